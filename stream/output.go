@@ -1,0 +1,110 @@
+package stream
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Output makes results durable exactly once. Package sink has the usual one. Methods of Output are called by one
+// goroutine at a time, but beside those of its transactions.
+type Output[T any] interface {
+	// Attach is called once, first. The error tells why job cannot write here, before anything was written.
+	Attach(ctx context.Context, job Job) error
+
+	// Adopt takes lanes over, reading the ledger first, and returns the progress of each of their partitions. Until it
+	// is adopted again, or released, what this process commits for a lane builds on that. All open transactions that
+	// touch one of the lanes are void. A process that adopts a lane does not stop another one: the first to commit wins.
+	Adopt(ctx context.Context, lanes []Assignment) (map[Partition]Progress, error)
+
+	// Release forgets lanes that were revoked.
+	Release(ctx context.Context, lanes []string) error
+
+	// Begin starts a transaction on top of after, which may still be committing; nil means on top of the ledger. If
+	// after turns out void, so is this one.
+	Begin(after Txn[T]) Txn[T]
+
+	// Maintain does what is nobody's transaction: publishes what others left behind, closes hours, sweeps. The engine
+	// calls it after each commit and at least every few seconds. list is Source.Partitions.
+	Maintain(ctx context.Context, list func(context.Context) ([]Partition, error)) (Upkeep, error)
+
+	// Now is the output's own clock, the store's; the engine asks it before it asks a source whether a log has ended.
+	Now(ctx context.Context) (time.Time, error)
+}
+
+// Job is what an Output may know of the job it serves.
+type Job struct {
+	Source  SourceInfo
+	Workers int // Writer.Worker is below it
+	Budget  *Budget
+	Logger  *slog.Logger
+}
+
+// Upkeep is the state of an output after Maintain.
+type Upkeep struct {
+	// Settled means that nothing is left to do until another transaction commits: all is published and every hour that
+	// can close has closed.
+	Settled bool
+
+	EarliestHour time.Time // start of the first hour that is not closed; zero if none is known
+	ClosedHours  int64     // closed by this process
+	Clock        Clock     // of the whole job, for ClockWatcher
+}
+
+// Txn collects the results of finished records. Write and Reject may be called concurrently for different workers;
+// everything else by one goroutine, with no Write under way.
+type Txn[T any] interface {
+	// Write adds the rows of finished records, sets fates[i] to Written, Late, Filtered (no flow wanted it) or Dead (it
+	// cannot be encoded; bad says why, nothing of that row was added), and must not keep rows. An error stops the job.
+	Write(ctx context.Context, w Writer, rows []Event[T], fates []Fate) (bad []BadRow, err error)
+
+	// Reject adds dead letters. It must not keep their bytes.
+	Reject(ctx context.Context, w Writer, dead []DeadLetter) error
+
+	// Bytes is how much was added, encoded. It may be called at any time.
+	Bytes() int64
+
+	// Commit makes everything durable at once, together with cut. It retries by itself until ctx is done. An error that
+	// matches ErrFenced means void, and that is settled: all lanes must be adopted again. After any other error the
+	// outcome is unknown, and only adopting the lanes again tells it.
+	Commit(ctx context.Context, cut Cut) error
+
+	// Drop gives the transaction up and deletes what it staged. It may be called only if Commit never was.
+	Drop(ctx context.Context) error
+}
+
+// BadRow tells why rows[Index] could not be encoded.
+type BadRow struct {
+	Index int
+	Err   error
+}
+
+// Writer says for which lane rows are written and by which worker. Calls for one worker never overlap.
+type Writer struct {
+	Lane   string
+	Worker int
+}
+
+// Cut is the input side of a commit: every lane that changed since its base.
+type Cut struct {
+	Lanes []LaneCut
+}
+
+// LaneCut is the progress of one lane.
+type LaneCut struct {
+	Lane string
+
+	// Partitions are all partitions of the lane.
+	Partitions map[Partition]Progress
+
+	// Replaying means that held records of the base are still coming back: clocks must not move yet.
+	Replaying bool
+
+	// Counts are the records that finished in this transaction, by owner partition, and Read those that were read for
+	// the first time. Held is Progress.Held.Len.
+	Counts map[Partition]Counts
+	Read   map[Partition]int64
+
+	// Reasons counts dropped records by the label given to Emitter.Drop.
+	Reasons map[string]int64
+}

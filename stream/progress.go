@@ -1,0 +1,49 @@
+package stream
+
+import "time"
+
+// Progress is what the ledger knows of a partition.
+type Progress struct {
+	// UpTo is the last position consumed, inclusive. The zero Position is before the first record.
+	UpTo Position
+
+	// Held are the positions at or below UpTo whose effect is not in the output yet.
+	Held HeldSet
+
+	// HeldTime is the event time of the oldest held record; zero if none is held.
+	HeldTime time.Time
+
+	// Seen is the newest event time read, or a proven end of the log, with no tolerance subtracted; zero before either.
+	Seen time.Time
+
+	// Low says that hours which end at or before it are complete as far as this partition goes: the greater of its
+	// previous value and of min(Seen - lateness, HeldTime). It never goes back. An Output sets it; a Cut need not.
+	Low time.Time
+
+	// Arrived is the source's own time of the newest record consumed, where the source gives one. A source whose
+	// positions have gaps by nature finds losses to retention with it.
+	Arrived time.Time
+
+	// Ended means that no record will ever follow and that nothing is held back for the log's sake.
+	Ended bool
+
+	// Children are the partitions that take the place of an ended one; set in the same step as Ended.
+	Children []Partition
+}
+
+// HeldSet is a set of positions at or below some upTo, compact enough for a ledger. Where positions are plain numbers
+// (Seq is empty) an ordinal is the distance of Sub from First.Sub. Elsewhere it counts the records that the source
+// delivers from First on, First being 0, since such positions have gaps by nature. It is immutable.
+type HeldSet struct {
+	// First is the oldest held position; the zero Position if nothing is held.
+	First Position
+
+	// Ordinals are the held records, ascending, the first being 0. Empty if nothing is held.
+	Ordinals []uint32
+
+	// Through is the number of ordinals from First up to and including UpTo: the next record's ordinal.
+	Through uint64
+}
+
+// Len is the number of held positions.
+func (h HeldSet) Len() int { return len(h.Ordinals) }

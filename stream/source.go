@@ -1,0 +1,133 @@
+package stream
+
+import (
+	"context"
+	"time"
+)
+
+// Source delivers the records of the lanes assigned to this process. Poll, Start, Pause and Close are called by one
+// goroutine at a time; AtEnd and Partitions may be called concurrently with them and with each other.
+//
+// An error of a method stops the job unless it says otherwise: a source retries by itself what may pass.
+type Source interface {
+	// Info names the source. It is called before anything else and must not change.
+	Info() SourceInfo
+
+	// Poll blocks until it has something to say or ctx is done. Assignments come through Poll too, so they fall between
+	// batches and no callback runs beside the engine. When Poll is called again after a Batch with Revoked lanes, they
+	// have been committed or given up. io.EOF means that all partitions have ended, none will ever come, and everything
+	// was delivered.
+	Poll(ctx context.Context) (*Batch, error)
+
+	// Start begins a lane that Poll assigned, or begins it again. Batches of the lane that were read before are never
+	// delivered after Start returned. Of each partition it delivers first the held records and nothing else until those
+	// of all partitions of the lane are delivered, then what follows UpTo. Partitions that Progress says have ended
+	// deliver their held records only. A held position, or the one after UpTo, that the log no longer has fails with an
+	// error that matches ErrLost, here or in a later Poll.
+	Start(ctx context.Context, s Start) error
+
+	// Pause stops or resumes the delivery of a lane's records: back-pressure. At most one more batch comes after it.
+	Pause(lane string, on bool)
+
+	// AtEnd asks the service, now and not from a cache, which of the given partitions' logs end at the given position,
+	// the last one consumed: nothing follows it but what is never delivered, such as control and aborted records, and
+	// no open transaction is waiting. It returns those proved, and leaves out those not proved.
+	AtEnd(ctx context.Context, at map[Partition]Position) ([]Partition, error)
+
+	// Partitions asks the service, not a cache, which partitions exist now, read or not. Seals depend on it.
+	Partitions(ctx context.Context) ([]Partition, error)
+
+	Close() error
+}
+
+// Acker is a Source that can tell lag monitors how far a job has committed. Recovery never reads it.
+type Acker interface {
+	Ack(ctx context.Context, upTo map[Partition]Position) error
+}
+
+// Lagger is a Source that knows how far behind its lanes are. It is called often and must answer from memory.
+type Lagger interface {
+	Lag() Lag
+}
+
+// Lag is how far a source is behind its logs; fields are -1 or zero where unknown.
+type Lag struct {
+	Records   int64         // between what was delivered and the ends of the logs
+	Retention time.Duration // until the log would drop the oldest record that a restart would read
+}
+
+// SourceInfo names a source.
+type SourceInfo struct {
+	// ID is fixed by the first run of a job: "kafka:<cluster ID>", "file". Another ID is refused.
+	ID string
+
+	// Topics are the logs that the source was told to read, sorted. Adding one needs a new Config generation.
+	Topics []string
+}
+
+// Start says where a lane begins.
+type Start struct {
+	Lane string
+
+	// From holds every partition of the lane; a zero Progress is the first record of the log.
+	From map[Partition]Progress
+
+	// Warmup asks, if positive, for the records at or below UpTo that are not held and whose event time may lie within
+	// Warmup before Progress.Seen; more may come. They are delivered before everything else, in Batches with Warm set.
+	Warmup time.Duration
+}
+
+// Batch is the result of one Poll. It belongs to the engine until Release is called.
+type Batch struct {
+	// Assigned lanes wait for Start. Revoked lanes may still commit until Deadline; zero is none.
+	Assigned []Assignment
+	Revoked  []string
+	Deadline time.Time
+
+	// Records are of partitions of Lane; those of one partition are in order.
+	Lane    string
+	Records []Record
+	Bytes   int64 // memory that Records keep busy
+	Warm    bool  // Records are for Warmer only
+
+	// WarmDone says that all warm-up records of Lane have been delivered with this batch.
+	WarmDone bool
+
+	// Ended partitions of Lane give no record after the ones in this and earlier batches.
+	Ended []Ended
+
+	// Unreadable are records of Lane that exist but cannot be given, such as a corrupt aggregate. Each is consumed and
+	// goes to the dead-letter flow, with its error.
+	Unreadable []DeadLetter
+
+	// Done is called once Records and their bytes are no longer used; nil does nothing.
+	Done func()
+}
+
+// Release calls Done, if there is one.
+func (b *Batch) Release() {
+	if b.Done != nil {
+		b.Done()
+	}
+}
+
+// Assignment is a lane that this process is to read.
+type Assignment struct {
+	Lane       string
+	Partitions []Partition
+}
+
+// Ended says that no record will ever follow in Partition. Children take its place, in the same ledger entry.
+type Ended struct {
+	Partition Partition
+	Children  []Partition
+}
+
+// DeadLetter is a record that could not be processed. It is stored under the hour at which it was read, outside the
+// hours that are sealed, since its event time is not known.
+type DeadLetter struct {
+	Record Record // Value is nil if the record was held and Options.KeepRecords is off
+	Stage  string
+	Err    error
+	Read   time.Time // wall clock
+}

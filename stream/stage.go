@@ -1,0 +1,108 @@
+package stream
+
+import (
+	"context"
+	"time"
+)
+
+// Stage is a recipe for one step of a job. It is immutable, safe for concurrent use, and can be used in several jobs.
+type Stage[In, Out any] interface {
+	// Open makes the processor of one lane. State lives in the processor, so it goes when the lane goes: on a rebalance,
+	// a fence or a restart the engine drops the processor and rebuilds its state by replaying what was held. Nothing is
+	// ever saved.
+	Open(lane *Lane) (Processor[In, Out], error)
+}
+
+// Lane is the unit of assignment and of parallelism: the partitions whose events may meet in a stage. One partition, or
+// partition i of every topic that is joined or merged, or a Kinesis shard with the parents that still hold records. A
+// source assigns and revokes whole lanes. One goroutine at a time calls the processors of a lane.
+type Lane struct {
+	Name       string // stable across restarts, unique in the job
+	Partitions []Partition
+	Now        func() time.Time // wall clock; a fake one in tests
+	Wake       func()           // asks for a call of Puller.Pull; safe for concurrent use
+}
+
+// Processor does the work of a stage in one lane. It may also implement Advancer, Puller, Ticker, Warmer, ClockWatcher
+// and io.Closer.
+type Processor[In, Out any] interface {
+	// Process handles in and adds its results to out. Process owns neither in nor out and must not keep them; it may
+	// keep values and Origins of events that it holds. See Record for how long bytes live.
+	//
+	// An error stops the job. For a bad event call out.Reject instead.
+	Process(ctx context.Context, in []Event[In], out *Emitter[Out]) error
+}
+
+// Advancer is told about event time. It is called only after every held record of the lane has been replayed, so a
+// timer that it fires has seen all that the process before the crash had seen.
+type Advancer[Out any] interface {
+	// Advance says how far event time has got: seen is the newest event time of the lane's slowest partition, with no
+	// tolerance subtracted. It never goes back. A stage subtracts its own tolerance: a join waits seconds, a seal many
+	// minutes. At the end of a lane that will never get another record seen is EndOfTime.
+	Advance(ctx context.Context, seen time.Time, out *Emitter[Out]) error
+}
+
+// EndOfTime is what Advancer gets when all partitions of a lane have ended for good.
+var EndOfTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// Puller takes in results that other goroutines made.
+type Puller[Out any] interface {
+	// Pull is called soon after Lane.Wake, and before every commit.
+	Pull(ctx context.Context, out *Emitter[Out]) error
+}
+
+// Ticker is called about once a second of wall-clock time. Use it for side effects, not for results that matter: those
+// belong in Advance, which a replay repeats.
+type Ticker[Out any] interface {
+	Tick(ctx context.Context, now time.Time, out *Emitter[Out]) error
+}
+
+// Warmer is a processor whose state depends on finished records, such as a table of known IDs or a windowed counter. At
+// each adoption of a lane, before anything else, the engine reads the last Warmup of event time again and gives it to
+// Warm.
+type Warmer[In, Out any] interface {
+	// Warmup is how much event time Warm needs. Zero needs none.
+	Warmup() time.Duration
+
+	// Warm is Process for state only: in holds events of records at or below the lane's committed position that are not
+	// held. What it emits goes to the Warm of a later stage and nowhere else; Hold, Merge, Drop and Reject do nothing.
+	Warm(ctx context.Context, in []Event[In], out *Emitter[Out]) error
+}
+
+// ClockWatcher is told the committed clocks, which are the only ones by which state shared with other lanes or
+// processes may expire.
+type ClockWatcher interface {
+	Committed(ctx context.Context, c Clocks) error
+}
+
+// Clocks are what the ledger says of event time.
+type Clocks struct {
+	Lane Clock // of this lane
+	Job  Clock // of all partitions of the job, in whatever process
+}
+
+// Clock is how far event time has got in a set of partitions. Its fields are zero until every partition of the set has
+// a value.
+type Clock struct {
+	Seen time.Time // the smallest Progress.Seen
+	Held time.Time // event time of the oldest held record; zero if none is held
+}
+
+// FirstClaimer marks a stage before which no stage may hold records, because it decides which of several records wins:
+// one that waited earlier could lose on replay what it had won. Run refuses a Pipe that breaks this, and a stage that
+// holds in spite of it stops the job.
+type FirstClaimer interface{ FirstClaimer() }
+
+// Holder marks a stage whose processors call Emitter.Hold, so that Run can refuse it before a FirstClaimer at once.
+type Holder interface{ Holds() }
+
+// Func is a stateless stage, for a whole batch.
+type Func[In, Out any] func(ctx context.Context, in []Event[In], out *Emitter[Out]) error
+
+// Open returns f.
+func (f Func[In, Out]) Open(*Lane) (Processor[In, Out], error) { return f, nil }
+
+// Process calls f.
+func (f Func[In, Out]) Process(ctx context.Context, in []Event[In], out *Emitter[Out]) error {
+	return f(ctx, in, out)
+}
