@@ -1,0 +1,171 @@
+package layering
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/onceflow/onceflow"
+
+// may lists, for each package of the root module, the packages of ours that its production code may import. A package
+// that is not listed fails, so a new one gets a decision.
+var may = map[string][]string{
+	"":         nil,
+	"stream":   nil,
+	"sink":     {"stream", "sink/ledger", "internal/env", "internal/mutant"},
+	"seal":     {"sink", "sink/ledger", "stream", "internal/mutant"},
+	"dedup":    {"stream", "internal/mutant"},
+	"join":     {"stream", "internal/mutant"},
+	"scaler":   nil,
+	"examples": {"*"},
+	"internal": {"*"},
+
+	"sink/ledger":   {"stream", "internal/mutant"},
+	"sink/sinktest": {"sink", "stream"},
+	"sink/file":     {"sink"},
+	"sink/s3":       {"sink"},
+
+	"stream/file":       {"stream"},
+	"stream/kafka":      {"stream"},
+	"stream/kinesis":    {"stream"},
+	"stream/streamtest": {"stream"},
+
+	"dedup/deduptest": {"dedup", "stream"},
+	"dedup/dynamodb":  {"dedup", "stream"},
+}
+
+// testing packages are for tests of ours and of users; production code never imports them.
+var testOnly = []string{"testing", "github.com/stretchr/testify", "go.uber.org/goleak"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func list(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", module+"/...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var pkgs []pkg
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}
+
+// rel is the path below the module; ok is false for packages of others.
+func rel(path string) (string, bool) {
+	if path == module {
+		return "", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+// rule is what p may import. Packages inside a package (p/internal/...) follow p's rule and may import each other.
+func rule(p string) (allowed []string, root string, ok bool) {
+	if r, ok := may[p]; ok {
+		return r, p, true
+	}
+	for _, top := range []string{"examples", "internal"} {
+		if strings.HasPrefix(p, top+"/") {
+			return may[top], p, true
+		}
+	}
+	if i := strings.Index(p, "/internal/"); i >= 0 {
+		r, ok := may[p[:i]]
+		return r, p[:i], ok
+	}
+	return nil, "", false
+}
+
+func isTest(p string) bool { return strings.HasSuffix(p, "test") }
+
+func TestNoImportGoesUpOrSideways(t *testing.T) {
+	for _, p := range list(t) {
+		self, ours := rel(p.ImportPath)
+		if !ours {
+			continue
+		}
+		allowed, root, listed := rule(self)
+		if !listed {
+			t.Errorf("package %q is not in the list of layers: decide what it may import", self)
+			continue
+		}
+		for _, imp := range p.Imports {
+			to, ours := rel(imp)
+			if !ours || slices.Contains(allowed, "*") || slices.Contains(allowed, to) {
+				continue
+			}
+			if to == root || strings.HasPrefix(to, root+"/internal/") {
+				continue
+			}
+			t.Errorf("%s imports %s; it may import %q", self, to, allowed)
+		}
+	}
+}
+
+func TestProductionCodeNeverImportsTestingCode(t *testing.T) {
+	for _, p := range list(t) {
+		self, _ := rel(p.ImportPath)
+		if isTest(self) || strings.HasPrefix(self, "internal/") {
+			continue
+		}
+		for _, imp := range p.Imports {
+			to, ours := rel(imp)
+			if ours && isTest(to) {
+				t.Errorf("%s imports %s", self, to)
+			}
+			for _, banned := range testOnly {
+				if imp == banned || strings.HasPrefix(imp, banned+"/") {
+					t.Errorf("%s imports %s", self, imp)
+				}
+			}
+		}
+	}
+}
+
+func TestScalerAloneNeedsTheStandardLibraryOnly(t *testing.T) {
+	for _, p := range list(t) {
+		if self, _ := rel(p.ImportPath); self == "scaler" {
+			for _, imp := range p.Imports {
+				if first, _, _ := strings.Cut(imp, "/"); strings.Contains(first, ".") {
+					t.Errorf("scaler imports %s", imp)
+				}
+			}
+		}
+	}
+}
+
+func TestTopLevelIsAsTheDesignSays(t *testing.T) {
+	want := []string{
+		"stream", "sink", "seal", "dedup", "join", "scaler", "examples", "internal", "docs",
+		"doc.go", "go.mod", "go.sum", "go.work", "go.work.sum", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile",
+	}
+	out, err := exec.Command("git", "-C", filepath.Join("..", ".."), "ls-files").Output()
+	if err != nil {
+		t.Fatalf("git ls-files: %v", err)
+	}
+	for f := range strings.Lines(string(out)) {
+		top, _, _ := strings.Cut(strings.TrimSpace(f), "/")
+		if !strings.HasPrefix(top, ".") && !slices.Contains(want, top) {
+			t.Errorf("%s is at the top level", top)
+		}
+	}
+}
