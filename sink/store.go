@@ -42,8 +42,8 @@ type Object struct {
 
 // Stager uploads files that stay invisible until published.
 type Stager interface {
-	// Stage begins a file that will be key. owner goes into the staging name or the metadata, for Staged; it is made of
-	// lower-case letters, digits and dashes.
+	// Stage begins a file that will be key. Staged tells owner again; it is made of lower-case letters and digits, and
+	// the last element of key begins with it and a dash, for stores that can only find it there.
 	Stage(ctx context.Context, key, owner string) (Upload, error)
 
 	// Publish makes a closed file visible under its key. Done already, by us or others, is success; the identity of what
