@@ -1,0 +1,55 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MaxKey and MaxSegment bound keys, and the parts of keys between slashes, in bytes. Every store takes these lengths: S3
+// and GCS keys of 1024 bytes, file systems names of 255.
+const (
+	MaxKey     = 1024
+	MaxSegment = 255
+)
+
+// CheckKey tells why key cannot be the key of an object, for implementers of a Store, who call it first: a key is one or
+// more segments with single slashes between them. A segment is not empty, ".", or "..", and is made of ASCII letters,
+// digits and "_.-~%=". So a key that a Store joins to a folder's path cannot leave that folder.
+func CheckKey(key string) error {
+	if len(key) == 0 || len(key) > MaxKey {
+		return fmt.Errorf("key %.80q has %d bytes, not 1 to %d", key, len(key), MaxKey)
+	}
+	for i := range len(key) {
+		if c := key[i]; c != '/' && !plainByte(c) && c != '%' && c != '=' {
+			return fmt.Errorf("key %q has the character %q", key, c)
+		}
+	}
+	for s := range strings.SplitSeq(key, "/") {
+		switch {
+		case s == "" || s == "." || s == "..":
+			return fmt.Errorf("key %q has the segment %q", key, s)
+		case len(s) > MaxSegment:
+			return fmt.Errorf("key %q has a segment of %d bytes, over %d", key, len(s), MaxSegment)
+		}
+	}
+	return nil
+}
+
+// CheckOwner tells why owner cannot be the owner of a staged file: 1 to 128 lower-case letters, digits and dashes.
+func CheckOwner(owner string) error {
+	if len(owner) == 0 || len(owner) > 128 {
+		return errors.New("owner of a staged file: not 1 to 128 bytes")
+	}
+	for i := range len(owner) {
+		if c := owner[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-') {
+			return fmt.Errorf("owner %q of a staged file has the character %q", owner, c)
+		}
+	}
+	return nil
+}
+
+// plainByte tells whether every store and every reader takes c as it is.
+func plainByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-' || c == '~'
+}

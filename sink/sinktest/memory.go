@@ -1,0 +1,184 @@
+package sinktest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/onceflow/onceflow/sink"
+)
+
+// Memory is a [sink.Store] in memory. It is safe for concurrent use; its zero value is an empty store. It starts no
+// goroutine and draws no random number: the same calls in the same order do the same. Several Stores of one process that
+// stand for several processes share one Memory, each through a [Faulty] of its own.
+type Memory struct {
+	// Clock is what Now returns; set it before the first use.
+	//
+	// Defaults to time.Now.
+	Clock func() time.Time
+
+	mu      sync.Mutex
+	objects map[string]object
+	keys    []string // of objects, sorted
+	staged  map[string]*staged
+	stages  int // staged so far; numbers the staging IDs
+}
+
+// object is immutable.
+type object struct {
+	body []byte
+	id   string // of the staging it was published from
+}
+
+// NewMemory makes an empty store.
+func NewMemory() *Memory { return new(Memory) }
+
+// Create stores a copy of body.
+func (m *Memory) Create(ctx context.Context, key string, body []byte) error {
+	if err := check(ctx, "create", key); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.objects[key]; ok {
+		return &fs.PathError{Op: "create", Path: key, Err: fs.ErrExist}
+	}
+	m.put(key, object{body: bytes.Clone(body)})
+	return nil
+}
+
+// Read returns a copy of the object.
+func (m *Memory) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	o, err := m.open(ctx, "read", key)
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(o.body)) > limit {
+		return nil, fmt.Errorf("sinktest: read %s: %d bytes, over the limit of %d", key, len(o.body), limit)
+	}
+	return append([]byte{}, o.body...), nil
+}
+
+// Open reads the object as it is now.
+func (m *Memory) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	o, err := m.open(ctx, "open", key)
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(o.body)), nil
+}
+
+func (m *Memory) open(ctx context.Context, op, key string) (object, error) {
+	if err := check(ctx, op, key); err != nil {
+		return object{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o, ok := m.objects[key]
+	if !ok {
+		return object{}, &fs.PathError{Op: op, Path: key, Err: fs.ErrNotExist}
+	}
+	return o, nil
+}
+
+// List looks each next key up when it is asked for, as a store that answers in pages of one does: it sees objects that
+// are created behind its place while it runs.
+func (m *Memory) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
+	return func(yield func(sink.Object, error) bool) {
+		for after := after; ; {
+			if err := ctx.Err(); err != nil {
+				yield(sink.Object{}, err)
+				return
+			}
+			o, ok := m.next(prefix, after)
+			if !ok || !yield(o, nil) {
+				return
+			}
+			after = o.Key
+		}
+	}
+}
+
+func (m *Memory) next(prefix, after string) (sink.Object, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i, _ := slices.BinarySearch(m.keys, prefix)
+	if after >= prefix {
+		j, ok := slices.BinarySearch(m.keys, after)
+		if i = j; ok {
+			i++
+		}
+	}
+	if i == len(m.keys) || !strings.HasPrefix(m.keys[i], prefix) {
+		return sink.Object{}, false
+	}
+	return sink.Object{Key: m.keys[i], Size: int64(len(m.objects[m.keys[i]].body))}, true
+}
+
+// Now asks Clock.
+func (m *Memory) Now(ctx context.Context) (time.Time, error) {
+	if m.Clock == nil {
+		return time.Now().UTC(), ctx.Err()
+	}
+	return m.Clock().UTC(), ctx.Err()
+}
+
+// Overwrite puts body under key whatever is there, as no Store can: tests damage objects with it.
+func (m *Memory) Overwrite(key string, body []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.put(key, object{body: bytes.Clone(body), id: m.objects[key].id})
+}
+
+// Delete removes an object, as no Store can.
+func (m *Memory) Delete(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i, ok := slices.BinarySearch(m.keys, key); ok {
+		m.keys = slices.Delete(m.keys, i, i+1)
+		delete(m.objects, key)
+	}
+}
+
+// Clone returns an independent copy, so that a test can go on from one state in several ways. Uploads under way belong
+// to m; in the copy they are staging that nobody writes to.
+func (m *Memory) Clone() *Memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := &Memory{Clock: m.Clock, objects: maps.Clone(m.objects), keys: slices.Clone(m.keys), stages: m.stages}
+	for id, s := range m.staged {
+		t := *s
+		t.body = slices.Clip(t.body) // both may append
+		c.stage(id, &t)
+	}
+	return c
+}
+
+// put needs m.mu.
+func (m *Memory) put(key string, o object) {
+	if i, ok := slices.BinarySearch(m.keys, key); !ok {
+		m.keys = slices.Insert(m.keys, i, key)
+	}
+	if m.objects == nil {
+		m.objects = make(map[string]object)
+	}
+	m.objects[key] = o
+}
+
+func check(ctx context.Context, op, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := sink.CheckKey(key); err != nil {
+		return fmt.Errorf("sinktest: %s: %w", op, err)
+	}
+	return nil
+}
