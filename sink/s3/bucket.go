@@ -1,0 +1,101 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	smithymiddleware "github.com/aws/smithy-go/middleware"
+)
+
+// lookAtBucket finds out whether the bucket is there and ours to use, and whether its rules leave staging alone.
+func (s *Store) lookAtBucket(ctx context.Context) error {
+	if err := s.askTime(ctx); err != nil {
+		return err
+	}
+	if s.opts.Recovery < 0 {
+		return nil
+	}
+	var out *s3.GetBucketLifecycleConfigurationOutput
+	err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+		out, err = s.client.GetBucketLifecycleConfiguration(ctx,
+			&s3.GetBucketLifecycleConfigurationInput{Bucket: &s.bucket})
+		return err
+	})
+	var api smithy.APIError
+	switch {
+	case err == nil:
+		return s.checkRules(out.Rules)
+	case errors.As(err, &api) && api.ErrorCode() == "NoSuchLifecycleConfiguration":
+		return nil
+	case ctx.Err() != nil:
+		return s.fail("read the lifecycle rules", "", err)
+	}
+	s.opts.Logger.Warn("cannot read the bucket's lifecycle rules: make sure that none aborts multipart uploads early",
+		"bucket", s.bucket, "needed", s.opts.Recovery, "err", errorCode(err))
+	return nil
+}
+
+func (s *Store) checkRules(rules []types.LifecycleRule) error {
+	for _, r := range rules {
+		abort := r.AbortIncompleteMultipartUpload
+		if r.Status != types.ExpirationStatusEnabled || abort == nil || abort.DaysAfterInitiation == nil {
+			continue
+		}
+		prefix := ""
+		if r.Filter != nil {
+			prefix = aws.ToString(r.Filter.Prefix)
+		}
+		if !strings.HasPrefix(s.opts.Prefix, prefix) && !strings.HasPrefix(prefix, s.opts.Prefix) {
+			continue
+		}
+		after := time.Duration(*abort.DaysAfterInitiation) * 24 * time.Hour
+		if after < s.opts.Recovery {
+			return fmt.Errorf("s3: lifecycle rule %q of bucket %s aborts multipart uploads after %s, but files may stay "+
+				"staged for Options.Recovery, %s: a committed file could be lost. Make the rule longer, or Recovery "+
+				"shorter if a stopped job is always started again sooner", aws.ToString(r.ID), s.bucket, after, s.opts.Recovery)
+		}
+	}
+	return nil
+}
+
+// Now returns the store's clock. It costs a request about once a minute.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	if t, fresh := s.clock.get(); fresh {
+		return t, nil
+	}
+	if err := s.askTime(ctx); err != nil {
+		return time.Time{}, err
+	}
+	t, _ := s.clock.get()
+	return t, nil
+}
+
+func (s *Store) askTime(ctx context.Context) error {
+	var out *s3.HeadBucketOutput
+	err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+		out, err = s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.bucket})
+		return err
+	})
+	if err != nil {
+		return s.fail("look at the bucket", "", err)
+	}
+	s.learn(out.ResultMetadata)
+	if _, ok := s.clock.get(); !ok {
+		return fmt.Errorf("s3: bucket %s: the store's answers have no Date header, so its clock is unknown", s.bucket)
+	}
+	return nil
+}
+
+func (s *Store) learn(m smithymiddleware.Metadata) {
+	if t, ok := middleware.GetServerTime(m); ok {
+		s.clock.set(t)
+	}
+}

@@ -1,0 +1,137 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"iter"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/onceflow/onceflow/sink"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum is CRC-32C as S3 writes it: big-endian, base64.
+func checksum(b []byte) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli)))
+}
+
+// Create stores body unless key exists. If an attempt ended in the unknown, the next one may find our own object; its
+// bytes tell whose it is.
+func (s *Store) Create(ctx context.Context, key string, body []byte) error {
+	unknown := false
+	err := s.retry.do(ctx, len(body), func(ctx context.Context) error {
+		in := &s3.PutObjectInput{
+			Bucket: &s.bucket, Key: s.key(key), Body: bytes.NewReader(body),
+			IfNoneMatch: aws.String("*"), ChecksumCRC32C: aws.String(checksum(body)),
+		}
+		in.ServerSideEncryption, in.SSEKMSKeyId = s.encryption()
+		out, err := s.client.PutObject(ctx, in)
+		switch {
+		case err == nil:
+			s.learn(out.ResultMetadata)
+			return nil
+		case exists(err) && unknown:
+			got, readErr := s.read(ctx, key, int64(len(body)))
+			if readErr == nil && bytes.Equal(got, body) {
+				return nil
+			}
+		}
+		unknown = unknown || passing(err)
+		return err
+	})
+	if err != nil && exists(err) {
+		return fmt.Errorf("s3: %q in bucket %s: %w", key, s.bucket, fs.ErrExist)
+	}
+	if err != nil {
+		return s.fail("create", key, err)
+	}
+	return nil
+}
+
+func (s *Store) encryption() (types.ServerSideEncryption, *string) {
+	var key *string
+	if s.opts.KMSKey != "" {
+		key = &s.opts.KMSKey
+	}
+	return types.ServerSideEncryption(s.opts.Encryption), key
+}
+
+// Read returns an object of at most limit bytes.
+func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	var body []byte
+	err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+		body, err = s.read(ctx, key, limit)
+		return err
+	})
+	if err != nil {
+		return nil, s.fail("read", key, err)
+	}
+	return body, nil
+}
+
+func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: s.key(key)})
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	s.learn(out.ResultMetadata)
+	n := aws.ToInt64(out.ContentLength)
+	if n > limit {
+		return nil, fmt.Errorf("it has %d bytes, more than the %d expected", n, limit)
+	}
+	body := make([]byte, n)
+	_, err = io.ReadFull(out.Body, body)
+	return body, err
+}
+
+// Open reads an object as a stream. The stream is not retried.
+func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: s.key(key)})
+	if err != nil {
+		return nil, s.fail("open", key, err)
+	}
+	return out.Body, nil
+}
+
+// List yields objects in the order of their keys' bytes, a request for each 1,000.
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
+	return func(yield func(sink.Object, error) bool) {
+		in := &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: s.key(prefix)}
+		if after != "" {
+			in.StartAfter = s.key(after)
+		}
+		for {
+			var out *s3.ListObjectsV2Output
+			err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+				out, err = s.client.ListObjectsV2(ctx, in)
+				return err
+			})
+			if err != nil {
+				yield(sink.Object{}, s.fail("list", prefix, err))
+				return
+			}
+			for _, o := range out.Contents {
+				key := strings.TrimPrefix(aws.ToString(o.Key), s.opts.Prefix)
+				if !yield(sink.Object{Key: key, Size: aws.ToInt64(o.Size)}, nil) {
+					return
+				}
+			}
+			if !aws.ToBool(out.IsTruncated) {
+				return
+			}
+			in.ContinuationToken = out.NextContinuationToken
+		}
+	}
+}

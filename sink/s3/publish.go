@@ -1,0 +1,128 @@
+package s3
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"path"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/onceflow/onceflow/sink"
+)
+
+// Publish completes the upload. Whatever the answer was but a plain yes, the object itself says whether it worked: a
+// repeat of a completed upload is answered with "no such upload", and an answer may be lost or empty.
+func (s *Store) Publish(ctx context.Context, encoded []byte) error {
+	var r ref
+	if err := json.Unmarshal(encoded, &r); err != nil || r.Key == "" || r.Upload == "" {
+		return fmt.Errorf("s3: not a reference to a staged file: %w", err)
+	}
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket: &s.bucket, Key: s.key(r.Key), UploadId: &r.Upload, MultipartUpload: &types.CompletedMultipartUpload{},
+	}
+	for i, p := range r.Parts {
+		in.MultipartUpload.Parts = append(in.MultipartUpload.Parts, types.CompletedPart{
+			PartNumber: aws.Int32(int32(i + 1)), ETag: aws.String(p.ETag), ChecksumCRC32C: aws.String(p.CRC),
+		})
+	}
+	err := s.retry.do(ctx, 0, func(ctx context.Context) error {
+		out, err := s.client.CompleteMultipartUpload(ctx, in)
+		if err == nil && aws.ToString(out.ETag) != "" {
+			s.learn(out.ResultMetadata)
+			return nil
+		}
+		ours, headErr := s.isOurs(ctx, r)
+		switch {
+		case headErr != nil:
+			return headErr // unknown: asked again, if that may pass
+		case ours:
+			return nil
+		case err == nil:
+			return &emptyAnswer{}
+		}
+		return err
+	})
+	if err != nil && notFound(err) {
+		return fmt.Errorf("s3: %w: %q in bucket %s has neither an upload nor an object of this job; somebody deleted it, "+
+			"or a lifecycle rule did", sink.ErrStagingLost, r.Key, s.bucket)
+	}
+	if err != nil {
+		return s.fail("publish", r.Key, err)
+	}
+	return nil
+}
+
+// emptyAnswer is a completion that was answered with success and nothing else, while the object is not there yet.
+type emptyAnswer struct{}
+
+func (*emptyAnswer) Error() string   { return "the store answered without saying what it stored" }
+func (*emptyAnswer) Timeout() bool   { return true }
+func (*emptyAnswer) Temporary() bool { return true }
+
+// isOurs looks at the object under r.Key. An object of another owner, of another size, or with another checksum is not ours.
+func (s *Store) isOurs(ctx context.Context, r ref) (bool, error) {
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: s.key(r.Key)})
+	if err != nil {
+		if notFound(err) {
+			return false, nil
+		}
+		return false, err
+	}
+	if out.Metadata[tokenKey] != r.Token || aws.ToInt64(out.ContentLength) != r.Size {
+		return false, fmt.Errorf("%w: another object has the key", sink.ErrStagingLost)
+	}
+	return true, nil
+}
+
+// Staged yields the incomplete multipart uploads under the prefix, a request for each 1,000.
+func (s *Store) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
+	return func(yield func(sink.Staging, error) bool) {
+		in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: aws.String(s.opts.Prefix)}
+		for {
+			var out *s3.ListMultipartUploadsOutput
+			err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+				out, err = s.client.ListMultipartUploads(ctx, in)
+				return err
+			})
+			if err != nil {
+				yield(sink.Staging{}, s.fail("list the uploads", "", err))
+				return
+			}
+			for _, u := range out.Uploads {
+				key := strings.TrimPrefix(aws.ToString(u.Key), s.opts.Prefix)
+				owner, _, ok := strings.Cut(path.Base(key), "-")
+				if !ok {
+					continue // not one of ours
+				}
+				if !yield(sink.Staging{Key: key, Owner: owner, ID: aws.ToString(u.UploadId)}, nil) {
+					return
+				}
+			}
+			if !aws.ToBool(out.IsTruncated) {
+				return
+			}
+			in.KeyMarker, in.UploadIdMarker = out.NextKeyMarker, out.NextUploadIdMarker
+		}
+	}
+}
+
+// Discard aborts the upload, which cannot touch an object.
+func (s *Store) Discard(ctx context.Context, st sink.Staging) error {
+	return s.abort(ctx, st.Key, st.ID)
+}
+
+func (s *Store) abort(ctx context.Context, key, id string) error {
+	err := s.retry.do(ctx, 0, func(ctx context.Context) error {
+		_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.bucket, Key: s.key(key), UploadId: &id})
+		return err
+	})
+	if err != nil && !notFound(err) {
+		return s.fail("abort", key, err)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// retrier tries a request again when its error may pass. Every attempt has a deadline of its own, since a connection
+// whose other end is gone is otherwise waited for until the caller's context ends.
+type retrier struct {
+	attempts int
+	timeout  time.Duration
+}
+
+// do calls f until it succeeds, fails for good, or was tried often enough. bytes is the size of the body.
+func (r retrier) do(ctx context.Context, bytes int, f func(context.Context) error) error {
+	wait := 100 * time.Millisecond
+	for n := 1; ; n++ {
+		attempt, cancel := context.WithTimeout(ctx, r.timeout+time.Duration(bytes)*time.Second/(256<<10))
+		err := f(attempt)
+		cancel()
+		if err == nil || n == r.attempts || ctx.Err() != nil || !passing(err) {
+			return err
+		}
+		t := time.NewTimer(wait/2 + rand.N(wait))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return err
+		case <-t.C:
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+// passing reports whether the same request may succeed later. It is a closed list: what it does not know is final.
+func passing(err error) bool {
+	switch errorCode(err) {
+	case "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "InternalError",
+		"ServiceUnavailable", "RequestTimeout", "RequestTimeTooSkewed", "OperationAborted",
+		"ConditionalRequestConflict", "ExpiredToken", "BadDigest":
+		return true
+	}
+	switch status := httpStatus(err); {
+	case status == http.StatusConflict, status == http.StatusTooManyRequests, status >= 500 && status != http.StatusNotImplemented:
+		return true
+	case status >= 300:
+		return false
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) && dns.IsNotFound {
+		return false
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+func httpStatus(err error) int {
+	var re *awshttp.ResponseError
+	if errors.As(err, &re) && re.ResponseError != nil && re.Response != nil {
+		return re.HTTPStatusCode()
+	}
+	return 0
+}
+
+func errorCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+func notFound(err error) bool {
+	switch errorCode(err) {
+	case "NoSuchKey", "NotFound", "NoSuchUpload":
+		return true
+	case "NoSuchBucket":
+		return false
+	}
+	return httpStatus(err) == http.StatusNotFound
+}
+
+func exists(err error) bool {
+	return errorCode(err) == "PreconditionFailed" || httpStatus(err) == http.StatusPreconditionFailed
+}
+
+// fail says what was done, to what, and what to do where that is known. The SDK's own text may hold request IDs but no
+// credentials; it is kept, since it names the host.
+func (s *Store) fail(doing, key string, err error) error {
+	at := "s3: cannot " + doing
+	if key != "" {
+		at += fmt.Sprintf(" %q", key)
+	}
+	at += " in bucket " + s.bucket
+	switch errorCode(err) {
+	case "NoSuchBucket":
+		return fmt.Errorf("%s: there is no such bucket: %w", at, err)
+	case "AccessDenied", "Forbidden":
+		return fmt.Errorf("%s: the credentials do not allow it (see the package comment for what is needed): %w", at, err)
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
+		return fmt.Errorf("%s: the store does not know these credentials: %w", at, err)
+	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently", "BadRequest":
+		return fmt.Errorf("%s: the bucket may be in another region than the configuration says: %w", at, err)
+	}
+	if notFound(err) {
+		if key == "" {
+			return fmt.Errorf("%s: there is no such bucket: %w", at, err)
+		}
+		return fmt.Errorf("%s: %w: %w", at, fs.ErrNotExist, err)
+	}
+	return fmt.Errorf("%s: %w", at, err)
+}

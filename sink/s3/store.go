@@ -1,0 +1,163 @@
+package s3
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/onceflow/onceflow/sink"
+)
+
+// Options are the optional settings of Open; nil means all defaults.
+type Options struct {
+	// Prefix is put before every key, as it is: "team/" makes a folder.
+	Prefix string
+
+	// Endpoint is the URL of a store other than Amazon's, such as http://127.0.0.1:9000.
+	Endpoint string
+
+	// PathStyle puts the bucket into the path instead of the host's name; most stores other than Amazon's need it.
+	PathStyle bool
+
+	// Encryption asks for server-side encryption: "AES256" (SSE-S3) or "aws:kms", the latter with KMSKey or the bucket's
+	// default key. Empty leaves it to the bucket.
+	Encryption string
+	KMSKey     string
+
+	// PartBytes is the size of the parts of a staged file, at least 5 MiB. Each open file keeps up to two in memory.
+	//
+	// Defaults to 8 MiB. Parts of long files are larger.
+	PartBytes int
+
+	// Attempts is how often a request is tried before its error is returned, Timeout how long one attempt may take beside
+	// what its body needs at 256 KiB/s.
+	//
+	// Default to 5 and 20 seconds.
+	Attempts int
+	Timeout  time.Duration
+
+	// Recovery is the longest time between a commit and the publication of its files, which spans a stop of the job.
+	// Open refuses a bucket whose lifecycle rules abort multipart uploads earlier.
+	//
+	// Defaults to 3 days. -1 does not look.
+	Recovery time.Duration
+
+	// Logger gets a warning when the lifecycle rules cannot be read.
+	//
+	// Defaults to discarding.
+	Logger *slog.Logger
+}
+
+// Store is a sink.Store on one bucket. It is safe for concurrent use.
+type Store struct {
+	client *s3.Client
+	bucket string
+	opts   Options
+	retry  retrier
+	clock  serverClock
+}
+
+var _ sink.Store = (*Store)(nil)
+
+// Open makes a Store on bucket. It sends two requests, so wrong credentials, regions and names are found here. Retries are
+// the Store's own: the client's quota for them is shared by all its users and runs out when it is needed.
+func Open(ctx context.Context, cfg aws.Config, bucket string, opts *Options) (*Store, error) {
+	o, err := fill(opts)
+	if err != nil {
+		return nil, fmt.Errorf("s3: %w", err)
+	}
+	if bucket == "" {
+		return nil, errors.New("s3: no bucket named")
+	}
+	s := &Store{bucket: bucket, opts: o, retry: retrier{attempts: o.Attempts, timeout: o.Timeout}}
+	s.client = s3.NewFromConfig(cfg, func(c *s3.Options) {
+		c.Retryer = aws.NopRetryer{}
+		c.UsePathStyle = o.PathStyle
+		c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		c.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		if o.Endpoint != "" {
+			c.BaseEndpoint = aws.String(o.Endpoint)
+		}
+		if c.HTTPClient == nil {
+			c.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+				t.ResponseHeaderTimeout = o.Timeout
+				t.MaxIdleConnsPerHost = 64
+			})
+		}
+	})
+	if err := s.lookAtBucket(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func fill(opts *Options) (Options, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	o.PartBytes = cmp.Or(o.PartBytes, 8<<20)
+	o.Attempts = cmp.Or(o.Attempts, 5)
+	o.Timeout = cmp.Or(o.Timeout, 20*time.Second)
+	o.Recovery = cmp.Or(o.Recovery, 72*time.Hour)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	var errs []error
+	if o.PartBytes < 5<<20 {
+		errs = append(errs, fmt.Errorf("PartBytes %d is below the 5 MiB that S3 asks for", o.PartBytes))
+	}
+	if o.Attempts < 1 {
+		errs = append(errs, fmt.Errorf("Attempts %d is below 1", o.Attempts))
+	}
+	if o.Timeout < 0 {
+		errs = append(errs, fmt.Errorf("Timeout %s is negative", o.Timeout))
+	}
+	switch o.Encryption {
+	case "", string(types.ServerSideEncryptionAes256), string(types.ServerSideEncryptionAwsKms):
+	default:
+		errs = append(errs, fmt.Errorf("Encryption %q is neither AES256 nor aws:kms", o.Encryption))
+	}
+	if o.KMSKey != "" && o.Encryption != string(types.ServerSideEncryptionAwsKms) {
+		errs = append(errs, errors.New("KMSKey is set, but Encryption is not aws:kms"))
+	}
+	if strings.HasPrefix(o.Prefix, "/") {
+		errs = append(errs, fmt.Errorf("Prefix %q begins with a slash", o.Prefix))
+	}
+	return o, errors.Join(errs...)
+}
+
+func (s *Store) key(key string) *string { return aws.String(s.opts.Prefix + key) }
+
+// serverClock remembers what the store's clock said, so that asking costs a request only now and then. The time that has
+// passed since is measured by the monotonic clock, from after the answer: the result is at or before the store's time.
+type serverClock struct {
+	mu     sync.Mutex
+	server time.Time
+	asked  time.Time
+}
+
+func (c *serverClock) set(server time.Time) {
+	if server.IsZero() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.server, c.asked = server.UTC(), time.Now()
+}
+
+func (c *serverClock) get() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	since := time.Since(c.asked)
+	return c.server.Add(since), !c.server.IsZero() && since < time.Minute
+}
