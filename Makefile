@@ -1,0 +1,58 @@
+# `make test` is what continuous integration runs. Everything it installs goes into CACHE.
+SHELL  := bash
+CACHE  ?= $(if $(ONCEFLOW_CACHE),$(ONCEFLOW_CACHE),$(HOME)/.cache/onceflow)
+BIN    := $(CACHE)/bin
+LINT   := $(BIN)/golangci-lint-v2.15.0
+SEEDS  ?= 20000
+KILLS  ?= 100
+OUT    ?= out
+# The modules beside the root, each with its own go.mod.
+MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
+
+.PHONY: test unit race lint vet modules sim sim-short mutants fuzz vuln kill
+
+test: vet lint unit race sim-short mutants modules
+	@echo all tests passed
+
+vet:
+	go vet ./...
+
+unit:
+	go test ./...
+
+race:
+	go test -race -short ./stream/... ./sink/... ./seal/... ./dedup/... ./join/...
+
+$(LINT):
+	mkdir -p $(BIN)
+	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	mv $(BIN)/golangci-lint $@
+
+lint: $(LINT)
+	$(LINT) run ./...
+
+modules:
+	@for m in $(MODULES); do echo "== $$m"; (cd $$m && go vet ./... && go test ./...) || exit 1; done
+
+sim:
+	go run ./internal/sim/cmd/sim -seeds $(SEEDS)
+
+sim-short:
+	go run ./internal/sim/cmd/sim -seeds 1000
+
+# Plants each known mistake and fails if the tests do not notice one.
+mutants:
+	go run ./internal/mutant/cmd
+
+# Every fuzz target for a while each.
+fuzz:
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
+		go test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done
+
+# Needs the vulnerability database, so it is not part of test.
+vuln:
+	go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
+
+# Kills the quickstart with SIGKILL again and again and verifies what it wrote.
+kill:
+	ONCEFLOW_KILLS=$(KILLS) go test -count=1 -timeout 60m -run Kill ./examples/quickstart
