@@ -56,6 +56,13 @@ type Lag struct {
 	Retention time.Duration // until the log would drop the oldest record that a restart would read
 }
 
+// Staller is a Source that notices when a part of it makes no progress although it should: a broker that does not
+// answer, a batch that cannot be decoded. It is called often and must answer from memory.
+type Staller interface {
+	// Stalled says what hangs and since when; nil is healthy. The rest of the source goes on.
+	Stalled() error
+}
+
 // SourceInfo names a source.
 type SourceInfo struct {
 	// ID is fixed by the first run of a job: "kafka:<cluster ID>", "file". Another ID is refused.
@@ -63,6 +70,10 @@ type SourceInfo struct {
 
 	// Topics are the logs that the source was told to read, sorted. Adding one needs a new Config generation.
 	Topics []string
+
+	// Compacted are the logs that drop records by key, sorted. Run refuses them with stages that hold records or that
+	// decide which of several records wins, since a replay may not bring those records back.
+	Compacted []string
 }
 
 // Start says where a lane begins.
@@ -100,8 +111,19 @@ type Batch struct {
 	// goes to the dead-letter flow, with its error.
 	Unreadable []DeadLetter
 
+	// Passed says up to where partitions of Lane hold nothing more to deliver, beyond the records of this and earlier
+	// batches: control and aborted records, holes left by compaction. The engine takes these positions as consumed, so
+	// that a restart does not ask for them after the log has dropped them. They are no reason to commit.
+	Passed []Passed
+
 	// Done is called once Records and their bytes are no longer used; nil does nothing.
 	Done func()
+}
+
+// Passed is a stretch of a partition that holds nothing to deliver; UpTo is its last position, inclusive.
+type Passed struct {
+	Partition Partition
+	UpTo      Position
 }
 
 // Release calls Done, if there is one.
