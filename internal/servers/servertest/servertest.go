@@ -1,0 +1,77 @@
+// Package servertest gives tests real servers. A test that asks for one is skipped unless ONCEFLOW_SERVERS=1, as make
+// test sets it, so that plain go test needs Go only.
+//
+// One test binary shares its servers: tests keep apart by names of topics and buckets. A test that kills a server or
+// needs it set up in a special way starts its own with package servers.
+package servertest
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/servers"
+)
+
+// startup bounds installing and starting; building a server from source takes minutes.
+const startup = 15 * time.Minute
+
+// Need skips the test unless servers may be started, and opens the cache.
+func Need(t testing.TB) *servers.Cache {
+	t.Helper()
+	if os.Getenv("ONCEFLOW_SERVERS") != "1" {
+		t.Skip("needs real servers: set ONCEFLOW_SERVERS=1 (make test does)")
+	}
+	c, err := servers.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Kafka starts a cluster for this test alone.
+func Kafka(t testing.TB, o *servers.KafkaOptions) *servers.Kafka {
+	t.Helper()
+	c := Need(t)
+	k := begin(t, func(ctx context.Context) (*servers.Kafka, error) { return c.Kafka(ctx, o) })
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(k.Logs())
+		}
+		k.Stop()
+	})
+	return k
+}
+
+// MinIO starts an S3 server for this test alone.
+func MinIO(t testing.TB) *servers.MinIO {
+	t.Helper()
+	m := begin(t, Need(t).MinIO)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(m.Process().Tail(30))
+		}
+		m.Stop()
+	})
+	return m
+}
+
+// Toxiproxy starts a proxy server for this test alone.
+func Toxiproxy(t testing.TB) *servers.Toxiproxy {
+	t.Helper()
+	p := begin(t, Need(t).Toxiproxy)
+	t.Cleanup(p.Stop)
+	return p
+}
+
+func begin[S any](t testing.TB, start func(context.Context) (S, error)) S {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startup)
+	defer cancel()
+	s, err := start(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

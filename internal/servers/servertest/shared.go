@@ -1,0 +1,62 @@
+package servertest
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/onceflow/onceflow/internal/servers"
+)
+
+// Shared holds the servers that the tests of one binary share. Each is started by the first test that wants it and
+// stopped by Main. The zero value is ready; it is safe for concurrent use.
+type Shared struct {
+	mu    sync.Mutex
+	kafka *servers.Kafka
+	minio *servers.MinIO
+}
+
+// Main runs the tests and stops the servers afterwards. Call it in TestMain: servers.Main(m).
+func (s *Shared) Main(m *testing.M) {
+	code := m.Run()
+	s.Stop()
+	os.Exit(code)
+}
+
+// Stop stops the servers.
+func (s *Shared) Stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kafka != nil {
+		s.kafka.Stop()
+	}
+	if s.minio != nil {
+		s.minio.Stop()
+	}
+	s.kafka, s.minio = nil, nil
+}
+
+// Kafka is a cluster of one broker. Tests may not kill it.
+func (s *Shared) Kafka(t testing.TB) *servers.Kafka {
+	t.Helper()
+	c := Need(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kafka == nil {
+		s.kafka = begin(t, func(ctx context.Context) (*servers.Kafka, error) { return c.Kafka(ctx, nil) })
+	}
+	return s.kafka
+}
+
+// MinIO is an S3 server. Tests may not kill it.
+func (s *Shared) MinIO(t testing.TB) *servers.MinIO {
+	t.Helper()
+	c := Need(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.minio == nil {
+		s.minio = begin(t, c.MinIO)
+	}
+	return s.minio
+}
