@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
@@ -30,13 +31,13 @@ const (
 	MinReader = 1
 )
 
-// Token is 128 random bits in hex. It identifies an attempt to append, or an adoption of a lane.
+// Token is 128 random bits in lower-case hex. It identifies an attempt to append, or an adoption of a lane.
 type Token string
 
-// Hash is the SHA-256 of an object in hex.
+// Hash is the SHA-256 of an object in lower-case hex.
 type Hash string
 
-// Entry is one entry of a ledger. Exactly the part that belongs to Kind is set.
+// Entry is one entry of a ledger. Exactly the part that belongs to Kind is set; a Mark has none.
 type Entry struct {
 	Format    int
 	MinReader int
@@ -59,107 +60,115 @@ type Entry struct {
 
 // Config says which topics a job reads.
 type Config struct {
-	Generation uint64
-	Topics     []string // sorted
-}
-
-// Commit is a transaction: files of all flows, and the input progress that they come from.
-type Commit struct {
-	Lanes []LaneCommit // ordered by name
-
-	// Files are the files, in the order of their keys; nil if they are in FilesBlob.
-	Files     []File
-	FilesBlob *Blob
-
-	// Hours sums up the on-time files, so that a fold need not read a blob.
-	Hours []HourSum
-}
-
-// LaneCommit is the new progress of one lane.
-type LaneCommit struct {
-	Lane string
-
-	// Base is the version that the lane must have: the entry that last touched it, or the last Close if none did, or 0.
-	Base  uint64
-	Token Token // of the adoption by which the author holds the lane
-
-	Partitions []PartitionCommit // ordered by Partition.Compare
-}
-
-// PartitionCommit is the new progress of one partition, and what became of the records that this transaction finished.
-type PartitionCommit struct {
-	Partition stream.Partition
-	Progress  stream.Progress // with Low; Held is empty if HeldBlob is set
-	HeldBlob  *Blob
-	HeldLen   int   // Progress.Held.Len, also if that is in a blob
-	Read      int64 // records read for the first time
-	Counts    stream.Counts
-}
-
-// Blob is a part of an entry that was too long for it: an object created before it.
-type Blob struct {
-	Key    string
-	SHA256 Hash
-	Bytes  int64
-}
-
-// FileKind says to which part of the output a file belongs.
-type FileKind string
-
-const (
-	DataFile FileKind = ""     // in the folder of an hour, sealed with it
-	LateFile FileKind = "late" // of hours that were closed, never sealed
-	DeadFile FileKind = "dead" // dead letters, under the hour of reading, never sealed
-)
-
-// File is one file of a transaction, or a range of an object.
-type File struct {
-	Flow   string
-	Kind   FileKind
-	Hour   time.Time // start of the folder's hour
-	Key    string    // final name in the store
-	Offset int64     // of the rows in the object; 0 unless packed
-	Length int64     // bytes
-	Rows   int64
-	CRC32C uint32
-	Ref    []byte // the store's: how to publish the staged file
-}
-
-// HourSum is what a Commit adds to an hour.
-type HourSum struct {
-	Hour               time.Time
-	Files, Rows, Bytes int64
-}
-
-// Close ends hours for good: all that follow the last closed one, or begin with the start hour, and end at or before
-// Through.
-type Close struct {
-	From    time.Time // start of the first hour that it closes
-	Through time.Time // end of the last one
-
-	// At is the store's clock before the source was asked which partitions exist.
-	At       time.Time
-	Lateness time.Duration
-
-	// Listed are the number of partitions that the source named and the hash of their sorted list: for audits.
-	Listed     int
-	ListedHash Hash
-
-	// Flows get a seal object in each of the hours, even those without files. Sorted.
-	Flows []string
-
-	// Seal is the name of the seal object; JSON says which form it has.
-	Seal string
-	JSON bool
-
-	Generation uint64 // of the Config by which the closer knew the topics
+	Generation uint64   `json:"generation"`
+	Topics     []string `json:"topics"` // sorted
 }
 
 // Retire takes a partition out of the conditions for a Close. It touches the lane.
 type Retire struct {
 	Lane      string
-	Base      uint64
+	Base      uint64 // as in LaneCommit
 	Token     Token
 	Partition stream.Partition
 	Reason    string
+}
+
+// MaxPublished is the largest number of marks in one entry.
+const MaxPublished = 1024
+
+// entryJSON is the form of an entry in the store, in the order of its fields.
+type entryJSON struct {
+	Format    int         `json:"format"`
+	MinReader int         `json:"min_reader"`
+	Kind      Kind        `json:"kind"`
+	ID        uint64      `json:"id"`
+	Prev      Hash        `json:"prev"`
+	Token     Token       `json:"token"`
+	Published []uint64    `json:"published,omitempty"`
+	Sealed    time.Time   `json:"sealed,omitzero"`
+	Config    *Config     `json:"config,omitempty"`
+	Commit    *commitJSON `json:"commit,omitempty"`
+	Close     *Close      `json:"close,omitempty"`
+	Retire    *retireJSON `json:"retire,omitempty"`
+}
+
+type retireJSON struct {
+	Lane      string        `json:"lane"`
+	Base      uint64        `json:"base"`
+	Token     Token         `json:"token"`
+	Partition partitionJSON `json:"partition"`
+	Reason    string        `json:"reason"`
+}
+
+// Encode returns the object of e; equal entries have equal objects. It fails with an error that matches ErrTooLong if
+// the object would be longer than MaxEntry, and with another one if e is not well formed. Parts for which a Blob is set
+// are left out.
+func (e *Entry) Encode() ([]byte, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	body, err := e.encode()
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > MaxEntry {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLong, len(body), MaxEntry)
+	}
+	return body, nil
+}
+
+func (e *Entry) encode() ([]byte, error) {
+	j := entryJSON{
+		Format: e.Format, MinReader: e.MinReader, Kind: e.Kind, ID: e.ID, Prev: e.Prev, Token: e.Token,
+		Published: e.Published, Sealed: e.Sealed, Config: e.Config, Close: e.Close,
+	}
+	if e.Commit != nil {
+		c, err := e.Commit.toJSON()
+		if err != nil {
+			return nil, err
+		}
+		j.Commit = c
+	}
+	if r := e.Retire; r != nil {
+		j.Retire = &retireJSON{r.Lane, r.Base, r.Token, toPartition(r.Partition), r.Reason}
+	}
+	return pack(&j)
+}
+
+// Decode reads the object of entry id. The error is a *VersionError if a newer version is needed, else a *CorruptError.
+// Parts that are in blobs are missing: see Entry.Detached.
+func Decode(id uint64, body []byte) (*Entry, error) {
+	object := fmt.Sprintf("entry %d", id)
+	line, h, err := payload(object, body, MaxEntry)
+	if err != nil {
+		return nil, err
+	}
+	switch h.Kind {
+	case KindConfig, KindCommit, KindMark, KindClose, KindRetire:
+	default:
+		return nil, &VersionError{Object: object, Kind: h.Kind, Format: h.Format, MinReader: h.MinReader}
+	}
+	var j entryJSON
+	if err := unpack(object, line, h, &j); err != nil {
+		return nil, err
+	}
+	e := &Entry{
+		Format: j.Format, MinReader: j.MinReader, Kind: j.Kind, ID: j.ID, Prev: j.Prev, Token: j.Token,
+		Published: j.Published, Sealed: j.Sealed, Config: j.Config, Close: j.Close,
+	}
+	if j.Commit != nil {
+		if e.Commit, err = j.Commit.commit(); err != nil {
+			return nil, corrupt(object, "%v", err)
+		}
+	}
+	if r := j.Retire; r != nil {
+		e.Retire = &Retire{r.Lane, r.Base, r.Token, r.Partition.partition(), r.Reason}
+	}
+	if e.ID != id {
+		return nil, corrupt(object, "it says that it is entry %d", e.ID)
+	}
+	if err := e.check(); err != nil {
+		return nil, corrupt(object, "%v", err)
+	}
+	return e, canonical(object, body, h, e.encode)
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
@@ -9,35 +10,38 @@ import (
 // State is the fold of a ledger's entries: all that validation, adoption, closing and sweeping need. Its size is
 // O(partitions + unpublished entries + open hours). It is not safe for concurrent use.
 type State struct {
-	Genesis Genesis
-	Last    uint64 // id of the last entry folded; 0 before the first
-	Hash    Hash   // of the last entry's object; of genesis before the first
+	Genesis     Genesis
+	GenesisHash Hash
+	Last        uint64 // id of the last entry folded; 0 before the first
+	Hash        Hash   // of the last entry's object; of genesis before the first
 
-	Config     Config
+	Config     Config // Generation 0 before the first
 	Lanes      map[string]*Lane
 	Partitions map[stream.Partition]*Partition
-	Pending    map[uint64]Pending  // committed entries that are not marked as published
+	Pending    map[uint64]Pending  // committed entries with files that are not marked as published
 	Hours      map[time.Time]*Hour // open hours that have on-time files, by their start
 
-	Closed      time.Time // end of the last closed hour; zero before the first Close
-	ClosedEntry uint64
+	// Closed is the end of the last closed hour; before the first Close it is Genesis.Start, zero if that is not set.
+	// Events of hours that end at or before it are late everywhere.
+	Closed      time.Time
+	ClosedEntry uint64    // the last Close; 0 before the first
 	Sealed      time.Time // end of the last hour whose seal objects are known to exist
 
 	Read   int64 // of all partitions
 	Counts stream.Counts
-	Rows   int64
+	Rows   int64 // in on-time files
 }
 
-// Lane is the state of a lane.
+// Lane is the state of a lane that was touched.
 type Lane struct {
-	Version uint64
-	Token   Token
+	Version uint64 // the entry that last touched it
+	Token   Token  // of the adoption under which that entry was written
 }
 
-// Partition is the state of a partition.
+// Partition is the state of a partition. A *Partition of a State is never changed, only replaced.
 type Partition struct {
 	Lane     string
-	Progress stream.Progress
+	Progress stream.Progress // without Held if HeldBlob is set
 	HeldBlob *Blob
 	HeldLen  int
 	Retired  bool
@@ -50,24 +54,107 @@ type Pending struct {
 	Hours []time.Time // of its on-time files, ascending
 }
 
-// Hour is an open hour that has on-time files.
+// Hour is an open hour that has on-time files. A *Hour of a State is never changed, only replaced.
 type Hour struct {
 	First, Last        uint64 // first and last entry with files of it
 	Files, Rows, Bytes int64
 }
 
-// Genesis is the object that starts an epoch of a job's ledger. What it says changes only by a new epoch.
-type Genesis struct {
-	Format    int
-	MinReader int
-	Job       string
-	Epoch     int
-	Hour      time.Duration // length of an hour
-	Layout    string        // of keys: "hive1"
-	Start     time.Time     // first hour to close; zero: the earliest hour when the first Close is due
-	Source    string        // stream.SourceInfo.ID
-	Shards    int           // 1
-	Shard     string        // how lanes are spread over shards: "single"
-	Created   time.Time
-	Token     Token
+// NewState returns the state of a ledger without entries. hash is that of the genesis object.
+func NewState(g Genesis, hash Hash) *State {
+	return &State{
+		Genesis: g, GenesisHash: hash, Hash: hash, Closed: g.Start,
+		Lanes:      make(map[string]*Lane),
+		Partitions: make(map[stream.Partition]*Partition),
+		Pending:    make(map[uint64]Pending),
+		Hours:      make(map[time.Time]*Hour),
+	}
 }
+
+// Clone returns a copy that folds on its own.
+func (s *State) Clone() *State {
+	c := *s
+	c.Lanes, c.Partitions = maps.Clone(s.Lanes), maps.Clone(s.Partitions)
+	c.Pending, c.Hours = maps.Clone(s.Pending), maps.Clone(s.Hours)
+	return &c
+}
+
+// Base returns the version of a lane: what LaneCommit.Base and Retire.Base must be.
+func (s *State) Base(lane string) uint64 {
+	if l := s.Lanes[lane]; l != nil {
+		return l.Version
+	}
+	return s.ClosedEntry
+}
+
+// Low returns up to when the hours of a lane are complete, which is the smallest low of its partitions: parts and all
+// that the state knows of in that lane. It is zero if one of them has none. Partitions that were retired, or have ended
+// and hold nothing, do not count as long as there is another one. An event is late if its hour ends at or before the
+// greater of Low and Closed.
+func (s *State) Low(lane string, parts []stream.Partition) time.Time {
+	var live, rest bound
+	for p, st := range s.Partitions {
+		if st.Lane == lane {
+			add(&live, &rest, p, st)
+		}
+	}
+	for _, p := range parts {
+		if st := s.Partitions[p]; st == nil || st.Lane != lane {
+			add(&live, &rest, p, st)
+		}
+	}
+	if live.any {
+		return live.min
+	}
+	return rest.min
+}
+
+func add(live, rest *bound, _ stream.Partition, st *Partition) {
+	switch {
+	case st == nil:
+		live.add(time.Time{})
+	case st.free():
+		rest.add(st.Progress.Low)
+	default:
+		live.add(st.Progress.Low)
+	}
+}
+
+// bound is the minimum of times.
+type bound struct {
+	min time.Time
+	any bool
+}
+
+func (b *bound) add(t time.Time) {
+	if !b.any || t.Before(b.min) {
+		b.min, b.any = t, true
+	}
+}
+
+// free reports whether p sets no bound to clocks and closes: nothing of it will ever come.
+func (p *Partition) free() bool { return p.Retired || p.Progress.Ended && p.HeldLen == 0 }
+
+// Clock returns how far the committed event time of the whole job has got. Shared state may expire by it alone.
+func (s *State) Clock() stream.Clock {
+	var live, rest bound
+	var c stream.Clock
+	for _, p := range s.Partitions {
+		if p.free() {
+			rest.add(p.Progress.Seen)
+			continue
+		}
+		live.add(p.Progress.Seen)
+		if t := p.Progress.HeldTime; !t.IsZero() && (c.Held.IsZero() || t.Before(c.Held)) {
+			c.Held = t
+		}
+	}
+	c.Seen = rest.min
+	if live.any {
+		c.Seen = live.min
+	}
+	return c
+}
+
+// NeedsMark reports whether something waits for a mark, so that an hour could not close without one.
+func (s *State) NeedsMark() bool { return len(s.Pending) > 0 }

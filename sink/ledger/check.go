@@ -1,0 +1,291 @@
+package ledger
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// check finds what no right author writes and what needs no state to be found.
+func (e *Entry) check() error {
+	errs := []error{
+		checkVersion(e.Format, e.MinReader), checkHash("prev", e.Prev), checkToken(e.Token), checkUTC("sealed", e.Sealed),
+		e.checkPublished(),
+	}
+	if e.ID == 0 {
+		errs = append(errs, errors.New("entry 0"))
+	}
+	has := map[Kind]bool{
+		KindConfig: e.Config != nil, KindCommit: e.Commit != nil, KindClose: e.Close != nil, KindRetire: e.Retire != nil,
+	}
+	for kind, set := range has {
+		if set != (kind == e.Kind) {
+			errs = append(errs, fmt.Errorf("kind %q with or without the part %q", e.Kind, kind))
+		}
+	}
+	switch e.Kind {
+	case KindConfig, KindCommit, KindClose, KindRetire:
+	case KindMark:
+		if len(e.Published) == 0 && e.Sealed.IsZero() {
+			errs = append(errs, errors.New("a mark that marks nothing"))
+		}
+	default:
+		errs = append(errs, fmt.Errorf("kind %q cannot be written", e.Kind))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	switch e.Kind {
+	case KindConfig:
+		return checkSorted("topics", e.Config.Topics)
+	case KindCommit:
+		return e.Commit.check()
+	case KindClose:
+		return e.Close.check()
+	case KindRetire:
+		return e.Retire.check()
+	}
+	return nil
+}
+
+func (e *Entry) checkPublished() error {
+	if len(e.Published) > MaxPublished {
+		return fmt.Errorf("%d published marks, at most %d are allowed", len(e.Published), MaxPublished)
+	}
+	for i, id := range e.Published {
+		if id == 0 || id >= e.ID || i > 0 && id <= e.Published[i-1] {
+			return fmt.Errorf("published mark %d of entry %d is not ascending or not before it", id, e.ID)
+		}
+	}
+	return nil
+}
+
+func (c *Commit) check() error {
+	if c.BodyBlob != nil && len(c.Lanes) == 0 {
+		if len(c.Hours) > 0 {
+			return errors.New("hours beside a body blob")
+		}
+	} else if err := c.checkBody(); err != nil {
+		return err
+	}
+	return errors.Join(checkBlob(c.BodyBlob), checkBlob(c.FilesBlob), checkFiles(c.Files))
+}
+
+func (c *Commit) checkBody() error {
+	if len(c.Lanes) == 0 {
+		return errors.New("a commit that touches no lane")
+	}
+	for i := range c.Lanes {
+		l := &c.Lanes[i]
+		if i > 0 && l.Lane <= c.Lanes[i-1].Lane {
+			return errors.New("lanes are not in order")
+		}
+		if err := errors.Join(checkName("lane", l.Lane), checkToken(l.Token)); err != nil {
+			return err
+		}
+		for k := range l.Partitions {
+			p := &l.Partitions[k]
+			if k > 0 && l.Partitions[k-1].Partition.Compare(p.Partition) >= 0 {
+				return errors.New("partitions are not in order")
+			}
+			if err := p.check(); err != nil {
+				return fmt.Errorf("partition %s: %w", p.Partition, err)
+			}
+		}
+	}
+	for i, h := range c.Hours {
+		if i > 0 && !c.Hours[i-1].Hour.Before(h.Hour) {
+			return errors.New("hours are not in order")
+		}
+		if h.Hour.IsZero() || h.Files < 1 || h.Rows < 0 || h.Bytes < 0 {
+			return fmt.Errorf("hour %s with %d files, %d rows, %d bytes", h.Hour, h.Files, h.Rows, h.Bytes)
+		}
+		if err := checkUTC("hour", h.Hour); err != nil {
+			return err
+		}
+	}
+	if c.FilesBlob != nil && len(c.Files) == 0 {
+		return nil
+	}
+	if !slices.EqualFunc(c.Hours, SumHours(c.Files), HourSum.equal) {
+		return errors.New("hours are not the sum of the files")
+	}
+	return nil
+}
+
+func (h HourSum) equal(o HourSum) bool {
+	return h.Hour.Equal(o.Hour) && h.Files == o.Files && h.Rows == o.Rows && h.Bytes == o.Bytes
+}
+
+func sortHours(hours []HourSum) {
+	slices.SortFunc(hours, func(a, b HourSum) int { return a.Hour.Compare(b.Hour) })
+}
+
+func (p *PartitionCommit) check() error {
+	pr := &p.Progress
+	if err := checkPartition(p.Partition); err != nil {
+		return err
+	}
+	for i, c := range pr.Children {
+		if err := checkPartition(c); err != nil {
+			return fmt.Errorf("child: %w", err)
+		}
+		if i > 0 && pr.Children[i-1].Compare(c) >= 0 {
+			return errors.New("children are not in order")
+		}
+	}
+	if len(pr.Children) > 0 && !pr.Ended {
+		return errors.New("children of a partition that has not ended")
+	}
+	if p.Read < 0 || slices.Min(p.Counts[:]) < 0 {
+		return fmt.Errorf("negative counts: read %d, %v", p.Read, p.Counts)
+	}
+	if (p.HeldLen > 0) == pr.HeldTime.IsZero() {
+		return fmt.Errorf("%d held records, the oldest of %s", p.HeldLen, pr.HeldTime)
+	}
+	return errors.Join(checkPosition(pr.UpTo), p.checkHeld(), checkBlob(p.HeldBlob),
+		checkYear(pr.HeldTime), checkYear(pr.Seen), checkYear(pr.Low), checkYear(pr.Arrived))
+}
+
+// checkHeld checks that held positions are at or below UpTo and as many as the entry says.
+func (p *PartitionCommit) checkHeld() error {
+	h, upTo := p.Progress.Held, p.Progress.UpTo
+	if h.Len() == 0 {
+		if (p.HeldLen > 0) != (p.HeldBlob != nil) || p.HeldLen < 0 || !h.First.IsZero() || h.Through != 0 {
+			return fmt.Errorf("%d held records without a set, or a set without records", p.HeldLen)
+		}
+		return nil
+	}
+	if h.Len() != p.HeldLen {
+		return fmt.Errorf("%d held records, but the set has %d", p.HeldLen, h.Len())
+	}
+	if err := checkHeld(h); err != nil {
+		return err
+	}
+	if h.First.Compare(upTo) > 0 {
+		return fmt.Errorf("%s is held and above %s", h.First, upTo)
+	}
+	if upTo.Seq == "" {
+		if n := uint64(upTo.Sub-h.First.Sub) + 1; h.Through != n {
+			return fmt.Errorf("held set from %s to %s ends at ordinal %d", h.First, upTo, h.Through)
+		}
+	}
+	return nil
+}
+
+func (c *Close) check() error {
+	if !c.From.Before(c.Through) || c.Lateness < 0 || c.Listed < 0 {
+		return fmt.Errorf("close from %s through %s, lateness %s, %d listed", c.From, c.Through, c.Lateness, c.Listed)
+	}
+	return errors.Join(checkUTC("from", c.From), checkUTC("through", c.Through), checkUTC("at", c.At),
+		checkHash("listed_hash", c.ListedHash), checkSorted("flows", c.Flows), checkName("seal", c.Seal))
+}
+
+func (r *Retire) check() error {
+	return errors.Join(checkName("lane", r.Lane), checkToken(r.Token), checkPartition(r.Partition), checkName("reason", r.Reason))
+}
+
+func checkFiles(files []File) error {
+	for i := range files {
+		f := &files[i]
+		switch f.Kind {
+		case DataFile, LateFile, DeadFile:
+		default:
+			return fmt.Errorf("file kind %q", f.Kind)
+		}
+		if i > 0 && cmp.Or(cmp.Compare(files[i-1].Key, f.Key), cmp.Compare(files[i-1].Offset, f.Offset)) >= 0 {
+			return errors.New("files are not in order")
+		}
+		if f.Hour.IsZero() || f.Offset < 0 || f.Length < 0 || f.Rows < 0 {
+			return fmt.Errorf("file %q: hour %s, offset %d, length %d, rows %d", f.Key, f.Hour, f.Offset, f.Length, f.Rows)
+		}
+		if err := errors.Join(checkName("flow", f.Flow), checkName("key", f.Key), checkUTC("hour", f.Hour)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkVersion(format, minReader int) error {
+	if format < 1 || minReader < 1 || minReader > format {
+		return fmt.Errorf("format %d, minimum reader %d", format, minReader)
+	}
+	return nil
+}
+
+// checkName refuses what JSON would change, so that two names never become one.
+func checkName(what, s string) error {
+	if s == "" || !utf8.ValidString(s) {
+		return fmt.Errorf("%s %q is empty or not UTF-8", what, s)
+	}
+	return nil
+}
+
+func checkPartition(p stream.Partition) error {
+	if !utf8.ValidString(p.Epoch) {
+		return fmt.Errorf("partition %s is not UTF-8", p)
+	}
+	return errors.Join(checkName("source", p.Source), checkName("partition", p.ID))
+}
+
+func checkSorted(what string, list []string) error {
+	if len(list) == 0 {
+		return fmt.Errorf("no %s", what)
+	}
+	for i, s := range list {
+		if err := checkName(what, s); err != nil {
+			return err
+		}
+		if i > 0 && s <= list[i-1] {
+			return fmt.Errorf("%s are not in order", what)
+		}
+	}
+	return nil
+}
+
+func checkBlob(b *Blob) error {
+	if b == nil {
+		return nil
+	}
+	if b.Bytes < 1 || b.Bytes > MaxBlob {
+		return fmt.Errorf("blob %q of %d bytes", b.Key, b.Bytes)
+	}
+	return errors.Join(checkName("blob", b.Key), checkHash("blob", b.SHA256))
+}
+
+func checkToken(t Token) error {
+	if !isHex(string(t), 32) {
+		return fmt.Errorf("token %q is not 128 bits in hex", t)
+	}
+	return nil
+}
+
+func checkHash(what string, h Hash) error {
+	if !isHex(string(h), 64) {
+		return fmt.Errorf("%s %q is not a SHA-256 in hex", what, h)
+	}
+	return nil
+}
+
+func isHex(s string, n int) bool { return len(s) == n && strings.Trim(s, "0123456789abcdef") == "" }
+
+func checkUTC(what string, t time.Time) error {
+	if t.Location() != time.UTC {
+		return fmt.Errorf("%s %s is not UTC", what, t)
+	}
+	return checkYear(t)
+}
+
+// checkYear refuses what RFC 3339 cannot say.
+func checkYear(t time.Time) error {
+	if y := t.UTC().Year(); y < 0 || y > 9999 {
+		return fmt.Errorf("year %d", y)
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+package ledger
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// NextHour returns the start of the first hour that is not closed: of the hour that must close next. Before the first
+// Close, without Genesis.Start, it is the earlier of the first hour with on-time files and the hour of the smallest low,
+// so that neither a job's beginning nor a bad timestamp makes thousands of empty hours. Zero if it is not known yet.
+func (s *State) NextHour() time.Time {
+	if !s.Closed.IsZero() {
+		return s.Closed
+	}
+	next := s.firstHour()
+	if low, live := s.low(); live && !low.IsZero() {
+		if h := s.Genesis.HourOf(low); next.IsZero() || h.Before(next) {
+			next = h
+		}
+	}
+	return next
+}
+
+// EarliestHour is the start of the hour of the job's smallest low, which is what the job as a whole is waiting for: hours
+// before it have all their data. Zero if it is not known yet.
+func (s *State) EarliestHour() time.Time {
+	low, live := s.low()
+	switch {
+	case live && low.IsZero():
+		return time.Time{}
+	case live:
+		return s.Genesis.HourOf(low)
+	}
+	if last := s.lastHour(); !last.IsZero() {
+		return last.Add(s.Genesis.Hour)
+	}
+	return s.Closed
+}
+
+// low is the smallest low of the partitions that set a bound; live is false if there are none.
+func (s *State) low() (low time.Time, live bool) {
+	var b bound
+	for _, p := range s.Partitions {
+		if !p.free() {
+			b.add(p.Progress.Low)
+		}
+	}
+	return b.min, b.any
+}
+
+func (s *State) firstHour() time.Time {
+	var b bound
+	for h := range s.Hours {
+		b.add(h)
+	}
+	return b.min
+}
+
+func (s *State) lastHour() (last time.Time) {
+	for h := range s.Hours {
+		last = later(last, h)
+	}
+	return last
+}
+
+// ready returns up to when hours could close as far as the known partitions go. If all have ended that is the end of the
+// last hour with files and not the end of time, so that a historic load closes what it wrote and no more.
+func (s *State) ready() time.Time {
+	low, live := s.low()
+	if live {
+		return low
+	}
+	if last := s.lastHour(); !last.IsZero() {
+		return last.Add(s.Genesis.Hour)
+	}
+	return time.Time{}
+}
+
+// CloseDue returns the range of hours that could close if the clock is now and the source lists no partition that is not
+// known: those whose end is at least lateness ago, that all known partitions have passed and whose files are published.
+// It is worth asking the source then, and CheckClose decides.
+func (s *State) CloseDue(now time.Time, lateness time.Duration) (from, through time.Time, ok bool) {
+	from = s.NextHour()
+	if from.IsZero() || lateness < 0 || len(s.Partitions) == 0 {
+		return from, through, false
+	}
+	through = s.Genesis.HourOf(earlier(s.ready(), now.Add(-lateness)))
+	for _, p := range s.Pending {
+		if len(p.Hours) > 0 {
+			through = earlier(through, p.Hours[0])
+		}
+	}
+	return from, through, from.Before(through)
+}
+
+// validateClose checks all that can be checked without the source. Anything else than a yes is void: the closer looks
+// and asks again.
+func (s *State) validateClose(e *Entry) error {
+	c := e.Close
+	void := func(format string, args ...any) error {
+		return &VoidError{Entry: s.Last, Reason: fmt.Sprintf(format, args...)}
+	}
+	if next := s.NextHour(); !c.From.Equal(next) {
+		return void("hours close in order: the next one is %s, not %s", next, c.From)
+	}
+	if !s.Genesis.HourOf(c.Through).Equal(c.Through) {
+		return corrupt(fmt.Sprintf("entry %d", e.ID), "%s is not the end of an hour", c.Through)
+	}
+	if c.Generation != s.Config.Generation {
+		return void("the topics are those of generation %d, not %d", s.Config.Generation, c.Generation)
+	}
+	if c.At.Add(-c.Lateness).Before(c.Through) {
+		return void("%s is less than %s after %s", c.At, c.Lateness, c.Through)
+	}
+	if ready := s.ready(); ready.Before(c.Through) || len(s.Partitions) == 0 {
+		return void("partitions have got to %s only", ready)
+	}
+	for id, p := range s.Pending {
+		if len(p.Hours) > 0 && p.Hours[0].Before(c.Through) && !slices.Contains(e.Published, id) {
+			return void("files of entry %d are not published", id)
+		}
+	}
+	return nil
+}
+
+// closedBy is Closed as it will be with e.
+func (s *State) closedBy(e *Entry) time.Time {
+	if e.Close != nil {
+		return later(s.Closed, e.Close.Through)
+	}
+	return s.Closed
+}
+
+// CheckClose is Validate for a Close, and also checks the list of partitions that the source gave after e.Close.At was
+// read: each must be known and have passed the hours, so that none that has just appeared is left out.
+func (s *State) CheckClose(e *Entry, listed []stream.Partition) error {
+	if err := s.Validate(e); err != nil {
+		return err
+	}
+	if e.Close == nil || e.Close.Listed != len(listed) || e.Close.ListedHash != HashPartitions(listed) {
+		return corrupt(fmt.Sprintf("entry %d", e.ID), "it was made with another list of partitions")
+	}
+	for _, p := range listed {
+		if s.Partitions[p] == nil {
+			return &VoidError{Entry: s.Last, Reason: fmt.Sprintf("partition %s exists and has no progress", p)}
+		}
+	}
+	return nil
+}
+
+// HashPartitions is Close.ListedHash: the SHA-256 of the sorted partitions, each as a JSON array of source, epoch and ID
+// and a newline.
+func HashPartitions(list []stream.Partition) Hash {
+	sorted := slices.SortedFunc(slices.Values(list), stream.Partition.Compare)
+	sum := sha256.New()
+	for _, p := range sorted {
+		hashPartition(sum, p)
+	}
+	return Hash(hex.EncodeToString(sum.Sum(nil)))
+}
+
+func hashPartition(sum hash.Hash, p stream.Partition) {
+	enc := json.NewEncoder(sum) // ends the line
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode([3]string{p.Source, p.Epoch, p.ID}); err != nil {
+		panic(err) // a hash takes everything, and strings can be encoded
+	}
+}
+
+// Blocker is something that an hour waits for.
+type Blocker struct {
+	Kind BlockerKind
+
+	// Partition, Lane, Low, Held and HeldTime tell about a partition that has not passed the hour, or is not known.
+	Partition stream.Partition
+	Lane      string
+	Low       time.Time
+	Seen      time.Time
+	Held      int
+	HeldTime  time.Time
+
+	Entry uint64    // whose files are not published
+	Until time.Time // the time that the store's clock must reach
+}
+
+// BlockerKind says what kind of thing an hour waits for.
+type BlockerKind string
+
+const (
+	BlockedByPartition BlockerKind = "partition" // it has not passed the hour
+	BlockedByUnknown   BlockerKind = "unknown"   // the source has a partition that nobody has committed anything of
+	BlockedByEntry     BlockerKind = "entry"     // its files are not known to be published
+	BlockedByClock     BlockerKind = "clock"
+	BlockedByNothing   BlockerKind = "idle" // all partitions have ended, and no hour from this one on has files
+)
+
+// Blockers returns what keeps the hours up to end from closing, for people: what Validate and CheckClose would object to.
+// listed are the partitions that the source has.
+func (s *State) Blockers(end, now time.Time, lateness time.Duration, listed []stream.Partition) []Blocker {
+	var out []Blocker
+	for p, st := range s.Partitions {
+		if pr := &st.Progress; !st.free() && pr.Low.Before(end) {
+			out = append(out, Blocker{Kind: BlockedByPartition, Partition: p, Lane: st.Lane, Low: pr.Low, Seen: pr.Seen,
+				Held: st.HeldLen, HeldTime: pr.HeldTime})
+		}
+	}
+	for _, p := range listed {
+		if s.Partitions[p] == nil {
+			out = append(out, Blocker{Kind: BlockedByUnknown, Partition: p})
+		}
+	}
+	for id, p := range s.Pending {
+		if len(p.Hours) > 0 && p.Hours[0].Before(end) {
+			out = append(out, Blocker{Kind: BlockedByEntry, Entry: id})
+		}
+	}
+	if until := end.Add(lateness); now.Before(until) {
+		out = append(out, Blocker{Kind: BlockedByClock, Until: until})
+	}
+	if _, live := s.low(); !live && s.ready().Before(end) {
+		out = append(out, Blocker{Kind: BlockedByNothing})
+	}
+	slices.SortFunc(out, func(a, b Blocker) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.Partition.Compare(b.Partition), cmp.Compare(a.Entry, b.Entry))
+	})
+	return out
+}

@@ -1,0 +1,188 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Commit is a transaction: files of all flows, and the input progress that they come from.
+type Commit struct {
+	Lanes []LaneCommit // ordered by name
+
+	// Files are the files, ordered by key and offset. If FilesBlob is set they are in that blob, and here only in the
+	// hands of the author or after Attach.
+	Files     []File
+	FilesBlob *Blob
+
+	// Hours sums up the on-time files, ordered by hour, so that a fold need not read FilesBlob.
+	Hours []HourSum
+
+	// BodyBlob holds Lanes and Hours if they are too long for the entry. Such an entry can be folded after Attach only.
+	BodyBlob *Blob
+}
+
+// HasFiles reports whether c has anything to publish. A Commit without files has no manifest and needs no mark.
+func (c *Commit) HasFiles() bool { return len(c.Files) > 0 || c.FilesBlob != nil }
+
+// LaneCommit is the new progress of one lane.
+type LaneCommit struct {
+	Lane string
+
+	// Base is the version that the lane must have: the entry that last touched it, or the last Close if none did, or 0.
+	Base  uint64
+	Token Token // of the adoption by which the author holds the lane
+
+	// Partitions are ordered by Partition.Compare. A partition of the lane that is missing keeps its progress; the lane
+	// is touched even if all are missing.
+	Partitions []PartitionCommit
+}
+
+// PartitionCommit is the new progress of one partition, and what became of the records that this transaction finished.
+// Previous HeldLen + Read = HeldLen + Counts.Sum().
+type PartitionCommit struct {
+	Partition stream.Partition
+	Progress  stream.Progress // with Low; see Advance
+	HeldBlob  *Blob           // where Progress.Held is if it was too long
+	HeldLen   int             // Progress.Held.Len, also if that is in a blob
+	Read      int64           // records read for the first time
+	Counts    stream.Counts
+}
+
+// FileKind says to which part of the output a file belongs.
+type FileKind string
+
+const (
+	DataFile FileKind = ""     // in the folder of an hour, sealed with it
+	LateFile FileKind = "late" // of hours that were closed, never sealed
+	DeadFile FileKind = "dead" // dead letters, under the hour of reading, never sealed
+)
+
+// File is one file of a transaction, or a range of an object.
+type File struct {
+	Flow   string    `json:"flow"`
+	Kind   FileKind  `json:"kind,omitempty"`
+	Hour   time.Time `json:"hour"`             // start of the folder's hour, UTC
+	Key    string    `json:"key"`              // final name in the store
+	Offset int64     `json:"offset,omitempty"` // of the rows in the object; 0 unless packed
+	Length int64     `json:"length"`           // bytes
+	Rows   int64     `json:"rows"`
+	CRC32C uint32    `json:"crc32c"`
+	Ref    []byte    `json:"ref"` // the store's: how to publish the staged file
+}
+
+// HourSum is what a Commit adds to an hour.
+type HourSum struct {
+	Hour  time.Time `json:"hour"`
+	Files int64     `json:"files"`
+	Rows  int64     `json:"rows"`
+	Bytes int64     `json:"bytes"`
+}
+
+// SumHours returns what the on-time files add to their hours, as Commit.Hours wants it.
+func SumHours(files []File) []HourSum {
+	sums := make(map[time.Time]*HourSum)
+	for i := range files {
+		f := &files[i]
+		if f.Kind != DataFile {
+			continue
+		}
+		s := sums[f.Hour]
+		if s == nil {
+			s = &HourSum{Hour: f.Hour}
+			sums[f.Hour] = s
+		}
+		s.Files, s.Rows, s.Bytes = s.Files+1, s.Rows+f.Rows, s.Bytes+f.Length
+	}
+	out := make([]HourSum, 0, len(sums))
+	for _, s := range sums {
+		out = append(out, *s)
+	}
+	sortHours(out)
+	return out
+}
+
+type commitJSON struct {
+	bodyJSON
+	BodyBlob  *Blob  `json:"body_blob,omitempty"`
+	Files     []File `json:"files,omitempty"`
+	FilesBlob *Blob  `json:"files_blob,omitempty"`
+}
+
+// bodyJSON is the part of a Commit that may be moved to BodyBlob.
+type bodyJSON struct {
+	Lanes []laneJSON `json:"lanes,omitempty"`
+	Hours []HourSum  `json:"hours,omitempty"`
+}
+
+type laneJSON struct {
+	Lane       string             `json:"lane"`
+	Base       uint64             `json:"base"`
+	Token      Token              `json:"token"`
+	Partitions []partitionRowJSON `json:"partitions,omitempty"`
+}
+
+type partitionRowJSON struct {
+	partitionJSON
+	progressJSON
+	HeldBlob *Blob      `json:"held_blob,omitempty"`
+	HeldLen  int        `json:"held_len,omitempty"`
+	Read     int64      `json:"read,omitempty"`
+	Counts   countsJSON `json:"counts,omitzero"`
+}
+
+func (c *Commit) toJSON() (*commitJSON, error) {
+	j := &commitJSON{BodyBlob: c.BodyBlob, FilesBlob: c.FilesBlob}
+	if c.FilesBlob == nil {
+		j.Files = c.Files
+	}
+	if c.BodyBlob != nil {
+		return j, nil
+	}
+	body, err := c.body()
+	j.bodyJSON = body
+	return j, err
+}
+
+func (c *Commit) body() (bodyJSON, error) {
+	j := bodyJSON{Hours: c.Hours, Lanes: make([]laneJSON, len(c.Lanes))}
+	for i := range c.Lanes {
+		l := &c.Lanes[i]
+		j.Lanes[i] = laneJSON{Lane: l.Lane, Base: l.Base, Token: l.Token, Partitions: make([]partitionRowJSON, len(l.Partitions))}
+		for k := range l.Partitions {
+			p := &l.Partitions[k]
+			progress, err := toProgress(&p.Progress, p.HeldBlob != nil)
+			if err != nil {
+				return j, fmt.Errorf("ledger: partition %s: %w", p.Partition, err)
+			}
+			j.Lanes[i].Partitions[k] = partitionRowJSON{
+				toPartition(p.Partition), progress, p.HeldBlob, p.HeldLen, p.Read, toCounts(p.Counts),
+			}
+		}
+	}
+	return j, nil
+}
+
+func (j *commitJSON) commit() (*Commit, error) {
+	c := &Commit{BodyBlob: j.BodyBlob, Files: j.Files, FilesBlob: j.FilesBlob}
+	return c, j.bodyJSON.into(c)
+}
+
+func (j *bodyJSON) into(c *Commit) error {
+	c.Hours = j.Hours
+	c.Lanes = make([]LaneCommit, len(j.Lanes))
+	for i := range j.Lanes {
+		l := &j.Lanes[i]
+		c.Lanes[i] = LaneCommit{Lane: l.Lane, Base: l.Base, Token: l.Token, Partitions: make([]PartitionCommit, len(l.Partitions))}
+		for k := range l.Partitions {
+			p := &l.Partitions[k]
+			progress, err := p.progress()
+			if err != nil {
+				return fmt.Errorf("partition %s: %w", p.partition(), err)
+			}
+			c.Lanes[i].Partitions[k] = PartitionCommit{p.partition(), progress, p.HeldBlob, p.HeldLen, p.Read, p.Counts.counts()}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// ErrTooLong means that an entry is longer than MaxEntry: Entry.Fit moves parts of it to blobs.
+var ErrTooLong = errors.New("ledger: entry too long")
+
+// VoidError means that an entry is not valid behind the entries that came before it: somebody else was faster. It is
+// settled: the work is void, nothing of it will ever count. It matches stream.ErrFenced.
+type VoidError struct {
+	Lane   string // whose version is another one; empty if it is not about a lane
+	Entry  uint64 // the entry that made it void; 0 if that is not known
+	Reason string
+}
+
+func (e *VoidError) Error() string {
+	s := "ledger: void: " + e.Reason
+	if e.Lane != "" {
+		s += fmt.Sprintf(" (lane %q)", e.Lane)
+	}
+	if e.Entry != 0 {
+		s += fmt.Sprintf(" (entry %d)", e.Entry)
+	}
+	return s
+}
+
+// Is reports whether target is stream.ErrFenced.
+func (e *VoidError) Is(target error) bool { return target == stream.ErrFenced }
+
+// CorruptError means that an object is not what its author wrote, or that an entry says what no right author could have
+// said. Nothing of it may be believed and nothing may be written behind it: a person has to look.
+type CorruptError struct {
+	Object string // "entry 17", "genesis", "snapshot", ...
+	Reason string
+}
+
+func (e *CorruptError) Error() string { return "ledger: " + e.Object + " is corrupt: " + e.Reason }
+
+func corrupt(object, format string, args ...any) error {
+	return &CorruptError{Object: object, Reason: fmt.Sprintf(format, args...)}
+}
+
+// VersionError means that an object was written by a newer version, in a way that this one must not read or write behind.
+type VersionError struct {
+	Object    string
+	Kind      Kind // an unknown or reserved kind; empty if the version is the reason
+	Format    int
+	MinReader int // the version that is needed
+	Feature   string
+}
+
+func (e *VersionError) Error() string {
+	switch {
+	case e.Kind != "":
+		return fmt.Sprintf("ledger: %s has the kind %q, which this version does not know: use a newer version", e.Object, e.Kind)
+	case e.Feature != "":
+		return fmt.Sprintf("ledger: %s uses %s, which this version does not know: use a newer version", e.Object, e.Feature)
+	}
+	return fmt.Sprintf("ledger: %s has format %d and needs a reader of format %d; this one is %d: use a newer version",
+		e.Object, e.Format, e.MinReader, Format)
+}

@@ -1,0 +1,143 @@
+package ledger
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Prepare gives e the place behind the last entry and takes out the marks that others have made meanwhile or that are
+// too many. It must be called again for every slot that is tried, with the state folded to the slot before it; the entry
+// is then validated and encoded. A Mark may be left with nothing, which Validate calls void.
+func (s *State) Prepare(e *Entry) {
+	e.Format, e.MinReader, e.ID, e.Prev = Format, MinReader, s.Last+1, s.Hash
+	e.Published = slices.DeleteFunc(slices.Clone(e.Published), func(id uint64) bool {
+		_, pending := s.Pending[id]
+		return !pending
+	})
+	slices.Sort(e.Published)
+	e.Published = slices.Compact(e.Published)
+	e.Published = e.Published[:min(len(e.Published), MaxPublished)]
+	if !e.Sealed.After(s.Sealed) {
+		e.Sealed = time.Time{}
+	}
+}
+
+// Fold takes in the entry with the ID Last+1. hash is that of its object. On an error the state is as before, and nothing
+// may be appended: a stored entry that is not valid is corruption, since its author has validated it.
+func (s *State) Fold(e *Entry, hash Hash) error {
+	object := fmt.Sprintf("entry %d", e.ID)
+	if e.ID != s.Last+1 {
+		return corrupt(object, "it does not follow entry %d", s.Last)
+	}
+	if e.Prev != s.Hash {
+		return corrupt(object, "the entry before it has another hash")
+	}
+	if err := s.Validate(e); err != nil {
+		return corrupt(object, "it is not valid: %v", err)
+	}
+	for _, id := range e.Published {
+		delete(s.Pending, id)
+	}
+	s.Sealed = later(s.Sealed, e.Sealed)
+	switch e.Kind {
+	case KindConfig:
+		s.Config = Config{e.Config.Generation, slices.Clone(e.Config.Topics)}
+	case KindCommit:
+		s.foldCommit(e)
+	case KindClose:
+		s.foldClose(e)
+	case KindRetire:
+		s.foldRetire(e)
+	}
+	s.Last, s.Hash = e.ID, hash
+	return nil
+}
+
+// foldCommit touches each lane of the entry, whether progress changed or not: only so a version tells who came last.
+func (s *State) foldCommit(e *Entry) {
+	for i := range e.Commit.Lanes {
+		l := &e.Commit.Lanes[i]
+		s.Lanes[l.Lane] = &Lane{Version: e.ID, Token: l.Token}
+		for k := range l.Partitions {
+			s.foldPartition(l.Lane, &l.Partitions[k])
+		}
+		for k := range l.Partitions {
+			s.foldChildren(l.Lane, &l.Partitions[k])
+		}
+	}
+	if e.Commit.HasFiles() {
+		p := Pending{Hours: make([]time.Time, len(e.Commit.Hours))}
+		for i, h := range e.Commit.Hours {
+			p.Hours[i] = h.Hour
+		}
+		s.Pending[e.ID] = p
+	}
+	for _, h := range e.Commit.Hours {
+		sum := Hour{First: e.ID}
+		if old := s.Hours[h.Hour]; old != nil {
+			sum = *old
+		}
+		sum.Last, sum.Files, sum.Rows, sum.Bytes = e.ID, sum.Files+h.Files, sum.Rows+h.Rows, sum.Bytes+h.Bytes
+		s.Hours[h.Hour] = &sum
+		s.Rows += h.Rows
+	}
+}
+
+func (s *State) foldPartition(lane string, p *PartitionCommit) {
+	next := Partition{Lane: lane, Progress: p.Progress, HeldBlob: p.HeldBlob, HeldLen: p.HeldLen, Read: p.Read, Counts: p.Counts}
+	if p.HeldBlob != nil {
+		next.Progress.Held = stream.HeldSet{}
+	}
+	if old := s.Partitions[p.Partition]; old != nil {
+		next.Read += old.Read
+		next.Counts.Add(old.Counts)
+	}
+	s.Partitions[p.Partition] = &next
+	s.Read += p.Read
+	s.Counts.Add(p.Counts)
+}
+
+// foldChildren makes the children of an ended partition known, in its lane and with its clocks: they hold hours open from
+// the very entry that stops their parent from doing so. A child of two parents has the earlier clocks.
+func (s *State) foldChildren(lane string, p *PartitionCommit) {
+	for _, c := range p.Progress.Children {
+		child := Partition{Lane: lane, Progress: stream.Progress{Seen: p.Progress.Seen, Low: p.Progress.Low}}
+		if old := s.Partitions[c]; old != nil {
+			if !old.Progress.UpTo.IsZero() || old.Progress.Ended || old.Retired {
+				continue
+			}
+			child = *old
+			child.Progress.Seen = earlier(old.Progress.Seen, p.Progress.Seen)
+			child.Progress.Low = earlier(old.Progress.Low, p.Progress.Low)
+		}
+		s.Partitions[c] = &child
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func (s *State) foldClose(e *Entry) {
+	s.Closed, s.ClosedEntry = e.Close.Through, e.ID
+	maps.DeleteFunc(s.Hours, func(start time.Time, _ *Hour) bool { return start.Before(e.Close.Through) })
+}
+
+// foldRetire touches the lane, so that a commit of that partition which is under way becomes void.
+func (s *State) foldRetire(e *Entry) {
+	r := e.Retire
+	next := Partition{Lane: r.Lane}
+	if old := s.Partitions[r.Partition]; old != nil {
+		next = *old
+	}
+	next.Retired = true
+	s.Partitions[r.Partition] = &next
+	s.Lanes[r.Lane] = &Lane{Version: e.ID, Token: r.Token}
+}

@@ -1,0 +1,80 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Genesis is the object that starts an epoch of a job's ledger. What it says changes only by a new epoch.
+type Genesis struct {
+	Format    int           `json:"format"`
+	MinReader int           `json:"min_reader"`
+	Job       string        `json:"job"`
+	Epoch     int           `json:"epoch"`
+	Hour      time.Duration `json:"hour"`           // length of an hour, in nanoseconds
+	Layout    string        `json:"layout"`         // of keys: "hive1"
+	Start     time.Time     `json:"start,omitzero"` // first hour to close; zero: see State.NextHour
+	Source    string        `json:"source"`         // stream.SourceInfo.ID
+	Shards    int           `json:"shards"`         // 1
+	Shard     string        `json:"shard"`          // how lanes are spread over shards: "single"
+	Created   time.Time     `json:"created"`
+	Token     Token         `json:"token"`
+}
+
+// The only values of Genesis.Layout, Shards and Shard so far. Others need a newer version.
+const (
+	LayoutHive1 = "hive1"
+	ShardSingle = "single"
+)
+
+// HourOf returns the start of the hour that t is in, UTC.
+func (g *Genesis) HourOf(t time.Time) time.Time { return t.UTC().Truncate(g.Hour) }
+
+func (g *Genesis) check() error {
+	var errs []error
+	if g.Hour < time.Minute || (24*time.Hour)%g.Hour != 0 || g.Hour%time.Minute != 0 {
+		errs = append(errs, fmt.Errorf("hour of %s is not made of minutes or does not divide the day", g.Hour))
+	} else if !g.Start.IsZero() && !g.HourOf(g.Start).Equal(g.Start) {
+		errs = append(errs, fmt.Errorf("start %s is not the start of an hour of %s", g.Start, g.Hour))
+	}
+	if g.Epoch < 1 {
+		errs = append(errs, fmt.Errorf("epoch %d", g.Epoch))
+	}
+	return errors.Join(append(errs, checkVersion(g.Format, g.MinReader), checkName("job", g.Job),
+		checkName("source", g.Source), checkName("layout", g.Layout), checkName("shard", g.Shard), checkUTC("start", g.Start),
+		checkUTC("created", g.Created), checkToken(g.Token))...)
+}
+
+// Encode returns the object of g.
+func (g *Genesis) Encode() ([]byte, error) {
+	if err := g.check(); err != nil {
+		return nil, fmt.Errorf("ledger: genesis: %w", err)
+	}
+	body, err := pack(g)
+	if err == nil && len(body) > MaxGenesis {
+		err = fmt.Errorf("%w: genesis of %d bytes", ErrTooLong, len(body))
+	}
+	return body, err
+}
+
+// DecodeGenesis reads a genesis object. The error is a *VersionError if a newer version is needed, else a *CorruptError.
+func DecodeGenesis(body []byte) (*Genesis, error) {
+	const object = "genesis"
+	line, h, err := payload(object, body, MaxGenesis)
+	if err != nil {
+		return nil, err
+	}
+	g := new(Genesis)
+	if err := unpack(object, line, h, g); err != nil {
+		return nil, err
+	}
+	if err := g.check(); err != nil {
+		return nil, corrupt(object, "%v", err)
+	}
+	if g.Layout != LayoutHive1 || g.Shards != 1 || g.Shard != ShardSingle {
+		what := fmt.Sprintf("layout %q, %d shards %q", g.Layout, g.Shards, g.Shard)
+		return nil, &VersionError{Object: object, Format: g.Format, MinReader: g.MinReader, Feature: what}
+	}
+	return g, canonical(object, body, h, func() ([]byte, error) { return pack(g) })
+}

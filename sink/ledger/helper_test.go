@@ -1,0 +1,145 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+var day = time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC)
+
+// clock is hh:mm of the test's day.
+func clock(s string) time.Time {
+	t, err := time.Parse("15:04", s)
+	if err != nil {
+		panic(err)
+	}
+	return day.Add(time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute)
+}
+
+func token(n int) Token { return Token(fmt.Sprintf("%032x", n)) }
+
+func part(id string) stream.Partition { return stream.Partition{Source: "topic", Epoch: "1", ID: id} }
+
+func pos(n int64) stream.Position { return stream.Position{Sub: n} }
+
+func testGenesis() Genesis {
+	return Genesis{
+		Format: Format, MinReader: MinReader, Job: "job", Epoch: 1, Hour: time.Hour, Layout: LayoutHive1, Source: "test",
+		Shards: 1, Shard: ShardSingle, Created: day, Token: token(1),
+	}
+}
+
+func newState(t testing.TB) *State {
+	t.Helper()
+	g := testGenesis()
+	body, err := g.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewState(g, HashOf(body))
+}
+
+// lane makes the commit of a lane of one partition of the same name: read records up to n, none held.
+func lane(s *State, name string, n int64, seen, low time.Time) LaneCommit {
+	p := PartitionCommit{
+		Partition: part(name),
+		Progress:  stream.Progress{UpTo: pos(n), Seen: seen, Low: low},
+		Read:      n,
+	}
+	if old := s.Partitions[p.Partition]; old != nil {
+		p.Read -= old.Progress.UpTo.Sub
+		p.Counts[stream.Written] = int64(old.HeldLen)
+	}
+	p.Counts[stream.Written] += p.Read
+	return LaneCommit{Lane: name, Base: s.Base(name), Token: token(7), Partitions: []PartitionCommit{p}}
+}
+
+// held makes lane's partition hold the positions.
+func (l LaneCommit) held(oldest time.Time, at ...int64) LaneCommit {
+	p := &l.Partitions[0]
+	h := stream.HeldSet{First: pos(at[0]), Through: uint64(p.Progress.UpTo.Sub-at[0]) + 1}
+	for _, n := range at {
+		h.Ordinals = append(h.Ordinals, uint32(n-at[0]))
+	}
+	p.Progress.Held, p.Progress.HeldTime, p.HeldLen = h, oldest, len(at)
+	p.Counts[stream.Written] -= int64(len(at))
+	return l
+}
+
+func commit(lanes ...LaneCommit) *Entry {
+	return &Entry{Kind: KindCommit, Token: token(9), Commit: &Commit{Lanes: lanes}}
+}
+
+// files adds an on-time file of one row to each of the hours.
+func (e *Entry) files(hours ...time.Time) *Entry {
+	for i, h := range hours {
+		e.Commit.Files = append(e.Commit.Files, File{
+			Flow: "views", Hour: h, Key: fmt.Sprintf("views/%04d-%d", i, h.Unix()), Length: 10, Rows: 1, Ref: []byte{1},
+		})
+	}
+	e.Commit.Hours = SumHours(e.Commit.Files)
+	return e
+}
+
+func mark(ids ...uint64) *Entry { return &Entry{Kind: KindMark, Token: token(9), Published: ids} }
+
+func closing(from, through, at time.Time, listed ...stream.Partition) *Entry {
+	return &Entry{Kind: KindClose, Token: token(9), Close: &Close{
+		From: from, Through: through, At: at, Lateness: 15 * time.Minute, Listed: len(listed), ListedHash: HashPartitions(listed),
+		Flows: []string{"views"}, Seal: "_SUCCESS",
+	}}
+}
+
+func retire(s *State, name, id string) *Entry {
+	return &Entry{Kind: KindRetire, Token: token(9), Retire: &Retire{
+		Lane: name, Base: s.Base(name), Token: token(8), Partition: part(id), Reason: "gone",
+	}}
+}
+
+// try prepares, encodes, decodes, validates and folds e, as a driver does.
+func try(s *State, e *Entry) error {
+	s.Prepare(e)
+	if err := s.Validate(e); err != nil {
+		return err
+	}
+	body, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	d, err := Decode(e.ID, body)
+	if err != nil {
+		return err
+	}
+	return s.Fold(d, HashOf(body))
+}
+
+func must(t testing.TB, s *State, entries ...*Entry) {
+	t.Helper()
+	for _, e := range entries {
+		if err := try(s, e); err != nil {
+			t.Fatalf("entry %d, a %s: %v", s.Last+1, e.Kind, err)
+		}
+	}
+}
+
+func wantVoid(t *testing.T, why string, s *State, e *Entry) {
+	t.Helper()
+	var void *VoidError
+	err := try(s, e)
+	if !errors.As(err, &void) || !errors.Is(err, stream.ErrFenced) {
+		t.Errorf("%s: got %v, want a *VoidError that matches stream.ErrFenced", why, err)
+	}
+}
+
+func wantCorrupt(t *testing.T, why string, err error) {
+	t.Helper()
+	var c *CorruptError
+	if !errors.As(err, &c) || errors.Is(err, stream.ErrFenced) {
+		t.Errorf("%s: got %v, want a *CorruptError", why, err)
+	}
+}
+

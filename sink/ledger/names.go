@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Names of objects are relative to Root, but for those of Root itself.
+const (
+	GenesisName    = "genesis.json"
+	EntryPrefix    = "s0000/"
+	SnapshotPrefix = "snapshots/s0000/"
+	ManifestPrefix = "manifests/s0000/"
+	HourPrefix     = "hours/"
+	BlobPrefix     = "blobs/"
+	OwnerPrefix    = "owners/"
+)
+
+// SnapshotEvery is the distance of snapshots: whoever appends entry n writes one if n is a multiple of it.
+const SnapshotEvery = 64
+
+// Root is the folder of an epoch of a job's ledger, with a slash at its end. prefix is empty or ends in a slash.
+func Root(prefix, job string, epoch int) string {
+	return fmt.Sprintf("%s_onceflow/%s/e%04d/", prefix, job, epoch)
+}
+
+// EntryName is the name of entry n.
+func EntryName(n uint64) string { return EntryPrefix + number(n) }
+
+// SnapshotName is the name of the snapshot of the state after entry n.
+func SnapshotName(n uint64) string { return SnapshotPrefix + number(n) }
+
+// ManifestName is the name of the manifest of entry n.
+func ManifestName(n uint64) string { return ManifestPrefix + number(n) + ".json" }
+
+// BlobName is the name of the i-th blob of the attempt to append that token stands for.
+func BlobName(token Token, i int) string { return fmt.Sprintf("%s%s-%d", BlobPrefix, token, i) }
+
+// OwnerName is the name of an owner object.
+func OwnerName(id string) string { return OwnerPrefix + id }
+
+// HourName is the name of the manifest of the hour that begins at start.
+func HourName(start time.Time, hour time.Duration) string {
+	return HourPrefix + start.UTC().Format(hourLayout(hour)) + ".json"
+}
+
+func hourLayout(hour time.Duration) string {
+	if hour%time.Hour == 0 {
+		return "2006-01-02T15"
+	}
+	return "2006-01-02T1504"
+}
+
+func number(n uint64) string { return fmt.Sprintf("%020d", n) }
+
+func parseNumber(s string) (uint64, bool) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	return n, err == nil && n > 0 && number(n) == s
+}
+
+// ParseEntryName returns the n of EntryName.
+func ParseEntryName(name string) (n uint64, ok bool) {
+	s, ok := strings.CutPrefix(name, EntryPrefix)
+	if !ok {
+		return 0, false
+	}
+	return parseNumber(s)
+}
+
+// ParseSnapshotName returns the n of SnapshotName.
+func ParseSnapshotName(name string) (n uint64, ok bool) {
+	s, ok := strings.CutPrefix(name, SnapshotPrefix)
+	if !ok {
+		return 0, false
+	}
+	return parseNumber(s)
+}
+
+// ParseManifestName returns the n of ManifestName.
+func ParseManifestName(name string) (n uint64, ok bool) {
+	s, ok := strings.CutPrefix(name, ManifestPrefix)
+	if !ok {
+		return 0, false
+	}
+	if s, ok = strings.CutSuffix(s, ".json"); !ok {
+		return 0, false
+	}
+	return parseNumber(s)
+}
+
+// ParseHourName returns the start of HourName.
+func ParseHourName(name string, hour time.Duration) (start time.Time, ok bool) {
+	s, ok := strings.CutPrefix(name, HourPrefix)
+	if !ok {
+		return start, false
+	}
+	if s, ok = strings.CutSuffix(s, ".json"); !ok {
+		return start, false
+	}
+	start, err := time.Parse(hourLayout(hour), s)
+	return start, err == nil && HourName(start, hour) == name
+}

@@ -1,0 +1,88 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Owner says under which adoptions files were staged. It is created, under a fresh name that the staging names carry,
+// after each adoption and before anything is staged under it, and lists all lanes that the instance then holds.
+type Owner struct {
+	Lanes []OwnerLane // ordered by name; never empty
+}
+
+// OwnerLane is one adoption.
+type OwnerLane struct {
+	Lane  string `json:"lane"`
+	Token Token  `json:"token"` // of the adoption
+
+	// Index is the first entry that the adoption had not folded: State.Last + 1.
+	Index uint64 `json:"index"`
+}
+
+type ownerJSON struct {
+	blobHeader
+	Lanes []OwnerLane `json:"lanes"`
+}
+
+func (o *Owner) check() error {
+	if len(o.Lanes) == 0 {
+		return errors.New("an owner without lanes")
+	}
+	for i, l := range o.Lanes {
+		if i > 0 && l.Lane <= o.Lanes[i-1].Lane {
+			return errors.New("lanes are not in order")
+		}
+		if l.Index == 0 {
+			return fmt.Errorf("lane %q with index 0", l.Lane)
+		}
+		if err := errors.Join(checkName("lane", l.Lane), checkToken(l.Token)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Encode returns the object of o.
+func (o *Owner) Encode() ([]byte, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("ledger: owner: %w", err)
+	}
+	body, err := pack(&ownerJSON{blobHeader{Format, MinReader}, o.Lanes})
+	if err == nil && len(body) > MaxOwner {
+		err = fmt.Errorf("%w: owner of %d bytes", ErrTooLong, len(body))
+	}
+	return body, err
+}
+
+// DecodeOwner reads an owner object. The error is a *VersionError if a newer version is needed, else a *CorruptError.
+func DecodeOwner(body []byte) (*Owner, error) {
+	const object = "owner"
+	line, h, err := payload(object, body, MaxOwner)
+	if err != nil {
+		return nil, err
+	}
+	var j ownerJSON
+	if err := unpack(object, line, h, &j); err != nil {
+		return nil, err
+	}
+	o := &Owner{Lanes: j.Lanes}
+	if err := o.check(); err != nil {
+		return nil, corrupt(object, "%v", err)
+	}
+	return o, canonical(object, body, h, func() ([]byte, error) { return pack(&j) })
+}
+
+// Sweepable reports whether what was staged under o can never be named by an entry any more: each of its lanes has been
+// touched, since the adoption, under another token. One lane that was not is enough to keep it, since a commit of all
+// lanes may still come. Before it discards a file a sweeper must list staging first, then read the ledger to its tail,
+// then ask this, and spare what a pending entry names.
+func (s *State) Sweepable(o *Owner) bool {
+	for _, l := range o.Lanes {
+		now := s.Lanes[l.Lane]
+		if now == nil || now.Version < l.Index || now.Token == l.Token {
+			return false
+		}
+	}
+	return len(o.Lanes) > 0
+}

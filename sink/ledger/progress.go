@@ -1,0 +1,166 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Advance returns the progress to commit for a partition whose progress was prev and for which the engine says cut. It
+// is the only place where a low is made:
+//
+//	low = max(previous low, min(seen - lateness, time of the oldest held event))
+//
+// So a low never goes back, also not for a late record that is held, and no row of a held record can become late because
+// of its own waiting. While held records of the base are still coming back (replaying) no clock moves, since the ledger
+// names positions, not times. A negative lateness means that hours are not closed: lows stay what they are.
+func Advance(prev, cut stream.Progress, lateness time.Duration, replaying bool) stream.Progress {
+	next := cut
+	next.Low = prev.Low
+	if replaying {
+		next.Seen = prev.Seen
+		if !next.HeldTime.IsZero() && !prev.HeldTime.IsZero() && prev.HeldTime.Before(next.HeldTime) {
+			next.HeldTime = prev.HeldTime
+		}
+		return next
+	}
+	next.Seen = later(prev.Seen, cut.Seen)
+	if lateness < 0 || next.Seen.IsZero() {
+		return next
+	}
+	low := next.Seen.Add(-lateness)
+	if !next.HeldTime.IsZero() && next.HeldTime.Before(low) {
+		low = next.HeldTime
+	}
+	next.Low = later(prev.Low, low)
+	return next
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+type partitionJSON struct {
+	Source string `json:"source"`
+	Epoch  string `json:"epoch,omitempty"`
+	ID     string `json:"id"`
+}
+
+func toPartition(p stream.Partition) partitionJSON { return partitionJSON{p.Source, p.Epoch, p.ID} }
+func (j partitionJSON) partition() stream.Partition {
+	return stream.Partition{Source: j.Source, Epoch: j.Epoch, ID: j.ID}
+}
+
+type progressJSON struct {
+	UpTo     string          `json:"up_to,omitempty"`
+	Held     *heldJSON       `json:"held,omitempty"`
+	HeldTime time.Time       `json:"held_time,omitzero"`
+	Seen     time.Time       `json:"seen,omitzero"`
+	Low      time.Time       `json:"low,omitzero"`
+	Arrived  time.Time       `json:"arrived,omitzero"`
+	Ended    bool            `json:"ended,omitempty"`
+	Children []partitionJSON `json:"children,omitempty"`
+}
+
+// toProgress converts the times to UTC, since event times come from users' code.
+func toProgress(p *stream.Progress, withoutHeld bool) (progressJSON, error) {
+	j := progressJSON{
+		HeldTime: utc(p.HeldTime), Seen: utc(p.Seen), Low: utc(p.Low), Arrived: utc(p.Arrived), Ended: p.Ended,
+	}
+	if !p.UpTo.IsZero() {
+		j.UpTo = p.UpTo.String()
+	}
+	if p.Held.Len() > 0 && !withoutHeld {
+		held, err := toHeld(p.Held)
+		if err != nil {
+			return j, err
+		}
+		j.Held = held
+	}
+	for _, c := range p.Children {
+		j.Children = append(j.Children, toPartition(c))
+	}
+	return j, nil
+}
+
+func (j *progressJSON) progress() (stream.Progress, error) {
+	p := stream.Progress{HeldTime: j.HeldTime, Seen: j.Seen, Low: j.Low, Arrived: j.Arrived, Ended: j.Ended}
+	var err error
+	if j.UpTo != "" {
+		if p.UpTo, err = parsePosition(j.UpTo); err != nil {
+			return p, err
+		}
+	}
+	if j.Held != nil {
+		if p.Held, err = j.Held.held(); err != nil {
+			return p, err
+		}
+	}
+	for _, c := range j.Children {
+		p.Children = append(p.Children, c.partition())
+	}
+	return p, nil
+}
+
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Round(0)
+}
+
+// parsePosition reads what stream.Position.String writes.
+func parsePosition(s string) (stream.Position, error) {
+	seq, sub, composed := strings.Cut(s, "/")
+	if !composed {
+		seq, sub = "", s
+	}
+	n, err := strconv.ParseInt(sub, 10, 64)
+	if err != nil {
+		return stream.Position{}, fmt.Errorf("position %q: %w", s, errors.Unwrap(err))
+	}
+	p := stream.Position{Seq: seq, Sub: n}
+	if composed && seq == "" || p.String() != s {
+		return p, fmt.Errorf("position %q is not in canonical form", s)
+	}
+	return p, checkPosition(p)
+}
+
+const maxSeq = 129 // digits of a Kinesis sequence number, as its API reference has it
+
+func checkPosition(p stream.Position) error {
+	if p.Sub < 0 || len(p.Seq) > maxSeq || len(p.Seq) > 1 && p.Seq[0] == '0' || strings.Trim(p.Seq, "0123456789") != "" {
+		return fmt.Errorf("position %q is not one", p.String())
+	}
+	return nil
+}
+
+type countsJSON struct {
+	Written   int64 `json:"written,omitempty"`
+	Merged    int64 `json:"merged,omitempty"`
+	Filtered  int64 `json:"filtered,omitempty"`
+	Duplicate int64 `json:"duplicate,omitempty"`
+	Late      int64 `json:"late,omitempty"`
+	Dead      int64 `json:"dead,omitempty"`
+}
+
+func toCounts(c stream.Counts) countsJSON {
+	return countsJSON{
+		Written: c[stream.Written], Merged: c[stream.Merged], Filtered: c[stream.Filtered],
+		Duplicate: c[stream.Duplicate], Late: c[stream.Late], Dead: c[stream.Dead],
+	}
+}
+
+func (j countsJSON) counts() stream.Counts {
+	return stream.Counts{
+		stream.Written: j.Written, stream.Merged: j.Merged, stream.Filtered: j.Filtered,
+		stream.Duplicate: j.Duplicate, stream.Late: j.Late, stream.Dead: j.Dead,
+	}
+}

@@ -1,0 +1,113 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// T01: an append is validated against the folded state, not against the entries that came since it was last looked at.
+func TestCommitOnAnOldVersionIsVoid(t *testing.T) {
+	s := newState(t)
+	slow := commit(lane(s, "a", 5, clock("10:00"), time.Time{}))
+	must(t, s, commit(lane(s, "a", 3, clock("10:00"), time.Time{})), commit(lane(s, "b", 3, clock("10:00"), time.Time{})))
+	wantVoid(t, "another commit of the lane came first", s, slow)
+	must(t, s, commit(lane(s, "a", 5, clock("10:00"), time.Time{})))
+	if got := s.Partitions[part("a")].Progress.UpTo; got != pos(5) {
+		t.Errorf("up to %s, want 5", got)
+	}
+}
+
+// T20, T26: the base names the lane, and an entry that changes no progress is a new version nevertheless.
+func TestAnEntryThatTouchesALaneIsItsNewVersion(t *testing.T) {
+	s := newState(t)
+	must(t, s, commit(lane(s, "a", 3, clock("10:00"), time.Time{})))
+	other := commit(lane(s, "a", 5, clock("10:00"), time.Time{}))
+	must(t, s, commit(LaneCommit{Lane: "a", Base: s.Base("a"), Token: token(3)}))
+	if l := s.Lanes["a"]; l.Version != 2 || l.Token != token(3) {
+		t.Errorf("lane is %+v, want version 2 and the token of entry 2", *l)
+	}
+	wantVoid(t, "the lane was touched without progress", s, other)
+}
+
+// T15: a lane that was never touched has the last Close as its base.
+func TestFirstTouchBeforeACloseIsVoid(t *testing.T) {
+	s := newState(t)
+	first := commit(lane(s, "b", 5, clock("10:10"), time.Time{})).files(clock("09:00"))
+	must(t, s, commit(lane(s, "a", 3, clock("11:00"), clock("10:45"))).files(clock("09:00")), mark(1),
+		closing(clock("09:00"), clock("10:00"), clock("10:20"), part("a")))
+	wantVoid(t, "an hour closed between preparation and append", s, first)
+}
+
+// T15, for a new partition of a lane that was touched before.
+func TestFilesOfAClosedHourAreVoid(t *testing.T) {
+	s := newState(t)
+	must(t, s, commit(lane(s, "a", 3, clock("11:00"), clock("10:45"))).files(clock("09:00")), mark(1))
+	l := lane(s, "a", 3, clock("11:00"), clock("10:45"))
+	l.Partitions = append(l.Partitions, PartitionCommit{Partition: part("b"), Progress: stream.Progress{UpTo: pos(1)}, Read: 1,
+		Counts: stream.Counts{stream.Written: 1}})
+	late := commit(l).files(clock("09:00"))
+	must(t, s, closing(clock("09:00"), clock("10:00"), clock("10:20"), part("a")))
+	wantVoid(t, "the hour is closed", s, late)
+}
+
+// T28: Retire touches the lane.
+func TestRetireTouchesTheLane(t *testing.T) {
+	s := newState(t)
+	must(t, s, commit(lane(s, "a", 3, clock("10:00"), time.Time{})))
+	under := commit(lane(s, "a", 5, clock("10:00"), time.Time{}))
+	must(t, s, retire(s, "a", "a"))
+	wantVoid(t, "the partition was retired meanwhile", s, under)
+	wantVoid(t, "the partition is retired", s, commit(lane(s, "a", 5, clock("10:00"), time.Time{})))
+	wantVoid(t, "it is retired twice", s, retire(s, "a", "a"))
+	must(t, s, commit(LaneCommit{Lane: "a", Base: s.Base("a"), Token: token(3)}))
+}
+
+func TestARetiredPartitionHoldsNoHourOpen(t *testing.T) {
+	s := newState(t)
+	must(t, s, commit(lane(s, "a", 3, clock("11:00"), clock("10:45")), lane(s, "b", 3, clock("08:00"), clock("07:45"))).files(clock("09:00")), mark(1))
+	wantVoid(t, "partition b is at 07:45", s, closing(clock("07:00"), clock("10:00"), clock("10:20")))
+	must(t, s, retire(s, "b", "b"), closing(clock("09:00"), clock("10:00"), clock("10:20")))
+}
+
+// T02, T04, T05, T06, T25.
+func TestAdvance(t *testing.T) {
+	const lateness = 15 * time.Minute
+	at := func(seen, held, low string) stream.Progress {
+		p := stream.Progress{UpTo: pos(9)}
+		for _, f := range []struct {
+			s  string
+			to *time.Time
+		}{{seen, &p.Seen}, {held, &p.HeldTime}, {low, &p.Low}} {
+			if f.s != "" {
+				*f.to = clock(f.s)
+			}
+		}
+		return p
+	}
+	for name, c := range map[string]struct {
+		prev, cut stream.Progress
+		lateness  time.Duration
+		replaying bool
+		want      stream.Progress
+	}{
+		"low follows seen":               {at("", "", ""), at("10:00", "", ""), lateness, false, at("10:00", "", "09:45")},
+		"low is capped by held events":   {at("", "", ""), at("10:00", "09:30", ""), lateness, false, at("10:00", "09:30", "09:30")},
+		"a held event ahead is no cap":   {at("", "", ""), at("10:00", "09:50", ""), lateness, false, at("10:00", "09:50", "09:45")},
+		"low never goes back":            {at("10:00", "", "09:45"), at("10:05", "09:00", ""), lateness, false, at("10:05", "09:00", "09:45")},
+		"a cut's low counts for nothing": {at("10:00", "", "09:45"), at("10:00", "", "10:00"), lateness, false, at("10:00", "", "09:45")},
+		"seen never goes back":           {at("10:00", "", "09:45"), at("09:00", "", ""), lateness, false, at("10:00", "", "09:45")},
+		"no clock moves in a replay":     {at("10:00", "09:30", "09:30"), at("11:00", "09:40", ""), lateness, true, at("10:00", "09:30", "09:30")},
+		"nothing is held after replay":   {at("10:00", "09:30", "09:30"), at("11:00", "", ""), lateness, true, at("10:00", "", "09:30")},
+		"without seals no low moves":     {at("10:00", "", ""), at("11:00", "", ""), -1, false, at("11:00", "", "")},
+		"nothing seen, no low":           {at("", "", ""), at("", "", ""), lateness, false, at("", "", "")},
+		"zero lateness":                  {at("", "", ""), at("10:00", "", ""), 0, false, at("10:00", "", "10:00")},
+	} {
+		got := Advance(c.prev, c.cut, c.lateness, c.replaying)
+		if !got.Seen.Equal(c.want.Seen) || !got.Low.Equal(c.want.Low) || !got.HeldTime.Equal(c.want.HeldTime) || got.UpTo != pos(9) {
+			t.Errorf("%s: got seen %s low %s held %s, want %s, %s, %s", name, got.Seen, got.Low, got.HeldTime,
+				c.want.Seen, c.want.Low, c.want.HeldTime)
+		}
+	}
+}

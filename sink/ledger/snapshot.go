@@ -1,0 +1,176 @@
+package ledger
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+type snapshotJSON struct {
+	blobHeader
+	Genesis     Hash                `json:"genesis"`
+	Last        uint64              `json:"last"`
+	Hash        Hash                `json:"hash"`
+	Config      *Config             `json:"config,omitempty"`
+	Closed      time.Time           `json:"closed,omitzero"`
+	ClosedEntry uint64              `json:"closed_entry,omitempty"`
+	Sealed      time.Time           `json:"sealed,omitzero"`
+	Read        int64               `json:"read,omitempty"`
+	Counts      countsJSON          `json:"counts,omitzero"`
+	Rows        int64               `json:"rows,omitempty"`
+	Lanes       []snapLaneJSON      `json:"lanes,omitempty"`
+	Partitions  []snapPartitionJSON `json:"partitions,omitempty"`
+	Pending     []snapPendingJSON   `json:"pending,omitempty"`
+	Hours       []snapHourJSON      `json:"hours,omitempty"`
+}
+
+type snapLaneJSON struct {
+	Lane    string `json:"lane"`
+	Version uint64 `json:"version"`
+	Token   Token  `json:"token"`
+}
+
+type snapPartitionJSON struct {
+	Lane string `json:"lane"`
+	partitionRowJSON
+	Retired bool `json:"retired,omitempty"`
+}
+
+type snapPendingJSON struct {
+	Entry uint64      `json:"entry"`
+	Hours []time.Time `json:"hours,omitempty"`
+}
+
+type snapHourJSON struct {
+	HourSum
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}
+
+// Encode returns the snapshot object of s; equal states have equal objects. It does not repeat the genesis.
+func (s *State) Encode() ([]byte, error) {
+	j, err := s.toJSON()
+	if err != nil {
+		return nil, fmt.Errorf("ledger: snapshot: %w", err)
+	}
+	body, err := pack(j)
+	if err == nil && len(body) > MaxSnapshot {
+		err = fmt.Errorf("%w: snapshot of %d bytes", ErrTooLong, len(body))
+	}
+	return body, err
+}
+
+func (s *State) toJSON() (*snapshotJSON, error) {
+	j := &snapshotJSON{
+		blobHeader: blobHeader{Format, MinReader}, Genesis: s.GenesisHash, Last: s.Last, Hash: s.Hash,
+		Closed: s.Closed, ClosedEntry: s.ClosedEntry, Sealed: s.Sealed, Read: s.Read, Counts: toCounts(s.Counts), Rows: s.Rows,
+		Lanes: make([]snapLaneJSON, 0, len(s.Lanes)), Partitions: make([]snapPartitionJSON, 0, len(s.Partitions)),
+		Pending: make([]snapPendingJSON, 0, len(s.Pending)), Hours: make([]snapHourJSON, 0, len(s.Hours)),
+	}
+	if s.Config.Generation > 0 {
+		j.Config = &s.Config
+	}
+	for name, l := range s.Lanes {
+		j.Lanes = append(j.Lanes, snapLaneJSON{name, l.Version, l.Token})
+	}
+	slices.SortFunc(j.Lanes, snapLaneJSON.compare)
+	for p, st := range s.Partitions {
+		progress, err := toProgress(&st.Progress, st.HeldBlob != nil)
+		if err != nil {
+			return nil, fmt.Errorf("partition %s: %w", p, err)
+		}
+		row := partitionRowJSON{toPartition(p), progress, st.HeldBlob, st.HeldLen, st.Read, toCounts(st.Counts)}
+		j.Partitions = append(j.Partitions, snapPartitionJSON{st.Lane, row, st.Retired})
+	}
+	slices.SortFunc(j.Partitions, snapPartitionJSON.compare)
+	for id, p := range s.Pending {
+		j.Pending = append(j.Pending, snapPendingJSON{id, p.Hours})
+	}
+	slices.SortFunc(j.Pending, snapPendingJSON.compare)
+	for start, h := range s.Hours {
+		j.Hours = append(j.Hours, snapHourJSON{HourSum{start, h.Files, h.Rows, h.Bytes}, h.First, h.Last})
+	}
+	slices.SortFunc(j.Hours, snapHourJSON.compare)
+	return j, nil
+}
+
+func (a snapLaneJSON) compare(b snapLaneJSON) int { return cmp.Compare(a.Lane, b.Lane) }
+func (a snapPartitionJSON) compare(b snapPartitionJSON) int {
+	return a.partition().Compare(b.partition())
+}
+func (a snapPendingJSON) compare(b snapPendingJSON) int { return cmp.Compare(a.Entry, b.Entry) }
+func (a snapHourJSON) compare(b snapHourJSON) int       { return a.Hour.Compare(b.Hour) }
+
+// DecodeState reads the snapshot of the state after entry n of the ledger that begins with g. The error is a
+// *VersionError if a newer version is needed, else a *CorruptError. A snapshot only saves reading entries: a reader that
+// cannot use one may fold them from an older one, or from the first.
+func DecodeState(g Genesis, genesis Hash, n uint64, body []byte) (*State, error) {
+	object := fmt.Sprintf("snapshot %d", n)
+	line, h, err := payload(object, body, MaxSnapshot)
+	if err != nil {
+		return nil, err
+	}
+	var j snapshotJSON
+	if err := unpack(object, line, h, &j); err != nil {
+		return nil, err
+	}
+	if j.Genesis != genesis || j.Last != n {
+		return nil, corrupt(object, "it is of entry %d of the ledger %s", j.Last, j.Genesis)
+	}
+	s, err := j.state(g)
+	if err != nil {
+		return nil, corrupt(object, "%v", err)
+	}
+	return s, canonical(object, body, h, func() ([]byte, error) {
+		again, err := s.toJSON()
+		if err != nil {
+			return nil, err
+		}
+		again.blobHeader = j.blobHeader
+		return pack(again)
+	})
+}
+
+func (j *snapshotJSON) state(g Genesis) (*State, error) {
+	s := NewState(g, j.Genesis)
+	s.Last, s.Hash, s.Closed, s.ClosedEntry, s.Sealed = j.Last, j.Hash, j.Closed, j.ClosedEntry, j.Sealed
+	s.Read, s.Counts, s.Rows = j.Read, j.Counts.counts(), j.Rows
+	errs := []error{checkHash("hash", j.Hash), checkUTC("closed", j.Closed), checkUTC("sealed", j.Sealed)}
+	if j.ClosedEntry > j.Last {
+		errs = append(errs, fmt.Errorf("closed by entry %d", j.ClosedEntry))
+	}
+	if j.Config != nil {
+		s.Config = *j.Config
+		errs = append(errs, checkSorted("topics", j.Config.Topics))
+	}
+	for _, l := range j.Lanes {
+		s.Lanes[l.Lane] = &Lane{l.Version, l.Token}
+		errs = append(errs, checkName("lane", l.Lane), checkToken(l.Token))
+		if l.Version == 0 || l.Version > j.Last {
+			errs = append(errs, fmt.Errorf("lane %q with version %d", l.Lane, l.Version))
+		}
+	}
+	for i := range j.Partitions {
+		p := &j.Partitions[i]
+		progress, err := p.progress()
+		st := PartitionCommit{p.partition(), progress, p.HeldBlob, p.HeldLen, p.Read, p.Counts.counts()}
+		errs = append(errs, err, checkName("lane", p.Lane), st.check())
+		s.Partitions[st.Partition] = &Partition{p.Lane, progress, p.HeldBlob, p.HeldLen, p.Retired, p.Read, st.Counts}
+	}
+	for _, p := range j.Pending {
+		s.Pending[p.Entry] = Pending{p.Hours}
+		if p.Entry == 0 || p.Entry > j.Last || !slices.IsSortedFunc(p.Hours, time.Time.Compare) {
+			errs = append(errs, fmt.Errorf("pending entry %d", p.Entry))
+		}
+	}
+	for _, h := range j.Hours {
+		s.Hours[h.Hour] = &Hour{h.First, h.Last, h.Files, h.Rows, h.Bytes}
+		if h.First == 0 || h.First > h.Last || h.Last > j.Last || h.Hour.Before(j.Closed) {
+			errs = append(errs, fmt.Errorf("hour %s of entries %d to %d", h.Hour, h.First, h.Last))
+		}
+		errs = append(errs, checkUTC("hour", h.Hour))
+	}
+	return s, errors.Join(errs...)
+}

@@ -1,0 +1,167 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Validate decides whether e may be written behind the folded state. nil means yes; a *VoidError, which matches
+// stream.ErrFenced, that somebody else was faster and the work is void; a *CorruptError that e contradicts itself or
+// goes back, which is a fault in its author, so it must be neither written nor tried again.
+func (s *State) Validate(e *Entry) error {
+	object := fmt.Sprintf("entry %d", e.ID)
+	if b := e.Detached(); b != nil {
+		return corrupt(object, "the blob %q was not attached", b.Key)
+	}
+	if err := e.check(); err != nil {
+		return corrupt(object, "%v", err)
+	}
+	for _, id := range e.Published {
+		if _, pending := s.Pending[id]; !pending {
+			return &VoidError{Entry: id, Reason: "it was marked as published before, or has nothing to publish"}
+		}
+	}
+	if !e.Sealed.IsZero() && (!e.Sealed.After(s.Sealed) || e.Sealed.After(s.closedBy(e))) {
+		return &VoidError{Reason: fmt.Sprintf("seals through %s: known before, or not closed", e.Sealed)}
+	}
+	switch e.Kind {
+	case KindConfig:
+		return s.validateConfig(e.Config)
+	case KindCommit:
+		return s.validateCommit(object, e.Commit)
+	case KindClose:
+		return s.validateClose(e)
+	case KindRetire:
+		return s.validateRetire(object, e.Retire)
+	}
+	return nil
+}
+
+func (s *State) validateCommit(object string, c *Commit) error {
+	for i := range c.Lanes {
+		l := &c.Lanes[i]
+		if v := s.Base(l.Lane); v != l.Base {
+			return &VoidError{Lane: l.Lane, Entry: v, Reason: fmt.Sprintf("the work is based on version %d", l.Base)}
+		}
+	}
+	for _, h := range c.Hours {
+		if !s.Genesis.HourOf(h.Hour).Equal(h.Hour) {
+			return corrupt(object, "%s is not the start of an hour", h.Hour)
+		}
+		if h.Hour.Before(s.Closed) {
+			return &VoidError{Entry: s.ClosedEntry, Reason: fmt.Sprintf("hour %s is closed", h.Hour)}
+		}
+	}
+	seen := make(map[stream.Partition]string)
+	for i := range c.Lanes {
+		l := &c.Lanes[i]
+		for k := range l.Partitions {
+			p := &l.Partitions[k]
+			if other, twice := seen[p.Partition]; twice {
+				return corrupt(object, "partition %s in lanes %q and %q", p.Partition, other, l.Lane)
+			}
+			seen[p.Partition] = l.Lane
+			if err := s.validatePartition(object, c, l.Lane, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *State) validatePartition(object string, c *Commit, lane string, p *PartitionCommit) error {
+	old := s.Partitions[p.Partition]
+	if old == nil {
+		old = &Partition{Lane: lane}
+	}
+	switch {
+	case old.Retired:
+		return &VoidError{Lane: lane, Entry: s.Base(lane), Reason: fmt.Sprintf("partition %s is retired", p.Partition)}
+	case old.Lane != lane && !c.touches(old.Lane):
+		return corrupt(object, "partition %s moves to lane %q without touching its lane %q", p.Partition, lane, old.Lane)
+	}
+	if err := follows(old, p); err != nil {
+		return corrupt(object, "partition %s: %v", p.Partition, err)
+	}
+	for _, child := range p.Progress.Children {
+		if child == p.Partition {
+			return corrupt(object, "partition %s is its own child", p.Partition)
+		}
+	}
+	return nil
+}
+
+func (c *Commit) touches(lane string) bool {
+	_, found := slices.BinarySearchFunc(c.Lanes, lane, func(l LaneCommit, name string) int {
+		if l.Lane < name {
+			return -1
+		} else if l.Lane > name {
+			return 1
+		}
+		return 0
+	})
+	return found
+}
+
+// follows checks that p is a step forward from old, and that every record it reads or held has one fate.
+func follows(old *Partition, p *PartitionCommit) error {
+	was, is := &old.Progress, &p.Progress
+	moved := is.UpTo.Compare(was.UpTo)
+	switch {
+	case moved < 0:
+		return fmt.Errorf("position goes back from %s to %s", was.UpTo, is.UpTo)
+	case is.Seen.Before(was.Seen):
+		return fmt.Errorf("seen goes back from %s to %s", was.Seen, is.Seen)
+	case is.Low.Before(was.Low):
+		return fmt.Errorf("low goes back from %s to %s", was.Low, is.Low)
+	case is.Low.After(was.Low) && is.Low.After(is.Seen):
+		return fmt.Errorf("low %s is after seen %s", is.Low, is.Seen)
+	case is.Low.After(was.Low) && p.HeldLen > 0 && is.Low.After(is.HeldTime):
+		return fmt.Errorf("low %s passes the oldest held event %s", is.Low, is.HeldTime)
+	case was.Ended && (moved != 0 || !is.Ended || !slices.Equal(was.Children, is.Children)):
+		return fmt.Errorf("it has ended at %s", was.UpTo)
+	case int64(old.HeldLen)+p.Read != int64(p.HeldLen)+p.Counts.Sum():
+		return fmt.Errorf("held %d + read %d is not held %d + finished %d", old.HeldLen, p.Read, p.HeldLen, p.Counts.Sum())
+	case moved == 0 && p.Read > 0:
+		return fmt.Errorf("%d records read without a step from %s", p.Read, was.UpTo)
+	case is.UpTo.Seq == "" && was.UpTo.Seq == "" && p.Read > is.UpTo.Sub-was.UpTo.Sub:
+		return fmt.Errorf("%d records read from %s to %s", p.Read, was.UpTo, is.UpTo)
+	case (is.UpTo.Seq == "") != (was.UpTo.Seq == "") && !was.UpTo.IsZero():
+		return fmt.Errorf("positions change their form from %s to %s", was.UpTo, is.UpTo)
+	}
+	return nothingHeldAgain(old, p)
+}
+
+// nothingHeldAgain checks that no finished record is held: what is held was held before or is new.
+func nothingHeldAgain(old *Partition, p *PartitionCommit) error {
+	first := p.Progress.Held.First
+	if first.IsZero() || old.HeldBlob != nil {
+		return nil
+	}
+	if oldest := old.Progress.Held.First; !oldest.IsZero() {
+		if first.Compare(oldest) < 0 {
+			return fmt.Errorf("%s is held again", first)
+		}
+	} else if first.Compare(old.Progress.UpTo) <= 0 {
+		return fmt.Errorf("%s is held again", first)
+	}
+	return nil
+}
+
+func (s *State) validateRetire(object string, r *Retire) error {
+	if v := s.Base(r.Lane); v != r.Base {
+		return &VoidError{Lane: r.Lane, Entry: v, Reason: fmt.Sprintf("the work is based on version %d", r.Base)}
+	}
+	old := s.Partitions[r.Partition]
+	switch {
+	case old == nil:
+		return nil
+	case old.Retired:
+		return &VoidError{Lane: r.Lane, Reason: fmt.Sprintf("partition %s is retired", r.Partition)}
+	case old.Lane != r.Lane:
+		return corrupt(object, "partition %s is in lane %q, not %q", r.Partition, old.Lane, r.Lane)
+	}
+	return nil
+}
