@@ -1,0 +1,42 @@
+package sink
+
+import (
+	"bytes"
+	"errors"
+)
+
+// Lines writes each row as what line appends to dst, and a newline. ext is the extension of the files, with its dot. An
+// error of line sends the row to the dead-letter flow, and so does a newline in what it appended, since readers would see
+// two rows. line must not keep dst or row, and is called by several goroutines at once.
+func Lines[T any](ext string, line func(dst []byte, row *T) ([]byte, error)) Format[T] {
+	return lines[T]{ext, line}
+}
+
+type lines[T any] struct {
+	ext  string
+	line func(dst []byte, row *T) ([]byte, error)
+}
+
+var (
+	errNewline = errors.New("row holds a newline")
+	errShorter = errors.New("the row function returned less than it was given; it must append to dst")
+	errNoValue = errors.New("record has no value")
+)
+
+func (l lines[T]) Ext() string              { return l.ext }
+func (l lines[T]) Open() Encoder[T]         { return l }
+func (l lines[T]) Header(dst []byte) []byte { return dst }
+
+func (l lines[T]) Encode(dst []byte, row *T) ([]byte, error) {
+	n := len(dst)
+	dst, err := l.line(dst, row)
+	switch {
+	case err != nil:
+		return dst, err
+	case len(dst) < n:
+		return dst, errShorter
+	case bytes.IndexByte(dst[n:], '\n') >= 0:
+		return dst, errNewline
+	}
+	return append(dst, '\n'), nil
+}

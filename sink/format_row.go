@@ -1,0 +1,169 @@
+package sink
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Row takes the fields of one row of delimited text, in their order. It belongs to the encoder; a row function must not
+// keep it.
+type Row struct {
+	buf     []byte
+	start   int // of the row in buf
+	fields  int
+	err     error
+	comma   byte
+	escapes bool // backslashes, else quotes
+}
+
+// String adds a field.
+func (r *Row) String(s string) {
+	r.separate()
+	if r.escapes {
+		r.buf = appendEscaped(r.buf, s)
+	} else {
+		r.buf = appendQuoted(r.buf, s, r.comma)
+	}
+}
+
+// Bytes adds a field, as String does, without making a string of it.
+func (r *Row) Bytes(p []byte) {
+	r.separate()
+	if r.escapes {
+		r.buf = appendEscaped(r.buf, p)
+	} else {
+		r.buf = appendQuoted(r.buf, p, r.comma)
+	}
+}
+
+// Int adds a number.
+func (r *Row) Int(n int64) {
+	r.separate()
+	r.buf = strconv.AppendInt(r.buf, n, 10)
+}
+
+// Uint adds a number.
+func (r *Row) Uint(n uint64) {
+	r.separate()
+	r.buf = strconv.AppendUint(r.buf, n, 10)
+}
+
+// Float adds a number, as short as reads back to the same; NaN, +Inf and -Inf by these names.
+func (r *Row) Float(f float64) {
+	r.separate()
+	r.buf = strconv.AppendFloat(r.buf, f, 'g', -1, 64)
+}
+
+// Bool adds true or false.
+func (r *Row) Bool(b bool) {
+	r.separate()
+	r.buf = strconv.AppendBool(r.buf, b)
+}
+
+// Time adds a time in UTC by RFC 3339, with as many digits of the second as it needs.
+func (r *Row) Time(t time.Time) {
+	r.separate()
+	r.buf = t.UTC().AppendFormat(r.buf, time.RFC3339Nano)
+}
+
+// Empty adds a field without content.
+func (r *Row) Empty() { r.separate() }
+
+// Fail says that this row cannot be written; its record goes to the dead-letter flow with err.
+func (r *Row) Fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+func (r *Row) separate() {
+	if r.fields > 0 {
+		r.buf = append(r.buf, r.comma)
+	}
+	r.fields++
+}
+
+// begin starts a row that is appended to dst.
+func (r *Row) begin(dst []byte) {
+	r.buf, r.start, r.fields, r.err = dst, len(dst), 0, nil
+}
+
+// end ends it, and tells what is wrong with it if it has not the wanted number of fields; 0 wants at least one.
+func (r *Row) end(want int, newline string) ([]byte, error) {
+	if r.err == nil {
+		switch {
+		case want > 0 && r.fields != want:
+			r.err = fmt.Errorf("row has %d fields, the header %d", r.fields, want)
+		case r.fields == 0:
+			r.err = fmt.Errorf("row has no field")
+		}
+	}
+	if !r.escapes && r.fields == 1 && len(r.buf) == r.start {
+		r.buf = append(r.buf, '"', '"') // readers skip empty lines
+	}
+	dst, err := append(r.buf, newline...), r.err
+	r.buf, r.err = nil, nil
+	return dst, err
+}
+
+// appendQuoted appends a field by RFC 4180: in quotes, with the quotes in it doubled, if anything in it could be taken for
+// more than text. Spaces at the ends belong to the field; quotes keep readers from trimming them. So does a byte order
+// mark at the beginning.
+func appendQuoted[S string | []byte](dst []byte, s S, comma byte) []byte {
+	if !needsQuotes(s, comma) {
+		return append(dst, s...)
+	}
+	dst = append(dst, '"')
+	from := 0
+	for i := range len(s) {
+		if s[i] == '"' {
+			dst = append(append(dst, s[from:i]...), '"')
+			from = i
+		}
+	}
+	return append(append(dst, s[from:]...), '"')
+}
+
+func needsQuotes[S string | []byte](s S, comma byte) bool {
+	if len(s) == 0 {
+		return false
+	}
+	if edge(s[0]) || edge(s[len(s)-1]) || s[0] == 0xef {
+		return true
+	}
+	if len(s) == 2 && s[0] == '\\' && s[1] == '.' { // the end of the data to PostgreSQL
+		return true
+	}
+	for i := range len(s) {
+		if c := s[i]; c == '"' || c == comma || c == '\n' || c == '\r' {
+			return true
+		}
+	}
+	return false
+}
+
+func edge(c byte) bool { return c == ' ' || c == '\t' || c == '\v' || c == '\f' }
+
+// appendEscaped appends a field such that it holds no tab and no end of a line.
+func appendEscaped[S string | []byte](dst []byte, s S) []byte {
+	from := 0
+	for i := range len(s) {
+		var c byte
+		switch s[i] {
+		case '\t':
+			c = 't'
+		case '\n':
+			c = 'n'
+		case '\r':
+			c = 'r'
+		case '\\':
+			c = '\\'
+		default:
+			continue
+		}
+		dst = append(append(dst, s[from:i]...), '\\', c)
+		from = i + 1
+	}
+	return append(dst, s[from:]...)
+}
