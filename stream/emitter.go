@@ -1,5 +1,7 @@
 package stream
 
+import "time"
+
 // Emitter takes the results of a processor. It belongs to one stage of one lane, is not safe for concurrent use, and
 // allocates nothing per event once its buffers have grown.
 //
@@ -8,9 +10,13 @@ package stream
 type Emitter[T any] struct {
 	events []Event[T]
 	ends   []Outcome
-	lane   *laneCore // nil outside the engine
-	stage  int
+	lane   *laneCore              // nil outside the engine
+	look   func(Origin) RecordRef // of another driver
 }
+
+// NewEmitter makes an emitter for a driver of processors that numbers origins itself, by NewOrigin; lookup answers
+// Lookup. The zero Emitter does for drivers that do not care.
+func NewEmitter[T any](lookup func(Origin) RecordRef) *Emitter[T] { return &Emitter[T]{look: lookup} }
 
 // Outcome is what a processor said of an origin beside the events it emitted.
 type Outcome struct {
@@ -37,8 +43,7 @@ const (
 func (o *Emitter[T]) Emit(e Event[T]) { o.events = append(o.events, e) }
 
 // Hold keeps origin unfinished until it was released as often as it was held. Its position is committed as held and its
-// record is replayed after a restart, so a processor must be able to rebuild its state from its held events. A stage
-// that holds must not have emitted a row of that origin before, since a replay would emit it again.
+// record is replayed after a restart, so a processor must be able to rebuild its state from its held events.
 func (o *Emitter[T]) Hold(origin Origin) {
 	o.ends = append(o.ends, Outcome{Kind: Held, Origin: origin})
 }
@@ -84,8 +89,19 @@ type RecordRef struct {
 
 // Lookup tells where a live origin came from. Outside the engine it returns the driver's numbering.
 func (o *Emitter[T]) Lookup(origin Origin) RecordRef {
-	if o.lane == nil {
-		return RecordRef{Partition: &Partition{Source: "test", ID: "0"}, Position: Position{Sub: int64(origin.slot)}}
+	switch {
+	case o.lane != nil:
+		return o.lane.lookup(origin)
+	case o.look != nil:
+		return o.look(origin)
 	}
-	return o.lane.lookup(origin)
+	return RecordRef{Partition: &Partition{Source: "test", ID: "0"}, Position: Position{Sub: int64(origin.slot)}}
+}
+
+// setTime tells the lane's clocks an event time that Decode found, and returns false if it is not usable.
+func (o *Emitter[T]) setTime(origin Origin, t time.Time) bool {
+	if o.lane == nil {
+		return !timeMissing(t)
+	}
+	return o.lane.setTime(origin, t)
 }

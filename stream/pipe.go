@@ -1,7 +1,67 @@
 package stream
 
-// Pipe is a source followed by stages. It is a description; nothing runs before Run.
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Pipe is a source followed by stages. It is a description, immutable and safe for concurrent use; nothing runs before
+// Run.
 type Pipe[T any] struct {
-	src Source
-	// the engine's part is unexported; see the engine's files
+	src    Source
+	stages []stageInfo
+
+	// open builds the stages of one lane in front of next, which takes what the last of them emits, and returns where
+	// records go in. The slices that it passes on are valid during the call only.
+	open func(core *laneCore, next feed[T]) (feed[Record], error)
+}
+
+// feed takes a batch of events.
+type feed[T any] func(ctx context.Context, in []Event[T]) error
+
+// From starts a pipe.
+func From(src Source) Pipe[Record] {
+	return Pipe[Record]{src: src, open: func(_ *laneCore, next feed[Record]) (feed[Record], error) { return next, nil }}
+}
+
+// Via adds a stage. A stage that implements fmt.Stringer chooses its name in errors and dead letters.
+func Via[In, Out any](p Pipe[In], s Stage[In, Out]) Pipe[Out] {
+	if c, ok := s.(viaer[In, Out]); ok {
+		return c.via(p)
+	}
+	index := len(p.stages)
+	stages := append(p.stages[:index:index], describe(s))
+	return Pipe[Out]{src: p.src, stages: stages, open: func(core *laneCore, next feed[Out]) (feed[Record], error) {
+		run, err := openStage(core, index, s, next)
+		if err != nil {
+			return nil, err
+		}
+		return p.open(core, run)
+	}}
+}
+
+// viaer is a stage made of several, which a pipe runs as such.
+type viaer[In, Out any] interface {
+	via(p Pipe[In]) Pipe[Out]
+}
+
+// stageInfo is what is known of a stage before it is opened.
+type stageInfo struct {
+	name   string
+	claims bool // FirstClaimer
+	holds  bool // Holder
+}
+
+func describe(s any) stageInfo {
+	info := stageInfo{}
+	if n, ok := s.(fmt.Stringer); ok {
+		info.name = n.String()
+	} else {
+		name, _, _ := strings.Cut(fmt.Sprintf("%T", s), "[")
+		info.name = strings.TrimPrefix(name, "*")
+	}
+	_, info.claims = s.(FirstClaimer)
+	_, info.holds = s.(Holder)
+	return info
 }

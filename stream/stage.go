@@ -21,6 +21,15 @@ type Lane struct {
 	Partitions []Partition
 	Now        func() time.Time // wall clock; a fake one in tests
 	Wake       func()           // asks for a call of Puller.Pull; safe for concurrent use
+
+	core *laneCore // nil outside the engine
+}
+
+// setDecodes tells the engine that a stage of the lane sets event times, so that the records' own do not count.
+func (l *Lane) setDecodes() {
+	if l != nil && l.core != nil {
+		l.core.decodes = true
+	}
 }
 
 // Processor does the work of a stage in one lane. It may also implement Advancer, Puller, Ticker, Warmer, ClockWatcher

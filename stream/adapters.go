@@ -1,0 +1,70 @@
+package stream
+
+import "context"
+
+// Map applies f to every event; an error sends the event's record to the dead-letter flow. f may change its argument.
+func Map[In, Out any](f func(*In) (Out, error)) Stage[In, Out] { return mapper[In, Out](f) }
+
+type mapper[In, Out any] func(*In) (Out, error)
+
+func (f mapper[In, Out]) String() string { return "map" }
+
+func (f mapper[In, Out]) Open(*Lane) (Processor[In, Out], error) { return f, nil }
+
+func (f mapper[In, Out]) Process(_ context.Context, in []Event[In], out *Emitter[Out]) error {
+	for i := range in {
+		if v, err := f(&in[i].Value); err != nil {
+			out.Reject(in[i].Origin, err)
+		} else {
+			out.Emit(Derive(&in[i], v))
+		}
+	}
+	return nil
+}
+
+// FlatMap makes any number of events of one: f calls yield for each. All have the time and the fate of the record they
+// came from. An error sends the record to the dead-letter flow and takes back what was yielded for it.
+func FlatMap[In, Out any](f func(in *In, yield func(Out)) error) Stage[In, Out] {
+	return flatMapper[In, Out](f)
+}
+
+type flatMapper[In, Out any] func(*In, func(Out)) error
+
+func (f flatMapper[In, Out]) String() string { return "flatmap" }
+
+func (f flatMapper[In, Out]) Open(*Lane) (Processor[In, Out], error) { return f, nil }
+
+func (f flatMapper[In, Out]) Process(_ context.Context, in []Event[In], out *Emitter[Out]) error {
+	var e *Event[In]
+	yield := func(v Out) { out.Emit(Derive(e, v)) } // one closure for the batch, not one an event
+	for i := range in {
+		e = &in[i]
+		if err := f(&e.Value, yield); err != nil {
+			out.Reject(e.Origin, err)
+		}
+	}
+	return nil
+}
+
+// Filter passes on the events for which keep is true and counts the records of the others as filtered, under name.
+func Filter[T any](name string, keep func(*T) bool) Stage[T, T] { return &filter[T]{name, keep} }
+
+type filter[T any] struct {
+	name string
+	keep func(*T) bool
+}
+
+func (f *filter[T]) String() string { return "filter " + f.name }
+
+func (f *filter[T]) Open(*Lane) (Processor[T, T], error) { return f, nil }
+
+func (f *filter[T]) Process(_ context.Context, in []Event[T], out *Emitter[T]) error {
+	for i := range in {
+		if f.keep(&in[i].Value) {
+			out.Emit(in[i])
+		} else {
+			out.Drop(in[i].Origin, Filtered, f.name)
+		}
+	}
+	return nil
+}

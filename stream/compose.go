@@ -1,0 +1,177 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Compose makes one stage of two, to be named, shared and tested as one. A pipe runs it exactly as the two.
+func Compose[A, B, C any](first Stage[A, B], second Stage[B, C]) Stage[A, C] {
+	c := composed[A, B, C]{first, second}
+	claims, holds := composedMarks(first, second)
+	switch {
+	case claims && holds:
+		return composedClaimerHolder[A, B, C]{c}
+	case claims:
+		return composedClaimer[A, B, C]{c}
+	case holds:
+		return composedHolder[A, B, C]{c}
+	}
+	return c
+}
+
+type composed[A, B, C any] struct {
+	first  Stage[A, B]
+	second Stage[B, C]
+}
+
+// The marks of a composed stage are those of its parts.
+type (
+	composedClaimer[A, B, C any]       struct{ composed[A, B, C] }
+	composedHolder[A, B, C any]        struct{ composed[A, B, C] }
+	composedClaimerHolder[A, B, C any] struct{ composed[A, B, C] }
+)
+
+func (composedClaimer[A, B, C]) FirstClaimer()       {}
+func (composedHolder[A, B, C]) Holds()               {}
+func (composedClaimerHolder[A, B, C]) FirstClaimer() {}
+func (composedClaimerHolder[A, B, C]) Holds()        {}
+
+func composedMarks(stages ...any) (claims, holds bool) {
+	for _, s := range stages {
+		info := describe(s)
+		claims, holds = claims || info.claims, holds || info.holds
+	}
+	return claims, holds
+}
+
+func (c composed[A, B, C]) String() string {
+	return describe(c.first).name + "+" + describe(c.second).name
+}
+
+// via lets a pipe see both stages, so that errors name the right one and no rule is checked for the pair only.
+func (c composed[A, B, C]) via(p Pipe[A]) Pipe[C] { return Via(Via(p, c.first), c.second) }
+
+// Open is for drivers of single processors; a pipe does not call it.
+func (c composed[A, B, C]) Open(lane *Lane) (Processor[A, C], error) {
+	p, err := c.first.Open(lane)
+	if err != nil {
+		return nil, err
+	}
+	q, err := c.second.Open(lane)
+	if err != nil {
+		return nil, errors.Join(err, closeProcessor(p))
+	}
+	return &pair[A, B, C]{p: p, q: q}, nil
+}
+
+func closeProcessor(p any) error {
+	if c, ok := p.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// pair runs two processors as one. What the first says of origins goes to out as it is; its events go to the second.
+type pair[A, B, C any] struct {
+	p   Processor[A, B]
+	q   Processor[B, C]
+	mid Emitter[B]
+}
+
+// pass runs a step of the first processor, then the second on what the first emitted.
+func (d *pair[A, B, C]) pass(ctx context.Context, out *Emitter[C], step func(*Emitter[B]) error) error {
+	d.mid.lane, d.mid.look = out.lane, out.look
+	if err := step(&d.mid); err != nil {
+		return err
+	}
+	events, ends := d.mid.Take()
+	out.ends = append(out.ends, ends...)
+	if len(events) == 0 {
+		return nil
+	}
+	return d.q.Process(ctx, events, out)
+}
+
+func (d *pair[A, B, C]) Process(ctx context.Context, in []Event[A], out *Emitter[C]) error {
+	return d.pass(ctx, out, func(mid *Emitter[B]) error { return d.p.Process(ctx, in, mid) })
+}
+
+func (d *pair[A, B, C]) Advance(ctx context.Context, seen time.Time, out *Emitter[C]) error {
+	if a, ok := d.p.(Advancer[B]); ok {
+		err := d.pass(ctx, out, func(mid *Emitter[B]) error { return a.Advance(ctx, seen, mid) })
+		if err != nil {
+			return err
+		}
+	}
+	if a, ok := d.q.(Advancer[C]); ok {
+		return a.Advance(ctx, seen, out)
+	}
+	return nil
+}
+
+func (d *pair[A, B, C]) Pull(ctx context.Context, out *Emitter[C]) error {
+	if a, ok := d.p.(Puller[B]); ok {
+		if err := d.pass(ctx, out, func(mid *Emitter[B]) error { return a.Pull(ctx, mid) }); err != nil {
+			return err
+		}
+	}
+	if a, ok := d.q.(Puller[C]); ok {
+		return a.Pull(ctx, out)
+	}
+	return nil
+}
+
+func (d *pair[A, B, C]) Tick(ctx context.Context, now time.Time, out *Emitter[C]) error {
+	if a, ok := d.p.(Ticker[B]); ok {
+		if err := d.pass(ctx, out, func(mid *Emitter[B]) error { return a.Tick(ctx, now, mid) }); err != nil {
+			return err
+		}
+	}
+	if a, ok := d.q.(Ticker[C]); ok {
+		return a.Tick(ctx, now, out)
+	}
+	return nil
+}
+
+func (d *pair[A, B, C]) Warmup() time.Duration {
+	var w time.Duration
+	if a, ok := d.p.(Warmer[A, B]); ok {
+		w = a.Warmup()
+	}
+	if a, ok := d.q.(Warmer[B, C]); ok {
+		w = max(w, a.Warmup())
+	}
+	return w
+}
+
+func (d *pair[A, B, C]) Warm(ctx context.Context, in []Event[A], out *Emitter[C]) error {
+	d.mid.lane, d.mid.look = out.lane, out.look
+	step := d.p.Process
+	if a, ok := d.p.(Warmer[A, B]); ok {
+		step = a.Warm
+	}
+	if err := step(ctx, in, &d.mid); err != nil {
+		return err
+	}
+	events, _ := d.mid.Take()
+	if a, ok := d.q.(Warmer[B, C]); ok && len(events) > 0 {
+		return a.Warm(ctx, events, out)
+	}
+	return nil
+}
+
+func (d *pair[A, B, C]) Committed(ctx context.Context, c Clocks) error {
+	for _, p := range []any{d.p, d.q} {
+		if w, ok := p.(ClockWatcher); ok {
+			if err := w.Committed(ctx, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *pair[A, B, C]) Close() error { return errors.Join(closeProcessor(d.p), closeProcessor(d.q)) }

@@ -1,0 +1,210 @@
+package streamtest
+
+import (
+	"io"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Lane drives a stage in a lane of its own and checks the rules of stream.Processor: each Hold has its Release, nothing
+// is said of an origin that is unknown or finished, event times stay as they are, and neither the slices of a call nor
+// the bytes of a record are used after it. It is not safe for concurrent use.
+//
+// Methods that run the stage return the rows of the records that finished by it: a record that is held, or merged into
+// one that is held, has no row yet, since the engine would not write it either.
+type Lane[In, Out any] struct {
+	// Out are all rows so far.
+	Out []Out
+
+	t         testing.TB
+	stage     stream.Stage[In, Out]
+	proc      stream.Processor[In, Out]
+	em        *stream.Emitter[Out]
+	lane      stream.Lane
+	wake      chan struct{}
+	partition int
+	seen      time.Time
+	advanced  bool // the processor knows seen
+	closed    bool
+	raw       bool // In is stream.Record: stages may set event times
+
+	log   []*record[In] // all that was fed
+	live  map[stream.Origin]*live[In, Out]
+	next  uint32
+	order int
+	book  book
+	saved saved
+}
+
+// record is one fed event with its place.
+type record[In any] struct {
+	event stream.Event[In]
+	ref   stream.RecordRef
+	batch int
+	held  bool
+}
+
+// Partitions is the number of partitions of a Lane.
+const Partitions = 4
+
+// Open opens stage. The Lane is closed with the test.
+func Open[In, Out any](t testing.TB, stage stream.Stage[In, Out]) *Lane[In, Out] {
+	t.Helper()
+	l := &Lane[In, Out]{t: t, stage: stage, wake: make(chan struct{}, 1), book: newBook()}
+	_, l.raw = any(*new(In)).(stream.Record)
+	l.lane = stream.Lane{Name: "test/0", Now: time.Now, Wake: func() {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}}
+	for i := range Partitions {
+		l.lane.Partitions = append(l.lane.Partitions, stream.Partition{Source: "test", ID: string(rune('0' + i))})
+	}
+	l.em = stream.NewEmitter[Out](l.lookup)
+	l.open()
+	l.saved = l.snapshot()
+	t.Cleanup(l.Close)
+	return l
+}
+
+func (l *Lane[In, Out]) open() {
+	l.t.Helper()
+	lane := l.lane
+	p, err := l.stage.Open(&lane)
+	if err != nil {
+		l.t.Fatalf("Open: %v", err)
+	}
+	l.proc, l.closed, l.advanced = p, false, false
+	l.live = map[stream.Origin]*live[In, Out]{}
+}
+
+// Close closes the processor. What it holds is given up.
+func (l *Lane[In, Out]) Close() {
+	l.t.Helper()
+	if l.closed {
+		return
+	}
+	l.closed = true
+	if c, ok := l.proc.(io.Closer); ok {
+		if err := c.Close(); err != nil {
+			l.t.Errorf("Close: %v", err)
+		}
+	}
+}
+
+// Partition makes the records fed from now on records of the lane's partition i, below Partitions. The first is 0.
+func (l *Lane[In, Out]) Partition(i int) *Lane[In, Out] {
+	l.partition = i % Partitions
+	return l
+}
+
+// Feed gives the stage one event, as a batch of its own.
+func (l *Lane[In, Out]) Feed(at time.Time, v In) []Out {
+	l.t.Helper()
+	return l.FeedAll([]stream.Event[In]{{Value: v, Time: at}})
+}
+
+// FeedAll gives the stage a batch. Origins are set by the Lane.
+func (l *Lane[In, Out]) FeedAll(events []stream.Event[In]) []Out {
+	l.t.Helper()
+	var batch []*record[In]
+	n := 0
+	if len(l.log) > 0 {
+		n = l.log[len(l.log)-1].batch + 1
+	}
+	for _, e := range events {
+		ref := stream.RecordRef{
+			Partition: &l.lane.Partitions[l.partition],
+			Position:  stream.Position{Sub: int64(len(l.log) + 1)},
+		}
+		batch = append(batch, &record[In]{event: e, ref: ref, batch: n})
+		l.log = append(l.log, batch[len(batch)-1])
+	}
+	return l.process(batch)
+}
+
+// Advance moves event time to seen, which must not go back.
+func (l *Lane[In, Out]) Advance(seen time.Time) []Out {
+	l.t.Helper()
+	if seen.Before(l.seen) {
+		l.t.Fatalf("Advance(%v) after Advance(%v): event time never goes back", seen, l.seen)
+	}
+	l.seen, l.advanced = seen, true
+	a, ok := l.proc.(stream.Advancer[Out])
+	if !ok {
+		return nil
+	}
+	if err := a.Advance(l.t.Context(), seen, l.em); err != nil {
+		l.t.Fatalf("Advance: %v", err)
+	}
+	return l.settle("Advance")
+}
+
+// Pull calls the stage's Pull, as the engine does after Wake and before a commit.
+func (l *Lane[In, Out]) Pull() []Out {
+	l.t.Helper()
+	p, ok := l.proc.(stream.Puller[Out])
+	if !ok {
+		return nil
+	}
+	if err := p.Pull(l.t.Context(), l.em); err != nil {
+		l.t.Fatalf("Pull: %v", err)
+	}
+	return l.settle("Pull")
+}
+
+// Woken gets a value after the stage has called Lane.Wake.
+func (l *Lane[In, Out]) Woken() <-chan struct{} { return l.wake }
+
+// Tick calls the stage's Tick.
+func (l *Lane[In, Out]) Tick(now time.Time) []Out {
+	l.t.Helper()
+	p, ok := l.proc.(stream.Ticker[Out])
+	if !ok {
+		return nil
+	}
+	if err := p.Tick(l.t.Context(), now, l.em); err != nil {
+		l.t.Fatalf("Tick: %v", err)
+	}
+	return l.settle("Tick")
+}
+
+// Committed tells the stage the clocks of the ledger.
+func (l *Lane[In, Out]) Committed(c stream.Clocks) {
+	l.t.Helper()
+	if w, ok := l.proc.(stream.ClockWatcher); ok {
+		if err := w.Committed(l.t.Context(), c); err != nil {
+			l.t.Fatalf("Committed: %v", err)
+		}
+	}
+}
+
+// Crash is a crash right after a commit: the processor goes, another one is warmed up, gets back what was held, in the
+// order of positions, and then the event time.
+func (l *Lane[In, Out]) Crash() []Out {
+	l.t.Helper()
+	return l.crash(nil)
+}
+
+// CrashShuffled is Crash with the held records in an order drawn from seed. A source replays each partition in order,
+// but the partitions of a lane in any; a stage that stands any order is right in all of them.
+func (l *Lane[In, Out]) CrashShuffled(seed uint64) []Out {
+	l.t.Helper()
+	return l.crash(rand.New(rand.NewPCG(seed, 1)))
+}
+
+// Held is the number of records that are not finished.
+func (l *Lane[In, Out]) Held() int { return len(l.live) }
+
+// Fates counts the finished records by fate.
+func (l *Lane[In, Out]) Fates() stream.Counts { return l.book.fates }
+
+// Reasons counts dropped records by the reason given to Drop.
+func (l *Lane[In, Out]) Reasons() map[string]int { return l.book.reasons }
+
+// Rejected are the errors given to Reject, of finished records.
+func (l *Lane[In, Out]) Rejected() []error { return l.book.rejected }

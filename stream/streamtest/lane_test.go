@@ -1,0 +1,107 @@
+package streamtest_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/streamtest"
+)
+
+var t0 = time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
+
+// pairs joins each odd number with the even one that follows it: the smallest stage with state.
+type pairs struct{}
+
+func (pairs) Open(*stream.Lane) (stream.Processor[int, int], error) { return &pairing{}, nil }
+func (pairs) Holds()                                                {}
+
+type pairing struct{ odd []stream.Event[int] }
+
+func (p *pairing) Process(_ context.Context, in []stream.Event[int], out *stream.Emitter[int]) error {
+	for _, e := range in {
+		i := slices.IndexFunc(p.odd, func(o stream.Event[int]) bool { return o.Value == e.Value-1 })
+		switch {
+		case e.Value%2 == 1:
+			out.Hold(e.Origin)
+			p.odd = append(p.odd, e)
+		case i < 0:
+			out.Drop(e.Origin, stream.Filtered, "lonely")
+		default:
+			odd := p.odd[i]
+			p.odd = slices.Delete(p.odd, i, i+1)
+			out.Merge(odd.Origin, e.Origin)
+			out.Release(odd.Origin)
+			out.Emit(stream.Derive(&odd, odd.Value*100+e.Value))
+		}
+	}
+	return nil
+}
+
+func (p *pairing) Advance(_ context.Context, seen time.Time, out *stream.Emitter[int]) error {
+	p.odd = slices.DeleteFunc(p.odd, func(e stream.Event[int]) bool {
+		if e.Time.Add(time.Minute).After(seen) {
+			return false
+		}
+		out.Release(e.Origin)
+		out.Emit(e)
+		return true
+	})
+	return nil
+}
+
+func TestHeldRecordsComeBackAfterACrash(t *testing.T) {
+	l := streamtest.Open(t, pairs{})
+	l.Feed(t0, 1)
+	l.Feed(t0, 3)
+	l.Crash()
+	if got := l.Feed(t0, 2); !slices.Equal(got, []int{102}) {
+		t.Errorf("after the crash: got %v, want [102]", got)
+	}
+	if got := l.Advance(t0.Add(time.Hour)); !slices.Equal(got, []int{3}) {
+		t.Errorf("at the deadline: got %v, want [3]", got)
+	}
+	want := stream.Counts{stream.Written: 2, stream.Merged: 1}
+	if got := l.Fates(); got != want || l.Held() != 0 {
+		t.Errorf("fates %v and %d held, want %v and none", got, l.Held(), want)
+	}
+}
+
+func TestFenceTakesBackWhatCameAfterTheCommit(t *testing.T) {
+	l := streamtest.Open(t, pairs{})
+	l.Feed(t0, 1)
+	l.Commit()
+	l.Feed(t0, 2)
+	l.Feed(t0, 4)
+	before := slices.Clone(l.Out)
+	l.Fence()
+	if !slices.Equal(l.Out, before) || !slices.Equal(l.Out, []int{102}) {
+		t.Errorf("got %v before and %v after the fence, want [102] both times", before, l.Out)
+	}
+	if got := l.Reasons()["lonely"]; got != 1 {
+		t.Errorf("%d dropped as lonely, want 1", got)
+	}
+}
+
+func TestDecodeRejectsMissingEventTime(t *testing.T) {
+	l := streamtest.Open(t, stream.Decode(func(r *stream.Record) (string, error) { return string(r.Value), nil },
+		func(s *string) time.Time {
+			at, _ := time.Parse(time.DateOnly, *s)
+			return at
+		}))
+	for _, v := range []string{"2025-05-01", "none", "1970-01-01"} {
+		l.Feed(time.Time{}, stream.Record{Value: []byte(v)})
+	}
+	want := stream.Counts{stream.Written: 1, stream.Dead: 2}
+	if got := l.Fates(); got != want {
+		t.Errorf("got fates %v, want %v", got, want)
+	}
+	for _, err := range l.Rejected() {
+		if !errors.Is(err, stream.ErrEventTime) {
+			t.Errorf("rejected with %v, want ErrEventTime", err)
+		}
+	}
+}

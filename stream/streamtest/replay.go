@@ -1,0 +1,178 @@
+package streamtest
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// saved is what a commit makes durable.
+type saved struct {
+	logged, out int
+	held        map[int]bool // by index in the log
+	seen        time.Time
+	book        book
+}
+
+func (l *Lane[In, Out]) snapshot() saved {
+	s := saved{logged: len(l.log), out: len(l.Out), held: map[int]bool{}, seen: l.seen, book: l.book.clone()}
+	for i, r := range l.log {
+		if r.held {
+			s.held[i] = true
+		}
+	}
+	return s
+}
+
+// Commit makes all that was fed so far durable, for Fence. It pulls first, as the engine does.
+func (l *Lane[In, Out]) Commit() []Out {
+	l.t.Helper()
+	out := l.Pull()
+	l.saved = l.snapshot()
+	return out
+}
+
+// Fence makes void what came after the last Commit, as a crash before the next one or a lost commit does: rows and
+// fates since then are taken back, a new processor gets back what was held at the Commit, then everything that was fed
+// since, as new records, in the same batches. Event time stays what it was at the Commit.
+func (l *Lane[In, Out]) Fence() []Out {
+	l.t.Helper()
+	s := l.saved
+	l.Out, l.seen, l.book = l.Out[:s.out:s.out], s.seen, s.book.clone()
+	void := l.log[s.logged:]
+	l.log = l.log[:s.logged:s.logged]
+	for i, r := range l.log {
+		r.held = s.held[i]
+	}
+	out := l.crash(nil)
+	for len(void) > 0 {
+		n := 0
+		for n < len(void) && void[n].batch == void[0].batch {
+			void[n].held, void[n].ref.Replayed = false, false
+			n++
+		}
+		l.log = append(l.log, void[:n]...)
+		out = append(out, l.process(void[:n])...)
+		void = void[n:]
+	}
+	return out
+}
+
+// crash replaces the processor and gives the new one its state back.
+func (l *Lane[In, Out]) crash(shuffle *rand.Rand) []Out {
+	l.t.Helper()
+	l.Close() // so that goroutines of the old processor end; nothing that it does then counts
+	l.em.Take()
+	l.open()
+	l.warm()
+	var held []*record[In]
+	for _, r := range l.log {
+		if r.held {
+			r.ref.Replayed = true
+			held = append(held, r)
+		}
+	}
+	if shuffle != nil {
+		shuffle.Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
+	}
+	out := l.process(held)
+	if !l.seen.IsZero() {
+		out = append(out, l.Advance(l.seen)...)
+	}
+	return out
+}
+
+// warm gives the finished records of the stage's warm-up window to its Warm.
+func (l *Lane[In, Out]) warm() {
+	l.t.Helper()
+	w, ok := l.proc.(stream.Warmer[In, Out])
+	if !ok || w.Warmup() <= 0 {
+		return
+	}
+	var newest time.Time
+	for _, r := range l.log {
+		if r.event.Time.After(newest) {
+			newest = r.event.Time
+		}
+	}
+	var warm []*record[In]
+	for _, r := range l.log {
+		if !r.held && r.event.Time.After(newest.Add(-w.Warmup()-time.Nanosecond)) {
+			warm = append(warm, r)
+		}
+	}
+	in := l.admit(warm)
+	if err := w.Warm(l.t.Context(), in, l.em); err != nil {
+		l.t.Fatalf("Warm: %v", err)
+	}
+	l.em.Take()
+	l.spoil(in)
+	clear(l.live)
+}
+
+// process runs one batch.
+func (l *Lane[In, Out]) process(batch []*record[In]) []Out {
+	l.t.Helper()
+	if len(batch) == 0 {
+		return nil
+	}
+	in := l.admit(batch)
+	if err := l.proc.Process(l.t.Context(), in, l.em); err != nil {
+		l.t.Fatalf("Process: %v", err)
+	}
+	out := l.settle("Process")
+	l.spoil(in)
+	return out
+}
+
+// admit makes events of records, each with an origin that was never used before and bytes of its own.
+func (l *Lane[In, Out]) admit(batch []*record[In]) []stream.Event[In] {
+	in := make([]stream.Event[In], len(batch))
+	for i, r := range batch {
+		l.next++
+		o := stream.NewOrigin(l.next)
+		in[i] = r.event
+		in[i].Origin = o
+		if rec, ok := any(&in[i].Value).(*stream.Record); ok {
+			*rec = rec.Clone()
+			rec.Partition, rec.Position = r.ref.Partition, r.ref.Position
+		}
+		v := &live[In, Out]{rec: r, origin: o}
+		v.group = &group[In, Out]{members: []*live[In, Out]{v}}
+		l.live[o] = v
+	}
+	return in
+}
+
+func (l *Lane[In, Out]) lookup(o stream.Origin) stream.RecordRef {
+	if v, ok := l.live[o]; ok {
+		return v.rec.ref
+	}
+	return stream.RecordRef{Partition: &l.lane.Partitions[0]}
+}
+
+// spoil overwrites what a stage must not use after its call: the slice, and the bytes of records that are held. Those of
+// finished records stay as they are, since their rows may share them: the output encodes rows before the bytes go.
+func (l *Lane[In, Out]) spoil(in []stream.Event[In]) {
+	if recs, ok := any(in).([]stream.Event[stream.Record]); ok {
+		for i := range recs {
+			if _, held := l.live[recs[i].Origin]; held {
+				scribble(&recs[i].Value)
+			}
+		}
+	}
+	clear(in)
+}
+
+func scribble(r *stream.Record) {
+	parts := [][]byte{r.Key, r.Value}
+	for _, h := range r.Headers {
+		parts = append(parts, h.Value)
+	}
+	for _, b := range parts {
+		for i := range b {
+			b[i] = 0xDB
+		}
+	}
+}
