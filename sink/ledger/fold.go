@@ -61,7 +61,7 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 func (s *State) foldCommit(e *Entry) {
 	for i := range e.Commit.Lanes {
 		l := &e.Commit.Lanes[i]
-		s.Lanes[l.Lane] = &Lane{Version: e.ID, Token: l.Token}
+		s.touch(l.Lane, e.ID, l.Token)
 		for k := range l.Partitions {
 			s.foldPartition(l.Lane, &l.Partitions[k])
 		}
@@ -96,7 +96,7 @@ func (s *State) foldPartition(lane string, p *PartitionCommit) {
 		next.Read += old.Read
 		next.Counts.Add(old.Counts)
 	}
-	s.Partitions[p.Partition] = &next
+	s.put(p.Partition, &next)
 	s.Read += p.Read
 	s.Counts.Add(p.Counts)
 }
@@ -114,7 +114,7 @@ func (s *State) foldChildren(lane string, p *PartitionCommit) {
 			child.Progress.Seen = earlier(old.Progress.Seen, p.Progress.Seen)
 			child.Progress.Low = earlier(old.Progress.Low, p.Progress.Low)
 		}
-		s.Partitions[c] = &child
+		s.put(c, &child)
 	}
 }
 
@@ -138,6 +138,34 @@ func (s *State) foldRetire(e *Entry) {
 		next = *old
 	}
 	next.Retired = true
-	s.Partitions[r.Partition] = &next
-	s.Lanes[r.Lane] = &Lane{Version: e.ID, Token: r.Token}
+	s.put(r.Partition, &next)
+	s.touch(r.Lane, e.ID, r.Token)
+}
+
+func (s *State) touch(lane string, version uint64, token Token) {
+	next := Lane{Version: version, Token: token}
+	if old := s.Lanes[lane]; old != nil {
+		next.parts = old.parts
+	}
+	s.Lanes[lane] = &next
+}
+
+// put sets the state of a partition and keeps the lists of lanes. Its lane is touched by the same entry.
+func (s *State) put(p stream.Partition, next *Partition) {
+	old := s.Partitions[p]
+	s.Partitions[p] = next
+	if old != nil && old.Lane == next.Lane {
+		return
+	}
+	if old != nil {
+		from := *s.Lanes[old.Lane]
+		from.parts = slices.DeleteFunc(slices.Clone(from.parts), func(q stream.Partition) bool { return q == p })
+		s.Lanes[old.Lane] = &from
+	}
+	to := Lane{}
+	if l := s.Lanes[next.Lane]; l != nil {
+		to = *l
+	}
+	to.parts = append(slices.Clip(to.parts), p)
+	s.Lanes[next.Lane] = &to
 }

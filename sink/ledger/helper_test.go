@@ -142,4 +142,3 @@ func wantCorrupt(t *testing.T, why string, err error) {
 		t.Errorf("%s: got %v, want a *CorruptError", why, err)
 	}
 }
-

@@ -146,7 +146,7 @@ func (j *snapshotJSON) state(g Genesis) (*State, error) {
 		errs = append(errs, checkSorted("topics", j.Config.Topics))
 	}
 	for _, l := range j.Lanes {
-		s.Lanes[l.Lane] = &Lane{l.Version, l.Token}
+		s.Lanes[l.Lane] = &Lane{Version: l.Version, Token: l.Token}
 		errs = append(errs, checkName("lane", l.Lane), checkToken(l.Token))
 		if l.Version == 0 || l.Version > j.Last {
 			errs = append(errs, fmt.Errorf("lane %q with version %d", l.Lane, l.Version))
@@ -157,7 +157,10 @@ func (j *snapshotJSON) state(g Genesis) (*State, error) {
 		progress, err := p.progress()
 		st := PartitionCommit{p.partition(), progress, p.HeldBlob, p.HeldLen, p.Read, p.Counts.counts()}
 		errs = append(errs, err, checkName("lane", p.Lane), st.check())
-		s.Partitions[st.Partition] = &Partition{p.Lane, progress, p.HeldBlob, p.HeldLen, p.Retired, p.Read, st.Counts}
+		if s.Lanes[p.Lane] == nil || s.Partitions[st.Partition] != nil {
+			return nil, fmt.Errorf("partition %s is there twice or in no lane", st.Partition)
+		}
+		s.put(st.Partition, &Partition{p.Lane, progress, p.HeldBlob, p.HeldLen, p.Retired, p.Read, st.Counts})
 	}
 	for _, p := range j.Pending {
 		s.Pending[p.Entry] = Pending{p.Hours}

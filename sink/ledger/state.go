@@ -32,10 +32,12 @@ type State struct {
 	Rows   int64 // in on-time files
 }
 
-// Lane is the state of a lane that was touched.
+// Lane is the state of a lane that was touched. A *Lane of a State is never changed, only replaced.
 type Lane struct {
 	Version uint64 // the entry that last touched it
 	Token   Token  // of the adoption under which that entry was written
+
+	parts []stream.Partition // all that are in it; shared by copies of the state, so never changed in place
 }
 
 // Partition is the state of a partition. A *Partition of a State is never changed, only replaced.
@@ -93,14 +95,20 @@ func (s *State) Base(lane string) uint64 {
 // greater of Low and Closed.
 func (s *State) Low(lane string, parts []stream.Partition) time.Time {
 	var live, rest bound
-	for p, st := range s.Partitions {
-		if st.Lane == lane {
-			add(&live, &rest, p, st)
+	if l := s.Lanes[lane]; l != nil {
+		for _, p := range l.parts {
+			if st := s.Partitions[p]; st.free() {
+				rest.add(st.Progress.Low)
+			} else {
+				live.add(st.Progress.Low)
+			}
 		}
 	}
 	for _, p := range parts {
-		if st := s.Partitions[p]; st == nil || st.Lane != lane {
-			add(&live, &rest, p, st)
+		if st := s.Partitions[p]; st == nil {
+			live.add(time.Time{})
+		} else if st.Lane != lane && !st.free() {
+			live.add(st.Progress.Low)
 		}
 	}
 	if live.any {
@@ -109,15 +117,18 @@ func (s *State) Low(lane string, parts []stream.Partition) time.Time {
 	return rest.min
 }
 
-func add(live, rest *bound, _ stream.Partition, st *Partition) {
+// Resume returns from where a partition is to be read: its progress, and the blob that has its held set if it was too
+// long. A retired one is given as ended and without what it held, so that nothing of it comes; a Commit must leave it out.
+func (s *State) Resume(p stream.Partition) (progress stream.Progress, held *Blob) {
+	st := s.Partitions[p]
 	switch {
 	case st == nil:
-		live.add(time.Time{})
-	case st.free():
-		rest.add(st.Progress.Low)
-	default:
-		live.add(st.Progress.Low)
+		return progress, nil
+	case st.Retired:
+		was := st.Progress
+		return stream.Progress{UpTo: was.UpTo, Seen: was.Seen, Low: was.Low, Arrived: was.Arrived, Ended: true}, nil
 	}
+	return st.Progress, st.HeldBlob
 }
 
 // bound is the minimum of times.
