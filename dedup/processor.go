@@ -1,0 +1,125 @@
+package dedup
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// processor asks the table for the IDs of one lane's events, batch by batch.
+type processor[T any] struct {
+	*stage[T]
+	table Table
+	local Refiller // nil if the table is shared
+
+	claims []Claim
+	won    []bool
+	place  []int32 // of each event's claim in claims, -1 without an ID
+}
+
+// Process passes on the events that hold their IDs.
+func (p *processor[T]) Process(ctx context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+	forced := p.ask(in, out)
+	if err := p.patiently(ctx, p.local == nil, func(ctx context.Context) error {
+		return p.table.Claim(ctx, p.claims, p.won)
+	}); err != nil {
+		return fmt.Errorf("dedup: claim: %w", err)
+	}
+	hits := int64(0)
+	for i := range in {
+		if c := p.place[i]; c < 0 || p.won[c] {
+			out.Emit(in[i])
+		} else {
+			hits++
+			out.Drop(in[i].Origin, stream.Duplicate, "duplicate")
+		}
+	}
+	st := p.opts.Stats
+	st.Claims.Add(int64(len(p.claims)))
+	st.Hits.Add(hits)
+	st.Forced.Add(forced)
+	st.Empty.Add(int64(len(in) - len(p.claims)))
+	return nil
+}
+
+// Warmup is how much of the log a local table needs to be filled again.
+func (p *processor[T]) Warmup() time.Duration {
+	if p.local == nil {
+		return 0
+	}
+	return p.opts.Window
+}
+
+// Warm fills a local table again. It passes on one event of each ID, for the state of later stages.
+func (p *processor[T]) Warm(ctx context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+	p.ask(in, out)
+	fill := p.table.Claim
+	if p.local != nil {
+		fill = p.local.Refill
+		p.opts.Stats.Refilled.Add(int64(len(p.claims)))
+	}
+	if err := p.patiently(ctx, p.local == nil, func(ctx context.Context) error {
+		return fill(ctx, p.claims, p.won)
+	}); err != nil {
+		return fmt.Errorf("dedup: refill: %w", err)
+	}
+	for i := range in {
+		if c := p.place[i]; c < 0 || p.won[c] {
+			out.Emit(in[i])
+		}
+	}
+	return nil
+}
+
+// Committed forgets IDs by the committed clocks, which alone a crash or another process cannot take back. The ID of a
+// held record is kept: the record has won and will claim it again.
+func (p *processor[T]) Committed(ctx context.Context, c stream.Clocks) error {
+	clock := c.Job
+	if p.local != nil {
+		clock = c.Lane
+	}
+	if clock.Seen.IsZero() {
+		return nil
+	}
+	t := clock.Seen.Add(-p.opts.Window)
+	if !clock.Held.IsZero() && clock.Held.Before(t) {
+		t = clock.Held
+	}
+	if err := p.patiently(ctx, p.local == nil, func(ctx context.Context) error {
+		return p.table.Expire(ctx, t)
+	}); err != nil {
+		return fmt.Errorf("dedup: expire: %w", err)
+	}
+	return nil
+}
+
+// Close closes the table.
+func (p *processor[T]) Close() error { return p.table.Close() }
+
+// ask makes the claims of in, and says how many of them are forced.
+func (p *processor[T]) ask(in []stream.Event[T], out *stream.Emitter[T]) (forced int64) {
+	p.claims, p.place = p.claims[:0], p.place[:0]
+	for i := range in {
+		e := &in[i]
+		s := p.id(&e.Value)
+		if s == "" {
+			p.place = append(p.place, -1)
+			continue
+		}
+		ref := out.Lookup(e.Origin)
+		p.place = append(p.place, int32(len(p.claims)))
+		p.claims = append(p.claims, Claim{
+			ID: Hash(s), Time: e.Time, By: Holder{ref.Partition, ref.Position}, Force: ref.Replayed,
+		})
+		if ref.Replayed {
+			forced++
+		}
+	}
+	if n := len(p.claims); cap(p.won) < n {
+		p.won = make([]bool, n)
+	}
+	p.won = p.won[:len(p.claims)]
+	return forced
+}

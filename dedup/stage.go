@@ -1,0 +1,52 @@
+package dedup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// ByID drops the events whose id another record holds, as stream.Duplicate. An event whose id is empty is passed on and
+// counted. id must be a pure function. Of several events of one record that have the same id all are passed on.
+//
+// The stage must not stand behind one that holds records; Run refuses that. The store stays the caller's to close, after
+// Run has returned.
+func ByID[T any](ids Store, id func(*T) string, opts *Options) stream.Stage[T, T] {
+	s := &stage[T]{ids: ids, id: id}
+	s.opts, s.err = opts.filled()
+	if ids == nil || id == nil {
+		s.err = errors.Join(s.err, errors.New("dedup: a store and an id function are required"))
+	}
+	return s
+}
+
+type stage[T any] struct {
+	ids  Store
+	id   func(*T) string
+	opts Options
+	err  error
+}
+
+// FirstClaimer marks the stage as one that decides which of several records wins.
+func (s *stage[T]) FirstClaimer() {}
+
+// Open opens the table of one lane.
+func (s *stage[T]) Open(l *stream.Lane) (stream.Processor[T, T], error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	// Open has no context: the stage's own patience bounds it.
+	space := Space{Name: s.opts.Name, Lane: l.Name, Window: s.opts.Window, Bucket: s.opts.Bucket}
+	p := &processor[T]{stage: s}
+	err := p.patiently(context.Background(), true, func(ctx context.Context) (err error) {
+		p.table, err = s.ids.Open(ctx, space)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("dedup: open %s for lane %s: %w", space.Name, l.Name, err)
+	}
+	p.local, _ = p.table.(Refiller)
+	return p, nil
+}

@@ -1,0 +1,84 @@
+package join
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Options are the optional settings of a join; nil means all defaults.
+type Options struct {
+	// Window is how much later than its left event a right one may be, inclusive.
+	//
+	// Defaults to 90 seconds.
+	Window time.Duration
+
+	// Early is how much earlier than its left event a right one may be, inclusive: clocks of two senders differ.
+	//
+	// Defaults to 5 seconds. -1 is none.
+	Early time.Duration
+
+	// Grace is how far event time may run ahead of an event that is still to come. A left event without a match leaves
+	// Window + Grace after its time, a right one Early + Grace, by event time alone.
+	//
+	// Defaults to 10 seconds. -1 is none.
+	Grace time.Duration
+
+	// Settled lets no pair form before event time has passed the right event by Early + Grace. Then the pairs depend on
+	// times and positions alone, whatever the order of arrival, if nothing comes later than Grace. It delays each pair
+	// by Early + Grace, and unmatched left events by Early. Without it a pair forms as soon as both are there, and where
+	// several events of one key are so close that they came in another order than their times, the partner may be
+	// another one than after a crash. Choose it where keys repeat within the window and that difference matters.
+	Settled bool
+
+	// MaxPending is the most events that may wait in one lane. Beyond it the job stops with a *PendingError and nothing
+	// is lost. The source is not paused instead: event time moves only by reading, so the lane would wait for ever.
+	//
+	// Defaults to 1,000,000. -1 disables.
+	MaxPending int
+}
+
+func (o *Options) filled() (Options, error) {
+	var f Options
+	if o != nil {
+		f = *o
+	}
+	f.Window = cmp.Or(f.Window, 90*time.Second)
+	f.Early = orOff(f.Early, 5*time.Second)
+	f.Grace = orOff(f.Grace, 10*time.Second)
+	f.MaxPending = cmp.Or(f.MaxPending, 1_000_000)
+
+	var errs []error
+	for _, d := range []struct {
+		name string
+		v    time.Duration
+	}{{"Window", f.Window}, {"Early", f.Early}, {"Grace", f.Grace}} {
+		if d.v < 0 {
+			errs = append(errs, fmt.Errorf("join: %s %s is negative", d.name, d.v))
+		}
+	}
+	if f.MaxPending < -1 {
+		errs = append(errs, fmt.Errorf("join: MaxPending %d is negative", f.MaxPending))
+	}
+	return f, errors.Join(errs...)
+}
+
+func orOff(d, otherwise time.Duration) time.Duration {
+	if d == -1 {
+		return 0
+	}
+	return cmp.Or(d, otherwise)
+}
+
+// PendingError says that more events wait for a partner than Options.MaxPending allows.
+type PendingError struct {
+	Lane    string
+	Pending int
+	Seen    time.Time // event time of the lane so far; zero before the first Advance
+}
+
+func (e *PendingError) Error() string {
+	return fmt.Sprintf("join: %d events are pending in lane %s at event time %s: raise MaxPending or shorten the window",
+		e.Pending, e.Lane, e.Seen.Format(time.RFC3339))
+}

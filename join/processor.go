@@ -1,0 +1,149 @@
+package join
+
+import (
+	"context"
+	"hash/maphash"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// processor joins the events of one lane. Of the events that wait no two match, or with Settled none were decided: what
+// waits is a function of which events are held, not of the order in which they came.
+type processor[T any, K comparable] struct {
+	*stage[T, K]
+	lane   string
+	seed   maphash.Seed
+	seen   time.Time
+	slab   slab[T]
+	index  index
+	timers timers[T]
+	live   int // without those that are gone and only wait for the heap
+	out    *stream.Emitter[T]
+}
+
+// Process pairs what it can and holds the rest.
+func (p *processor[T, K]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+	p.out = out
+	var zero K
+	for i := range in {
+		e := &in[i]
+		k := p.key(&e.Value)
+		if k == zero {
+			out.Emit(*e)
+			continue
+		}
+		right := !p.isLeft(&e.Value)
+		if !p.opts.Settled {
+			if mate := p.mate(k, e.Time, right); mate != none {
+				p.pair(e, mate, right)
+				continue
+			}
+		}
+		p.hold(k, e, right)
+		if p.live > p.opts.MaxPending && p.opts.MaxPending > 0 {
+			return &PendingError{Lane: p.lane, Pending: p.live, Seen: p.seen}
+		}
+	}
+	return nil
+}
+
+// Advance lets go of what no event within Grace can match any more.
+func (p *processor[T, K]) Advance(_ context.Context, seen time.Time, out *stream.Emitter[T]) error {
+	p.seen, p.out = seen, out
+	for {
+		r := p.timers.next(seen)
+		if r == none {
+			return nil
+		}
+		q := p.slab.get(r)
+		if q.right && p.opts.Settled {
+			if mate := p.mate(p.key(&q.ev.Value), q.ev.Time, true); mate != none {
+				e := q.ev
+				p.drop(r)
+				out.Release(e.Origin)
+				p.pair(&e, mate, true)
+				continue
+			}
+		}
+		e := q.ev
+		right := q.right
+		p.drop(r)
+		out.Release(e.Origin)
+		switch {
+		case right:
+			out.Drop(e.Origin, stream.Filtered, "unmatched")
+		case p.inner:
+			out.Drop(e.Origin, stream.Filtered, "unmatched left")
+		default:
+			out.Emit(e)
+		}
+	}
+}
+
+// pair merges e, which does not wait, with mate, which does, and emits the left one.
+func (p *processor[T, K]) pair(e *stream.Event[T], mate ref, right bool) {
+	m := p.slab.get(mate).ev
+	p.drop(mate)
+	p.out.Release(m.Origin)
+	l, r := *e, &m
+	if right {
+		l, r = m, e
+	}
+	p.merge(&l.Value, &r.Value)
+	if l.Origin != r.Origin {
+		p.out.Merge(l.Origin, r.Origin)
+	}
+	p.out.Emit(l)
+}
+
+func (p *processor[T, K]) hold(k K, e *stream.Event[T], right bool) {
+	r, q := p.slab.add()
+	q.ev, q.right, q.hash = *e, right, p.hash(k, right)
+	p.chain(k, r)
+	p.timers.add(r)
+	p.live++
+	p.out.Hold(e.Origin)
+}
+
+func (p *processor[T, K]) drop(r ref) {
+	p.unchain(r)
+	p.timers.remove(r)
+	p.live--
+}
+
+func (p *processor[T, K]) hash(k K, right bool) uint32 {
+	h := maphash.Comparable(p.seed, k)
+	if right {
+		h ^= 1 << 31
+	}
+	return uint32(h)
+}
+
+// dueBefore orders timers: by the moment, and at one moment right events first, so that each is decided while the left
+// ones are still there.
+func (p *processor[T, K]) dueBefore(a, b ref) bool {
+	x, y := p.slab.get(a), p.slab.get(b)
+	if c := p.timers.at(x).Compare(p.timers.at(y)); c != 0 {
+		return c < 0
+	}
+	if x.right != y.right {
+		return x.right
+	}
+	return x.state != gone && y.state != gone && p.before(&x.ev, &y.ev)
+}
+
+// before is the order of events: by time, then by partition and position.
+func (p *processor[T, K]) before(a, b *stream.Event[T]) bool {
+	if c := a.Time.Compare(b.Time); c != 0 {
+		return c < 0
+	}
+	if a.Origin == b.Origin {
+		return false
+	}
+	x, y := p.out.Lookup(a.Origin), p.out.Lookup(b.Origin)
+	if c := x.Partition.Compare(*y.Partition); c != 0 {
+		return c < 0
+	}
+	return x.Position.Compare(y.Position) < 0
+}

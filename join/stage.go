@@ -1,0 +1,57 @@
+package join
+
+import (
+	"errors"
+	"hash/maphash"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Left merges each right event into the left one with its key and emits the left one, under its own time. A left event
+// without a match is emitted as it is once event time has passed Window + Grace; a right one without a match is dropped
+// as Filtered, "unmatched".
+//
+// An event whose key is the zero value of K takes no part and is passed on at once.
+//
+// key and isLeft must be pure functions, and merge must change neither the key nor the side of left. merge runs once for
+// each pair and time that the pair is formed; a pair that a crash undoes is formed again from the original events.
+func Left[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options) stream.Stage[T, T] {
+	return newStage(key, isLeft, merge, opts, false)
+}
+
+// Inner is Left without the left events that have no match: they are dropped as Filtered, "unmatched left".
+func Inner[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options) stream.Stage[T, T] {
+	return newStage(key, isLeft, merge, opts, true)
+}
+
+type stage[T any, K comparable] struct {
+	key    func(*T) K
+	isLeft func(*T) bool
+	merge  func(left, right *T)
+	opts   Options
+	err    error
+	inner  bool
+}
+
+func newStage[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options, inner bool) *stage[T, K] {
+	s := &stage[T, K]{key: key, isLeft: isLeft, merge: merge, inner: inner}
+	s.opts, s.err = opts.filled()
+	if key == nil || isLeft == nil || merge == nil {
+		s.err = errors.Join(s.err, errors.New("join: key, isLeft and merge are required"))
+	}
+	return s
+}
+
+// Holds marks the stage as one whose processors hold records.
+func (s *stage[T, K]) Holds() {}
+
+// Open makes the processor of one lane, with nothing pending.
+func (s *stage[T, K]) Open(l *stream.Lane) (stream.Processor[T, T], error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	p := &processor[T, K]{stage: s, lane: l.Name, seed: maphash.MakeSeed()}
+	p.timers.init(&p.slab, s.opts)
+	p.timers.less = p.dueBefore
+	return p, nil
+}

@@ -1,0 +1,118 @@
+package join
+
+import "time"
+
+// timers say which pending event is due next without looking at each of them: they lie in buckets of event time, and
+// only the bucket that is reached next is put in order. To remove one is to unlink it.
+type timers[T any] struct {
+	slab  *slab[T]
+	less  func(a, b ref) bool // which is due first
+	delay [2]time.Duration    // of left and right events
+	width int64               // seconds of a bucket
+
+	buckets map[int64]ref // the first of each bucket that is still unordered
+	order   []int64       // heap of their numbers
+	due     []ref         // heap of the events of bucket reached and all before it
+	reached int64
+}
+
+const minBucket = -1 << 63
+
+func (t *timers[T]) init(s *slab[T], o Options) {
+	t.slab = s
+	t.delay = [2]time.Duration{o.Window + o.Grace, o.Early + o.Grace}
+	if o.Settled {
+		t.delay[0] += o.Early // a right event that may take it is decided before it leaves
+	}
+	t.width = max(1, int64((o.Window+o.Early+o.Grace)/time.Second/128))
+	t.buckets, t.reached = map[int64]ref{}, minBucket
+}
+
+func (t *timers[T]) at(p *pending[T]) time.Time {
+	if p.right {
+		return p.ev.Time.Add(t.delay[1])
+	}
+	return p.ev.Time.Add(t.delay[0])
+}
+
+func (t *timers[T]) bucket(p *pending[T]) int64 {
+	s := t.at(p).Unix()
+	b := s / t.width
+	if s < 0 && s%t.width != 0 {
+		b--
+	}
+	return b
+}
+
+func (t *timers[T]) add(r ref) {
+	p := t.slab.get(r)
+	b := t.bucket(p)
+	if b <= t.reached {
+		p.state = due
+		t.due = push(t.due, r, t.less)
+		return
+	}
+	first, ok := t.buckets[b]
+	if !ok {
+		t.order = push(t.order, b, lessInt)
+	}
+	p.state, p.prev, p.next = waiting, none, first
+	if first != none {
+		t.slab.get(first).prev = r
+	}
+	t.buckets[b] = r
+}
+
+// remove takes r out and frees its place, at once or when the heap gets to it.
+func (t *timers[T]) remove(r ref) {
+	p := t.slab.get(r)
+	if p.state == due {
+		*p = pending[T]{ev: p.ev, right: p.right, state: gone} // the heap still compares its time
+		var zero T
+		p.ev.Value = zero
+		return
+	}
+	if p.next != none {
+		t.slab.get(p.next).prev = p.prev
+	}
+	if p.prev != none {
+		t.slab.get(p.prev).next = p.next
+	} else {
+		t.buckets[t.bucket(p)] = p.next
+	}
+	t.slab.remove(r)
+}
+
+// next returns an event that is due before seen, the earliest first, or none. It stays until remove.
+func (t *timers[T]) next(seen time.Time) ref {
+	for {
+		for len(t.due) > 0 {
+			r := t.due[0]
+			p := t.slab.get(r)
+			if p.state != gone {
+				if t.at(p).Before(seen) {
+					return r
+				}
+				return none
+			}
+			t.due = pop(t.due, t.less)
+			t.slab.remove(r)
+		}
+		if len(t.order) == 0 || t.order[0]*t.width > seen.Unix() {
+			return none
+		}
+		b := t.order[0]
+		t.order = pop(t.order, lessInt)
+		for r := t.buckets[b]; r != none; {
+			p := t.slab.get(r)
+			next := p.next
+			p.state = due
+			t.due = push(t.due, r, t.less)
+			r = next
+		}
+		delete(t.buckets, b)
+		t.reached = b
+	}
+}
+
+func lessInt(a, b int64) bool { return a < b }
