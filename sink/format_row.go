@@ -21,7 +21,7 @@ type Row struct {
 func (r *Row) String(s string) {
 	r.separate()
 	if r.escapes {
-		r.buf = appendEscaped(r.buf, s)
+		r.buf = appendBackslashed(r.buf, s)
 	} else {
 		r.buf = appendQuoted(r.buf, s, r.comma)
 	}
@@ -31,7 +31,7 @@ func (r *Row) String(s string) {
 func (r *Row) Bytes(p []byte) {
 	r.separate()
 	if r.escapes {
-		r.buf = appendEscaped(r.buf, p)
+		r.buf = appendBackslashed(r.buf, p)
 	} else {
 		r.buf = appendQuoted(r.buf, p, r.comma)
 	}
@@ -145,8 +145,8 @@ func needsQuotes[S string | []byte](s S, comma byte) bool {
 
 func edge(c byte) bool { return c == ' ' || c == '\t' || c == '\v' || c == '\f' }
 
-// appendEscaped appends a field such that it holds no tab and no end of a line.
-func appendEscaped[S string | []byte](dst []byte, s S) []byte {
+// appendBackslashed appends a field such that it holds no tab and no end of a line.
+func appendBackslashed[S string | []byte](dst []byte, s S) []byte {
 	from := 0
 	for i := range len(s) {
 		var c byte
