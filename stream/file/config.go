@@ -1,0 +1,115 @@
+package file
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+)
+
+// Config says which files to read, and what is in them.
+type Config struct {
+	// Dir is a folder. With it, a file is known by its path below it, so the folder may be moved between runs. Without
+	// Paths it is read with its subfolders; names that begin with a dot or an underscore are left out, and so are links
+	// to folders.
+	Dir string
+
+	// Patterns choose files of Dir, as path.Match does: by its last element if the pattern has no slash, else by its
+	// path below Dir. None chooses all.
+	Patterns []string
+
+	// Paths are files, relative to Dir. Without a Dir they are known by their absolute paths. All must exist.
+	Paths []string
+
+	// Format says how a file is cut into records.
+	//
+	// Defaults to NDJSON.
+	Format Format
+}
+
+// Options are the optional settings of Open; nil means all defaults.
+type Options struct {
+	// Name is the Source of the partitions. Another name makes other partitions: everything would be read again.
+	//
+	// Defaults to "files".
+	Name string
+
+	// Follow goes on at the end of the files: it waits for new lines and for new files, for ever. A last line without
+	// its newline waits. Compressed files are not followed: they must be whole when they appear, so move them in place.
+	// Without Follow a file ends at its end, and a line that is added later is an error of the next run.
+	Follow bool
+
+	// Poll is how often followed files are looked at.
+	//
+	// Defaults to 1 second.
+	Poll time.Duration
+
+	// Complete tells, when all of a followed file was read, that no line will ever be added to it, from its path below
+	// Dir and the time it was last changed. Its partition ends, so it holds up no seal and may be deleted. A followed
+	// file that is deleted before is stream.ErrLost, since nobody knows whether its last lines were read.
+	//
+	// Defaults to never.
+	Complete func(path string, changed time.Time) bool
+
+	// MaxLine is the length, in bytes, above which a record is not read but goes to the dead-letter flow, cut short.
+	//
+	// Defaults to 1 MiB.
+	MaxLine int
+
+	// MaxOpen is how many files are read at once. They are begun in the order of their names.
+	//
+	// Defaults to 16.
+	MaxOpen int
+
+	// MaxWindow bounds the memory of a zstd decoder, of which there is one per open file. Files made with a larger
+	// window, such as by zstd --long=27, are refused.
+	//
+	// Defaults to 32 MiB.
+	MaxWindow int
+}
+
+func (o *Options) filled() Options {
+	var f Options
+	if o != nil {
+		f = *o
+	}
+	f.Name = cmp.Or(f.Name, "files")
+	f.Poll = cmp.Or(f.Poll, time.Second)
+	f.MaxLine = cmp.Or(f.MaxLine, 1<<20)
+	f.MaxOpen = cmp.Or(f.MaxOpen, 16)
+	f.MaxWindow = cmp.Or(f.MaxWindow, 32<<20)
+	return f
+}
+
+func (c *Config) faults(o *Options) error {
+	var errs []error
+	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf("file: "+format, a...)) }
+	if c.Dir == "" && len(c.Paths) == 0 {
+		bad("Config has neither Dir nor Paths")
+	}
+	if len(c.Paths) > 0 && len(c.Patterns) > 0 {
+		bad("Config has both Paths and Patterns")
+	}
+	for _, p := range c.Patterns {
+		if _, err := path.Match(p, ""); err != nil {
+			bad("pattern %q: %w", p, err)
+		}
+	}
+	if csv, ok := c.Format.(CSV); ok && csv.delimiter() < ' ' && csv.delimiter() != '\t' || csv.Comma == '"' {
+		bad("CSV.Comma %q cannot separate fields", csv.Comma)
+	}
+	if o.Poll < 0 {
+		bad("Poll %s is negative", o.Poll)
+	}
+	if o.MaxLine < 0 || o.MaxLine > 1<<30 {
+		bad("MaxLine %d is not in 1 byte to 1 GiB", o.MaxLine)
+	}
+	if o.MaxOpen < 0 {
+		bad("MaxOpen %d is negative", o.MaxOpen)
+	}
+	if o.MaxWindow < 1<<10 || o.MaxWindow > 1<<31 {
+		bad("MaxWindow %d is not in 1 KiB to 2 GiB", o.MaxWindow)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,50 @@
+package file
+
+import (
+	"context"
+	"os"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// mark is the end of a file as it was read: after size bytes, with nothing left over, at a position.
+type mark struct {
+	path string
+	info os.FileInfo // tells which file it was
+	size int64
+	at   stream.Position
+}
+
+// AtEnd looks at each file's size now: the log ends at the position if that is where the file was read to its end, and
+// not a byte has come since. A last line without its newline is to come, so it proves nothing.
+func (s *Source) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) (proved []stream.Partition, err error) {
+	for p, pos := range at {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s.marking.Lock()
+		m, ok := s.ends[p]
+		s.marking.Unlock()
+		if !ok || m.at != pos {
+			continue
+		}
+		if info, err := os.Stat(m.path); err == nil && info.Size() == m.size && os.SameFile(info, m.info) {
+			proved = append(proved, p)
+		}
+	}
+	return proved, nil
+}
+
+// mark remembers that the lane's file was read to its end.
+func (s *Source) mark(l *lane) {
+	s.marking.Lock()
+	defer s.marking.Unlock()
+	s.ends[l.file.part] = mark{l.file.path, l.r.in.info, l.r.in.size(), stream.Position{Sub: l.r.last}}
+}
+
+// unmark forgets it.
+func (s *Source) unmark(l *lane) {
+	s.marking.Lock()
+	defer s.marking.Unlock()
+	delete(s.ends, l.file.part)
+}

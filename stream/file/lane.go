@@ -1,0 +1,194 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// lane is one file.
+type lane struct {
+	src  *Source
+	name string
+	file listed
+	from stream.Progress
+
+	state  state
+	warm   bool // a first pass, for the warm-up, is to do or under way
+	paused bool
+	open   bool
+	r      *reader // nil until the file was opened for this start
+}
+
+type state uint8
+
+const (
+	assigned state = iota // waits for Start
+	ready                 // has something to read
+	waiting               // for the file to grow
+	ended                 // nothing will come
+)
+
+// start begins the lane at p.
+func (l *lane) start(p stream.Progress, warm bool) {
+	l.close()
+	l.src.unmark(l)
+	l.from, l.warm, l.r, l.state = p, warm, nil, ready
+	if p.Ended && p.Held.Len() == 0 && !warm && l.unchanged() {
+		l.state = ended
+	}
+}
+
+// unchanged says that the file is as it was when its last record was read, so that it need not be searched for lines
+// that were added since.
+func (l *lane) unchanged() bool { return l.from.Arrived.Equal(l.file.info.ModTime()) }
+
+// read gives the next batch; nil if there is none for now.
+func (l *lane) read(ctx context.Context) (*stream.Batch, error) {
+	if err := l.openFile(); err != nil {
+		return nil, err
+	}
+	c := l.src.chunks.get()
+	err := l.r.read(ctx, c)
+	b := c.fill(l.name)
+	b.Warm = l.warm
+	switch {
+	case err == nil:
+		return b, nil
+	case !errors.Is(err, errEnd):
+	case l.warm:
+		b.WarmDone = true
+		l.start(l.from, false)
+		return b, nil
+	default:
+		err = l.atEnd(b)
+	}
+	if err == nil && len(b.Records)+len(b.Unreadable)+len(b.Ended) > 0 {
+		return b, nil
+	}
+	b.Release()
+	return nil, err
+}
+
+// openFile makes sure that the file is open and is the one that the lane is about.
+func (l *lane) openFile() error {
+	if l.open {
+		return nil
+	}
+	in, err := openInput(l.file.path, l.src.decoders)
+	if errors.Is(err, os.ErrNotExist) {
+		return l.lost("is gone")
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.verify(in); err != nil {
+		in.close()
+		return err
+	}
+	if l.r != nil && !os.SameFile(in.info, l.r.in.info) {
+		// A copy took its place, as editors do: find the line by its number.
+		l.from, l.r = stream.Progress{UpTo: stream.Position{Sub: l.r.last}}, nil
+	}
+	if l.r == nil {
+		l.r = newReader(&l.file.part, l.src.rules, l.src.opts.MaxLine, l.src.grows(in.kind), l.plan())
+	}
+	l.open = true
+	l.src.open = append(l.src.open, l)
+	return l.r.open(in)
+}
+
+// verify looks again at the first line if the file is not as the last look found it.
+func (l *lane) verify(in *input) error {
+	old := l.file.info
+	if os.SameFile(old, in.info) && old.Size() == in.info.Size() && old.ModTime().Equal(in.info.ModTime()) {
+		return nil
+	}
+	now := listed{id: l.file.id, path: l.file.path}
+	if err := l.src.identify(&now); err != nil {
+		return err
+	}
+	if now.part != l.file.part {
+		return l.lost("has another first line now")
+	}
+	if l.r != nil && l.r.grows && os.SameFile(now.info, l.r.in.info) && now.info.Size() < l.r.offset() {
+		return l.lost("was cut to %d bytes, %d were read", now.info.Size(), l.r.offset())
+	}
+	l.file = now
+	return nil
+}
+
+func (l *lane) plan() plan {
+	p := newPlan(l.from)
+	p.warm, p.check = l.warm, !l.unchanged()
+	if p.warm && p.ended && p.held.Len() == 0 {
+		p.passed = true // nothing will come for which a state could be needed
+	}
+	return p
+}
+
+// close closes the lane's file. In a plain file the reader can go on after openFile.
+func (l *lane) close() {
+	if l.open {
+		l.open = false
+		l.r.in.close()
+		l.src.open = slices.DeleteFunc(l.src.open, func(o *lane) bool { return o == l })
+	}
+}
+
+// atEnd decides what the end of the file means.
+func (l *lane) atEnd(b *stream.Batch) error {
+	defer l.close()
+	l.state = ended
+	if l.from.Ended {
+		return nil
+	}
+	in := l.r.in
+	info, err := in.file.Stat()
+	if err != nil {
+		return fmt.Errorf("file: %w", err)
+	}
+	if info.Size() < in.size() {
+		return l.lost("was cut to %d bytes, %d were read", info.Size(), in.size())
+	}
+	whole := len(l.r.tail) == 0
+	if whole {
+		l.src.mark(l)
+	}
+	switch complete := l.src.opts.Complete; {
+	case l.r.grows && info.Size() > in.size():
+		l.state = ready
+	case l.r.grows && (!whole || complete == nil || !complete(l.file.id, info.ModTime())):
+		l.state = waiting
+	default:
+		b.Ended = []stream.Ended{{Partition: l.file.part}}
+	}
+	return nil
+}
+
+// update compares the file with what a new look found, and wakes the lane if there may be something to read.
+func (l *lane) update(f *listed) error {
+	switch {
+	case l.state == assigned || l.state == ended:
+	case f == nil:
+		return l.lost("is gone")
+	case f.part != l.file.part:
+		return l.lost("has another first line now")
+	case l.state == waiting && (f.info.Size() != l.r.in.size() || !os.SameFile(f.info, l.r.in.info)):
+		l.state = ready
+	}
+	return nil
+}
+
+func (l *lane) lost(format string, a ...any) error {
+	last := l.from.UpTo.Sub
+	if l.r != nil {
+		last = l.r.last
+	}
+	return fmt.Errorf("file: %s (%s) %s; lines after %d may be lost: %w",
+		l.file.path, &l.file.part, fmt.Sprintf(format, a...), last, stream.ErrLost)
+}

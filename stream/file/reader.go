@@ -1,0 +1,214 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// reader goes through one file and gives what its plan wants. It is used by one goroutine.
+type reader struct {
+	in    *input // nil while the file is closed
+	part  *stream.Partition
+	rules rules
+	limit int  // bytes of a record
+	grows bool // there may be more after the end of the file
+
+	plan    plan
+	line    int64  // number of the line that begins at tail
+	last    int64  // position of the last record consumed
+	tail    []byte // read and not cut yet
+	short   bool   // no record ends in tail
+	rest    bool   // tail is within line, whose start was dropped; so is its rest
+	opened  bool   // the byte order mark was looked for
+	headed  bool   // the header was read, or there is none
+	header  []stream.Header
+	changed time.Time
+
+	end    bool  // the end of the file was read
+	broken error // reading failed; what was read before it is good
+	failed error // the plan cannot be kept
+}
+
+func newReader(part *stream.Partition, r rules, limit int, grows bool, p plan) *reader {
+	return &reader{part: part, rules: r, limit: limit, grows: grows, plan: p, line: 1, last: p.upTo, headed: !r.header}
+}
+
+// errEnd means that all that is there was read. In a file that grows there may be more later.
+var errEnd = errors.New("end of file")
+
+// open gives the reader its file, at first or again.
+func (r *reader) open(in *input) error {
+	at := int64(0)
+	if r.in != nil {
+		at = r.offset()
+	}
+	r.in, r.tail, r.short, r.end = in, r.tail[:0], true, false
+	r.changed = in.info.ModTime().UTC()
+	if at == 0 {
+		return nil
+	}
+	return in.seek(at)
+}
+
+// offset is the byte of the text at which tail begins.
+func (r *reader) offset() int64 { return r.in.out - int64(len(r.tail)) }
+
+// read fills c. After an error c is empty; what was read before the error has been given by earlier calls, except with
+// errEnd, when the last records are in c. After ctx's error nothing is lost: the next call goes on.
+func (r *reader) read(ctx context.Context, c *chunk) error {
+	for r.failed == nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r.load(c)
+		r.tail = append(r.tail[:0], r.cut(c.buf, c)...)
+		over := r.plan.done() || r.short && r.end
+		if over && r.failed == nil {
+			r.fail(r.plan.end(r.lines()))
+		}
+		switch full := len(c.records)+len(c.dead) > 0; {
+		case r.failed == nil && over:
+			return errEnd
+		case full:
+			return nil
+		case r.failed == nil && r.short && r.broken != nil:
+			return r.broken
+		}
+	}
+	return r.failed
+}
+
+// load makes c.buf the tail and, if that is too short for a record, more of the file.
+func (r *reader) load(c *chunk) {
+	c.buf = append(c.buf[:0], r.tail...)
+	if !r.short || r.end || r.broken != nil {
+		return
+	}
+	have := len(c.buf)
+	if have > cap(c.buf)/2 {
+		c.buf = slices.Grow(c.buf, 2*have) // a long line
+	}
+	n, err := r.in.read(c.buf[have:cap(c.buf)])
+	c.buf = c.buf[:have+n]
+	switch {
+	case errors.Is(err, io.EOF):
+		r.end = true
+	case err != nil:
+		r.broken = err
+	}
+	if !r.opened {
+		r.opened = true
+		c.buf = bytes.TrimPrefix(c.buf, []byte("\xef\xbb\xbf"))
+	}
+}
+
+// cut appends the records of b to c and returns what is left of b.
+func (r *reader) cut(b []byte, c *chunk) []byte {
+	for r.short = false; len(c.records)+len(c.dead) < chunkRecords && !r.plan.done(); {
+		if b = r.skip(b); r.short {
+			return b
+		}
+		k := r.rules.split(b, r.end && !r.grows, r.limit)
+		if k.verdict == more {
+			r.short = true
+			return b
+		}
+		if k.verdict != blank && !r.take(&k, c) {
+			return b
+		}
+		b = b[k.n:]
+		r.line += k.lines
+		r.rest = k.verdict == endless
+	}
+	return b
+}
+
+// take gives a record to c if the plan wants it. It returns false if the plan cannot be kept.
+func (r *reader) take(k *cut, c *chunk) bool {
+	if !r.headed {
+		if k.verdict != record {
+			return r.fail(fmt.Errorf("no header: %w", r.why(k)))
+		}
+		r.headed, r.header = true, []stream.Header{{Key: HeaderKey, Value: bytes.Clone(k.value)}}
+		return true
+	}
+	deliver, err := r.plan.meet(r.line)
+	if err != nil {
+		return r.fail(err)
+	}
+	r.last = r.line
+	if !deliver {
+		return true
+	}
+	rec := stream.Record{
+		Partition: r.part, Position: stream.Position{Sub: r.line}, Value: k.value, Headers: r.header, Time: r.changed,
+	}
+	if k.verdict == record {
+		c.records = append(c.records, rec)
+	} else if !r.plan.warm {
+		rec.Value = k.value[:min(len(k.value), deadBytes)]
+		c.dead = append(c.dead, stream.DeadLetter{Record: rec, Stage: "file", Err: r.why(k), Read: time.Now().UTC()})
+	}
+	return true
+}
+
+// deadBytes is how much of a line that is too long goes to the dead-letter flow.
+const deadBytes = 4096
+
+func (r *reader) why(k *cut) error {
+	if k.verdict == unclosed {
+		return fmt.Errorf("line %d begins a CSV record whose quote is not closed within %d bytes", r.line, r.limit)
+	}
+	return fmt.Errorf("line %d is longer than %d bytes", r.line, r.limit)
+}
+
+// skip drops what comes before the next line that matters. It sets short if that is not in b.
+func (r *reader) skip(b []byte) []byte {
+	if r.rest {
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			r.short = true
+			return b[:0]
+		}
+		b = b[i+1:]
+		r.line++
+		r.rest = false
+	}
+	to := r.plan.skip()
+	if r.line >= to || !r.headed {
+		return b
+	}
+	if n := int64(bytes.Count(b, newline)); r.line+n < to {
+		r.line += n
+		r.rest = len(b) > 0 && b[len(b)-1] != '\n'
+		r.short = true
+		return b[:0]
+	}
+	for ; r.line < to; r.line++ {
+		b = b[bytes.IndexByte(b, '\n')+1:]
+	}
+	return b
+}
+
+// lines is how many lines the file has, at its end.
+func (r *reader) lines() int64 {
+	if r.rest || len(r.tail) > 0 {
+		return r.line
+	}
+	return r.line - 1
+}
+
+// fail makes err, if it is one, the end of the reader. It returns false.
+func (r *reader) fail(err error) bool {
+	if err != nil {
+		r.failed = fmt.Errorf("file: %s (%s): %w", r.in.path, r.part, err)
+	}
+	return false
+}

@@ -1,0 +1,140 @@
+package file
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Source is a stream.Source over files. Its methods may be used as that interface says.
+type Source struct {
+	conf  Config
+	opts  Options
+	rules rules
+	paths []listed // of Config.Paths, sorted, without info
+
+	decoders *decoders
+	chunks   chunks
+
+	looking sync.Mutex        // is held while the files are looked at
+	seen    map[string]listed // by ID: the last look
+
+	marking sync.Mutex
+	ends    map[stream.Partition]mark
+
+	// Of the goroutine that calls Poll, Start, Pause and Close.
+	lanes  []*lane // in the order of their names
+	byName map[string]*lane
+	open   []*lane // lanes with an open file
+	turn   int     // index in open
+	next   time.Time
+	first  []listed // what Open found; nil once Poll has assigned it
+}
+
+var _ stream.Source = (*Source)(nil)
+
+// Open finds the files and reads the first line of each. It fails if there is none, unless they are followed; if one
+// cannot be opened or decompressed; and if a name is not UTF-8.
+func Open(c Config, opts *Options) (*Source, error) {
+	o := opts.filled()
+	if err := c.faults(&o); err != nil {
+		return nil, err
+	}
+	if c.Format == nil {
+		c.Format = NDJSON{}
+	}
+	s := &Source{
+		conf: c, opts: o, rules: c.Format.rules(),
+		decoders: &decoders{window: o.MaxWindow, keep: o.MaxOpen},
+		chunks:   chunks{bytes: chunkBytes},
+		ends:     map[stream.Partition]mark{},
+		byName:   map[string]*lane{},
+	}
+	if err := s.resolve(); err != nil {
+		return nil, err
+	}
+	found, err := s.look()
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 && !o.Follow {
+		return nil, fmt.Errorf("file: no file in %s%s", c.Dir, matching(c.Patterns))
+	}
+	s.first = found
+	return s, nil
+}
+
+func matching(patterns []string) string {
+	if len(patterns) == 0 {
+		return ""
+	}
+	return " matches " + strings.Join(patterns, ", ")
+}
+
+// resolve finds out where Config.Paths are and what they are called.
+func (s *Source) resolve() error {
+	for _, p := range s.conf.Paths {
+		f := listed{id: filepath.ToSlash(filepath.Clean(p)), path: filepath.Join(s.conf.Dir, p)}
+		if s.conf.Dir == "" {
+			abs, err := filepath.Abs(p)
+			if err != nil {
+				return fmt.Errorf("file: %w", err)
+			}
+			f = listed{id: filepath.ToSlash(abs), path: abs}
+		}
+		if !utf8.ValidString(f.id) {
+			return fmt.Errorf("file: the name %q is not UTF-8: a ledger cannot hold it", f.id)
+		}
+		s.paths = append(s.paths, f)
+	}
+	slices.SortFunc(s.paths, func(a, b listed) int { return strings.Compare(a.id, b.id) })
+	for i := range s.paths[min(1, len(s.paths)):] {
+		if s.paths[i].id == s.paths[i+1].id {
+			return fmt.Errorf("file: %s is named twice", s.paths[i].path)
+		}
+	}
+	return nil
+}
+
+// Info names the source by what it is, and its only topic is Options.Name.
+func (s *Source) Info() stream.SourceInfo {
+	return stream.SourceInfo{ID: "file", Topics: []string{s.opts.Name}}
+}
+
+// Close closes the files. Batches that were not released keep their memory.
+func (s *Source) Close() error {
+	for _, l := range s.open {
+		l.close()
+	}
+	s.open = nil
+	s.decoders.close()
+	return nil
+}
+
+// Partitions looks at the folder and returns the files that have a record.
+func (s *Source) Partitions(ctx context.Context) ([]stream.Partition, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	found, err := s.look()
+	if err != nil {
+		return nil, err
+	}
+	var parts []stream.Partition
+	for _, f := range found {
+		if f.part.Epoch != "" {
+			parts = append(parts, f.part)
+		}
+	}
+	return parts, nil
+}
+
+// grows says whether more may come after the end of a file.
+func (s *Source) grows(kind content) bool { return s.opts.Follow && kind == plain }
