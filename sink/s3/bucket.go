@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -64,6 +65,28 @@ func (s *Store) checkRules(rules []types.LifecycleRule) error {
 		}
 	}
 	return nil
+}
+
+// canList finds out whether the store lists incomplete uploads by a prefix. MinIO lists those of one key only, so that
+// abandoned staging cannot be found there; it drops it by itself a day after it was begun.
+func (s *Store) canList(ctx context.Context) (bool, error) {
+	u := &upload{s: s, ctx: ctx, ref: ref{Key: "_onceflow/probe-" + rand.Text(), Token: "probe"}}
+	if err := u.begin(ctx); err != nil {
+		return false, err
+	}
+	found := false
+	for st, err := range s.uploads(ctx, "_onceflow/") {
+		if err != nil {
+			return false, errors.Join(err, u.Abort(ctx))
+		}
+		found = found || st.ID == u.ref.Upload
+	}
+	if !found {
+		s.opts.Logger.Warn("the store does not list multipart uploads: what crashed processes staged stays until the "+
+			"store drops it by itself, which must not be before a stopped job publishes what it committed",
+			"bucket", s.bucket, "needed", s.opts.Recovery)
+	}
+	return found, u.Abort(ctx)
 }
 
 // Now returns the store's clock. It costs a request about once a minute.

@@ -79,10 +79,18 @@ func (s *Store) isOurs(ctx context.Context, r ref) (bool, error) {
 	return true, nil
 }
 
-// Staged yields the incomplete multipart uploads under the prefix, a request for each 1,000.
+// Staged yields the incomplete multipart uploads under the prefix, a request for each 1,000; nothing where the store
+// does not list them.
 func (s *Store) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
+	if !s.listsUploads {
+		return func(func(sink.Staging, error) bool) {}
+	}
+	return s.uploads(ctx, "")
+}
+
+func (s *Store) uploads(ctx context.Context, prefix string) iter.Seq2[sink.Staging, error] {
 	return func(yield func(sink.Staging, error) bool) {
-		in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: aws.String(s.opts.Prefix)}
+		in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: s.key(prefix)}
 		for {
 			var out *s3.ListMultipartUploadsOutput
 			err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {

@@ -53,7 +53,7 @@ type Options struct {
 	// Defaults to 3 days. -1 does not look.
 	Recovery time.Duration
 
-	// Logger gets a warning when the lifecycle rules cannot be read.
+	// Logger gets a warning when the lifecycle rules cannot be read, or when the store does not list uploads.
 	//
 	// Defaults to discarding.
 	Logger *slog.Logger
@@ -66,11 +66,13 @@ type Store struct {
 	opts   Options
 	retry  retrier
 	clock  serverClock
+
+	listsUploads bool // see canList
 }
 
 var _ sink.Store = (*Store)(nil)
 
-// Open makes a Store on bucket. It sends two requests, so wrong credentials, regions and names are found here. Retries are
+// Open makes a Store on bucket. It sends a few requests, so wrong credentials, regions and names are found here. Retries are
 // the Store's own: the client's quota for them is shared by all its users and runs out when it is needed.
 func Open(ctx context.Context, cfg aws.Config, bucket string, opts *Options) (*Store, error) {
 	o, err := fill(opts)
@@ -97,6 +99,9 @@ func Open(ctx context.Context, cfg aws.Config, bucket string, opts *Options) (*S
 		}
 	})
 	if err := s.lookAtBucket(ctx); err != nil {
+		return nil, err
+	}
+	if s.listsUploads, err = s.canList(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil

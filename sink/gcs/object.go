@@ -1,0 +1,156 @@
+package gcs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"iter"
+	"net/http"
+	"strings"
+
+	"cloud.google.com/go/storage"
+	"google.golang.org/api/iterator"
+
+	"github.com/onceflow/onceflow/sink"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Create stores body unless key exists. If an attempt ended in the unknown, the next one may find our own object; its
+// bytes tell whose it is.
+func (s *Store) Create(ctx context.Context, key string, body []byte) error {
+	unknown := false
+	err := s.do(ctx, len(body), func(ctx context.Context) error {
+		err := s.put(ctx, s.opts.Prefix+key, body)
+		if httpStatus(err) == http.StatusPreconditionFailed && unknown {
+			if got, readErr := s.read(ctx, key, int64(len(body))); readErr == nil && bytes.Equal(got, body) {
+				return nil
+			}
+		}
+		unknown = unknown || err != nil && httpStatus(err) != http.StatusPreconditionFailed
+		return err
+	})
+	if httpStatus(err) == http.StatusPreconditionFailed {
+		return s.taken(ctx, key)
+	}
+	if err != nil {
+		return s.fail("create", key, err)
+	}
+	return nil
+}
+
+// taken makes sure that a failed precondition means what it should: some permission errors are reported in its place.
+func (s *Store) taken(ctx context.Context, key string) error {
+	err := s.do(ctx, 0, func(ctx context.Context) error {
+		_, err := s.object(s.opts.Prefix + key).Attrs(ctx)
+		return err
+	})
+	if err != nil {
+		return s.fail("create", key, fmt.Errorf("the service said that it exists, but it cannot be read: %w", err))
+	}
+	return fmt.Errorf("gcs: %q in bucket %s: %w", key, s.name, fs.ErrExist)
+}
+
+// put sends body whole, in one request, with its checksum. The context ends the request before Close could publish half
+// of a body.
+func (s *Store) put(ctx context.Context, name string, body []byte) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := s.object(name).If(storage.Conditions{DoesNotExist: true}).NewWriter(ctx)
+	w.ChunkSize = 0
+	w.CRC32C, w.SendCRC32C = crc32.Checksum(body, castagnoli), true
+	if _, err := w.Write(body); err != nil {
+		cancel()
+		return errors.Join(err, w.Close())
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	s.clock.set(w.Attrs().Created)
+	return nil
+}
+
+// Read returns an object of at most limit bytes.
+func (s *Store) Read(ctx context.Context, key string, limit int64) (body []byte, err error) {
+	err = s.do(ctx, 0, func(ctx context.Context) (err error) {
+		body, err = s.read(ctx, key, limit)
+		return err
+	})
+	if notFound(err) {
+		return nil, fmt.Errorf("gcs: %q in bucket %s: %w", key, s.name, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, s.fail("read", key, err)
+	}
+	return body, nil
+}
+
+func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	r, err := s.object(s.opts.Prefix + key).ReadCompressed(true).NewReader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if r.Attrs.Size > limit {
+		return nil, fmt.Errorf("it has %d bytes, more than the %d expected", r.Attrs.Size, limit)
+	}
+	return io.ReadAll(r)
+}
+
+// Open reads an object as a stream. The stream is not retried.
+func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	r, err := s.object(s.opts.Prefix + key).ReadCompressed(true).NewReader(ctx)
+	if notFound(err) {
+		return nil, fmt.Errorf("gcs: %q in bucket %s: %w", key, s.name, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, s.fail("open", key, err)
+	}
+	return r, nil
+}
+
+// List yields objects in the order of their keys' bytes, without those in staging.
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
+	return func(yield func(sink.Object, error) bool) {
+		for attrs, err := range s.list(ctx, s.opts.Prefix+prefix, after) {
+			if err != nil {
+				yield(sink.Object{}, s.fail("list", prefix, err))
+				return
+			}
+			if strings.HasPrefix(attrs.Name, s.staging()) {
+				continue
+			}
+			if !yield(sink.Object{Key: strings.TrimPrefix(attrs.Name, s.opts.Prefix), Size: attrs.Size}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) list(ctx context.Context, prefix, after string) iter.Seq2[*storage.ObjectAttrs, error] {
+	return func(yield func(*storage.ObjectAttrs, error) bool) {
+		q := &storage.Query{Prefix: prefix, Projection: storage.ProjectionNoACL}
+		if after != "" {
+			q.StartOffset = s.opts.Prefix + after + "\x00"
+		}
+		if err := q.SetAttrSelection([]string{"Name", "Size"}); err != nil {
+			yield(nil, err)
+			return
+		}
+		// Listing changes nothing, so the client may repeat it.
+		objects := s.bucket.Retryer(storage.WithPolicy(storage.RetryAlways)).Objects(ctx, q)
+		for {
+			attrs, err := objects.Next()
+			if errors.Is(err, iterator.Done) {
+				return
+			}
+			if !yield(attrs, err) || err != nil {
+				return
+			}
+		}
+	}
+}

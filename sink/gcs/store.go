@@ -1,0 +1,181 @@
+package gcs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/storage"
+	"google.golang.org/api/googleapi"
+
+	"github.com/onceflow/onceflow/sink"
+)
+
+// Options are the optional settings of Open; nil means all defaults.
+type Options struct {
+	// Client is used if it is set, and is not closed.
+	//
+	// Defaults to storage.NewClient with the application's default credentials.
+	Client *storage.Client
+
+	// Prefix is put before every key, as it is: "team/" makes a folder.
+	Prefix string
+
+	// ChunkBytes is the size of the pieces in which a staged file is sent; each open file keeps one in memory. It is
+	// rounded up to a multiple of 256 KiB.
+	//
+	// Defaults to 4 MiB.
+	ChunkBytes int
+
+	// Attempts is how often a request is tried before its error is returned, Timeout how long one attempt may take.
+	//
+	// Default to 5 and 20 seconds.
+	Attempts int
+	Timeout  time.Duration
+}
+
+// Store is a sink.Store on one bucket. It is safe for concurrent use.
+type Store struct {
+	bucket *storage.BucketHandle
+	name   string
+	opts   Options
+	clock  serverClock
+}
+
+var _ sink.Store = (*Store)(nil)
+
+// Open makes a Store on bucket. It sends a request, so wrong credentials and names are found here.
+func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	o.ChunkBytes = cmp.Or(o.ChunkBytes, 4<<20)
+	o.Attempts = cmp.Or(o.Attempts, 5)
+	o.Timeout = cmp.Or(o.Timeout, 20*time.Second)
+	if bucket == "" || o.ChunkBytes < 0 || o.Attempts < 1 || o.Timeout < 0 {
+		return nil, errors.New("gcs: no bucket named, or ChunkBytes, Attempts or Timeout below zero")
+	}
+	if o.Client == nil {
+		client, err := storage.NewClient(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("gcs: no client: set Options.Client or the application's default credentials: %w", err)
+		}
+		o.Client = client
+	}
+	s := &Store{bucket: o.Client.Bucket(bucket), name: bucket, opts: o}
+	if _, err := s.Now(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// staging is where files wait; List leaves it out.
+func (s *Store) staging() string { return s.opts.Prefix + "_staging/" }
+
+// object is a handle that tries once: retries are ours, since only we can tell our own object from another's.
+func (s *Store) object(name string) *storage.ObjectHandle {
+	return s.bucket.Object(name).Retryer(storage.WithPolicy(storage.RetryNever))
+}
+
+// do calls f until it succeeds, fails for good, or was tried often enough. Every attempt has a deadline of its own.
+func (s *Store) do(ctx context.Context, bytes int, f func(context.Context) error) error {
+	wait := 100 * time.Millisecond
+	for n := 1; ; n++ {
+		attempt, cancel := context.WithTimeout(ctx, s.opts.Timeout+time.Duration(bytes)*time.Second/(256<<10))
+		err := f(attempt)
+		cancel()
+		if err == nil || n == s.opts.Attempts || ctx.Err() != nil || !passing(err) {
+			return err
+		}
+		t := time.NewTimer(wait/2 + rand.N(wait))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return err
+		case <-t.C:
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+func passing(err error) bool {
+	return storage.ShouldRetry(err) || errors.Is(err, context.DeadlineExceeded) || httpStatus(err) == http.StatusConflict
+}
+
+func httpStatus(err error) int {
+	var api *googleapi.Error
+	if errors.As(err, &api) {
+		return api.Code
+	}
+	return 0
+}
+
+func notFound(err error) bool {
+	return errors.Is(err, storage.ErrObjectNotExist) || httpStatus(err) == http.StatusNotFound
+}
+
+func (s *Store) fail(doing, key string, err error) error {
+	switch httpStatus(err) {
+	case http.StatusForbidden, http.StatusUnauthorized:
+		return fmt.Errorf("gcs: cannot %s %q in bucket %s: the credentials do not allow it: %w", doing, key, s.name, err)
+	}
+	if errors.Is(err, storage.ErrBucketNotExist) {
+		return fmt.Errorf("gcs: cannot %s %q: there is no bucket %s: %w", doing, key, s.name, err)
+	}
+	return fmt.Errorf("gcs: cannot %s %q in bucket %s: %w", doing, key, s.name, err)
+}
+
+// serverClock remembers the newest time that the service gave; what passed since is measured by the monotonic clock, from
+// after the answer, so the result is at or before the service's time.
+type serverClock struct {
+	mu     sync.Mutex
+	server time.Time
+	asked  time.Time
+}
+
+func (c *serverClock) set(server time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !server.IsZero() {
+		c.server, c.asked = server.UTC(), time.Now()
+	}
+}
+
+func (c *serverClock) get() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	since := time.Since(c.asked)
+	return c.server.Add(since), !c.server.IsZero() && since < time.Minute
+}
+
+// Now returns the service's clock, which is known from the creation time of objects. If none was created for a minute, one
+// of 64 small objects is written anew.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	if t, fresh := s.clock.get(); fresh {
+		return t, nil
+	}
+	name := fmt.Sprintf("%sclock/%02d", s.staging(), rand.IntN(64))
+	err := s.do(ctx, 0, func(ctx context.Context) error {
+		w := s.object(name).NewWriter(ctx)
+		w.ChunkSize = 0
+		if _, err := w.Write([]byte("now\n")); err != nil {
+			return err
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+		s.clock.set(w.Attrs().Created)
+		return nil
+	})
+	if err != nil {
+		return time.Time{}, s.fail("ask the time by writing", name, err)
+	}
+	t, _ := s.clock.get()
+	return t, nil
+}
