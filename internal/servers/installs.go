@@ -5,6 +5,7 @@ import "context"
 // Installs are the functions that install each server, by its name.
 func (c *Cache) Installs() map[string]func(context.Context) (string, error) {
 	return map[string]func(context.Context) (string, error){
+		"gcs":       c.InstallGCS,
 		"kafka":     c.InstallKafka,
 		"minio":     c.InstallMinIO,
 		"toxiproxy": c.InstallToxiproxy,

@@ -7,6 +7,7 @@ package servertest
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -74,4 +75,13 @@ func begin[S any](t testing.TB, start func(context.Context) (S, error)) S {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// GCS starts an emulator of Google Cloud Storage for this test alone. wrap, if not nil, may spoil its answers.
+func GCS(t testing.TB, wrap func(http.Handler) http.Handler) *servers.GCS {
+	t.Helper()
+	c := Need(t)
+	g := begin(t, func(ctx context.Context) (*servers.GCS, error) { return c.GCS(ctx, wrap) })
+	t.Cleanup(g.Stop)
+	return g
 }
