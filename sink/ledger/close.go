@@ -10,7 +10,7 @@ type Close struct {
 
 	// At is the store's clock before the source was asked which partitions exist.
 	At       time.Time     `json:"at"`
-	Lateness time.Duration `json:"lateness"` // nanoseconds
+	Lateness time.Duration `json:"lateness_ns"`
 
 	// Listed are the number of partitions that the source named and the hash of their sorted list: for audits.
 	Listed     int  `json:"listed"`

@@ -69,7 +69,7 @@ type File struct {
 	Length int64     `json:"length"`           // bytes
 	Rows   int64     `json:"rows"`
 	CRC32C uint32    `json:"crc32c"`
-	Ref    []byte    `json:"ref"` // the store's: how to publish the staged file
+	Ref    []byte    `json:"ref,omitempty"` // the store's: how to publish the staged file
 }
 
 // HourSum is what a Commit adds to an hour.

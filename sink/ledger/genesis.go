@@ -12,7 +12,7 @@ type Genesis struct {
 	MinReader int           `json:"min_reader"`
 	Job       string        `json:"job"`
 	Epoch     int           `json:"epoch"`
-	Hour      time.Duration `json:"hour"`           // length of an hour, in nanoseconds
+	Hour      time.Duration `json:"hour_ns"`        // length of an hour
 	Layout    string        `json:"layout"`         // of keys: "hive1"
 	Start     time.Time     `json:"start,omitzero"` // first hour to close; zero: see State.NextHour
 	Source    string        `json:"source"`         // stream.SourceInfo.ID

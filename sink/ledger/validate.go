@@ -15,6 +15,9 @@ func (s *State) Validate(e *Entry) error {
 	if b := e.Detached(); b != nil {
 		return corrupt(object, "the blob %q was not attached", b.Key)
 	}
+	if e.Kind == KindMark && len(e.Published) == 0 && e.Sealed.IsZero() {
+		return &VoidError{Entry: s.Last, Reason: "others have marked all that it marks"}
+	}
 	if err := e.check(); err != nil {
 		return corrupt(object, "%v", err)
 	}

@@ -1,0 +1,246 @@
+package ledger
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// twoLanes is a state where lanes a and b have passed 10:00 and hour 09 has a published file.
+func twoLanes(t *testing.T) *State {
+	s := newState(t)
+	must(t, s, commit(lane(s, "a", 3, clock("10:20"), clock("10:05")), lane(s, "b", 3, clock("10:15"), clock("10:00"))).files(clock("09:00")), mark(1))
+	return s
+}
+
+func TestCloseNeedsAllPartitionsTheClockAndPublication(t *testing.T) {
+	ok := func() *Entry { return closing(clock("09:00"), clock("10:00"), clock("10:15"), part("a"), part("b")) }
+	s := twoLanes(t)
+	must(t, s.Clone(), ok())
+
+	// T30
+	early := ok()
+	early.Close.At = early.Close.At.Add(-1)
+	wantVoid(t, "T - lateness is before the end", s, early)
+
+	wantVoid(t, "hours close in order", s, closing(clock("08:00"), clock("09:00"), clock("10:20"), part("a"), part("b")))
+	wantVoid(t, "b has not passed hour 10", s, closing(clock("09:00"), clock("11:00"), clock("12:00"), part("a"), part("b")))
+
+	// T35
+	behind := newState(t)
+	must(t, behind, commit(lane(behind, "a", 3, clock("11:00"), clock("10:45"))).files(clock("09:00")))
+	wantVoid(t, "files of entry 1 are not published", behind, ok())
+	with := ok()
+	with.Published = []uint64{1}
+	must(t, behind, with)
+
+	// T29
+	old := twoLanes(t)
+	must(t, old, &Entry{Kind: KindConfig, Token: token(1), Config: &Config{1, []string{"topic", "two"}}})
+	wantVoid(t, "the closer does not know the topics", old, ok())
+
+	empty := newState(t)
+	wantVoid(t, "nobody has read anything", empty, closing(clock("09:00"), clock("10:00"), clock("10:15")))
+}
+
+// T14, T30: a partition that the source lists and the ledger does not know keeps every hour open.
+func TestCheckCloseWantsEveryListedPartitionKnown(t *testing.T) {
+	s := twoLanes(t)
+	listed := []stream.Partition{part("b"), part("a")}
+	e := closing(clock("09:00"), clock("10:00"), clock("10:15"), listed...)
+	s.Prepare(e)
+	if err := s.CheckClose(e, listed); err != nil {
+		t.Errorf("all listed are known: %v", err)
+	}
+	wantCorrupt(t, "another list", s.CheckClose(e, listed[:1]))
+	listed = append(listed, part("c"))
+	e = closing(clock("09:00"), clock("10:00"), clock("10:15"), listed...)
+	s.Prepare(e)
+	if err := s.CheckClose(e, listed); err == nil {
+		t.Error("closed without the listed partition c")
+	}
+	b := s.Blockers(clock("10:00"), clock("10:15"), 15*time.Minute, listed)
+	if len(b) != 1 || b[0].Kind != BlockedByUnknown || b[0].Partition != part("c") {
+		t.Errorf("blockers are %+v, want the unknown partition c", b)
+	}
+}
+
+func TestCloseDueIsWhatValidateTakes(t *testing.T) {
+	s := twoLanes(t)
+	const lateness = 15 * time.Minute
+	for at := clock("09:00"); at.Before(clock("12:00")); at = at.Add(5 * time.Minute) {
+		from, through, ok := s.CloseDue(at, lateness)
+		if want := !at.Before(clock("10:15")); ok != want {
+			t.Errorf("at %s due is %v, want %v", at, ok, want)
+		}
+		if ok {
+			must(t, s.Clone(), closing(from, through, at))
+		}
+	}
+	if _, _, ok := s.CloseDue(clock("23:00"), -1); ok {
+		t.Error("hours are due though they are not to be closed")
+	}
+}
+
+// T23: the start hour comes from files and lows of real records, not from the first timestamp.
+func TestFirstHour(t *testing.T) {
+	s := newState(t)
+	if _, _, ok := s.CloseDue(clock("23:00"), 0); ok || !s.NextHour().IsZero() {
+		t.Error("an empty ledger has an hour to close")
+	}
+	must(t, s, commit(lane(s, "a", 1, clock("06:30"), time.Time{})))
+	if !s.NextHour().IsZero() {
+		t.Errorf("next hour is %s before a low is known", s.NextHour())
+	}
+	must(t, s, commit(lane(s, "a", 2, clock("06:30"), clock("06:15"))))
+	if got := s.NextHour(); !got.Equal(clock("06:00")) {
+		t.Errorf("next hour is %s, want that of the low, 06:00", got)
+	}
+	must(t, s, commit(lane(s, "b", 1, clock("08:30"), clock("08:15"))).files(clock("05:00")), mark(3),
+		commit(lane(s, "a", 3, clock("09:00"), clock("08:45"))))
+	if got := s.NextHour(); !got.Equal(clock("05:00")) {
+		t.Errorf("next hour is %s, want that of the first file, 05:00", got)
+	}
+	must(t, s, closing(clock("05:00"), clock("08:00"), clock("09:00")))
+	if got := s.NextHour(); !got.Equal(clock("08:00")) || s.ClosedEntry != 6 || len(s.Hours) != 0 {
+		t.Errorf("after the close: next hour %s, entry %d, %d open hours", got, s.ClosedEntry, len(s.Hours))
+	}
+}
+
+func TestStartOfGenesisIsTheFirstHour(t *testing.T) {
+	g := testGenesis()
+	g.Start = clock("04:00")
+	body, err := g.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewState(g, HashOf(body))
+	must(t, s, commit(lane(s, "a", 1, clock("07:30"), clock("07:15"))))
+	if from, through, ok := s.CloseDue(clock("23:00"), 0); !ok || !from.Equal(clock("04:00")) || !through.Equal(clock("07:00")) {
+		t.Errorf("due is %s to %s, %v, want 04:00 to 07:00", from, through, ok)
+	}
+	wantVoid(t, "hours before the start are closed", s, commit(lane(s, "b", 1, clock("03:30"), time.Time{})).files(clock("03:00")))
+}
+
+// T16: the children of an ended partition bind from the entry on that frees their parent, with its clocks.
+func TestChildrenInheritTheClocks(t *testing.T) {
+	s := newState(t)
+	l := lane(s, "p", 3, clock("09:30"), clock("09:15"))
+	l.Partitions[0].Progress.Ended = true
+	l.Partitions[0].Progress.Children = []stream.Partition{part("c1"), part("c2")}
+	must(t, s, commit(lane(s, "a", 3, clock("12:00"), clock("11:45"))).files(clock("09:00")), mark(1), commit(l))
+	wantVoid(t, "the children are at 09:15", s, closing(clock("09:00"), clock("10:00"), clock("12:00")))
+	if c := s.Partitions[part("c1")]; c == nil || c.Lane != "p" || !c.Progress.Low.Equal(clock("09:15")) || !c.Progress.Seen.Equal(clock("09:30")) {
+		t.Fatalf("child is %+v, want lane p and the parent's clocks", c)
+	}
+	next := lane(s, "p", 3, clock("09:30"), clock("09:15"))
+	next.Partitions[0].Progress.Ended, next.Partitions[0].Progress.Children = true, []stream.Partition{part("c1"), part("c2")}
+	for _, id := range []string{"c1", "c2"} {
+		next.Partitions = append(next.Partitions, lane(s, id, 5, clock("10:30"), clock("10:15")).Partitions...)
+	}
+	slices.SortFunc(next.Partitions, func(a, b PartitionCommit) int { return a.Partition.Compare(b.Partition) })
+	must(t, s, commit(next), closing(clock("09:00"), clock("10:00"), clock("12:00")))
+	if got := s.Low("p", nil); !got.Equal(clock("10:15")) {
+		t.Errorf("low of the lane is %s, want that of the children, 10:15", got)
+	}
+}
+
+func TestAChildOfTwoParentsHasTheEarlierClocks(t *testing.T) {
+	s := newState(t)
+	end := func(name, seen, low string) LaneCommit {
+		l := lane(s, name, 3, clock(seen), clock(low))
+		l.Partitions[0].Progress.Ended, l.Partitions[0].Progress.Children = true, []stream.Partition{part("c")}
+		return l
+	}
+	must(t, s, commit(end("p", "09:30", "09:15")), commit(end("q", "08:30", "08:15")))
+	c := s.Partitions[part("c")]
+	if !c.Progress.Low.Equal(clock("08:15")) || !c.Progress.Seen.Equal(clock("08:30")) || c.Lane != "p" {
+		t.Errorf("child is in lane %s with %s, %s, want p, 08:30, 08:15", c.Lane, c.Progress.Seen, c.Progress.Low)
+	}
+
+	// It moves to the lane of the other parent only in a commit that has both versions.
+	moved := lane(s, "c", 1, clock("09:40"), clock("09:20"))
+	to := LaneCommit{Lane: "q", Base: s.Base("q"), Token: token(4), Partitions: moved.Partitions}
+	wantCorrupt(t, "lane p is not touched", try(s.Clone(), commit(to)))
+	must(t, s, commit(LaneCommit{Lane: "p", Base: s.Base("p"), Token: token(4)}, to))
+	if got := s.Low("q", nil); !got.Equal(clock("09:20")) {
+		t.Errorf("low of lane q is %s, want the child's, 09:20", got)
+	}
+	if got := s.Low("p", nil); !got.Equal(clock("09:15")) {
+		t.Errorf("low of lane p is %s, want the parent's, 09:15", got)
+	}
+}
+
+func TestAnEndedPartitionBindsWhileItHolds(t *testing.T) {
+	s := newState(t)
+	l := lane(s, "p", 3, clock("09:30"), clock("09:15")).held(clock("09:20"), 2)
+	l.Partitions[0].Progress.Ended = true
+	must(t, s, commit(lane(s, "a", 3, clock("12:00"), clock("11:45"))).files(clock("09:00")), mark(1), commit(l))
+	wantVoid(t, "p holds a record", s, closing(clock("09:00"), clock("10:00"), clock("12:00")))
+	next := lane(s, "p", 3, clock("09:30"), clock("09:15"))
+	next.Partitions[0].Progress.Ended = true
+	must(t, s, commit(next), closing(clock("09:00"), clock("11:00"), clock("12:00")))
+}
+
+func TestWhenAllHaveEndedHoursCloseUpToTheLastFile(t *testing.T) {
+	s := newState(t)
+	l := lane(s, "p", 3, clock("11:30"), clock("11:15"))
+	l.Partitions[0].Progress.Ended = true
+	must(t, s, commit(l).files(clock("05:00"), clock("11:00")), mark(1))
+	from, through, ok := s.CloseDue(clock("23:00"), 15*time.Minute)
+	if !ok || !from.Equal(clock("05:00")) || !through.Equal(clock("12:00")) {
+		t.Errorf("due is %s to %s, %v, want 05:00 to 12:00", from, through, ok)
+	}
+	wantVoid(t, "no row is in hour 12", s, closing(clock("05:00"), clock("13:00"), clock("23:00")))
+	must(t, s, closing(from, through, clock("23:00")))
+	if _, _, ok := s.CloseDue(clock("23:59"), 0); ok {
+		t.Error("another hour is due")
+	}
+}
+
+func TestBlockers(t *testing.T) {
+	s := newState(t)
+	must(t, s, commit(lane(s, "a", 3, clock("10:20"), clock("10:05")), lane(s, "b", 3, clock("10:15"), clock("09:50")).held(clock("09:50"), 3)).files(clock("09:00")))
+	got := s.Blockers(clock("10:00"), clock("10:10"), 15*time.Minute, nil)
+	if len(got) != 3 || got[0].Kind != BlockedByClock || !got[0].Until.Equal(clock("10:15")) ||
+		got[1].Kind != BlockedByEntry || got[1].Entry != 1 ||
+		got[2].Kind != BlockedByPartition || got[2].Partition != part("b") || got[2].Held != 1 || !got[2].Low.Equal(clock("09:50")) {
+		t.Errorf("blockers are %+v", got)
+	}
+	if got := s.Blockers(clock("09:00"), clock("10:10"), 15*time.Minute, nil); len(got) != 0 {
+		t.Errorf("hour 08 waits for %+v, want nothing", got)
+	}
+}
+
+// T22: marks need no commit, so that the last hour of a quiet job closes.
+func TestMarkTakesPendingEntriesOff(t *testing.T) {
+	s := newState(t)
+	must(t, s, commit(lane(s, "a", 3, clock("10:20"), clock("10:05"))).files(clock("09:00")))
+	must(t, s, commit(lane(s, "a", 4, clock("10:20"), clock("10:05"))))
+	if !s.NeedsMark() || len(s.Pending) != 1 {
+		t.Errorf("pending are %v, want entry 1 only: entry 2 has no file", s.Pending)
+	}
+	other := mark(1, 2)
+	must(t, s, other)
+	if s.NeedsMark() {
+		t.Errorf("pending are %v after the mark", s.Pending)
+	}
+	again := mark(1)
+	s.Prepare(again)
+	if len(again.Published) != 0 {
+		t.Errorf("Prepare leaves %v, which others have marked", again.Published)
+	}
+}
+
+func TestSealedNeverGoesBackOrBeyondWhatIsClosed(t *testing.T) {
+	s := twoLanes(t)
+	sealed := func(at time.Time) *Entry { return &Entry{Kind: KindMark, Token: token(1), Sealed: at} }
+	wantVoid(t, "hour 09 is not closed", s, sealed(clock("10:00")))
+	must(t, s, closing(clock("09:00"), clock("10:00"), clock("10:15")), sealed(clock("10:00")))
+	wantVoid(t, "nothing is left of the mark", s, sealed(clock("10:00")))
+	if !s.Sealed.Equal(clock("10:00")) {
+		t.Errorf("sealed through %s, want 10:00", s.Sealed)
+	}
+}

@@ -1,0 +1,57 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+)
+
+// T27: a token per lane and adoption, and each lane must have gone on under another one.
+func TestSweepable(t *testing.T) {
+	s := newState(t)
+	as := func(name string, n int64, tok Token) *Entry {
+		l := lane(s, name, n, clock("10:00"), time.Time{})
+		l.Token = tok
+		return commit(l)
+	}
+	must(t, s, as("a", 1, token(1)))
+	must(t, s, as("b", 1, token(1)))
+	adopted := s.Last + 1
+	mine := &Owner{Lanes: []OwnerLane{{"a", token(2), adopted}, {"b", token(3), adopted}}}
+	want := func(why string, want bool) {
+		t.Helper()
+		if got := s.Sweepable(mine); got != want {
+			t.Errorf("%s: sweepable is %v, want %v", why, got, want)
+		}
+	}
+	want("the owner has not committed yet; older tokens do not count", false)
+	must(t, s, as("a", 2, token(2)))
+	want("it has committed lane a", false)
+	must(t, s, as("a", 3, token(4)))
+	want("lane a has moved on, lane b may still commit with it", false)
+	must(t, s, as("b", 2, token(5)))
+	want("both lanes have moved on", true)
+
+	if s.Sweepable(&Owner{Lanes: []OwnerLane{{"a", token(2), adopted}, {"never", token(3), adopted}}}) {
+		t.Error("a lane that was never touched has not moved on")
+	}
+	if s.Sweepable(&Owner{}) {
+		t.Error("an owner without lanes is sweepable")
+	}
+}
+
+// The adopter of a lane that its own earlier adoption committed last has an index above that entry, so that entry does
+// not make its staging sweepable.
+func TestSweepableLooksFromTheAdoptionOn(t *testing.T) {
+	s := newState(t)
+	l := lane(s, "a", 1, clock("10:00"), time.Time{})
+	l.Token = token(1)
+	must(t, s, commit(l))
+	again := &Owner{Lanes: []OwnerLane{{"a", token(2), s.Last + 1}}}
+	if s.Sweepable(again) {
+		t.Error("staging is swept because of an entry that the adoption had seen")
+	}
+	must(t, s, retire(s, "a", "a")) // with token 8
+	if !s.Sweepable(again) {
+		t.Error("Retire has touched the lane, and staging is kept")
+	}
+}
