@@ -16,8 +16,14 @@ type processor[T any] struct {
 
 	claims []Claim
 	won    []bool
-	place  []int32 // of each event's claim in claims, -1 without an ID
+	seen   map[ID]struct{} // IDs of a record of many events
+	place  []int32         // of each event's claim in claims, or one of:
 }
+
+const (
+	noID  int32 = -1
+	twice int32 = -2 // another event of the same record has the ID
+)
 
 // Process passes on the events that hold their IDs.
 func (p *processor[T]) Process(ctx context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
@@ -28,19 +34,24 @@ func (p *processor[T]) Process(ctx context.Context, in []stream.Event[T], out *s
 		return fmt.Errorf("dedup: claim: %w", err)
 	}
 	hits := int64(0)
+	empty := int64(0)
 	for i := range in {
-		if c := p.place[i]; c < 0 || p.won[c] {
+		switch c := p.place[i]; {
+		case c == noID:
+			empty++
 			out.Emit(in[i])
-		} else {
+		case c != twice && p.won[c]:
+			out.Emit(in[i])
+		default:
 			hits++
 			out.Drop(in[i].Origin, stream.Duplicate, "duplicate")
 		}
 	}
 	st := p.opts.Stats
-	st.Claims.Add(int64(len(p.claims)))
+	st.Claims.Add(int64(len(in)) - empty)
 	st.Hits.Add(hits)
 	st.Forced.Add(forced)
-	st.Empty.Add(int64(len(in) - len(p.claims)))
+	st.Empty.Add(empty)
 	return nil
 }
 
@@ -66,7 +77,7 @@ func (p *processor[T]) Warm(ctx context.Context, in []stream.Event[T], out *stre
 		return fmt.Errorf("dedup: refill: %w", err)
 	}
 	for i := range in {
-		if c := p.place[i]; c < 0 || p.won[c] {
+		if c := p.place[i]; c == noID || c != twice && p.won[c] {
 			out.Emit(in[i])
 		}
 	}
@@ -97,29 +108,3 @@ func (p *processor[T]) Committed(ctx context.Context, c stream.Clocks) error {
 
 // Close closes the table.
 func (p *processor[T]) Close() error { return p.table.Close() }
-
-// ask makes the claims of in, and says how many of them are forced.
-func (p *processor[T]) ask(in []stream.Event[T], out *stream.Emitter[T]) (forced int64) {
-	p.claims, p.place = p.claims[:0], p.place[:0]
-	for i := range in {
-		e := &in[i]
-		s := p.id(&e.Value)
-		if s == "" {
-			p.place = append(p.place, -1)
-			continue
-		}
-		ref := out.Lookup(e.Origin)
-		p.place = append(p.place, int32(len(p.claims)))
-		p.claims = append(p.claims, Claim{
-			ID: Hash(s), Time: e.Time, By: Holder{ref.Partition, ref.Position}, Force: ref.Replayed,
-		})
-		if ref.Replayed {
-			forced++
-		}
-	}
-	if n := len(p.claims); cap(p.won) < n {
-		p.won = make([]bool, n)
-	}
-	p.won = p.won[:len(p.claims)]
-	return forced
-}

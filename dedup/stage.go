@@ -9,7 +9,7 @@ import (
 )
 
 // ByID drops the events whose id another record holds, as stream.Duplicate. An event whose id is empty is passed on and
-// counted. id must be a pure function. Of several events of one record that have the same id all are passed on.
+// counted. id must be a pure function. Of several events of one record that have the same id the first is passed on.
 //
 // The stage must not stand behind one that holds records; Run refuses that. The store stays the caller's to close, after
 // Run has returned.
@@ -28,6 +28,8 @@ type stage[T any] struct {
 	opts Options
 	err  error
 }
+
+func (s *stage[T]) String() string { return "dedup" }
 
 // FirstClaimer marks the stage as one that decides which of several records wins.
 func (s *stage[T]) FirstClaimer() {}

@@ -130,7 +130,8 @@ func (p *processor[T, K]) dueBefore(a, b ref) bool {
 	if x.right != y.right {
 		return x.right
 	}
-	return x.state != gone && y.state != gone && p.before(&x.ev, &y.ev)
+	// Among those of one side the order matters only where timers form pairs.
+	return p.opts.Settled && x.state != gone && y.state != gone && p.before(&x.ev, &y.ev)
 }
 
 // before is the order of events: by time, then by partition and position.

@@ -42,6 +42,13 @@ func newStage[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge f
 	return s
 }
 
+func (s *stage[T, K]) String() string {
+	if s.inner {
+		return "inner join"
+	}
+	return "join"
+}
+
 // Holds marks the stage as one whose processors hold records.
 func (s *stage[T, K]) Holds() {}
 

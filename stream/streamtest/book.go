@@ -111,6 +111,7 @@ func (l *Lane[In, Out]) finish() []Out {
 	for _, o := range l.origins() {
 		v := l.live[o]
 		if slices.ContainsFunc(v.group.members, func(m *live[In, Out]) bool { return m.holds > 0 }) {
+			v.rec.held = true // one that is merged into a held one comes back with it
 			continue
 		}
 		defer delete(l.live, o)
