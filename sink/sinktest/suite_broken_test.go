@@ -1,0 +1,366 @@
+package sinktest_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/sinktest"
+)
+
+// broken are stores that break one contract each.
+var broken = map[string]func(*sinktest.Memory) sink.Store{
+	"create overwrites":         func(m *sinktest.Memory) sink.Store { return createOverwrites{m} },
+	"create looks, then writes": func(m *sinktest.Memory) sink.Store { return &createRaces{Memory: m} },
+	"create grows":              func(m *sinktest.Memory) sink.Store { return createGrows{m} },
+	"create takes the same":     func(m *sinktest.Memory) sink.Store { return createTakesTheSame{m} },
+	"create takes any key":      func(m *sinktest.Memory) sink.Store { return createTakesAnyKey{m} },
+	"create ignores ctx":        func(m *sinktest.Memory) sink.Store { return createIgnoresContext{m} },
+	"read has no limit":         func(m *sinktest.Memory) sink.Store { return readHasNoLimit{m} },
+	"read of nothing is empty":  func(m *sinktest.Memory) sink.Store { return readOfNothing{m} },
+	"open fails otherwise":      func(m *sinktest.Memory) sink.Store { return openFailsOtherwise{m} },
+	"list by folders":           func(m *sinktest.Memory) sink.Store { return listByFolders{m} },
+	"list one page":             func(m *sinktest.Memory) sink.Store { return listOnePage{m} },
+	"list from after on":        func(m *sinktest.Memory) sink.Store { return listFromAfter{m} },
+	"list shows staging":        func(m *sinktest.Memory) sink.Store { return listShowsStaging{m} },
+	"publish once":              func(m *sinktest.Memory) sink.Store { return &publishOnce{Memory: m} },
+	"publish believes":          func(m *sinktest.Memory) sink.Store { return publishBelieves{m} },
+	"publish overwrites":        func(m *sinktest.Memory) sink.Store { return publishOverwrites{m} },
+	"publish compares sizes":    func(m *sinktest.Memory) sink.Store { return publishComparesSizes{m} },
+	"discard of the published":  func(m *sinktest.Memory) sink.Store { return discardOfPublished{m} },
+	"discard does nothing":      func(m *sinktest.Memory) sink.Store { return discardNothing{m} },
+	"staged forgets owners":     func(m *sinktest.Memory) sink.Store { return stagedForgetsOwners{m} },
+	"staged has one file":       func(m *sinktest.Memory) sink.Store { return stagedHasOne{m} },
+	"write retains":             func(m *sinktest.Memory) sink.Store { return writeRetains{m} },
+	"abort does nothing":        func(m *sinktest.Memory) sink.Store { return abortNothing{m} },
+}
+
+// Each broken store is found out. The suite runs in a process of its own, because there it must fail.
+func TestSuiteFindsBrokenStores(t *testing.T) {
+	if name := os.Getenv("SINKTEST_BROKEN"); name != "" {
+		store := broken[name](sinktest.NewMemory())
+		sinktest.Run(t, func(*testing.T) sink.Store { return store })
+		return
+	}
+	for name := range broken {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSuiteFindsBrokenStores$")
+			cmd.Env = append(os.Environ(), "SINKTEST_BROKEN="+name)
+			out, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || !bytes.Contains(out, []byte("--- FAIL: TestSuiteFindsBrokenStores/")) || bytes.Contains(out, []byte("panic:")) {
+				t.Errorf("got %v, want failures, of:\n%s", err, out)
+			}
+		})
+	}
+}
+
+type createOverwrites struct{ *sinktest.Memory }
+
+func (s createOverwrites) Create(_ context.Context, key string, body []byte) error {
+	s.Overwrite(key, body)
+	return nil
+}
+
+type createRaces struct {
+	*sinktest.Memory
+	mu      sync.Mutex
+	waiting map[string]chan struct{}
+}
+
+func (s *createRaces) Create(ctx context.Context, key string, body []byte) error {
+	_, err := s.Read(ctx, key, 1<<30)
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(key, "/CreateIsExclusive/") {
+		return s.Memory.Create(ctx, key, body)
+	}
+	s.mu.Lock()
+	second, ok := s.waiting[key]
+	if !ok {
+		second = make(chan struct{})
+		if s.waiting == nil {
+			s.waiting = map[string]chan struct{}{}
+		}
+		s.waiting[key] = second
+		s.mu.Unlock()
+		<-second // between looking and writing
+	} else {
+		select {
+		case <-second: // a third
+		default:
+			close(second)
+		}
+		s.mu.Unlock()
+	}
+	s.Overwrite(key, body)
+	return nil
+}
+
+type createGrows struct{ *sinktest.Memory }
+
+func (s createGrows) Create(ctx context.Context, key string, body []byte) error {
+	if err := s.Memory.Create(ctx, key, nil); err != nil {
+		return err
+	}
+	for i := 0; i <= len(body); i += 1 << 12 {
+		s.Overwrite(key, body[:i])
+	}
+	s.Overwrite(key, body)
+	return nil
+}
+
+type createTakesTheSame struct{ *sinktest.Memory }
+
+func (s createTakesTheSame) Create(ctx context.Context, key string, body []byte) error {
+	err := s.Memory.Create(ctx, key, body)
+	if old, _ := s.Read(ctx, key, 1<<30); errors.Is(err, fs.ErrExist) && bytes.Equal(old, body) {
+		return nil
+	}
+	return err
+}
+
+type createTakesAnyKey struct{ *sinktest.Memory }
+
+func (s createTakesAnyKey) Create(ctx context.Context, key string, body []byte) error {
+	if sink.CheckKey(key) != nil {
+		s.Overwrite(key, body)
+		return nil
+	}
+	return s.Memory.Create(ctx, key, body)
+}
+
+type createIgnoresContext struct{ *sinktest.Memory }
+
+func (s createIgnoresContext) Create(ctx context.Context, key string, body []byte) error {
+	return s.Memory.Create(context.WithoutCancel(ctx), key, body)
+}
+
+type readHasNoLimit struct{ *sinktest.Memory }
+
+func (s readHasNoLimit) Read(ctx context.Context, key string, _ int64) ([]byte, error) {
+	return s.Memory.Read(ctx, key, 1<<40)
+}
+
+type readOfNothing struct{ *sinktest.Memory }
+
+func (s readOfNothing) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	b, err := s.Memory.Read(ctx, key, limit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
+type openFailsOtherwise struct{ *sinktest.Memory }
+
+func (s openFailsOtherwise) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	r, err := s.Memory.Open(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("not a directory")
+	}
+	return r, err
+}
+
+// listed changes listings.
+func listed(seq iter.Seq2[sink.Object, error], change func([]sink.Object) []sink.Object) iter.Seq2[sink.Object, error] {
+	return func(yield func(sink.Object, error) bool) {
+		var all []sink.Object
+		for o, err := range seq {
+			if err != nil {
+				yield(o, err)
+				return
+			}
+			all = append(all, o)
+		}
+		for _, o := range change(all) {
+			if !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
+
+type listByFolders struct{ *sinktest.Memory }
+
+func (s listByFolders) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, after), func(all []sink.Object) []sink.Object {
+		slices.SortFunc(all, func(a, b sink.Object) int {
+			return slices.Compare(strings.Split(a.Key, "/"), strings.Split(b.Key, "/"))
+		})
+		return all
+	})
+}
+
+type listOnePage struct{ *sinktest.Memory }
+
+func (s listOnePage) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, after), func(all []sink.Object) []sink.Object { return all[:min(len(all), 1000)] })
+}
+
+type listFromAfter struct{ *sinktest.Memory }
+
+func (s listFromAfter) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, ""), func(all []sink.Object) []sink.Object {
+		return slices.DeleteFunc(all, func(o sink.Object) bool { return o.Key < after })
+	})
+}
+
+type listShowsStaging struct{ *sinktest.Memory }
+
+func (s listShowsStaging) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, after), func(all []sink.Object) []sink.Object {
+		for st := range s.Staged(ctx) {
+			if strings.HasPrefix(st.Key, prefix) {
+				all = append(all, sink.Object{Key: st.Key, Size: st.Bytes})
+			}
+		}
+		return all
+	})
+}
+
+type publishOnce struct {
+	*sinktest.Memory
+	mu   sync.Mutex
+	done map[string]bool
+}
+
+func (s *publishOnce) Publish(ctx context.Context, ref []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done[string(ref)] {
+		return sink.ErrStagingLost
+	}
+	err := s.Memory.Publish(ctx, ref)
+	if s.done == nil {
+		s.done = map[string]bool{}
+	}
+	s.done[string(ref)] = err == nil
+	return err
+}
+
+type publishBelieves struct{ *sinktest.Memory }
+
+func (s publishBelieves) Publish(ctx context.Context, ref []byte) error {
+	if err := s.Memory.Publish(ctx, ref); !errors.Is(err, sink.ErrStagingLost) {
+		return err
+	}
+	return nil
+}
+
+// parts takes a ref of Memory apart.
+func parts(ref []byte) (key string, size int) {
+	var r struct {
+		Key  string `json:"key"`
+		Size int    `json:"size"`
+	}
+	_ = json.Unmarshal(ref, &r)
+	return r.Key, r.Size
+}
+
+type publishOverwrites struct{ *sinktest.Memory }
+
+func (s publishOverwrites) Publish(ctx context.Context, ref []byte) error {
+	err := s.Memory.Publish(ctx, ref)
+	if key, _ := parts(ref); errors.Is(err, sink.ErrStagingLost) {
+		s.Delete(key)
+		return s.Memory.Publish(ctx, ref)
+	}
+	return err
+}
+
+type publishComparesSizes struct{ *sinktest.Memory }
+
+func (s publishComparesSizes) Publish(ctx context.Context, ref []byte) error {
+	err := s.Memory.Publish(ctx, ref)
+	key, size := parts(ref)
+	if b, readErr := s.Read(ctx, key, 1<<30); errors.Is(err, sink.ErrStagingLost) && readErr == nil && len(b) == size {
+		return nil
+	}
+	return err
+}
+
+type discardOfPublished struct{ *sinktest.Memory }
+
+func (s discardOfPublished) Discard(ctx context.Context, st sink.Staging) error {
+	s.Delete(st.Key)
+	return s.Memory.Discard(ctx, st)
+}
+
+type discardNothing struct{ *sinktest.Memory }
+
+func (s discardNothing) Discard(ctx context.Context, _ sink.Staging) error { return ctx.Err() }
+
+type stagedForgetsOwners struct{ *sinktest.Memory }
+
+func (s stagedForgetsOwners) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
+	return func(yield func(sink.Staging, error) bool) {
+		for st, err := range s.Memory.Staged(ctx) {
+			st.Owner = "somebody"
+			if !yield(st, err) {
+				return
+			}
+		}
+	}
+}
+
+type stagedHasOne struct{ *sinktest.Memory }
+
+func (s stagedHasOne) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
+	return func(yield func(sink.Staging, error) bool) {
+		for st, err := range s.Memory.Staged(ctx) {
+			yield(st, err)
+			return
+		}
+	}
+}
+
+type writeRetains struct{ *sinktest.Memory }
+
+func (s writeRetains) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+	up, err := s.Memory.Stage(ctx, key, owner)
+	if err != nil {
+		return nil, err
+	}
+	return &retainingUpload{Upload: up}, nil
+}
+
+type retainingUpload struct {
+	sink.Upload
+	parts [][]byte
+}
+
+func (u *retainingUpload) Write(p []byte) (int, error) {
+	u.parts = append(u.parts, p)
+	return len(p), nil
+}
+
+func (u *retainingUpload) Close(ctx context.Context) ([]byte, error) {
+	for _, p := range u.parts {
+		if _, err := u.Upload.Write(p); err != nil {
+			return nil, err
+		}
+	}
+	return u.Upload.Close(ctx)
+}
+
+type abortNothing struct{ *sinktest.Memory }
+
+func (s abortNothing) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+	up, err := s.Memory.Stage(ctx, key, owner)
+	return noAbort{up}, err
+}
+
+type noAbort struct{ sink.Upload }
+
+func (noAbort) Abort(context.Context) error { return nil }
