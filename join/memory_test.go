@@ -1,0 +1,112 @@
+package join_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/onceflow/onceflow/join"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// wide is an event of a usual size.
+type wide struct {
+	Session, URL, Agent string
+	Load                bool
+	N                   [8]int64
+}
+
+func (w *wide) key() string   { return w.Session }
+func (w *wide) isLeft() bool  { return w.Load }
+func (w *wide) merge(r *wide) { w.N = r.N }
+
+func wideEvent(i int) stream.Event[wide] {
+	return stream.Event[wide]{
+		Value: wide{
+			Session: fmt.Sprintf("%032d", i), URL: fmt.Sprintf("/a/page/of/the/site/%020d", i), Load: true, Agent: "shared",
+		},
+		Time:   t0.Add(time.Duration(i) * 50 * time.Microsecond),
+		Origin: stream.NewOrigin(uint32(i + 1)),
+	}
+}
+
+const wideBytes = int(unsafe.Sizeof(stream.Event[wide]{})) + 32 + 48 // 48: the size class of the 40 bytes of URL
+
+func heap() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+func TestPendingEventsCostAtMostHalfTheirBytesMore(t *testing.T) {
+	for _, n := range []int{30_000, 120_000} {
+		p, err := join.Left((*wide).key, (*wide).isLeft, (*wide).merge, nil).Open(&stream.Lane{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out stream.Emitter[wide]
+		before := heap()
+		for i := range n {
+			if err := p.Process(t.Context(), []stream.Event[wide]{wideEvent(i)}, &out); err != nil {
+				t.Fatal(err)
+			}
+			out.Take()
+		}
+		got := float64(heap()-before) / float64(n*wideBytes)
+		t.Logf("%d pending: %.2f of their bytes", n, got)
+		if got > 1.5 {
+			t.Errorf("%d pending events take %.2f times their bytes, want at most 1.5", n, got)
+		}
+		if err := p.(stream.Advancer[wide]).Advance(t.Context(), stream.EndOfTime, &out); err != nil {
+			t.Fatal(err)
+		}
+		out = stream.Emitter[wide]{}
+		if left := float64(heap()-before) / float64(n*wideBytes); left > 0.05 {
+			t.Errorf("%.2f of their bytes are still there when all have left", left)
+		}
+		runtime.KeepAlive(p)
+	}
+}
+
+// A load, its beat 60 s later, at 20,000 events a second.
+func BenchmarkJoin(b *testing.B) {
+	p, err := join.Left((*wide).key, (*wide).isLeft, (*wide).merge, &join.Options{MaxPending: -1}).Open(&stream.Lane{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const lag = 600_000
+	var out stream.Emitter[wide]
+	batch := make([]stream.Event[wide], 0, 1000)
+	keys := make([]string, lag+1000)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("%032d", i)
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		i := n / 2
+		at := t0.Add(time.Duration(i) * 100 * time.Microsecond)
+		e := stream.Event[wide]{Time: at, Origin: stream.NewOrigin(uint32(n + 1))}
+		if n%2 == 0 {
+			e.Value = wide{Session: keys[i%len(keys)], Load: true}
+		} else {
+			e.Value = wide{Session: keys[max(0, i-lag)%len(keys)]}
+		}
+		n++
+		if batch = append(batch, e); len(batch) == cap(batch) {
+			if err := p.Process(b.Context(), batch, &out); err != nil {
+				b.Fatal(err)
+			}
+			if err := p.(stream.Advancer[wide]).Advance(b.Context(), at, &out); err != nil {
+				b.Fatal(err)
+			}
+			out.Take()
+			batch = batch[:0]
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
+}
