@@ -84,3 +84,7 @@ type Upload interface {
 // ErrStagingLost means that a committed file is neither in staging nor in place: somebody deleted it, or the store's
 // lifecycle rules did. It needs a person: the rows can be made again only from the source.
 var ErrStagingLost = errors.New("sink: staged file lost")
+
+// ErrPermanent matches errors that trying again does not cure, such as a bucket that does not exist. A Store wraps it
+// where it knows; errors that match fs.ErrPermission or a full disk need not. Everything else is tried again for a while.
+var ErrPermanent = errors.New("sink: the store refuses")

@@ -1,0 +1,97 @@
+// Package env is what the driver of a ledger takes from the world beside its store: time, chance and goroutines. A
+// simulator puts its own in their place and so decides every interleaving; everybody else has [Default].
+package env
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Env is immutable once it is in use, and safe for concurrent use if its functions are.
+type Env struct {
+	// Rand returns 64 random bits. Tokens are made of them, so that of the default must be unpredictable.
+	Rand func() uint64
+
+	// Sleep waits for d, or until ctx is done and then returns its error.
+	Sleep func(ctx context.Context, d time.Duration) error
+
+	// Now is the wall clock. It only decides how often something is tried, never what is right.
+	Now func() time.Time
+
+	// Parallel is the number of goroutines that Each uses. 1 means none beside the caller's.
+	Parallel int
+
+	// Attempt bounds one request to a store. 0 means no bound.
+	Attempt time.Duration
+}
+
+// Default is the real world.
+func Default() *Env {
+	return &Env{Rand: random, Sleep: sleep, Now: time.Now, Parallel: 8, Attempt: 30 * time.Second}
+}
+
+func random() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the process instead
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+type key struct{}
+
+// With returns a context in which packages of this module find e. The hook is a context, not an option, because it is
+// not API.
+func With(ctx context.Context, e *Env) context.Context { return context.WithValue(ctx, key{}, e) }
+
+// From is the Env of ctx, or Default.
+func From(ctx context.Context) *Env {
+	if e, ok := ctx.Value(key{}).(*Env); ok {
+		return e
+	}
+	return Default()
+}
+
+// Each calls f for 0 to n-1, at most Parallel at once, and waits for all that it began. After an error it begins no
+// more; it returns the first.
+func (e *Env) Each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	if e.Parallel <= 1 || n <= 1 {
+		for i := range n {
+			if err := f(ctx, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(e.Parallel)
+	for i := range n {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error { return f(ctx, i) })
+	}
+	return g.Wait()
+}
+
+// Jitter returns a random duration between d/2 and d.
+func (e *Env) Jitter(d time.Duration) time.Duration {
+	half := d / 2
+	if half <= 0 {
+		return d
+	}
+	return half + time.Duration(e.Rand()%uint64(half))
+}

@@ -1,0 +1,247 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// The sizes that a worker works with.
+const (
+	// chunkBytes of rows go to the compressor at once: few enough that they are still in the processor's cache.
+	chunkBytes = 64 << 10
+
+	// blockBytes of rows are gathered for a frame where no compressor is kept. A worker with thousands of files open
+	// rarely gets that far, see lot.shed.
+	blockBytes = 256 << 10
+
+	// keepCompressors is the most files of a worker that each keep a compressor from one chunk to the next, so that the
+	// frames of busy files are long.
+	keepCompressors = 8
+
+	// compressorBytes is what a compressor counts for in the budget; those of zstd with a window of 1 MiB take about so
+	// much, others less.
+	compressorBytes = 2 << 20
+)
+
+// buffer holds the rows of one worker for one file. Only its worker uses it, until the transaction's files are finished.
+//
+// Rows are encoded into raw. From there they go, chunk by chunk, through a kept compressor into out, whose frame ends
+// after Codec.FrameBytes; or, where no compressor is kept, in one piece through one that is borrowed.
+type buffer struct {
+	file *outFile
+	lot  *lot
+	flow *flowWriter
+	head header  // the worker's encoder, to begin a file with
+	blk  Blocker // the same, if it is one
+
+	raw  []byte
+	rows int64 // in raw
+
+	comp      Compressor // kept; nil if none is
+	out       frame      // what comp has made of the frame so far
+	frameRaw  int        // bytes that went into it
+	frameRows int64
+
+	counted int64 // bytes counted in lot
+}
+
+type header interface{ Header(dst []byte) []byte }
+
+// frame is where a compressor writes to.
+type frame []byte
+
+func (f *frame) Write(p []byte) (int, error) {
+	*f = append(*f, p...)
+	return len(p), nil
+}
+
+// flowWriter is what the buffers of a flow share. It is safe for concurrent use.
+type flowWriter struct {
+	codec       Codec
+	ext         string // of files: format and codec
+	plain       bool   // there is nothing to compress
+	compressors sync.Pool
+}
+
+func newFlowWriter(formatExt string, c Codec) *flowWriter {
+	w := &flowWriter{codec: c, ext: formatExt + c.Ext(), plain: c == Codec(None)}
+	w.compressors.New = func() any { return c.New() }
+	return w
+}
+
+// lot is all buffers of one worker in one transaction. Only the worker uses it until they are finished,
+// which happens in parallel by file.
+type lot struct {
+	buffers []*buffer
+	keep    int32        // compressors that may be kept
+	kept    atomic.Int32 // compressors that are
+	held    atomic.Int64 // bytes of all buffers, for the budget
+}
+
+// open makes the worker's buffer for a file.
+func (l *lot) open(f *outFile, w *flowWriter, h header) *buffer {
+	b := &buffer{file: f, lot: l, flow: w, head: h}
+	b.blk, _ = h.(Blocker)
+	l.buffers = append(l.buffers, b)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.buffers = append(f.buffers, b)
+	return b
+}
+
+// count brings the lot's number of bytes up to date.
+func (b *buffer) count() {
+	n := int64(cap(b.raw) + cap(b.out))
+	if b.comp != nil {
+		n += compressorBytes
+	}
+	if n != b.counted {
+		b.lot.held.Add(n - b.counted)
+		b.counted = n
+	}
+}
+
+// full reports whether drain is due.
+func (b *buffer) full() bool {
+	return len(b.raw) >= blockBytes || len(b.raw) >= chunkBytes && (b.comp != nil || b.lot.kept.Load() < b.lot.keep)
+}
+
+// drain takes the rows out of raw: into the frame under way, or to the file. It must not be called within a row.
+func (b *buffer) drain(ctx context.Context) error {
+	defer b.count()
+	switch {
+	case len(b.raw) == 0:
+		return nil
+	case b.blk != nil || b.flow.plain:
+		return b.whole(ctx)
+	case b.comp == nil && b.lot.kept.Load() >= b.lot.keep:
+		return b.whole(ctx)
+	}
+	if b.comp == nil {
+		b.comp = b.flow.compressors.Get().(Compressor)
+		b.lot.kept.Add(1)
+	}
+	if b.frameRaw == 0 {
+		b.out = b.out[:0]
+		b.comp.Reset(&b.out)
+	}
+	if _, err := b.comp.Write(b.raw); err != nil {
+		return fmt.Errorf("sink: compress for %s: %w", b.file.path, err)
+	}
+	b.frameRaw += len(b.raw)
+	b.frameRows += b.rows
+	b.empty()
+	if b.frameRaw < b.flow.codec.FrameBytes() {
+		return nil
+	}
+	return b.endFrame(ctx)
+}
+
+// whole writes raw as one frame, or as one block of the format's own.
+func (b *buffer) whole(ctx context.Context) error {
+	p, err := b.raw, error(nil)
+	switch {
+	case b.blk != nil:
+		if p, err = b.blk.Block(nil, b.raw, int(b.rows)); err != nil {
+			return fmt.Errorf("sink: encode a block for %s: %w", b.file.path, err)
+		}
+	case !b.flow.plain:
+		if p, err = b.flow.compress(b.out[:0], b.raw); err != nil {
+			return fmt.Errorf("sink: compress for %s: %w", b.file.path, err)
+		}
+		b.out = p
+	}
+	if err := b.file.add(ctx, p, b.rows, b.header); err != nil {
+		return err
+	}
+	b.empty()
+	return nil
+}
+
+func (b *buffer) endFrame(ctx context.Context) error {
+	if b.frameRaw == 0 {
+		return nil
+	}
+	if err := b.comp.Close(); err != nil {
+		return fmt.Errorf("sink: compress for %s: %w", b.file.path, err)
+	}
+	err := b.file.add(ctx, b.out, b.frameRows, b.header)
+	b.out, b.frameRaw, b.frameRows = b.out[:0], 0, 0
+	return err
+}
+
+// empty forgets the rows in raw, and their memory if one huge row took it.
+func (b *buffer) empty() {
+	b.rows = 0
+	if cap(b.raw) > 4*blockBytes {
+		b.raw = nil
+	}
+	b.raw = b.raw[:0]
+}
+
+// end writes everything out and gives the compressor back.
+func (b *buffer) end(ctx context.Context) error {
+	if err := b.drain(ctx); err != nil {
+		return err
+	}
+	err := b.endFrame(ctx)
+	if b.comp != nil {
+		b.comp.Reset(io.Discard) // or the pool would keep our memory
+		b.flow.compressors.Put(b.comp)
+		b.comp = nil
+		b.lot.kept.Add(-1)
+	}
+	return err
+}
+
+// free gives all memory back. Rows that are not written out are lost.
+func (b *buffer) free() {
+	b.raw, b.out, b.comp = nil, nil, nil
+	b.count()
+}
+
+// header is the beginning of a file, as a frame of its own.
+func (b *buffer) header() ([]byte, error) {
+	h := b.head.Header(nil)
+	if len(h) == 0 || b.flow.plain || b.blk != nil {
+		return h, nil
+	}
+	return b.flow.compress(nil, h)
+}
+
+// compress appends p to dst as one frame.
+func (w *flowWriter) compress(dst, p []byte) ([]byte, error) {
+	c := w.compressors.Get().(Compressor)
+	defer w.compressors.Put(c)
+	out := frame(dst)
+	c.Reset(&out)
+	if _, err := c.Write(p); err != nil {
+		return nil, err
+	}
+	err := c.Close()
+	c.Reset(io.Discard)
+	return out, err
+}
+
+// shed writes the larger buffers out, with frames that end early, and gives their memory back: no row waits for memory.
+// It takes those of average size and more, so it need not sort, and a few calls shrink thousands of them.
+func (l *lot) shed(ctx context.Context) error {
+	if len(l.buffers) == 0 {
+		return nil
+	}
+	mean := l.held.Load() / int64(len(l.buffers))
+	for _, b := range l.buffers {
+		if b.counted == 0 || b.counted < mean {
+			continue
+		}
+		if err := b.end(ctx); err != nil {
+			return err
+		}
+		b.raw, b.out = nil, nil
+		b.count()
+	}
+	return nil
+}

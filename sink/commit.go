@@ -1,0 +1,252 @@
+package sink
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// commit makes w durable: see stream.Txn. The order of the steps is the protocol's: staged files are durable before the
+// entry that names them, the entry before anything is published, and the manifest comes last.
+func (w *work) commit(ctx context.Context, cut stream.Cut) error {
+	if w.begun {
+		return errors.New("sink: Commit of a transaction after Commit or Drop: adopt its lanes again to learn its outcome")
+	}
+	w.begun = true
+	lanes, err := w.advance(ctx, cut)
+	close(w.cut) // the next transaction may go on, whatever becomes of this one
+	if err != nil {
+		return w.fail(ctx, err)
+	}
+	files, err := w.set.finish(ctx)
+	if err != nil {
+		return w.fail(ctx, err)
+	}
+	if len(files) == 0 && w.elidable(lanes) {
+		w.settle(nil)
+		return nil
+	}
+	e := &ledger.Entry{Kind: ledger.KindCommit, Token: newToken(w.k.env), Published: w.k.marks(), Sealed: w.k.sealedMark()}
+	e.Commit = &ledger.Commit{Lanes: lanes, Files: files, Hours: ledger.SumHours(files)}
+	w.k.startPublishing()
+	defer w.k.stopPublishing()
+	id, err := w.append(ctx, e)
+	if err != nil {
+		return err
+	}
+	w.k.saveSnapshot(ctx, id)
+	if err := w.k.publish(ctx, e); err != nil {
+		return fmt.Errorf("sink: committed as entry %d, but not all of its files are published: %w", id, err)
+	}
+	return nil
+}
+
+// fail gives the work up before an append was tried, or after it was settled that no entry names its files.
+func (w *work) fail(ctx context.Context, err error) error {
+	w.settle(err)
+	if err := w.set.abort(context.WithoutCancel(ctx)); err != nil {
+		w.k.log.Warn("cannot delete staged files; the sweeper will", "err", err)
+	}
+	return err
+}
+
+// predecessor waits until the transaction before this one is settled. Work that builds on void work is void.
+func (w *work) predecessor(ctx context.Context) error {
+	a := w.after.Load()
+	if a == nil {
+		return nil
+	}
+	select {
+	case <-a.settled:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if a.outcome == nil {
+		return nil
+	}
+	return fmt.Errorf("sink: the transaction before this one did not commit: %w", a.outcome)
+}
+
+// append writes the entry and settles w.
+func (w *work) append(ctx context.Context, e *ledger.Entry) (uint64, error) {
+	err := w.k.base(e.Commit, w)
+	if err != nil {
+		return 0, w.fail(ctx, err)
+	}
+	id, err := w.k.append(ctx, e, nil)
+	switch {
+	case errors.Is(err, errUnsettled):
+		// What was staged stays: an entry may name it, now or later. The sweeper deletes it once none can.
+		w.settle(err)
+		return 0, err
+	case err != nil:
+		return 0, w.fail(ctx, err)
+	}
+	w.k.committed(id, e.Commit, w)
+	w.settle(nil)
+	return id, nil
+}
+
+// base says on which versions c builds: those that our own last commits made, or that the lanes had when they were
+// adopted. Another adoption meanwhile makes w void.
+func (k *keeper) base(c *ledger.Commit, w *work) error {
+	k.lanesMu.Lock()
+	defer k.lanesMu.Unlock()
+	for i := range c.Lanes {
+		l := &c.Lanes[i]
+		b, h := w.lanes[l.Lane], k.lanes[l.Lane]
+		if h == nil || h.token != b.token {
+			return &ledger.VoidError{Lane: l.Lane, Reason: "the lane was adopted again or released"}
+		}
+		l.Token, l.Base = b.token, cmp.Or(h.version, b.closedEntry)
+	}
+	return nil
+}
+
+// committed makes what c carries the base of what comes next.
+func (k *keeper) committed(id uint64, c *ledger.Commit, w *work) {
+	k.lanesMu.Lock()
+	defer k.lanesMu.Unlock()
+	for i := range c.Lanes {
+		l := &c.Lanes[i]
+		h, next := k.lanes[l.Lane], w.carried[l.Lane]
+		if h != nil && h.token == l.Token {
+			k.lanes[l.Lane] = &held{*next, h.index, id}
+		}
+	}
+}
+
+// advance works out the progress that w carries, for the next transaction and for its entry. It waits until the
+// transaction before is settled, so it builds on what is committed.
+func (w *work) advance(ctx context.Context, cut stream.Cut) ([]ledger.LaneCommit, error) {
+	if err := w.predecessor(ctx); err != nil {
+		return nil, err
+	}
+	carried := make(map[string]*carriedLane, len(cut.Lanes))
+	lanes := make([]ledger.LaneCommit, 0, len(cut.Lanes))
+	for i := range cut.Lanes {
+		c := &cut.Lanes[i]
+		b, err := w.lane(ctx, c.Lane)
+		if err != nil {
+			return nil, err
+		}
+		before, err := w.before(ctx, c.Lane)
+		if err != nil {
+			return nil, err
+		}
+		next, parts := nextLane(before, c, w.k.lateness())
+		next.token = b.token
+		carried[c.Lane] = next
+		lanes = append(lanes, ledger.LaneCommit{Lane: c.Lane, Partitions: parts})
+	}
+	for name := range w.lanes {
+		if carried[name] == nil {
+			return nil, fmt.Errorf("sink: lane %q wrote rows but is not in the cut", name)
+		}
+	}
+	if len(carried) != len(lanes) {
+		return nil, errors.New("sink: a lane is twice in the cut")
+	}
+	slices.SortFunc(lanes, func(a, b ledger.LaneCommit) int { return cmp.Compare(a.Lane, b.Lane) })
+	w.carried = carried
+	return lanes, nil
+}
+
+// nextLane returns the progress of a lane after cut, and what of it changes.
+func nextLane(before *carriedLane, cut *stream.LaneCut, lateness time.Duration) (*carriedLane, []ledger.PartitionCommit) {
+	next := &carriedLane{parts: make(map[stream.Partition]stream.Progress, len(before.parts))}
+	for p, pr := range before.parts {
+		next.parts[p] = pr
+	}
+	var changed []ledger.PartitionCommit
+	for p, pr := range cut.Partitions {
+		was := before.parts[p]
+		is := ledger.Advance(was, pr, lateness, cut.Replaying)
+		next.parts[p] = is
+		for _, child := range is.Children {
+			if _, known := next.parts[child]; !known {
+				next.parts[child] = stream.Progress{Seen: is.Seen, Low: is.Low} // as the fold of this commit will have it
+			}
+		}
+		read, counts := cut.Read[p], cut.Counts[p]
+		if read != 0 || counts != (stream.Counts{}) || !sameProgress(&was, &is) {
+			changed = append(changed, ledger.PartitionCommit{
+				Partition: p, Progress: is, HeldLen: is.Held.Len(), Read: read, Counts: counts,
+			})
+		}
+	}
+	slices.SortFunc(changed, func(a, b ledger.PartitionCommit) int { return a.Partition.Compare(b.Partition) })
+	next.low = lowOf(next.parts)
+	return next, changed
+}
+
+// lowOf is the smallest low of the partitions that can still give a record; if none can, of all.
+func lowOf(parts map[stream.Partition]stream.Progress) time.Time {
+	var live, rest time.Time
+	anyLive, anyRest := false, false
+	for _, p := range parts {
+		low, found := &live, &anyLive
+		if p.Ended && p.Held.Len() == 0 {
+			low, found = &rest, &anyRest
+		}
+		if !*found || p.Low.Before(*low) {
+			*low, *found = p.Low, true
+		}
+	}
+	if anyLive {
+		return live
+	}
+	return rest
+}
+
+func sameProgress(a, b *stream.Progress) bool {
+	return sameBesideClocks(a, b) && a.Seen.Equal(b.Seen) && a.Low.Equal(b.Low)
+}
+
+func sameBesideClocks(a, b *stream.Progress) bool {
+	return a.UpTo == b.UpTo && a.Held.First == b.Held.First && a.Held.Through == b.Held.Through &&
+		slices.Equal(a.Held.Ordinals, b.Held.Ordinals) && a.HeldTime.Equal(b.HeldTime) && a.Arrived.Equal(b.Arrived) &&
+		a.Ended == b.Ended && slices.Equal(a.Children, b.Children)
+}
+
+// elidable reports whether a commit without files changes nothing but clocks, within their hours: then it need not be
+// written. The next transaction may have decided lateness by the clocks that this one carries: within an hour they all
+// decide alike.
+func (w *work) elidable(lanes []ledger.LaneCommit) bool {
+	for i := range lanes {
+		h := w.k.lane(lanes[i].Lane)
+		if h == nil {
+			return false // base finds out
+		}
+		for k := range lanes[i].Partitions {
+			p := &lanes[i].Partitions[k]
+			was := h.parts[p.Partition]
+			if p.Read != 0 || p.Counts != (stream.Counts{}) || !sameBesideClocks(&was, &p.Progress) {
+				return false
+			}
+			if w.k.seal == nil && !w.k.hourOf(was.Seen).Equal(w.k.hourOf(p.Progress.Seen)) {
+				return false
+			}
+		}
+		if !w.k.hourOf(h.low).Equal(w.k.hourOf(w.carried[lanes[i].Lane].low)) {
+			return false
+		}
+	}
+	return true
+}
+
+func (k *keeper) hourOf(t time.Time) time.Time { return t.UTC().Truncate(k.opts.Hour) }
+
+// lateness is what is subtracted from the newest event time; negative: hours are not closed.
+func (k *keeper) lateness() time.Duration {
+	if k.seal == nil {
+		return -1
+	}
+	return max(k.seal.Lateness, 0)
+}

@@ -1,0 +1,22 @@
+// Package sink writes events to the files of an object store, exactly once, such that all flows of a transaction become
+// visible together for readers of manifests and seals.
+//
+// # Guarantee
+//
+// It is that of package stream, for any [Store] that can create an object only if it does not exist; [Open] probes that.
+// Any number of processes may write one job: whoever commits a lane first wins, the other redoes its work elsewhere.
+// Nothing that was committed is ever deleted or changed.
+//
+// Readers that list folders see committed rows only, but a transaction's files appear one by one. [Committed] and the
+// manifest objects give whole transactions; a seal of package seal gives whole hours.
+//
+// # Way in
+//
+// [Open] a [Sink] on a store with a list of flows and give it to stream.Run, through seal.Hourly if hours are to be
+// sealed. docs/format.md says what lies in the store, byte by byte.
+//
+// # Limits
+//
+// Files that were staged and never committed are swept once every lane of their writer has a new owner. A lane that
+// nobody reads any more keeps them.
+package sink

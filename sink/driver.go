@@ -1,0 +1,215 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/sink/ledger"
+)
+
+// driver reads and appends to the ledger of one job. It does all I/O for the pure core in package ledger. It is safe for
+// concurrent use; reading and appending go one at a time.
+type driver struct {
+	store Store // retrying
+	env   *env.Env
+	log   *slog.Logger
+	root  string // of the ledger's objects, with a slash at its end
+
+	mu       sync.Mutex // held during I/O: one at a time reads or appends
+	state    *ledger.State
+	closings []closing // Closes whose seals are not known to exist, ascending
+
+	view atomic.Pointer[view]
+}
+
+// view is what others may look at while the driver waits for the store.
+type view struct {
+	last        uint64
+	closed      time.Time
+	closedEntry uint64
+}
+
+// closing is a Close and what is needed for the hours' manifests and seals, which is the state right behind it.
+type closing struct {
+	entry  uint64
+	close  ledger.Close
+	hours  map[time.Time]ledger.Hour // those that had files
+	behind *ledger.State             // its Partitions and Counts
+}
+
+// open reads the ledger that begins with genesis g: the latest snapshot, found by one listing, and what follows.
+func (d *driver) open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	state, err := d.snapshot(ctx, g, hash, ^uint64(0))
+	if err != nil {
+		return err
+	}
+	d.state = state
+	d.publishView()
+	return d.tail(ctx)
+}
+
+// snapshot returns the state of the latest usable snapshot of an entry up to most, or the empty state.
+func (d *driver) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, most uint64) (*ledger.State, error) {
+	var found []uint64
+	for o, err := range d.store.List(ctx, d.root+ledger.SnapshotPrefix, "") {
+		if err != nil {
+			return nil, fmt.Errorf("sink: list snapshots: %w", err)
+		}
+		if n, ok := ledger.ParseSnapshotName(o.Key[len(d.root):]); ok && n <= most {
+			found = append(found, n)
+		}
+	}
+	for i := len(found) - 1; i >= 0; i-- {
+		body, err := d.store.Read(ctx, d.root+ledger.SnapshotName(found[i]), ledger.MaxSnapshot)
+		if err != nil {
+			return nil, fmt.Errorf("sink: read snapshot %d: %w", found[i], err)
+		}
+		s, err := ledger.DecodeState(*g, hash, found[i], body)
+		if _, corrupt := errors.AsType[*ledger.CorruptError](err); corrupt {
+			d.log.Warn("a snapshot is corrupt; reading an older one", "entry", found[i], "err", err)
+			continue
+		}
+		return s, err
+	}
+	return ledger.NewState(*g, hash), nil
+}
+
+// read folds all entries there are.
+func (d *driver) read(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.tail(ctx)
+}
+
+// tail is read, with d.mu held.
+func (d *driver) tail(ctx context.Context) error {
+	for {
+		e, hash, err := d.entry(ctx, d.state.Last+1)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := d.fold(e, hash); err != nil {
+			return err
+		}
+	}
+}
+
+// entry reads an entry with all that is needed to fold it. The error matches fs.ErrNotExist if there is none.
+func (d *driver) entry(ctx context.Context, id uint64) (*ledger.Entry, ledger.Hash, error) {
+	body, err := d.store.Read(ctx, d.root+ledger.EntryName(id), ledger.MaxEntry)
+	if err != nil {
+		return nil, "", fmt.Errorf("sink: read entry %d: %w", id, err)
+	}
+	e, err := ledger.Decode(id, body)
+	if err != nil {
+		return nil, "", err
+	}
+	if b := e.Detached(); b != nil {
+		part, err := d.blob(ctx, b)
+		if err != nil {
+			return nil, "", err
+		}
+		if err := e.Attach(part); err != nil {
+			return nil, "", err
+		}
+	}
+	return e, ledger.HashOf(body), nil
+}
+
+// blob reads a part of an entry. That it is missing is corruption, since it was written first.
+func (d *driver) blob(ctx context.Context, b *ledger.Blob) ([]byte, error) {
+	body, err := d.store.Read(ctx, d.root+b.Key, ledger.MaxBlob)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &ledger.CorruptError{Object: "blob " + b.Key, Reason: "it is missing"}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sink: read %s: %w", b.Key, err)
+	}
+	return body, nil
+}
+
+// files returns the files of a Commit, reading their blob if they are in one.
+func (d *driver) files(ctx context.Context, c *ledger.Commit) ([]ledger.File, error) {
+	if c.FilesBlob == nil || len(c.Files) > 0 {
+		return c.Files, nil
+	}
+	body, err := d.blob(ctx, c.FilesBlob)
+	if err != nil {
+		return nil, err
+	}
+	return ledger.DecodeFiles(c.FilesBlob, body)
+}
+
+// fold takes in the next entry. It needs d.mu.
+func (d *driver) fold(e *ledger.Entry, hash ledger.Hash) error {
+	var c *closing
+	if e.Kind == ledger.KindClose {
+		c = &closing{entry: e.ID, close: *e.Close, hours: closingHours(d.state, e.Close)}
+	}
+	if err := d.state.Fold(e, hash); err != nil {
+		return err
+	}
+	if c != nil {
+		c.behind = d.state.Clone()
+		d.closings = append(d.closings, *c)
+	}
+	for len(d.closings) > 0 && !d.closings[0].close.Through.After(d.state.Sealed) {
+		d.closings = d.closings[1:]
+	}
+	d.publishView()
+	return nil
+}
+
+// closingHours are the hours with files that c closes, while s does not know it yet.
+func closingHours(s *ledger.State, c *ledger.Close) map[time.Time]ledger.Hour {
+	hours := map[time.Time]ledger.Hour{}
+	for start, h := range s.Hours {
+		if start.Before(c.Through) {
+			hours[start] = *h
+		}
+	}
+	return hours
+}
+
+func (d *driver) publishView() {
+	s := d.state
+	d.view.Store(&view{last: s.Last, closed: s.Closed, closedEntry: s.ClosedEntry})
+}
+
+// replay returns the state behind entry id and the closing if that is a Close, by folding again from a snapshot before
+// it. Only a process that finds hours closed and not sealed by a dead one needs it.
+func (d *driver) replay(ctx context.Context, id uint64) (*closing, error) {
+	d.mu.Lock()
+	g, hash := d.state.Genesis, d.state.GenesisHash
+	d.mu.Unlock()
+	past := &driver{store: d.store, env: d.env, log: d.log, root: d.root}
+	var err error
+	if past.state, err = past.snapshot(ctx, &g, hash, id-1); err != nil {
+		return nil, err
+	}
+	for past.state.Last < id {
+		e, hash, err := past.entry(ctx, past.state.Last+1)
+		if err != nil {
+			return nil, err
+		}
+		if err := past.fold(e, hash); err != nil {
+			return nil, err
+		}
+	}
+	if n := len(past.closings); n > 0 && past.closings[n-1].entry == id {
+		return &past.closings[n-1], nil
+	}
+	return nil, &ledger.CorruptError{Object: fmt.Sprintf("entry %d", id), Reason: "it is not the Close that it should be"}
+}

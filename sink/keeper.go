@@ -1,0 +1,163 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// keeper is all of a Sink that does not know the type of its events: the ledger, the lanes that are held, and what has to
+// be published, closed and swept. It is safe for concurrent use.
+type keeper struct {
+	*driver
+	opts Options
+	job  string
+	seal *SealOptions // nil: hours are not closed
+
+	flowNames []string // sorted
+	mayClose  bool     // our topics are those of the ledger's last Config
+
+	owner    atomic.Pointer[string] // ID of the object that lists the lanes held now
+	sequence atomic.Uint64          // of transactions
+
+	lanesMu sync.Mutex
+	lanes   map[string]*held
+
+	upkeep
+}
+
+// held is a lane that this instance holds. It is immutable, and replaced when one of our own commits succeeds, never
+// because of entries of others: what they commit makes our next commit void, which is how we notice.
+type held struct {
+	carriedLane
+	index   uint64 // of the adoption
+	version uint64 // the entry that touched it last, as far as we know; 0 if none did
+}
+
+// adopt takes lanes over: see stream.Output.
+func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stream.Partition]stream.Progress, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.tail(ctx); err != nil {
+		return nil, err
+	}
+	fresh := make(map[string]*held, len(lanes))
+	all := map[stream.Partition]stream.Progress{}
+	for _, a := range lanes {
+		h := &held{index: k.state.Last + 1, carriedLane: carriedLane{
+			token: newToken(k.env), low: k.state.Low(a.Lane, a.Partitions),
+			parts: make(map[stream.Partition]stream.Progress, len(a.Partitions)),
+		}}
+		if l := k.state.Lanes[a.Lane]; l != nil {
+			h.version = l.Version
+		}
+		for _, p := range a.Partitions {
+			pr, err := k.progress(ctx, p)
+			if err != nil {
+				return nil, err
+			}
+			h.parts[p], all[p] = pr, pr
+		}
+		fresh[a.Lane] = h
+	}
+	if err := k.own(ctx, fresh); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// progress returns that of a partition, with its held set. It needs k.mu.
+func (k *keeper) progress(ctx context.Context, p stream.Partition) (stream.Progress, error) {
+	st := k.state.Partitions[p]
+	if st == nil {
+		return stream.Progress{}, nil
+	}
+	if st.Retired {
+		return stream.Progress{}, fmt.Errorf("sink: partition %s was retired from the job %q and cannot be read again", p, k.job)
+	}
+	pr := st.Progress
+	if st.HeldBlob != nil {
+		body, err := k.blob(ctx, st.HeldBlob)
+		if err != nil {
+			return pr, err
+		}
+		if pr.Held, err = ledger.DecodeHeld(st.HeldBlob, body); err != nil {
+			return pr, err
+		}
+	}
+	return pr, nil
+}
+
+// own writes the object that says under which adoptions files are staged from now on, and then holds the fresh lanes.
+func (k *keeper) own(ctx context.Context, fresh map[string]*held) error {
+	k.lanesMu.Lock()
+	lanes := maps.Clone(k.lanes)
+	k.lanesMu.Unlock()
+	maps.Copy(lanes, fresh)
+	if len(lanes) == 0 {
+		return nil
+	}
+	o := &ledger.Owner{Lanes: make([]ledger.OwnerLane, 0, len(lanes))}
+	for _, name := range slices.Sorted(maps.Keys(lanes)) {
+		o.Lanes = append(o.Lanes, ledger.OwnerLane{Lane: name, Token: lanes[name].token, Index: lanes[name].index})
+	}
+	body, err := o.Encode()
+	if err != nil {
+		return err
+	}
+	for {
+		id := fmt.Sprintf("%016x", k.env.Rand())
+		err := k.store.Create(ctx, k.root+ledger.OwnerName(id), body)
+		if errors.Is(err, fs.ErrExist) {
+			continue // another's, or ours by a request whose reply was lost: a name costs nothing
+		}
+		if err != nil {
+			return fmt.Errorf("sink: create the owner object: %w", err)
+		}
+		k.lanesMu.Lock()
+		defer k.lanesMu.Unlock()
+		k.lanes = lanes
+		k.owner.Store(&id)
+		return nil
+	}
+}
+
+// release forgets lanes.
+func (k *keeper) release(lanes []string) {
+	k.lanesMu.Lock()
+	defer k.lanesMu.Unlock()
+	for _, l := range lanes {
+		delete(k.lanes, l)
+	}
+}
+
+// holds reports whether one of the lanes is held.
+func (k *keeper) holds(lanes []ledger.LaneCommit) bool {
+	k.lanesMu.Lock()
+	defer k.lanesMu.Unlock()
+	return slices.ContainsFunc(lanes, func(l ledger.LaneCommit) bool { return k.lanes[l.Lane] != nil })
+}
+
+// newKeeper has no ledger yet: Attach opens it.
+func newKeeper(store Store, e *env.Env, job string, o Options, flows []string) *keeper {
+	slices.Sort(flows)
+	return &keeper{
+		driver: &driver{
+			store: &retrying{store, e}, env: e, log: slog.New(slog.DiscardHandler), root: ledger.Root(o.Prefix, job, epoch),
+		},
+		opts: o, job: job, flowNames: flows, lanes: map[string]*held{},
+	}
+}
+
+// epoch is the only one so far.
+const epoch = 1

@@ -1,0 +1,163 @@
+package sink
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Options are the optional settings of a Sink; nil means all defaults.
+type Options struct {
+	// Prefix is put before all keys. It ends with a slash unless it is empty.
+	//
+	// Defaults to none: the flows are the first level of the store.
+	Prefix string
+
+	// Shared allows other jobs to write below the same Prefix. Each needs flows of its own, and names of its own for its
+	// seals. Without it a folder that another job has begun is refused.
+	Shared bool
+
+	// Hour is the length of a folder's time. It divides a day and is a number of minutes. The first run of a job fixes it.
+	//
+	// Defaults to 1 hour.
+	Hour time.Duration
+
+	// Start is the first hour to seal. The first run of a job fixes it.
+	//
+	// Defaults to the earliest hour that has rows when the first one can be sealed.
+	Start time.Time
+
+	// FileBytes is the size at which a file is cut and another one begun.
+	//
+	// Defaults to 256 MiB.
+	FileBytes int64
+
+	// Generation is raised by one whenever topics are added to the job, so that instances with the old list, which may
+	// still run, cannot seal hours without the new topics.
+	//
+	// Defaults to 1.
+	Generation uint64
+}
+
+func (o *Options) filled() Options {
+	var f Options
+	if o != nil {
+		f = *o
+	}
+	f.Hour = cmp.Or(f.Hour, time.Hour)
+	f.FileBytes = cmp.Or(f.FileBytes, 256<<20)
+	f.Generation = cmp.Or(f.Generation, 1)
+	return f
+}
+
+func (o *Options) validate() error {
+	var errs []error
+	if err := checkPrefix(o.Prefix); err != nil {
+		errs = append(errs, err)
+	}
+	if o.Hour < time.Minute || o.Hour > 24*time.Hour || o.Hour%time.Minute != 0 || 24*time.Hour%o.Hour != 0 {
+		errs = append(errs, fmt.Errorf("Hour %s does not divide a day into whole minutes", o.Hour))
+	} else if !o.Start.IsZero() && !o.Start.Equal(o.Start.UTC().Truncate(o.Hour)) {
+		errs = append(errs, fmt.Errorf("Start %s is not the start of an hour", o.Start.UTC().Format(time.RFC3339)))
+	}
+	if o.FileBytes < 0 {
+		errs = append(errs, fmt.Errorf("FileBytes %d is negative", o.FileBytes))
+	}
+	return errors.Join(errs...)
+}
+
+func checkPrefix(prefix string) error {
+	if prefix == "" {
+		return nil
+	}
+	folder, ok := strings.CutSuffix(prefix, "/")
+	if !ok {
+		return fmt.Errorf("Prefix %q does not end with a slash", prefix)
+	}
+	if len(prefix) > maxPrefix {
+		return fmt.Errorf("Prefix has %d bytes, at most %d are allowed", len(prefix), maxPrefix)
+	}
+	if err := CheckKey(folder); err != nil {
+		return fmt.Errorf("Prefix: %w", err)
+	}
+	return nil
+}
+
+// Bounds of names, so that every key fits the stores.
+const (
+	maxPrefix = 256
+	maxName   = 64
+)
+
+// checkName tells why s cannot be the name of a job or a flow.
+func checkName(what, s string) error {
+	if s == "" || len(s) > maxName {
+		return fmt.Errorf("%s name %.80q has %d bytes, not 1 to %d", what, s, len(s), maxName)
+	}
+	for i := range len(s) {
+		if c := s[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return fmt.Errorf("%s name %q has the character %q: lower-case letters, digits, '-', '_' and '.' are allowed", what, s, c)
+		}
+	}
+	if s[0] == '.' || s[0] == '_' {
+		return fmt.Errorf("%s name %q begins with %q, which readers take for hidden", what, s, s[0])
+	}
+	return nil
+}
+
+// reserved are the first levels that the library uses itself.
+var reserved = map[string]bool{lateFolder: true, deadFolder: true}
+
+func validateFlows[T any](flows []Flow[T]) error {
+	var errs []error
+	if len(flows) == 0 {
+		errs = append(errs, errors.New("no flows"))
+	}
+	names := map[string]bool{}
+	for i := range flows {
+		f := &flows[i]
+		if err := checkName("flow", f.Name); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if names[f.Name] {
+			errs = append(errs, fmt.Errorf("two flows have the name %q", f.Name))
+		}
+		names[f.Name] = true
+		if err := f.validate(); err != nil {
+			errs = append(errs, fmt.Errorf("flow %q: %w", f.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (f *Flow[T]) validate() error {
+	var errs []error
+	if reserved[f.Name] {
+		errs = append(errs, errors.New("the name is the library's own"))
+	}
+	if f.Format == nil {
+		errs = append(errs, errors.New("no Format"))
+	} else if _, ok := f.Format.Open().(Blocker); ok && f.Codec != nil && f.Codec != Codec(None) {
+		errs = append(errs, errors.New("the Format compresses by itself: leave Codec out"))
+	}
+	if f.Late > LateDrop {
+		errs = append(errs, fmt.Errorf("Late %d is none of the policies", f.Late))
+	}
+	keys := map[string]bool{"day": true, "hour": true, "minute": true}
+	for _, k := range f.Keys {
+		if k.Value == nil {
+			errs = append(errs, fmt.Errorf("key %q has no Value", k.Name))
+		}
+		if err := checkName("key", k.Name); err != nil {
+			errs = append(errs, err)
+		}
+		if keys[k.Name] {
+			errs = append(errs, fmt.Errorf("key %q is there twice, or one of day, hour and minute", k.Name))
+		}
+		keys[k.Name] = true
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,112 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"sync"
+	"time"
+
+	"github.com/onceflow/onceflow/sink/ledger"
+)
+
+// folder is where the rows of one flow, kind, hour and set of keys go.
+type folder struct {
+	flow string
+	kind ledger.FileKind
+	hour time.Time // start
+	path string    // of its files' keys, with the slash at its end
+	ext  string    // of its files
+}
+
+// outFile is what all workers of a transaction write to one folder: a file that grows, and those that were cut off it
+// because they were large enough. It is safe for concurrent use.
+type outFile struct {
+	folder
+	set *fileSet
+
+	mu      sync.Mutex
+	part    *part     // nil before the first frame, and after a cut
+	buffers []*buffer // of all workers
+	err     error     // the first; nothing can be added after it
+}
+
+// part is one staged file.
+type part struct {
+	up   Upload
+	file ledger.File
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// add appends a frame of rows, beginning the staged file with header if there is none. It takes frame until it returns.
+// After an error nothing can be added and the transaction cannot commit.
+func (f *outFile) add(ctx context.Context, frame []byte, rows int64, header func() ([]byte, error)) error {
+	full, err := f.append(ctx, frame, rows, header)
+	if err != nil || full == nil {
+		return err
+	}
+	return f.set.close(ctx, full) // outside the lock: the other workers go on with the next part
+}
+
+func (f *outFile) append(ctx context.Context, frame []byte, rows int64, header func() ([]byte, error)) (*part, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return nil, f.err
+	}
+	if f.part == nil {
+		if f.err = f.begin(ctx, header); f.err != nil {
+			return nil, f.err
+		}
+	}
+	if f.err = f.part.write(frame); f.err != nil {
+		return nil, f.err
+	}
+	f.part.file.Rows += rows
+	if f.part.file.Length < f.set.maxBytes {
+		return nil, nil
+	}
+	full := f.part
+	f.part = nil
+	return full, nil
+}
+
+// begin needs f.mu.
+func (f *outFile) begin(ctx context.Context, header func() ([]byte, error)) error {
+	head, err := header()
+	if err != nil {
+		return err
+	}
+	f.part, err = f.set.stage(ctx, &f.folder)
+	if err != nil || len(head) == 0 {
+		return err
+	}
+	return f.part.write(head)
+}
+
+func (p *part) write(b []byte) error {
+	if _, err := p.up.Write(b); err != nil {
+		return fmt.Errorf("sink: write %s: %w", p.file.Key, err)
+	}
+	p.file.Length += int64(len(b))
+	p.file.CRC32C = crc32.Update(p.file.CRC32C, castagnoli, b)
+	return nil
+}
+
+// finish ends the frames of all workers and closes the staged file. No worker may be writing.
+func (f *outFile) finish(ctx context.Context) error {
+	for _, b := range f.buffers {
+		if err := b.end(ctx); err != nil {
+			return err
+		}
+		b.free()
+	}
+	f.buffers = nil
+	if f.part == nil {
+		return f.err
+	}
+	last := f.part
+	f.part = nil
+	return f.set.close(ctx, last)
+}

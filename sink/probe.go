@@ -1,0 +1,82 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/onceflow/onceflow/internal/env"
+)
+
+// probe finds out whether the store does what everything depends on. The probes lie among the job's control objects, and
+// those of later starts leave nothing new there.
+func (k *keeper) probe(ctx context.Context, first bool) error {
+	dir := k.opts.Prefix + controlFolder + k.job + "/probe/"
+	if err := k.probeCreate(ctx, dir+"create"); err != nil {
+		return err
+	}
+	owner := fmt.Sprintf("%016x", k.env.Rand())
+	set := &fileSet{store: k.store, env: k.env, owner: func() string { return owner }}
+	p, err := set.stage(ctx, &folder{path: dir})
+	if err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
+	up, key := p.up, p.file.Key
+	if !first {
+		return abortProbe(ctx, k.env, up)
+	}
+	if _, err := up.Write([]byte("probe\n")); err != nil {
+		return fmt.Errorf("probe: write to a staged file: %w", err)
+	}
+	ref, err := up.Close(ctx)
+	if err != nil {
+		return fmt.Errorf("probe: close a staged file: %w", err)
+	}
+	if err := k.missing(ctx, key); err != nil {
+		return err
+	}
+	for range 2 { // it must be possible to do it again
+		if err := k.store.Publish(ctx, ref); err != nil {
+			return fmt.Errorf("probe: publish a staged file: %w", err)
+		}
+	}
+	if body, err := k.store.Read(ctx, key, 64); err != nil || string(body) != "probe\n" {
+		return fmt.Errorf("probe: read a published file: %q, %w", body, err)
+	}
+	return nil
+}
+
+func abortProbe(ctx context.Context, e *env.Env, up Upload) error {
+	if err := attempt(ctx, e, up.Abort); err != nil {
+		return fmt.Errorf("probe: abort a staged file: %w", err)
+	}
+	return nil
+}
+
+// probeCreate checks that a second Create of one key is refused.
+func (k *keeper) probeCreate(ctx context.Context, key string) error {
+	for i := range 2 {
+		err := k.store.Create(ctx, key, []byte("probe\n"))
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("probe: create an object: %w", err)
+		}
+		if i == 1 {
+			return errors.New("probe: the store created an object that exists: it has no create-if-absent, and nothing here is " +
+				"right without; use another store, or another version of it")
+		}
+	}
+	return nil
+}
+
+// missing checks that a staged file is invisible.
+func (k *keeper) missing(ctx context.Context, key string) error {
+	_, err := k.store.Read(ctx, key, 64)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("probe: a staged file must not be visible before it is published, but reading it gave: %v", err)
+}

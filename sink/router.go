@@ -1,0 +1,185 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// router is what one worker does in one transaction: it finds the files of each row and encodes it into their buffers.
+// Only the worker uses it.
+type router[T any] struct {
+	sink *Sink[T]
+	set  *fileSet
+	lot  *lot
+	encs []Encoder[T] // by flow
+
+	hours map[int64]*hourFolders // by their start, in seconds since 1970
+	last  *hourFolders           // of the last row: most rows are of the same hour as the one before
+	dead  map[int64]*buffer      // by hour of reading
+
+	key      []byte // of keyed buffers, reused
+	marks    []mark // of the row under way
+	bytes    int64  // encoded since they were last counted
+	reported int64  // bytes of buffers that the budget knows of
+}
+
+// hourFolders are the worker's buffers in the folders of one hour.
+type hourFolders struct {
+	start, end int64 // seconds since 1970
+	flows      [][2]leaves
+}
+
+// leaves are the buffers of a flow in one hour, on-time or late.
+type leaves struct {
+	only  *buffer // without keys
+	keyed map[string]*buffer
+}
+
+// mark is how far a buffer was filled before the row under way.
+type mark struct {
+	b *buffer
+	n int
+}
+
+// deadline is what lateness is decided by: hours that end at or before it, in seconds since 1970, are closed for the lane.
+func (r *router[T]) write(ctx context.Context, deadline int64, rows []stream.Event[T], fates []stream.Fate) ([]stream.BadRow, error) {
+	var bad []stream.BadRow
+	for i := range rows {
+		fate, err := r.row(&rows[i], deadline)
+		fates[i] = fate
+		if err != nil {
+			r.takeBack()
+			fates[i] = stream.Dead
+			bad = append(bad, stream.BadRow{Index: i, Err: err})
+			continue
+		}
+		for _, m := range r.marks {
+			m.b.rows++
+			r.bytes += int64(len(m.b.raw) - m.n)
+			if m.b.full() {
+				if err := m.b.drain(ctx); err != nil {
+					return bad, err
+				}
+			} else {
+				m.b.count()
+			}
+		}
+		r.marks = r.marks[:0]
+	}
+	return bad, nil
+}
+
+// row encodes a row into the buffers of all flows that want it, noting in marks where they were before.
+func (r *router[T]) row(ev *stream.Event[T], deadline int64) (stream.Fate, error) {
+	h := r.last
+	if sec := ev.Time.Unix(); h == nil || sec < h.start || sec >= h.end {
+		var err error
+		if h, err = r.hour(ev.Time); err != nil {
+			return stream.Dead, err
+		}
+	}
+	late, fate := 0, stream.Filtered
+	if h.end <= deadline {
+		late = 1
+	}
+	for i := range r.sink.flows {
+		f := &r.sink.flows[i]
+		if f.Where != nil && !f.Where(&ev.Value) {
+			continue
+		}
+		fate = stream.Written
+		if late == 1 {
+			if fate = stream.Late; f.Late == LateDrop {
+				continue
+			}
+		}
+		b, err := r.leaf(h, i, late, &ev.Value)
+		if err != nil {
+			return fate, err
+		}
+		n := len(b.raw)
+		r.marks = append(r.marks, mark{b, n})
+		raw, err := r.encs[i].Encode(b.raw, &ev.Value)
+		if err != nil {
+			return fate, fmt.Errorf("flow %q: %w", f.Name, err)
+		}
+		b.raw = raw
+	}
+	return fate, nil
+}
+
+// takeBack removes what the row under way has left in buffers.
+func (r *router[T]) takeBack() {
+	for _, m := range r.marks {
+		m.b.raw = m.b.raw[:m.n]
+	}
+	r.marks = r.marks[:0]
+}
+
+var errNoTime = errors.New("event time is missing, or not in the years 1 to 9999")
+
+func (r *router[T]) hour(t time.Time) (*hourFolders, error) {
+	if t = t.UTC(); t.IsZero() || t.Year() < 1 || t.Year() > 9999 {
+		return nil, errNoTime
+	}
+	start := t.Truncate(r.sink.opts.Hour)
+	h := r.hours[start.Unix()]
+	if h == nil {
+		h = &hourFolders{start: start.Unix(), end: start.Add(r.sink.opts.Hour).Unix()}
+		h.flows = make([][2]leaves, len(r.sink.flows))
+		r.hours[h.start] = h
+	}
+	r.last = h
+	return h, nil
+}
+
+// leaf returns the buffer for a row of a flow.
+func (r *router[T]) leaf(h *hourFolders, flow, late int, row *T) (*buffer, error) {
+	l := &h.flows[flow][late]
+	keys := r.sink.flows[flow].Keys
+	if len(keys) == 0 {
+		if l.only == nil {
+			l.only = r.open(h, flow, late, nil)
+		}
+		return l.only, nil
+	}
+	r.key = r.key[:0]
+	for i := range keys {
+		if i > 0 {
+			r.key = append(r.key, '/') // escaped values hold none, so different values make different keys
+		}
+		r.key = append(append(r.key, keys[i].Name...), '=')
+		r.key = AppendEscaped(r.key, keys[i].Value(row))
+	}
+	r.key = append(r.key, '/')
+	if b := l.keyed[string(r.key)]; b != nil {
+		return b, nil
+	}
+	if n := len(r.key); n > maxKeyFolders {
+		return nil, fmt.Errorf("flow %q: the folders of its keys take %d bytes, at most %d are allowed", r.sink.flows[flow].Name, n, maxKeyFolders)
+	}
+	if l.keyed == nil {
+		l.keyed = map[string]*buffer{}
+	}
+	b := r.open(h, flow, late, r.key)
+	l.keyed[string(r.key)] = b
+	return b, nil
+}
+
+// maxKeyFolders leaves room in a key for the prefix, the hour's folders and the file's name.
+const maxKeyFolders = MaxKey - maxPrefix - 256
+
+func (r *router[T]) open(h *hourFolders, flow, late int, keys []byte) *buffer {
+	f, w := &r.sink.flows[flow], r.sink.writers[flow]
+	d := folder{flow: f.Name, hour: time.Unix(h.start, 0).UTC(), ext: w.ext}
+	if late == 1 {
+		d.kind = ledger.LateFile
+	}
+	d.path = string(append(flowFolder(r.sink.opts.Prefix, f.Name, d.kind, d.hour, r.sink.opts.Hour), keys...))
+	return r.lot.open(r.set.open(d), w, r.encs[flow])
+}

@@ -1,0 +1,107 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// txn is a stream.Txn.
+type txn[T any] struct {
+	*work
+	sink    *Sink[T]
+	routers []*router[T] // by worker; each is touched by its worker only until Commit
+}
+
+func (t *txn[T]) worker(w stream.Writer) (*router[T], error) {
+	if w.Worker < 0 || w.Worker >= len(t.routers) {
+		return nil, fmt.Errorf("sink: worker %d of %d", w.Worker, len(t.routers))
+	}
+	if t.begun {
+		return nil, fmt.Errorf("sink: a write to a transaction after Commit or Drop")
+	}
+	r := t.routers[w.Worker]
+	if r == nil {
+		r = t.sink.router(t.set)
+		t.routers[w.Worker] = r
+	}
+	return r, nil
+}
+
+// Write routes and encodes rows.
+func (t *txn[T]) Write(ctx context.Context, w stream.Writer, rows []stream.Event[T], fates []stream.Fate) ([]stream.BadRow, error) {
+	r, err := t.worker(w)
+	if err != nil {
+		return nil, err
+	}
+	base, err := t.lane(ctx, w.Lane)
+	if err != nil {
+		return nil, err
+	}
+	bad, err := r.write(ctx, base.deadline, rows, fates)
+	return bad, t.account(ctx, r, err)
+}
+
+// Reject adds dead letters.
+func (t *txn[T]) Reject(ctx context.Context, w stream.Writer, dead []stream.DeadLetter) error {
+	r, err := t.worker(w)
+	if err != nil {
+		return err
+	}
+	if _, err := t.lane(ctx, w.Lane); err != nil {
+		return err
+	}
+	return t.account(ctx, r, r.reject(ctx, dead))
+}
+
+// account counts what was added, and makes room if there is too much in memory.
+func (t *txn[T]) account(ctx context.Context, r *router[T], err error) error {
+	t.bytes.Add(r.bytes)
+	r.bytes = 0
+	over := r.report(t.sink.budget)
+	if err != nil || !over || r.lot.held.Load() < t.sink.shedFloor() {
+		return err
+	}
+	err = r.lot.shed(ctx)
+	r.report(t.sink.budget)
+	return err
+}
+
+// report brings the budget up to date with what the router's buffers hold.
+func (r *router[T]) report(b *stream.Budget) (over bool) {
+	held := r.lot.held.Load()
+	over = b.Add(held - r.reported)
+	r.reported = held
+	return over
+}
+
+// reset empties the router for another transaction.
+func (r *router[T]) reset(b *stream.Budget) {
+	r.report(b)
+	clear(r.hours)
+	clear(r.dead)
+	r.last, r.set, r.lot = nil, nil, &lot{keep: r.lot.keep}
+	b.Add(-r.reported)
+	r.reported = 0
+}
+
+// Bytes is how much was added, encoded and not compressed.
+func (t *txn[T]) Bytes() int64 { return t.bytes.Load() }
+
+// Commit makes everything durable.
+func (t *txn[T]) Commit(ctx context.Context, cut stream.Cut) error {
+	defer t.over()
+	return t.commit(ctx, cut)
+}
+
+// Drop deletes everything.
+func (t *txn[T]) Drop(ctx context.Context) error {
+	defer t.over()
+	return t.drop(ctx)
+}
+
+func (t *txn[T]) over() {
+	t.sink.putBack(t.routers)
+	t.routers = nil
+}

@@ -1,0 +1,142 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// work is a transaction but for the type of its events. Lanes may be asked for concurrently; everything else is for one
+// goroutine.
+type work struct {
+	k     *keeper
+	set   *fileSet
+	after atomic.Pointer[work] // what it builds on, until it is settled itself
+
+	mu    sync.Mutex
+	lanes map[string]*laneBase // by name, those that it touches
+
+	cut     chan struct{}           // closed when carried is known, also if that is nothing
+	carried map[string]*carriedLane // what the next transaction builds on
+	settled chan struct{}           // closed when outcome is known
+	outcome error                   // nil: committed
+
+	begun bool // Commit or Drop was called
+	bytes atomic.Int64
+}
+
+// laneBase is what a transaction's work on a lane is based on. It does not change.
+type laneBase struct {
+	token       ledger.Token
+	closedEntry uint64 // the version of a lane that was never touched
+	deadline    int64  // hours that end at or before it, in seconds since 1970, are closed for this lane
+}
+
+// carriedLane is the progress that a transaction carries, committed or not.
+type carriedLane struct {
+	token ledger.Token
+	parts map[stream.Partition]stream.Progress
+	low   time.Time
+}
+
+func (k *keeper) begin(after *work) *work {
+	w := &work{
+		k: k, lanes: map[string]*laneBase{},
+		set: &fileSet{
+			store: k.store, env: k.env, owner: func() string { return *k.owner.Load() },
+			sequence: k.sequence.Add(1), maxBytes: k.opts.FileBytes, files: map[string]*outFile{},
+		},
+		cut: make(chan struct{}), settled: make(chan struct{}),
+	}
+	w.after.Store(after)
+	return w
+}
+
+// lane returns the base of a lane, fixing it when it is first asked for. It may wait for the predecessor's cut, whose
+// lows decide what is late here: by then they may be committed and hours closed because of them.
+func (w *work) lane(ctx context.Context, name string) (*laneBase, error) {
+	w.mu.Lock()
+	b := w.lanes[name]
+	w.mu.Unlock()
+	if b != nil {
+		return b, nil
+	}
+	before, err := w.before(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	v := w.k.view.Load()
+	b = &laneBase{token: before.token, closedEntry: v.closedEntry, deadline: later(before.low, v.closed).Unix()}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if other := w.lanes[name]; other != nil {
+		return other, nil
+	}
+	w.lanes[name] = b
+	return b, nil
+}
+
+// before returns the progress that w builds on in a lane: what the predecessor carries, else what is committed.
+func (w *work) before(ctx context.Context, name string) (*carriedLane, error) {
+	h := w.k.lane(name)
+	if h == nil {
+		return nil, fmt.Errorf("sink: lane %q is not adopted", name)
+	}
+	a := w.after.Load()
+	if a == nil {
+		return h, nil
+	}
+	select {
+	case <-a.settled: // h may be older than that
+		return w.k.lane(name), nil
+	case <-a.cut:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if c := a.carried[name]; c != nil && c.token == h.token {
+		return c, nil
+	}
+	return h, nil
+}
+
+// lane returns what is committed of a lane that is held; nil if it is not. The result does not change.
+func (k *keeper) lane(name string) *carriedLane {
+	k.lanesMu.Lock()
+	defer k.lanesMu.Unlock()
+	if h := k.lanes[name]; h != nil {
+		return &h.carriedLane
+	}
+	return nil
+}
+
+var errDropped = errors.New("sink: the transaction before this one was dropped")
+
+// drop gives the work up. Nothing was appended, so what is staged is nobody's.
+func (w *work) drop(ctx context.Context) error {
+	if w.begun {
+		return errors.New("sink: Drop of a transaction after Commit or Drop")
+	}
+	w.begun = true
+	close(w.cut)
+	w.settle(errDropped)
+	return w.set.abort(ctx)
+}
+
+func (w *work) settle(outcome error) {
+	w.outcome = outcome
+	w.after.Store(nil)
+	close(w.settled)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
