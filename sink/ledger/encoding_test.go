@@ -253,3 +253,35 @@ func TestGenesisOfAnotherLayoutNeedsANewerVersion(t *testing.T) {
 		}
 	}
 }
+
+// A reader in another language is written from docs/format.md, so that has to know every field.
+func TestFormatDocumentNamesEveryField(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields func(reflect.Type)
+	seen := map[reflect.Type]bool{}
+	fields = func(typ reflect.Type) {
+		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
+			typ = typ.Elem()
+		}
+		if typ.Kind() != reflect.Struct || seen[typ] || typ == reflect.TypeFor[time.Time]() {
+			return
+		}
+		seen[typ] = true
+		for f := range typ.Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name == "" && !f.Anonymous {
+				t.Errorf("%s.%s has no name in the object", typ, f.Name)
+			}
+			if name != "" && !bytes.Contains(doc, []byte("`"+name+"`")) {
+				t.Errorf("docs/format.md does not tell of %q, which is %s.%s", name, typ, f.Name)
+			}
+			fields(f.Type)
+		}
+	}
+	for _, v := range []any{entryJSON{}, Genesis{}, ownerJSON{}, snapshotJSON{}, filesJSON{}, heldBlobJSON{}, bodyBlobJSON{}} {
+		fields(reflect.TypeOf(v))
+	}
+}
