@@ -6,7 +6,6 @@ import (
 	"github.com/onceflow/onceflow/sink/ledger"
 )
 
-
 // First levels of folders that are not flows.
 const (
 	lateFolder = "late"

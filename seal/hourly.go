@@ -1,0 +1,43 @@
+package seal
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Options are the optional settings of Hourly; nil means all defaults. All instances of a job should have the same.
+type Options struct {
+	// Name is that of the seal object in the hour's folder of each flow. Readers such as Spark and Athena skip names that
+	// begin with an underscore.
+	//
+	// Defaults to "_SEALED", or "_SEALED.<job>" if several jobs share the folder (sink.Options.Shared).
+	Name string
+
+	// JSON lists the hour's files and counts in the seal object. Without it the object is empty; the hour's manifest lists
+	// them in either case.
+	JSON bool
+
+	// Lateness is how far behind the newest event of its partition an event may be and still be on time. It delays the
+	// seal by as much.
+	//
+	// Defaults to 15 minutes. -1 is none: a partition whose events are not in order then has late ones.
+	Lateness time.Duration
+}
+
+// Hourly makes out close and seal each hour, once and in order. It returns out. A wrong option is reported when the
+// output is attached to a job, before anything is written.
+func Hourly[T any](out *sink.Sink[T], opts *Options) stream.Output[T] {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	o.Lateness = cmp.Or(o.Lateness, 15*time.Minute)
+	if o.Lateness == -1 {
+		o.Lateness = 0
+	}
+	out.Seal(sink.SealOptions{Name: o.Name, JSON: o.JSON, Lateness: o.Lateness})
+	return out
+}
