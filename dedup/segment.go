@@ -11,9 +11,9 @@ type segment struct {
 	used  int // places with a tag, dead ones too
 }
 
-// init gives segment i of the table its first size. Sizes are spread over a factor of one and a half, by which segments
-// grow, so that at any time some are just grown and some nearly full.
-func (s *segment) init(i int) { s.slots = make([]slot, 16+8*i/segments) }
+// init gives segment i of the table its first size. Sizes are spread over a factor of one and a quarter, by which
+// segments grow, so that at any time some are just grown and some nearly full.
+func (s *segment) init(i int) { s.slots = make([]slot, 32+8*i/segments) }
 
 func (s *segment) home(at uint64) int {
 	i, _ := bits.Mul64(at, uint64(len(s.slots)))
@@ -63,11 +63,11 @@ func (s *segment) rebuild(tags *tags, t *memTable) {
 		}
 	}
 	n := len(s.slots)
-	for live*10 > n*6 {
-		n += n / 2
+	for live*3 > n*2 {
+		n += n / 4
 	}
-	for n > 64 && live*10 < n*3 {
-		n -= n / 3
+	for n > 64 && live*9 < n*4 {
+		n -= n / 5
 	}
 	old := s.slots
 	s.slots, s.used = make([]slot, n), live

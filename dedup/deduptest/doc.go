@@ -1,0 +1,3 @@
+// Package deduptest tests implementations of dedup.Store: one call runs what every store must keep to. No production code
+// may import it.
+package deduptest
