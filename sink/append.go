@@ -27,7 +27,7 @@ var errUnsettled = errors.New("the outcome of an append is unknown")
 // which happens when ctx ends or the store refuses for good. After any other error e is not in the ledger and never will
 // be.
 func (d *driver) append(ctx context.Context, e *ledger.Entry, check func(*ledger.State, *ledger.Entry) error) (uint64, error) {
-	d.mu.Lock()
+	d.env.Lock(&d.mu)
 	defer d.mu.Unlock()
 	if check == nil {
 		check = (*ledger.State).Validate
@@ -145,7 +145,7 @@ func (d *driver) saveSnapshot(ctx context.Context, id uint64) {
 	if id%ledger.SnapshotEvery != 0 {
 		return
 	}
-	d.mu.Lock()
+	d.env.Lock(&d.mu)
 	last := d.state.Last
 	body, err := d.state.Encode()
 	d.mu.Unlock()

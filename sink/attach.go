@@ -151,7 +151,7 @@ func (k *keeper) beginLedger(ctx context.Context, src stream.SourceInfo) (*ledge
 // writing, and leaves closing to the newer ones.
 func (k *keeper) configure(ctx context.Context, topics []string) error {
 	for {
-		k.mu.Lock()
+		k.env.Lock(&k.mu)
 		due, err := k.state.CheckConfig(k.opts.Generation, topics)
 		last := k.state.Config.Generation
 		k.mu.Unlock()

@@ -62,10 +62,8 @@ func (w *work) predecessor(ctx context.Context) error {
 	if a == nil {
 		return nil
 	}
-	select {
-	case <-a.settled:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if _, err := w.k.env.Wait(ctx, a.settled, nil); err != nil {
+		return err
 	}
 	if a.outcome == nil {
 		return nil

@@ -46,7 +46,7 @@ type closing struct {
 
 // open reads the ledger that begins with genesis g: the latest snapshot, found by one listing, and what follows.
 func (d *driver) open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash) error {
-	d.mu.Lock()
+	d.env.Lock(&d.mu)
 	defer d.mu.Unlock()
 	state, err := d.snapshot(ctx, g, hash, ^uint64(0))
 	if err != nil {
@@ -85,7 +85,7 @@ func (d *driver) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Ha
 
 // read folds all entries there are.
 func (d *driver) read(ctx context.Context) error {
-	d.mu.Lock()
+	d.env.Lock(&d.mu)
 	defer d.mu.Unlock()
 	return d.tail(ctx)
 }
@@ -191,7 +191,7 @@ func (d *driver) publishView() {
 // replay returns the state behind entry id and the closing if that is a Close, by folding again from a snapshot before
 // it. Only a process that finds hours closed and not sealed by a dead one needs it.
 func (d *driver) replay(ctx context.Context, id uint64) (*closing, error) {
-	d.mu.Lock()
+	d.env.Lock(&d.mu)
 	g, hash := d.state.Genesis, d.state.GenesisHash
 	d.mu.Unlock()
 	past := &driver{store: d.store, env: d.env, log: d.log, root: d.root}

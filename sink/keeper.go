@@ -46,7 +46,7 @@ type held struct {
 
 // adopt takes lanes over: see stream.Output.
 func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stream.Partition]stream.Progress, error) {
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	if err := k.tail(ctx); err != nil {
 		return nil, err

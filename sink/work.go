@@ -92,12 +92,12 @@ func (w *work) before(ctx context.Context, name string) (*carriedLane, error) {
 	if a == nil {
 		return h, nil
 	}
-	select {
-	case <-a.settled: // h may be older than that
-		return w.k.lane(name), nil
-	case <-a.cut:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	settled, err := w.k.env.Wait(ctx, a.settled, a.cut)
+	if err != nil {
+		return nil, err
+	}
+	if settled {
+		return w.k.lane(name), nil // h may be older than that
 	}
 	if c := a.carried[name]; c != nil && c.token == h.token {
 		return c, nil

@@ -27,6 +27,9 @@ type Env struct {
 
 	// Attempt bounds one request to a store. 0 means no bound.
 	Attempt time.Duration
+
+	// Scheduler is nil but in a simulation.
+	Scheduler Scheduler
 }
 
 // Default is the real world.
