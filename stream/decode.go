@@ -77,16 +77,15 @@ var ErrEventTime = errors.New("stream: event time is missing or too far in the f
 
 // emitDecoded gives v its event time, tells the clocks and emits it.
 func emitDecoded[T any](r *Event[Record], v T, at func(*T) time.Time, out *Emitter[T]) {
-	e := Event[T]{Value: v, Time: r.Value.Time, Origin: r.Origin}
+	out.Emit(Event[T]{Value: v, Time: r.Value.Time, Origin: r.Origin})
+	e := &out.events[len(out.events)-1] // at takes a pointer: given one to v, each event would be allocated
 	if at != nil {
 		e.Time = at(&e.Value)
 	}
 	e.Time = e.Time.Round(0).UTC() // no monotonic reading: a time that went through a ledger must compare the same
 	if !out.setTime(e.Origin, e.Time) {
 		out.Reject(e.Origin, ErrEventTime)
-		return
 	}
-	out.Emit(e)
 }
 
 // timeMissing reports whether t is what an absent field decodes to: the zero time, or a small number of seconds or

@@ -1,6 +1,9 @@
 package stream
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Emitter takes the results of a processor. It belongs to one stage of one lane, is not safe for concurrent use, and
 // allocates nothing per event once its buffers have grown.
@@ -72,12 +75,24 @@ func (o *Emitter[T]) Reject(origin Origin, err error) {
 	o.ends = append(o.ends, Outcome{Kind: Rejected, Origin: origin, Err: err})
 }
 
-// Take returns what was collected and clears it; the slices are valid until the next call of a method. It is for
-// drivers of processors, such as the engine and streamtest.
+// Take returns what was collected, without the events of origins that were rejected, and clears it; the slices are valid
+// until the next call of a method. It is for drivers of processors, such as streamtest.
 func (o *Emitter[T]) Take() ([]Event[T], []Outcome) {
-	ev, ends := o.events, o.ends
+	events, ends := o.events, o.ends
 	o.events, o.ends = o.events[:0], o.ends[:0]
-	return ev, ends
+	var rejected map[Origin]bool
+	for i := range ends {
+		if ends[i].Kind == Rejected {
+			if rejected == nil {
+				rejected = map[Origin]bool{}
+			}
+			rejected[ends[i].Origin] = true
+		}
+	}
+	if rejected != nil {
+		events = slices.DeleteFunc(events, func(e Event[T]) bool { return rejected[e.Origin] })
+	}
+	return events, ends
 }
 
 // RecordRef tells where an origin came from.

@@ -2,15 +2,380 @@ package stream
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
-// laneCore is the engine's part of a lane.
-type laneCore struct{ decodes bool }
+// laneCore is the engine's part of a lane: which records are in flight or held, when they finish and as what, the clocks
+// and the progress. It starts no goroutine and reads no clock but Lane.Now, for the times of dead letters. It is not
+// safe for concurrent use.
+//
+// A record finishes when its batch has passed all stages and nobody holds it or what it was merged into. While held
+// records of the base are still coming back nothing finishes and the lane is no part of a cut: until they are back, the
+// ledger's view of the lane stays as it is.
+type laneCore struct {
+	lane    Lane
+	stages  []stageInfo
+	procs   []processor // by stage
+	decodes bool        // a stage sets event times
+	claimer int         // last stage that must not have a holder before it; -1 is none
+	warmer  int         // last stage that is warmed up; -1 is none
+	keep    bool        // Options.KeepRecords
+	limit   time.Time   // event times after it are rejected; zero is none
 
-func (c *laneCore) lookup(Origin) RecordRef        { return RecordRef{} }
-func (c *laneCore) setTime(Origin, time.Time) bool { return true }
+	parts  []part
+	byPtr  map[*Partition]uint32
+	byID   map[Partition]uint32
+	lastID *Partition // of the last record, and its index
+	lastAt uint32
 
-func openStage[In, Out any](_ *laneCore, _ int, _ Stage[In, Out], _ feed[Out]) (feed[In], error) {
-	return func(context.Context, []Event[In]) error { return nil }, nil
+	in      feeds[Record] // the first stage
+	slots   slotTable
+	records []Record // of the batch in progress
+	events  []Event[Record]
+	batch   []uint32 // slots of the batch in progress
+	touched []uint32 // slots that may be finished
+	rows    rowKeeper
+	dead    []DeadLetter
+	deaths  map[uint32]DeadLetter // why slots were rejected
+	kept    map[uint32]Record     // of held records
+
+	warming   bool
+	replaying int // held records of the base that are not back
+	returned  []uint32
+	pinned    []*Batch // of records that came back, until all are: their rows wait
+
+	advanced []time.Time // by stage
+	times    []*heldTimes // by stage; nil where no later stage wants to know
+
+	reasons   reasons
+	dirty     bool
+	heldBytes int64
+	redeliver int64 // records that came again
+	stats     laneStats
+}
+
+// rowKeeper is the typed end of a lane: it keeps rows of unfinished records and writes those of finished ones.
+type rowKeeper interface {
+	waiting() int
+	unstash(ctx context.Context, finished []uint32) error
+	reject(ctx context.Context, dead []DeadLetter) error
+}
+
+// laneStats are totals since the lane was opened.
+type laneStats struct{ read, finished int64 }
+
+// errOrigin is why a stage that speaks of the wrong record is stopped.
+var errOrigin = errors.New("the origin is finished or was never given")
+
+// newLaneCore makes the core of a lane that begins at from.
+func newLaneCore(lane Lane, stages []stageInfo, from map[Partition]Progress) *laneCore {
+	c := &laneCore{
+		lane: lane, stages: stages, claimer: -1, warmer: -1,
+		byPtr: map[*Partition]uint32{}, byID: map[Partition]uint32{},
+		deaths: map[uint32]DeadLetter{}, kept: map[uint32]Record{},
+		procs: make([]processor, len(stages)), advanced: make([]time.Time, len(stages)), times: make([]*heldTimes, len(stages)),
+		reasons: newReasons(),
+	}
+	c.lane.core = c
+	for i, s := range stages {
+		if s.claims {
+			c.claimer = i
+		}
+	}
+	for i, id := range lane.Partitions {
+		c.byID[id] = uint32(i)
+		c.parts = append(c.parts, newPart(id, from[id]))
+		c.replaying += len(c.parts[i].replay)
+	}
+	return c
+}
+
+// partition returns the index of a record's partition.
+func (c *laneCore) partition(id *Partition) (uint32, error) {
+	if id == c.lastID && id != nil {
+		return c.lastAt, nil
+	}
+	if id == nil {
+		return 0, errors.New("a record has no partition")
+	}
+	i, ok := c.byPtr[id]
+	if !ok {
+		if i, ok = c.byID[*id]; !ok {
+			return 0, fmt.Errorf("a record of %v, which is no partition of lane %s", *id, c.lane.Name)
+		}
+		if len(c.byPtr) >= 1024 { // a source that makes a new pointer for each batch must not fill the memory
+			clear(c.byPtr)
+		}
+		c.byPtr[id] = i
+	}
+	c.lastID, c.lastAt = id, i
+	return i, nil
+}
+
+// lookup tells where a live origin came from.
+func (c *laneCore) lookup(o Origin) RecordRef {
+	s := c.slots.get(o)
+	if s == nil {
+		return RecordRef{}
+	}
+	return RecordRef{Partition: &c.parts[s.part].id, Position: s.pos, Replayed: s.flags&flagReplayed != 0}
+}
+
+// apply takes what a stage said of origins. It returns whether it rejected some.
+func (c *laneCore) apply(stage int, ends []Outcome) (rejected bool, err error) {
+	for i := range ends {
+		e := &ends[i]
+		s := c.slots.get(e.Origin)
+		if s == nil {
+			return false, c.stageError(stage, errOrigin)
+		}
+		switch e.Kind {
+		case Held:
+			if stage < c.claimer {
+				return false, c.stageError(stage, fmt.Errorf("it holds a record in front of %s, which decides who is first", c.stages[c.claimer].name))
+			}
+			c.slots.slots[c.slots.root(e.Origin.slot)].holds++
+			if c.times[stage] != nil {
+				c.times[stage].add(s.seen)
+			}
+		case Released:
+			r := &c.slots.slots[c.slots.root(e.Origin.slot)]
+			if r.holds--; r.holds < 0 {
+				return false, c.stageError(stage, errors.New("it released a record that it did not hold"))
+			}
+			if c.times[stage] != nil {
+				c.times[stage].remove(s.seen)
+			}
+			c.touched = append(c.touched, e.Origin.slot)
+		case MergedInto:
+			if c.slots.get(e.Into) == nil {
+				return false, c.stageError(stage, errOrigin)
+			}
+			s.flags |= flagMerged
+			c.slots.merge(e.Into.slot, e.Origin.slot)
+			c.touched = append(c.touched, e.Origin.slot)
+		case Dropped:
+			s.flags |= flagDropped
+			s.fate, s.why = e.Fate, c.reasons.index(e.Why)
+		case Rejected:
+			c.reject(e.Origin.slot, DeadLetter{Stage: c.stages[stage].name, Err: e.Err})
+			rejected = true
+		}
+	}
+	return rejected, nil
+}
+
+// reject marks a slot. The first reason stays.
+func (c *laneCore) reject(i uint32, why DeadLetter) {
+	s := &c.slots.slots[i]
+	if s.flags&flagRejected == 0 {
+		s.flags |= flagRejected
+		c.deaths[i] = why
+	}
+}
+
+// settle finishes the touched records that nobody holds: first the rows that waited for them, then their fates.
+func (c *laneCore) settle(ctx context.Context) error {
+	if c.rows.waiting() > 0 {
+		var finished []uint32
+		for _, i := range c.touched {
+			if !c.finished(i) {
+				continue
+			}
+			for m := i; ; {
+				if c.slots.slots[m].stash != 0 {
+					finished = append(finished, m)
+				}
+				if m = c.slots.slots[m].next; m == i {
+					break
+				}
+			}
+		}
+		if len(finished) > 0 {
+			if err := c.rows.unstash(ctx, finished); err != nil {
+				return err
+			}
+		}
+	}
+	for _, i := range c.touched {
+		if !c.finished(i) {
+			continue
+		}
+		for m, more := i, true; more; {
+			next := c.slots.slots[m].next
+			more = next != i
+			c.finish(m)
+			m = next
+		}
+	}
+	c.touched = c.touched[:0]
+	if len(c.dead) == 0 {
+		return nil
+	}
+	err := c.rows.reject(ctx, c.dead)
+	clear(c.dead)
+	c.dead = c.dead[:0]
+	return err
+}
+
+// finished reports whether the live record i has nothing to wait for.
+func (c *laneCore) finished(i uint32) bool {
+	s := &c.slots.slots[i]
+	if s.parent == i {
+		return s.holds == 0 && s.flags&flagLive != 0
+	}
+	return s.flags&flagLive != 0 && c.slots.slots[c.slots.root(i)].holds == 0
+}
+
+// finish counts the fate of i and frees it.
+func (c *laneCore) finish(i uint32) {
+	s := &c.slots.slots[i]
+	p := &c.parts[s.part]
+	fate := Filtered
+	switch {
+	case s.flags == flagLive|flagTimed|flagWritten, s.flags == flagLive|flagWritten: // nearly all
+		fate = Written
+	case s.flags&flagRejected != 0:
+		fate = Dead
+		c.bury(i)
+	case s.flags&flagWritten != 0:
+		fate = Written
+	case s.flags&flagLate != 0:
+		fate = Late
+	case s.flags&flagBad != 0:
+		fate = Dead
+	case s.flags&flagMerged != 0:
+		fate = Merged
+	case s.flags&flagDropped != 0:
+		fate = s.fate
+		c.reasons.n[s.why]++
+	}
+	p.counts[fate]++
+	c.dirty = true
+	c.stats.finished++
+	if s.flags&flagLinked != 0 {
+		c.slots.unlink(&p.held, i)
+		c.heldBytes -= int64(s.bytes)
+		if c.keep {
+			delete(c.kept, i)
+		}
+	}
+	c.slots.remove(i)
+}
+
+// bury makes the dead letter of a rejected record.
+func (c *laneCore) bury(i uint32) {
+	d := c.deaths[i]
+	delete(c.deaths, i)
+	if d.Record.Partition == nil {
+		d.Record = c.record(i)
+	}
+	d.Read = c.lane.Now()
+	c.dead = append(c.dead, d)
+}
+
+// record returns what is still known of a record.
+func (c *laneCore) record(i uint32) Record {
+	s := &c.slots.slots[i]
+	if s.rec >= 0 {
+		return c.records[s.rec]
+	}
+	if r, ok := c.kept[i]; ok {
+		return r
+	}
+	return Record{Partition: &c.parts[s.part].id, Position: s.pos}
+}
+
+// endBatch takes down what the records of a batch that are not finished need to be known later.
+func (c *laneCore) endBatch() {
+	if c.slots.live > 0 { // else all are finished
+		for _, i := range c.batch {
+			s := &c.slots.slots[i]
+			if s.flags&flagLive == 0 {
+				continue
+			}
+			if s.rec >= 0 {
+				r := &c.records[s.rec]
+				s.bytes = uint32(min(len(r.Key)+len(r.Value)+recordOverhead, 1<<31))
+				if c.keep {
+					c.kept[i] = r.Clone()
+				}
+			}
+			s.rec = -1
+			c.heldBytes += int64(s.bytes)
+			c.slots.link(&c.parts[s.part].held, i)
+		}
+	}
+	c.batch, c.records = c.batch[:0], nil
+}
+
+// recordOverhead is about what a held record costs beside its bytes: its slot, and what the stage keeps.
+const recordOverhead = 200
+
+// close closes the processors, the last stage first.
+func (c *laneCore) close() error {
+	var errs []error
+	for _, p := range slices.Backward(c.procs) {
+		if p.close != nil {
+			errs = append(errs, p.close())
+		}
+	}
+	for _, b := range c.pinned {
+		b.Release()
+	}
+	c.pinned = nil
+	return errors.Join(errs...)
+}
+
+// reasons numbers the labels given to Drop.
+type reasons struct {
+	labels map[string]uint16
+	names  []string
+	n      []int64
+	last   string
+	lastAt uint16
+}
+
+func newReasons() reasons {
+	return reasons{labels: map[string]uint16{"": 0}, names: []string{""}, n: make([]int64, 1)}
+}
+
+// maxReasons bounds the labels of a lane; more are counted as "other". A label is meant to be a constant.
+const maxReasons = 1000
+
+func (r *reasons) index(label string) uint16 {
+	if label == r.last {
+		return r.lastAt
+	}
+	i, ok := r.labels[label]
+	if !ok {
+		if len(r.names) >= maxReasons {
+			label = "other"
+			if i, ok = r.labels[label]; ok {
+				return i
+			}
+		}
+		i = uint16(len(r.names))
+		r.labels[label] = i
+		r.names = append(r.names, label)
+		r.n = append(r.n, 0)
+	}
+	r.last, r.lastAt = label, i
+	return i
+}
+
+// take returns the counts and begins anew.
+func (r *reasons) take() map[string]int64 {
+	m := map[string]int64{}
+	for i, n := range r.n {
+		if n > 0 && r.names[i] != "" {
+			m[r.names[i]] = n
+		}
+	}
+	clear(r.n)
+	return maps.Clone(m)
 }

@@ -13,16 +13,19 @@ type Pipe[T any] struct {
 	stages []stageInfo
 
 	// open builds the stages of one lane in front of next, which takes what the last of them emits, and returns where
-	// records go in. The slices that it passes on are valid during the call only.
-	open func(core *laneCore, next feed[T]) (feed[Record], error)
+	// records go in.
+	open func(core *laneCore, next feeds[T]) (feeds[Record], error)
 }
 
-// feed takes a batch of events.
-type feed[T any] func(ctx context.Context, in []Event[T]) error
+// feeds take batches of events, which are valid during the call only.
+type feeds[T any] struct {
+	run  func(ctx context.Context, in []Event[T]) error
+	warm func(ctx context.Context, in []Event[T]) error // of records of the warm-up
+}
 
 // From starts a pipe.
 func From(src Source) Pipe[Record] {
-	return Pipe[Record]{src: src, open: func(_ *laneCore, next feed[Record]) (feed[Record], error) { return next, nil }}
+	return Pipe[Record]{src: src, open: func(_ *laneCore, next feeds[Record]) (feeds[Record], error) { return next, nil }}
 }
 
 // Via adds a stage. A stage that implements fmt.Stringer chooses its name in errors and dead letters.
@@ -32,12 +35,12 @@ func Via[In, Out any](p Pipe[In], s Stage[In, Out]) Pipe[Out] {
 	}
 	index := len(p.stages)
 	stages := append(p.stages[:index:index], describe(s))
-	return Pipe[Out]{src: p.src, stages: stages, open: func(core *laneCore, next feed[Out]) (feed[Record], error) {
-		run, err := openStage(core, index, s, next)
+	return Pipe[Out]{src: p.src, stages: stages, open: func(core *laneCore, next feeds[Out]) (feeds[Record], error) {
+		in, err := openStage(core, index, s, next)
 		if err != nil {
-			return nil, err
+			return feeds[Record]{}, err
 		}
-		return p.open(core, run)
+		return p.open(core, in)
 	}}
 }
 

@@ -1,0 +1,184 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// errSource says that a source breaks its contract: going on could lose or double records.
+var errSource = errors.New("stream: the source breaks its contract")
+
+// admit takes the records of a batch in and makes events of them. Records that came before are left out.
+func (c *laneCore) admit(b *Batch) error {
+	c.records = b.Records
+	c.events = c.events[:0]
+	bad := b.Unreadable
+	if len(bad) > 0 {
+		bad = slices.Clone(bad)
+		slices.SortStableFunc(bad, func(x, y DeadLetter) int { return x.Record.Position.Compare(y.Record.Position) })
+	}
+	for i := range b.Records {
+		r := &b.Records[i]
+		at, err := c.partition(r.Partition)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errSource, err)
+		}
+		for len(bad) > 0 && !bad[0].Record.Position.after(r.Position) { // they take their place among the others
+			if bad, err = c.admitBad(bad); err != nil {
+				return err
+			}
+		}
+		slot, ok, err := c.enter(at, r.Position, i)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		e := Event[Record]{Value: *r, Time: r.Time, Origin: Origin{slot, c.slots.slots[slot].gen}}
+		if !c.decodes {
+			e.Time = e.Time.Round(0).UTC()
+			if !c.setTime(e.Origin, e.Time) {
+				c.reject(slot, DeadLetter{Stage: "source", Err: ErrEventTime})
+				continue
+			}
+		}
+		c.events = append(c.events, e)
+	}
+	for err := error(nil); len(bad) > 0; {
+		if bad, err = c.admitBad(bad); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// admitBad takes in the first of bad, records that cannot be read, and returns the others.
+func (c *laneCore) admitBad(bad []DeadLetter) ([]DeadLetter, error) {
+	d := bad[0]
+	at, err := c.partition(d.Record.Partition)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errSource, err)
+	}
+	slot, ok, err := c.enter(at, d.Record.Position, -1)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		d.Stage = cmp.Or(d.Stage, "source")
+		c.reject(slot, d)
+	}
+	return bad[1:], nil
+}
+
+// enter makes a slot for a record of the batch, at index rec of it, and moves the partition's position. It returns false
+// for a record that was delivered before and is not held.
+func (c *laneCore) enter(at uint32, pos Position, rec int) (slot uint32, ok bool, err error) {
+	p := &c.parts[at]
+	var ord uint64
+	replayed := !pos.after(p.upTo)
+	if replayed {
+		if ord, ok, err = p.comesBack(pos); err != nil {
+			return 0, false, fmt.Errorf("stream: %v: %w", p.id, err)
+		}
+		if !ok {
+			return 0, false, c.cameAgain(at, pos, rec)
+		}
+	} else {
+		if err := c.mayRead(p, pos); err != nil {
+			return 0, false, err
+		}
+		p.upTo, c.dirty = pos, true
+		p.read++
+		c.stats.read++
+		if ord = uint64(pos.Sub); pos.Seq != "" {
+			ord = p.next
+			p.next++
+		}
+	}
+	slot = c.slots.add()
+	s := &c.slots.slots[slot]
+	s.part, s.pos, s.ord, s.rec, s.seen = at, pos, ord, int32(rec), p.seenMicro()
+	if replayed {
+		s.flags |= flagReplayed
+		s.holds = 1 // by the engine, until all are back
+		s.seen = min(s.seen, later(time.Time{}, p.base.HeldTime).UnixMicro())
+		c.returned = append(c.returned, slot)
+		c.replaying--
+	} else if rec >= 0 {
+		p.newest = int32(rec) + 1
+	}
+	c.batch = append(c.batch, slot)
+	c.touched = append(c.touched, slot)
+	return slot, true, nil
+}
+
+// seenMicro is the clock in microseconds; before its first value it is the smallest number.
+func (p *part) seenMicro() int64 { return p.seen.UnixMicro() }
+
+// mayRead checks that a new record may come now.
+func (c *laneCore) mayRead(p *part, pos Position) error {
+	switch {
+	case c.warming:
+		return fmt.Errorf("%w: %v of %v came before the warm-up of lane %s was done", errSource, pos, p.id, c.lane.Name)
+	case c.replaying > 0:
+		return fmt.Errorf("%w: %v of %v came before %d held records of lane %s were back", errSource, pos, p.id, c.replaying, c.lane.Name)
+	case p.ended:
+		return fmt.Errorf("%w: %v of %v came after the partition's end", errSource, pos, p.id)
+	}
+	return nil
+}
+
+// cameAgain handles a record that was delivered before: it is left out. But in one batch positions must ascend; a source
+// that delivers out of order would lose records here.
+func (c *laneCore) cameAgain(at uint32, pos Position, rec int) error {
+	c.redeliver++
+	if c.warming {
+		return fmt.Errorf("%w: %v of %v came before the warm-up of lane %s was done", errSource, pos, c.parts[at].id, c.lane.Name)
+	}
+	for i := rec - 1; i >= 0; i-- {
+		q, err := c.partition(c.records[i].Partition)
+		if err != nil || q != at {
+			continue
+		}
+		if !pos.after(c.records[i].Position) {
+			return fmt.Errorf("%w: %v of %v came behind %v in one batch", errSource, pos, c.parts[at].id, c.records[i].Position)
+		}
+		break
+	}
+	return nil
+}
+
+// warm passes the records of the warm-up through the stages that want them. They leave no trace but there.
+func (c *laneCore) warm(ctx context.Context, b *Batch, in feeds[Record]) error {
+	if !c.warming {
+		return fmt.Errorf("%w: lane %s got warm-up records that it did not ask for", errSource, c.lane.Name)
+	}
+	c.records, c.events = b.Records, c.events[:0]
+	for i := range b.Records {
+		r := &b.Records[i]
+		at, err := c.partition(r.Partition)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errSource, err)
+		}
+		slot := c.slots.add()
+		s := &c.slots.slots[slot]
+		s.part, s.pos, s.rec = at, r.Position, int32(i)
+		s.flags |= flagWarm
+		c.batch = append(c.batch, slot)
+		e := Event[Record]{Value: *r, Time: r.Time.Round(0).UTC(), Origin: Origin{slot, s.gen}}
+		if c.decodes || !timeMissing(e.Time) {
+			c.events = append(c.events, e)
+		}
+	}
+	err := in.warm(ctx, c.events)
+	for _, i := range c.batch {
+		c.slots.remove(i)
+	}
+	c.batch, c.records = c.batch[:0], nil
+	return err
+}

@@ -1,0 +1,159 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// processor is the untyped side of a stage's processor in a lane; a nil func means that it has no such method.
+type processor struct {
+	advance   func(ctx context.Context, seen time.Time) error
+	pull      func(ctx context.Context) error
+	tick      func(ctx context.Context, now time.Time) error
+	warmup    func() time.Duration
+	committed func(ctx context.Context, c Clocks) error
+	close     func() error
+}
+
+// running is a stage's processor in a lane, with where its results go.
+type running[In, Out any] struct {
+	core  *laneCore
+	index int
+	proc  Processor[In, Out]
+	warms Warmer[In, Out] // nil if it is none
+	em    Emitter[Out]
+	next  feeds[Out]
+}
+
+// openStage opens stage as number index of core's lane, in front of next.
+func openStage[In, Out any](core *laneCore, index int, stage Stage[In, Out], next feeds[Out]) (feeds[In], error) {
+	proc, err := stage.Open(&core.lane)
+	if err != nil {
+		return feeds[In]{}, core.stageError(index, err)
+	}
+	r := &running[In, Out]{core: core, index: index, proc: proc, next: next}
+	r.em.lane = core
+	p := &core.procs[index]
+	if a, ok := proc.(Advancer[Out]); ok {
+		p.advance = func(ctx context.Context, seen time.Time) error { return r.end(ctx, a.Advance(ctx, seen, &r.em)) }
+	}
+	if a, ok := proc.(Puller[Out]); ok {
+		p.pull = func(ctx context.Context) error { return r.end(ctx, a.Pull(ctx, &r.em)) }
+	}
+	if a, ok := proc.(Ticker[Out]); ok {
+		p.tick = func(ctx context.Context, now time.Time) error { return r.end(ctx, a.Tick(ctx, now, &r.em)) }
+	}
+	if a, ok := proc.(Warmer[In, Out]); ok {
+		r.warms, p.warmup = a, a.Warmup
+	}
+	if a, ok := proc.(ClockWatcher); ok {
+		p.committed = func(ctx context.Context, c Clocks) error { return core.stageError(index, a.Committed(ctx, c)) }
+	}
+	if a, ok := proc.(io.Closer); ok {
+		p.close = func() error { return core.stageError(index, a.Close()) }
+	}
+	return feeds[In]{r.run, r.warm}, nil
+}
+
+// run passes a batch through the stage and what it emits through those behind it.
+func (r *running[In, Out]) run(ctx context.Context, in []Event[In]) error {
+	return r.end(ctx, r.proc.Process(ctx, in, &r.em))
+}
+
+// end takes the results of a call of the processor.
+func (r *running[In, Out]) end(ctx context.Context, err error) error {
+	if err != nil {
+		return r.core.stageError(r.index, err)
+	}
+	events, ends := r.em.events, r.em.ends
+	r.em.events, r.em.ends = events[:0], ends[:0]
+	if len(ends) > 0 {
+		rejected, err := r.core.apply(r.index, ends)
+		if err != nil {
+			return err
+		}
+		if rejected {
+			clear(ends) // errors must not stay alive in the buffer
+			events = notRejected(r.core, events)
+		}
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	return r.next.run(ctx, events)
+}
+
+// notRejected removes the events of records that were rejected after they were emitted.
+func notRejected[T any](c *laneCore, events []Event[T]) []Event[T] {
+	kept := events[:0]
+	for i := range events {
+		if s := c.slots.get(events[i].Origin); s == nil || s.flags&flagRejected == 0 {
+			kept = append(kept, events[i])
+		}
+	}
+	return kept
+}
+
+// warm passes records of the warm-up through: a stage without Warm handles them as ever, but only its events count.
+func (r *running[In, Out]) warm(ctx context.Context, in []Event[In]) error {
+	if r.index > r.core.warmer {
+		return nil // nobody behind wants them
+	}
+	step := r.proc.Process
+	if r.warms != nil {
+		step = r.warms.Warm
+	}
+	if err := step(ctx, in, &r.em); err != nil {
+		return r.core.stageError(r.index, err)
+	}
+	events, ends := r.em.Take()
+	for i := range ends {
+		if ends[i].Kind == Held && r.warms == nil {
+			return r.core.stageError(r.index, errors.New("it holds records in front of a stage that is warmed up"))
+		}
+	}
+	clear(ends)
+	if len(events) == 0 {
+		return nil
+	}
+	return r.next.warm(ctx, events)
+}
+
+// StageError says which stage of which lane stopped the job.
+type StageError struct {
+	Stage string
+	Lane  string
+
+	// Partition and First tell the batch that was being processed: its first record. Partition is nil if the stage was
+	// called for another reason, such as event time.
+	Partition *Partition
+	First     Position
+
+	Err error
+}
+
+func (e *StageError) Error() string {
+	at := ""
+	if e.Partition != nil {
+		at = fmt.Sprintf(" in the batch from %v of %v", e.First, *e.Partition)
+	}
+	return fmt.Sprintf("stream: stage %q of lane %s%s: %v", e.Stage, e.Lane, at, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *StageError) Unwrap() error { return e.Err }
+
+// stageError wraps err, unless it is nil.
+func (c *laneCore) stageError(stage int, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &StageError{Stage: c.stages[stage].name, Lane: c.lane.Name, Err: err}
+	if len(c.records) > 0 {
+		e.Partition, e.First = c.records[0].Partition, c.records[0].Position
+	}
+	return e
+}

@@ -1,0 +1,96 @@
+package stream
+
+import (
+	"context"
+	"time"
+)
+
+// setTime notes an event time that Decode found, and returns false if it is not usable.
+func (c *laneCore) setTime(o Origin, t time.Time) bool {
+	if timeMissing(t) || (t.After(c.limit) && !c.limit.IsZero()) {
+		return false
+	}
+	s := c.slots.get(o)
+	if s == nil || s.flags&flagWarm != 0 {
+		return true // a wrong origin is noticed when the event arrives
+	}
+	if us := t.UnixMicro(); s.flags&flagTimed == 0 || us < s.time {
+		s.time = us
+		s.flags |= flagTimed
+	}
+	if p := &c.parts[s.part]; t.After(p.seen) {
+		p.seen, c.dirty = t, true
+	}
+	return true
+}
+
+// seen is how far event time has got in the lane: the clock of its slowest partition that has not ended. An ended one
+// with children still counts, since what follows in them meets this lane's records.
+func (c *laneCore) seen() time.Time {
+	seen := EndOfTime
+	for i := range c.parts {
+		p := &c.parts[i]
+		if p.ended && len(p.child) == 0 {
+			continue
+		}
+		if p.seen.Before(seen) {
+			seen = p.seen
+		}
+	}
+	return seen
+}
+
+// prove moves the clock of a partition whose log had no further record at the time at.
+func (c *laneCore) prove(id Partition, at time.Time) {
+	i, ok := c.byID[id]
+	if !ok || !c.ready() {
+		return
+	}
+	if p := &c.parts[i]; !p.ended && at.After(p.seen) {
+		p.seen, c.dirty = at, true
+	}
+}
+
+// ready reports whether warm-up and held records are behind us.
+func (c *laneCore) ready() bool { return !c.warming && c.replaying == 0 && len(c.returned) == 0 }
+
+// advance tells the stages how far event time has got. A stage is told at most the time that was reached when the oldest
+// record that an earlier stage holds was read: to the later stage that record is still to come.
+func (c *laneCore) advance(ctx context.Context) error {
+	if !c.ready() {
+		return nil
+	}
+	seen := c.seen()
+	if seen.IsZero() {
+		return nil
+	}
+	for i := range c.procs {
+		if i > 0 && c.times[i-1] != nil && len(c.times[i-1].n) > 0 {
+			if t := time.Unix(c.times[i-1].oldest, 0); t.Before(seen) {
+				seen = t.UTC()
+			}
+		}
+		f := c.procs[i].advance
+		if f == nil || !seen.After(c.advanced[i]) {
+			continue
+		}
+		c.advanced[i] = seen
+		if err := f(ctx, seen); err != nil {
+			return err
+		}
+	}
+	return c.settle(ctx)
+}
+
+// watchHolds makes the stages that may hold tell those behind them, if one of these wants event time.
+func (c *laneCore) watchHolds() {
+	last := -1
+	for i := range c.procs {
+		if c.procs[i].advance != nil {
+			last = i
+		}
+	}
+	for i := range last {
+		c.times[i] = &heldTimes{n: map[int64]int32{}}
+	}
+}

@@ -1,0 +1,211 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// openLane builds the stages of a lane that begins at from. After an error nothing is left open.
+func openLane[T any](p *Pipe[T], lane Lane, from map[Partition]Progress) (*laneCore, *rows[T], error) {
+	c := newLaneCore(lane, p.stages, from)
+	r := &rows[T]{core: c, last: "output", w: Writer{Lane: lane.Name}}
+	c.rows = r
+	var err error
+	if c.in, err = p.open(c, r.feeds()); err == nil {
+		err = c.checkWarmers()
+	}
+	if err != nil {
+		c.close() //nolint:errcheck // the first error tells more
+		return nil, nil, err
+	}
+	c.watchHolds()
+	return c, r, nil
+}
+
+// warmup is how much event time the stages want to see again.
+func (c *laneCore) warmup() (w time.Duration) {
+	for i := range c.procs {
+		if f := c.procs[i].warmup; f != nil {
+			w = max(w, f())
+		}
+	}
+	return w
+}
+
+// checkWarmers refuses a stage that is warmed up behind one that holds: warm-up records would be held there for ever.
+func (c *laneCore) checkWarmers() error {
+	for i := range c.procs {
+		if c.procs[i].warmup != nil {
+			c.warmer = i
+		}
+	}
+	if c.warmup() <= 0 {
+		return nil
+	}
+	c.warming = true
+	for i := range c.warmer {
+		if c.stages[i].holds && c.procs[i].warmup == nil {
+			return c.stageError(c.warmer, fmt.Errorf("it wants a warm-up, but %s before it holds records", c.stages[i].name))
+		}
+	}
+	return nil
+}
+
+// process handles a batch. It releases the batch, now or once all held records are back.
+func (c *laneCore) process(ctx context.Context, b *Batch) error {
+	if b.Warm {
+		err := c.warm(ctx, b, c.in)
+		if err == nil && b.WarmDone {
+			err = c.warmDone(ctx)
+		}
+		b.Release()
+		return err
+	}
+	if b.WarmDone {
+		if err := c.warmDone(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.admit(b); err != nil {
+		return err
+	}
+	if len(c.events) > 0 {
+		if err := c.in.run(ctx, c.events); err != nil {
+			return err
+		}
+	}
+	if err := c.settle(ctx); err != nil {
+		return err
+	}
+	if err := c.end(b); err != nil {
+		return err
+	}
+	c.pinned = append(c.pinned, b)
+	if len(c.returned) > 0 && c.replaying == 0 {
+		if err := c.allBack(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.advance(ctx); err != nil {
+		return err
+	}
+	c.endBatch()
+	if len(c.returned) == 0 { // else rows that wait may share bytes with the batches
+		for i, b := range c.pinned {
+			b.Release()
+			c.pinned[i] = nil
+		}
+		c.pinned = c.pinned[:0]
+	}
+	return nil
+}
+
+// warmDone ends the warm-up.
+func (c *laneCore) warmDone(ctx context.Context) error {
+	c.warming = false
+	return c.advance(ctx)
+}
+
+// begin is called once before the first batch: a lane that has nothing to wait for may have event time to tell.
+func (c *laneCore) begin(ctx context.Context) error { return c.advance(ctx) }
+
+// allBack lets the records that came back finish, now that all have.
+func (c *laneCore) allBack(ctx context.Context) error {
+	for _, i := range c.returned {
+		c.slots.slots[c.slots.root(i)].holds--
+	}
+	c.touched = append(c.touched, c.returned...)
+	c.returned = c.returned[:0]
+	return c.settle(ctx)
+}
+
+// end takes in what else a batch says of its partitions.
+func (c *laneCore) end(b *Batch) error {
+	for i := range c.parts {
+		if p := &c.parts[i]; p.newest > 0 {
+			p.arrived = later(p.arrived, b.Records[p.newest-1].Time)
+			p.newest = 0
+		}
+	}
+	for _, e := range b.Ended {
+		i, ok := c.byID[e.Partition]
+		if !ok {
+			return fmt.Errorf("%w: %v ended, which is no partition of lane %s", errSource, e.Partition, c.lane.Name)
+		}
+		p := &c.parts[i]
+		if len(p.replay) > 0 {
+			return fmt.Errorf("%w: %v ended before %d of its held records were back", errSource, p.id, len(p.replay))
+		}
+		if !p.ended {
+			p.ended, p.child, c.dirty = true, e.Children, true
+		}
+	}
+	return nil
+}
+
+// pull lets the stages take in what other goroutines made.
+func (c *laneCore) pull(ctx context.Context) error {
+	for i := range c.procs {
+		if f := c.procs[i].pull; f != nil {
+			if err := f(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.settle(ctx); err != nil {
+		return err
+	}
+	return c.advance(ctx)
+}
+
+// tick tells the stages the wall clock.
+func (c *laneCore) tick(ctx context.Context, now time.Time) error {
+	for i := range c.procs {
+		if f := c.procs[i].tick; f != nil {
+			if err := f(ctx, now); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.settle(ctx); err != nil {
+		return err
+	}
+	return c.advance(ctx)
+}
+
+// committed tells the stages the committed clocks.
+func (c *laneCore) committed(ctx context.Context, k Clocks) error {
+	for i := range c.procs {
+		if f := c.procs[i].committed; f != nil {
+			if err := f(ctx, k); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cut returns the lane's progress since the last cut, and begins the next. It returns false if there is none, and while
+// held records are coming back.
+func (c *laneCore) cut() (LaneCut, bool, error) {
+	if !c.dirty || c.replaying > 0 || len(c.returned) > 0 {
+		return LaneCut{}, false, nil
+	}
+	n := len(c.parts)
+	cut := LaneCut{
+		Lane: c.lane.Name, Partitions: make(map[Partition]Progress, n),
+		Counts: make(map[Partition]Counts, n), Read: make(map[Partition]int64, n), Reasons: c.reasons.take(),
+	}
+	for i := range c.parts {
+		p := &c.parts[i]
+		g, err := p.progress(&c.slots)
+		if err != nil {
+			return LaneCut{}, false, err
+		}
+		cut.Partitions[p.id], cut.Counts[p.id], cut.Read[p.id] = g, p.counts, p.read
+		p.base, p.counts, p.read = g, Counts{}, 0
+	}
+	c.dirty = false
+	return cut, true, nil
+}

@@ -1,0 +1,131 @@
+package stream
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// part is a partition of a lane.
+type part struct {
+	id      Partition
+	base    Progress // what the transaction in progress builds on
+	upTo    Position
+	seen    time.Time
+	arrived time.Time
+	ended   bool
+	child   []Partition
+	asked   Position // upTo when it was last looked at for a question whether its log has ended
+
+	next uint64   // ordinal of the next record, where positions have gaps
+	held heldList // in the order of positions
+
+	replay  []uint32 // ordinals, counted from first, of the held records that are not back
+	first   Position
+	last    Position // of the last record that came back
+	newest  int32    // index of the newest record of the batch in progress, + 1
+	counts  Counts // since the last cut
+	read    int64
+}
+
+func newPart(id Partition, from Progress) part {
+	return part{
+		id: id, base: from, upTo: from.UpTo, seen: from.Seen, arrived: from.Arrived, ended: from.Ended, child: from.Children,
+		next: from.Held.Through, replay: from.Held.Ordinals, first: from.Held.First,
+	}
+}
+
+// after is Compare(q) > 0, fast where positions are plain numbers.
+func (p Position) after(q Position) bool {
+	if p.Seq == "" && q.Seq == "" {
+		return p.Sub > q.Sub
+	}
+	return p.Compare(q) > 0
+}
+
+// comesBack reports whether pos, at or below upTo, is the next held record that the lane waits for, and its ordinal. If
+// not, it was delivered before.
+func (p *part) comesBack(pos Position) (ord uint64, ok bool, err error) {
+	if len(p.replay) == 0 || !pos.after(p.last) {
+		return 0, false, nil
+	}
+	want := p.replay[0]
+	if p.first.Seq == "" && pos.Seq == "" {
+		at := p.first.Sub + int64(want)
+		switch {
+		case pos.Sub < at:
+			return 0, false, nil
+		case pos.Sub > at:
+			return 0, false, fmt.Errorf("%w: %v came back, but not the held record at %v before it", ErrLost, pos, Position{Sub: at})
+		}
+		ord = uint64(pos.Sub)
+	} else {
+		if want == 0 && pos != p.first {
+			if pos.after(p.first) {
+				return 0, false, fmt.Errorf("%w: %v came back, but not the held record at %v before it", ErrLost, pos, p.first)
+			}
+			return 0, false, nil
+		}
+		ord = uint64(want)
+	}
+	p.replay, p.last = p.replay[1:], pos
+	return ord, true, nil
+}
+
+// heldSet names the records that are not finished.
+func (p *part) heldSet(t *slotTable) (HeldSet, error) {
+	if p.held.n == 0 {
+		return HeldSet{}, nil
+	}
+	first := &t.slots[p.held.first-1]
+	h := HeldSet{First: first.pos, Ordinals: make([]uint32, 0, p.held.n)}
+	for i := p.held.first; i != 0; i = t.slots[i-1].after {
+		d := t.slots[i-1].ord - first.ord
+		if d > math.MaxUint32 {
+			return HeldSet{}, fmt.Errorf("%v holds records that are %d positions apart", p.id, d)
+		}
+		h.Ordinals = append(h.Ordinals, uint32(d))
+	}
+	if p.upTo.Seq == "" {
+		h.Through = uint64(p.upTo.Sub) - first.ord + 1
+	} else {
+		h.Through = p.next - first.ord
+	}
+	return h, nil
+}
+
+// progress is what a cut says of the partition.
+func (p *part) progress(t *slotTable) (Progress, error) {
+	held, err := p.heldSet(t)
+	if err != nil {
+		return Progress{}, fmt.Errorf("stream: %w", err)
+	}
+	g := Progress{
+		UpTo: p.upTo, Held: held, Seen: p.seen, Low: p.base.Low, Arrived: p.arrived, Ended: p.ended, Children: p.child,
+	}
+	oldest, cap := int64(math.MaxInt64), int64(math.MaxInt64)
+	for i := p.held.first; i != 0; i = t.slots[i-1].after {
+		if s := &t.slots[i-1]; s.flags&flagTimed != 0 {
+			oldest = min(oldest, s.time)
+		} else {
+			cap = min(cap, s.seen)
+		}
+	}
+	if oldest != math.MaxInt64 {
+		g.HeldTime = time.UnixMicro(oldest).UTC()
+	}
+	// A record that waits in front of Decode has no event time yet. The clock stays where it was when it was read, so
+	// that it is not late when it gets one.
+	if cap != math.MaxInt64 && time.UnixMicro(cap).Before(g.Seen) {
+		g.Seen = later(p.base.Seen, time.UnixMicro(cap).UTC())
+	}
+	return g, nil
+}
+
+// later is the later of two times; the zero time is before all.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,157 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// rows is the typed end of a lane: what the last stage emits goes into the open transaction if its record is finished,
+// else it waits here.
+type rows[T any] struct {
+	core  *laneCore
+	txn   Txn[T] // the open one; the engine exchanges it between batches
+	w     Writer
+	last  string // name of what comes behind the stages, for dead letters
+	fates []Fate
+	ready []Event[T]
+
+	stash []waiting[T]
+	free  uint32 // first free place in stash, index + 1
+	n     int
+}
+
+// waiting is a row of an unfinished record, and the place of the next one of it, index + 1.
+type waiting[T any] struct {
+	row  Event[T]
+	next uint32
+}
+
+func (r *rows[T]) feeds() feeds[T] {
+	return feeds[T]{run: r.take, warm: func(context.Context, []Event[T]) error { return nil }}
+}
+
+// take gets what the last stage emitted. All stages have had their say on these records.
+func (r *rows[T]) take(ctx context.Context, in []Event[T]) error {
+	t := &r.core.slots
+	for i := range in {
+		o := in[i].Origin
+		s := t.get(o)
+		if s == nil {
+			return r.unknown()
+		}
+		if s.flags&flagRejected != 0 || s.parent != o.slot || s.holds != 0 {
+			return r.split(ctx, in, i)
+		}
+	}
+	return r.write(ctx, in)
+}
+
+// split is take for the case that not all of in can be written now; the first n can.
+func (r *rows[T]) split(ctx context.Context, in []Event[T], n int) error {
+	t := &r.core.slots
+	ready := append(r.ready[:0], in[:n]...)
+	for i := n; i < len(in); i++ {
+		o := in[i].Origin
+		s := t.get(o)
+		switch {
+		case s == nil:
+			return r.unknown()
+		case s.flags&flagRejected != 0:
+		case t.slots[t.root(o.slot)].holds == 0:
+			ready = append(ready, in[i])
+		default:
+			r.put(s, &in[i])
+		}
+	}
+	r.ready = ready
+	err := r.write(ctx, ready)
+	clear(ready)
+	return err
+}
+
+func (r *rows[T]) put(s *slot, row *Event[T]) {
+	i := r.free
+	if i == 0 {
+		r.stash = append(r.stash, waiting[T]{})
+		i = uint32(len(r.stash))
+	} else {
+		r.free = r.stash[i-1].next
+	}
+	r.stash[i-1] = waiting[T]{row: *row, next: s.stash}
+	s.stash = i
+	r.n++
+}
+
+func (r *rows[T]) waiting() int { return r.n }
+
+// unstash writes the rows of finished records that waited.
+func (r *rows[T]) unstash(ctx context.Context, finished []uint32) error {
+	ready := r.ready[:0]
+	for _, i := range finished {
+		s := &r.core.slots.slots[i]
+		begin := len(ready)
+		for at := s.stash; at != 0; {
+			w := &r.stash[at-1]
+			if s.flags&flagRejected == 0 {
+				ready = append(ready, w.row)
+			}
+			next := w.next
+			*w = waiting[T]{next: r.free}
+			r.free, at = at, next
+			r.n--
+		}
+		s.stash = 0
+		slices.Reverse(ready[begin:]) // the newest was first
+	}
+	r.ready = ready
+	err := r.write(ctx, ready)
+	clear(ready)
+	return err
+}
+
+// write adds rows of finished records to the transaction and notes at the records what became of them.
+func (r *rows[T]) write(ctx context.Context, in []Event[T]) error {
+	if len(in) == 0 {
+		return nil
+	}
+	if cap(r.fates) < len(in) {
+		r.fates = make([]Fate, max(len(in), 2*cap(r.fates)))
+	}
+	fates := r.fates[:len(in)]
+	bad, err := r.txn.Write(ctx, r.w, in, fates)
+	if err != nil {
+		return fmt.Errorf("stream: write: %w", err)
+	}
+	slots := r.core.slots.slots
+	for _, b := range bad {
+		at := in[b.Index].Origin.slot
+		if slots[at].flags&flagBad == 0 { // one letter a record
+			slots[at].flags |= flagBad
+			r.core.dead = append(r.core.dead, DeadLetter{
+				Record: r.core.record(at), Stage: r.last, Err: b.Err, Read: r.core.lane.Now(),
+			})
+		}
+	}
+	for i := range in {
+		switch fates[i] {
+		case Written:
+			slots[in[i].Origin.slot].flags |= flagWritten
+		case Late:
+			slots[in[i].Origin.slot].flags |= flagLate
+		}
+	}
+	return nil
+}
+
+func (r *rows[T]) reject(ctx context.Context, dead []DeadLetter) error {
+	if err := r.txn.Reject(ctx, r.w, dead); err != nil {
+		return fmt.Errorf("stream: write dead letters: %w", err)
+	}
+	return nil
+}
+
+func (r *rows[T]) unknown() error {
+	return r.core.stageError(len(r.core.stages)-1, fmt.Errorf("it emitted an event: %w", errOrigin))
+}
+
