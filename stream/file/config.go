@@ -52,7 +52,12 @@ type Options struct {
 	// Defaults to never.
 	Complete func(path string, changed time.Time) bool
 
-	// MaxLine is the length, in bytes, above which a record is not read but goes to the dead-letter flow, cut short.
+	// Unchecked gives the records of a compressed file before its checksum, which is at its end, was seen. That saves
+	// reading such files twice; but a damaged one may give wrong lines before the error.
+	Unchecked bool
+
+	// MaxLine is the length, in bytes, above which a line is not read but goes to the dead-letter flow, cut short. A CSV
+	// record of several lines that is longer is taken for one line with a quote that was never closed, then others.
 	//
 	// Defaults to 1 MiB.
 	MaxLine int

@@ -7,7 +7,9 @@
 // The same line number gives the same record for as long as the file keeps its lines. A file is known by its path and
 // by its first line, so other content under an old name is another partition. A file that lost lines which the job needs
 // is an error that matches stream.ErrLost, and nothing is skipped. A line that is too long, or a quote that is never
-// closed, costs that line alone: it goes to the dead-letter flow with its file and its number.
+// closed, costs that line alone: it goes to the dead-letter flow with its file and its number. A compressed file is read
+// through to its checksum before its first record is given, so a damaged one gives none but an error that names the byte;
+// one that was cut short gives the lines that are left, then the error.
 //
 // # Limits
 //

@@ -18,7 +18,8 @@ type NDJSON struct{}
 type Lines struct{}
 
 // CSV is RFC 4180: fields may be quoted and then hold commas, quotes in pairs, and newlines. Empty lines are no records.
-// A record's value is its bytes as they stand, without the newline at its end; [Columns] and [Fields] take it apart.
+// A record's value is its bytes as they stand, without the newline at its end; [Columns] and [Fields] take it apart. A
+// quote that is out of place, or is never closed, costs its line alone: that line is a record by itself, which they refuse.
 type CSV struct {
 	// Comma separates fields.
 	//

@@ -23,40 +23,39 @@ type input struct {
 }
 
 // openInput opens a file and looks at what is in it.
-func openInput(path string, pool *decoders) (in *input, err error) {
+func openInput(path string, pool *decoders) (*input, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("file: %w", err)
 	}
-	in = &input{path: path, file: f, pool: pool}
-	defer func() {
-		if err != nil {
-			in.close()
-		}
-	}()
-	if in.info, err = f.Stat(); err != nil {
-		return nil, fmt.Errorf("file: %w", err)
+	in := &input{path: path, file: f, text: f, pool: pool}
+	if err := in.begin(); err != nil {
+		in.close()
+		return nil, err
+	}
+	return in, nil
+}
+
+func (in *input) begin() (err error) {
+	if in.info, err = in.file.Stat(); err != nil {
+		return fmt.Errorf("file: %w", err)
 	}
 	if !in.info.Mode().IsRegular() {
-		return nil, fmt.Errorf("file: %s is not a regular file", path)
+		return fmt.Errorf("file: %s is not a regular file", in.path)
 	}
 	var magic [magicBytes]byte
-	n, err := f.ReadAt(magic[:], 0)
+	n, err := in.file.ReadAt(magic[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("file: %w", err)
+		return fmt.Errorf("file: %w", err)
 	}
-	in.kind, in.text = sniff(magic[:n]), f
-	switch in.kind {
+	switch in.kind = sniff(magic[:n]); in.kind {
 	case plain:
-		return in, nil
+		return nil
 	case gzipped, zstded:
-		in.raw = pool.counter(f)
-		if err := in.decompress(); err != nil {
-			return nil, in.damaged(err)
-		}
-		return in, nil
+		in.raw = in.pool.counter(in.file)
+		return in.decompress()
 	}
-	return nil, fmt.Errorf("file: %s holds %s; plain text, gzip and zstd can be read", path, in.kind)
+	return fmt.Errorf("file: %s holds %s; plain text, gzip and zstd can be read", in.path, in.kind)
 }
 
 func (in *input) decompress() (err error) {
@@ -65,7 +64,20 @@ func (in *input) decompress() (err error) {
 	} else {
 		in.text, err = in.pool.zstd(in.raw)
 	}
-	return err
+	if err != nil {
+		return in.damaged(err)
+	}
+	return nil
+}
+
+// rewind goes back to the start of a compressed file.
+func (in *input) rewind() error {
+	if _, err := in.file.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("file: %w", err)
+	}
+	in.pool.put(in.text, in.raw)
+	in.raw, in.out = in.pool.counter(in.file), 0
+	return in.decompress()
 }
 
 // seek goes on at an offset of a plain file.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 
@@ -22,6 +23,7 @@ type lane struct {
 	paused bool
 	open   bool
 	r      *reader // nil until the file was opened for this start
+	sound  bool    // the file was read through and its checksum is right, or it has none
 }
 
 type state uint8
@@ -53,7 +55,10 @@ func (l *lane) read(ctx context.Context) (*stream.Batch, error) {
 		return nil, err
 	}
 	c := l.src.chunks.get()
-	err := l.r.read(ctx, c)
+	err := l.check(ctx, c.buf)
+	if err == nil {
+		err = l.r.read(ctx, c)
+	}
 	b := c.fill(l.name)
 	b.Warm = l.warm
 	switch {
@@ -72,6 +77,25 @@ func (l *lane) read(ctx context.Context) (*stream.Batch, error) {
 	}
 	b.Release()
 	return nil, err
+}
+
+// check reads a compressed file through before the first record is taken from it, since its checksum is at its end: a
+// flipped bit may give other lines long before it is noticed. What is left of a file that was cut short is sound.
+func (l *lane) check(ctx context.Context, buf []byte) error {
+	in := l.r.in
+	if l.sound || in.kind == plain || l.src.opts.Unchecked || l.from.UpTo.Sub > 0 && l.unchanged() {
+		return nil
+	}
+	for err := error(nil); err == nil; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err = in.read(buf[:cap(buf)]); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return err
+		}
+	}
+	l.sound = true
+	return in.rewind()
 }
 
 // openFile makes sure that the file is open and is the one that the lane is about.
@@ -118,13 +142,13 @@ func (l *lane) verify(in *input) error {
 	if l.r != nil && l.r.grows && os.SameFile(now.info, l.r.in.info) && now.info.Size() < l.r.offset() {
 		return l.lost("was cut to %d bytes, %d were read", now.info.Size(), l.r.offset())
 	}
-	l.file = now
+	l.file, l.sound = now, false
 	return nil
 }
 
 func (l *lane) plan() plan {
 	p := newPlan(l.from)
-	p.warm, p.check = l.warm, !l.unchanged()
+	p.warm, p.check = l.warm, p.ended && !l.unchanged()
 	if p.warm && p.ended && p.held.Len() == 0 {
 		p.passed = true // nothing will come for which a state could be needed
 	}
@@ -155,14 +179,13 @@ func (l *lane) atEnd(b *stream.Batch) error {
 	if info.Size() < in.size() {
 		return l.lost("was cut to %d bytes, %d were read", info.Size(), in.size())
 	}
-	whole := len(l.r.tail) == 0
-	if whole {
+	if len(l.r.tail) == 0 {
 		l.src.mark(l)
 	}
-	switch complete := l.src.opts.Complete; {
+	switch {
 	case l.r.grows && info.Size() > in.size():
 		l.state = ready
-	case l.r.grows && (!whole || complete == nil || !complete(l.file.id, info.ModTime())):
+	case l.r.grows && !l.complete(info):
 		l.state = waiting
 	default:
 		b.Ended = []stream.Ended{{Partition: l.file.part}}
@@ -180,8 +203,16 @@ func (l *lane) update(f *listed) error {
 		return l.lost("has another first line now")
 	case l.state == waiting && (f.info.Size() != l.r.in.size() || !os.SameFile(f.info, l.r.in.info)):
 		l.state = ready
+	case l.state == waiting && l.complete(f.info):
+		l.state = ready // to find its end once more
 	}
 	return nil
+}
+
+// complete says that the user told that the file, which was read to its end, will not grow.
+func (l *lane) complete(info os.FileInfo) bool {
+	ask := l.src.opts.Complete
+	return ask != nil && len(l.r.tail) == 0 && ask(l.file.id, info.ModTime())
 }
 
 func (l *lane) lost(format string, a ...any) error {

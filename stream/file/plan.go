@@ -79,7 +79,7 @@ func (p *plan) meet(line int64) (deliver bool, err error) {
 // end is told how many lines the file has.
 func (p *plan) end(lines int64) error {
 	if need := p.need(); need != 0 {
-		return fmt.Errorf("lines %d to %d are gone, the file has %d lines now: %w", max(lines+1, need), p.upTo, lines, stream.ErrLost)
+		return fmt.Errorf("lines %d to %d are gone, the file has %d lines now: %w", min(lines+1, need), p.upTo, lines, stream.ErrLost)
 	}
 	return nil
 }

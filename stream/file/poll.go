@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
@@ -92,7 +93,7 @@ func (s *Source) assign(found []listed) (*stream.Batch, error) {
 		}
 		b.Assigned = append(b.Assigned, stream.Assignment{Lane: name, Partitions: []stream.Partition{f.part}})
 	}
-	slices.SortFunc(s.lanes, func(a, b *lane) int { return a.file.part.Compare(b.file.part) })
+	slices.SortFunc(s.lanes, func(a, b *lane) int { return strings.Compare(a.file.id, b.file.id) })
 	return b, nil
 }
 

@@ -134,7 +134,7 @@ func (r *reader) cut(b []byte, c *chunk) []byte {
 func (r *reader) take(k *cut, c *chunk) bool {
 	if !r.headed {
 		if k.verdict != record {
-			return r.fail(fmt.Errorf("no header: %w", r.why(k)))
+			return r.fail(fmt.Errorf("the header is longer than %d bytes", r.limit))
 		}
 		r.headed, r.header = true, []stream.Header{{Key: HeaderKey, Value: bytes.Clone(k.value)}}
 		return true
@@ -153,21 +153,15 @@ func (r *reader) take(k *cut, c *chunk) bool {
 	if k.verdict == record {
 		c.records = append(c.records, rec)
 	} else if !r.plan.warm {
-		rec.Value = k.value[:min(len(k.value), deadBytes)]
-		c.dead = append(c.dead, stream.DeadLetter{Record: rec, Stage: "file", Err: r.why(k), Read: time.Now().UTC()})
+		rec.Value = k.value[:min(r.limit, deadBytes)]
+		c.dead = append(c.dead, stream.DeadLetter{Record: rec, Stage: "file", Read: time.Now().UTC(),
+			Err: fmt.Errorf("line %d is longer than %d bytes", r.line, r.limit)})
 	}
 	return true
 }
 
 // deadBytes is how much of a line that is too long goes to the dead-letter flow.
 const deadBytes = 4096
-
-func (r *reader) why(k *cut) error {
-	if k.verdict == unclosed {
-		return fmt.Errorf("line %d begins a CSV record whose quote is not closed within %d bytes", r.line, r.limit)
-	}
-	return fmt.Errorf("line %d is longer than %d bytes", r.line, r.limit)
-}
 
 // skip drops what comes before the next line that matters. It sets short if that is not in b.
 func (r *reader) skip(b []byte) []byte {

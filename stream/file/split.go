@@ -64,71 +64,65 @@ func one(b []byte, end int) cut {
 	return c
 }
 
-// quoted is split for a CSV record with quotes; line is its first line.
+// quoted is split for a CSV record with quotes; line is its first line. A record with a quote where none may be, or
+// whose quote is not closed within the limit or the file, is its first line: so a broken line does not swallow others.
+// Whoever takes the fields apart will refuse it.
 func (r *rules) quoted(b []byte, last bool, limit int, line cut) cut {
 	window := b[:min(len(b), limit+2)]
-	whole := last && len(window) == len(b)
-	end, found := r.recordEnd(window, whole)
-	if !found {
-		if !whole && len(window) <= limit+1 {
-			return cut{}
-		}
-		line.verdict = unclosed
+	last = last && len(window) == len(b)
+	end, found := r.recordEnd(window, last)
+	switch {
+	case found == notYet && !last && len(window) <= limit+1:
+		return cut{}
+	case found != atEnd || 0 <= end && end < line.n:
 		return line
 	}
 	c := one(b, end)
 	if len(c.value) > limit {
-		line.verdict = unclosed
 		return line
 	}
-	c.verdict, c.lines = record, line.lines
-	if c.n > line.n {
-		c.lines = int64(bytes.Count(b[:c.n], newline))
-		if b[c.n-1] != '\n' {
-			c.lines++
-		}
-	}
+	c.verdict = record
+	c.lines = int64(bytes.Count(c.value, newline)) + 1
 	return c
 }
 
 var newline = []byte{'\n'}
 
-// recordEnd is the index of the newline that ends the CSV record at the start of b; -1 if b ends it. A quote where none
-// may be makes the record end with its line, so that a broken line does not swallow others: whoever takes the fields
-// apart will refuse it. found is false if the end is not in b.
-func (r *rules) recordEnd(b []byte, whole bool) (end int, found bool) {
-	toLine := func(i int) (int, bool) {
-		if n := bytes.IndexByte(b[i:], '\n'); n >= 0 {
-			return i + n, true
-		}
-		return -1, whole
-	}
-	for i := 0; i < len(b); {
-		if b[i] != '"' {
+type finding uint8
+
+const (
+	notYet finding = iota // more bytes are needed
+	atEnd
+	misplaced // a quote where none may be
+)
+
+// recordEnd is the index of the newline that ends the CSV record at the start of b; -1 if b ends it.
+func (r *rules) recordEnd(b []byte, last bool) (end int, f finding) {
+	for i := 0; ; i++ { // at the start of a field
+		if i < len(b) && b[i] == '"' {
+			var closed bool
+			if i, closed = closing(b, i+1); !closed {
+				return 0, notYet
+			}
+			if i < len(b) && b[i] == '\r' && (i+1 < len(b) && b[i+1] == '\n' || i+1 == len(b)) {
+				i++
+			}
+		} else {
 			for i < len(b) && b[i] != r.comma && b[i] != '\n' && b[i] != '"' {
 				i++
 			}
-			if i == len(b) || b[i] != r.comma {
-				return toLine(min(i, len(b)))
-			}
-			i++
-			continue
 		}
-		after, closed := closing(b, i+1)
 		switch {
-		case !closed:
-			return 0, false
-		case after == len(b):
-			return -1, whole
-		case b[after] == r.comma:
-			i = after + 1
-		case b[after] == '\r' && after+1 == len(b) && !whole:
-			return 0, false
-		default: // the end of the line, or a quote where none may be
-			return toLine(after)
+		case i >= len(b) && last:
+			return -1, atEnd
+		case i >= len(b):
+			return 0, notYet
+		case b[i] == '\n':
+			return i, atEnd
+		case b[i] != r.comma:
+			return 0, misplaced
 		}
 	}
-	return -1, whole
 }
 
 // closing is the index after the quote that closes the field whose content begins at i.
