@@ -36,13 +36,13 @@ func CheckKey(key string) error {
 	return nil
 }
 
-// CheckOwner tells why owner cannot be the owner of a staged file: 1 to 128 lower-case letters, digits and dashes.
+// CheckOwner tells why owner cannot be the owner of a staged file: 1 to 128 lower-case letters and digits.
 func CheckOwner(owner string) error {
 	if len(owner) == 0 || len(owner) > 128 {
 		return errors.New("owner of a staged file: not 1 to 128 bytes")
 	}
 	for i := range len(owner) {
-		if c := owner[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-') {
+		if c := owner[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9') {
 			return fmt.Errorf("owner %q of a staged file has the character %q", owner, c)
 		}
 	}

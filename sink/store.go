@@ -59,6 +59,28 @@ type Stager interface {
 	Discard(ctx context.Context, s Staging) error
 }
 
+// Limited is a Store that cannot do all that Store and Stager say, and tells what. A job works on it all the same.
+type Limited interface{ Limits() Limits }
+
+// Limits are what a Store cannot do.
+type Limits struct {
+	// Overwrites: Publish replaces an object that another writer put under its key. It does no harm to jobs, since final
+	// names are unique.
+	Overwrites bool
+
+	// HidesOpen: Staged does not show files before they are closed. HidesAll: it shows none. What is abandoned there is
+	// left to the Store's own expiry.
+	HidesOpen, HidesAll bool
+}
+
+// LimitsOf are the limits of s.
+func LimitsOf(s Store) Limits {
+	if l, ok := s.(Limited); ok {
+		return l.Limits()
+	}
+	return Limits{}
+}
+
 // Staging is a file that is staged and not published.
 type Staging struct {
 	Key   string // final name

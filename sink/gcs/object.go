@@ -23,6 +23,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Create stores body unless key exists. If an attempt ended in the unknown, the next one may find our own object; its
 // bytes tell whose it is.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
+	if err := sink.CheckKey(key); err != nil {
+		return fmt.Errorf("gcs: create: %w", err)
+	}
 	unknown := false
 	err := s.do(ctx, len(body), func(ctx context.Context) error {
 		err := s.put(ctx, s.opts.Prefix+key, body)
@@ -76,6 +79,9 @@ func (s *Store) put(ctx context.Context, name string, body []byte) error {
 
 // Read returns an object of at most limit bytes.
 func (s *Store) Read(ctx context.Context, key string, limit int64) (body []byte, err error) {
+	if err := sink.CheckKey(key); err != nil {
+		return nil, fmt.Errorf("gcs: read: %w", err)
+	}
 	err = s.do(ctx, 0, func(ctx context.Context) (err error) {
 		body, err = s.read(ctx, key, limit)
 		return err
@@ -103,6 +109,9 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 
 // Open reads an object as a stream. The stream is not retried.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	if err := sink.CheckKey(key); err != nil {
+		return nil, fmt.Errorf("gcs: open: %w", err)
+	}
 	r, err := s.object(s.opts.Prefix + key).ReadCompressed(true).NewReader(ctx)
 	if notFound(err) {
 		return nil, fmt.Errorf("gcs: %q in bucket %s: %w", key, s.name, fs.ErrNotExist)
@@ -137,7 +146,7 @@ func (s *Store) list(ctx context.Context, prefix, after string) iter.Seq2[*stora
 		if after != "" {
 			q.StartOffset = s.opts.Prefix + after + "\x00"
 		}
-		if err := q.SetAttrSelection([]string{"Name", "Size"}); err != nil {
+		if err := q.SetAttrSelection([]string{"Name", "Size", "Metadata"}); err != nil {
 			yield(nil, err)
 			return
 		}

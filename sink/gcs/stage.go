@@ -16,12 +16,17 @@ import (
 	"github.com/onceflow/onceflow/sink"
 )
 
-// tokenKey is the object metadata by which a file is known again; a move keeps it.
-const tokenKey = "onceflow-token"
+// Object metadata: the token by which a file is known again, which a move keeps, and its final key. The staging name has
+// the token, so that two uploads for one key do not meet, and not the key, which may be as long as a name may be.
+const (
+	tokenKey = "onceflow-token"
+	finalKey = "onceflow-key"
+)
 
 // ref is what Publish needs.
 type ref struct {
 	Key        string `json:"key"`
+	Staging    string `json:"staging"`
 	Token      string `json:"token"`
 	Generation int64  `json:"generation"`
 	Size       int64  `json:"size"`
@@ -37,16 +42,20 @@ type upload struct {
 }
 
 // Stage begins a file under its staging name.
-func (s *Store) Stage(ctx context.Context, key, _ string) (sink.Upload, error) {
+func (s *Store) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+	if err := errors.Join(sink.CheckKey(key), sink.CheckOwner(owner), ctx.Err()); err != nil {
+		return nil, fmt.Errorf("gcs: stage: %w", err)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	u := &upload{s: s, cancel: cancel, ref: ref{Key: key, Token: rand.Text()}}
+	u.ref.Staging = s.staging() + owner + "-" + u.ref.Token
 	// The client repeats a chunk whose answer was lost: the session knows what it has. Without a retry policy for all
 	// errors it would give up at the first 503.
-	u.w = s.bucket.Object(s.staging() + key).Retryer(storage.WithPolicy(storage.RetryAlways)).
+	u.w = s.bucket.Object(u.ref.Staging).Retryer(storage.WithPolicy(storage.RetryAlways)).
 		If(storage.Conditions{DoesNotExist: true}).NewWriter(ctx)
 	u.w.ChunkSize = s.opts.ChunkBytes
 	u.w.ChunkRetryDeadline = s.opts.Timeout
-	u.w.Metadata = map[string]string{tokenKey: u.ref.Token}
+	u.w.Metadata = map[string]string{tokenKey: u.ref.Token, finalKey: key}
 	return u, nil
 }
 
@@ -65,8 +74,9 @@ func (u *upload) Write(p []byte) (int, error) {
 
 // Close ends the upload. If the answer is lost, the object says whether it is there whole.
 func (u *upload) Close(ctx context.Context) ([]byte, error) {
-	if u.failed != nil {
-		return nil, u.failed
+	if err := errors.Join(u.failed, ctx.Err()); err != nil {
+		u.failed = err
+		return nil, err
 	}
 	attrs, err := u.end(ctx)
 	if err != nil {
@@ -90,7 +100,7 @@ func (u *upload) end(ctx context.Context) (*storage.ObjectAttrs, error) {
 	}
 	var attrs *storage.ObjectAttrs
 	lookErr := u.s.do(ctx, 0, func(ctx context.Context) (err error) {
-		attrs, err = u.s.object(u.s.staging() + u.ref.Key).Attrs(ctx)
+		attrs, err = u.s.object(u.ref.Staging).Attrs(ctx)
 		return err
 	})
 	if lookErr != nil {
@@ -104,16 +114,16 @@ func (u *upload) Abort(ctx context.Context) error {
 	u.cancel()
 	_ = u.w.Close() // its error is the cancellation
 	u.failed = errors.New("gcs: the upload was aborted")
-	return u.s.remove(ctx, u.s.staging()+u.ref.Key)
+	return u.s.remove(ctx, u.ref.Staging)
 }
 
 // Publish moves a staged file to its final name. Whatever the answer was but a plain yes, the object there tells.
 func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 	var r ref
-	if err := json.Unmarshal(encoded, &r); err != nil || r.Key == "" || r.Token == "" {
+	if err := json.Unmarshal(encoded, &r); err != nil || r.Key == "" || !strings.HasPrefix(r.Staging, s.staging()) {
 		return fmt.Errorf("gcs: not a reference to a staged file: %w", err)
 	}
-	from := s.object(s.staging() + r.Key).If(storage.Conditions{GenerationMatch: r.Generation})
+	from := s.object(r.Staging).If(storage.Conditions{GenerationMatch: r.Generation})
 	err := s.do(ctx, 0, func(ctx context.Context) error {
 		_, err := from.Move(ctx, storage.MoveObjectDestination{
 			Object: s.opts.Prefix + r.Key, Conditions: &storage.Conditions{DoesNotExist: true},
@@ -150,12 +160,11 @@ func (s *Store) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
 				yield(sink.Staging{}, s.fail("list", s.staging(), err))
 				return
 			}
-			key := strings.TrimPrefix(attrs.Name, s.staging())
-			owner, _, ok := strings.Cut(path.Base(key), "-")
-			if !ok {
+			owner, _, ok := strings.Cut(path.Base(attrs.Name), "-")
+			if !ok || attrs.Metadata[finalKey] == "" {
 				continue // the clock
 			}
-			if !yield(sink.Staging{Key: key, Owner: owner, ID: attrs.Name, Bytes: attrs.Size}, nil) {
+			if !yield(sink.Staging{Key: attrs.Metadata[finalKey], Owner: owner, ID: attrs.Name, Bytes: attrs.Size}, nil) {
 				return
 			}
 		}

@@ -75,6 +75,9 @@ func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
 	return s, nil
 }
 
+// Limits says that an upload is not to be seen before it is closed.
+func (s *Store) Limits() sink.Limits { return sink.Limits{HidesOpen: true} }
+
 // staging is where files wait; List leaves it out.
 func (s *Store) staging() string { return s.opts.Prefix + "_staging/" }
 
@@ -85,6 +88,9 @@ func (s *Store) object(name string) *storage.ObjectHandle {
 
 // do calls f until it succeeds, fails for good, or was tried often enough. Every attempt has a deadline of its own.
 func (s *Store) do(ctx context.Context, bytes int, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	wait := 100 * time.Millisecond
 	for n := 1; ; n++ {
 		attempt, cancel := context.WithTimeout(ctx, s.opts.Timeout+time.Duration(bytes)*time.Second/(256<<10))
@@ -158,7 +164,7 @@ func (c *serverClock) get() (time.Time, bool) {
 // of 64 small objects is written anew.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	if t, fresh := s.clock.get(); fresh {
-		return t, nil
+		return t, ctx.Err()
 	}
 	name := fmt.Sprintf("%sclock/%02d", s.staging(), rand.IntN(64))
 	err := s.do(ctx, 0, func(ctx context.Context) error {

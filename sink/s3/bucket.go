@@ -92,7 +92,7 @@ func (s *Store) canList(ctx context.Context) (bool, error) {
 // Now returns the store's clock. It costs a request about once a minute.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	if t, fresh := s.clock.get(); fresh {
-		return t, nil
+		return t, ctx.Err()
 	}
 	if err := s.askTime(ctx); err != nil {
 		return time.Time{}, err

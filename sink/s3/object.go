@@ -29,6 +29,9 @@ func checksum(b []byte) string {
 // Create stores body unless key exists. If an attempt ended in the unknown, the next one may find our own object; its
 // bytes tell whose it is.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
+	if err := sink.CheckKey(key); err != nil {
+		return fmt.Errorf("s3: create: %w", err)
+	}
 	unknown := false
 	err := s.retry.do(ctx, len(body), func(ctx context.Context) error {
 		in := &s3.PutObjectInput{
@@ -69,6 +72,9 @@ func (s *Store) encryption() (types.ServerSideEncryption, *string) {
 
 // Read returns an object of at most limit bytes.
 func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	if err := sink.CheckKey(key); err != nil {
+		return nil, fmt.Errorf("s3: read: %w", err)
+	}
 	var body []byte
 	err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
 		body, err = s.read(ctx, key, limit)
@@ -98,6 +104,9 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 
 // Open reads an object as a stream. The stream is not retried.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	if err := sink.CheckKey(key); err != nil {
+		return nil, fmt.Errorf("s3: open: %w", err)
+	}
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: s.key(key)})
 	if err != nil {
 		return nil, s.fail("open", key, err)

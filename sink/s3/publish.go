@@ -83,7 +83,11 @@ func (s *Store) isOurs(ctx context.Context, r ref) (bool, error) {
 // does not list them.
 func (s *Store) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
 	if !s.listsUploads {
-		return func(func(sink.Staging, error) bool) {}
+		return func(yield func(sink.Staging, error) bool) {
+			if err := ctx.Err(); err != nil {
+				yield(sink.Staging{}, err)
+			}
+		}
 	}
 	return s.uploads(ctx, "")
 }

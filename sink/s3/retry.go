@@ -24,6 +24,9 @@ type retrier struct {
 
 // do calls f until it succeeds, fails for good, or was tried often enough. bytes is the size of the body.
 func (r retrier) do(ctx context.Context, bytes int, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	wait := 100 * time.Millisecond
 	for n := 1; ; n++ {
 		attempt, cancel := context.WithTimeout(ctx, r.timeout+time.Duration(bytes)*time.Second/(256<<10))

@@ -45,7 +45,10 @@ type upload struct {
 }
 
 // Stage begins a file. It sends nothing before there is a part to send.
-func (s *Store) Stage(ctx context.Context, key, _ string) (sink.Upload, error) {
+func (s *Store) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+	if err := errors.Join(sink.CheckKey(key), sink.CheckOwner(owner), ctx.Err()); err != nil {
+		return nil, fmt.Errorf("s3: stage: %w", err)
+	}
 	return &upload{s: s, ctx: ctx, ref: ref{Key: key, Token: rand.Text()}}, nil
 }
 
@@ -159,7 +162,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	return b, err
 }
 
-// Abort deletes the upload.
+// Abort deletes the upload, also if it was closed.
 func (u *upload) Abort(ctx context.Context) error {
 	_ = u.wait() // its parts go with the upload
 	u.err = errors.New("s3: the upload was aborted")

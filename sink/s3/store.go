@@ -107,6 +107,12 @@ func Open(ctx context.Context, cfg aws.Config, bucket string, opts *Options) (*S
 	return s, nil
 }
 
+// Limits says that Publish overwrites, since a completion with a condition that meets a conflict would ask for all parts
+// again; and that an upload is not to be seen before its first part is sent.
+func (s *Store) Limits() sink.Limits {
+	return sink.Limits{Overwrites: true, HidesOpen: true, HidesAll: !s.listsUploads}
+}
+
 func fill(opts *Options) (Options, error) {
 	var o Options
 	if opts != nil {

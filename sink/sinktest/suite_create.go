@@ -155,9 +155,10 @@ func missingIsErrNotExist(s *suite) {
 func oddKeysAreKept(s *suite) {
 	long := strings.Repeat("s", sink.MaxSegment)
 	full := long + "/" + long + "/" + long + "/"
-	full += strings.Repeat("x", sink.MaxKey-len(s.dir)-len(full))
+	full += strings.Repeat("x", sink.MaxKey-len(s.dir)-len("d/")-len(full))
 	for i, key := range []string{"...", ".hidden", "_x", "~", "-", "--help", "%2F", "%", "a=b=c", "day=2025-05-01/hour=06/k=%C3%A9/f.jsonl.zst", "UPPER", "a.",
 		long, full} {
+		key = "d/" + key // as a segment of its own
 		body := fmt.Appendf(nil, "%d %s", i, key)
 		if i%2 == 0 {
 			s.create(s.a, key, body)
@@ -186,7 +187,7 @@ func badKeysAreRefused(s *suite) {
 			_ = up.Abort(s.Context())
 		}
 	}
-	for _, owner := range []string{"", "A", "../x", "a/b", "a b"} {
+	for _, owner := range []string{"", "A", "../x", "a/b", "a b", "a-b"} {
 		if up, err := s.a.Stage(s.Context(), s.dir+"k", owner); err == nil {
 			s.Errorf("Stage by %q: got no error", owner)
 			_ = up.Abort(s.Context())
