@@ -1,0 +1,106 @@
+package main
+
+import (
+	"math"
+	"time"
+
+	"github.com/onceflow/onceflow/scaler"
+)
+
+// lead is how early the calendar's copies are ordered.
+const lead = 5 * time.Minute
+
+func rule(name string, from, to, copies int) scaler.Rule {
+	return scaler.Rule{Name: name, From: scaler.At(from, 0), To: scaler.At(to, 0), Size: scaler.Size{Copies: copies}}
+}
+
+// planned is a calendar that is meant to do alone: each part of the day has what its greatest load needs, and some room.
+func planned(t trace) scaler.Calendar {
+	if t.even {
+		return scaler.Calendar{Zone: "UTC", Rules: []scaler.Rule{rule("always", 0, 24, 9)}}
+	}
+	return scaler.Calendar{Zone: "UTC", Lead: lead, Rules: []scaler.Rule{
+		rule("night", 2, 6, 8), rule("day", 6, 17, 9), rule("rush", 17, 2, 17),
+	}}
+}
+
+// floor is the calendar below the measurements: what each part of the day needs at the least.
+func floor(t trace) scaler.Calendar {
+	if t.even {
+		return scaler.Calendar{Zone: "UTC", Rules: []scaler.Rule{rule("always", 0, 24, 3)}}
+	}
+	return scaler.Calendar{Zone: "UTC", Lead: lead, Rules: []scaler.Rule{
+		rule("night", 2, 7, 3), rule("day", 7, 18, 5), rule("rush", 18, 1, 12), rule("late", 1, 2, 8),
+	}}
+}
+
+// contender is a policy of the comparison.
+type contender struct {
+	name string
+	util float64 // at which it begins, so that its first step is not a mere arrival
+	make func(t trace) (scaler.Policy, error)
+}
+
+const (
+	// tight is the utilization of the policies that are compared with the oracle. A delay goal of five minutes leaves that
+	// little room: what a burst brings too much is worked off long before the goal is reached.
+	tight = 0.95
+
+	// roomy is the default of the package, for jobs with a tighter goal.
+	roomy = 0.7
+
+	// usual is the threshold of the usual rule on lag: two minutes' work of a copy.
+	usual = 120 * copyRate
+)
+
+func dynamic(utilization float64) (*scaler.Dynamic, error) {
+	return scaler.NewDynamic(&scaler.DynamicOptions{Utilization: utilization, Goal: goal})
+}
+
+func combined(t trace, utilization float64) (scaler.Policy, error) {
+	s, err := scaler.NewStatic(floor(t))
+	if err != nil {
+		return nil, err
+	}
+	d, err := dynamic(utilization)
+	return scaler.NewCombined(s, d), err
+}
+
+// contenders are the policies, in the order of the table.
+func contenders() []contender {
+	return []contender{
+		{"static", 0.68, func(t trace) (scaler.Policy, error) { return scaler.NewStatic(planned(t)) }},
+		{"dynamic", tight, func(trace) (scaler.Policy, error) { return dynamic(tight) }},
+		{"combined", tight, func(t trace) (scaler.Policy, error) { return combined(t, tight) }},
+		{"combined 0.7", roomy, func(t trace) (scaler.Policy, error) { return combined(t, roomy) }},
+		{"lag threshold", tight, func(trace) (scaler.Policy, error) { return &threshold{lag: usual}, nil }},
+	}
+}
+
+// compare plays all contenders on a trace; the oracle comes first.
+func compare(t trace) ([]result, error) {
+	oracle, err := playPlan(t, plan(t))
+	results := []result{oracle}
+	for _, c := range contenders() {
+		if err != nil {
+			return nil, err
+		}
+		var p scaler.Policy
+		if p, err = c.make(t); err != nil {
+			return nil, err
+		}
+		var r result
+		r, err = play(t, c.name, p, t.first(c.util))
+		results = append(results, r)
+	}
+	return results, err
+}
+
+// first is how many copies there are at the beginning: enough for the first minutes.
+func (t trace) first(utilization float64) int {
+	sum := 0.0
+	for _, l := range t.load[:slot] {
+		sum += l
+	}
+	return int(math.Ceil(sum / slot / copyRate / utilization))
+}

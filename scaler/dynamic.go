@@ -1,0 +1,166 @@
+package scaler
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Dynamic computes the number of copies from measurements; the package comment has the model. It changes copies only,
+// and takes the cores of a copy as they are.
+//
+// It steps up when the delay is predicted to pass half the goal, or when the utilization was too high for long. It steps
+// down when less was enough for long, nothing waits and the saving is worth a pause. In between it does nothing: both
+// rules look at the same figures from two sides with room between them, so noise makes no steps.
+type Dynamic struct {
+	o     DynamicOptions
+	state dynamicState
+}
+
+// dynamicState is all that a decision depends on besides its input.
+type dynamicState struct {
+	Seen     history   `json:"seen"`
+	Rate     float64   `json:"rate"` // true rate of one core, records a second; 0 is not known
+	Measured bool      `json:"measured"`
+	Pause    float64   `json:"pause"` // seconds
+	Pauses   int       `json:"pauses"`
+	Step     step      `json:"step"`
+	Blocked  time.Time `json:"blocked,omitzero"` // no step up before
+	Failed   int       `json:"failed"`           // steps in a row that did not help
+	Useless  string    `json:"useless,omitempty"`
+}
+
+// NewDynamic refuses options that make no sense, all faults in one error.
+func NewDynamic(o *DynamicOptions) (*Dynamic, error) {
+	f, err := o.fill()
+	if err != nil {
+		return nil, err
+	}
+	return &Dynamic{o: f, state: dynamicState{Rate: f.Rate}}, nil
+}
+
+// Want computes the size. It wants values for arrival (or done and lag), done, and lag or delay; busy and ready make it
+// better.
+func (d *Dynamic) Want(in Input) Want {
+	d.follow(in)
+	d.observe(in)
+	recent := d.state.Seen.since(in.Now.Add(-d.o.Window))
+	d.measureRate(recent)
+	if len(recent) > 0 {
+		d.judge(in.Now, recent)
+	}
+	hold := func(format string, args ...any) Want {
+		return Want{Policy: "dynamic", Size: in.Current, Hold: true, Why: fmt.Sprintf(format, args...)}
+	}
+	now := &d.state.Seen[len(d.state.Seen)-1]
+	switch {
+	case now.Load < 0:
+		return hold("the arrival rate is not known")
+	case now.Arrival < 0 && now.Done < 0:
+		return hold("nothing was measured now")
+	case d.state.Rate <= 0:
+		return hold("the true rate of a copy is not measured yet")
+	case d.state.Step.At.After(d.state.Step.Settled):
+		return hold("the job settles after the step from %d to %d copies", d.state.Step.From.Copies, d.state.Step.To.Copies)
+	case len(recent) < minReadings && !d.state.Seen.spans(in.Now.Add(-d.o.Window), in.Now, loadOf):
+		return hold("only %d readings yet", len(recent))
+	case d.stalled():
+		return hold("records wait and the job does nothing; more copies would not help")
+	}
+	return d.decide(in, d.weigh(in, now))
+}
+
+// observe appends the sample to the history and forgets what no rule looks at any more.
+func (d *Dynamic) observe(in Input) {
+	s := &d.state
+	num := func(v Value) float64 {
+		if !v.Known() {
+			return unknown
+		}
+		return v.Number
+	}
+	o := observation{
+		At: in.Now, Arrival: num(in.Sample.Arrival), Done: num(in.Sample.Done), Lag: num(in.Sample.Lag),
+		Delay: num(in.Sample.Delay), Busy: num(in.Sample.Busy), Ready: num(in.Sample.Ready),
+		Settling: s.Step.At.After(s.Step.Settled),
+	}
+	o.Cores = float64(in.Current.Copies)
+	if o.Ready >= 0 {
+		o.Cores = min(o.Cores, o.Ready)
+	}
+	if in.Sample.Partitions.Known() {
+		o.Cores = min(o.Cores, in.Sample.Partitions.Number)
+	}
+	o.Cores *= coresOf(in.Current)
+	s.Seen = append(s.Seen, o)
+	keep := in.Now.Add(-2*d.stable() - d.o.Window)
+	s.Seen = s.Seen.since(keep)
+	last := &s.Seen[len(s.Seen)-1]
+	last.Load = s.Seen.since(in.Now.Add(-d.o.Window)).arrival()
+	d.completeLag(last)
+}
+
+// completeLag derives the delay from the lag, or the lag from the delay: a record waits for as long as those before it
+// took to arrive.
+func (d *Dynamic) completeLag(o *observation) {
+	switch load := o.Load; {
+	case o.Lag >= 0 && load > 0:
+		o.Delay = max(o.Delay, o.Lag/load)
+	case o.Lag > 0 && o.Delay < 0 && d.state.Rate*o.Cores > 0: // nothing arrives any more, and something waits
+		o.Delay = o.Lag / (d.state.Rate * o.Cores)
+	case o.Lag == 0 && o.Delay < 0:
+		o.Delay = 0
+	case o.Lag < 0 && o.Delay >= 0 && load >= 0:
+		o.Lag = o.Delay * load
+	}
+}
+
+// stalled reports whether the last readings all show a backlog and no work.
+func (d *Dynamic) stalled() bool {
+	seen := d.state.Seen
+	if len(seen) < minReadings {
+		return false
+	}
+	for _, o := range seen[len(seen)-minReadings:] {
+		if o.Done < 0 || o.Done > stallShare*d.state.Rate*max(o.Cores, 1) || o.Delay <= d.o.Normal.Seconds() {
+			return false
+		}
+	}
+	return true
+}
+
+// stable is the time after which less is believed to be enough.
+func (d *Dynamic) stable() time.Duration {
+	return max(d.o.Stable, stablePauses*d.pause()).Round(time.Second)
+}
+
+// stablePauses bounds the share of time that steps down may cost.
+const stablePauses = 5
+
+// coresOf is what the true rate of a core is multiplied by to give that of a copy.
+func coresOf(s Size) float64 {
+	if s.Cores > 0 {
+		return s.Cores
+	}
+	return 1
+}
+
+// ceil rounds up, but not for an excess that only floating point made.
+func ceil(x float64) int { return int(math.Ceil(x - 1e-9)) }
+
+// MarshalJSON saves what the policy has learned.
+func (d *Dynamic) MarshalJSON() ([]byte, error) { return json.Marshal(d.state) }
+
+// UnmarshalJSON restores what MarshalJSON saved.
+func (d *Dynamic) UnmarshalJSON(b []byte) error {
+	var s dynamicState
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("scaler: memory of the dynamic policy: %w", err)
+	}
+	if s.Rate <= 0 {
+		s.Rate = d.o.Rate
+	}
+	d.state = s
+	return nil
+}

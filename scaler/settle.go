@@ -1,0 +1,96 @@
+package scaler
+
+import (
+	"fmt"
+	"time"
+)
+
+// step is what Dynamic remembers of the last change until it has judged it.
+type step struct {
+	At      time.Time `json:"at"`
+	From    Size      `json:"from"`
+	To      Size      `json:"to"`
+	Before  float64   `json:"before"` // records a second done before
+	Behind  bool      `json:"behind"` // there was a backlog, so more copies should do more
+	Settled time.Time `json:"settled,omitzero"`
+	Judged  bool      `json:"judged,omitempty"`
+}
+
+// longestSettle is when a step is taken as settled though it does not look so.
+const longestSettle = 10 * time.Minute
+
+// follow notices a new change and finds out when the job has got over it. The time that took is the measured pause.
+func (d *Dynamic) follow(in Input) {
+	s := &d.state
+	if !in.Last.At.IsZero() && !in.Last.At.Equal(s.Step.At) {
+		before := s.Seen.since(in.Last.At.Add(-d.o.Window))
+		s.Step = step{
+			At: in.Last.At, From: in.Last.From, To: in.Last.To,
+			Before: before.mean(doneOf), Behind: before.most(delayOf) > d.o.Normal.Seconds(),
+		}
+	}
+	if s.Step.At.IsZero() || !s.Step.Settled.IsZero() {
+		return
+	}
+	waited := in.Now.Sub(s.Step.At)
+	recovered, proven := d.recovered(in)
+	switch {
+	case waited <= 0:
+	case recovered && (proven || waited >= d.pause()):
+		s.Step.Settled = in.Now
+		if proven {
+			if s.Pauses++; s.Pauses == 1 {
+				s.Pause = waited.Seconds()
+			}
+			s.Pause = (s.Pause + waited.Seconds()) / 2
+		}
+	case waited > max(longestSettle, 5*d.pause()):
+		s.Step.Settled = in.Now
+	}
+}
+
+// recovered reports whether the job works again after a change, as far as is known; proven is false if that is not known
+// from measurements.
+func (d *Dynamic) recovered(in Input) (ok, proven bool) {
+	ready, done := in.Sample.Ready, in.Sample.Done
+	if ready.Known() && (ready.At.Before(d.state.Step.At) || ready.Number < float64(in.Current.Copies)) {
+		return false, true
+	}
+	if done.Known() && d.state.Step.Before > 0 && done.Number < 0.5*d.state.Step.Before {
+		return false, true
+	}
+	return true, ready.Known() && done.Known()
+}
+
+// pause is what a change costs: measured, or the guess until then.
+func (d *Dynamic) pause() time.Duration {
+	if d.state.Pauses > 0 {
+		return time.Duration(d.state.Pause * float64(time.Second))
+	}
+	return d.o.Pause
+}
+
+// judge looks a window after a step up at what it brought. A job that had a backlog before and has one still should do more
+// in proportion to its copies; if it does not do even a third of that, something else is the bottleneck: a store, a hot
+// partition, a quota. More copies would cost and not help.
+func (d *Dynamic) judge(now time.Time, h history) {
+	s := &d.state
+	st := &s.Step
+	if st.Judged || st.Settled.IsZero() || now.Before(st.Settled.Add(d.o.Window)) {
+		return
+	}
+	st.Judged = true
+	grown := st.To.capacity()/max(st.From.fill(st.To).capacity(), 1) - 1
+	after := h.since(st.Settled).mean(doneOf)
+	if grown <= 0 || !st.Behind || st.Before <= 0 || after < 0 {
+		return
+	}
+	if h[len(h)-1].Delay <= d.o.Normal.Seconds() || after >= st.Before*(1+grown/3) {
+		s.Failed, s.Useless = 0, ""
+		return
+	}
+	s.Blocked = now.Add(d.o.Backoff << min(s.Failed, 4))
+	s.Failed++
+	s.Useless = fmt.Sprintf("from %d to %d copies changed the rate by %+.0f %% only, so the bottleneck is elsewhere",
+		st.From.Copies, st.To.Copies, 100*(after/st.Before-1))
+}

@@ -1,0 +1,55 @@
+package scaler
+
+import (
+	"fmt"
+	"time"
+)
+
+// Size is how much of a job runs: copies, and the cores of each.
+type Size struct {
+	Copies int `json:"copies"`
+
+	// Cores are the CPU cores of one copy. Zero leaves them as they are.
+	Cores float64 `json:"cores,omitempty"`
+}
+
+// String gives "8 copies" or "8 copies of 2 cores".
+func (s Size) String() string {
+	if s.Cores == 0 {
+		return fmt.Sprintf("%d copies", s.Copies)
+	}
+	return fmt.Sprintf("%d copies of %g cores", s.Copies, s.Cores)
+}
+
+// fill replaces what s leaves open by what the target has.
+func (s Size) fill(current Size) Size {
+	if s.Cores == 0 {
+		s.Cores = current.Cores
+	}
+	return s
+}
+
+// capacity orders sizes. It takes a size without cores as one of a core per copy.
+func (s Size) capacity() float64 {
+	if s.Cores == 0 {
+		return float64(s.Copies)
+	}
+	return float64(s.Copies) * s.Cores
+}
+
+// larger is the greater of two sizes, number by number: more copies of one and more cores of the other give both, so
+// that nobody's floor is broken.
+func larger(a, b Size) Size {
+	return Size{Copies: max(a.Copies, b.Copies), Cores: max(a.Cores, b.Cores)}
+}
+
+// Change is a step from one size to another.
+type Change struct {
+	At   time.Time `json:"at"`
+	From Size      `json:"from"`
+	To   Size      `json:"to"`
+	Why  string    `json:"why"`
+
+	// Outside is set if somebody else made the change: a person, another scaler, a deployment.
+	Outside bool `json:"outside,omitempty"`
+}
