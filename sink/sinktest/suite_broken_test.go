@@ -56,7 +56,7 @@ func TestSuiteFindsBrokenStores(t *testing.T) {
 	for name := range broken {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSuiteFindsBrokenStores$")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.failfast", "-test.run=^TestSuiteFindsBrokenStores$")
 			cmd.Env = append(os.Environ(), "SINKTEST_BROKEN="+name)
 			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
@@ -82,7 +82,7 @@ type createRaces struct {
 
 func (s *createRaces) Create(ctx context.Context, key string, body []byte) error {
 	_, err := s.Read(ctx, key, 1<<30)
-	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(key, "/CreateIsExclusive/") {
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(key, "createisexclusive-") {
 		return s.Memory.Create(ctx, key, body)
 	}
 	s.mu.Lock()
