@@ -24,7 +24,8 @@ type driver struct {
 
 	mu       sync.Mutex // held during I/O: one at a time reads or appends
 	state    *ledger.State
-	closings []closing // Closes whose seals are not known to exist, ascending
+	closings []*closing          // Closes whose seals are not known to exist, ascending
+	authors  map[uint64][]string // lanes of the entries in state.Pending, where we know them
 
 	view atomic.Pointer[view]
 }
@@ -42,6 +43,7 @@ type closing struct {
 	close  ledger.Close
 	hours  map[time.Time]ledger.Hour // those that had files
 	behind *ledger.State             // its Partitions and Counts
+	ours   bool                      // we have closed, or found it closed when we started
 }
 
 // open reads the ledger that begins with genesis g: the latest snapshot, found by one listing, and what follows.
@@ -54,7 +56,13 @@ func (d *driver) open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash) 
 	}
 	d.state = state
 	d.publishView()
-	return d.tail(ctx)
+	if err := d.tail(ctx); err != nil {
+		return err
+	}
+	for _, c := range d.closings {
+		c.ours = true
+	}
+	return nil
 }
 
 // snapshot returns the state of the latest usable snapshot of an entry up to most, or the empty state.
@@ -163,7 +171,13 @@ func (d *driver) fold(e *ledger.Entry, hash ledger.Hash) error {
 	}
 	if c != nil {
 		c.behind = d.state.Clone()
-		d.closings = append(d.closings, *c)
+		d.closings = append(d.closings, c)
+	}
+	if e.Kind == ledger.KindCommit && e.Commit.HasFiles() {
+		d.authors[e.ID] = laneNames(e.Commit)
+	}
+	for _, id := range e.Published {
+		delete(d.authors, id)
 	}
 	for len(d.closings) > 0 && !d.closings[0].close.Through.After(d.state.Sealed) {
 		d.closings = d.closings[1:]
@@ -194,7 +208,7 @@ func (d *driver) replay(ctx context.Context, id uint64) (*closing, error) {
 	d.env.Lock(&d.mu)
 	g, hash := d.state.Genesis, d.state.GenesisHash
 	d.mu.Unlock()
-	past := &driver{store: d.store, env: d.env, log: d.log, root: d.root}
+	past := &driver{store: d.store, env: d.env, log: d.log, root: d.root, authors: map[uint64][]string{}}
 	var err error
 	if past.state, err = past.snapshot(ctx, &g, hash, id-1); err != nil {
 		return nil, err
@@ -209,7 +223,7 @@ func (d *driver) replay(ctx context.Context, id uint64) (*closing, error) {
 		}
 	}
 	if n := len(past.closings); n > 0 && past.closings[n-1].entry == id {
-		return &past.closings[n-1], nil
+		return past.closings[n-1], nil
 	}
 	return nil, &ledger.CorruptError{Object: fmt.Sprintf("entry %d", id), Reason: "it is not the Close that it should be"}
 }

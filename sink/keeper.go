@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink/ledger"
@@ -142,10 +143,10 @@ func (k *keeper) release(lanes []string) {
 }
 
 // holds reports whether one of the lanes is held.
-func (k *keeper) holds(lanes []ledger.LaneCommit) bool {
+func (k *keeper) holds(lanes []string) bool {
 	k.lanesMu.Lock()
 	defer k.lanesMu.Unlock()
-	return slices.ContainsFunc(lanes, func(l ledger.LaneCommit) bool { return k.lanes[l.Lane] != nil })
+	return slices.ContainsFunc(lanes, func(l string) bool { return k.lanes[l] != nil })
 }
 
 // newKeeper has no ledger yet: Attach opens it.
@@ -154,8 +155,10 @@ func newKeeper(store Store, e *env.Env, job string, o Options, flows []string) *
 	return &keeper{
 		driver: &driver{
 			store: &retrying{store, e}, env: e, log: slog.New(slog.DiscardHandler), root: ledger.Root(o.Prefix, job, epoch),
+			authors: map[uint64][]string{},
 		},
 		opts: o, job: job, flowNames: flows, lanes: map[string]*held{},
+		upkeep: upkeep{published: map[uint64]bool{}, noticed: map[uint64]time.Time{}},
 	}
 }
 

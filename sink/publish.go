@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
 )
 
 // upkeep is what a keeper remembers of publication and seals between its own entries. None of it is needed to be right:
@@ -20,6 +21,12 @@ type upkeep struct {
 	published  map[uint64]bool // entries whose files and manifest we know to be in place, and that are not marked
 	sealed     time.Time       // end of the last hour whose seal objects we know to exist
 	publishing int             // commits that are appending or publishing
+
+	// Only maintain, which one goroutine at a time calls, uses what follows.
+	last                stream.Upkeep
+	closedHours         int64
+	nextRead, nextSweep time.Time
+	noticed             map[uint64]time.Time // entries of others that lack something, and when we do it for them
 }
 
 // publish makes the files of a committed entry visible and then creates its manifest, which is the last step. Anybody may
@@ -64,9 +71,6 @@ func (k *keeper) publish(ctx context.Context, e *ledger.Entry) error {
 func (k *keeper) markLater(id uint64) {
 	k.upMu.Lock()
 	defer k.upMu.Unlock()
-	if k.published == nil {
-		k.published = map[uint64]bool{}
-	}
 	k.published[id] = true
 }
 
@@ -105,6 +109,12 @@ func (k *keeper) stopPublishing() {
 	k.upMu.Lock()
 	defer k.upMu.Unlock()
 	k.publishing--
+}
+
+func (k *keeper) isPublished(id uint64) bool {
+	k.upMu.Lock()
+	defer k.upMu.Unlock()
+	return k.published[id]
 }
 
 func (k *keeper) isPublishing() bool {
