@@ -11,16 +11,16 @@ type segment struct {
 	used  int // places with a tag, dead ones too
 }
 
-// init gives segment i of the table its first size. Sizes are spread over a factor of one and a quarter, by which
+// init gives segment i of the table its first size. Sizes are spread over a factor of four thirds, by which
 // segments grow, so that at any time some are just grown and some nearly full.
-func (s *segment) init(i int) { s.slots = make([]slot, 32+8*i/segments) }
+func (s *segment) init(i int) { s.slots = make([]slot, 30+10*i/segments) }
 
 func (s *segment) home(at uint64) int {
 	i, _ := bits.Mul64(at, uint64(len(s.slots)))
 	return int(i)
 }
 
-func (s *segment) full() bool { return s.used*5 >= len(s.slots)*4 }
+func (s *segment) full() bool { return s.used*4 >= len(s.slots)*3 }
 
 // find returns the place of k, or the one where it belongs: a dead one on the way if there is one.
 func (s *segment) find(k key, tags *tags) (at int, found bool) {
@@ -63,11 +63,11 @@ func (s *segment) rebuild(tags *tags, t *memTable) {
 		}
 	}
 	n := len(s.slots)
-	for live*3 > n*2 {
-		n += n / 4
+	for live*8 > n*5 {
+		n += n / 3
 	}
-	for n > 64 && live*9 < n*4 {
-		n -= n / 5
+	for n > 64 && live*5 < n*2 {
+		n -= n / 4
 	}
 	old := s.slots
 	s.slots, s.used = make([]slot, n), live
