@@ -1,0 +1,62 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+)
+
+// folders makes folders that last. Its zero value knows of none. It is safe for concurrent use.
+type folders struct {
+	mu    sync.Mutex
+	known map[string]struct{} // made, and all above them, and synced
+}
+
+const knownFolders = 10000 // an hour of many keys; beyond that it is begun anew
+
+// ensure makes name, a folder, and those above it. The names of all are durable afterwards, also of those that another
+// process made and may not have synced yet: what is put into a folder whose own name is lost is lost.
+func (f *folders) ensure(d disk, name string) error {
+	f.mu.Lock()
+	_, ok := f.known[name]
+	f.mu.Unlock()
+	if ok || name == "." {
+		return nil
+	}
+	if err := f.ensure(d, path.Dir(name)); err != nil {
+		return err
+	}
+	if err := d.Mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	switch info, err := d.Lstat(name); {
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder but a file or a link: %w", name, fs.ErrInvalid)
+	}
+	if err := d.SyncDir(path.Dir(name)); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.known == nil || len(f.known) >= knownFolders {
+		f.known = make(map[string]struct{})
+	}
+	f.known[name] = struct{}{}
+	return nil
+}
+
+// forget makes ensure look again at name and all above it: somebody seems to have removed one.
+func (f *folders) forget(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for k := range f.known {
+		if k == name || strings.HasPrefix(name, k+"/") {
+			delete(f.known, k)
+		}
+	}
+}
