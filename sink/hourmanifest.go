@@ -88,7 +88,7 @@ func (k *keeper) hourFiles(ctx context.Context, c *closing) (map[time.Time][]Fil
 func (k *keeper) hourManifest(c *closing, hour time.Time, files []File) *HourManifest {
 	m := &HourManifest{
 		Format: FormatVersion, Job: k.job, Epoch: epoch, Hour: hour, End: hour.Add(k.opts.Hour), Entry: c.entry, ClosedAt: c.close.At,
-		Flows: map[string]FlowSum{}, Files: files, Read: c.behind.Read, Counts: countsByName(c.behind.Counts),
+		Flows: map[string]FlowSum{}, Files: append([]File{}, files...), Read: c.behind.Read, Counts: countsByName(c.behind.Counts),
 	}
 	for _, name := range c.close.Flows {
 		m.Flows[name] = FlowSum{}

@@ -75,15 +75,13 @@ func (k *keeper) writeSeals(ctx context.Context, c *closing) error {
 	if err != nil {
 		return err
 	}
-	n := int(c.close.Through.Sub(c.close.From) / k.opts.Hour)
-	return k.env.Each(ctx, n, func(ctx context.Context, i int) error {
-		hour := c.close.From.Add(time.Duration(i) * k.opts.Hour)
-		if files[hour] == nil {
-			files := []File{} // the JSON of no files is []
-			return k.sealHour(ctx, c, k.hourManifest(c, hour, files))
+	// One hour after the other: readers rely on the order.
+	for hour := c.close.From; hour.Before(c.close.Through); hour = hour.Add(k.opts.Hour) {
+		if err := k.sealHour(ctx, c, k.hourManifest(c, hour, files[hour])); err != nil {
+			return err
 		}
-		return k.sealHour(ctx, c, k.hourManifest(c, hour, files[hour]))
-	})
+	}
+	return nil
 }
 
 func (k *keeper) sealHour(ctx context.Context, c *closing, m *HourManifest) error {
@@ -94,19 +92,17 @@ func (k *keeper) sealHour(ctx context.Context, c *closing, m *HourManifest) erro
 	if err := k.createSame(ctx, k.root+ledger.HourName(m.Hour, k.opts.Hour), body); err != nil {
 		return err
 	}
-	for _, flow := range c.close.Flows {
-		body := []byte{}
+	return k.env.Each(ctx, len(c.close.Flows), func(ctx context.Context, i int) error {
+		flow, body := c.close.Flows[i], []byte{}
 		if c.close.JSON {
+			var err error
 			if body, err = encodeJSON(m.flowSeal(flow)); err != nil {
 				return err
 			}
 		}
 		folder := flowFolder(k.opts.Prefix, flow, ledger.DataFile, m.Hour, k.opts.Hour)
-		if err := k.createSame(ctx, string(folder)+c.close.Seal, body); err != nil {
-			return err
-		}
-	}
-	return nil
+		return k.createSame(ctx, string(folder)+c.close.Seal, body)
+	})
 }
 
 // createSame creates an object that may be there already, with the same content.

@@ -1,0 +1,88 @@
+package seal
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// ExplainOptions are the optional settings of Explain; nil means all defaults.
+type ExplainOptions struct {
+	// Prefix is that of the job: sink.Options.Prefix.
+	Prefix string
+
+	// Lateness is that of the job: Options.Lateness.
+	//
+	// Defaults to 15 minutes. -1 is none.
+	Lateness time.Duration
+
+	// Partitions are those that the source has now, if the caller knows: one that the ledger does not know keeps an hour
+	// open, too.
+	Partitions []stream.Partition
+}
+
+// Blocker is one reason why an hour is not sealed yet.
+type Blocker struct{ ledger.Blocker }
+
+// Explain says what the hour that begins at hour waits for: the first question of whoever is on call. Nothing is the
+// answer for an hour that is closed, or will be with the next round of Maintain. It writes nothing.
+func Explain(ctx context.Context, store sink.Store, job string, hour time.Time, opts *ExplainOptions) ([]Blocker, error) {
+	var o ExplainOptions
+	if opts != nil {
+		o = *opts
+	}
+	o.Lateness = max(cmp.Or(o.Lateness, 15*time.Minute), 0)
+	s, err := sink.Inspect(ctx, store, job, &ReadOptions{Prefix: o.Prefix})
+	if err != nil {
+		return nil, err
+	}
+	end := s.Genesis.HourOf(hour).Add(s.Genesis.Hour)
+	if !end.After(s.Closed) {
+		return nil, nil
+	}
+	now, err := store.Now(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("seal: read the store's clock: %w", err)
+	}
+	var out []Blocker
+	for _, b := range s.Blockers(end, now, o.Lateness, o.Partitions) {
+		out = append(out, Blocker{b})
+	}
+	return out, nil
+}
+
+// String is a sentence for people.
+func (b Blocker) String() string {
+	switch b.Kind {
+	case ledger.BlockedByPartition:
+		s := fmt.Sprintf("partition %s is complete up to %s", b.Partition, clock(b.Low))
+		if b.Held > 0 {
+			s += fmt.Sprintf(", with %d records held since %s", b.Held, clock(b.HeldTime))
+		}
+		if b.Seen.IsZero() {
+			return s + ", and has not given an event time yet"
+		}
+		return s + ", having seen events up to " + clock(b.Seen)
+	case ledger.BlockedByUnknown:
+		return fmt.Sprintf("partition %s exists, and nobody has committed anything of it", b.Partition)
+	case ledger.BlockedByEntry:
+		return fmt.Sprintf("the files of entry %d are not known to be published", b.Entry)
+	case ledger.BlockedByClock:
+		return "the store's clock must reach " + clock(b.Until)
+	case ledger.BlockedByNothing:
+		return "all partitions have ended, and nothing from this hour on was written"
+	}
+	return string(b.Kind)
+}
+
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "nothing"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
