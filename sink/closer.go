@@ -53,7 +53,7 @@ var farFuture = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
 // closeDue reports whether an hour could close as far as the known partitions go, and which entries would have to be
 // published first.
 func (k *keeper) closeDue() (due bool, waits []uint64) {
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	s := *k.state
 	s.Pending = nil
@@ -105,7 +105,7 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 	if err != nil {
 		return err
 	}
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	for _, c := range k.closings {
 		c.ours = c.ours || c.entry == id
 	}
@@ -118,7 +118,7 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 
 // closeRange is State.CloseDue, with the entries that we know to be published taken for marked.
 func (k *keeper) closeRange(at time.Time) (from, through time.Time, ok bool) {
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	s := *k.state
 	s.Pending = map[uint64]ledger.Pending{}

@@ -34,7 +34,7 @@ func (k *keeper) publishOwn(ctx context.Context) (bool, error) {
 
 // unpublished are the entries that are neither marked as published nor known by us to be.
 func (k *keeper) unpublished() []uint64 {
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	k.forgetMarked(k.state.Pending)
 	maps.DeleteFunc(k.noticed, func(id uint64, _ time.Time) bool {
@@ -53,7 +53,7 @@ func (k *keeper) unpublished() []uint64 {
 
 // pendingEntry returns the lanes of an entry that is not marked, reading it only if it was folded before we started.
 func (k *keeper) pendingEntry(ctx context.Context, id uint64) ([]string, error) {
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	lanes, known := k.authors[id]
 	k.mu.Unlock()
 	if known {
@@ -67,7 +67,7 @@ func (k *keeper) pendingEntry(ctx context.Context, id uint64) ([]string, error) 
 		return nil, notACommit(id)
 	}
 	lanes = laneNames(e.Commit)
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	if _, pending := k.state.Pending[id]; pending {
 		k.authors[id] = lanes

@@ -30,7 +30,7 @@ func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]str
 	if err != nil {
 		return k.last, err
 	}
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	k.last = stream.Upkeep{
 		Settled: settled, EarliestHour: k.state.NextHour(), ClosedHours: k.closedHours, Clock: k.state.Clock(),

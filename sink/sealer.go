@@ -42,7 +42,7 @@ func (k *keeper) sealClosed(ctx context.Context, now time.Time) (bool, error) {
 
 // unsealed returns the Close whose seals are not known to exist; nil if there is none.
 func (k *keeper) unsealed(ctx context.Context) (*closing, error) {
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	closed, last := k.state.Closed, k.state.ClosedEntry
 	known := later(k.state.Sealed, k.sealedMark())
 	var c *closing
@@ -61,7 +61,7 @@ func (k *keeper) unsealed(ctx context.Context) (*closing, error) {
 		return nil, err
 	}
 	c.ours = true // its author has most likely died
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	if k.state.ClosedEntry == last {
 		k.closings = append(k.closings, c)

@@ -78,14 +78,14 @@ func (k *keeper) sweepable(ctx context.Context, id string) (bool, error) {
 		k.log.Warn("an owner object cannot be read; its staged files are left alone", "owner", id, "err", err)
 		return false, nil
 	}
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	return k.state.Sweepable(o), nil
 }
 
 // pendingKeys are the files of entries that are not marked as published.
 func (k *keeper) pendingKeys(ctx context.Context) (map[string]bool, error) {
-	k.mu.Lock()
+	k.env.Lock(&k.mu)
 	ids := slices.Sorted(maps.Keys(k.state.Pending))
 	k.mu.Unlock()
 	keys := map[string]bool{}
