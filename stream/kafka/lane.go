@@ -1,0 +1,107 @@
+package kafka
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// lane is one that the group gave us. Its fields are guarded by Source.mu.
+type lane struct {
+	name    string
+	parts   []*part
+	phase   phase
+	started bool
+	paused  bool
+	gone    bool // revoked
+}
+
+// part is a partition that the group gave us. What is not fixed is guarded by Source.mu.
+type part struct {
+	lane  *lane
+	topic string
+	num   int32
+	id    [16]byte // of the topic
+	name  *stream.Partition
+
+	plan *plan // nil before Start
+
+	// Where to fetch. A new route makes answers that are still to come on the old one worthless.
+	broker  int32 // -1 is unknown
+	epoch   int32 // of the leader, never back
+	replica int32 // that the leader said to read instead; -1 is none
+	route   uint64
+	asked   bool  // a request for it is under way on this route
+	working *loop // that has taken over an answer and not pushed it yet
+	look    bool  // the router must find out where to go on
+
+	out  int   // deliveries that are queued or in use
+	size int64 // what one fetch is expected to bring, in memory
+	want int32 // bytes to ask for
+
+	highWatermark, lastStable int64 // as of the last answer; -1 before it
+
+	marks  []mark    // times of records that are not committed, ascending by offset
+	broken error     // halted here
+	good   time.Time // when the broker last gave a usable answer, or had no reason to
+	bad    error     // the last error since
+	open   time.Time // since when an open transaction is all that follows
+	astray time.Time // since when the topic is missing or another has its name
+	beyond int       // how often the log was found to end before our position
+}
+
+func newPart(l *lane, v *view, t *topic, n int32, o *Options) *part {
+	name := v.partition(t, n)
+	return &part{
+		lane: l, topic: t.name, num: n, id: t.id, name: &name,
+		broker: -1, epoch: -1, replica: -1, size: int64(o.FetchBytes), want: o.FetchBytes, highWatermark: -1, lastStable: -1,
+	}
+}
+
+// active reports whether records of p are wanted.
+func (p *part) active() bool {
+	l := p.lane
+	return l.started && !l.gone && p.plan != nil && !p.plan.done && p.broken == nil
+}
+
+// reroute forgets where p is read, and all answers that are under way.
+func (p *part) reroute(broker int32) {
+	p.broker = broker
+	p.route++
+	p.asked = false
+}
+
+// stable is an offset that records up to it cannot reach beyond. It may be called without the lock: a loop asks about
+// a partition that it works on.
+func (p *part) stable() int64 { return p.lastStable }
+
+// lost makes the error for offsets that are gone.
+func (p *part) lost(from, to int64, format string, args ...any) error {
+	return &LostError{Partition: *p.name, From: from, To: to, Why: fmt.Sprintf(format, args...)}
+}
+
+// advance moves the lane into the next phase once all partitions are through with this one, and reports whether
+// warming-up is over by that.
+func (l *lane) advance() (warm bool) {
+	for l.phase < following {
+		for _, p := range l.parts {
+			if !p.plan.done {
+				return warm
+			}
+		}
+		warm = warm || l.phase == warming
+		l.enter(l.phase + 1)
+	}
+	return warm
+}
+
+func (l *lane) enter(ph phase) {
+	l.phase = ph
+	for _, p := range l.parts {
+		p.plan.enter(ph)
+		p.look = !p.plan.done && p.plan.next < 0
+		p.route++ // what is under way is of the phase before
+		p.asked = false
+	}
+}

@@ -1,0 +1,105 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Poll returns an assignment, a revocation or records. The first call joins the group.
+func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
+	s.joined.Do(s.member.start)
+	s.mu.Lock()
+	s.letGo()
+	s.mu.Unlock()
+	for {
+		if b, err := s.next(); b != nil || err != nil {
+			return b, err
+		}
+		select {
+		case <-s.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.ctx.Done():
+			return nil, errClosed
+		}
+	}
+}
+
+// next is what Poll returns; nil if there is nothing.
+func (s *Source) next() (*stream.Batch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fatal != nil {
+		return nil, s.fatal
+	}
+	if b := s.tell(); b != nil {
+		return b, nil
+	}
+	for i, d := range s.queue {
+		if !d.lane.paused {
+			s.queue = slices.Delete(s.queue, i, i+1)
+			return &d.batch, nil
+		}
+	}
+	return nil, nil
+}
+
+// Start begins a lane at its progress. A lane that was revoked meanwhile is left alone: Poll tells of it.
+func (s *Source) Start(_ context.Context, st stream.Start) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.byLane[st.Lane]
+	if l == nil {
+		if s.session == nil || s.session.ended {
+			return nil
+		}
+		return fmt.Errorf("kafka: lane %q was not assigned", st.Lane)
+	}
+	mine := map[stream.Partition]bool{}
+	for _, p := range l.parts {
+		mine[*p.name] = true
+	}
+	for name, pr := range st.From {
+		if !mine[name] && !pr.Ended {
+			return &LostError{Partition: name, From: pr.UpTo.Sub, To: -1, Why: "the topic was made again or deleted; retire the partition to go on"}
+		}
+	}
+	s.discard(l)
+	now := time.Now()
+	for _, p := range l.parts {
+		p.plan = newPlan(st.From[*p.name], st.Warmup, s.opts.Skew)
+		p.route++
+		p.asked, p.broken, p.beyond = false, nil, 0
+		p.good, p.bad, p.open, p.astray = now, nil, time.Time{}, time.Time{}
+	}
+	l.started = true
+	l.enter(replaying)
+	if st.Warmup > 0 {
+		l.enter(warming)
+	}
+	s.moveOn(l)
+	s.wakeRouter()
+	return nil
+}
+
+// Pause stops or resumes the delivery of a lane.
+func (s *Source) Pause(name string, on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.byLane[name]
+	if l == nil || l.paused == on {
+		return
+	}
+	l.paused = on
+	for _, p := range l.parts {
+		p.good = time.Now()
+	}
+	if !on {
+		s.signal()
+		s.wakeLoops()
+	}
+}

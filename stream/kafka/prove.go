@@ -1,0 +1,185 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/kafka/internal/batch"
+	"github.com/onceflow/onceflow/stream/kafka/internal/wire"
+)
+
+// prover asks leaders whether logs have ended. It has connections of its own, so that no long poll is in its way. It is
+// safe for concurrent use.
+type prover struct {
+	ctx     context.Context
+	opts    *Options
+	cluster *cluster
+	match   *matcher
+
+	mu    sync.Mutex
+	conns map[string]fetcher
+}
+
+// claim is the claim that a partition ends at next.
+type claim struct {
+	name   stream.Partition
+	topic  *topic
+	num    int32
+	epoch  int32
+	next   int64
+	fresh  bool // nothing was consumed, so the log's own start will do
+	proved bool
+	failed bool
+}
+
+// AtEnd asks the leaders. A partition is proved to have ended if the last stable offset is the high watermark and there is
+// nothing but transaction markers and aborted records between our position and it. A leader that lost its office and does
+// not know it yet is told the epoch of the newest metadata, and refuses.
+func (s *Source) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) ([]stream.Partition, error) {
+	v, err := s.cluster.view(ctx, s.match)
+	if err != nil {
+		return nil, err
+	}
+	byAddr := map[string][]*claim{}
+	for _, t := range v.topics {
+		for i, l := range t.parts {
+			name := v.partition(t, int32(i))
+			pos, asked := at[name]
+			if addr := v.brokers[l.broker]; asked && addr != "" {
+				byAddr[addr] = append(byAddr[addr], &claim{
+					name: name, topic: t, num: int32(i), epoch: l.epoch, next: pos.Sub, fresh: pos.IsZero(),
+				})
+			}
+		}
+	}
+	var proved []stream.Partition
+	var errs []error
+	for addr, claims := range byAddr {
+		errs = append(errs, s.prover.prove(ctx, addr, claims))
+		for _, c := range claims {
+			if c.proved {
+				proved = append(proved, c.name)
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil && len(proved) == 0 && ctx.Err() != nil {
+		return nil, err
+	}
+	return proved, nil // a broker that is away proves nothing, and that is all
+}
+
+// steps bounds how many answers full of aborted records are read for one proof.
+const steps = 16
+
+func (p *prover) prove(ctx context.Context, addr string, claims []*claim) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.conns[addr]
+	if c == nil {
+		var err error
+		if c, err = connect(p.ctx, p.opts, addr); err != nil {
+			return err
+		}
+		p.conns[addr] = c
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+	for range steps {
+		open := false
+		for _, cl := range claims {
+			open = open || !cl.proved && !cl.failed
+		}
+		if !open {
+			return nil
+		}
+		if err := p.round(ctx, c, addr, claims); err != nil {
+			delete(p.conns, addr)
+			_ = c.Close()
+			return fmt.Errorf("kafka: ask %s for the ends of logs: %w", addr, err)
+		}
+	}
+	return nil
+}
+
+// round makes one request for all claims that are open.
+func (p *prover) round(ctx context.Context, c fetcher, addr string, claims []*claim) error {
+	q := wire.Request{MaxWait: 0, MinBytes: 0, MaxBytes: maxAnswer, Committed: true}
+	for _, cl := range claims {
+		if !cl.proved && !cl.failed {
+			q.Topics = append(q.Topics, wire.Topic{Name: cl.topic.name, ID: cl.topic.id, Parts: []wire.PartRequest{
+				{ID: cl.num, Epoch: cl.epoch, Offset: cl.next, LastEpoch: -1, MaxBytes: 1 << 20},
+			}})
+		}
+	}
+	if err := c.Send(&q); err != nil {
+		return err
+	}
+	var r wire.Response
+	if _, err := c.Receive(time.Second, &r, nil); err != nil {
+		return err
+	}
+	for _, cl := range claims {
+		if cl.proved || cl.failed {
+			continue
+		}
+		cl.failed = true // unless the answer says more
+		for i := range r.Parts {
+			a := &r.Parts[i]
+			if a.ID == cl.num && (c.ByID() && a.TopicID == cl.topic.id || !c.ByID() && string(a.Name) == cl.topic.name) {
+				cl.failed = false
+				p.judge(ctx, addr, cl, a)
+				break
+			}
+		}
+	}
+	return nil
+}
+
+const offsetOutOfRange = 1
+
+// judge decides about a claim by the leader's answer, moves on in the log if that is not enough, or gives up.
+func (p *prover) judge(ctx context.Context, addr string, cl *claim, a *wire.Part) {
+	if a.Err == offsetOutOfRange && cl.fresh {
+		cl.fresh = false
+		first, err := p.cluster.offset(ctx, addr, cl.topic.name, cl.num, earliest)
+		cl.next, cl.failed = first, err != nil
+		return
+	}
+	if a.Err != 0 || a.LastStable != a.HighWatermark || a.Diverged || a.Preferred >= 0 {
+		cl.failed = true
+		return
+	}
+	begin := cl.next
+	t := aborts{list: a.Aborted}
+	for rest := a.Data; len(rest) > 0; {
+		var h batch.Header
+		after, err := batch.Next(rest, &h)
+		if errors.Is(err, batch.ErrPartial) {
+			break
+		}
+		if err == nil {
+			err = h.Check()
+		}
+		if err != nil || (!t.skip(&h) && h.N > 0 && h.Last >= cl.next) {
+			cl.failed = true
+			return
+		}
+		cl.next = max(cl.next, h.Last+1)
+		rest = after
+	}
+	cl.proved = cl.next == a.HighWatermark
+	cl.failed = !cl.proved && cl.next == begin
+}
+
+func (p *prover) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+	clear(p.conns)
+}
