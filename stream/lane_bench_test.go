@@ -47,7 +47,8 @@ func benchLane(tb testing.TB, n int, build func(Pipe[Record]) Pipe[hit]) (step f
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r.txn = &nullTxn[hit]{}
+	var txn Txn[hit] = &nullTxn[hit]{}
+	r.open = &txn
 	value := make([]byte, 500)
 	b := &Batch{Lane: "bench/0", Records: make([]Record, n)}
 	var pos int64

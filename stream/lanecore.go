@@ -48,7 +48,7 @@ type laneCore struct {
 	returned  []uint32
 	pinned    []*Batch // of records that came back, until all are: their rows wait
 
-	advanced []time.Time // by stage
+	advanced []time.Time  // by stage
 	times    []*heldTimes // by stage; nil where no later stage wants to know
 
 	reasons   reasons

@@ -128,6 +128,15 @@ func (c *laneCore) end(b *Batch) error {
 			p.newest = 0
 		}
 	}
+	for _, e := range b.Passed {
+		i, ok := c.byID[e.Partition]
+		if !ok {
+			return fmt.Errorf("%w: it passed positions of %v, which is no partition of lane %s", errSource, e.Partition, c.lane.Name)
+		}
+		if p := &c.parts[i]; e.UpTo.after(p.upTo) {
+			p.upTo = e.UpTo // without dirty: alone it is no reason to commit
+		}
+	}
 	for _, e := range b.Ended {
 		i, ok := c.byID[e.Partition]
 		if !ok {

@@ -1,7 +1,13 @@
 package stream
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math"
+	"runtime"
+	"runtime/debug"
 	"time"
 )
 
@@ -56,6 +62,44 @@ type Options struct {
 
 	// Now is the wall clock, for tests.
 	Now func() time.Time
+}
+
+// filled returns the options with defaults, or says what is wrong with them.
+func (o *Options) filled() (Options, error) {
+	var f Options
+	if o != nil {
+		f = *o
+	}
+	var errs []error
+	check := func(name string, v, least int64) {
+		if v < least {
+			errs = append(errs, fmt.Errorf("stream: Options.%s is %d, want at least %d", name, v, least))
+		}
+	}
+	check("CommitEvery", int64(f.CommitEvery), 0)
+	check("CommitBytes", f.CommitBytes, -1)
+	check("Memory", f.Memory, 0)
+	check("Shutdown", int64(f.Shutdown), 0)
+	check("Future", int64(f.Future), 0)
+	check("Parallel", int64(f.Parallel), 0)
+	f.CommitEvery = cmp.Or(f.CommitEvery, time.Minute)
+	f.CommitBytes = cmp.Or(f.CommitBytes, 1<<30)
+	f.Memory = cmp.Or(f.Memory, defaultMemory())
+	f.Shutdown = cmp.Or(f.Shutdown, 20*time.Second)
+	f.Future = cmp.Or(f.Future, time.Hour)
+	f.Parallel = cmp.Or(f.Parallel, runtime.GOMAXPROCS(0))
+	f.Logger = cmp.Or(f.Logger, slog.New(slog.DiscardHandler))
+	if f.Now == nil {
+		f.Now = time.Now
+	}
+	return f, errors.Join(errs...)
+}
+
+func defaultMemory() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		return max(limit/4, 1)
+	}
+	return 512 << 20
 }
 
 // Terminal is an *os.File.

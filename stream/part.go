@@ -20,12 +20,12 @@ type part struct {
 	next uint64   // ordinal of the next record, where positions have gaps
 	held heldList // in the order of positions
 
-	replay  []uint32 // ordinals, counted from first, of the held records that are not back
-	first   Position
-	last    Position // of the last record that came back
-	newest  int32    // index of the newest record of the batch in progress, + 1
-	counts  Counts // since the last cut
-	read    int64
+	replay []uint32 // ordinals, counted from first, of the held records that are not back
+	first  Position
+	last   Position // of the last record that came back
+	newest int32    // index of the newest record of the batch in progress, + 1
+	counts Counts   // since the last cut
+	read   int64
 }
 
 func newPart(id Partition, from Progress) part {

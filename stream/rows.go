@@ -10,7 +10,7 @@ import (
 // else it waits here.
 type rows[T any] struct {
 	core  *laneCore
-	txn   Txn[T] // the open one; the engine exchanges it between batches
+	open  *Txn[T] // the open transaction; the engine exchanges it between batches
 	w     Writer
 	last  string // name of what comes behind the stages, for dead letters
 	fates []Fate
@@ -119,7 +119,7 @@ func (r *rows[T]) write(ctx context.Context, in []Event[T]) error {
 		r.fates = make([]Fate, max(len(in), 2*cap(r.fates)))
 	}
 	fates := r.fates[:len(in)]
-	bad, err := r.txn.Write(ctx, r.w, in, fates)
+	bad, err := (*r.open).Write(ctx, r.w, in, fates)
 	if err != nil {
 		return fmt.Errorf("stream: write: %w", err)
 	}
@@ -145,7 +145,7 @@ func (r *rows[T]) write(ctx context.Context, in []Event[T]) error {
 }
 
 func (r *rows[T]) reject(ctx context.Context, dead []DeadLetter) error {
-	if err := r.txn.Reject(ctx, r.w, dead); err != nil {
+	if err := (*r.open).Reject(ctx, r.w, dead); err != nil {
 		return fmt.Errorf("stream: write dead letters: %w", err)
 	}
 	return nil
@@ -154,4 +154,3 @@ func (r *rows[T]) reject(ctx context.Context, dead []DeadLetter) error {
 func (r *rows[T]) unknown() error {
 	return r.core.stageError(len(r.core.stages)-1, fmt.Errorf("it emitted an event: %w", errOrigin))
 }
-

@@ -13,7 +13,8 @@ type Source interface {
 	// Info names the source. It is called before anything else and must not change.
 	Info() SourceInfo
 
-	// Poll blocks until it has something to say or ctx is done. Assignments come through Poll too, so they fall between
+	// Poll blocks until it has something to say or ctx is done; then it loses nothing: what it had is said by the next
+	// Poll. The engine interrupts it so to call Start and Pause. Assignments come through Poll too, so they fall between
 	// batches and no callback runs beside the engine. When Poll is called again after a Batch with Revoked lanes, they
 	// have been committed or given up. io.EOF means that all partitions have ended, none will ever come, and everything
 	// was delivered.
@@ -42,6 +43,7 @@ type Source interface {
 
 // Acker is a Source that can tell lag monitors how far a job has committed. Recovery never reads it.
 type Acker interface {
+	// Ack may be called concurrently with every method of Source. Its error is logged.
 	Ack(ctx context.Context, upTo map[Partition]Position) error
 }
 
@@ -116,7 +118,8 @@ type Batch struct {
 	// that a restart does not ask for them after the log has dropped them. They are no reason to commit.
 	Passed []Passed
 
-	// Done is called once Records and their bytes are no longer used; nil does nothing.
+	// Done is called once Records and their bytes are no longer used, by any goroutine; nil does nothing. A source must
+	// not wait for it before it delivers more: while held records come back, all their batches are kept.
 	Done func()
 }
 

@@ -1,0 +1,174 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// commit is a transaction that commits.
+type commit[T any] struct {
+	txn    Txn[T]
+	cut    Cut
+	reason string
+	began  time.Time
+	cancel context.CancelFunc
+	err    error
+}
+
+// cut stops all workers at a border between batches, takes the progress of the lanes that changed, lets the workers go
+// on with the next transaction, and commits the old one meanwhile.
+func (e *engine[T]) cut(revoked ...*lane[T]) error {
+	reason := e.want
+	e.want = ""
+	e.cutTimer.Reset(jitter(e.opts.CommitEvery))
+	lanes, resume, err := e.barrier(revoked)
+	if err != nil {
+		return err
+	}
+	defer resume()
+	if len(lanes) == 0 {
+		if e.choked.Load() {
+			e.poller.do(func(context.Context) error { e.unchoke(true); return nil })
+		}
+		return nil
+	}
+	old := e.open
+	e.open = e.out.Begin(old)
+	for _, w := range e.workers {
+		w.open = e.open
+	}
+	hold, cancel := context.WithCancel(context.WithoutCancel(e.hard)) // an error elsewhere does not void what is finished
+	c := &commit[T]{txn: old, cut: Cut{Lanes: lanes}, reason: reason, began: e.opts.Now(), cancel: cancel}
+	e.committing = c
+	e.status.committing(c.began)
+	e.group.Go(func() {
+		c.err = c.txn.Commit(hold, c.cut)
+		cancel()
+		e.committed <- c
+	})
+	return nil
+}
+
+// barrier stops all workers and returns the progress of their lanes. Of the revoked ones nothing is processed after it.
+func (e *engine[T]) barrier(revoked []*lane[T]) (lanes []LaneCut, resume func(), err error) {
+	type part struct {
+		lanes []LaneCut
+		err   error
+	}
+	parts, gate := make(chan part, len(e.workers)), make(chan struct{})
+	for _, w := range e.workers {
+		w.do(func(ctx context.Context) error {
+			p := part{}
+			if p.err = w.pullAll(ctx); p.err == nil {
+				p.lanes, p.err = w.collect(revoked)
+			}
+			parts <- p
+			select {
+			case <-gate:
+			case <-ctx.Done():
+			}
+			return p.err
+		})
+	}
+	for range e.workers {
+		select {
+		case p := <-parts:
+			lanes = append(lanes, p.lanes...)
+			err = errors.Join(err, p.err)
+		case <-e.hard.Done():
+			err = context.Cause(e.hard)
+		}
+		if err != nil {
+			e.fail(err)
+			close(gate)
+			return nil, nil, err
+		}
+	}
+	return lanes, func() { close(gate) }, nil
+}
+
+// pullAll lets every stage take in what other goroutines made, so that a commit does not leave it out.
+func (w *worker[T]) pullAll(ctx context.Context) error {
+	return w.each(ctx, func(ctx context.Context, c *laneCore) error { return c.pull(ctx) })
+}
+
+// collect returns the progress of the lanes that changed, and takes the revoked ones away.
+func (w *worker[T]) collect(revoked []*lane[T]) (cuts []LaneCut, err error) {
+	for _, l := range w.lanes {
+		cut, ok, err := l.core.cut()
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			cuts = append(cuts, cut)
+		}
+	}
+	for _, l := range revoked {
+		if l.w == w {
+			if err := w.remove(l); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return cuts, nil
+}
+
+// afterCommit takes in how a commit ended.
+func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
+	e.committing = nil
+	e.status.committing(time.Time{})
+	if c.err != nil {
+		return e.restart(ctx, c.err, nil)
+	}
+	e.failures = 0
+	e.record(c)
+	e.settled = false
+	e.keep(ctx)
+	open := e.open.Bytes()
+	e.poller.do(func(context.Context) error { e.unchoke(open == 0); return nil })
+	if e.choked.Load() && open > 0 {
+		e.want = "memory"
+	}
+	return nil
+}
+
+// record notes a commit that succeeded.
+func (e *engine[T]) record(c *commit[T]) {
+	var sum Counts
+	var held, records int64
+	var oldest time.Time
+	for _, lc := range c.cut.Lanes {
+		for p, n := range lc.Counts {
+			sum.Add(n)
+			records += lc.Read[p]
+			held += int64(lc.Partitions[p].Held.Len())
+		}
+		for p, g := range lc.Partitions {
+			if e.unacked == nil {
+				e.unacked = map[Partition]Position{}
+			}
+			e.unacked[p] = g.UpTo
+		}
+		k := clockOf(lc.Partitions)
+		if l := e.lanes[lc.Lane]; l != nil {
+			l.committed = k
+		}
+	}
+	for _, l := range e.lanes {
+		if t := l.committed.Held; !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
+			oldest = t
+		}
+	}
+	now := e.opts.Now()
+	e.status.commit(now, sum, oldest)
+	e.opts.Logger.Info("commit", "lanes", len(c.cut.Lanes), "records", records, "held", held, "bytes", c.txn.Bytes(),
+		"reason", c.reason, "took", now.Sub(c.began))
+	e.observe()
+}
+
+// jitter is d with up to 10 % more or less, so that instances do not act together.
+func jitter(d time.Duration) time.Duration {
+	return d - d/10 + time.Duration(rand.Int64N(int64(d/5)+1))
+}

@@ -1,0 +1,165 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// settleFor bounds how long the end of a finite source waits for the output to settle.
+const settleFor = time.Minute
+
+// endPoll is how often the end of a finite source looks whether stages that work beside the lane are done.
+const endPoll = 20 * time.Millisecond
+
+// endStep brings a finite source to its end: everything processed, committed and published. It returns true when that is
+// done; else it sees to it that something happens that calls it again.
+func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
+	if e.committing != nil || e.keeping || e.want != "" {
+		return false, nil
+	}
+	left, waits, dirty, err := e.unfinished(ctx)
+	switch {
+	case err != nil:
+		return false, err
+	case left > 0 && !waits:
+		return false, fmt.Errorf("stream: the source has ended, but stages hold %d records for ever", left)
+	case left > 0: // some goroutine of a stage works on them
+		e.endTimer.Reset(endPoll)
+		return false, nil
+	case dirty:
+		e.want = "end"
+		return false, e.cut()
+	case e.settled:
+		return true, nil
+	}
+	now := e.opts.Now()
+	if e.settleBy.IsZero() {
+		e.settleBy = now.Add(settleFor)
+		e.keep(ctx)
+		return false, nil
+	}
+	if now.After(e.settleBy) {
+		return false, errors.New("stream: all is committed, but the output does not settle: run again to publish the rest")
+	}
+	e.keepTimer.Reset(jitter(5 * endPoll))
+	return false, nil
+}
+
+// unfinished counts the records that are queued, in flight or held, and tells whether stages may finish them without
+// further input, and whether there is anything to commit.
+func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bool, err error) {
+	type answer struct {
+		left         int64
+		waits, dirty bool
+		err          error
+	}
+	answers := make(chan answer, len(e.workers))
+	for _, w := range e.workers {
+		w.push(item[T]{do: func(ctx context.Context) error { // behind all batches
+			a := answer{err: w.pullAll(ctx)}
+			for _, l := range w.lanes {
+				a.left += int64(l.core.slots.live + l.core.replaying)
+				a.waits = a.waits || l.core.pulls()
+				a.dirty = a.dirty || l.core.dirty
+			}
+			answers <- a
+			return a.err
+		}})
+	}
+	for range e.workers {
+		select {
+		case a := <-answers:
+			left, waits, dirty, err = left+a.left, waits || a.waits, dirty || a.dirty, errors.Join(err, a.err)
+		case <-ctx.Done():
+			return 0, false, false, ctx.Err()
+		case <-e.hard.Done():
+			return 0, false, false, context.Cause(e.hard)
+		}
+	}
+	return left, waits, dirty, err
+}
+
+// pulls reports whether a stage takes in results of other goroutines.
+func (c *laneCore) pulls() bool {
+	for i := range c.procs {
+		if c.procs[i].pull != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// shutdown ends the job because the caller wants it: no more records are read, those that wait are processed, and what
+// is finished is committed, within Options.Shutdown.
+func (e *engine[T]) shutdown(ctx context.Context, stopPolling func(), polled <-chan struct{}) error {
+	e.status.shutdown()
+	timer := time.AfterFunc(e.opts.Shutdown, func() { e.stop(errShutdown) })
+	defer timer.Stop()
+	stopPolling()
+	late := context.WithoutCancel(ctx)
+	if err := e.waitKeep(late); err != nil {
+		return err
+	}
+	select {
+	case <-polled:
+	case <-e.hard.Done():
+		return e.lastError()
+	}
+	half := time.AfterFunc(e.opts.Shutdown/2, func() { e.hurry.Store(true) })
+	defer half.Stop()
+	if err := e.drain(); err != nil {
+		return err
+	}
+	for last := false; ; {
+		if e.committing != nil {
+			select {
+			case c := <-e.committed:
+				e.committing = nil
+				if c.err != nil {
+					return e.lastCommit(c.err)
+				}
+				e.record(c)
+			case <-e.hard.Done():
+				return e.lastError()
+			}
+		}
+		if last {
+			return nil
+		}
+		e.want, last = "shutdown", true
+		if err := e.cut(); err != nil {
+			return err
+		}
+	}
+}
+
+var errShutdown = errors.New("stream: the last commit took longer than Options.Shutdown; what it left undone is done again by the next run")
+
+func (e *engine[T]) lastError() error { return context.Cause(e.hard) }
+
+// lastCommit says how a failed commit ends the job.
+func (e *engine[T]) lastCommit(err error) error {
+	if errors.Is(err, ErrFenced) { // the new owner does the work again
+		e.opts.Logger.Warn("fenced", "error", err, "lanes", len(e.lanes), "attempt", 1)
+		return nil
+	}
+	return fmt.Errorf("stream: last commit: %w", err)
+}
+
+// drain waits until the workers have processed what is queued.
+func (e *engine[T]) drain() error {
+	done := make(chan struct{}, len(e.workers))
+	for _, w := range e.workers {
+		w.push(item[T]{do: func(context.Context) error { done <- struct{}{}; return nil }})
+	}
+	for range e.workers {
+		select {
+		case <-done:
+		case <-e.hard.Done():
+			return e.lastError()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package stream
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// lane is a lane that this process has.
+type lane[T any] struct {
+	assignment Assignment
+	core       *laneCore
+	rows       *rows[T]
+	w          *worker[T]
+
+	gone    bool // of a former assignment; used by the worker
+	charged int64
+
+	queued atomic.Int64 // bytes of batches that wait
+	paused atomic.Bool
+	asked  atomic.Bool // to be resumed
+	woken  atomic.Bool
+
+	// For the status.
+	live  atomic.Int64
+	read  atomic.Int64
+	seen  atomic.Int64 // in nanoseconds since 1970; 0 if unknown
+	ready atomic.Bool
+
+	committed Clock  // used by the conductor
+	told      Clocks // what the stages know of the committed clocks
+}
+
+// publish makes what the status shows visible to other goroutines.
+func (l *lane[T]) publish() {
+	c := l.core
+	l.live.Store(int64(c.slots.live + c.replaying))
+	l.ready.Store(c.ready())
+	if n := c.stats.read - l.read.Swap(c.stats.read); n > 0 {
+		l.w.e.read.Add(n)
+	}
+	if seen := c.seen(); !seen.IsZero() && seen.Before(EndOfTime) {
+		l.seen.Store(seen.UnixNano())
+	} else {
+		l.seen.Store(0)
+	}
+}
+
+// size is how much memory a batch keeps busy, as far as we know.
+func size(b *Batch) int64 { return max(b.Bytes, int64(len(b.Records))*recordOverhead) }
+
+// openLanes opens the stages of lanes that were adopted and gives them to the workers. The source does not know yet.
+func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) ([]starting[T], error) {
+	var starts []starting[T]
+	for _, a := range assigned {
+		from := make(map[Partition]Progress, len(a.Partitions))
+		for _, p := range a.Partitions {
+			from[p] = at[p]
+		}
+		l := &lane[T]{assignment: a, w: e.leastBusy()}
+		wake := func() {
+			if !l.woken.Swap(true) {
+				l.w.woken.Store(true)
+				l.w.signal()
+			}
+		}
+		core, rows, err := openLane(&e.pipe, Lane{Name: a.Lane, Partitions: slices.Clone(a.Partitions), Now: e.opts.Now, Wake: wake}, from)
+		if err != nil {
+			return nil, err
+		}
+		core.keep = e.opts.KeepRecords
+		rows.w.Worker, rows.open = l.w.index, &l.w.open
+		l.core, l.rows, l.committed = core, rows, clockOf(from)
+		e.lanes[a.Lane] = l
+		l.w.loads++
+		l.w.do(func(ctx context.Context) error {
+			l.w.lanes = append(l.w.lanes, l)
+			l.w.begin(l)
+			err := core.begin(ctx)
+			l.w.end(l)
+			return err
+		})
+		starts = append(starts, starting[T]{l, Start{Lane: a.Lane, From: from, Warmup: core.warmup()}})
+	}
+	e.share()
+	return starts, nil
+}
+
+// leastBusy is the worker with the fewest lanes.
+func (e *engine[T]) leastBusy() *worker[T] {
+	return slices.MinFunc(e.workers, func(a, b *worker[T]) int { return a.loads - b.loads })
+}
+
+// remove takes l from the worker, on its goroutine. Batches that are queued are thrown away when their turn comes.
+func (w *worker[T]) remove(l *lane[T]) error {
+	l.gone = true
+	w.lanes = slices.DeleteFunc(w.lanes, func(o *lane[T]) bool { return o == l })
+	w.e.charge(-l.charged)
+	l.charged = 0
+	return l.core.close()
+}
+
+// forget ends a lane on the conductor's side.
+func (e *engine[T]) forget(l *lane[T]) {
+	if e.lanes[l.assignment.Lane] == l {
+		delete(e.lanes, l.assignment.Lane)
+		l.w.loads--
+		e.share()
+	}
+}
+
+// share tells the status which lanes there are, and divides the bytes that may wait in queues among them. More than a few
+// batches each gain nothing.
+func (e *engine[T]) share() {
+	lanes := slices.Collect(maps.Values(e.lanes))
+	e.visible.Store(&lanes)
+	const least, most = 256 << 10, 4 << 20
+	e.laneBytes.Store(min(max(e.opts.Memory/8/int64(max(len(e.lanes), 1)), least), most))
+}
+
+// clockOf is the clock of a lane's partitions as the ledger knows them.
+func clockOf(at map[Partition]Progress) Clock {
+	c, first := Clock{}, true
+	for _, p := range at {
+		if p.Held.Len() > 0 && !p.HeldTime.IsZero() && (c.Held.IsZero() || p.HeldTime.Before(c.Held)) {
+			c.Held = p.HeldTime
+		}
+		if p.Ended && len(p.Children) == 0 {
+			continue
+		}
+		if first || p.Seen.Before(c.Seen) {
+			c.Seen, first = p.Seen, false
+		}
+	}
+	return c
+}
+
+// storeClock estimates the output's clock between questions.
+type storeClock struct {
+	local  func() time.Time
+	offset atomic.Int64 // nanoseconds
+}
+
+func (c *storeClock) set(t time.Time) { c.offset.Store(int64(t.Sub(c.local()))) }
+
+func (c *storeClock) now() time.Time { return c.local().Add(time.Duration(c.offset.Load())) }

@@ -1,0 +1,289 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// poller is the goroutine that uses the source: Poll, Start and Pause are called there and nowhere else.
+type poller struct {
+	mu     sync.Mutex
+	todo   []func(context.Context) error
+	cancel context.CancelFunc // of the Poll in progress
+	wake   chan struct{}      // something was added to todo
+}
+
+// do runs f on the poller's goroutine, soon: a Poll in progress is interrupted.
+func (p *poller) do(f func(context.Context) error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.todo = append(p.todo, f)
+	if p.cancel != nil {
+		p.cancel()
+	}
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// rebalance is what the source said of assignments. The poller waits until the conductor has answered with the lanes to
+// start.
+type rebalance[T any] struct {
+	batch *Batch
+	reply chan []starting[T]
+}
+
+// starting is a lane that is ready to begin.
+type starting[T any] struct {
+	lane  *lane[T]
+	start Start
+}
+
+// runPoller polls until ctx is done. Errors stop the job.
+func (e *engine[T]) runPoller(ctx context.Context) {
+	if err := e.pollAll(ctx); err != nil && ctx.Err() == nil {
+		e.fail(err)
+	}
+}
+
+func (e *engine[T]) pollAll(ctx context.Context) error {
+	var poll context.Context
+	for ctx.Err() == nil {
+		if did, err := e.pollerTodo(ctx); err != nil {
+			return err
+		} else if did {
+			continue
+		}
+		if poll == nil || poll.Err() != nil {
+			poll = e.poller.interruptible(ctx)
+			continue // something may have been added before the interrupt was armed
+		}
+		b, err := e.src.Poll(poll)
+		switch {
+		case errors.Is(err, io.EOF):
+			if err := e.atEOF(ctx); err != nil {
+				return err
+			}
+		case err != nil && poll.Err() != nil:
+		case err != nil:
+			return fmt.Errorf("stream: poll: %w", err)
+		case b != nil:
+			if err := e.polled(ctx, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// interruptible returns a context for Polls that do ends.
+func (p *poller) interruptible(ctx context.Context) context.Context {
+	poll, cancel := context.WithCancel(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cancel != nil {
+		p.cancel()
+	}
+	p.cancel = cancel
+	return poll
+}
+
+// pollerTodo runs what was given to do.
+func (e *engine[T]) pollerTodo(ctx context.Context) (did bool, err error) {
+	p := &e.poller
+	p.mu.Lock()
+	todo := p.todo
+	p.todo = nil
+	p.mu.Unlock()
+	for _, f := range todo {
+		if err := f(ctx); err != nil {
+			return true, err
+		}
+	}
+	return len(todo) > 0, nil
+}
+
+// polled handles what Poll said: assignments by the conductor, records by the lane's worker.
+func (e *engine[T]) polled(ctx context.Context, b *Batch) error {
+	if len(b.Assigned)+len(b.Revoked) > 0 {
+		r := rebalance[T]{batch: b, reply: make(chan []starting[T], 1)}
+		e.rebalances <- r // one at most: has room
+		starts, err := e.await(ctx, r.reply)
+		if err != nil {
+			return err
+		}
+		for _, name := range b.Revoked {
+			delete(e.polling, name)
+		}
+		if err := e.start(ctx, starts); err != nil {
+			return err
+		}
+	}
+	if b.Lane == "" {
+		b.Release()
+		return nil
+	}
+	l := e.polling[b.Lane]
+	if l == nil { // revoked, or not started yet: whoever starts it reads this again
+		b.Release()
+		return nil
+	}
+	n := size(b)
+	over := e.charge(n)
+	e.queued.Add(n)
+	q := l.queued.Add(n)
+	l.w.push(item[T]{lane: l, batch: b})
+	if q > e.laneBytes.Load() {
+		e.pause(l)
+	}
+	if over && !e.choked.Load() {
+		e.choke()
+	}
+	return nil
+}
+
+// await waits for the conductor's answer and does meanwhile what it is asked to.
+func (e *engine[T]) await(ctx context.Context, reply chan []starting[T]) ([]starting[T], error) {
+	for {
+		if _, err := e.pollerTodo(ctx); err != nil {
+			return nil, err
+		}
+		select {
+		case starts := <-reply:
+			return starts, nil
+		case <-e.poller.wake:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// start begins lanes at the source.
+func (e *engine[T]) start(ctx context.Context, starts []starting[T]) error {
+	for _, s := range starts {
+		name := s.start.Lane
+		if old := e.polling[name]; old != nil && old.paused.Load() {
+			e.src.Pause(name, false)
+		}
+		if err := e.src.Start(ctx, s.start); err != nil {
+			return fmt.Errorf("stream: start lane %s: %w", name, err)
+		}
+		e.polling[name] = s.lane
+		if e.choked.Load() {
+			s.lane.paused.Store(true)
+			e.src.Pause(name, true)
+		}
+	}
+	return nil
+}
+
+// park keeps the poller from the source until it gets lanes to start; nil is none.
+func (e *engine[T]) park(ctx context.Context) (release func([]starting[T]), err error) {
+	parked, reply := make(chan struct{}), make(chan []starting[T], 1)
+	e.poller.do(func(ctx context.Context) error {
+		close(parked)
+		select {
+		case starts := <-reply:
+			e.restarted = e.restarted || len(starts) > 0
+			return e.start(ctx, starts)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	select {
+	case <-parked:
+		return func(starts []starting[T]) { reply <- starts }, nil
+	case <-e.hard.Done():
+		return nil, context.Cause(e.hard)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// atEOF tells the conductor that all was delivered, and waits: a fence may start lanes again.
+func (e *engine[T]) atEOF(ctx context.Context) error {
+	e.restarted = false
+	e.eof <- struct{}{} // one at most: the conductor empties it before it starts lanes again
+	for ctx.Err() == nil && !e.restarted {
+		if did, err := e.pollerTodo(ctx); err != nil {
+			return err
+		} else if did {
+			continue
+		}
+		select {
+		case <-e.poller.wake:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// pause stops a lane's delivery until its queue is half empty.
+func (e *engine[T]) pause(l *lane[T]) {
+	if l.paused.Swap(true) {
+		return
+	}
+	e.src.Pause(l.assignment.Lane, true)
+	if l.queued.Load() <= e.laneBytes.Load()/2 { // drained before paused was set: nobody else resumes it
+		e.resume(l)
+	}
+}
+
+// resume ends pause, unless all lanes have to wait.
+func (e *engine[T]) resume(l *lane[T]) {
+	l.asked.Store(false)
+	if e.polling[l.assignment.Lane] != l || e.choked.Load() || !l.paused.Swap(false) {
+		return
+	}
+	e.src.Pause(l.assignment.Lane, false)
+}
+
+// choke pauses all lanes: memory is over its limit. A commit frees the output's buffers, and processing the queues.
+func (e *engine[T]) choke() {
+	e.choked.Store(true)
+	for _, l := range e.polling {
+		if !l.paused.Swap(true) {
+			e.src.Pause(l.assignment.Lane, true)
+		}
+	}
+	e.ask("memory")
+}
+
+// unchoke ends choke once there is room. Stuck means that neither a commit nor the workers have anything left to free:
+// what is in use are held records. Then reading must go on, since only newer records let go of them, and the limit is
+// raised.
+func (e *engine[T]) unchoke(stuck bool) {
+	used, limit := e.budget.Used(), e.ceiling.Load()
+	if used < e.opts.Memory/4*3 && limit > e.opts.Memory {
+		e.ceiling.Store(e.opts.Memory)
+	}
+	if !e.choked.Load() {
+		return
+	}
+	switch {
+	case used <= limit/8*7:
+	case stuck && e.queued.Load() == 0:
+		e.ceiling.Store(used + e.opts.Memory/8)
+		e.opts.Logger.Warn("held records need more than Options.Memory", "bytes", used, "limit", e.opts.Memory)
+	default:
+		return
+	}
+	e.choked.Store(false)
+	for _, l := range e.polling {
+		if l.paused.Load() && l.queued.Load() <= e.laneBytes.Load()/2 {
+			e.resume(l)
+		}
+	}
+}
+
+// charge counts bytes of memory, and returns whether there are too many.
+func (e *engine[T]) charge(n int64) (over bool) {
+	if n != 0 {
+		e.budget.Add(n)
+	}
+	return e.budget.Used() > e.ceiling.Load()
+}

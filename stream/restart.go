@@ -1,0 +1,286 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// rebalance answers what the source says of assignments: revoked lanes are committed and released, assigned ones
+// adopted and opened.
+func (e *engine[T]) rebalance(ctx context.Context, r *rebalance[T]) error {
+	began := e.opts.Now()
+	if len(r.batch.Revoked) > 0 {
+		if err := e.handOver(ctx, r.batch); err != nil {
+			if e.hard.Err() != nil || ctx.Err() != nil {
+				return err
+			}
+			return e.restart(ctx, err, r)
+		}
+	}
+	if err := e.waitKeep(ctx); err != nil {
+		return err
+	}
+	if len(r.batch.Revoked) > 0 {
+		if err := e.out.Release(ctx, r.batch.Revoked); err != nil {
+			return fmt.Errorf("stream: release lanes: %w", err)
+		}
+	}
+	starts, err := e.adopt(ctx, r.batch.Assigned)
+	if err != nil {
+		return err
+	}
+	e.opts.Logger.Info("rebalance", "assigned", names(r.batch.Assigned), "revoked", r.batch.Revoked, "took", e.opts.Now().Sub(began))
+	r.reply <- starts
+	return nil
+}
+
+func names(assigned []Assignment) (s []string) {
+	for _, a := range assigned {
+		s = append(s, a.Lane)
+	}
+	return s
+}
+
+// adopt takes lanes over from whoever had them, and opens them.
+func (e *engine[T]) adopt(ctx context.Context, lanes []Assignment) ([]starting[T], error) {
+	if len(lanes) == 0 {
+		return nil, nil
+	}
+	e.settled = false
+	at, err := e.out.Adopt(ctx, lanes)
+	if err != nil {
+		return nil, fmt.Errorf("stream: adopt lanes: %w", err)
+	}
+	if e.open == nil { // a restart: transactions of before are void
+		e.begin()
+	}
+	starts, err := e.openLanes(lanes, at)
+	e.status.lanes(len(e.lanes))
+	return starts, err
+}
+
+// begin opens a transaction on top of the ledger.
+func (e *engine[T]) begin() {
+	open := e.out.Begin(nil)
+	e.open = open
+	for _, w := range e.workers {
+		w.do(func(context.Context) error { w.open = open; return nil })
+	}
+}
+
+// handOver commits what the revoked lanes have done, before the source's deadline. After an error the lanes' work since
+// the last commit is void or its outcome unknown.
+func (e *engine[T]) handOver(ctx context.Context, b *Batch) error {
+	deadline := e.opts.Now().Add(e.opts.Shutdown)
+	if !b.Deadline.IsZero() {
+		// A deadline that has passed gets a moment all the same: what others hold in this transaction would be void too.
+		deadline = maxTime(b.Deadline, e.opts.Now().Add(time.Second))
+	}
+	timer := time.NewTimer(deadline.Sub(e.opts.Now()))
+	defer timer.Stop()
+	if e.keepStop != nil {
+		e.keepStop() // upkeep can wait
+	}
+	var revoked []*lane[T]
+	for _, name := range b.Revoked {
+		if l := e.lanes[name]; l != nil {
+			revoked = append(revoked, l)
+		}
+	}
+	cut := false
+	for {
+		if e.committing == nil && !e.keeping {
+			if cut {
+				return nil
+			}
+			e.want = "rebalance"
+			if err := e.cut(revoked...); err != nil {
+				return err
+			}
+			for _, l := range revoked {
+				e.forget(l)
+			}
+			e.status.lanes(len(e.lanes))
+			cut = true
+			continue
+		}
+		select {
+		case c := <-e.committed:
+			e.committing = nil
+			e.status.committing(time.Time{})
+			if c.err != nil {
+				return c.err
+			}
+			e.failures = 0
+			e.record(c)
+		case u := <-e.kept:
+			e.keepEnded(ctx, u)
+		case <-timer.C:
+			return errDeadline
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.hard.Done():
+			return context.Cause(e.hard)
+		}
+	}
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+var errDeadline = errors.New("the source's deadline has passed")
+
+// maxFailures is how many commits in a row may fail with an unknown outcome before the job stops.
+const maxFailures = 4
+
+// restart begins all lanes again from what the ledger says, because a commit is void or its outcome is not known. r is
+// the rebalance that was under way; nil is none.
+func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) error {
+	fenced := errors.Is(cause, ErrFenced)
+	e.failures++
+	e.status.failed(fenced)
+	e.opts.Logger.Warn(map[bool]string{true: "fenced", false: "commit failed"}[fenced], "error", cause, "lanes", len(e.lanes), "attempt", e.failures)
+	if !fenced && !errors.Is(cause, errDeadline) && e.failures >= maxFailures {
+		return fmt.Errorf("stream: commit: %w", cause)
+	}
+	release := func([]starting[T]) {}
+	if r == nil { // else the poller waits for the answer to it
+		var err error
+		if release, err = e.park(ctx); err != nil {
+			return err
+		}
+	}
+	if err := e.abandon(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-e.eof: // said of lanes that begin again
+	default:
+	}
+	e.ending = false
+	if r == nil { // the poller may have been about to tell of a rebalance, and waits for the answer then
+		select {
+		case pending := <-e.rebalances:
+			r = &pending
+			release(nil)
+		default:
+		}
+	}
+	lanes := e.closeLanes(r)
+	if err := e.backOff(ctx); err != nil {
+		return err
+	}
+	if r != nil && len(r.batch.Revoked) > 0 {
+		if err := e.out.Release(ctx, r.batch.Revoked); err != nil {
+			return fmt.Errorf("stream: release lanes: %w", err)
+		}
+	}
+	starts, err := e.adopt(ctx, lanes)
+	if err != nil {
+		return err
+	}
+	if e.open == nil {
+		e.begin()
+	}
+	if r != nil {
+		r.reply <- starts
+	} else {
+		release(starts)
+	}
+	e.want = ""
+	return nil
+}
+
+// abandon ends the commit and the upkeep under way, takes all lanes from the workers and drops the open transaction.
+func (e *engine[T]) abandon(ctx context.Context) error {
+	if err := e.waitKeep(ctx); err != nil {
+		return err
+	}
+	if e.committing != nil {
+		e.committing.cancel()
+		select {
+		case <-e.committed:
+			e.committing = nil
+			e.status.committing(time.Time{})
+		case <-e.hard.Done():
+			return context.Cause(e.hard)
+		}
+	}
+	done := make(chan error, len(e.workers))
+	for _, w := range e.workers {
+		w.do(func(context.Context) error {
+			var err error
+			for len(w.lanes) > 0 {
+				err = errors.Join(err, w.remove(w.lanes[0]))
+			}
+			done <- err
+			return err
+		})
+	}
+	for range e.workers {
+		select {
+		case err := <-done:
+			if err != nil {
+				return err
+			}
+		case <-e.hard.Done():
+			return context.Cause(e.hard)
+		}
+	}
+	e.drop(ctx)
+	return nil
+}
+
+// drop gives the open transaction up. If that leaves staged files behind, the sweeper takes them.
+func (e *engine[T]) drop(ctx context.Context) {
+	if e.open == nil {
+		return
+	}
+	if err := e.open.Drop(ctx); err != nil {
+		e.opts.Logger.Warn("drop of the open transaction failed", "error", err)
+	}
+	e.open = nil
+}
+
+// closeLanes forgets all lanes and returns those that go on: the ones not revoked, and the newly assigned.
+func (e *engine[T]) closeLanes(r *rebalance[T]) (next []Assignment) {
+	for _, l := range e.lanes {
+		next = append(next, l.assignment)
+		e.forget(l)
+	}
+	if r != nil {
+		next = slices.DeleteFunc(next, func(a Assignment) bool { return slices.Contains(r.batch.Revoked, a.Lane) })
+		next = append(next, r.batch.Assigned...)
+	}
+	slices.SortFunc(next, func(a, b Assignment) int {
+		if a.Lane < b.Lane {
+			return -1
+		}
+		return 1
+	})
+	return next
+}
+
+// backOff waits before an attempt that follows a failed one, longer each time.
+func (e *engine[T]) backOff(ctx context.Context) error {
+	if e.failures < 2 {
+		return nil
+	}
+	timer := time.NewTimer(jitter(min(100*time.Millisecond<<min(e.failures, 10), 10*time.Second)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.hard.Done():
+		return context.Cause(e.hard)
+	}
+}

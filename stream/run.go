@@ -1,0 +1,269 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Run runs the pipe until ctx ends, commits what is finished, and returns nil; or until the source has ended, with
+// everything committed and published, and returns nil; or it returns the first error. It closes neither source nor
+// output. Signals are the caller's: use signal.NotifyContext.
+//
+// What an error leaves behind: all that was committed stays, all else is void and is done again by the next Run. An
+// error that matches ErrLost needs a person. A *StageError names the stage. Panics of stages are not caught: a process
+// that dies loses nothing, one that limps on could.
+//
+// Options.Logger gets, at level Info: "commit" (lanes, records, held, bytes, reason, took), "closed hours" (hours,
+// earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),
+// "commit failed" (error, attempt), "upkeep failed" (error, attempt), "stalled" (error).
+func Run[T any](ctx context.Context, p Pipe[T], out Output[T], opts *Options) error {
+	o, err := opts.filled()
+	if err == nil {
+		err = p.check()
+	}
+	if err != nil {
+		return err
+	}
+	return newEngine(p, out, o).run(ctx)
+}
+
+// engine runs a job. Its goroutines are: the conductor, which runs run and alone adopts, cuts and ends lanes; the
+// poller; the workers; one for a commit and one for upkeep, each if under way; one for the status.
+type engine[T any] struct {
+	src  Source
+	out  Output[T]
+	pipe Pipe[T]
+	opts Options
+
+	// hard ends when Run gives up: on an error, or when the last commit takes too long. What is under way for a
+	// graceful end outlives the caller's context, so it uses hard.
+	hard context.Context
+	stop context.CancelCauseFunc
+
+	workers []*worker[T]
+	poller  poller
+	group   sync.WaitGroup
+	budget  *Budget
+	clock   storeClock
+
+	// The poller's.
+	polling   map[string]*lane[T]
+	restarted bool
+
+	// Between goroutines.
+	rebalances chan rebalance[T]
+	eof        chan struct{}
+	asks       chan string // reasons for a cut
+	ceiling    atomic.Int64
+	choked     atomic.Bool
+	queued     atomic.Int64 // bytes of batches that wait
+	laneBytes  atomic.Int64
+	read       atomic.Int64
+	hurry      atomic.Bool // throw away what is queued
+
+	// The conductor's.
+	lanes      map[string]*lane[T]
+	open       Txn[T]
+	want       string // reason for a cut that is due; "" is none
+	cutTimer   *time.Timer
+	committing *commit[T]
+	committed  chan *commit[T]
+	keeping    bool // Maintain and its like are under way
+	keepTimer  *time.Timer
+	keepStop   context.CancelFunc
+	kept       chan upkeep
+	failures   int // commits that failed since one succeeded
+	keepFails  int
+	unacked    map[Partition]Position // committed, and the source was not told
+	settled    bool                   // the output had nothing left to do when it was last asked
+	ending     bool                   // the source has ended
+	endTimer   *time.Timer
+	settleBy   time.Time
+
+	status   statusBoard
+	visible  atomic.Pointer[[]*lane[T]] // the lanes, for the status
+	terminal bool
+}
+
+func newEngine[T any](p Pipe[T], out Output[T], o Options) *engine[T] {
+	e := &engine[T]{
+		src: p.src, out: out, pipe: p, opts: o, budget: NewBudget(o.Memory), clock: storeClock{local: o.Now},
+		polling: map[string]*lane[T]{}, lanes: map[string]*lane[T]{},
+		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), asks: make(chan string, 1),
+		committed: make(chan *commit[T], 1), kept: make(chan upkeep, 1),
+	}
+	e.poller.wake = make(chan struct{}, 1)
+	e.terminal = o.Progress != nil && isTerminal(o.Progress)
+	e.ceiling.Store(o.Memory)
+	e.share()
+	for i := range o.Parallel {
+		e.workers = append(e.workers, newWorker(e, i))
+	}
+	return e
+}
+
+// check refuses a pipe that could lose records.
+func (p *Pipe[T]) check() error {
+	if p.src == nil || p.open == nil {
+		return errors.New("stream: the pipe has no source")
+	}
+	compacted := p.src.Info().Compacted
+	holder := ""
+	for _, s := range p.stages {
+		if s.claims && holder != "" {
+			return fmt.Errorf("stream: stage %q decides which record is first, so it must stand before %q, which holds records", s.name, holder)
+		}
+		if s.holds {
+			holder = s.name
+		}
+		if (s.holds || s.claims) && len(compacted) > 0 {
+			return fmt.Errorf("stream: %v is compacted: a replay may not bring back the records that stage %q needs", compacted, s.name)
+		}
+	}
+	return nil
+}
+
+// fail stops the job with err, unless it has been stopped before.
+func (e *engine[T]) fail(err error) { e.stop(err) }
+
+// ask wants a cut soon.
+func (e *engine[T]) ask(reason string) {
+	select {
+	case e.asks <- reason:
+	default: // one is wanted already
+	}
+}
+
+func (e *engine[T]) run(ctx context.Context) error {
+	e.hard, e.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer e.stop(nil)
+	job := Job{Source: e.src.Info(), Workers: len(e.workers), Budget: e.budget, Logger: e.opts.Logger}
+	if err := e.out.Attach(ctx, job); err != nil {
+		return ended(ctx, fmt.Errorf("stream: attach: %w", err))
+	}
+	if err := e.askClock(ctx); err != nil {
+		return ended(ctx, fmt.Errorf("stream: the output's clock: %w", err))
+	}
+	e.opts.Logger.Info("start", "source", job.Source.ID, "workers", job.Workers, "memory", e.opts.Memory)
+	e.open = e.out.Begin(nil)
+	for _, w := range e.workers {
+		w.open = e.open
+		e.group.Go(func() { w.run(e.hard) })
+	}
+	soft, stopPolling := context.WithCancel(e.hard)
+	defer stopPolling()
+	polled := make(chan struct{})
+	e.group.Go(func() { defer close(polled); e.runPoller(soft) })
+	e.group.Go(func() { e.runStatus(e.hard) })
+	for timer, d := range map[**time.Timer]time.Duration{&e.cutTimer: e.opts.CommitEvery, &e.keepTimer: keepEvery, &e.endTimer: keepEvery} {
+		*timer = time.NewTimer(jitter(d))
+		defer (*timer).Stop()
+	}
+	err := e.conduct(ctx)
+	if err == nil && e.hard.Err() == nil && ctx.Err() != nil {
+		err = e.shutdown(ctx, stopPolling, polled)
+	}
+	return e.close(err)
+}
+
+// ended is nil instead of an error that the end of ctx explains.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// conduct is the conductor's loop. It returns nil when ctx ends or the source has ended and all is done.
+func (e *engine[T]) conduct(ctx context.Context) error {
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.hard.Done():
+			return context.Cause(e.hard)
+		case r := <-e.rebalances:
+			err = e.rebalance(ctx, &r)
+		case <-e.cutTimer.C:
+			e.want = "time"
+		case reason := <-e.asks:
+			e.want = reason
+		case c := <-e.committed:
+			err = e.afterCommit(ctx, c)
+		case <-e.keepTimer.C:
+			e.keep(ctx)
+		case u := <-e.kept:
+			err = e.afterKeep(ctx, u)
+		case <-e.eof:
+			e.ending, e.settleBy = true, time.Time{}
+		case <-e.endTimer.C: // endStep looks again
+		}
+		if err == nil && e.want != "" && e.committing == nil && !e.keeping {
+			err = e.cut()
+		}
+		if err == nil && e.ending {
+			var done bool
+			if done, err = e.endStep(ctx); done {
+				return nil
+			}
+		}
+		if err != nil {
+			return ended(ctx, err)
+		}
+	}
+}
+
+// close ends what is left: goroutines, lanes, the open transaction.
+func (e *engine[T]) close(err error) error {
+	if err != nil {
+		e.stop(err)
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(e.hard), e.opts.Shutdown)
+	defer cancel()
+	if e.keepStop != nil {
+		e.keepStop()
+	}
+	if c := e.committing; c != nil { // let it end: its outcome would else be unknown, though nothing is lost by that
+		if errors.Is(err, errShutdown) {
+			c.cancel()
+		}
+		context.AfterFunc(grace, c.cancel)
+		<-e.committed
+		e.committing = nil
+		if c.err == nil {
+			e.record(c)
+		}
+	}
+	e.stop(nil)
+	left := make(chan struct{})
+	go func() { e.group.Wait(); close(left) }()
+	select {
+	case <-left:
+	case <-grace.Done():
+		return errors.Join(err, fmt.Errorf("stream: %s after %v; its goroutine is left behind", e.hanging(), e.opts.Shutdown))
+	}
+	e.drop(grace)
+	var names []string
+	for name, l := range e.lanes {
+		names = append(names, name)
+		err = errors.Join(err, wrap("close lane "+name, l.w.remove(l)))
+	}
+	if len(names) > 0 {
+		err = errors.Join(err, wrap("release lanes", e.out.Release(grace, names)))
+	}
+	e.opts.Logger.Info("stop", "error", err)
+	e.observe()
+	return err
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("stream: %s: %w", what, err)
+}

@@ -1,0 +1,174 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// stallAfter is how long work may make no progress before the status says so.
+const stallAfter = time.Minute
+
+// statusBoard is what the conductor knows, for the goroutine that tells it.
+type statusBoard struct {
+	mu       sync.Mutex
+	s        Status
+	pending  time.Time // when the commit under way began; zero is none
+	closed   int64     // hours closed since Run began
+	rates    [10]int64 // records read, second by second, in turn
+	turn     int
+	lastRead time.Time
+	stalled  string // as it was last logged
+	shown    int    // runes of the progress line
+
+	observing sync.Mutex
+}
+
+func (b *statusBoard) set(f func(s *Status)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(&b.s)
+}
+
+func (b *statusBoard) lanes(n int) { b.set(func(s *Status) { s.Lanes = int64(n) }) }
+func (b *statusBoard) shutdown()   { b.set(func(s *Status) { s.ShuttingDown = true }) }
+
+func (b *statusBoard) failed(fenced bool) {
+	b.set(func(s *Status) {
+		if fenced {
+			s.Fenced++
+		}
+	})
+}
+
+func (b *statusBoard) committing(since time.Time) { b.set(func(*Status) { b.pending = since }) }
+
+func (b *statusBoard) commit(at time.Time, counts Counts, oldest time.Time) {
+	b.set(func(s *Status) {
+		s.LastCommit, s.OldestHeld = at, oldest
+		s.Commits++
+		s.Counts.Add(counts)
+	})
+}
+
+// kept returns how many hours were closed since it was last called.
+func (b *statusBoard) kept(u Upkeep) (closed int64) {
+	b.set(func(s *Status) {
+		s.EarliestHour = u.EarliestHour
+		closed, b.closed = u.ClosedHours-b.closed, u.ClosedHours
+	})
+	return closed
+}
+
+// runStatus tells the status every second.
+func (e *engine[T]) runStatus(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			e.endProgress()
+			return
+		case <-tick.C:
+			b := &e.status
+			b.mu.Lock()
+			b.turn = (b.turn + 1) % len(b.rates)
+			b.rates[b.turn] = e.read.Load()
+			b.mu.Unlock()
+			e.observe()
+		}
+	}
+}
+
+// observe gives a snapshot to Options.Observe and to the terminal.
+func (e *engine[T]) observe() {
+	e.status.observing.Lock()
+	defer e.status.observing.Unlock()
+	s := e.snapshot()
+	if e.opts.Observe != nil {
+		e.opts.Observe(s)
+	}
+	e.showProgress(s)
+}
+
+func (e *engine[T]) snapshot() Status {
+	now := e.opts.Now()
+	lag := Lag{Records: -1}
+	if l, ok := e.src.(Lagger); ok {
+		lag = l.Lag()
+	}
+	b := &e.status
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.s
+	s.Lag, s.Bytes = lag, e.budget.Used()
+	if read := e.read.Load(); read != s.Read || b.lastRead.IsZero() {
+		s.Read, b.s.Read, b.lastRead = read, read, now
+	}
+	oldest := b.rates[(b.turn+1)%len(b.rates)]
+	s.Rate = max(0, float64(b.rates[b.turn]-oldest)/float64(len(b.rates)-1))
+	seen, known := int64(0), true
+	s.Ready = s.Lanes > 0
+	for _, l := range *e.visible.Load() {
+		s.Held += l.live.Load()
+		s.Ready = s.Ready && l.ready.Load()
+		switch at := l.seen.Load(); {
+		case at == 0:
+			known = false
+		case seen == 0 || at < seen:
+			seen = at
+		}
+	}
+	if known && seen != 0 {
+		s.Delay = now.Sub(time.Unix(0, seen))
+	}
+	s.Stalled = e.stalled(now, lag)
+	if text := fmt.Sprint(s.Stalled); s.Stalled != nil && b.stalled == "" {
+		b.stalled = text
+		e.opts.Logger.Warn("stalled", "error", s.Stalled)
+	} else if s.Stalled == nil {
+		b.stalled = ""
+	}
+	return s
+}
+
+// stalled looks for work that makes no progress.
+func (e *engine[T]) stalled(now time.Time, lag Lag) error {
+	if s, ok := e.src.(Staller); ok {
+		if err := s.Stalled(); err != nil {
+			return err
+		}
+	}
+	for _, w := range e.workers {
+		if at := w.busy.Load(); at != 0 && now.Sub(time.Unix(0, at)) > stallAfter {
+			return fmt.Errorf("stream: %s for %v", w.doing(), now.Sub(time.Unix(0, at)).Round(time.Second))
+		}
+	}
+	b := &e.status
+	if !b.pending.IsZero() && now.Sub(b.pending) > stallAfter {
+		return fmt.Errorf("stream: a commit has been under way for %v", now.Sub(b.pending).Round(time.Second))
+	}
+	if quiet := now.Sub(b.lastRead); lag.Records > 0 && quiet > stallAfter {
+		return fmt.Errorf("stream: nothing was read for %v, though %d records wait", quiet.Round(time.Second), lag.Records)
+	}
+	return nil
+}
+
+// doing says what the worker is at.
+func (w *worker[T]) doing() string {
+	if l := w.now.Load(); l != nil {
+		return "lane " + l.assignment.Lane + " has been in a stage or the output"
+	}
+	return "a worker has been busy"
+}
+
+// hanging says which workers did not come back.
+func (e *engine[T]) hanging() string {
+	for _, w := range e.workers {
+		if w.busy.Load() != 0 {
+			return w.doing()
+		}
+	}
+	return "the source, the output or a stage has been busy"
+}

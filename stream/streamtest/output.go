@@ -1,0 +1,163 @@
+package streamtest
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Output writes to a Ledger as the real one does to a store: it fences, voids transactions whose predecessor is void,
+// and decides lateness by the progress that a transaction builds on.
+type Output[T any] struct {
+	// Bad, if set, says which rows cannot be encoded.
+	Bad func(T) error
+
+	// Hook, if set, is called before each operation that a store would see: adopt, commit, maintain, now. Done is
+	// called after it, before its reply. An error of Hook means not done, one of Done that the reply is lost.
+	Hook, Done func(op string) error
+
+	// Settle is what Maintain returns as Upkeep.Settled.
+	//
+	// Defaults to true.
+	Settle func() bool
+
+	l       *Ledger[T]
+	mu      sync.Mutex
+	base    map[string]*laneBase
+	adopted atomic.Int64
+	serial  sync.Mutex // checks that methods are called by one goroutine at a time
+	job     stream.Job
+	state   struct{ begun, ended int }
+}
+
+// laneBase is what the open chain of transactions builds on.
+type laneBase struct {
+	version  int
+	adoption int64
+	low      time.Time
+}
+
+// Output opens an output: a process. Any number may write one ledger.
+func (l *Ledger[T]) Output() *Output[T] { return &Output[T]{l: l, base: map[string]*laneBase{}} }
+
+var _ stream.Output[int] = (*Output[int])(nil)
+
+// alone reports methods that are called beside each other.
+func (o *Output[T]) alone(method string) func() {
+	if !o.serial.TryLock() {
+		o.l.t.Errorf("%s of the output is called beside another method", method)
+		return func() {}
+	}
+	return o.serial.Unlock
+}
+
+func (o *Output[T]) call(f func(string) error, op string) error {
+	if f == nil {
+		return nil
+	}
+	return f(op)
+}
+
+// Attach keeps job for Job.
+func (o *Output[T]) Attach(_ context.Context, job stream.Job) error {
+	defer o.alone("Attach")()
+	o.job = job
+	return nil
+}
+
+// Job is what Attach was given.
+func (o *Output[T]) Job() stream.Job { return o.job }
+
+// Adopt reads the lanes' progress.
+func (o *Output[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (map[stream.Partition]stream.Progress, error) {
+	defer o.alone("Adopt")()
+	if err := o.call(o.Hook, "adopt"); err != nil {
+		return nil, err
+	}
+	o.l.mu.Lock()
+	defer o.l.mu.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at := map[stream.Partition]stream.Progress{}
+	for _, a := range lanes {
+		s := o.l.lane(a.Lane)
+		o.base[a.Lane] = &laneBase{version: s.version, adoption: o.adopted.Add(1), low: o.l.low(s.progress)}
+		for _, p := range a.Partitions {
+			at[p] = s.progress[p]
+		}
+	}
+	return at, o.call(o.Done, "adopt")
+}
+
+// Release forgets lanes.
+func (o *Output[T]) Release(_ context.Context, lanes []string) error {
+	defer o.alone("Release")()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, name := range lanes {
+		delete(o.base, name)
+	}
+	return nil
+}
+
+// Maintain does nothing.
+func (o *Output[T]) Maintain(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) (stream.Upkeep, error) {
+	defer o.alone("Maintain")()
+	if err := o.call(o.Hook, "maintain"); err != nil {
+		return stream.Upkeep{}, err
+	}
+	if _, err := list(ctx); err != nil {
+		return stream.Upkeep{}, err
+	}
+	return stream.Upkeep{Settled: o.Settle == nil || o.Settle(), Clock: o.l.clock()}, o.call(o.Done, "maintain")
+}
+
+// clock is the clock of the whole job.
+func (l *Ledger[T]) clock() (c stream.Clock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := true
+	for _, s := range l.lanes {
+		for _, p := range s.progress {
+			if first || p.Seen.Before(c.Seen) {
+				c.Seen, first = p.Seen, false
+			}
+			if p.Held.Len() > 0 && (c.Held.IsZero() || p.HeldTime.Before(c.Held)) {
+				c.Held = p.HeldTime
+			}
+		}
+	}
+	return c
+}
+
+// Now is the ledger's clock.
+func (o *Output[T]) Now(context.Context) (time.Time, error) {
+	defer o.alone("Now")()
+	if err := o.call(o.Hook, "now"); err != nil {
+		return time.Time{}, err
+	}
+	return o.l.Now(), nil
+}
+
+// Begin begins a transaction.
+func (o *Output[T]) Begin(after stream.Txn[T]) stream.Txn[T] {
+	defer o.alone("Begin")()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.state.begun++
+	t := &txn[T]{o: o, lanes: map[string]laneBase{}, carried: make(chan struct{})}
+	if after != nil {
+		t.after = after.(*txn[T])
+	}
+	return t
+}
+
+// Open is the number of transactions that were begun and neither committed nor dropped.
+func (o *Output[T]) Open() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state.begun - o.state.ended
+}

@@ -1,0 +1,338 @@
+package streamtest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Source reads a Log. It keeps to the contract of stream.Source, and RunSource checks that it does.
+type Source struct {
+	log  *Log
+	size int
+
+	mu       sync.Mutex
+	pending  []stream.Batch // of assignments
+	assigned map[string]bool
+	lanes    map[string]*reader
+	order    []string
+	turn     int
+	poke     chan struct{}
+	lag      int64
+
+	// Released counts the batches that were given back.
+	Released int
+	Polled   int
+}
+
+// SourceOptions are the optional settings of Log.Source; nil means all defaults.
+type SourceOptions struct {
+	// Lanes are assigned by the first Poll; nil is all of the log's. An empty slice is none.
+	Lanes []string
+
+	// Batch is the most records in a batch.
+	//
+	// Defaults to 3, so that short tests have several batches.
+	Batch int
+}
+
+// reader is a lane that was started.
+type reader struct {
+	assignment stream.Assignment
+	held       []stream.Record
+	warm       []stream.Record
+	warming    bool
+	at         map[stream.Partition]int // index of the next record
+	ended      map[stream.Partition]bool
+	paused     bool
+	next       int // partition whose turn it is
+}
+
+// Source opens a source over the log.
+func (l *Log) Source(opts *SourceOptions) *Source {
+	var o SourceOptions
+	if opts != nil {
+		o = *opts
+	}
+	s := &Source{
+		log: l, size: cmp.Or(o.Batch, 3), assigned: map[string]bool{}, lanes: map[string]*reader{}, poke: make(chan struct{}, 1),
+	}
+	if o.Lanes == nil {
+		o.Lanes = l.Lanes()
+	}
+	s.Assign(o.Lanes...)
+	return s
+}
+
+// Assign makes the next Poll assign lanes.
+func (s *Source) Assign(lanes ...string) {
+	if len(lanes) == 0 {
+		return
+	}
+	var b stream.Batch
+	for _, name := range lanes {
+		for _, a := range s.log.lanes {
+			if a.Lane == name {
+				b.Assigned = append(b.Assigned, a)
+			}
+		}
+	}
+	s.push(b)
+}
+
+// Revoke makes the next Poll revoke lanes.
+func (s *Source) Revoke(deadline time.Time, lanes ...string) {
+	s.push(stream.Batch{Revoked: lanes, Deadline: deadline})
+}
+
+func (s *Source) push(b stream.Batch) {
+	s.mu.Lock()
+	s.pending = append(s.pending, b)
+	s.mu.Unlock()
+	select {
+	case s.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Info names the source.
+func (s *Source) Info() stream.SourceInfo {
+	return stream.SourceInfo{ID: "log", Topics: []string{"log"}}
+}
+
+// Poll delivers the next batch: assignments first, then the lanes in turn.
+func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
+	for {
+		changed := s.log.wait()
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if b, err := s.next(); b != nil || err != nil {
+			return b, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-s.poke:
+		}
+	}
+}
+
+func (s *Source) next() (*stream.Batch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Polled++
+	if len(s.pending) > 0 {
+		b := s.pending[0]
+		s.pending = s.pending[1:]
+		for _, a := range b.Assigned {
+			s.assigned[a.Lane] = true
+		}
+		for _, name := range b.Revoked {
+			delete(s.assigned, name)
+			delete(s.lanes, name)
+			s.order = slices.DeleteFunc(s.order, func(o string) bool { return o == name })
+		}
+		return &b, nil
+	}
+	for range s.order {
+		name := s.order[s.turn%len(s.order)]
+		s.turn++
+		if b := s.lanes[name].batch(s); b != nil {
+			n := int64(0)
+			for i := range b.Records {
+				b.Records[i] = b.Records[i].Clone()
+				n += int64(len(b.Records[i].Value))
+			}
+			b.Lane, b.Bytes = name, n
+			b.Done = func() { s.released(b) }
+			return b, nil
+		}
+	}
+	return nil, s.eof()
+}
+
+// released spoils the bytes: who uses them now reads garbage.
+func (s *Source) released(b *stream.Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Released++
+	for i := range b.Records {
+		scribble(&b.Records[i])
+		b.Records[i] = stream.Record{}
+	}
+}
+
+// eof is io.EOF once all partitions of all lanes have ended, and all lanes are ours and done.
+func (s *Source) eof() error {
+	if len(s.lanes) < len(s.log.lanes) {
+		return nil
+	}
+	for _, r := range s.lanes {
+		if len(r.ended) < len(r.assignment.Partitions) {
+			return nil
+		}
+	}
+	return io.EOF
+}
+
+// batch is the lane's next batch; nil is none.
+func (r *reader) batch(s *Source) *stream.Batch {
+	take := func(from *[]stream.Record) (b *stream.Batch) {
+		n := min(s.size, len(*from))
+		b = &stream.Batch{Records: slices.Clone((*from)[:n])}
+		*from = (*from)[n:]
+		return b
+	}
+	switch {
+	case r.paused:
+		return nil
+	case r.warming:
+		b := take(&r.warm)
+		b.Warm, b.WarmDone = true, len(r.warm) == 0
+		r.warming = len(r.warm) > 0
+		return b
+	case len(r.held) > 0:
+		return take(&r.held)
+	}
+	for range r.assignment.Partitions {
+		p := r.assignment.Partitions[r.next%len(r.assignment.Partitions)]
+		r.next++
+		if r.ended[p] {
+			continue
+		}
+		records, ended, children := s.log.read(p, r.at[p], s.size)
+		if len(records) == 0 && !ended {
+			continue
+		}
+		r.at[p] += len(records)
+		b := &stream.Batch{Records: records}
+		if ended {
+			r.ended[p] = true
+			b.Ended = []stream.Ended{{Partition: p, Children: children}}
+		}
+		return b
+	}
+	return nil
+}
+
+// Start begins a lane.
+func (s *Source) Start(_ context.Context, st stream.Start) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.assigned[st.Lane] {
+		return fmt.Errorf("lane %s is not assigned", st.Lane)
+	}
+	i := slices.IndexFunc(s.log.lanes, func(a stream.Assignment) bool { return a.Lane == st.Lane })
+	r := &reader{
+		assignment: s.log.lanes[i], at: map[stream.Partition]int{}, ended: map[stream.Partition]bool{}, warming: st.Warmup > 0,
+	}
+	if old := s.lanes[st.Lane]; old != nil {
+		r.paused = old.paused
+	} else {
+		s.order = append(s.order, st.Lane)
+	}
+	for _, p := range r.assignment.Partitions {
+		from, ok := st.From[p]
+		if !ok {
+			return fmt.Errorf("Start of lane %s says nothing of %v", st.Lane, p)
+		}
+		if err := r.position(s.log, p, from, st.Warmup); err != nil {
+			return err
+		}
+	}
+	s.lanes[st.Lane] = r
+	return nil
+}
+
+func (r *reader) position(l *Log, p stream.Partition, from stream.Progress, warmup time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	log := l.parts[p]
+	r.at[p] = int(from.UpTo.Sub)
+	if from.Ended {
+		r.ended[p] = true
+	}
+	held := map[int]bool{}
+	for _, ord := range from.Held.Ordinals {
+		i := int(from.Held.First.Sub) - 1 + int(ord)
+		if i < log.kept {
+			return fmt.Errorf("%w: held record %d of %v", stream.ErrLost, i+1, p)
+		}
+		held[i] = true
+	}
+	if r.at[p] < log.kept {
+		return fmt.Errorf("%w: records %d to %d of %v", stream.ErrLost, r.at[p]+1, log.kept, p)
+	}
+	for _, i := range slices.Sorted(maps.Keys(held)) {
+		r.held = append(r.held, log.records[i])
+	}
+	for i := log.kept; i < r.at[p]; i++ {
+		if warmup > 0 && !held[i] && !log.records[i].Time.Before(from.Seen.Add(-warmup)) {
+			r.warm = append(r.warm, log.records[i])
+		}
+	}
+	return nil
+}
+
+// Pause stops or resumes a lane.
+func (s *Source) Pause(lane string, on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.lanes[lane]; r != nil {
+		r.paused = on
+	}
+}
+
+// Paused returns the lanes that are paused.
+func (s *Source) Paused() (names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, r := range s.lanes {
+		if r.paused {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// AtEnd asks the log.
+func (s *Source) AtEnd(_ context.Context, at map[stream.Partition]stream.Position) (proved []stream.Partition, err error) {
+	for p, pos := range at {
+		if s.log.atEnd(p, pos) {
+			proved = append(proved, p)
+		}
+	}
+	return proved, nil
+}
+
+// Partitions lists the log's partitions.
+func (s *Source) Partitions(context.Context) (all []stream.Partition, err error) {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(s.log.parts), stream.Partition.Compare), nil
+}
+
+// SetLag sets what Lag returns.
+func (s *Source) SetLag(records int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lag = records
+}
+
+// Lag returns what SetLag was given.
+func (s *Source) Lag() stream.Lag {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return stream.Lag{Records: s.lag}
+}
+
+// Close does nothing.
+func (s *Source) Close() error { return nil }

@@ -1,0 +1,194 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+)
+
+const (
+	keepEvery = 3 * time.Second // between upkeeps
+	proveLag  = 2 * time.Second // clocks that are closer to now are not worth a question
+
+	// maxKeepFails is how often in a row upkeep may fail. Each attempt retries by itself what may pass.
+	maxKeepFails = 5
+)
+
+// upkeep is what came of one.
+type upkeep struct {
+	Upkeep
+	err error
+}
+
+// keep starts upkeep, unless it is under way: it proves the ends of idle logs and maintains the output. It runs beside
+// workers and commits, but not beside adopting, cutting and releasing.
+func (e *engine[T]) keep(ctx context.Context) {
+	if e.keeping {
+		return
+	}
+	e.keeping = true
+	ctx, e.keepStop = context.WithCancel(ctx)
+	done := e.keepStop
+	upTo := e.unacked
+	e.unacked = nil
+	e.group.Go(func() {
+		defer done()
+		var u upkeep
+		if err := e.prove(ctx); err != nil {
+			u.err = err
+		} else if u.Upkeep, u.err = e.out.Maintain(ctx, e.src.Partitions); u.err != nil {
+			u.err = wrap("maintain the output", u.err)
+		}
+		if a, ok := e.src.(Acker); ok && len(upTo) > 0 {
+			if err := a.Ack(ctx, upTo); err != nil && ctx.Err() == nil {
+				e.opts.Logger.Warn("acknowledgement failed", "error", err)
+			}
+		}
+		e.kept <- u
+	})
+}
+
+// prove asks which idle logs have ended, and moves their clocks to the time before the question. That time is the
+// output's, since all instances share it and it has nothing to do with the broker's answer.
+func (e *engine[T]) prove(ctx context.Context) error {
+	now, err := e.askNow(ctx)
+	if err != nil {
+		return wrap("the output's clock", err)
+	}
+	at, owner := e.idle(now)
+	if len(at) == 0 {
+		return nil
+	}
+	proved, err := e.src.AtEnd(ctx, at)
+	if err != nil {
+		return wrap("ask for the ends of logs", err)
+	}
+	for _, p := range proved {
+		if l := owner[p]; l != nil {
+			l.w.do(func(ctx context.Context) error {
+				if l.gone {
+					return nil
+				}
+				l.w.begin(l)
+				l.core.prove(p, now)
+				err := l.core.advance(ctx)
+				l.w.end(l)
+				return err
+			})
+		}
+	}
+	return nil
+}
+
+// idle returns the positions of partitions that gave no record since it was last called.
+func (e *engine[T]) idle(now time.Time) (map[Partition]Position, map[Partition]*lane[T]) {
+	at, owner := map[Partition]Position{}, map[Partition]*lane[T]{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, w := range e.workers {
+		all.Add(1)
+		w.do(func(context.Context) error {
+			defer all.Done()
+			mu.Lock()
+			defer mu.Unlock()
+			for _, l := range w.lanes {
+				part := l.core.idle(now)
+				maps.Copy(at, part)
+				for p := range part {
+					owner[p] = l
+				}
+			}
+			return nil
+		})
+	}
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	select {
+	case <-done:
+		return at, owner
+	case <-e.hard.Done(): // workers may be gone
+		return nil, nil
+	}
+}
+
+// idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind.
+func (c *laneCore) idle(now time.Time) map[Partition]Position {
+	at := map[Partition]Position{}
+	for i := range c.parts {
+		p := &c.parts[i]
+		if c.ready() && !p.ended && p.asked == p.upTo && p.seen.Before(now.Add(-proveLag)) {
+			at[p.id] = p.upTo
+		}
+		p.asked = p.upTo
+	}
+	return at
+}
+
+// afterKeep takes in what came of upkeep.
+func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
+	e.keepEnded(ctx, u)
+	if e.keepFails >= maxKeepFails {
+		return u.err
+	}
+	return nil
+}
+
+// keepEnded notes the end of upkeep and plans the next.
+func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
+	e.keeping, e.keepStop = false, nil
+	e.keepTimer.Reset(jitter(keepEvery))
+	if u.err != nil {
+		if ctx.Err() == nil && !errors.Is(u.err, context.Canceled) {
+			e.keepFails++
+			e.opts.Logger.Warn("upkeep failed", "error", u.err, "attempt", e.keepFails)
+		}
+		return
+	}
+	e.keepFails, e.settled = 0, u.Settled
+	if closed := e.status.kept(u.Upkeep); closed > 0 {
+		e.opts.Logger.Info("closed hours", "hours", closed, "earliest", u.EarliestHour)
+	}
+	for _, l := range e.lanes {
+		k := Clocks{Lane: l.committed, Job: u.Clock}
+		if k == l.told {
+			continue
+		}
+		l.told = k
+		l.w.do(func(ctx context.Context) error {
+			if l.gone {
+				return nil
+			}
+			return l.core.committed(ctx, k)
+		})
+	}
+}
+
+// waitKeep ends upkeep, if it is under way: something more urgent needs the output.
+func (e *engine[T]) waitKeep(ctx context.Context) error {
+	if !e.keeping {
+		return nil
+	}
+	e.keepStop()
+	select {
+	case u := <-e.kept:
+		e.keepEnded(ctx, u)
+		return nil
+	case <-e.hard.Done():
+		return context.Cause(e.hard)
+	}
+}
+
+func (e *engine[T]) askNow(ctx context.Context) (time.Time, error) {
+	now, err := e.out.Now(ctx)
+	if err == nil {
+		e.clock.set(now)
+	}
+	return now, err
+}
+
+func (e *engine[T]) askClock(ctx context.Context) error {
+	_, err := e.askNow(ctx)
+	return err
+}

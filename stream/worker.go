@@ -1,0 +1,222 @@
+package stream
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// worker processes the batches of some lanes, one at a time. All that touches a lane's core happens on its goroutine,
+// or while it stands at a barrier.
+type worker[T any] struct {
+	e     *engine[T]
+	index int
+	open  Txn[T] // the open transaction; exchanged at a barrier
+
+	mu    sync.Mutex
+	todo  []func(context.Context) error // before the next batch
+	queue []item[T]                     // from head on
+	head  int
+	poke  chan struct{} // something was added
+
+	lanes []*lane[T]
+	loads int // lanes, as the conductor counts them
+	woken atomic.Bool
+	busy  atomic.Int64 // when the step in progress began, in nanoseconds since 1970; 0 is idle
+	now   atomic.Pointer[lane[T]]
+}
+
+// item is a batch, or something to do once the batches before it are processed.
+type item[T any] struct {
+	lane  *lane[T]
+	batch *Batch
+	do    func(context.Context) error
+}
+
+func newWorker[T any](e *engine[T], index int) *worker[T] {
+	return &worker[T]{e: e, index: index, poke: make(chan struct{}, 1)}
+}
+
+// do runs f at the next border between batches.
+func (w *worker[T]) do(f func(context.Context) error) {
+	w.mu.Lock()
+	w.todo = append(w.todo, f)
+	w.mu.Unlock()
+	w.signal()
+}
+
+// push queues a batch, or a func behind all batches. It never blocks: the source is paused instead.
+func (w *worker[T]) push(it item[T]) {
+	w.mu.Lock()
+	if w.head > 0 && w.head == len(w.queue) {
+		w.queue, w.head = w.queue[:0], 0
+	}
+	w.queue = append(w.queue, it)
+	w.mu.Unlock()
+	w.signal()
+}
+
+func (w *worker[T]) signal() {
+	select {
+	case w.poke <- struct{}{}:
+	default:
+	}
+}
+
+// next takes the next thing to do.
+func (w *worker[T]) next() (it item[T], ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.todo) > 0 {
+		it.do = w.todo[0]
+		w.todo = w.todo[1:]
+		return it, true
+	}
+	if w.head == len(w.queue) {
+		return it, false
+	}
+	it = w.queue[w.head]
+	w.queue[w.head] = item[T]{}
+	w.head++
+	if w.head > 64 && w.head*2 > len(w.queue) { // a queue that is never empty must not grow
+		w.queue = w.queue[:copy(w.queue, w.queue[w.head:])]
+		w.head = 0
+	}
+	return it, true
+}
+
+// run works until ctx is done. An error stops the job.
+func (w *worker[T]) run(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if err := w.turn(ctx, tick.C); err != nil {
+			w.e.fail(err)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// turn does one thing, or waits for one.
+func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
+	if w.woken.Swap(false) {
+		if err := w.pull(ctx); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-tick:
+		if err := w.tick(ctx); err != nil {
+			return err
+		}
+	default:
+	}
+	it, ok := w.next()
+	switch {
+	case !ok:
+		select {
+		case <-ctx.Done():
+		case <-w.poke:
+		case <-tick:
+			return w.tick(ctx)
+		}
+		return nil
+	case it.do != nil:
+		return it.do(ctx)
+	case it.lane.gone, w.e.hurry.Load():
+		w.discard(it)
+		return nil
+	default:
+		return w.process(ctx, it.lane, it.batch)
+	}
+}
+
+// process runs one batch through its lane.
+func (w *worker[T]) process(ctx context.Context, l *lane[T], b *Batch) error {
+	w.begin(l)
+	err := l.core.process(ctx, b)
+	w.end(l)
+	w.drained(l, b)
+	if err != nil {
+		return err
+	}
+	if most := w.e.opts.CommitBytes; most > 0 && w.open.Bytes() >= most {
+		w.e.ask("bytes")
+	}
+	return nil
+}
+
+func (w *worker[T]) begin(l *lane[T]) {
+	l.core.limit = w.e.clock.now().Add(w.e.opts.Future)
+	w.now.Store(l)
+	w.busy.Store(w.e.opts.Now().UnixNano())
+}
+
+// end takes down what the lane's step changed.
+func (w *worker[T]) end(l *lane[T]) {
+	w.busy.Store(0)
+	w.e.charge(l.core.heldBytes - l.charged)
+	l.charged = l.core.heldBytes
+	l.publish()
+}
+
+// discard throws a batch away that is to be read again by whoever has the lane next.
+func (w *worker[T]) discard(it item[T]) {
+	it.batch.Release()
+	w.drained(it.lane, it.batch)
+}
+
+// drained counts a batch out, and asks for more if the lane was paused.
+func (w *worker[T]) drained(l *lane[T], b *Batch) {
+	e, n := w.e, size(b)
+	e.charge(-n)
+	e.queued.Add(-n)
+	q := l.queued.Add(-n)
+	switch {
+	case !l.paused.Load():
+	case e.choked.Load():
+		if e.budget.Used() <= e.ceiling.Load()/8*7 {
+			e.poller.do(func(context.Context) error { e.unchoke(false); return nil })
+		}
+	case q <= e.laneBytes.Load()/2 && !l.asked.Swap(true):
+		e.poller.do(func(context.Context) error { e.resume(l); return nil })
+	}
+}
+
+// each runs a step of every lane.
+func (w *worker[T]) each(ctx context.Context, step func(context.Context, *laneCore) error) error {
+	for _, l := range w.lanes {
+		w.begin(l)
+		err := step(ctx, l.core)
+		w.end(l)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pull calls the lanes that were woken.
+func (w *worker[T]) pull(ctx context.Context) error {
+	for _, l := range w.lanes {
+		if !l.woken.Swap(false) {
+			continue
+		}
+		w.begin(l)
+		err := l.core.pull(ctx)
+		w.end(l)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *worker[T]) tick(ctx context.Context) error {
+	now := w.e.opts.Now()
+	return w.each(ctx, func(ctx context.Context, c *laneCore) error { return c.tick(ctx, now) })
+}
