@@ -93,6 +93,10 @@ func (d *Dynamic) decide(in Input, n need) Want {
 		w.Hold = true
 		w.Why = fmt.Sprintf("no step up before %s: %s; %s", d.state.Blocked.UTC().Format(time.TimeOnly), d.state.Useless, figures)
 		return w
+	case to > current && !d.state.Step.At.IsZero() && !d.state.Step.Judged:
+		w.Hold = true
+		w.Why = "it is not known yet whether the last step helps; " + figures
+		return w
 	case !urgent && d.o.HourBorders && in.Now.Minute() >= hourBorder:
 		w.Why = fmt.Sprintf("%d copies wait for the border of the hour: %s; %s", to, why, figures)
 		return w

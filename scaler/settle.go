@@ -70,25 +70,29 @@ func (d *Dynamic) pause() time.Duration {
 	return d.o.Pause
 }
 
-// judge looks a window after a step up at what it brought. A job that had a backlog before and has one still should do more
-// in proportion to its copies; if it does not do even a third of that, something else is the bottleneck: a store, a hot
+// judge finds out whether a step up helped. A job that had a backlog before and has one still should do more in proportion
+// to its copies; if it does not do even a third of that for a window, something else is the bottleneck: a store, a hot
 // partition, a quota. More copies would cost and not help.
 func (d *Dynamic) judge(now time.Time, h history) {
 	s := &d.state
 	st := &s.Step
-	if st.Judged || st.Settled.IsZero() || now.Before(st.Settled.Add(d.o.Window)) {
+	if st.Judged || st.Settled.IsZero() {
 		return
 	}
-	st.Judged = true
 	grown := st.To.capacity()/max(st.From.fill(st.To).capacity(), 1) - 1
 	after := h.since(st.Settled).mean(doneOf)
-	if grown <= 0 || !st.Behind || st.Before <= 0 || after < 0 {
+	if grown <= 0 || !st.Behind || st.Before <= 0 {
+		st.Judged = true
 		return
 	}
 	if h[len(h)-1].Delay <= d.o.Normal.Seconds() || after >= st.Before*(1+grown/3) {
-		s.Failed, s.Useless = 0, ""
+		st.Judged, s.Failed, s.Useless = true, 0, ""
 		return
 	}
+	if now.Before(st.Settled.Add(d.o.Window)) {
+		return
+	}
+	st.Judged = true
 	s.Blocked = now.Add(d.o.Backoff << min(s.Failed, 4))
 	s.Failed++
 	s.Useless = fmt.Sprintf("from %d to %d copies changed the rate by %+.0f %% only, so the bottleneck is elsewhere",

@@ -22,7 +22,7 @@ func (d *Dynamic) measureRate(h history) {
 	readings, n := 0, 0
 	for i := range h {
 		o := &h[i]
-		if o.Settling || o.Done <= 0 || o.Cores <= 0 || d.state.Rate > 0 && o.Done < stallShare*d.state.Rate*o.Cores {
+		if o.Settling || o.Done < 0 || o.Cores <= 0 || d.still(h, i) {
 			continue
 		}
 		floor, worked, n = floor+o.Done, worked+o.Cores, n+1
@@ -33,12 +33,31 @@ func (d *Dynamic) measureRate(h history) {
 			done, useful, readings = done+o.Done, useful+o.Cores, readings+1
 		}
 	}
-	if readings >= minReadings {
+	if readings >= minReadings && done > 0 {
 		d.moveRate(done/useful, h)
 	}
 	if n >= minReadings && d.state.Rate > 0 {
 		d.state.Rate = max(d.state.Rate, floor/worked)
 	}
+}
+
+// still reports whether h[i] is one of several readings in a row without work. A single one is no stall: a job that
+// reports its work when it commits does nothing in most readings and much in some, and its mean is right.
+func (d *Dynamic) still(h history, i int) bool {
+	idle := func(i int) bool {
+		return i >= 0 && i < len(h) && h[i].Done >= 0 && h[i].Done <= stallShare*d.state.Rate*h[i].Cores
+	}
+	if !idle(i) {
+		return false
+	}
+	from, to := i, i
+	for idle(from - 1) {
+		from--
+	}
+	for idle(to + 1) {
+		to++
+	}
+	return to-from+1 >= minReadings
 }
 
 // moveRate is an exponential mean with the window as its time constant. One window moves it by a factor of two at most.

@@ -1,0 +1,53 @@
+package scaler_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/onceflow/onceflow/scaler"
+)
+
+// A service with a known rush from 18:00 to 02:00 in Warsaw. Ten minutes before it the new copies are ordered, so that
+// they are warm. Anything that can be resized by a function is a target.
+func Example() {
+	plan, err := scaler.NewStatic(scaler.Calendar{Zone: "Europe/Warsaw", Lead: 10 * time.Minute, Rules: []scaler.Rule{
+		{Name: "rush", From: scaler.At(18, 0), To: scaler.At(2, 0), Size: scaler.Size{Copies: 12}},
+		{Name: "rest", From: scaler.At(2, 0), To: scaler.At(18, 0), Size: scaler.Size{Copies: 4}},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	now, copies := time.Date(2026, 3, 10, 16, 30, 0, 0, time.UTC), 4 // 17:30 in Warsaw
+	target := scaler.TargetFunc(
+		func(context.Context) (scaler.Size, error) { return scaler.Size{Copies: copies}, nil },
+		func(_ context.Context, c scaler.Change) error { copies = c.To.Copies; return nil },
+	)
+	s, err := scaler.New(target, plan, &scaler.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 3 {
+		d, _ := s.Once(context.Background())
+		fmt.Println(d)
+		now = now.Add(20 * time.Minute)
+	}
+	// Output:
+	// kept 4 copies: rule rest 02:00-18:00 Europe/Warsaw
+	// changed 4 copies -> 12 copies: rule rush 18:00-02:00 Europe/Warsaw, which begins in 10m0s
+	// kept 12 copies: rule rush 18:00-02:00 Europe/Warsaw
+}
+
+// All faults of a calendar come at once, so that one look is enough to repair it.
+func ExampleCalendar_Check() {
+	c := scaler.Calendar{Zone: "UTC", Rules: []scaler.Rule{
+		{Name: "rush", From: scaler.At(18, 0), To: scaler.At(2, 0), Size: scaler.Size{Copies: 12}},
+		{Name: "day", From: scaler.At(6, 0), To: scaler.At(19, 0), Size: scaler.Size{Copies: 5}},
+	}}
+	fmt.Println(c.Check())
+	// Output:
+	// scaler: calendar: no rule covers every day 02:00-06:00
+	// scaler: calendar: rule "rush" and rule "day" overlap on every day 18:00-19:00
+}
