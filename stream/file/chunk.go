@@ -15,7 +15,6 @@ const (
 
 // chunk is the memory of a batch: its records are parts of buf. It is used again once the batch is released.
 type chunk struct {
-	batch   stream.Batch
 	buf     []byte
 	records []stream.Record
 	dead    []stream.DeadLetter
@@ -24,12 +23,12 @@ type chunk struct {
 
 const recordBytes = int64(unsafe.Sizeof(stream.Record{}))
 
-// fill completes the batch.
-func (c *chunk) fill(lane string) *stream.Batch {
-	b := &c.batch
-	b.Lane, b.Records, b.Unreadable, b.Done = lane, c.records, c.dead, c.done
-	b.Bytes = int64(cap(c.buf)) + int64(len(c.records))*recordBytes
-	return b
+// batch makes a batch of what is in the chunk. The batch itself is not used again: somebody may still look at its size.
+func (c *chunk) batch(lane string) *stream.Batch {
+	return &stream.Batch{
+		Lane: lane, Records: c.records, Unreadable: c.dead, Done: c.done,
+		Bytes: int64(cap(c.buf)) + int64(len(c.records))*recordBytes,
+	}
 }
 
 // chunks is a list of free chunks. It is safe for concurrent use, since batches are released by whoever has them.
@@ -61,7 +60,7 @@ func (l *chunks) put(c *chunk) {
 		}
 		clear(c.records)
 	}
-	c.batch, c.records, c.dead = stream.Batch{}, c.records[:0], nil
+	c.records, c.dead = c.records[:0], nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.free) < chunksKept && cap(c.buf) <= 2*l.bytes {

@@ -59,7 +59,7 @@ func (l *lane) read(ctx context.Context) (*stream.Batch, error) {
 	if err == nil {
 		err = l.r.read(ctx, c)
 	}
-	b := c.fill(l.name)
+	b := c.batch(l.name)
 	b.Warm = l.warm
 	switch {
 	case err == nil:
