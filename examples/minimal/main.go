@@ -45,8 +45,8 @@ func run(ctx context.Context, in, out string) error {
 	}
 	hits := stream.Via(stream.From(src), stream.Decode(parse, (*hit).time)) // what fails goes to the dead-letter flow
 	files, err := sink.Open(ctx, store, "etl", []sink.Flow[hit]{
-		{Name: "all", Format: sink.JSONLines[hit](), Codec: sink.Zstd()},
-		{Name: "clicks", Where: (*hit).isClick, Format: sink.JSONLines[hit](), Codec: sink.Gzip()},
+		{Name: "all", Format: sink.JSONLines[hit](), Codec: sink.Zstd},
+		{Name: "clicks", Where: (*hit).isClick, Format: sink.JSONLines[hit](), Codec: sink.Gzip},
 	}, nil)
 	if err != nil {
 		return err
