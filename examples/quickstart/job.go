@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/onceflow/onceflow/seal"
+	"github.com/onceflow/onceflow/sink"
+	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/stream"
+)
+
+const job = "quickstart"
+
+// runJob writes the flows to the output folder. It returns nil once all is read, committed and sealed, or once ctx has
+// ended and what was read is committed.
+func runJob[T any](ctx context.Context, o *options, events stream.Pipe[T], flows []sink.Flow[T], terminal *os.File) error {
+	store, err := sinkfile.Open(o.out, nil)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	files, err := sink.Open(ctx, store, job, flows, nil)
+	if err != nil {
+		return err
+	}
+	return stream.Run(ctx, events, seal.Hourly(files, &seal.Options{JSON: true}), &stream.Options{
+		CommitEvery: o.commit,
+		Memory:      64 << 20,
+		Progress:    terminal,
+	})
+}

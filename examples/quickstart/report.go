@@ -1,0 +1,161 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/onceflow/onceflow/seal"
+	"github.com/onceflow/onceflow/sink"
+	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// line is one of the table: a flow in an hour.
+type line struct {
+	hour   time.Time
+	flow   string
+	sum    sink.FlowSum
+	sealed time.Time
+}
+
+// report reads the output folder as any other reader would, and says what is in it.
+func report(ctx context.Context, o *options, w io.Writer, took time.Duration, interrupted bool) error {
+	store, err := sinkfile.Open(o.out, &sinkfile.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	state, err := sink.Inspect(ctx, store, job, nil)
+	if errors.Is(err, fs.ErrNotExist) && interrupted {
+		fmt.Fprintln(w, "\nStopped before the first commit. Run it again.")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	lines, err := table(ctx, store)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	printTable(w, lines)
+	fmt.Fprintln(w)
+	err = printCounts(w, state)
+	printNext(w, o, took, interrupted, lines)
+	return err
+}
+
+// table adds up the committed transactions and marks the hours that are sealed.
+func table(ctx context.Context, store sink.Store) ([]*line, error) {
+	now := &sink.ReadOptions{Poll: -1} // what is there now
+	lines := map[string]*line{}
+	at := func(hour time.Time, flow string) *line {
+		key := hour.Format(time.RFC3339) + flow
+		if lines[key] == nil {
+			lines[key] = &line{hour: hour, flow: flow}
+		}
+		return lines[key]
+	}
+	for m, err := range sink.Committed(ctx, store, job, 0, now) {
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range m.Files {
+			flow := f.Flow
+			if f.Kind == ledger.LateFile {
+				flow = "late/" + flow
+			}
+			sum := &at(f.Hour, flow).sum
+			sum.Files, sum.Rows, sum.Bytes = sum.Files+1, sum.Rows+f.Rows, sum.Bytes+f.Length
+		}
+	}
+	for hour, err := range seal.Read(ctx, store, job, time.Time{}, now) {
+		if err != nil {
+			return nil, err
+		}
+		for flow, sum := range hour.Flows {
+			l := at(hour.Hour, flow)
+			if l.sealed = hour.ClosedAt; l.sum != sum {
+				return nil, fmt.Errorf("the seal of %s says %+v of flow %s, the transactions %+v", hour.Hour, sum, flow, l.sum)
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Values(lines), func(a, b *line) int {
+		return cmp.Or(a.hour.Compare(b.hour), cmp.Compare(a.flow, b.flow))
+	}), nil
+}
+
+func printTable(w io.Writer, lines []*line) {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "hour\tflow\tfiles\trows\tbytes\tsealed at\t")
+	for _, l := range lines {
+		sealed := "-"
+		if !l.sealed.IsZero() {
+			sealed = l.sealed.Local().Format(time.TimeOnly)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t\n", l.hour.Format("2006-01-02 15:04"), l.flow, l.sum.Files,
+			digits(l.sum.Rows), digits(l.sum.Bytes), sealed)
+	}
+	t.Flush()
+}
+
+// printCounts shows that every record has one fate. It fails if they do not add up.
+func printCounts(w io.Writer, s *ledger.State) error {
+	fmt.Fprintf(w, "%s records read =", digits(s.Read))
+	var sum, held int64
+	for _, p := range s.Partitions {
+		held += int64(p.HeldLen)
+	}
+	for f := range stream.Fate(stream.Fates) {
+		fmt.Fprintf(w, " %s %s +", digits(s.Counts[f]), f)
+		sum += s.Counts[f]
+	}
+	fmt.Fprintf(w, " %s held\n", digits(held))
+	if sum+held != s.Read {
+		return fmt.Errorf("the counts do not add up: %d read, %d with a fate, %d held", s.Read, sum, held)
+	}
+	return nil
+}
+
+func printNext(w io.Writer, o *options, took time.Duration, interrupted bool, lines []*line) {
+	if interrupted {
+		fmt.Fprintf(w, "\nStopped after %s. What was read is committed; run it again to go on.\n", took.Round(time.Millisecond))
+		return
+	}
+	fmt.Fprintf(w, "\nDone in %s. What to try next:\n", took.Round(time.Millisecond))
+	fmt.Fprintf(w, "  the same command again       nothing is left to do, and nothing is written twice\n")
+	fmt.Fprintf(w, "  rm -r %s, then run it and kill -9 it, again and again: the rows end up the same\n", o.out)
+	fmt.Fprintf(w, "  go run ./examples/verify %s    an independent checker of the folder\n", o.out)
+	if len(lines) > 0 && o.codec == sink.Codec(sink.Zstd) {
+		l := lines[0]
+		fmt.Fprintf(w, "  zstd -dc %s/%s/%s/*.zst | head -3\n", o.out, l.flow, l.hour.Format("day=2006-01-02/hour=15"))
+	}
+	if len(o.in) == 0 {
+		fmt.Fprintf(w, "  go run ./examples/quickstart -in FILE... -time FIELD -by FIELD    your own JSON lines\n")
+	}
+	fmt.Fprintf(w, "  examples/minimal/main.go     the whole program in 25 lines, and the README about it\n")
+}
+
+// digits groups the digits of n.
+func digits(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	var b strings.Builder
+	for i, c := range s {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
