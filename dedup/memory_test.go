@@ -13,8 +13,12 @@ import (
 )
 
 func TestMemoryConforms(t *testing.T) {
+	records := 300_000
+	if testing.Short() {
+		records = 20_000
+	}
 	deduptest.Run(t, func(*testing.T) dedup.Store { return dedup.NewMemory(nil) },
-		&deduptest.Options{NoHolders: true, Records: 300_000})
+		&deduptest.Options{NoHolders: true, Records: records})
 }
 
 func heap() int {
@@ -63,6 +67,9 @@ func open(tb testing.TB) dedup.Table {
 }
 
 func TestMemoryCostsAtMost32BytesAnID(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory")
+	}
 	for _, n := range []int{100_000, 300_000, 750_000, 1_000_000} {
 		before := heap()
 		h := open(t)
@@ -77,11 +84,14 @@ func TestMemoryCostsAtMost32BytesAnID(t *testing.T) {
 }
 
 func TestForgottenBucketsMakeRoom(t *testing.T) {
-	const perHour = 20_000
+	if testing.Short() {
+		t.Skip("measures memory")
+	}
+	const perHour = 10_000
 	h, before := open(t), heap()
 	batch, won := make([]dedup.Claim, perHour), make([]bool, perHour)
 	most := 0.0
-	for hour := range 24 * 30 {
+	for hour := range 24 * 20 {
 		at := t0.Add(time.Duration(hour) * time.Hour)
 		for i := range batch {
 			batch[i] = claimOf(hour*perHour+i, at)
@@ -98,7 +108,7 @@ func TestForgottenBucketsMakeRoom(t *testing.T) {
 	}
 	t.Logf("%.1f bytes a live ID at most", most)
 	if most > 37 {
-		t.Errorf("%.1f bytes a live ID after 30 days, want at most 37", most)
+		t.Errorf("%.1f bytes a live ID after 20 days, want at most 37", most)
 	}
 	runtime.KeepAlive(h)
 }

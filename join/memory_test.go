@@ -43,6 +43,9 @@ func heap() int {
 }
 
 func TestPendingEventsCostAtMostHalfTheirBytesMore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory")
+	}
 	for _, n := range []int{30_000, 120_000} {
 		p, err := join.Left((*wide).key, (*wide).isLeft, (*wide).merge, nil).Open(&stream.Lane{})
 		if err != nil {

@@ -169,10 +169,16 @@ func given(o *join.Options, settled bool) *join.Options {
 	return &c
 }
 
-const inputs = 10_000
+// inputs is the number of random inputs of a test.
+func inputs() uint64 {
+	if testing.Short() {
+		return 500
+	}
+	return 10_000
+}
 
 func TestSettledEqualsSortAndScanInAnyOrderOfArrival(t *testing.T) {
-	for seed := range uint64(inputs) {
+	for seed := range inputs() {
 		r := rand.New(rand.NewPCG(seed, 5))
 		o := options(r)
 		in := arrivals(r, o, false)
@@ -182,7 +188,7 @@ func TestSettledEqualsSortAndScanInAnyOrderOfArrival(t *testing.T) {
 }
 
 func TestPairsEqualSortAndScanIfPartnersAreUnique(t *testing.T) {
-	for seed := range uint64(inputs) {
+	for seed := range inputs() {
 		r := rand.New(rand.NewPCG(seed, 6))
 		o := options(r)
 		in := arrivals(r, o, true)
@@ -192,7 +198,7 @@ func TestPairsEqualSortAndScanIfPartnersAreUnique(t *testing.T) {
 }
 
 func TestDuplicatesBeforeTheJoinChangeNothing(t *testing.T) {
-	for seed := range uint64(inputs / 4) {
+	for seed := range inputs() / 4 {
 		r := rand.New(rand.NewPCG(seed, 7))
 		o := options(r)
 		in := arrivals(r, o, false)

@@ -37,6 +37,9 @@ var may = map[string][]string{
 	"stream/kafka":      {"stream"},
 	"stream/kinesis":    {"stream"},
 	"stream/streamtest": {"stream"},
+	"stream/enrich":     {"stream"},
+	"stream/sample":     {"stream"},
+	"stream/window":     {"stream"},
 
 	"dedup/deduptest": {"dedup", "stream"},
 	"dedup/dynamodb":  {"dedup", "stream"},

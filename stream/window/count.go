@@ -1,0 +1,154 @@
+package window
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Options are the optional settings of Count; nil means all defaults.
+type Options struct {
+	// MaxKeys bounds the keys that are counted in a lane; each takes up to 16 bytes for each of the n events. Events of
+	// further keys are passed on uncounted.
+	//
+	// Defaults to 1,000,000.
+	MaxKeys int
+
+	// Overflow, if set, counts the events that were passed on uncounted.
+	Overflow *atomic.Int64
+}
+
+// Count passes every event on, and behind one that brings its key to more than n events within length it emits raise of
+// that event, with its time and fate; at most one for each key and interval of that length, which begin at whole
+// multiples of it since 1970. An event whose key is the zero value of K is not counted. key must be a pure function;
+// raise must not change the event.
+//
+// Events may come in any order within length. The counts come back after a crash by reading the last windows again. The
+// stage must not stand behind one that holds records; Run refuses that.
+func Count[T any, K comparable](key func(*T) K, n int, length time.Duration, raise func(*T) T, opts *Options) stream.Stage[T, T] {
+	s := &stage[T, K]{key: key, n: n, length: length, raise: raise}
+	if opts != nil {
+		s.opts = *opts
+	}
+	s.opts.MaxKeys = cmp.Or(s.opts.MaxKeys, 1_000_000)
+	if s.opts.Overflow == nil {
+		s.opts.Overflow = new(atomic.Int64)
+	}
+	if n < 1 || length < time.Millisecond || s.opts.MaxKeys < 0 {
+		s.err = fmt.Errorf("window: more than %d events within %s for %d keys cannot be counted", n, length, s.opts.MaxKeys)
+	}
+	if key == nil || raise == nil {
+		s.err = errors.Join(s.err, errors.New("window: key and raise are required"))
+	}
+	return s
+}
+
+type stage[T any, K comparable] struct {
+	key    func(*T) K
+	n      int
+	length time.Duration
+	raise  func(*T) T
+	opts   Options
+	err    error
+}
+
+func (s *stage[T, K]) String() string { return "count" }
+
+// FirstClaimer marks the stage as one that decides which of several records wins: the one that raises the event.
+func (s *stage[T, K]) FirstClaimer() {}
+
+// Open makes the counts of one lane.
+func (s *stage[T, K]) Open(*stream.Lane) (stream.Processor[T, T], error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	return &counter[T, K]{stage: s, keys: map[K]*times{}}, nil
+}
+
+// counter has the times of each key.
+type counter[T any, K comparable] struct {
+	*stage[T, K]
+	keys  map[K]*times
+	sweep time.Time // of event time, when keys that are too old were last looked for
+}
+
+// Process counts and raises.
+func (c *counter[T, K]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+	for i := range in {
+		e := &in[i]
+		out.Emit(*e)
+		t := c.times(c.key(&e.Value))
+		if t == nil {
+			continue
+		}
+		at, length := e.Time.UnixMicro(), c.length.Microseconds()
+		if !t.add(at, c.n, length) {
+			continue
+		}
+		// A record that is read again because a later stage holds it raises its event again, since that was not written
+		// either; one that comes late does not add a second.
+		interval := floor(at, length)
+		if t.raised && t.interval >= interval && !(out.Lookup(e.Origin).Replayed && t.interval == interval && at <= t.at) {
+			continue
+		}
+		t.raised, t.interval, t.at = true, interval, at
+		out.Emit(stream.Derive(e, c.raise(&e.Value)))
+	}
+	return nil
+}
+
+// Warmup is three windows: an event may come one late, its interval began up to one before it, and to know whether an
+// event was raised at that interval's begin takes the window before.
+func (c *counter[T, K]) Warmup() time.Duration { return 3 * c.length }
+
+// Warm counts.
+func (c *counter[T, K]) Warm(ctx context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+	return c.Process(ctx, in, out)
+}
+
+func (c *counter[T, K]) times(k K) *times {
+	var zero K
+	if k == zero {
+		return nil
+	}
+	t := c.keys[k]
+	if t != nil {
+		return t
+	}
+	if len(c.keys) >= c.opts.MaxKeys {
+		c.opts.Overflow.Add(1)
+		return nil
+	}
+	t = &times{}
+	c.keys[k] = t
+	return t
+}
+
+// Advance forgets, every three windows, the keys whose events are too old to count together with one that comes a window
+// late.
+func (c *counter[T, K]) Advance(_ context.Context, seen time.Time, _ *stream.Emitter[T]) error {
+	if seen.Before(c.sweep.Add(3 * c.length)) {
+		return nil
+	}
+	c.sweep = seen
+	old := seen.Add(-2 * c.length).UnixMicro()
+	for k, t := range c.keys {
+		if t.sorted[len(t.sorted)-1] < old {
+			delete(c.keys, k)
+		}
+	}
+	return nil
+}
+
+func floor(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
