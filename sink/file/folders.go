@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 )
@@ -47,6 +49,30 @@ func (f *folders) ensure(d disk, name string) error {
 		f.known = make(map[string]struct{})
 	}
 	f.known[name] = struct{}{}
+	return nil
+}
+
+// makeFolder makes dir, which may lie anywhere, and those above it. The names of those that it made are durable.
+func makeFolder(dir string) error {
+	var above []string
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) || d == filepath.Dir(d) {
+			break
+		}
+		above = append(above, filepath.Dir(d))
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil { // the umask takes from it
+		return err
+	}
+	for _, d := range above {
+		f, err := os.Open(d)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(syncFolder(f), f.Close()); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -96,4 +96,3 @@ func (readOnly) Mkdir(string) error            { return errReadOnly }
 func (readOnly) Link(string, string) error     { return errReadOnly }
 func (readOnly) Remove(string) error           { return errReadOnly }
 func (readOnly) SyncDir(string) error          { return nil }
-

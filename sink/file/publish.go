@@ -60,7 +60,7 @@ func (s *Store) publish(r ref) error {
 	if syncErr := s.disk.SyncDir(path.Dir(to)); syncErr != nil {
 		return errors.Join(err, syncErr)
 	}
-	if err != nil && !s.linked(from, to) {
+	if err != nil {
 		if err := s.identify(r, err); err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func Open(dir string, opts *Options) (*Store, error) {
 		opts = new(Options)
 	}
 	if !opts.ReadOnly {
-		if err := os.MkdirAll(dir, 0o777); err != nil {
+		if err := makeFolder(dir); err != nil {
 			return nil, fmt.Errorf("file: %w", err)
 		}
 	}
@@ -63,13 +63,18 @@ func Open(dir string, opts *Options) (*Store, error) {
 // Close gives the handle on the folder back. Nothing may be under way.
 func (s *Store) Close() error { return s.close() }
 
+var errFolder = fmt.Errorf("a folder or a link has this name: %w", fs.ErrInvalid)
+
 // Create writes body to a file in staging and links it to key.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 	if err := s.check(ctx, "create", key); err != nil {
 		return err
 	}
 	exists := s.fail("create", key, fs.ErrExist)
-	if _, err := s.disk.Lstat(key); err == nil {
+	if info, err := s.disk.Lstat(key); err == nil {
+		if !info.Mode().IsRegular() {
+			return s.fail("create", key, errFolder)
+		}
 		// Who acts on what is there must not be ahead of the disk: the other process may not have synced its name yet.
 		if err := s.disk.SyncDir(path.Dir(key)); err != nil {
 			return s.fail("create", key, err)
@@ -94,7 +99,7 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 
 func (s *Store) create(key string, body []byte) (err error) {
 	if err := s.folders.ensure(s.disk, path.Dir(key)); err != nil {
-		return notExist(err)
+		return err
 	}
 	tmp := tempFolder + "/" + randomID()
 	defer func() {
@@ -244,7 +249,7 @@ func (s *Store) fail(op, key string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		hint = " (this user may not; see the owner and the mode of the folder)"
 	}
-	return fmt.Errorf("file: %s %s in %s: %w%s", op, key, s.dir, err, hint)
+	return fmt.Errorf("file: %s in %s: %w%s", strings.TrimSpace(op+" "+key), s.dir, err, hint)
 }
 
 func randomID() string { return strings.ToLower(rand.Text()) }

@@ -1,16 +1,33 @@
 package file_test
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
-func open(t *testing.T, dir string) *file.Store {
+func TestConformance(t *testing.T) {
+	dir := t.TempDir()
+	sinktest.Run(t, func(t *testing.T) sink.Store { return open(t, dir, nil) })
+}
+
+func TestConformanceWithoutSync(t *testing.T) {
+	dir := t.TempDir()
+	sinktest.Run(t, func(t *testing.T) sink.Store { return open(t, dir, &file.Options{NoSync: true}) })
+}
+
+func open(t *testing.T, dir string, opts *file.Options) *file.Store {
 	t.Helper()
-	s, err := file.Open(dir, nil)
+	s, err := file.Open(dir, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,7 +35,222 @@ func open(t *testing.T, dir string) *file.Store {
 	return s
 }
 
-func TestConformance(t *testing.T) {
+func list(t *testing.T, s sink.Store) []string {
+	t.Helper()
+	keys := []string{}
+	for o, err := range s.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, o.Key)
+	}
+	return keys
+}
+
+// Open makes the folder and all above it; a file in its place is an error.
+func TestOpenMakesTheFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	s := open(t, dir, nil)
+	if err := s.Create(t.Context(), "c/d", []byte("x")); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "c", "d")); string(b) != "x" || err != nil {
+		t.Errorf("got %q, %v, want x", b, err)
+	}
+	if _, err := file.Open(filepath.Join(dir, "c", "d"), nil); err == nil {
+		t.Error("Open of a file: got no error")
+	}
+}
+
+// A reader's handle writes nothing, not even folders.
+func TestReadOnlyWritesNothing(t *testing.T) {
 	dir := t.TempDir()
-	sinktest.Run(t, func(t *testing.T) sink.Store { return open(t, dir) })
+	s := open(t, dir, &file.Options{ReadOnly: true})
+	if err := s.Create(t.Context(), "a", nil); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("Create: got %v, want fs.ErrPermission", err)
+	}
+	if _, err := s.Stage(t.Context(), "a", "o"); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("Stage: got %v, want fs.ErrPermission", err)
+	}
+	for st, err := range s.Staged(t.Context()) {
+		t.Errorf("Staged: got %v, %v, want nothing", st, err)
+	}
+	if entries, err := os.ReadDir(dir); len(entries) > 0 || err != nil {
+		t.Errorf("the folder has %v, %v, want nothing", entries, err)
+	}
+	if err := open(t, dir, nil).Create(t.Context(), "a", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := s.Read(t.Context(), "a", 1); string(b) != "x" || err != nil {
+		t.Errorf("Read: got %q, %v, want x", b, err)
+	}
+	missing := filepath.Join(dir, "no")
+	if _, err := file.Open(missing, &file.Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Open of nothing to read it: got %v, want fs.ErrNotExist", err)
+	}
+}
+
+// No symbolic link leads out of the folder, whoever made it.
+func TestSymbolicLinksAreNotFollowedOut(t *testing.T) {
+	outside, dir := t.TempDir(), t.TempDir()
+	secret := filepath.Join(outside, "secret")
+	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir, nil)
+	for name, target := range map[string]string{"out": outside, "file": secret, "in": "flow", "up": "../" + filepath.Base(outside)} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Skip(err)
+		}
+	}
+	if err := s.Create(t.Context(), "flow/x", nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"out/new", "out/secret", "file", "in/new", "up/new"} {
+		if err := s.Create(t.Context(), key, []byte("x")); err == nil || errors.Is(err, fs.ErrExist) {
+			t.Errorf("Create(%q): got %v, want another error", key, err)
+		}
+		if up, err := s.Stage(t.Context(), key, "o"); err != nil {
+			t.Errorf("Stage(%q): %v", key, err) // it is the publication that would follow the link
+		} else if ref, err := up.Close(t.Context()); err != nil {
+			t.Error(err)
+		} else if err := s.Publish(t.Context(), ref); err == nil {
+			t.Errorf("Publish(%q): got no error", key)
+		}
+	}
+	for _, key := range []string{"out/secret", "file", "up/secret"} {
+		if b, err := s.Read(t.Context(), key, 100); err == nil {
+			t.Errorf("Read(%q): got %q", key, b)
+		}
+	}
+	if got, want := list(t, s), []string{"flow/x"}; !slices.Equal(got, want) {
+		t.Errorf("List: got %q, want %q", got, want)
+	}
+	if entries, _ := os.ReadDir(outside); len(entries) != 1 {
+		t.Errorf("outside there is now %v", entries)
+	}
+}
+
+// Files of others, which are no objects and no staging of ours, are passed over.
+func TestForeignFilesArePassedOver(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, nil)
+	for _, name := range []string{
+		"lost+found/x", "a b/c", "Icon\r", "é", "_onceflow/.staging/readme", "_onceflow/.staging/x,y", "_onceflow/.staging/x,o,..,y,", "_onceflow/.staging/x+/y",
+		"_onceflow/.staging/tmp/y", "_onceflow/.staging/x,o,y,/z",
+	} {
+		p := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o777), os.WriteFile(p, nil, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Create(t.Context(), "z", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, s); !slices.Equal(got, []string{"z"}) {
+		t.Errorf("List: got %q, want z", got)
+	}
+	for st, err := range s.Staged(t.Context()) {
+		t.Errorf("Staged: got %v, %v, want nothing", st, err)
+	}
+}
+
+// What a killed Create leaves is removed when it is old by the file system's own clock; what is young may be in use.
+func TestOpenRemovesOldTemporaryFiles(t *testing.T) {
+	dir := t.TempDir()
+	open(t, dir, nil)
+	temp := filepath.Join(dir, "_onceflow", ".staging", "tmp")
+	for name, age := range map[string]time.Duration{"old": 2 * time.Hour, "young": 10 * time.Minute} {
+		p := filepath.Join(temp, name)
+		at := time.Now().Add(-age)
+		if err := errors.Join(os.WriteFile(p, []byte("x"), 0o666), os.Chtimes(p, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, dir, nil)
+	entries, err := os.ReadDir(temp)
+	if err != nil || len(entries) != 1 || entries[0].Name() != "young" {
+		t.Errorf("got %v, %v, want only the young one", entries, err)
+	}
+}
+
+func TestPermissionErrorsSayWhatToLookAt(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, nil)
+	if err := s.Create(t.Context(), "flow/x", nil); err != nil {
+		t.Fatal(err)
+	}
+	flow := filepath.Join(dir, "flow")
+	if err := os.Chmod(flow, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(flow, 0o755) })
+	err := s.Create(t.Context(), "flow/y", nil)
+	if err == nil {
+		t.Skip("this user may write everywhere")
+	}
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "owner and the mode") {
+		t.Errorf("got %v, want fs.ErrPermission and what to look at", err)
+	}
+}
+
+// An object and a folder cannot have one name; a file system is no key-value store in that.
+func TestAnObjectIsNoFolder(t *testing.T) {
+	s := open(t, t.TempDir(), nil)
+	if err := s.Create(t.Context(), "a/b", nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"a", "a/b/c"} {
+		if err := s.Create(t.Context(), key, nil); err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Create(%q) beside a/b: got %v, want another error", key, err)
+		}
+	}
+}
+
+func BenchmarkCreate(b *testing.B) {
+	for name, opts := range map[string]*file.Options{"sync": nil, "nosync": {NoSync: true}} {
+		b.Run(name, func(b *testing.B) {
+			s, err := file.Open(b.TempDir(), opts)
+			if err != nil {
+				b.Fatal(err)
+			}
+			body := make([]byte, 4096)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if err := s.Create(b.Context(), key(i), body); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkStageAndPublish(b *testing.B) {
+	for name, opts := range map[string]*file.Options{"sync": nil, "nosync": {NoSync: true}} {
+		b.Run(name, func(b *testing.B) {
+			s, err := file.Open(b.TempDir(), opts)
+			if err != nil {
+				b.Fatal(err)
+			}
+			block := make([]byte, 256<<10)
+			b.ReportAllocs()
+			b.SetBytes(int64(len(block)))
+			for i := 0; b.Loop(); i++ {
+				up, err := s.Stage(b.Context(), key(i), "o")
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := up.Write(block); err != nil {
+					b.Fatal(err)
+				}
+				ref, err := up.Close(b.Context())
+				if err == nil {
+					err = s.Publish(b.Context(), ref)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
