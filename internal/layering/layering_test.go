@@ -32,10 +32,15 @@ var may = map[string][]string{
 	"sink/sinktest": {"sink", "stream"},
 	"sink/file":     {"sink"},
 	"sink/s3":       {"sink"},
+	"sink/gcs":      {"sink"},
+	"sink/avro":     {"sink"},
 
 	"stream/file":       {"stream"},
 	"stream/kafka":      {"stream"},
 	"stream/kinesis":    {"stream"},
+	"stream/enrich":     {"stream"},
+	"stream/sample":     {"stream"},
+	"stream/window":     {"stream"},
 	"stream/streamtest": {"stream"},
 	"stream/enrich":     {"stream"},
 	"stream/sample":     {"stream"},
@@ -43,6 +48,14 @@ var may = map[string][]string{
 
 	"dedup/deduptest": {"dedup", "stream"},
 	"dedup/dynamodb":  {"dedup", "stream"},
+	"dedup/pebble":    {"dedup", "stream"},
+	"dedup/redis":     {"dedup", "stream"},
+
+	"scaler/kafka":      {"scaler"},
+	"scaler/prometheus": {"scaler"},
+	"scaler/kubernetes": {"scaler"},
+	"scaler/argocd":     {"scaler"},
+	"scaler/keda":       {"scaler"},
 }
 
 // testing packages are for tests of ours and of users; production code never imports them.
