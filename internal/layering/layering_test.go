@@ -42,9 +42,6 @@ var may = map[string][]string{
 	"stream/sample":     {"stream"},
 	"stream/window":     {"stream"},
 	"stream/streamtest": {"stream"},
-	"stream/enrich":     {"stream"},
-	"stream/sample":     {"stream"},
-	"stream/window":     {"stream"},
 
 	"dedup/deduptest": {"dedup", "stream"},
 	"dedup/dynamodb":  {"dedup", "stream"},
