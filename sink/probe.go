@@ -12,7 +12,7 @@ import (
 // probe finds out whether the store does what everything depends on. The probes lie among the job's control objects, and
 // those of later starts leave nothing new there.
 func (k *keeper) probe(ctx context.Context, first bool) error {
-	dir := k.opts.Prefix + controlFolder + k.job + "/probe/"
+	dir := k.probeFolder()
 	if err := k.probeCreate(ctx, dir+"create"); err != nil {
 		return err
 	}
@@ -46,6 +46,8 @@ func (k *keeper) probe(ctx context.Context, first bool) error {
 	}
 	return nil
 }
+
+func (k *keeper) probeFolder() string { return k.opts.Prefix + controlFolder + k.job + "/probe/" }
 
 func abortProbe(ctx context.Context, e *env.Env, up Upload) error {
 	if err := attempt(ctx, e, up.Abort); err != nil {

@@ -17,16 +17,19 @@ import (
 // will be.
 func (k *keeper) sweep(ctx context.Context) error {
 	byOwner := map[string][]Staging{}
+	probes := map[string]Staging{}
 	for s, err := range k.store.Staged(ctx) {
 		if err != nil {
 			return fmt.Errorf("sink: list staged files: %w", err)
 		}
-		if strings.HasPrefix(s.Key, k.opts.Prefix) {
+		if strings.HasPrefix(s.Key, k.probeFolder()) {
+			probes[s.Key+" "+s.ID] = s
+		} else if strings.HasPrefix(s.Key, k.opts.Prefix) {
 			byOwner[s.Owner] = append(byOwner[s.Owner], s)
 		}
 	}
-	if len(byOwner) == 0 {
-		return nil
+	if err := k.sweepProbes(ctx, probes); err != nil || len(byOwner) == 0 {
+		return err
 	}
 	if err := k.read(ctx); err != nil {
 		return err
@@ -58,6 +61,24 @@ func (k *keeper) sweep(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// sweepProbes deletes what a process has staged that died while it tried the store out, and that the sweep before this
+// one has seen: a probe takes a moment. No entry ever names one; at worst a process that has just begun must begin again.
+func (k *keeper) sweepProbes(ctx context.Context, now map[string]Staging) error {
+	for _, id := range slices.Sorted(maps.Keys(now)) {
+		if !k.oldProbes[id] {
+			continue
+		}
+		if err := k.store.Discard(ctx, now[id]); err != nil {
+			return fmt.Errorf("sink: discard %s: %w", now[id].Key, err)
+		}
+	}
+	k.oldProbes = map[string]bool{}
+	for id := range now {
+		k.oldProbes[id] = true
+	}
+	return nil
 }
 
 // sweepable reports whether nothing that was staged under an owner can be committed any more. An owner that is not known

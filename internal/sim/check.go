@@ -1,0 +1,275 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// checker knows what the source holds and sees every effect on the store. It believes nothing that instances say beside
+// what they write.
+type checker struct {
+	w     *world
+	wrong []string
+
+	staging map[string][]byte // closed files that are staged or were published, by key
+	gone    map[string]bool   // staging that was deleted
+	public  map[string]bool   // published
+	entries []*ledger.Entry
+	named   map[string]namedFile // files of entries, by key
+	parts   map[stream.Partition]*truth
+	touches map[string][]touch
+	winners map[string]*record // by ID: whose row is committed
+	hours   map[time.Time][]string
+
+	topics     map[string]bool // of the last Config
+	closedFrom time.Time
+	closed     time.Time
+	manifests  map[uint64]bool
+	seals      map[string]bool // key
+	sealedHour map[time.Time]bool
+}
+
+type namedFile struct {
+	entry uint64
+	file  ledger.File
+}
+
+// truth is what the ledger says of a partition, as the checker understands it.
+type truth struct {
+	upTo     int64
+	held     map[int64]bool
+	finished map[int64]bool
+}
+
+func newChecker(w *world) *checker {
+	return &checker{
+		w: w, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
+		touches: map[string][]touch{}, parts: map[stream.Partition]*truth{}, winners: map[string]*record{}, hours: map[time.Time][]string{},
+		topics: map[string]bool{}, manifests: map[uint64]bool{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
+	}
+}
+
+func (c *checker) violation(format string, args ...any) {
+	s := fmt.Sprintf(format, args...)
+	c.w.logf("VIOLATION %s", s)
+	c.wrong = append(c.wrong, s)
+}
+
+var root = ledger.Root("", "job", 1)
+
+func (c *checker) created(key string, body []byte) {
+	c.w.logf("created %s", key)
+	if name, ok := strings.CutPrefix(key, root); ok {
+		if n, ok := ledger.ParseEntryName(name); ok {
+			c.entry(n, body)
+		} else if n, ok := ledger.ParseManifestName(name); ok {
+			c.manifest(n, body)
+		} else if start, ok := ledger.ParseHourName(name, hour); ok {
+			c.hourManifest(start, body)
+		}
+		return
+	}
+	if strings.HasSuffix(key, "/_SEALED") {
+		c.seal(key)
+	}
+}
+
+// isProbe reports whether a file is one by which the sink tries out the store.
+func isProbe(key string) bool { return strings.HasPrefix(key, "_onceflow/") }
+
+func (c *checker) staged(key string, body []byte) { c.staging[key] = body }
+
+func (c *checker) discarded(key string) {
+	if isProbe(key) {
+		return
+	}
+	if f, ok := c.named[key]; ok && !c.public[key] {
+		c.violation("staging of %s is deleted, which entry %d names", key, f.entry)
+	}
+	if !c.public[key] {
+		c.gone[key] = true
+	}
+}
+
+func (c *checker) published(key string) {
+	if c.public[key] || isProbe(key) {
+		return
+	}
+	c.w.logf("published %s", key)
+	c.public[key] = true
+	f, ok := c.named[key]
+	if !ok {
+		c.violation("%s is visible and no entry names it", key)
+		return
+	}
+	if f.file.Kind == ledger.DataFile && c.sealedHour[f.file.Hour] {
+		c.violation("%s becomes visible after its hour was sealed", key)
+	}
+}
+
+// entry checks one entry of the ledger, right when it comes to be.
+func (c *checker) entry(n uint64, body []byte) {
+	if n != uint64(len(c.entries))+1 {
+		c.violation("entry %d follows entry %d", n, len(c.entries))
+		return
+	}
+	e, err := ledger.Decode(n, body)
+	if err != nil {
+		c.violation("%v", err)
+		return
+	}
+	if b := e.Detached(); b != nil {
+		part, err := c.w.store.Read(context.Background(), root+b.Key, ledger.MaxBlob)
+		if err == nil {
+			err = e.Attach(part)
+		}
+		if err != nil {
+			c.violation("entry %d: %v", n, err)
+			return
+		}
+	}
+	c.entries = append(c.entries, e)
+	c.touched(e)
+	switch e.Kind {
+	case ledger.KindConfig:
+		c.config(e.Config)
+	case ledger.KindCommit:
+		c.commit(e)
+	case ledger.KindClose:
+		c.close(e)
+	}
+}
+
+func (c *checker) config(cfg *ledger.Config) {
+	for _, t := range cfg.Topics {
+		if c.topics[t] {
+			continue
+		}
+		c.topics[t] = true
+		for _, p := range c.w.partList {
+			for _, r := range p.log {
+				if p.topic == t && r.time.Before(c.closed) {
+					r.exempt = true
+				}
+			}
+		}
+	}
+}
+
+// close checks that nothing that is on time is missing in the hours that end.
+func (c *checker) close(e *ledger.Entry) {
+	cl := e.Close
+	if c.closed.IsZero() {
+		c.closedFrom = cl.From
+	} else if !cl.From.Equal(c.closed) {
+		c.violation("entry %d closes from %s, but hours are closed through %s", e.ID, cl.From, c.closed)
+	}
+	c.closed = cl.Through
+	for _, p := range c.w.partList {
+		if !c.topics[p.topic] || p.retired {
+			continue
+		}
+		for _, r := range p.log {
+			if r.delivered() && (r.txn == nil || !r.txn.open) && r.time.Before(c.closed) && !r.straggler(lateness) && !c.isFinished(r) {
+				c.violation("entry %d closes through %s without %s of %s", e.ID, c.closed.Format("15:04"), r, r.time.Format("15:04:05"))
+			}
+		}
+	}
+}
+
+// visible is told of records whose producer has just committed them.
+func (c *checker) visible(rs []*record) {
+	for _, r := range rs {
+		if c.topics[r.part.topic] && r.time.Before(c.closed) && !r.straggler(lateness) {
+			c.violation("hours were closed through %s while %s of %s was in an open transaction", c.closed.Format("15:04"), r, r.time.Format("15:04:05"))
+		}
+	}
+}
+
+func (c *checker) isFinished(r *record) bool {
+	t := c.parts[r.part.id]
+	return t != nil && t.finished[r.pos]
+}
+
+func (c *checker) manifest(n uint64, body []byte) {
+	var m sink.Manifest
+	if err := json.Unmarshal(body, &m); err != nil || n == 0 || n > uint64(len(c.entries)) {
+		c.violation("manifest %d: %v", n, err)
+		return
+	}
+	c.manifests[n] = true
+	listed := map[string]bool{}
+	for _, f := range m.Files {
+		listed[f.Key] = true
+		if !c.public[f.Key] {
+			c.violation("manifest %d lists %s, which is not visible", n, f.Key)
+		}
+	}
+	for key, f := range c.named {
+		if f.entry == n && !listed[key] {
+			c.violation("manifest %d does not list %s", n, key)
+		}
+	}
+}
+
+// seal checks that an hour is sealed after the one before it, and after all files of all flows are in place.
+func (c *checker) seal(key string) {
+	parts := strings.Split(key, "/")
+	start, err := time.Parse("day=2006-01-02 hour=15 minute=04", strings.Join(parts[1:len(parts)-1], " "))
+	if err != nil {
+		start, err = time.Parse("day=2006-01-02 hour=15", strings.Join(parts[1:len(parts)-1], " "))
+	}
+	if err != nil {
+		c.violation("seal %s: %v", key, err)
+		return
+	}
+	if !start.Before(c.closed) || start.Before(c.closedFrom) {
+		c.violation("seal %s is there, but hours are closed from %s through %s", key, c.closedFrom, c.closed)
+	}
+	before := start.Add(-hour)
+	if !before.Before(c.closedFrom) && !c.seals[sealKey(parts[0], before)] {
+		c.violation("seal %s is there before that of the hour before it", key)
+	}
+	for _, k := range c.hours[start] {
+		if !c.public[k] {
+			c.violation("seal %s is there before %s is visible", key, k)
+		}
+		if !c.manifests[c.named[k].entry] {
+			c.violation("seal %s is there before manifest %d", key, c.named[k].entry)
+		}
+	}
+	c.seals[key], c.sealedHour[start] = true, true
+}
+
+func sealKey(flow string, start time.Time) string {
+	return flow + start.Format("/day=2006-01-02/hour=15/minute=04/") + "_SEALED"
+}
+
+func (c *checker) hourManifest(start time.Time, body []byte) {
+	if !start.Before(c.closed) {
+		c.violation("the manifest of hour %s is there before it is closed", start)
+	}
+	for _, k := range c.hours[start] {
+		if !strings.Contains(string(body), `"`+k+`"`) {
+			c.violation("the manifest of hour %s does not list %s", start, k)
+		}
+	}
+}
+
+// ended is told why a process ends by itself: only faults of its world are a reason, and that others have taken over its
+// lanes and swept what it was staging, or its probe.
+func (c *checker) ended(p *process, err error) {
+	if err == nil || isFault(err) {
+		return
+	}
+	if s := err.Error(); !strings.Contains(s, "upload was closed, aborted or discarded") && !strings.Contains(s, "probe: ") {
+		c.violation("%s stops: %v", p.name, err)
+	}
+}

@@ -1,0 +1,272 @@
+package sim
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// placed is a row with the file that it is in.
+type placed struct {
+	Row
+	file ledger.File
+}
+
+// commit checks a transaction: its files are there, its rows are those of the records that it finishes, no more and no
+// less, and its counts say so.
+func (c *checker) commit(e *ledger.Entry) {
+	rows := map[string][]placed{}
+	for _, f := range c.files(e) {
+		if other, ok := c.named[f.Key]; ok {
+			c.violation("entries %d and %d name %s", other.entry, e.ID, f.Key)
+		}
+		c.named[f.Key] = namedFile{e.ID, f}
+		if c.gone[f.Key] || c.staging[f.Key] == nil {
+			c.violation("entry %d names %s, which is not staged", e.ID, f.Key)
+			continue
+		}
+		if f.Kind == ledger.DataFile {
+			c.hours[f.Hour] = append(c.hours[f.Hour], f.Key)
+			if f.Hour.Before(c.closed) {
+				c.violation("entry %d adds %s, but its hour is closed", e.ID, f.Key)
+			}
+		}
+		for _, r := range c.rowsOf(f) {
+			rows[r.Owner] = append(rows[r.Owner], placed{r, f})
+		}
+	}
+	var losers []*record
+	for i := range e.Commit.Lanes {
+		for k := range e.Commit.Lanes[i].Partitions {
+			losers = append(losers, c.partition(e, &e.Commit.Lanes[i].Partitions[k], rows)...)
+		}
+	}
+	for _, r := range losers {
+		if c.winners[r.id] == nil {
+			c.violation("entry %d finishes %s as a duplicate, but ID %s has no row", e.ID, r, r.id)
+		}
+	}
+	for owner := range rows {
+		c.violation("entry %d has rows of %s, which it does not finish", e.ID, owner)
+	}
+}
+
+func (c *checker) files(e *ledger.Entry) []ledger.File {
+	if e.Commit.FilesBlob == nil {
+		return e.Commit.Files
+	}
+	body, err := c.w.store.Read(context.Background(), root+e.Commit.FilesBlob.Key, ledger.MaxBlob)
+	if err != nil {
+		c.violation("entry %d: %v", e.ID, err)
+		return nil
+	}
+	files, err := ledger.DecodeFiles(e.Commit.FilesBlob, body)
+	if err != nil {
+		c.violation("entry %d: %v", e.ID, err)
+	}
+	return files
+}
+
+// rowsOf reads a staged file.
+func (c *checker) rowsOf(f ledger.File) (rows []Row) {
+	var body io.Reader = bytes.NewReader(c.staging[f.Key])
+	if f.Kind == ledger.DeadFile {
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			c.violation("%s: %v", f.Key, err)
+			return nil
+		}
+		body = z
+	}
+	for d := json.NewDecoder(body); ; {
+		var r struct {
+			Row
+			sink.DeadRow
+		}
+		if err := d.Decode(&r); err == io.EOF {
+			break
+		} else if err != nil {
+			c.violation("%s: %v", f.Key, err)
+			break
+		}
+		if f.Kind == ledger.DeadFile && r.Value != nil {
+			r.Owner = *r.Value
+		}
+		rows = append(rows, r.Row)
+	}
+	if int64(len(rows)) != f.Rows {
+		c.violation("%s has %d rows, its entry says %d", f.Key, len(rows), f.Rows)
+	}
+	return rows
+}
+
+// partition checks what an entry says of one partition, and returns the records that it finishes as duplicates.
+func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows map[string][]placed) (losers []*record) {
+	p := c.w.parts[pc.Partition]
+	old := c.parts[pc.Partition]
+	if old == nil {
+		old = &truth{held: map[int64]bool{}, finished: map[int64]bool{}}
+	}
+	next := &truth{upTo: pc.Progress.UpTo.Sub, held: map[int64]bool{}, finished: old.finished}
+	if next.upTo < old.upTo || next.upTo > int64(len(p.log)) {
+		c.violation("entry %d moves %s from %d to %d", e.ID, pc.Partition, old.upTo, next.upTo)
+		return nil
+	}
+	for _, n := range pc.Progress.Held.Ordinals {
+		next.held[pc.Progress.Held.First.Sub+int64(n)] = true
+	}
+	c.parts[pc.Partition] = next
+	var read int64
+	var counts stream.Counts
+	for pos := int64(1); pos <= next.upTo; pos++ {
+		r := p.log[pos-1]
+		isNew := pos > old.upTo
+		if isNew && r.delivered() {
+			read++
+		}
+		if next.held[pos] && (!r.delivered() || !isNew && !old.held[pos]) {
+			c.violation("entry %d holds %s, which was finished or is no record", e.ID, r)
+		}
+		if !r.delivered() || next.held[pos] || !isNew && !old.held[pos] {
+			continue
+		}
+		next.finished[pos] = true
+		fate := c.finish(e, r, rows[r.String()])
+		delete(rows, r.String())
+		counts[fate]++
+		if fate == stream.Duplicate {
+			losers = append(losers, r)
+		}
+	}
+	if read != pc.Read || counts != pc.Counts {
+		c.violation("entry %d, %s to %d: read %d and fates %v, it says %d and %v", e.ID, pc.Partition.ID, next.upTo, read, counts, pc.Read, pc.Counts)
+	}
+	return losers
+}
+
+// finish checks the rows of a record that an entry finishes, and returns its fate.
+func (c *checker) finish(e *ledger.Entry, r *record, rows []placed) stream.Fate {
+	want := Row{Owner: r.String(), ID: r.id, Time: r.time}
+	mate := c.mate(r)
+	switch {
+	case r.bad:
+		if len(rows) != 1 || rows[0].file.Kind != ledger.DeadFile {
+			c.violation("entry %d finishes %s with %d rows, want one dead letter", e.ID, r, len(rows))
+		}
+		return stream.Dead
+	case r.key != "" && !r.left:
+		if len(rows) > 0 {
+			c.violation("entry %d has rows of the right side %s", e.ID, r)
+		}
+		if mate != nil {
+			return stream.Merged
+		}
+		return stream.Filtered
+	case r.unwanted:
+		if len(rows) > 0 {
+			c.violation("entry %d has rows of %s, which no flow wants", e.ID, r)
+		}
+		return stream.Filtered
+	case mate != nil:
+		want.With = mate.id
+	}
+	if len(rows) == 0 && c.copied(r) {
+		return stream.Duplicate
+	}
+	if w := c.winners[r.id]; w != nil {
+		c.violation("entry %d writes ID %s by %s, which %s has", e.ID, r.id, r, w)
+	}
+	c.winners[r.id] = r
+	return c.written(e, r, rows, want)
+}
+
+// written checks that a record has its row in each flow that wants it, in the right folder.
+func (c *checker) written(e *ledger.Entry, r *record, rows []placed, want Row) stream.Fate {
+	flows := []string{"views"}
+	if r.click {
+		flows = append(flows, "clicks")
+	}
+	fate := stream.Written
+	if len(rows) > 0 && rows[0].file.Kind == ledger.LateFile {
+		flows, fate = flows[:1], stream.Late
+		if !r.straggler(lateness) {
+			c.violation("entry %d has %s of %s in late/, but it was on time", e.ID, r, r.time.Format("15:04:05"))
+		}
+	}
+	var got []string
+	for _, row := range rows {
+		got = append(got, row.file.Flow)
+		if !row.Time.Equal(want.Time) || row.ID != want.ID || row.With != want.With || row.Owner != want.Owner {
+			c.violation("entry %d has the row %+v of %s, want %+v", e.ID, row.Row, r, want)
+		}
+		if !row.file.Hour.Equal(r.time.Truncate(hour)) || (row.file.Kind == ledger.LateFile) != (fate == stream.Late) {
+			c.violation("entry %d has a row of %s of %s in %s", e.ID, r, r.time.Format("15:04:05"), row.file.Key)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(flows)
+	if !slices.Equal(got, flows) {
+		c.violation("entry %d finishes %s with rows in %q, want %q", e.ID, r, strings.Join(got, " "), strings.Join(flows, " "))
+	}
+	return fate
+}
+
+// mate is the partner that a right join gives r; nil if it has none.
+func (c *checker) mate(r *record) *record {
+	if r.key == "" {
+		return nil
+	}
+	for _, p := range c.w.partList {
+		if p.lane != r.part.lane {
+			continue
+		}
+		for _, m := range p.log {
+			if m.key != r.key || m.left == r.left || !m.delivered() {
+				continue
+			}
+			left, right := r.time, m.time
+			if !r.left {
+				left, right = right, left
+			}
+			if d := right.Sub(left); d >= -early && d <= window {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// copied reports whether another record has the ID of r, so that r may be the one that is not written.
+func (c *checker) copied(r *record) bool {
+	for _, p := range c.w.partList {
+		for _, m := range p.log {
+			if m != r && m.id == r.id && m.delivered() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// finished reports whether all records are, and which is the first that is not.
+func (c *checker) finished() (missing *record) {
+	for _, p := range c.w.partList {
+		if p.retired {
+			continue
+		}
+		for _, r := range p.log {
+			if r.delivered() && !c.isFinished(r) {
+				return r
+			}
+		}
+	}
+	return nil
+}

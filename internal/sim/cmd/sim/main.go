@@ -1,0 +1,74 @@
+// Command sim simulates many seeds and tells how many of them broke an invariant.
+//
+//	go run ./internal/sim/cmd/sim -seeds 20000
+//	go run ./internal/sim/cmd/sim -seed 17 -trace
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+
+	"github.com/onceflow/onceflow/internal/sim"
+)
+
+func main() {
+	seeds := flag.Uint64("seeds", 1000, "how many seeds to run")
+	seed := flag.Uint64("seed", 0, "the first seed; alone it runs that seed only")
+	steps := flag.Int("steps", sim.Steps, "steps with faults in each run, about")
+	trace := flag.Bool("trace", false, "print what happens")
+	flag.Parse()
+	one := false
+	flag.Visit(func(f *flag.Flag) { one = one || f.Name == "seed" })
+	flag.Visit(func(f *flag.Flag) { one = one && f.Name != "seeds" })
+	if one {
+		*seeds = 1
+	}
+	if run(*seed, *seeds, *steps, *trace) > 0 {
+		os.Exit(1)
+	}
+}
+
+// run simulates n seeds on all processors and returns how many failed.
+func run(first, n uint64, steps int, trace bool) int {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	bad := 0
+	total := sim.Result{}
+	next := first
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				seed := next
+				next++
+				mu.Unlock()
+				if seed >= first+n {
+					return
+				}
+				var out io.Writer
+				if trace {
+					out = os.Stdout
+				}
+				r := sim.Run(seed, steps, out)
+				mu.Lock()
+				total.Steps, total.Entries, total.Records, total.Seals = total.Steps+r.Steps, total.Entries+r.Entries, total.Records+r.Records, total.Seals+r.Seals
+				if len(r.Violations) > 0 {
+					bad++
+					fmt.Printf("seed %d (trace %016x):\n", seed, r.Hash)
+					for _, v := range r.Violations {
+						fmt.Println("  " + v)
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	fmt.Printf("%d steps, %d entries, %d records, %d seals\n", total.Steps, total.Entries, total.Records, total.Seals)
+	fmt.Printf("seeds %d, violations %d\n", n, bad)
+	return bad
+}

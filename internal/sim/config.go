@@ -1,0 +1,61 @@
+package sim
+
+import "time"
+
+// The scale of a simulation: an "hour" is a minute, so that a few hundred steps see many.
+const (
+	hour        = time.Minute
+	lateness    = 15 * time.Second
+	window      = 20 * time.Second // of the join
+	early       = 5 * time.Second
+	grace       = 3 * time.Second // records that are joined never come later than this
+	copyWithin  = 30 * time.Second
+	dedupWindow = 75 * time.Second
+	haste       = 40 // of local clocks
+)
+
+// config is what differs from run to run. It is drawn from the seed.
+type config struct {
+	instances int
+	lanes     int
+	pairs     bool // lanes have two partitions, which are joined
+	join      bool
+	dedup     bool
+	txns      bool // producers have transactions
+	grows     bool // partitions appear
+	upgrade   bool // a second generation of instances reads another topic
+	retires   bool
+
+	steps   int
+	faults  float64 // chance that a call of the store goes wrong
+	crashes float64 // chances per step
+	pauses  float64
+	moves   float64
+	storm   bool // lanes move all the time for a while
+	skew    bool // local clocks are off by up to a day
+}
+
+// draw makes the configuration of a seed.
+func (w *world) draw(steps int) {
+	c := &w.cfg
+	c.instances, c.lanes = 1+w.rng.IntN(3), 1+w.rng.IntN(3)
+	c.join, c.dedup = w.chance(0.7), w.chance(0.6)
+	c.pairs = c.join && w.chance(0.6)
+	c.txns, c.grows, c.skew = w.chance(0.3), w.chance(0.5), w.chance(0.5)
+	c.upgrade, c.retires = w.chance(0.25), w.chance(0.2)
+	c.steps = steps/2 + w.rng.IntN(steps)
+	rate := func(most float64) float64 {
+		if w.chance(0.3) {
+			return 0
+		}
+		return most * w.rng.Float64()
+	}
+	c.faults, c.crashes, c.pauses, c.moves = rate(0.15), rate(0.004), rate(0.01), rate(0.01)
+	c.storm = w.chance(0.15)
+	w.sticky = []float64{0, 0.5, 0.9}[w.rng.IntN(3)]
+}
+
+func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
+
+// upTo is a random duration.
+func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d) + 1)) }

@@ -1,0 +1,310 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/seal"
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// engine drives the sink as package stream says an engine does, in the smallest way: one actor reads, processes and
+// looks after the output; another one commits, while the first fills the next transaction.
+type engine struct {
+	p      *process
+	w      *world
+	out    stream.Output[Row]
+	lanes  map[string]*laneWork
+	open   stream.Txn[Row]
+	commit *commit // under way, or not looked at yet
+	clock  stream.Clock
+}
+
+// commit is a transaction that is committing.
+type commit struct {
+	cut    stream.Cut
+	done   bool
+	err    error
+	cancel context.CancelFunc
+}
+
+// Row is what the flows get.
+type Row struct {
+	Owner string    `json:"o"`
+	ID    string    `json:"id"`
+	With  string    `json:"with,omitempty"` // ID of the right side
+	Time  time.Time `json:"t"`
+
+	click, unwanted bool
+}
+
+func flows() []sink.Flow[Row] {
+	return []sink.Flow[Row]{
+		{Name: "views", Where: func(r *Row) bool { return !r.unwanted }, Format: sink.JSONLines[Row]()},
+		{Name: "clicks", Where: func(r *Row) bool { return r.click && !r.unwanted }, Format: sink.JSONLines[Row](), Late: sink.LateDrop},
+	}
+}
+
+func openEngine(ctx context.Context, p *process) (*engine, error) {
+	s, err := sink.Open(ctx, p.faulty, "job", flows(), &sink.Options{Hour: hour, Generation: p.generation})
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{p: p, w: p.w, lanes: map[string]*laneWork{}}
+	e.out = seal.Hourly(s, &seal.Options{Lateness: lateness})
+	err = e.out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "sim", Topics: p.topics}, Workers: 1})
+	if err != nil {
+		return nil, err
+	}
+	e.open = e.out.Begin(nil)
+	return e, nil
+}
+
+// run is the loop of the engine.
+func (e *engine) run(ctx context.Context) error {
+	for {
+		e.w.Yield("loop")
+		if err := e.rebalance(ctx); err != nil {
+			return err
+		}
+		if err := e.finishCommit(ctx); err != nil {
+			return err
+		}
+		var err error
+		switch c := e.w.rng.Float64(); {
+		case c < 0.55:
+			err = e.read(ctx)
+		case c < 0.75:
+			err = e.begin(ctx)
+		case c < 0.85:
+			err = e.proveIdle(ctx)
+		case c < 0.97:
+			err = e.maintain(ctx)
+		default:
+			err = e.w.sleep(ctx, e.w.upTo(2*time.Second))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (e *engine) sorted() []*laneWork {
+	var out []*laneWork
+	for _, name := range slices.Sorted(maps.Keys(e.lanes)) {
+		out = append(out, e.lanes[name])
+	}
+	return out
+}
+
+// rebalance follows what the group says.
+func (e *engine) rebalance(ctx context.Context) error {
+	var revoked []string
+	var added []stream.Assignment
+	for _, l := range e.w.lanes {
+		mine := e.w.owner[l.name] == e.p
+		switch held := e.lanes[l.name] != nil; {
+		case held && !mine:
+			revoked = append(revoked, l.name)
+		case !held && mine:
+			added = append(added, l.assignment())
+		}
+	}
+	if len(revoked) > 0 {
+		if err := e.revoke(ctx, revoked); err != nil {
+			return err
+		}
+	}
+	if len(added) > 0 {
+		return e.adopt(ctx, added)
+	}
+	return nil
+}
+
+// revoke commits what there is, or drops it, and lets go of lanes.
+func (e *engine) revoke(ctx context.Context, lanes []string) error {
+	again := false
+	if e.w.chance(0.6) {
+		for e.commit != nil && !e.commit.done {
+			e.w.Yield("wait for the commit")
+		}
+		if err := e.finishCommit(ctx); err != nil {
+			return err
+		}
+		if err := e.begin(ctx); err != nil {
+			return err
+		}
+		for e.commit != nil && !e.commit.done {
+			e.w.Yield("wait for the last commit")
+		}
+		if err := e.finishCommit(ctx); err != nil {
+			return err
+		}
+	} else {
+		again = true
+	}
+	for _, l := range lanes {
+		delete(e.lanes, l)
+	}
+	if err := e.out.Release(ctx, lanes); err != nil {
+		return err
+	}
+	if again {
+		return e.startOver(ctx)
+	}
+	return nil
+}
+
+// adopt takes lanes over.
+func (e *engine) adopt(ctx context.Context, as []stream.Assignment) error {
+	from, err := e.out.Adopt(ctx, as)
+	if err != nil {
+		return err
+	}
+	for _, a := range as {
+		e.w.logf("%s adopts %s", e.p.name, a.Lane)
+		l, err := newLaneWork(ctx, e, a, from)
+		if err != nil {
+			return err
+		}
+		e.lanes[a.Lane] = l
+	}
+	return nil
+}
+
+// startOver gives up all work that is not committed and reads the progress of all lanes again.
+func (e *engine) startOver(ctx context.Context) error {
+	if c := e.commit; c != nil {
+		c.cancel()
+		for !c.done {
+			e.w.Yield("wait for the abandoned commit")
+		}
+		e.commit = nil
+	}
+	_ = e.open.Drop(ctx) // the sweeper does what it cannot
+	e.open = e.out.Begin(nil)
+	var as []stream.Assignment
+	for _, l := range e.sorted() {
+		as = append(as, l.assignment)
+	}
+	e.lanes = map[string]*laneWork{}
+	if len(as) == 0 {
+		return nil
+	}
+	return e.adopt(ctx, as)
+}
+
+// begin cuts and lets another actor commit.
+func (e *engine) begin(ctx context.Context) error {
+	if e.commit != nil {
+		return nil
+	}
+	var cut stream.Cut
+	for _, l := range e.sorted() {
+		if c, ok := l.cut(); ok {
+			cut.Lanes = append(cut.Lanes, c)
+		}
+	}
+	if len(cut.Lanes) == 0 {
+		return nil
+	}
+	t := e.open
+	c := &commit{cut: cut}
+	patience := time.Hour
+	if !e.w.calm && e.w.chance(0.1) {
+		patience = e.w.upTo(20 * time.Second)
+	}
+	ctx, c.cancel = e.w.deadline(ctx, patience)
+	e.commit = c
+	e.open = e.out.Begin(t)
+	e.w.spawn(e.p, e.p.name+"/commit", func() {
+		c.err = t.Commit(ctx, cut)
+		c.done = true
+		e.w.logf("%s: commit: %v", e.p.name, c.err)
+	})
+	return nil
+}
+
+// finishCommit takes in the outcome of a commit that is over.
+func (e *engine) finishCommit(ctx context.Context) error {
+	c := e.commit
+	if c == nil || !c.done {
+		return nil
+	}
+	e.commit = nil
+	c.cancel()
+	switch {
+	case c.err == nil:
+		for i := range c.cut.Lanes {
+			if l := e.lanes[c.cut.Lanes[i].Lane]; l != nil {
+				if err := l.committed(ctx, &c.cut.Lanes[i]); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	case isFault(c.err):
+		return e.startOver(ctx)
+	}
+	return fmt.Errorf("commit: %w", c.err)
+}
+
+// read processes a few records of one lane.
+func (e *engine) read(ctx context.Context) error {
+	lanes := e.sorted()
+	if len(lanes) == 0 {
+		return nil
+	}
+	return lanes[e.w.rng.IntN(len(lanes))].read(ctx)
+}
+
+// proveIdle moves clocks of partitions whose logs have ended: T first, then the question.
+func (e *engine) proveIdle(ctx context.Context) error {
+	t, err := e.out.Now(ctx)
+	if err != nil {
+		return passing(err)
+	}
+	e.w.Yield("ask for ends")
+	for _, l := range e.sorted() {
+		l.atEnd(t)
+	}
+	e.w.Yield("told of ends")
+	for _, l := range e.sorted() {
+		if err := l.advance(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *engine) maintain(ctx context.Context) error {
+	up, err := e.out.Maintain(ctx, func(context.Context) ([]stream.Partition, error) {
+		e.w.Yield("ask for partitions")
+		var list []stream.Partition
+		for _, p := range e.w.partList {
+			if !p.retired && slices.Contains(e.p.topics, p.topic) {
+				list = append(list, p.id)
+			}
+		}
+		e.w.Yield("told of partitions")
+		return list, nil
+	})
+	if err != nil {
+		return passing(err)
+	}
+	e.clock = up.Clock
+	return nil
+}
+
+// passing hides errors after which the engine goes on.
+func passing(err error) error {
+	if isFault(err) && !errors.Is(err, stream.ErrFenced) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,250 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/dedup"
+	"github.com/onceflow/onceflow/join"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// laneWork is what an instance does in one lane, from adoption to adoption.
+type laneWork struct {
+	e          *engine
+	assignment stream.Assignment
+	parts      []*partWork
+	ids        stream.Processor[*record, *record] // nil without dedup
+	pairs      stream.Processor[*record, *record] // nil without join
+	em         *stream.Emitter[*record]
+
+	origins map[stream.Origin]*origin
+	next    uint32
+	warm    bool // warmed up
+	dirty   bool
+}
+
+// partWork is the progress of one partition.
+type partWork struct {
+	p      *partition
+	base   stream.Progress
+	upTo   int64
+	seen   time.Time
+	replay []int64 // held positions that are not back
+	counts stream.Counts
+	read   int64
+}
+
+// origin is a record in work.
+type origin struct {
+	id     stream.Origin
+	rec    *record
+	part   *partWork
+	with   string // ID of what was merged into it
+	holds  int
+	into   *origin
+	merged bool
+	drop   *stream.Fate
+	rows   []stream.Event[Row]
+	back   bool // replayed
+}
+
+func (o *origin) root() *origin {
+	for o.into != nil {
+		o = o.into
+	}
+	return o
+}
+
+func newLaneWork(ctx context.Context, e *engine, a stream.Assignment, from map[stream.Partition]stream.Progress) (*laneWork, error) {
+	l := &laneWork{e: e, assignment: a, origins: map[stream.Origin]*origin{}}
+	l.em = stream.NewEmitter[*record](l.lookup)
+	for _, id := range a.Partitions {
+		pr, p := from[id], e.w.parts[id]
+		pw := &partWork{p: p, base: pr, upTo: pr.UpTo.Sub, seen: pr.Seen}
+		for _, n := range pr.Held.Ordinals {
+			pw.replay = append(pw.replay, pr.Held.First.Sub+int64(n))
+		}
+		l.parts = append(l.parts, pw)
+	}
+	sl := &stream.Lane{Name: a.Lane, Partitions: a.Partitions, Now: func() time.Time { return e.w.now.Add(e.p.skew) }, Wake: func() {}}
+	var err error
+	if e.w.cfg.dedup {
+		st := dedup.ByID(dedup.NewMemory(nil), func(r **record) string { return (*r).id },
+			&dedup.Options{Window: dedupWindow, Bucket: 5 * time.Second})
+		if l.ids, err = st.Open(sl); err != nil {
+			return nil, err
+		}
+	}
+	if e.w.cfg.join {
+		st := join.Left(func(r **record) string { return (*r).key }, func(r **record) bool { return (*r).left },
+			func(left, right **record) { l.pair(*left, *right) }, &join.Options{Window: window, Early: early, Grace: grace})
+		if l.pairs, err = st.Open(sl); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// pair notes which right side a left one got. Records are shared by all instances, so it is kept at the origin.
+func (l *laneWork) pair(left, right *record) {
+	for _, o := range l.origins {
+		if o.rec == left {
+			o.with = right.id
+		}
+	}
+}
+
+func (l *laneWork) lookup(o stream.Origin) stream.RecordRef {
+	x := l.origins[o]
+	if x == nil {
+		return stream.RecordRef{}
+	}
+	return stream.RecordRef{Partition: &x.part.p.id, Position: stream.Position{Sub: x.rec.pos}, Replayed: x.back}
+}
+
+// ready reports whether all held records are back.
+func (l *laneWork) ready() bool {
+	return l.warm && !slices.ContainsFunc(l.parts, func(p *partWork) bool { return len(p.replay) > 0 })
+}
+
+// read delivers a few records: first those for warm-up, then the held ones of all partitions, then new ones.
+func (l *laneWork) read(ctx context.Context) error {
+	if !l.warm {
+		return l.warmUp(ctx)
+	}
+	if l.ready() {
+		p := l.parts[l.e.w.rng.IntN(len(l.parts))]
+		return l.process(ctx, p, p.fresh(1+l.e.w.rng.IntN(5)), false)
+	}
+	var open []*partWork
+	for _, p := range l.parts {
+		if len(p.replay) > 0 {
+			open = append(open, p)
+		}
+	}
+	p := open[l.e.w.rng.IntN(len(open))]
+	var batch []*record
+	for range min(len(p.replay), 1+l.e.w.rng.IntN(5)) {
+		batch = append(batch, p.p.log[p.replay[0]-1])
+		p.replay = p.replay[1:]
+	}
+	return l.process(ctx, p, batch, true)
+}
+
+// fresh takes the next records above upTo, at most n.
+func (p *partWork) fresh(n int) (batch []*record) {
+	for p.upTo < p.p.stable() && len(batch) < n {
+		p.upTo++
+		if r := p.p.log[p.upTo-1]; r.delivered() {
+			batch = append(batch, r)
+		}
+	}
+	return batch
+}
+
+// warmUp gives the stages the finished records again.
+func (l *laneWork) warmUp(ctx context.Context) error {
+	l.warm = true
+	w, ok := l.ids.(stream.Warmer[*record, *record])
+	if l.ids != nil && ok && w.Warmup() > 0 {
+		for _, p := range l.parts {
+			for pos := int64(1); pos <= p.upTo; pos++ {
+				r := p.p.log[pos-1]
+				if !r.delivered() || r.bad || slices.Contains(p.replay, pos) {
+					continue
+				}
+				o := l.add(p, r, false)
+				err := w.Warm(ctx, []stream.Event[*record]{{Value: r, Time: r.time, Origin: o.id}}, l.em)
+				l.em.Take()
+				delete(l.origins, o.id)
+				if err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return l.advance(ctx)
+}
+
+func (l *laneWork) add(p *partWork, r *record, back bool) *origin {
+	l.next++
+	o := &origin{id: stream.NewOrigin(l.next), rec: r, part: p, back: back}
+	l.origins[o.id] = o
+	return o
+}
+
+// process runs a batch through the stages.
+func (l *laneWork) process(ctx context.Context, p *partWork, batch []*record, back bool) error {
+	var in []stream.Event[*record]
+	for _, r := range batch {
+		o := l.add(p, r, back)
+		if !back {
+			p.read++
+		}
+		l.dirty = true
+		if r.bad {
+			continue
+		}
+		if r.time.After(p.seen) {
+			p.seen = r.time
+		}
+		in = append(in, stream.Event[*record]{Value: r, Time: r.time, Origin: o.id})
+	}
+	for _, st := range []stream.Processor[*record, *record]{l.ids, l.pairs} {
+		if st == nil {
+			continue
+		}
+		if err := st.Process(ctx, in, l.em); err != nil {
+			return err
+		}
+		var err error
+		if in, err = l.take(); err != nil {
+			return err
+		}
+	}
+	l.emit(in)
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	return l.advance(ctx)
+}
+
+// take applies what a stage said.
+func (l *laneWork) take() ([]stream.Event[*record], error) {
+	events, ends := l.em.Take()
+	for i := range ends {
+		end := &ends[i]
+		o := l.origins[end.Origin]
+		if o == nil {
+			return nil, fmt.Errorf("a stage speaks of an origin that is finished")
+		}
+		switch end.Kind {
+		case stream.Held:
+			o.root().holds++
+		case stream.Released:
+			o.root().holds--
+		case stream.MergedInto:
+			into := l.origins[end.Into].root()
+			into.holds += o.root().holds
+			o.root().into, o.merged = into, true
+		case stream.Dropped:
+			fate := end.Fate
+			o.drop = &fate
+		case stream.Rejected:
+			return nil, fmt.Errorf("a stage rejects: %w", end.Err)
+		}
+	}
+	return slices.Clone(events), nil
+}
+
+// emit makes rows of what the last stage emitted.
+func (l *laneWork) emit(events []stream.Event[*record]) {
+	for i := range events {
+		o, r := l.origins[events[i].Origin], events[i].Value
+		row := Row{Owner: o.rec.String(), ID: r.id, With: o.with, Time: events[i].Time, click: r.click, unwanted: r.unwanted}
+		o.rows = append(o.rows, stream.Event[Row]{Value: row, Time: events[i].Time, Origin: o.id})
+	}
+}

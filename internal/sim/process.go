@@ -1,0 +1,89 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/sink/sinktest"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// process is one instance of the job, from its start to its death.
+type process struct {
+	w          *world
+	name       string
+	rand       *rand.Rand // of tokens
+	skew       time.Duration
+	topics     []string
+	generation uint64
+	faulty     *sinktest.Faulty
+	paused     bool
+	eng        *engine
+}
+
+func (p *process) reads(l *lane) bool { return slices.Contains(p.topics, l.parts[0].topic) }
+
+// env is the world as the sink sees it.
+func (p *process) env() *env.Env {
+	return &env.Env{
+		Rand: p.rand.Uint64, Sleep: p.w.sleep, Now: p.local, Parallel: 1, Scheduler: p.w,
+	}
+}
+
+// before is called before each call of the store: others run, then the call's fortune is drawn.
+func (p *process) before(_ context.Context, c sinktest.Call) sinktest.Mode {
+	w := p.w
+	w.Yield(string(c.Op) + " " + c.Key)
+	mode := sinktest.Pass
+	if !w.calm && w.chance(w.cfg.faults) {
+		mode = []sinktest.Mode{
+			sinktest.Refuse, sinktest.ApplyThenFail, sinktest.ApplyThenExist, sinktest.ApplyLate, sinktest.ApplyLate,
+		}[w.rng.IntN(5)]
+		w.logf("%s: %s %s: %s", p.name, c.Op, c.Key, mode)
+	}
+	return mode
+}
+
+// after is called when a call has taken effect, before its caller knows.
+func (p *process) after(c sinktest.Call, err error) {
+	if c.Op != sinktest.OpWrite && p.w.chance(0.3) {
+		p.w.Yield("reply of " + string(c.Op))
+	}
+}
+
+// main is the first actor of a process. An error ends the process as a crash would.
+func (p *process) main() {
+	err := p.run()
+	w := p.w
+	w.logf("%s ends: %v", p.name, err)
+	w.check.ended(p, err)
+	w.at(w.now, func() { w.die(p) })
+	for {
+		w.Yield("ended")
+	}
+}
+
+func (p *process) run() error {
+	ctx := env.With(context.Background(), p.env())
+	eng, err := openEngine(ctx, p)
+	if err != nil {
+		return err
+	}
+	p.eng = eng
+	return eng.run(ctx)
+}
+
+// isFault reports whether err is of the simulated world, and not a mistake.
+func isFault(err error) bool {
+	return errors.Is(err, sinktest.ErrFault) || errors.Is(err, sinktest.ErrCrashed) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, stream.ErrFenced)
+}
+
+// local is the wall clock of a process. It runs fast, so that what an instance does every hour happens in a run too.
+func (p *process) local() time.Time {
+	return p.w.now.Add(p.skew + haste*p.w.now.Sub(p.w.began))
+}

@@ -1,0 +1,131 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+)
+
+// Result is what came of a run.
+type Result struct {
+	Seed       uint64
+	Violations []string
+	Hash       uint64 // of the trace: the same for the same seed and program
+	Steps      int
+	Entries    int
+	Records    int
+	Seals      int
+}
+
+// Run simulates one seed for about the given number of steps, and then until all is done. trace may be nil.
+func Run(seed uint64, steps int, trace io.Writer) (res Result) {
+	w := newWorld(seed, steps, trace)
+	defer func() {
+		if r := recover(); r != nil {
+			w.check.violation("panic: %v\n%s", r, debug.Stack())
+		}
+		res = w.result(seed)
+		w.end()
+	}()
+	buf := make([]*actor, 0, 16)
+	for range w.cfg.steps {
+		w.happen()
+		if !w.step(buf) {
+			w.pass(w.nextWake())
+		}
+		if len(w.check.wrong) > 0 {
+			return
+		}
+	}
+	w.settle(buf)
+	return
+}
+
+func (w *world) result(seed uint64) Result {
+	r := Result{
+		Seed: seed, Violations: w.check.wrong, Hash: w.hash.Sum64(), Steps: w.steps, Entries: len(w.check.entries), Seals: len(w.check.seals),
+	}
+	for _, p := range w.partList {
+		r.Records += len(p.log)
+	}
+	return r
+}
+
+// end unwinds all actors.
+func (w *world) end() {
+	for _, p := range append([]*process(nil), w.procs...) {
+		w.kill(p)
+	}
+}
+
+// settle stops the faults and checks that all work completes: what every instance left behind is done by one that begins
+// now.
+func (w *world) settle(buf []*actor) {
+	w.logf("calm")
+	w.calm = true
+	c := &w.cfg
+	c.crashes, c.pauses, c.moves, c.storm = 0, 0, 0, false
+	for _, p := range w.partList {
+		w.endTxn(p)
+		w.append(p)
+		w.endTxn(p)
+	}
+	if w.chance(0.5) {
+		for len(w.procs) > 0 {
+			w.die(w.procs[0])
+		}
+	}
+	last := w.start()
+	for len(w.procs) > 1 {
+		w.die(w.procs[0])
+	}
+	for _, f := range w.senders {
+		f.Land(-1)
+	}
+	for _, l := range w.lanes {
+		w.owner[l.name] = last
+	}
+	until := w.now.Truncate(hour)
+	for range 20000 {
+		w.pass(w.upTo(200 * time.Millisecond))
+		if !w.step(buf) {
+			w.pass(w.nextWake())
+		}
+		if len(w.check.wrong) > 0 || w.done(until) == "" {
+			return
+		}
+	}
+	w.check.violation("it does not end: %s", w.done(until))
+}
+
+// done tells what is still to do; empty if nothing is.
+func (w *world) done(until time.Time) string {
+	c := w.check
+	if r := c.finished(); r != nil {
+		return fmt.Sprintf("%s is not finished", r)
+	}
+	if len(c.hours) > 0 && c.closed.Before(until) {
+		return fmt.Sprintf("hours are closed through %s, not %s", c.closed.Format("15:04"), until.Format("15:04"))
+	}
+	for key := range c.named {
+		if !c.public[key] {
+			return key + " is not visible"
+		}
+	}
+	for h := c.closedFrom; h.Before(c.closed); h = h.Add(hour) {
+		for _, flow := range []string{"clicks", "views"} {
+			if key := sealKey(flow, h); !c.seals[key] {
+				return key + " is missing"
+			}
+		}
+	}
+	for s := range w.store.Staged(context.Background()) {
+		return s.Key + " is still staged"
+	}
+	return ""
+}
+
+// Steps is the usual length of a run.
+const Steps = 800

@@ -1,0 +1,194 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// settle finishes the records that nobody holds: their rows enter the open transaction, all at once, and their fates are
+// counted. Nothing finishes while held records are coming back.
+func (l *laneWork) settle(ctx context.Context) error {
+	if !l.ready() {
+		return nil
+	}
+	var done []*origin
+	for _, id := range slices.SortedFunc(maps.Keys(l.origins), l.inOrder) {
+		if o := l.origins[id]; o.root().holds == 0 {
+			done = append(done, o)
+		}
+	}
+	writer := stream.Writer{Lane: l.assignment.Lane}
+	var rows []stream.Event[Row]
+	var dead []stream.DeadLetter
+	for _, o := range done {
+		rows = append(rows, o.rows...)
+		if o.rec.bad {
+			rec := stream.Record{Partition: &o.part.p.id, Position: stream.Position{Sub: o.rec.pos}, Value: []byte(o.rec.String()), Time: o.rec.time}
+			dead = append(dead, stream.DeadLetter{Record: rec, Stage: "decode", Err: errBad, Read: l.e.w.now.Add(l.e.p.skew)})
+		}
+	}
+	fates := make([]stream.Fate, len(rows))
+	if len(rows) > 0 {
+		if bad, err := l.e.open.Write(ctx, writer, rows, fates); err != nil || len(bad) > 0 {
+			return errors.Join(err, badRows(bad))
+		}
+	}
+	if len(dead) > 0 {
+		if err := l.e.open.Reject(ctx, writer, dead); err != nil {
+			return err
+		}
+	}
+	best := map[stream.Origin]stream.Fate{}
+	for i := range rows {
+		if f, ok := best[rows[i].Origin]; !ok || f != stream.Written {
+			best[rows[i].Origin] = fates[i]
+		}
+	}
+	for _, o := range done {
+		o.part.counts[o.fate(best)]++
+		l.dirty = true
+		delete(l.origins, o.id)
+	}
+	return nil
+}
+
+var errBad = errors.New("bad record")
+
+func badRows(bad []stream.BadRow) error {
+	var err error
+	for _, b := range bad {
+		err = errors.Join(err, b.Err)
+	}
+	return err
+}
+
+func (l *laneWork) inOrder(a, b stream.Origin) int {
+	x, y := l.origins[a], l.origins[b]
+	if c := x.part.p.id.Compare(y.part.p.id); c != 0 {
+		return c
+	}
+	return int(x.rec.pos - y.rec.pos)
+}
+
+func (o *origin) fate(rows map[stream.Origin]stream.Fate) stream.Fate {
+	f, has := rows[o.id]
+	switch {
+	case o.rec.bad:
+		return stream.Dead
+	case has && f != stream.Filtered:
+		return f
+	case o.merged:
+		return stream.Merged
+	case o.drop != nil:
+		return *o.drop
+	}
+	return stream.Filtered
+}
+
+// advance tells the stages the event time, once all held records are back.
+func (l *laneWork) advance(ctx context.Context) error {
+	if !l.ready() {
+		return nil
+	}
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	seen := l.parts[0].seen
+	for _, p := range l.parts {
+		if p.seen.Before(seen) {
+			seen = p.seen
+		}
+	}
+	a, ok := l.pairs.(stream.Advancer[*record])
+	if l.pairs == nil || !ok || seen.IsZero() {
+		return nil
+	}
+	if err := a.Advance(ctx, seen, l.em); err != nil {
+		return err
+	}
+	events, err := l.take()
+	if err != nil {
+		return err
+	}
+	l.emit(events)
+	return l.settle(ctx)
+}
+
+// atEnd asks whether the logs end at our positions; t was read before.
+func (l *laneWork) atEnd(t time.Time) {
+	for _, p := range l.parts {
+		if p.p.atEnd(p.upTo) && t.After(p.seen) {
+			p.seen, l.dirty = t, true
+		}
+	}
+}
+
+// cut returns the progress since the last cut.
+func (l *laneWork) cut() (stream.LaneCut, bool) {
+	if !l.dirty || !l.ready() && l.e.w.chance(0.7) {
+		return stream.LaneCut{}, false
+	}
+	c := stream.LaneCut{
+		Lane: l.assignment.Lane, Replaying: !l.ready(), Partitions: map[stream.Partition]stream.Progress{},
+		Counts: map[stream.Partition]stream.Counts{}, Read: map[stream.Partition]int64{},
+	}
+	for _, p := range l.parts {
+		g := p.base
+		if l.ready() {
+			g = stream.Progress{UpTo: stream.Position{Sub: p.upTo}}
+			g.Held, g.HeldTime = l.held(p)
+		}
+		g.Seen = p.seen
+		c.Partitions[p.p.id], c.Counts[p.p.id], c.Read[p.p.id] = g, p.counts, p.read
+		p.base, p.counts, p.read = g, stream.Counts{}, 0
+	}
+	l.dirty = false
+	return c, true
+}
+
+// held are the records of p that are not finished.
+func (l *laneWork) held(p *partWork) (h stream.HeldSet, oldest time.Time) {
+	var at []int64
+	for _, o := range l.origins {
+		if o.part != p {
+			continue
+		}
+		at = append(at, o.rec.pos)
+		if oldest.IsZero() || o.rec.time.Before(oldest) {
+			oldest = o.rec.time
+		}
+	}
+	if len(at) == 0 {
+		return h, oldest
+	}
+	slices.Sort(at)
+	h.First, h.Through = stream.Position{Sub: at[0]}, uint64(p.upTo-at[0])+1
+	for _, n := range at {
+		h.Ordinals = append(h.Ordinals, uint32(n-at[0]))
+	}
+	return h, oldest
+}
+
+// committed tells the stages the clocks of the ledger.
+func (l *laneWork) committed(ctx context.Context, cut *stream.LaneCut) error {
+	w, ok := l.ids.(stream.ClockWatcher)
+	if l.ids == nil || !ok || cut.Replaying {
+		return nil
+	}
+	var c stream.Clock
+	for i, p := range l.parts {
+		pr := cut.Partitions[p.p.id]
+		if i == 0 || pr.Seen.Before(c.Seen) {
+			c.Seen = pr.Seen
+		}
+		if !pr.HeldTime.IsZero() && (c.Held.IsZero() || pr.HeldTime.Before(c.Held)) {
+			c.Held = pr.HeldTime
+		}
+	}
+	return w.Committed(ctx, stream.Clocks{Lane: c, Job: l.e.clock})
+}

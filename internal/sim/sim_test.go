@@ -1,0 +1,51 @@
+package sim
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// seeds is what runs with every test; `make sim` runs more.
+const seeds = 300
+
+func TestNoRunBreaksAnInvariant(t *testing.T) {
+	n := uint64(seeds)
+	if testing.Short() {
+		n /= 4
+	}
+	var total Result
+	for seed := range n {
+		r := Run(seed, Steps, nil)
+		for _, v := range r.Violations {
+			t.Errorf("seed %d: %s", seed, v)
+		}
+		total.Entries, total.Seals = total.Entries+r.Entries, total.Seals+r.Seals
+	}
+	if total.Entries < int(n) || total.Seals < int(n) {
+		t.Errorf("%d entries and %d seals in %d runs: they test too little", total.Entries, total.Seals, n)
+	}
+}
+
+// A violation that cannot be seen again cannot be understood.
+func TestASeedReplaysToTheSameTrace(t *testing.T) {
+	for seed := range uint64(20) {
+		var first, second bytes.Buffer
+		a, b := Run(seed, Steps, &first), Run(seed, Steps, &second)
+		if a.Hash == b.Hash && first.String() == second.String() {
+			continue
+		}
+		x, y := strings.Split(first.String(), "\n"), strings.Split(second.String(), "\n")
+		for i := range x {
+			if i >= len(y) || x[i] != y[i] {
+				t.Fatalf("seed %d differs at line %d:\n%s\n%s", seed, i, x[i], y[min(i, len(y)-1)])
+			}
+		}
+	}
+}
+
+func TestSeedsDiffer(t *testing.T) {
+	if a, b := Run(1, Steps, nil), Run(2, Steps, nil); a.Hash == b.Hash {
+		t.Error("two seeds have one trace: the hash says nothing")
+	}
+}

@@ -1,0 +1,238 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// record is one record of a log, or a place that holds none that is ever delivered.
+type record struct {
+	part *partition
+	pos  int64 // from 1
+	kind recordKind
+	txn  *producerTxn // nil: visible at once
+
+	id       string
+	key      string // of the join; empty: none
+	left     bool
+	bad      bool // it cannot be processed
+	unwanted bool // no flow wants it
+	click    bool // the second flow wants it too
+	time     time.Time
+	produced time.Time
+	exempt   bool // the job had closed its hour before it was told of the topic
+}
+
+type recordKind uint8
+
+const (
+	data    recordKind = iota
+	control            // a transaction's marker: a position without a record
+)
+
+// producerTxn is a transaction of a producer.
+type producerTxn struct {
+	open, aborted bool
+	records       []*record
+}
+
+func (r *record) String() string { return fmt.Sprintf("%s:%d", r.part.id.ID, r.pos) }
+
+// delivered reports whether consumers ever get r.
+func (r *record) delivered() bool { return r.kind == data && (r.txn == nil || !r.txn.aborted) }
+
+// straggler reports whether r may be late: it came later than the seals wait.
+func (r *record) straggler(lateness time.Duration) bool {
+	return r.exempt || r.produced.Sub(r.time) > lateness
+}
+
+// partition is a log.
+type partition struct {
+	id      stream.Partition
+	lane    string
+	topic   string
+	log     []*record // log[i] has position i+1
+	open    *producerTxn
+	retired bool
+}
+
+// stable is the position up to which records can be delivered: the last stable offset.
+func (p *partition) stable() int64 {
+	if p.open != nil && p.open.open {
+		return p.open.records[0].pos - 1
+	}
+	return int64(len(p.log))
+}
+
+// atEnd reports whether nothing can follow pos but what is never delivered, and no transaction is open.
+func (p *partition) atEnd(pos int64) bool {
+	if p.open != nil && p.open.open {
+		return false
+	}
+	return !slices.ContainsFunc(p.log[pos:], (*record).delivered)
+}
+
+// lane is a unit of assignment.
+type lane struct {
+	name  string
+	parts []*partition
+}
+
+func (l *lane) assignment() stream.Assignment {
+	a := stream.Assignment{Lane: l.name}
+	for _, p := range l.parts {
+		a.Partitions = append(a.Partitions, p.id)
+	}
+	return a
+}
+
+// addLane makes a lane with a partition of each of the topics.
+func (w *world) addLane(topics ...string) {
+	n := 0
+	for _, l := range w.lanes {
+		if l.parts[0].topic == topics[0] {
+			n++
+		}
+	}
+	l := &lane{name: fmt.Sprintf("%s-%d", topics[0], n)}
+	for _, t := range topics {
+		p := &partition{id: stream.Partition{Source: t, Epoch: "1", ID: fmt.Sprintf("%s%d", t, n)}, lane: l.name, topic: t}
+		l.parts = append(l.parts, p)
+		w.parts[p.id] = p
+		w.partList = append(w.partList, p)
+	}
+	w.lanes = append(w.lanes, l)
+	w.logf("lane %s with %d partitions", l.name, len(l.parts))
+}
+
+// produce appends a few records somewhere.
+func (w *world) produce() {
+	p := w.partList[w.rng.IntN(len(w.partList))]
+	if p.retired {
+		return
+	}
+	for range 1 + w.rng.IntN(4) {
+		w.append(p)
+	}
+	if p.open != nil && p.open.open && w.chance(0.5) {
+		w.endTxn(p)
+	}
+}
+
+// append adds one record to p, perhaps with its partner or a copy elsewhere in the lane.
+func (w *world) append(p *partition) {
+	if w.cfg.txns && (p.open == nil || !p.open.open) && w.chance(0.15) {
+		p.open = &producerTxn{open: true}
+	}
+	w.serial++
+	r := &record{id: fmt.Sprintf("r%d", w.serial), click: w.chance(0.4), time: w.now}
+	switch c := w.rng.Float64(); {
+	case w.cfg.join && c < 0.45:
+		r.key, r.left = "k"+r.id, w.chance(0.6)
+		r.time = w.now.Add(-w.upTo(grace))
+		w.put(p, r)
+		if w.chance(0.7) {
+			w.partner(r)
+		}
+		return
+	case c < 0.52:
+		r.bad = true
+	case c < 0.58:
+		r.unwanted = true
+	case c < 0.66:
+		r.time = w.now.Add(-lateness - w.upTo(3*time.Minute))
+	default:
+		r.time = w.now.Add(-w.upTo(lateness))
+	}
+	w.put(p, r)
+	if w.cfg.dedup && !r.bad && !r.unwanted && r.produced.Sub(r.time) <= lateness && w.chance(0.35) {
+		w.copies = append(w.copies, r)
+	}
+}
+
+// partner lets the other side of a join come, at once or a while later.
+func (w *world) partner(r *record) {
+	other := &record{id: r.id + "'", key: r.key, left: !r.left, click: r.click}
+	w.partners = append(w.partners, partnerOf{r, other, w.now.Add(w.upTo(window))})
+}
+
+type partnerOf struct {
+	of, other *record
+	due       time.Time
+}
+
+// later produces what is due: partners and copies of earlier records.
+func (w *world) later() {
+	for i := 0; i < len(w.partners); i++ {
+		p := w.partners[i]
+		if p.due.After(w.now) {
+			continue
+		}
+		w.partners = slices.Delete(w.partners, i, i+1)
+		i--
+		p.other.time = w.now.Add(-w.upTo(grace))
+		w.put(w.sibling(p.of.part), p.other)
+	}
+	if len(w.copies) > 0 && w.chance(0.05) {
+		i := w.rng.IntN(len(w.copies))
+		r := w.copies[i]
+		w.copies = slices.Delete(w.copies, i, i+1)
+		if w.now.Sub(r.produced) <= copyWithin {
+			c := *r
+			c.txn, c.time = nil, w.now.Add(-w.upTo(lateness))
+			w.put(w.sibling(r.part), &c)
+		}
+	}
+}
+
+// sibling is a random partition of the same lane.
+func (w *world) sibling(p *partition) *partition {
+	for _, l := range w.lanes {
+		if l.name == p.lane {
+			return l.parts[w.rng.IntN(len(l.parts))]
+		}
+	}
+	return p
+}
+
+// put appends r to the log of p.
+func (w *world) put(p *partition, r *record) {
+	if p.retired {
+		return
+	}
+	r.part, r.pos, r.produced = p, int64(len(p.log))+1, w.now
+	r.time = r.time.Round(time.Millisecond)
+	p.log = append(p.log, r)
+	if p.open != nil && p.open.open {
+		r.txn = p.open
+		p.open.records = append(p.open.records, r)
+	}
+	w.logf("produce %s id %s key %q time %s", r, r.id, r.key, r.time.Format("15:04:05.000"))
+}
+
+// endTxn commits or aborts the open transaction of p, which leaves a marker in its log.
+func (w *world) endTxn(p *partition) {
+	t := p.open
+	if t == nil || !t.open || len(t.records) == 0 {
+		return
+	}
+	t.open, t.aborted = false, w.chance(0.3)
+	p.log = append(p.log, &record{part: p, pos: int64(len(p.log)) + 1, kind: control})
+	w.logf("%s ends a transaction, aborted %v", p.id.ID, t.aborted)
+	if t.aborted {
+		for _, r := range t.records {
+			w.forgetPartners(r)
+		}
+	} else {
+		w.check.visible(t.records)
+	}
+}
+
+// forgetPartners keeps the expectation simple: an aborted record is nobody's partner or copy.
+func (w *world) forgetPartners(r *record) {
+	w.partners = slices.DeleteFunc(w.partners, func(p partnerOf) bool { return p.of == r })
+	w.copies = slices.DeleteFunc(w.copies, func(c *record) bool { return c == r })
+}

@@ -1,0 +1,76 @@
+package sim
+
+import (
+	"context"
+
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/sinktest"
+)
+
+// watched is the store as it really is, behind all faults: it tells the checker of each effect.
+type watched struct {
+	*sinktest.Memory
+	check *checker
+}
+
+func (s *watched) Create(ctx context.Context, key string, body []byte) error {
+	err := s.Memory.Create(ctx, key, body)
+	if err == nil {
+		s.check.created(key, body)
+	}
+	return err
+}
+
+func (s *watched) Publish(ctx context.Context, ref []byte) error {
+	err := s.Memory.Publish(ctx, ref)
+	if err == nil {
+		s.check.published(s.RefKey(ref))
+	}
+	return err
+}
+
+func (s *watched) Discard(ctx context.Context, st sink.Staging) error {
+	err := s.Memory.Discard(ctx, st)
+	if err == nil {
+		s.check.swept(st)
+		s.check.discarded(st.Key)
+	}
+	return err
+}
+
+func (s *watched) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+	up, err := s.Memory.Stage(ctx, key, owner)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedUpload{Upload: up, key: key, check: s.check}, nil
+}
+
+type watchedUpload struct {
+	sink.Upload
+	key   string
+	check *checker
+	body  []byte
+}
+
+func (u *watchedUpload) Write(p []byte) (int, error) {
+	n, err := u.Upload.Write(p)
+	u.body = append(u.body, p[:n]...)
+	return n, err
+}
+
+func (u *watchedUpload) Close(ctx context.Context) ([]byte, error) {
+	ref, err := u.Upload.Close(ctx)
+	if err == nil {
+		u.check.staged(u.key, u.body)
+	}
+	return ref, err
+}
+
+func (u *watchedUpload) Abort(ctx context.Context) error {
+	err := u.Upload.Abort(ctx)
+	if err == nil {
+		u.check.discarded(u.key)
+	}
+	return err
+}

@@ -1,0 +1,187 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/sink/sinktest"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// world is all that a run has: the store, the source, the group of instances and who checks them.
+type world struct {
+	*scheduler
+	cfg   config
+	store *sinktest.Memory
+	check *checker
+
+	lanes    []*lane
+	parts    map[stream.Partition]*partition
+	partList []*partition
+	serial   int
+	partners []partnerOf
+	copies   []*record
+	upgraded bool // the second topic exists
+
+	procs   []*process          // alive
+	senders []*sinktest.Faulty  // of all processes ever: their late requests may still come
+	owner   map[string]*process // of each lane, as the group sees it
+	born    int
+	calm    bool // no faults any more
+}
+
+func newWorld(seed uint64, steps int, trace io.Writer) *world {
+	start := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
+	w := &world{
+		scheduler: newScheduler(seed, start, trace), store: sinktest.NewMemory(),
+		parts: map[stream.Partition]*partition{}, owner: map[string]*process{},
+	}
+	w.store.Clock = func() time.Time { return w.now }
+	w.check = newChecker(w)
+	w.draw(steps)
+	w.logf("seed %d: %+v", seed, w.cfg)
+	for range w.cfg.lanes {
+		w.addLane(w.topics("a")...)
+	}
+	for range w.cfg.instances {
+		w.start()
+	}
+	return w
+}
+
+// topics are those of a lane that begins with topic.
+func (w *world) topics(topic string) []string {
+	if w.cfg.pairs {
+		return []string{topic, topic + "x"}
+	}
+	return []string{topic}
+}
+
+// start begins a process. Later ones are of the newer generation.
+func (w *world) start() *process {
+	w.born++
+	p := &process{
+		w: w, name: fmt.Sprintf("i%d", w.born), rand: rand.New(rand.NewPCG(w.rng.Uint64(), uint64(w.born))),
+		topics: []string{"a"}, generation: 1,
+	}
+	if w.cfg.pairs {
+		p.topics = append(p.topics, "ax")
+	}
+	if w.upgraded {
+		p.topics, p.generation = append(p.topics, "b"), 2
+	}
+	if w.cfg.skew {
+		p.skew = w.upTo(48*time.Hour) - 24*time.Hour
+	}
+	p.faulty = sinktest.NewFaulty(&watched{w.store, w.check}, p.before)
+	p.faulty.After, p.faulty.Delay = p.after, -1
+	w.procs, w.senders = append(w.procs, p), append(w.senders, p.faulty)
+	w.logf("%s begins, generation %d", p.name, p.generation)
+	w.spawn(p, p.name, p.main)
+	return p
+}
+
+// die ends a process where it is.
+func (w *world) die(p *process) {
+	w.logf("%s is killed", p.name)
+	p.faulty.Crash()
+	w.kill(p)
+	w.procs = slices.DeleteFunc(w.procs, func(q *process) bool { return p == q })
+	for l, o := range w.owner {
+		if o == p {
+			delete(w.owner, l)
+		}
+	}
+}
+
+// happen lets the world do something between two steps.
+func (w *world) happen() {
+	c := &w.cfg
+	w.pass(w.upTo(time.Duration(50+w.rng.IntN(400)) * time.Millisecond))
+	if w.chance(0.002) {
+		w.pass(w.upTo(hour))
+	}
+	w.later()
+	if w.chance(0.06) {
+		w.produce()
+	}
+	if w.cfg.txns && w.chance(0.02) {
+		w.endTxn(w.partList[w.rng.IntN(len(w.partList))])
+	}
+	if c.grows && len(w.lanes) < 5 && w.chance(0.002) {
+		w.addLane(w.topics("a")...)
+	}
+	if c.upgrade && !w.upgraded && w.chance(0.005) {
+		w.upgraded = true
+		w.addLane("b")
+	}
+	w.group()
+	w.misfortune()
+}
+
+// misfortune kills, pauses and delays.
+func (w *world) misfortune() {
+	c := &w.cfg
+	if len(w.procs) > 0 && w.chance(c.crashes) {
+		w.die(w.procs[w.rng.IntN(len(w.procs))])
+	}
+	if len(w.procs) < c.instances && w.chance(0.02) || c.upgrade && w.upgraded && len(w.procs) < c.instances+1 && w.chance(0.01) {
+		w.start()
+	}
+	for _, p := range w.procs {
+		if p.paused && w.chance(0.005) {
+			p.paused = false
+			w.logf("%s goes on", p.name)
+		} else if !p.paused && w.chance(c.pauses) {
+			p.paused = true
+			w.logf("%s is paused", p.name)
+		}
+	}
+	if len(w.senders) > 0 && w.chance(0.05) {
+		w.land(w.senders[w.rng.IntN(len(w.senders))])
+	}
+}
+
+// land lets a delayed request of somebody, dead or alive, take effect.
+func (w *world) land(f *sinktest.Faulty) {
+	if late := f.Late(); len(late) > 0 {
+		i := w.rng.IntN(len(late))
+		w.logf("late: %s %s", late[i].Op, late[i].Key)
+		f.Land(i)
+	}
+}
+
+// group assigns lanes as a broker's group does: it notices the paused and the dead after a while, and moves lanes for no
+// reason.
+func (w *world) group() {
+	moves := w.cfg.moves
+	if w.cfg.storm && w.steps%200 < 60 {
+		moves = 0.1
+	}
+	for _, l := range w.lanes {
+		o := w.owner[l.name]
+		if o == nil && w.chance(0.1) || o != nil && o.paused && w.chance(0.02) || o != nil && w.chance(moves) {
+			w.assign(l)
+		}
+	}
+}
+
+func (w *world) assign(l *lane) {
+	var able []*process
+	for _, p := range w.procs {
+		if !p.paused && p.reads(l) {
+			able = append(able, p)
+		}
+	}
+	if len(able) == 0 {
+		return
+	}
+	p := able[w.rng.IntN(len(able))]
+	if w.owner[l.name] != p {
+		w.owner[l.name] = p
+		w.logf("lane %s goes to %s", l.name, p.name)
+	}
+}
