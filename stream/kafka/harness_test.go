@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strconv"
 	"testing"
 	"time"
@@ -142,6 +143,14 @@ func (w *world) open(o *kafka.Options, topics ...string) *kafka.Source {
 
 func (w *world) openGroup(group string, o *kafka.Options, topics ...string) *kafka.Source {
 	w.t.Helper()
+	if testing.Verbose() {
+		if o == nil {
+			o = &kafka.Options{}
+		}
+		if o.Logger == nil {
+			o.Logger = slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+		}
+	}
 	s, err := kafka.Open(w.t.Context(), kafka.Config{Brokers: w.brokers, Group: group, Topics: topics}, o)
 	w.must(err)
 	w.t.Cleanup(func() { _ = s.Close() })
@@ -304,4 +313,12 @@ func (r *reader) partition(topic string, n int) stream.Partition {
 	}
 	r.t.Fatalf("no partition %d of %s in %v", n, topic, all)
 	return stream.Partition{}
+}
+
+func detail(parts int32) *sarama.TopicDetail {
+	return &sarama.TopicDetail{NumPartitions: parts, ReplicationFactor: 1}
+}
+
+func newProducer(brokers []string, c *sarama.Config) (sarama.SyncProducer, error) {
+	return sarama.NewSyncProducer(brokers, c)
 }

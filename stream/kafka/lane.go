@@ -47,7 +47,6 @@ type part struct {
 	good   time.Time // when the broker last gave a usable answer, or had no reason to
 	bad    error     // the last error since
 	open   time.Time // since when an open transaction is all that follows
-	astray time.Time // since when the topic is missing or another has its name
 	beyond int       // how often the log was found to end before our position
 }
 

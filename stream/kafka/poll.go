@@ -74,7 +74,7 @@ func (s *Source) Start(_ context.Context, st stream.Start) error {
 		p.plan = newPlan(st.From[*p.name], st.Warmup, s.opts.Skew)
 		p.route++
 		p.asked, p.broken, p.beyond = false, nil, 0
-		p.good, p.bad, p.open, p.astray = now, nil, time.Time{}, time.Time{}
+		p.good, p.bad, p.open = now, nil, time.Time{}
 	}
 	l.started = true
 	l.enter(replaying)

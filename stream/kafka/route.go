@@ -1,10 +1,5 @@
 package kafka
 
-import (
-	"encoding/base64"
-	"time"
-)
-
 // assignBrokers sends each partition to its leader, or to the replica that the leader named.
 func (s *Source) assignBrokers(v *view) {
 	s.mu.Lock()
@@ -15,10 +10,9 @@ func (s *Source) assignBrokers(v *view) {
 		}
 		t := v.topics[p.topic]
 		if t == nil || t.id != p.id || int(p.num) >= len(t.parts) {
-			s.strayed(p, t)
+			p.reroute(-1) // see identify
 			continue
 		}
-		p.astray = time.Time{}
 		l := t.parts[p.num]
 		if l.epoch < p.epoch {
 			continue // the broker that told is behind
@@ -40,21 +34,6 @@ func (s *Source) assignBrokers(v *view) {
 		}
 	}
 	s.manLoops(v)
-}
-
-// strayed handles a partition whose topic, t, is another one or nil.
-func (s *Source) strayed(p *part, t *topic) {
-	if p.astray.IsZero() {
-		p.astray = time.Now()
-	}
-	since := time.Since(p.astray)
-	switch {
-	case t != nil && t.id != p.id && since >= confirm:
-		s.failLocked(p.lost(p.plan.consumed, -1, "the topic was made again, with the ID %s", base64.RawURLEncoding.EncodeToString(t.id[:])))
-	case since >= forgotten:
-		s.failLocked(p.lost(p.plan.consumed, -1, "the topic or partition was deleted"))
-	}
-	p.reroute(-1)
 }
 
 // manLoops makes a loop for each broker that is needed and ends those whose address has changed.

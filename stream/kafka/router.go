@@ -31,7 +31,7 @@ func (s *Source) router() {
 		case <-s.kick:
 		case <-time.After(tick):
 		}
-		if s.troubled() || time.Since(viewed) > s.opts.Refresh {
+		if s.troubled() || s.doubtful() || time.Since(viewed) > s.opts.Refresh {
 			if attempt++; time.Since(viewed) > 2*tick {
 				attempt = 0
 			} else {
@@ -86,6 +86,13 @@ func (s *Source) troubled() bool {
 	return false
 }
 
+// doubtful reports whether a topic seems to have gone or to be another one.
+func (s *Source) doubtful() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.known.astray) > 0
+}
+
 // watch looks for new topics and partitions. odd is since when the topics are uneven.
 func (s *Source) watch(v *view, odd time.Time) time.Time {
 	compacted, err := s.learn(s.ctx, v)
@@ -95,7 +102,9 @@ func (s *Source) watch(v *view, odd time.Time) time.Time {
 	case len(compacted) > 0 && len(s.info.Compacted) == 0:
 		s.fail(fmt.Errorf("kafka: topics %q, which are read now too, are compacted; start again so that the stages are checked", compacted))
 	}
-	s.member.update(v)
+	if s.identify(v) {
+		s.member.update(v)
+	}
 	if s.opts.Separate {
 		return time.Time{}
 	}

@@ -43,6 +43,7 @@ type Source struct {
 	reserved int64       // what requests that are under way may bring
 	loops    map[int32]*loop
 	fatal    error
+	known    identities
 
 	memberErr   error // why we are in no session
 	memberSince time.Time
@@ -96,6 +97,7 @@ func (s *Source) inspect(ctx context.Context) (*view, error) {
 			return nil, err
 		}
 	}
+	s.identify(v)
 	s.info.Compacted, err = s.learn(ctx, v)
 	return v, err
 }
