@@ -85,3 +85,19 @@ func GCS(t testing.TB, wrap func(http.Handler) http.Handler) *servers.GCS {
 	t.Cleanup(g.Stop)
 	return g
 }
+
+// Redis starts a server for this test alone.
+func Redis(t testing.TB) *servers.Redis {
+	t.Helper()
+	r := begin(t, Need(t).Redis)
+	t.Cleanup(r.Stop)
+	return r
+}
+
+// DynamoDB starts a server for this test alone.
+func DynamoDB(t testing.TB) *servers.DynamoDB {
+	t.Helper()
+	d := begin(t, Need(t).DynamoDB)
+	t.Cleanup(d.Stop)
+	return d
+}
