@@ -24,7 +24,7 @@ type running[In, Out any] struct {
 	index int
 	proc  Processor[In, Out]
 	warms Warmer[In, Out] // nil if it is none
-	em    Emitter[Out]
+	em    *Emitter[Out]   // of all lanes of the worker
 	next  feeds[Out]
 }
 
@@ -34,17 +34,16 @@ func openStage[In, Out any](core *laneCore, index int, stage Stage[In, Out], nex
 	if err != nil {
 		return feeds[In]{}, core.stageError(index, err)
 	}
-	r := &running[In, Out]{core: core, index: index, proc: proc, next: next}
-	r.em.lane = core
+	r := &running[In, Out]{core: core, index: index, proc: proc, em: emitter[Out](core.scratch, index), next: next}
 	p := &core.procs[index]
 	if a, ok := proc.(Advancer[Out]); ok {
-		p.advance = func(ctx context.Context, seen time.Time) error { return r.end(ctx, a.Advance(ctx, seen, &r.em)) }
+		p.advance = func(ctx context.Context, seen time.Time) error { return r.end(ctx, a.Advance(ctx, seen, r.out())) }
 	}
 	if a, ok := proc.(Puller[Out]); ok {
-		p.pull = func(ctx context.Context) error { return r.end(ctx, a.Pull(ctx, &r.em)) }
+		p.pull = func(ctx context.Context) error { return r.end(ctx, a.Pull(ctx, r.out())) }
 	}
 	if a, ok := proc.(Ticker[Out]); ok {
-		p.tick = func(ctx context.Context, now time.Time) error { return r.end(ctx, a.Tick(ctx, now, &r.em)) }
+		p.tick = func(ctx context.Context, now time.Time) error { return r.end(ctx, a.Tick(ctx, now, r.out())) }
 	}
 	if a, ok := proc.(Warmer[In, Out]); ok {
 		r.warms, p.warmup = a, a.Warmup
@@ -58,9 +57,15 @@ func openStage[In, Out any](core *laneCore, index int, stage Stage[In, Out], nex
 	return feeds[In]{r.run, r.warm}, nil
 }
 
+// out is where the processor's results go.
+func (r *running[In, Out]) out() *Emitter[Out] {
+	r.em.lane = r.core
+	return r.em
+}
+
 // run passes a batch through the stage and what it emits through those behind it.
 func (r *running[In, Out]) run(ctx context.Context, in []Event[In]) error {
-	return r.end(ctx, r.proc.Process(ctx, in, &r.em))
+	return r.end(ctx, r.proc.Process(ctx, in, r.out()))
 }
 
 // end takes the results of a call of the processor.
@@ -106,7 +111,7 @@ func (r *running[In, Out]) warm(ctx context.Context, in []Event[In]) error {
 	if r.warms != nil {
 		step = r.warms.Warm
 	}
-	if err := step(ctx, in, &r.em); err != nil {
+	if err := step(ctx, in, r.out()); err != nil {
 		return r.core.stageError(r.index, err)
 	}
 	events, ends := r.em.Take()

@@ -66,7 +66,7 @@ func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) 
 				l.w.signal()
 			}
 		}
-		core, rows, err := openLane(&e.pipe, Lane{Name: a.Lane, Partitions: slices.Clone(a.Partitions), Now: e.opts.Now, Wake: wake}, from)
+		core, rows, err := openLane(&e.pipe, Lane{Name: a.Lane, Partitions: slices.Clone(a.Partitions), Now: e.opts.Now, Wake: wake}, from, l.w.scratch)
 		if err != nil {
 			return nil, err
 		}

@@ -32,13 +32,11 @@ type laneCore struct {
 	lastID *Partition // of the last record, and its index
 	lastAt uint32
 
+	*scratch
 	in      feeds[Record] // the first stage
 	slots   slotTable
 	records []Record // of the batch in progress
-	events  []Event[Record]
-	batch   []uint32 // slots of the batch in progress
-	touched []uint32 // slots that may be finished
-	rows    rowKeeper
+	end     rowKeeper
 	dead    []DeadLetter
 	deaths  map[uint32]DeadLetter // why slots were rejected
 	kept    map[uint32]Record     // of held records
@@ -72,9 +70,9 @@ type laneStats struct{ read, finished int64 }
 var errOrigin = errors.New("the origin is finished or was never given")
 
 // newLaneCore makes the core of a lane that begins at from.
-func newLaneCore(lane Lane, stages []stageInfo, from map[Partition]Progress) *laneCore {
+func newLaneCore(lane Lane, stages []stageInfo, from map[Partition]Progress, s *scratch) *laneCore {
 	c := &laneCore{
-		lane: lane, stages: stages, claimer: -1, warmer: -1,
+		lane: lane, stages: stages, claimer: -1, warmer: -1, scratch: s,
 		byPtr: map[*Partition]uint32{}, byID: map[Partition]uint32{},
 		deaths: map[uint32]DeadLetter{}, kept: map[uint32]Record{},
 		procs: make([]processor, len(stages)), advanced: make([]time.Time, len(stages)), times: make([]*heldTimes, len(stages)),
@@ -180,7 +178,7 @@ func (c *laneCore) reject(i uint32, why DeadLetter) {
 
 // settle finishes the touched records that nobody holds: first the rows that waited for them, then their fates.
 func (c *laneCore) settle(ctx context.Context) error {
-	if c.rows.waiting() > 0 {
+	if c.end.waiting() > 0 {
 		var finished []uint32
 		for _, i := range c.touched {
 			if !c.finished(i) {
@@ -196,7 +194,7 @@ func (c *laneCore) settle(ctx context.Context) error {
 			}
 		}
 		if len(finished) > 0 {
-			if err := c.rows.unstash(ctx, finished); err != nil {
+			if err := c.end.unstash(ctx, finished); err != nil {
 				return err
 			}
 		}
@@ -216,7 +214,7 @@ func (c *laneCore) settle(ctx context.Context) error {
 	if len(c.dead) == 0 {
 		return nil
 	}
-	err := c.rows.reject(ctx, c.dead)
+	err := c.end.reject(ctx, c.dead)
 	clear(c.dead)
 	c.dead = c.dead[:0]
 	return err

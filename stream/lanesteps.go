@@ -7,10 +7,10 @@ import (
 )
 
 // openLane builds the stages of a lane that begins at from. After an error nothing is left open.
-func openLane[T any](p *Pipe[T], lane Lane, from map[Partition]Progress) (*laneCore, *rows[T], error) {
-	c := newLaneCore(lane, p.stages, from)
-	r := &rows[T]{core: c, last: "output", w: Writer{Lane: lane.Name}}
-	c.rows = r
+func openLane[T any](p *Pipe[T], lane Lane, from map[Partition]Progress, s *scratch) (*laneCore, *rows[T], error) {
+	c := newLaneCore(lane, p.stages, from, s)
+	r := &rows[T]{core: c, rowScratch: ofRows[T](s), last: "output", w: Writer{Lane: lane.Name}}
+	c.end = r
 	var err error
 	if c.in, err = p.open(c, r.feeds()); err == nil {
 		err = c.checkWarmers()
@@ -78,7 +78,7 @@ func (c *laneCore) process(ctx context.Context, b *Batch) error {
 	if err := c.settle(ctx); err != nil {
 		return err
 	}
-	if err := c.end(b); err != nil {
+	if err := c.endsOf(b); err != nil {
 		return err
 	}
 	c.pinned = append(c.pinned, b)
@@ -120,8 +120,8 @@ func (c *laneCore) allBack(ctx context.Context) error {
 	return c.settle(ctx)
 }
 
-// end takes in what else a batch says of its partitions.
-func (c *laneCore) end(b *Batch) error {
+// endsOf takes in what else a batch says of its partitions.
+func (c *laneCore) endsOf(b *Batch) error {
 	for i := range c.parts {
 		if p := &c.parts[i]; p.newest > 0 {
 			p.arrived = later(p.arrived, b.Records[p.newest-1].Time)

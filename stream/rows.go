@@ -9,12 +9,11 @@ import (
 // rows is the typed end of a lane: what the last stage emits goes into the open transaction if its record is finished,
 // else it waits here.
 type rows[T any] struct {
-	core  *laneCore
-	open  *Txn[T] // the open transaction; the engine exchanges it between batches
-	w     Writer
-	last  string // name of what comes behind the stages, for dead letters
-	fates []Fate
-	ready []Event[T]
+	core *laneCore
+	open *Txn[T] // the open transaction; the engine exchanges it between batches
+	w    Writer
+	last string // name of what comes behind the stages, for dead letters
+	*rowScratch[T]
 
 	stash []waiting[T]
 	free  uint32 // first free place in stash, index + 1

@@ -248,6 +248,13 @@ func (e *engine[T]) close(err error) error {
 		return errors.Join(err, fmt.Errorf("stream: %s after %v; its goroutine is left behind", e.hanging(), e.opts.Shutdown))
 	}
 	e.drop(grace)
+	for _, w := range e.workers {
+		for it, ok := w.next(); ok; it, ok = w.next() {
+			if it.batch != nil {
+				w.discard(it)
+			}
+		}
+	}
 	var names []string
 	for name, l := range e.lanes {
 		names = append(names, name)

@@ -114,7 +114,9 @@ func TestRunCommitsByTime(t *testing.T) {
 		ledger.Lateness = -1
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
-		go func() { ended <- stream.Run(ctx, texts(log.Source(nil)), ledger.Output(), &stream.Options{CommitEvery: 10 * time.Second}) }()
+		go func() {
+			ended <- stream.Run(ctx, texts(log.Source(nil)), ledger.Output(), &stream.Options{CommitEvery: 10 * time.Second})
+		}()
 		for i := range 3 {
 			log.Append(0, 0, t0, "06:00 a")
 			time.Sleep(23 * time.Second)

@@ -20,6 +20,8 @@ type worker[T any] struct {
 	head  int
 	poke  chan struct{} // something was added
 
+	scratch *scratch
+
 	lanes []*lane[T]
 	loads int // lanes, as the conductor counts them
 	woken atomic.Bool
@@ -35,7 +37,7 @@ type item[T any] struct {
 }
 
 func newWorker[T any](e *engine[T], index int) *worker[T] {
-	return &worker[T]{e: e, index: index, poke: make(chan struct{}, 1)}
+	return &worker[T]{e: e, index: index, poke: make(chan struct{}, 1), scratch: newScratch(len(e.pipe.stages))}
 }
 
 // do runs f at the next border between batches.

@@ -1,0 +1,309 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// memTxn keeps what it is given. Words decide the fate of a row: "late…", "bad…" and "none…".
+type memTxn struct {
+	nullTxn[string]
+	rows []string
+	dead []DeadLetter
+}
+
+func (t *memTxn) Write(_ context.Context, _ Writer, rows []Event[string], fates []Fate) (bad []BadRow, err error) {
+	for i := range rows {
+		switch v := rows[i].Value; {
+		case strings.HasPrefix(v, "late"):
+			fates[i] = Late
+		case strings.HasPrefix(v, "none"):
+			fates[i] = Filtered
+		case strings.HasPrefix(v, "bad"):
+			fates[i] = Dead
+			bad = append(bad, BadRow{i, errors.New("cannot be written")})
+		default:
+			fates[i] = Written
+			t.rows = append(t.rows, v)
+		}
+	}
+	return bad, nil
+}
+
+func (t *memTxn) Reject(_ context.Context, _ Writer, dead []DeadLetter) error {
+	t.dead = append(t.dead, dead...)
+	return nil
+}
+
+// say is a stage that does what the words of a record tell it: "a:hold b:emit", as "name:verb[=argument]" with the name
+// of any live record, each of which is named after its value's first letter.
+type say struct{ origins map[string]Event[string] }
+
+func (s *say) Open(*Lane) (Processor[string, string], error) {
+	s.origins = map[string]Event[string]{}
+	return s, nil
+}
+
+func (s *say) Process(_ context.Context, in []Event[string], out *Emitter[string]) error {
+	for _, e := range in {
+		name, orders, _ := strings.Cut(e.Value, " ")
+		s.origins[name] = e
+		for _, order := range strings.Fields(orders) {
+			who, verb, _ := strings.Cut(order, ":")
+			verb, arg, _ := strings.Cut(verb, "=")
+			o := s.origins[who]
+			switch verb {
+			case "hold":
+				out.Hold(o.Origin)
+			case "release":
+				out.Release(o.Origin)
+			case "emit":
+				out.Emit(Derive(&o, arg))
+			case "merge":
+				out.Merge(s.origins[arg].Origin, o.Origin)
+			case "drop":
+				out.Drop(o.Origin, Duplicate, arg)
+			case "reject":
+				out.Reject(o.Origin, errors.New(arg))
+			case "fail":
+				return errors.New(arg)
+			}
+		}
+	}
+	return nil
+}
+
+// testLane is a lane of "p/0" and "p/1" whose pipe is decode and the given stages.
+type testLane struct {
+	t    *testing.T
+	core *laneCore
+	txn  *memTxn
+	at   [2]int64
+}
+
+var testParts = []Partition{{Source: "p", ID: "0"}, {Source: "p", ID: "1"}}
+
+func newTestLane(t *testing.T, from map[Partition]Progress, stages ...Stage[string, string]) *testLane {
+	t.Helper()
+	p := Via(From(nil), Decode(func(r *Record) (string, error) {
+		if len(r.Value) == 0 {
+			return "", errors.New("empty")
+		}
+		return string(r.Value), nil
+	}, nil))
+	for _, s := range stages {
+		p = Via(p, s)
+	}
+	lane := Lane{Name: "p/0", Partitions: testParts, Now: func() time.Time { return benchStart }, Wake: func() {}}
+	c, r, err := openLane(&p, lane, from, newScratch(len(p.stages)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &testLane{t: t, core: c, txn: &memTxn{}}
+	var open Txn[string] = l.txn
+	r.open = &open
+	for i, id := range testParts {
+		l.at[i] = from[id].UpTo.Sub
+	}
+	return l
+}
+
+// minute is an event time.
+func minute(m int64) time.Time { return benchStart.Add(time.Duration(m) * time.Minute) }
+
+// batch makes new records of partition i, each a minute after the one before.
+func (l *testLane) batch(i int, values ...string) *Batch {
+	b := &Batch{Lane: "p/0"}
+	for _, v := range values {
+		l.at[i]++
+		b.Records = append(b.Records, rec(i, l.at[i], v))
+	}
+	return b
+}
+
+func rec(part int, at int64, value string) Record {
+	return Record{Partition: &testParts[part], Position: Position{Sub: at}, Value: []byte(value), Time: minute(at)}
+}
+
+func (l *testLane) try(b *Batch) error { return l.core.process(l.t.Context(), b) }
+
+func (l *testLane) feed(i int, values ...string) {
+	l.t.Helper()
+	if err := l.try(l.batch(i, values...)); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// cut returns the lane's progress; a lane without any fails the test.
+func (l *testLane) cut() LaneCut {
+	l.t.Helper()
+	c, ok, err := l.core.cut()
+	if err != nil || !ok {
+		l.t.Fatalf("cut: %v, %v", ok, err)
+	}
+	return c
+}
+
+func (l *testLane) counts() (c Counts) {
+	for i := range l.core.parts {
+		c.Add(l.core.parts[i].counts)
+	}
+	return c
+}
+
+func TestFatesFollowWhatBecameOfTheRows(t *testing.T) {
+	for _, test := range []struct {
+		orders string
+		want   Fate
+		rows   []string
+		dead   int
+	}{
+		{"a:emit=x a:emit=y", Written, []string{"x", "y"}, 0},
+		{"", Filtered, nil, 0},
+		{"a:drop=twin", Duplicate, nil, 0},
+		{"a:drop=twin a:emit=x", Written, []string{"x"}, 0},
+		{"a:emit=none", Filtered, nil, 0},
+		{"a:emit=late", Late, nil, 0},
+		{"a:emit=late a:emit=x", Written, []string{"x"}, 0},
+		{"a:emit=late a:emit=bad", Late, nil, 1},
+		{"a:emit=bad a:emit=bad2", Dead, nil, 1},
+		{"a:emit=bad a:emit=x", Written, []string{"x"}, 1},
+		{"a:emit=x a:reject=why", Dead, nil, 1},
+		{"a:reject=why a:emit=x", Dead, nil, 1},
+		{"a:reject=why a:reject=again", Dead, nil, 1},
+		{"a:reject=why a:drop=twin", Dead, nil, 1},
+		{"a:emit=bad a:drop=twin", Dead, nil, 1},
+	} {
+		l := newTestLane(t, nil, &say{})
+		l.feed(0, "a "+test.orders)
+		if got := l.counts(); got[test.want] != 1 || got.Sum() != 1 {
+			t.Errorf("%q: got fates %v, want one %v", test.orders, got, test.want)
+		}
+		if !slices.Equal(l.txn.rows, test.rows) || len(l.txn.dead) != test.dead {
+			t.Errorf("%q: got rows %v and %d dead letters, want %v and %d", test.orders, l.txn.rows, len(l.txn.dead), test.rows, test.dead)
+		}
+	}
+}
+
+func TestMergedRecordsFinishWithTheirTarget(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	l.feed(0, "a a:hold")
+	l.feed(0, "b b:hold b:merge=a")   // b is in a, and held itself
+	l.feed(0, "c c:merge=b c:emit=C") // c is in b, so in a, and has a row of its own
+	l.feed(0, "a2 a:release a:emit=A")
+	if got := l.counts(); got.Sum() != 1 || len(l.txn.rows) != 0 {
+		t.Errorf("while b is held: got fates %v and rows %v, want only a2 to be finished", got, l.txn.rows)
+	}
+	l.feed(0, "b2 b:release")
+	want := Counts{Written: 2, Merged: 1, Filtered: 2}
+	if got := l.counts(); got != want {
+		t.Errorf("got fates %v, want %v", got, want)
+	}
+	if slices.Sort(l.txn.rows); !slices.Equal(l.txn.rows, []string{"A", "C"}) {
+		t.Errorf("got rows %v, want A and C", l.txn.rows)
+	}
+	if n := l.core.slots.live; n != 0 {
+		t.Errorf("%d records are left, want 0", n)
+	}
+}
+
+func TestRowsOfAHeldRecordWait(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	l.feed(0, "a a:hold a:hold a:emit=1 a:emit=2", "b b:emit=3")
+	l.feed(0, "c a:release a:emit=4")
+	if !slices.Equal(l.txn.rows, []string{"3"}) {
+		t.Errorf("while a is held: got rows %v, want [3]", l.txn.rows)
+	}
+	l.feed(0, "d a:release")
+	if !slices.Equal(l.txn.rows, []string{"3", "1", "2", "4"}) {
+		t.Errorf("got rows %v, want those of a behind [3], in order", l.txn.rows)
+	}
+}
+
+func TestRejectTakesBackWaitingRows(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	l.feed(0, "a a:hold a:emit=1")
+	l.feed(0, "b a:reject=why a:release")
+	if len(l.txn.rows) != 0 || len(l.txn.dead) != 1 {
+		t.Errorf("got rows %v and %d dead letters, want none and 1", l.txn.rows, len(l.txn.dead))
+	}
+}
+
+func TestAStageThatBreaksTheRulesStopsTheJob(t *testing.T) {
+	for orders, want := range map[string]string{
+		"x:hold":           "finished or was never given",
+		"x:emit=1":         "finished or was never given",
+		"a:merge=x":        "finished or was never given",
+		"a:release":        "did not hold",
+		"a:fail=broken":    "broken",
+		"old:emit=1":       "finished or was never given",
+		"a:hold a:release": "",
+	} {
+		l := newTestLane(t, nil, &say{})
+		l.feed(0, "old")
+		err := l.try(l.batch(0, "a "+orders))
+		if want == "" {
+			if err != nil {
+				t.Errorf("%q: %v", orders, err)
+			}
+			continue
+		}
+		var stage *StageError
+		if !errors.As(err, &stage) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got error %v, want a StageError that says %q", orders, err, want)
+			continue
+		}
+		if stage.Lane != "p/0" || *stage.Partition != testParts[0] || stage.First.Sub != 2 {
+			t.Errorf("%q: got %+v, want the lane and the batch's first record", orders, stage)
+		}
+	}
+}
+
+// claimer is a stage in front of which nobody may hold.
+type claimer struct{ Stage[string, string] }
+
+func (claimer) FirstClaimer() {}
+
+func TestAHolderInFrontOfAFirstClaimerStopsTheJob(t *testing.T) {
+	l := newTestLane(t, nil, &say{}, claimer{&say{}})
+	if err := l.try(l.batch(0, "a a:hold")); err == nil || !strings.Contains(err.Error(), "who is first") {
+		t.Errorf("got %v, want an error that tells the rule", err)
+	}
+}
+
+func TestDeadLettersKeepTheRecordIfTold(t *testing.T) {
+	for _, keep := range []bool{false, true} {
+		l := newTestLane(t, nil, &say{})
+		l.core.keep = keep
+		b := l.batch(0, "a a:hold")
+		b.Done = func() { clear(b.Records[0].Value) } // the source uses the bytes again
+		if err := l.try(b); err != nil {
+			t.Fatal(err)
+		}
+		l.feed(0, "b a:reject=why a:release")
+		d := l.txn.dead[0]
+		want := map[bool]string{true: "a a:hold"}[keep]
+		if string(d.Record.Value) != want || d.Record.Position.Sub != 1 || *d.Record.Partition != testParts[0] {
+			t.Errorf("KeepRecords %v: got %+v, want position 1 and value %q", keep, d.Record, want)
+		}
+		if len(l.core.kept) != 0 {
+			t.Errorf("%d records are kept for ever", len(l.core.kept))
+		}
+	}
+}
+
+func TestLabelsAreBounded(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	for i := range 3 * maxReasons {
+		l.feed(0, fmt.Sprintf("a a:drop=why%d", i))
+	}
+	got := l.cut().Reasons
+	if len(got) > maxReasons+1 || got["why0"] != 1 || got["other"] < maxReasons {
+		t.Errorf("got %d labels with %d other, want at most %d", len(got), got["other"], maxReasons+1)
+	}
+}

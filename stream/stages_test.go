@@ -1,0 +1,67 @@
+package stream_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// pairing merges "x2" into the "x1" that came before or comes after, for any word x, and lets go of lonely ones after
+// Wait of event time: an "x1" as it is, an "x2" dropped.
+type pairing struct{ wait time.Duration }
+
+func (p pairing) Holds() {}
+
+func (p pairing) Open(*stream.Lane) (stream.Processor[text, text], error) {
+	return &pairs{pairing: p}, nil
+}
+
+type pairs struct {
+	pairing
+	held []stream.Event[text]
+}
+
+func (p *pairs) Process(_ context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+	for _, e := range in {
+		word, side := e.Value.word[:len(e.Value.word)-1], e.Value.word[len(e.Value.word)-1:]
+		other := map[string]string{"1": word + "2", "2": word + "1"}[side]
+		i := slices.IndexFunc(p.held, func(h stream.Event[text]) bool {
+			return h.Value.word == other && h.Time.Sub(e.Time).Abs() < p.wait
+		})
+		if i < 0 {
+			out.Hold(e.Origin)
+			p.held = append(p.held, e)
+			continue
+		}
+		partner := p.held[i]
+		p.held = slices.Delete(p.held, i, i+1)
+		out.Release(partner.Origin)
+		left, right := partner, e
+		if side == "1" {
+			left, right = e, partner
+		}
+		out.Merge(left.Origin, right.Origin)
+		left.Value.word += "+" + right.Value.word
+		out.Emit(left)
+	}
+	return nil
+}
+
+func (p *pairs) Advance(_ context.Context, seen time.Time, out *stream.Emitter[text]) error {
+	p.held = slices.DeleteFunc(p.held, func(e stream.Event[text]) bool {
+		if e.Time.Add(p.wait).After(seen) {
+			return false
+		}
+		out.Release(e.Origin)
+		if strings.HasSuffix(e.Value.word, "1") {
+			out.Emit(e)
+		} else {
+			out.Drop(e.Origin, stream.Filtered, "lonely")
+		}
+		return true
+	})
+	return nil
+}
