@@ -163,6 +163,9 @@ func (k *Kafka) Process(i int) *Process {
 	return k.nodes[i].proc
 }
 
+// DataDir is where broker i keeps its logs, one folder for each partition.
+func (k *Kafka) DataDir(i int) string { return filepath.Join(k.nodes[i].dir, "data") }
+
 // Kill ends broker i with SIGKILL.
 func (k *Kafka) Kill(i int) {
 	if p := k.Process(i); p != nil {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -170,8 +172,10 @@ type reader struct {
 	warm    []stream.Record
 	passed  map[stream.Partition]int64
 	dead    []stream.DeadLetter
-	events  []string
 	revoked int
+
+	mu     sync.Mutex
+	events []string
 }
 
 func read(t testing.TB, src *kafka.Source) *reader {
@@ -191,11 +195,11 @@ func (r *reader) step(ctx context.Context) error {
 	for _, name := range b.Revoked {
 		delete(r.lanes, name)
 		r.revoked++
-		r.events = append(r.events, "revoked "+name)
+		r.event("revoked " + name)
 	}
 	for _, a := range b.Assigned {
 		r.lanes[a.Lane] = a.Partitions
-		r.events = append(r.events, "assigned "+a.Lane)
+		r.event("assigned " + a.Lane)
 		st := stream.Start{Lane: a.Lane, From: map[stream.Partition]stream.Progress{}, Warmup: r.warmup}
 		for _, p := range a.Partitions {
 			st.From[p] = stream.Progress{}
@@ -217,7 +221,7 @@ func (r *reader) step(ctx context.Context) error {
 		r.order = append(r.order, rec)
 	}
 	if b.WarmDone {
-		r.events = append(r.events, "warm "+b.Lane)
+		r.event("warm " + b.Lane)
 	}
 	for _, p := range b.Passed {
 		r.passed[p.Partition] = p.UpTo.Sub
@@ -321,4 +325,17 @@ func detail(parts int32) *sarama.TopicDetail {
 
 func newProducer(brokers []string, c *sarama.Config) (sarama.SyncProducer, error) {
 	return sarama.NewSyncProducer(brokers, c)
+}
+
+// eventsNow may be called while the reader is in the background.
+func (r *reader) eventsNow() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.events)
+}
+
+func (r *reader) event(s string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, s)
 }
