@@ -114,13 +114,17 @@ func (r *running[In, Out]) warm(ctx context.Context, in []Event[In]) error {
 	if err := step(ctx, in, r.out()); err != nil {
 		return r.core.stageError(r.index, err)
 	}
-	events, ends := r.em.Take()
-	for i := range ends {
-		if ends[i].Kind == Held && r.warms == nil {
-			return r.core.stageError(r.index, errors.New("it holds records in front of a stage that is warmed up"))
+	events, ends := r.em.events, r.em.ends
+	if r.warms == nil { // it does not know that this is a warm-up
+		events, ends = r.em.Take()
+		for i := range ends {
+			if ends[i].Kind == Held {
+				return r.core.stageError(r.index, errors.New("it holds records in front of a stage that is warmed up"))
+			}
 		}
 	}
 	clear(ends)
+	r.em.events, r.em.ends = events[:0], ends[:0]
 	if len(events) == 0 {
 		return nil
 	}

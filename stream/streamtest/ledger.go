@@ -62,7 +62,9 @@ func NewLedger[T any](t testing.TB) *Ledger[T] {
 }
 
 // Rows are the committed rows of hours that were open, in the order of commits.
-func (l *Ledger[T]) Rows() []Row[T] { return locked(l, func() []Row[T] { return slices.Clone(l.rows) }) }
+func (l *Ledger[T]) Rows() []Row[T] {
+	return locked(l, func() []Row[T] { return slices.Clone(l.rows) })
+}
 
 // Values are the values of Rows.
 func (l *Ledger[T]) Values() (vs []T) {
@@ -73,7 +75,9 @@ func (l *Ledger[T]) Values() (vs []T) {
 }
 
 // Late are the committed rows of hours that were closed for their lane.
-func (l *Ledger[T]) Late() []Row[T] { return locked(l, func() []Row[T] { return slices.Clone(l.late) }) }
+func (l *Ledger[T]) Late() []Row[T] {
+	return locked(l, func() []Row[T] { return slices.Clone(l.late) })
+}
 
 // Dead are the committed dead letters.
 func (l *Ledger[T]) Dead() []stream.DeadLetter {

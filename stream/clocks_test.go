@@ -1,0 +1,314 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// watch is a stage that passes everything on and writes down what it is told.
+type watch struct {
+	said  *[]string
+	holds func(value string) bool // until the next Pull
+}
+
+func (w watch) Open(*Lane) (Processor[string, string], error) { return &watching{watch: w}, nil }
+
+type watching struct {
+	watch
+	held []Event[string]
+}
+
+func (w *watching) Process(_ context.Context, in []Event[string], out *Emitter[string]) error {
+	for _, e := range in {
+		if w.holds != nil && w.holds(e.Value) {
+			out.Hold(e.Origin)
+			w.held = append(w.held, e)
+			continue
+		}
+		out.Emit(e)
+	}
+	return nil
+}
+
+func (w *watching) Pull(_ context.Context, out *Emitter[string]) error {
+	for _, e := range w.held {
+		out.Release(e.Origin)
+		out.Emit(e)
+	}
+	w.held = nil
+	return nil
+}
+
+func (w *watching) Advance(_ context.Context, seen time.Time, _ *Emitter[string]) error {
+	if w.said != nil {
+		*w.said = append(*w.said, seen.Format("15:04"))
+	}
+	return nil
+}
+
+func TestEventTimeIsThatOfTheSlowestPartition(t *testing.T) {
+	var said []string
+	l := newTestLane(t, nil, watch{said: &said})
+	l.feed(0, "a", "b", "c")
+	if len(said) != 0 {
+		t.Errorf("told %v before every partition was heard of", said)
+	}
+	l.feed(1, "d")
+	l.feed(1, "e")
+	l.feed(1, "f", "g", "h")
+	end := &Batch{Lane: "p/0", Ended: []Ended{{Partition: testParts[0]}}}
+	if err := l.try(end); err != nil {
+		t.Fatal(err)
+	}
+	l.feed(1, "i")
+	if err := l.try(&Batch{Lane: "p/0", Ended: []Ended{{Partition: testParts[1]}}}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"06:01", "06:02", "06:03", "06:05", "06:06", EndOfTime.Format("15:04")}
+	if !slices.Equal(said, want) {
+		t.Errorf("got %v, want %v", said, want)
+	}
+}
+
+func TestAnEndedPartitionWithChildrenStillBoundsEventTime(t *testing.T) {
+	var said []string
+	l := newTestLane(t, nil, watch{said: &said})
+	l.feed(0, "a")
+	l.feed(1, "b", "c")
+	if err := l.try(&Batch{Lane: "p/0", Ended: []Ended{{testParts[0], []Partition{{ID: "child"}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	l.feed(1, "d")
+	if want := []string{"06:01"}; !slices.Equal(said, want) {
+		t.Errorf("got %v, want %v: the children's records are still to come", said, want)
+	}
+}
+
+func TestUnusableEventTimesAreRejectedAndMoveNoClock(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	l.core.limit = minute(100)
+	b := &Batch{Lane: "p/0"}
+	for i, at := range []time.Time{{}, time.Unix(0, 0), time.Unix(86399, 0), time.Unix(-1, 0), minute(101), time.Date(2262, 4, 12, 0, 0, 0, 0, time.UTC), minute(100)} {
+		b.Records = append(b.Records, Record{Partition: &testParts[0], Position: Position{Sub: int64(i + 1)}, Value: []byte("a"), Time: at})
+	}
+	if err := l.try(b); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := l.counts(), (Counts{Filtered: 1, Dead: 6}); got != want {
+		t.Errorf("got fates %v, want %v", got, want)
+	}
+	for _, d := range l.txn.dead {
+		if !errors.Is(d.Err, ErrEventTime) {
+			t.Errorf("dead because of %v, want %v", d.Err, ErrEventTime)
+		}
+	}
+	if got := l.core.parts[0].seen; !got.Equal(minute(100)) {
+		t.Errorf("the clock is at %v, want %v", got, minute(100))
+	}
+}
+
+func TestWithoutDecodeTheRecordsTimeCounts(t *testing.T) {
+	p := From(nil)
+	c, r, err := openLane(&p, Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, nil, newScratch(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var txn Txn[Record] = &nullTxn[Record]{}
+	r.open = &txn
+	b := &Batch{Lane: "p/0", Records: []Record{rec(0, 1, "a"), {Partition: &testParts[0], Position: Position{Sub: 2}}}}
+	if err := c.process(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.parts[0].counts, (Counts{Written: 1, Dead: 1}); got != want || !c.parts[0].seen.Equal(minute(1)) {
+		t.Errorf("got fates %v and clock %v, want %v and %v", got, c.parts[0].seen, want, minute(1))
+	}
+}
+
+// A record that a stage holds reaches the next one later. That one must not be told that its time has passed.
+func TestALaterStageIsToldNoTimeBeyondWhatAnEarlierOneHolds(t *testing.T) {
+	var first, second []string
+	l := newTestLane(t, nil,
+		watch{said: &first, holds: func(v string) bool { return v == "slow" }},
+		watch{said: &second})
+	l.at = [2]int64{0, 5}
+	l.feed(1, "x") // at 06:06
+	l.feed(0, "a", "b")
+	l.feed(0, "slow") // 06:02 was reached
+	l.feed(0, "c", "d")
+	if want := []string{"06:02", "06:03", "06:05"}; !slices.Equal(first, want) {
+		t.Errorf("the stage that holds was told %v, want %v", first, want)
+	}
+	if want := []string{"06:02"}; !slices.Equal(second, want) {
+		t.Errorf("the stage behind was told %v, want %v", second, want)
+	}
+	if err := l.core.pull(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"06:02", "06:05"}; !slices.Equal(second, want) {
+		t.Errorf("after the release the stage behind was told %v, want %v", second, want)
+	}
+}
+
+// holdFirst holds records in front of Decode.
+type holdFirst struct{}
+
+func (holdFirst) Open(*Lane) (Processor[Record, Record], error) { return &holdingFirst{}, nil }
+
+type holdingFirst struct{ held []Event[Record] }
+
+func (h *holdingFirst) Process(_ context.Context, in []Event[Record], out *Emitter[Record]) error {
+	for _, e := range in {
+		if strings.HasPrefix(string(e.Value.Value), "slow") {
+			e.Value = e.Value.Clone()
+			out.Hold(e.Origin)
+			h.held = append(h.held, e)
+			continue
+		}
+		out.Emit(e)
+	}
+	return nil
+}
+
+func (h *holdingFirst) Pull(_ context.Context, out *Emitter[Record]) error {
+	for _, e := range h.held {
+		out.Release(e.Origin)
+		out.Emit(e)
+	}
+	h.held = nil
+	return nil
+}
+
+// The clock of a partition whose record waits in front of Decode would make that record late.
+func TestARecordWithoutEventTimeHoldsTheClockBack(t *testing.T) {
+	p := Via(Via(From(nil), Stage[Record, Record](holdFirst{})), Decode(func(r *Record) (string, error) { return string(r.Value), nil }, nil))
+	c, r, err := openLane(&p, Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, nil, newScratch(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var txn Txn[string] = &nullTxn[string]{}
+	r.open = &txn
+	step := func(at int64, v string) Progress {
+		t.Helper()
+		if err := c.process(t.Context(), held(0, at, v)); err != nil {
+			t.Fatal(err)
+		}
+		cut, _, err := c.cut()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cut.Partitions[testParts[0]]
+	}
+	step(1, "a")
+	step(2, "slow")
+	if g := step(10, "b"); !g.Seen.Equal(minute(1)) || g.Held.Len() != 1 || !g.HeldTime.IsZero() {
+		t.Errorf("while it waits: Seen %v, HeldTime %v, want %v and none", g.Seen, g.HeldTime, minute(1))
+	}
+	if err := c.pull(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if cut, _, _ := c.cut(); !cut.Partitions[testParts[0]].Seen.Equal(minute(10)) {
+		t.Errorf("after it was decoded: Seen %v, want %v", cut.Partitions[testParts[0]].Seen, minute(10))
+	}
+}
+
+func TestHeldTimesKnowTheOldest(t *testing.T) {
+	h := &heldTimes{n: map[int64]int32{}}
+	for _, s := range []int64{5, 3, 9, 3, -2} {
+		h.add(s*second + 1)
+	}
+	for _, step := range []struct{ remove, want int64 }{{3, -2}, {-2, 3}, {9, 3}, {3, 5}} {
+		h.remove(step.remove*second + 999)
+		if h.oldest != step.want {
+			t.Errorf("after removing %d: oldest %d, want %d", step.remove, h.oldest, step.want)
+		}
+	}
+}
+
+// table is a stage whose state is all words of finished records.
+type table struct {
+	w     time.Duration
+	words *[]string
+}
+
+func (s table) Open(*Lane) (Processor[string, string], error) { return s, nil }
+
+func (s table) Process(_ context.Context, in []Event[string], out *Emitter[string]) error {
+	for _, e := range in {
+		*s.words = append(*s.words, e.Value)
+		out.Emit(e)
+	}
+	return nil
+}
+
+func (s table) Warmup() time.Duration { return s.w }
+
+func (s table) Warm(_ context.Context, in []Event[string], out *Emitter[string]) error {
+	for _, e := range in {
+		ref := out.Lookup(e.Origin)
+		*s.words = append(*s.words, fmt.Sprintf("%s@%v", e.Value, ref.Position))
+		out.Emit(e)
+		out.Drop(e.Origin, Filtered, "ignored")
+		out.Reject(e.Origin, errors.New("ignored"))
+	}
+	return nil
+}
+
+func TestWarmUpRecordsReachOnlyWhoWantsThem(t *testing.T) {
+	var plain, first, second []string
+	upper := Map(func(s *string) (string, error) { plain = append(plain, *s); return strings.ToUpper(*s), nil })
+	behind := 0
+	at := map[Partition]Progress{testParts[0]: {UpTo: Position{Sub: 3}, Seen: minute(3)}, testParts[1]: {Seen: minute(3)}}
+	l := newTestLane(t, at, upper, table{time.Hour, &first}, table{0, &second},
+		Map(func(s *string) (string, error) { behind++; return *s, nil }))
+	if got := l.core.warmup(); got != time.Hour {
+		t.Errorf("the lane asks for %v of warm-up, want 1h", got)
+	}
+	if err := l.try(l.batch(0, "new")); !errors.Is(err, errSource) {
+		t.Errorf("a new record before the warm-up: got %v, want %v", err, errSource)
+	}
+	l = newTestLane(t, at, upper, table{time.Hour, &first}, table{0, &second},
+		Map(func(s *string) (string, error) { behind++; return *s, nil }))
+	b := &Batch{Lane: "p/0", Warm: true, WarmDone: true, Records: []Record{rec(0, 1, "a"), rec(0, 2, ""), rec(0, 3, "c")}}
+	if err := l.try(b); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"A@1", "C@3"}
+	if !slices.Equal(first, want) || !slices.Equal(second, want) {
+		t.Errorf("the stages were warmed up with %v and %v, want %v", first, second, want)
+	}
+	if behind != 0 || len(l.txn.rows)+len(l.txn.dead) != 0 || l.counts() != (Counts{}) || l.core.slots.live != 0 {
+		t.Errorf("warm-up left a trace: %d events behind, rows %v, fates %v", behind, l.txn.rows, l.counts())
+	}
+	if _, ok, _ := l.core.cut(); ok {
+		t.Error("warm-up alone makes a cut")
+	}
+	l.feed(0, "d")
+	if !slices.Equal(l.txn.rows, []string{"D"}) {
+		t.Errorf("got rows %v, want [D]", l.txn.rows)
+	}
+}
+
+func TestAStageThatIsWarmedUpMustNotStandBehindAHolder(t *testing.T) {
+	p := Via(From(nil), Decode(func(r *Record) (string, error) { return string(r.Value), nil }, nil))
+	p = Via(Via(p, Stage[string, string](declared{watch{}})), Stage[string, string](table{time.Hour, nil}))
+	_, _, err := openLane(&p, Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, nil, newScratch(3))
+	if err == nil || !strings.Contains(err.Error(), "warm-up") {
+		t.Errorf("got %v, want an error that tells the rule", err)
+	}
+	// One that does not declare it is caught when it holds.
+	l := newTestLane(t, nil, watch{holds: func(string) bool { return true }}, table{time.Hour, new([]string)})
+	err = l.try(&Batch{Lane: "p/0", Warm: true, Records: []Record{rec(0, 1, "a")}})
+	if err == nil || !strings.Contains(err.Error(), "warmed up") {
+		t.Errorf("got %v, want an error that tells the rule", err)
+	}
+}
+
+// declared is a stage that says that it holds.
+type declared struct{ Stage[string, string] }
+
+func (declared) Holds() {}

@@ -1,0 +1,250 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// heldLane is a cut of a lane that holds positions 1, 3 and 4 of partition 0 and 2 of partition 1.
+func heldLane(t *testing.T) (*testLane, map[Partition]Progress) {
+	t.Helper()
+	l := newTestLane(t, nil, &say{})
+	l.feed(0, "a a:hold", "b b:emit=b", "c c:hold", "d d:hold", "e")
+	l.feed(1, "f", "g g:hold")
+	return l, l.cut().Partitions
+}
+
+func held(part int, at int64, value string) *Batch {
+	return &Batch{Lane: "p/0", Records: []Record{rec(part, at, value)}}
+}
+
+func TestACutNamesWhatIsHeld(t *testing.T) {
+	_, at := heldLane(t)
+	p := at[testParts[0]]
+	if p.UpTo.Sub != 5 || p.Held.First.Sub != 1 || !slices.Equal(p.Held.Ordinals, []uint32{0, 2, 3}) || p.Held.Through != 5 {
+		t.Errorf("got %+v, want 1, 3 and 4 of 5 held", p)
+	}
+	if !p.HeldTime.Equal(minute(1)) || !p.Seen.Equal(minute(5)) {
+		t.Errorf("got HeldTime %v and Seen %v, want %v and %v", p.HeldTime, p.Seen, minute(1), minute(5))
+	}
+	p = at[testParts[1]]
+	if p.UpTo.Sub != 2 || p.Held.First.Sub != 2 || !slices.Equal(p.Held.Ordinals, []uint32{0}) || p.Held.Through != 1 {
+		t.Errorf("got %+v, want 2 of 2 held", p)
+	}
+}
+
+func TestRowsWaitUntilAllHeldRecordsAreBack(t *testing.T) {
+	_, at := heldLane(t)
+	l := newTestLane(t, at, &say{})
+	released := 0
+	for _, b := range []*Batch{held(0, 1, "a a:emit=A"), held(1, 2, "g g:emit=G"), held(0, 3, "c c:emit=C")} {
+		b.Done = func() { released++ }
+		if err := l.try(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(l.txn.rows) != 0 || released != 0 || l.core.ready() {
+		t.Errorf("before position 4 is back: rows %v, %d batches released", l.txn.rows, released)
+	}
+	if _, ok, _ := l.core.cut(); ok {
+		t.Error("the lane is part of a cut while held records come back")
+	}
+	if err := l.try(held(0, 4, "d d:hold")); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Sort(l.txn.rows); !slices.Equal(l.txn.rows, []string{"A", "C", "G"}) || released != 3 {
+		t.Errorf("got rows %v and %d batches released, want A, C, G and 3", l.txn.rows, released)
+	}
+	c := l.cut()
+	p := c.Partitions[testParts[0]]
+	if p.UpTo.Sub != 5 || p.Held.First.Sub != 4 || p.Held.Len() != 1 || p.Held.Through != 2 || c.Read[testParts[0]] != 0 {
+		t.Errorf("got %+v and %d read, want 4 of 5 held and none read", p, c.Read[testParts[0]])
+	}
+	if got, want := c.Counts[testParts[0]], (Counts{Written: 2}); got != want {
+		t.Errorf("got fates %v, want %v", got, want)
+	}
+}
+
+func TestReplayedRecordsAreMarked(t *testing.T) {
+	_, at := heldLane(t)
+	at[testParts[0]] = Progress{}
+	var got []bool
+	l := newTestLane(t, at, Func[string, string](func(_ context.Context, in []Event[string], out *Emitter[string]) error {
+		for i := range in {
+			ref := out.Lookup(in[i].Origin)
+			got = append(got, ref.Replayed)
+			if ref.Position.Sub == 0 || ref.Partition == nil {
+				t.Errorf("Lookup(%v) = %+v", in[i].Origin, ref)
+			}
+		}
+		return nil
+	}))
+	for _, b := range []*Batch{held(1, 2, "g"), l.batch(1, "h"), l.batch(0, "a")} {
+		if err := l.try(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []bool{true, false, false}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestTheReplayBarrierCatchesASourceThatBreaksItsContract(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		feed  func(l *testLane) *Batch
+		want  error
+		words string
+	}{
+		{"a new record", func(l *testLane) *Batch { return l.batch(1, "h") }, errSource, "before 4 held records"},
+		{"a held record is left out", func(*testLane) *Batch { return held(0, 3, "c") }, ErrLost, "1 before it"},
+		{"the end of a partition", func(*testLane) *Batch {
+			return &Batch{Lane: "p/0", Ended: []Ended{{Partition: testParts[1]}}}
+		}, errSource, "before 1 of its held"},
+		{"a partition of another lane", func(*testLane) *Batch {
+			return &Batch{Lane: "p/0", Records: []Record{{Partition: &Partition{ID: "other"}, Position: Position{Sub: 1}}}}
+		}, errSource, "no partition of lane"},
+		{"no partition", func(*testLane) *Batch { return &Batch{Lane: "p/0", Records: make([]Record, 1)} }, errSource, "no partition"},
+		{"the end of an unknown partition", func(*testLane) *Batch {
+			return &Batch{Lane: "p/0", Ended: []Ended{{Partition: Partition{ID: "other"}}}}
+		}, errSource, "no partition of lane"},
+		{"warm-up that nobody wants", func(*testLane) *Batch { return &Batch{Lane: "p/0", Warm: true} }, errSource, "did not ask"},
+	} {
+		_, at := heldLane(t)
+		l := newTestLane(t, at, &say{})
+		if err := l.try(test.feed(l)); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.words) {
+			t.Errorf("%s: got error %v, want %v that says %q", test.name, err, test.want, test.words)
+		}
+	}
+}
+
+func TestRecordsThatCameBeforeAreLeftOut(t *testing.T) {
+	_, at := heldLane(t)
+	l := newTestLane(t, at, &say{})
+	// The source delivers from the oldest held position on and leaves nothing out.
+	b := &Batch{Lane: "p/0", Records: []Record{rec(0, 1, "a"), rec(0, 2, "b b:emit=twice"), rec(0, 3, "c"), rec(0, 4, "d"), rec(0, 5, "e e:emit=twice"), rec(1, 1, "f"), rec(1, 2, "g")}}
+	if err := l.try(b); err != nil {
+		t.Fatal(err)
+	}
+	l.feed(0, "h h:emit=H")
+	if err := l.try(held(0, 6, "h h:emit=twice")); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(l.txn.rows, []string{"H"}) || l.core.redeliver != 4 {
+		t.Errorf("got rows %v and %d redelivered, want [H] and 4", l.txn.rows, l.core.redeliver)
+	}
+	if got, want := l.counts(), (Counts{Written: 1, Filtered: 4}); got != want {
+		t.Errorf("got fates %v, want %v", got, want)
+	}
+}
+
+func TestPositionsOfABatchMustAscend(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	b := &Batch{Lane: "p/0", Records: []Record{rec(0, 5, "a"), rec(1, 1, "b"), rec(0, 7, "c"), rec(1, 2, "d"), rec(0, 6, "e")}}
+	if err := l.try(b); !errors.Is(err, errSource) || !strings.Contains(err.Error(), "6 of p/0 came behind 7") {
+		t.Errorf("got %v, want an error that names position 6", err)
+	}
+}
+
+func TestARecordAfterTheEndOfItsPartitionIsAnError(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	b := l.batch(0, "a")
+	b.Ended = []Ended{{Partition: testParts[0]}}
+	if err := l.try(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.try(l.batch(0, "b")); !errors.Is(err, errSource) {
+		t.Errorf("got %v, want %v", err, errSource)
+	}
+	if p := l.cut().Partitions[testParts[0]]; !p.Ended {
+		t.Errorf("got %+v, want the partition ended", p)
+	}
+}
+
+// seqRec is a record of a partition whose positions have gaps.
+func seqRec(seq string, value string) Record {
+	return Record{Partition: &testParts[0], Position: Position{Seq: seq, Sub: 1}, Value: []byte(value), Time: minute(int64(len(value)))}
+}
+
+func TestOrdinalsCountRecordsWherePositionsHaveGaps(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	b := &Batch{Lane: "p/0", Records: []Record{seqRec("100", "a"), seqRec("205", "b b:hold"), seqRec("310", "c"), seqRec("999", "d d:hold"), seqRec("1000", "e")}}
+	if err := l.try(b); err != nil {
+		t.Fatal(err)
+	}
+	at := l.cut().Partitions
+	h := at[testParts[0]].Held
+	if h.First.Seq != "205" || !slices.Equal(h.Ordinals, []uint32{0, 2}) || h.Through != 4 {
+		t.Fatalf("got %+v, want records 0 and 2 of 4 from 205 on", h)
+	}
+	// A restart: they come back, one is held on, and new ones follow.
+	l = newTestLane(t, at, &say{})
+	for _, r := range []Record{seqRec("205", "b b:emit=B"), seqRec("999", "d d:hold"), seqRec("999", "d d:hold"), seqRec("1010", "f"), seqRec("1011", "g g:hold")} {
+		if err := l.try(&Batch{Lane: "p/0", Records: []Record{r}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h = l.cut().Partitions[testParts[0]].Held
+	if h.First.Seq != "999" || !slices.Equal(h.Ordinals, []uint32{0, 3}) || h.Through != 4 {
+		t.Errorf("got %+v, want records 0 and 3 of 4 from 999 on", h)
+	}
+	l = newTestLane(t, at, &say{})
+	if err := l.try(&Batch{Lane: "p/0", Records: []Record{seqRec("999", "d")}}); !errors.Is(err, ErrLost) {
+		t.Errorf("the oldest held record does not come back: got %v, want ErrLost", err)
+	}
+}
+
+func TestUnreadableRecordsTakeTheirPlace(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	bad := func(at int64) DeadLetter {
+		return DeadLetter{Record: Record{Partition: &testParts[0], Position: Position{Sub: at}}, Err: errors.New("corrupt")}
+	}
+	b := &Batch{Lane: "p/0", Records: []Record{rec(0, 1, "a a:hold"), rec(0, 3, "c"), rec(0, 5, "e")}, Unreadable: []DeadLetter{bad(6), bad(2), bad(4)}}
+	if err := l.try(b); err != nil {
+		t.Fatal(err)
+	}
+	c := l.cut()
+	if got, want := c.Counts[testParts[0]], (Counts{Filtered: 2, Dead: 3}); got != want || c.Read[testParts[0]] != 6 {
+		t.Errorf("got fates %v of %d, want %v of 6", got, c.Read[testParts[0]], want)
+	}
+	if p := c.Partitions[testParts[0]]; p.UpTo.Sub != 6 || p.Held.Through != 6 {
+		t.Errorf("got %+v, want all 6 consumed", p)
+	}
+	for i, d := range l.txn.dead {
+		if d.Record.Position.Sub != int64(2*i+2) || d.Stage != "source" || d.Read.IsZero() {
+			t.Errorf("dead letter %d: %+v", i, d)
+		}
+	}
+	if err := l.try(&Batch{Lane: "p/0", Unreadable: []DeadLetter{bad(4)}}); err != nil || len(l.txn.dead) != 3 {
+		t.Errorf("an unreadable record that came before: %v, %d dead letters, want no more than 3", err, len(l.txn.dead))
+	}
+}
+
+func TestPassedPositionsAreNoReasonToCommit(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	pass := &Batch{Lane: "p/0", Passed: []Passed{{testParts[0], Position{Sub: 10}}}}
+	if err := l.try(pass); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, _ := l.core.cut(); ok {
+		t.Error("a cut for nothing but passed positions")
+	}
+	l.feed(1, "a")
+	if p := l.cut().Partitions[testParts[0]]; p.UpTo.Sub != 10 {
+		t.Errorf("got %v, want 10", p.UpTo)
+	}
+	if err := l.try(&Batch{Lane: "p/0", Passed: []Passed{{Partition{ID: "x"}, Position{Sub: 1}}}}); !errors.Is(err, errSource) {
+		t.Errorf("of an unknown partition: got %v, want %v", err, errSource)
+	}
+}
+
+func TestArrivedIsTheTimeOfTheNewestRecord(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	l.feed(0, "a", "b")
+	if got := l.cut().Partitions[testParts[0]].Arrived; !got.Equal(minute(2)) {
+		t.Errorf("got %v, want %v", got, minute(2))
+	}
+}
