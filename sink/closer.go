@@ -30,7 +30,10 @@ func (k *keeper) closeHours(ctx context.Context, now time.Time, list func(contex
 		}
 		err := k.closeOnce(ctx, list)
 		switch {
-		case errors.Is(err, errAsk):
+		case errors.Is(err, errAsk): // it may have been a Close, whose seals come first
+			if sealed, err := k.sealClosed(ctx, now); err != nil || !sealed {
+				return false, err
+			}
 			continue
 		case errors.Is(err, errNotYet):
 			return true, nil

@@ -5,15 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-
-	"github.com/onceflow/onceflow/internal/env"
 )
 
-// probe finds out whether the store does what everything depends on. The probes lie among the job's control objects, and
-// those of later starts leave nothing new there.
+// probe finds out whether the store does what everything depends on. The probes lie among the job's control objects. Only
+// the first start of a job stages and publishes one; later ones leave nothing new there.
 func (k *keeper) probe(ctx context.Context, first bool) error {
 	dir := k.probeFolder()
-	if err := k.probeCreate(ctx, dir+"create"); err != nil {
+	if err := k.probeCreate(ctx, dir+"create"); err != nil || !first {
 		return err
 	}
 	owner := fmt.Sprintf("%016x", k.env.Rand())
@@ -23,9 +21,6 @@ func (k *keeper) probe(ctx context.Context, first bool) error {
 		return fmt.Errorf("probe: %w", err)
 	}
 	up, key := p.up, p.file.Key
-	if !first {
-		return abortProbe(ctx, k.env, up)
-	}
 	if _, err := up.Write([]byte("probe\n")); err != nil {
 		return fmt.Errorf("probe: write to a staged file: %w", err)
 	}
@@ -48,13 +43,6 @@ func (k *keeper) probe(ctx context.Context, first bool) error {
 }
 
 func (k *keeper) probeFolder() string { return k.opts.Prefix + controlFolder + k.job + "/probe/" }
-
-func abortProbe(ctx context.Context, e *env.Env, up Upload) error {
-	if err := attempt(ctx, e, up.Abort); err != nil {
-		return fmt.Errorf("probe: abort a staged file: %w", err)
-	}
-	return nil
-}
 
 // probeCreate checks that a second Create of one key is refused.
 func (k *keeper) probeCreate(ctx context.Context, key string) error {
