@@ -94,8 +94,7 @@ func (d *Dynamic) observe(in Input) {
 	}
 	o.Cores *= coresOf(in.Current)
 	s.Seen = append(s.Seen, o)
-	keep := in.Now.Add(-2*d.stable() - d.o.Window)
-	s.Seen = s.Seen.since(keep)
+	s.Seen = s.Seen.since(in.Now.Add(-max(longMemory, 2*d.stable()+d.o.Window)))
 	last := &s.Seen[len(s.Seen)-1]
 	last.Load = s.Seen.since(in.Now.Add(-d.o.Window)).arrival()
 	d.completeLag(last)
@@ -134,6 +133,9 @@ func (d *Dynamic) stalled() bool {
 func (d *Dynamic) stable() time.Duration {
 	return max(d.o.Stable, stablePauses*d.pause()).Round(time.Second)
 }
+
+// longMemory is how much of the past tells the noise of the load.
+const longMemory = time.Hour
 
 // stablePauses bounds the share of time that steps down may cost.
 const stablePauses = 5

@@ -17,7 +17,7 @@ type DynamicOptions struct {
 
 	// High is the utilization that calls for a step up once it lasts for Stable, even if nothing waits.
 	//
-	// Defaults to the middle between Utilization and 1.
+	// Defaults to 1.2 times Utilization, at most 1.
 	High float64
 
 	// Goal is the greatest delay that is all right. A step up is due as soon as the delay is predicted to pass half of it
@@ -88,7 +88,7 @@ func (o *DynamicOptions) fill() (DynamicOptions, error) {
 		f = *o
 	}
 	f.Utilization = cmp.Or(f.Utilization, 0.7)
-	f.High = cmp.Or(f.High, (1+f.Utilization)/2)
+	f.High = cmp.Or(f.High, min(1, 1.2*f.Utilization))
 	f.Goal = cmp.Or(f.Goal, 5*time.Minute)
 	f.Normal = cmp.Or(f.Normal, f.Goal/4)
 	f.CatchUp = cmp.Or(f.CatchUp, 15*time.Minute)

@@ -3,6 +3,7 @@ package scaler_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/onceflow/onceflow/scaler"
@@ -24,7 +25,9 @@ func Example() {
 		func(context.Context) (scaler.Size, error) { return scaler.Size{Copies: copies}, nil },
 		func(_ context.Context, c scaler.Change) error { copies = c.To.Copies; return nil },
 	)
-	s, err := scaler.New(target, plan, &scaler.Options{Now: func() time.Time { return now }})
+	s, err := scaler.New(target, plan, &scaler.Options{
+		Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -16,14 +16,19 @@ type need struct {
 	use       float64 // utilization of the copies there are
 	predicted float64 // delay when the next step could help
 	steady    float64 // copies for the load at the target utilization
-	most      float64 // the same for the greatest load of the stable time
-	least     float64 // copies for the least load of the stable time at the high utilization
+	most      float64 // the same for the greatest load of the stable time, and for what noise may add
+	least     float64 // copies for the least load of the stable time at the high utilization, less noise
 	whole     bool    // the stable time was seen as a whole
 	calm      bool    // nothing waited and nothing was changed in the stable time
 }
 
-// slopeCap bounds how far the growth of the load is extrapolated.
-const slopeCap = 0.25
+const (
+	// slopeCap bounds how far the growth of the load is extrapolated.
+	slopeCap = 0.25
+
+	// chances is how many standard errors of a mean are taken for chance, and leastChance is the least of that as a share.
+	chances, leastChance = 2.5, 0.02
+)
 
 // weigh fills in the figures.
 func (d *Dynamic) weigh(in Input, now *observation) need {
@@ -38,10 +43,13 @@ func (d *Dynamic) weigh(in Input, now *observation) need {
 	n.steady = n.load / (n.rate * d.o.Utilization)
 
 	start := in.Now.Add(-d.stable())
-	n.whole = seen.spans(start, in.Now, loadOf)
+	// A policy that has just begun knows too little of the noise.
+	n.whole = seen.spans(start, in.Now, loadOf) && !seen[0].At.After(in.Now.Add(-2*d.stable()))
 	stable := seen.since(start)
-	n.most = stable.most(loadOf) / (n.rate * d.o.Utilization)
-	n.least = stable.least(loadOf) / (n.rate * d.o.High)
+	// What chance can do to the mean of a window makes no step, in either direction.
+	chance := 1 + max(leastChance, chances*seen.noise(len(seen.since(in.Now.Add(-d.o.Window)))))
+	n.most = stable.most(loadOf) * chance / (n.rate * d.o.Utilization)
+	n.least = stable.least(loadOf) / chance / (n.rate * d.o.High)
 	// The pause of a step makes a delay of its own, which is no sign of too few copies.
 	n.calm = !in.Last.At.After(start) && seen.spans(start, in.Now, delayOf) && stable.most(delayOf) <= max(d.o.Normal, 2*d.pause()).Seconds()
 	return n
@@ -50,18 +58,12 @@ func (d *Dynamic) weigh(in Input, now *observation) need {
 // up is how many copies a step up should reach: for the load as it grows, and for the backlog, to which the pause of the
 // step itself adds.
 func (d *Dynamic) up(in Input, n need) int {
-	growth := d.state.Seen.since(in.Now.Add(-d.stable())).slope() * d.stable().Seconds()
+	slope, _ := d.state.Seen.since(in.Now.Add(-d.stable())).line(loadOf)
+	growth := slope * d.stable().Seconds()
 	load := n.load + min(max(0, growth), slopeCap*n.load)
 	lag := max(0, n.lag) + n.load*d.pause().Seconds()
 	backlog := max(0, lag-n.load*d.o.Normal.Seconds())
 	return ceil(load/(n.rate*d.o.Utilization) + backlog/(n.rate*d.o.CatchUp.Seconds()))
-}
-
-// down is how many copies would do: those for the greatest load of the stable time, with half of the room to the high
-// utilization, so that the next noise calls for none of them back.
-func (d *Dynamic) down(n need) int {
-	room := (1 + d.o.High/d.o.Utilization) / 2
-	return max(1, ceil(n.most*room))
 }
 
 // decide turns figures into a size.
@@ -81,7 +83,7 @@ func (d *Dynamic) decide(in Input, n need) Want {
 	case high:
 		to, why = max(d.up(in, n), current+1), fmt.Sprintf("utilization above %.2g for %s", d.o.High, d.stable())
 	case n.whole && n.calm:
-		if lower := d.down(n); current-lower >= max(1, ceil(d.o.MinDown*float64(current))) {
+		if lower := max(1, ceil(n.most)); current-lower >= max(1, ceil(d.o.MinDown*float64(current))) {
 			to, why = lower, fmt.Sprintf("less was enough for %s", d.stable())
 		}
 	}

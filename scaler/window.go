@@ -1,6 +1,9 @@
 package scaler
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // unknown stands for a value that was not measured, in observations. Measured values are never negative.
 const unknown = -1
@@ -108,18 +111,42 @@ func (h history) arrival() float64 {
 	return max(0, done+(h[to].Lag-h[from].Lag)/h[to].At.Sub(h[from].At).Seconds())
 }
 
-// slope is by how much the load grows per second, by least squares over h.
-func (h history) slope() float64 {
+// line is the growth per second of a number, and its level at the first observation, by least squares.
+func (h history) line(of func(*observation) float64) (slope, level float64) {
 	var n, sx, sy, sxx, sxy float64
 	for i := range h {
-		if h[i].Load < 0 {
+		y := of(&h[i])
+		if y < 0 {
 			continue
 		}
-		x, y := h[i].At.Sub(h[0].At).Seconds(), h[i].Load
+		x := h[i].At.Sub(h[0].At).Seconds()
 		n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
 	}
 	if d := n*sxx - sx*sx; d > 0 {
-		return (n*sxy - sx*sy) / d
+		slope = (n*sxy - sx*sy) / d
 	}
-	return 0
+	return slope, (sy - slope*sx) / max(n, 1)
+}
+
+// noise is the standard error of the mean of a window of n readings, as a share of the mean: how far the mean is off by
+// chance. It comes from the readings around their line of growth; since bursts last longer than a reading, their
+// correlation is taken into account (for a first-order autoregression: Priestley, Spectral Analysis and Time Series, 5.3.2).
+func (h history) noise(n int) float64 {
+	slope, level := h.line(arrivalOf)
+	var sum, square, product, before float64
+	count := 0.0
+	for i := range h {
+		if h[i].Arrival < 0 {
+			continue
+		}
+		off := h[i].Arrival - level - slope*h[i].At.Sub(h[0].At).Seconds()
+		sum, square, product = sum+h[i].Arrival, square+off*off, product+off*before
+		before, count = off, count+1
+	}
+	if count < minReadings || square == 0 || sum <= 0 || n < 1 {
+		return 0
+	}
+	correlation := min(max(product/square, 0), 0.9)
+	variance := square / (count - 2) * (1 + correlation) / (1 - correlation) / float64(n)
+	return math.Sqrt(variance) / (sum / count)
 }

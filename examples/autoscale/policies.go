@@ -96,11 +96,15 @@ func compare(t trace) ([]result, error) {
 	return results, err
 }
 
-// first is how many copies there are at the beginning: enough for the first minutes.
+// first is how many copies there are at the beginning: enough for the first minutes, or for all of a load without a trend.
 func (t trace) first(utilization float64) int {
+	begin := t.load[:slot]
+	if t.even {
+		begin = t.load
+	}
 	sum := 0.0
-	for _, l := range t.load[:slot] {
+	for _, l := range begin {
 		sum += l
 	}
-	return int(math.Ceil(sum / slot / copyRate / utilization))
+	return int(math.Ceil(sum / float64(len(begin)) / copyRate / utilization))
 }
