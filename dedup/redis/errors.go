@@ -1,0 +1,27 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/onceflow/onceflow/dedup"
+)
+
+// hopeless are replies that trying again does not mend. Everything else may pass: a failover, a server that loads, one
+// that is full.
+var hopeless = []string{"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "ERR syntax error", "ERR unknown command", "ERR value is not"}
+
+func classify(err error) error {
+	if errors.Is(err, redis.ErrClosed) {
+		return fmt.Errorf("%w: %w", dedup.ErrRefused, err)
+	}
+	for _, h := range hopeless {
+		if strings.HasPrefix(err.Error(), h) || strings.Contains(err.Error(), "Error running script") && strings.Contains(err.Error(), h) {
+			return fmt.Errorf("%w: %w", dedup.ErrRefused, err)
+		}
+	}
+	return err
+}

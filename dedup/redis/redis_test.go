@@ -1,0 +1,282 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/onceflow/onceflow/dedup"
+	"github.com/onceflow/onceflow/dedup/deduptest"
+	"github.com/onceflow/onceflow/dedup/redis"
+	"github.com/onceflow/onceflow/internal/servers"
+	"github.com/onceflow/onceflow/internal/servers/servertest"
+	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/streamtest"
+)
+
+// shared is one server for the tests that do not harm it.
+var shared *servers.Redis
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared != nil {
+		shared.Stop()
+	}
+	os.Exit(code)
+}
+
+func client(t testing.TB, s *servers.Redis) *goredis.Client {
+	c := goredis.NewClient(&goredis.Options{Addr: s.Addr()})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func server(t testing.TB) *goredis.Client {
+	c := servertest.Need(t)
+	if shared == nil {
+		var err error
+		if shared, err = c.Redis(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return client(t, shared)
+}
+
+var names atomic.Int64
+
+// name is new for each store, so that it is empty.
+func name() string { return fmt.Sprint("job", names.Add(1)) }
+
+func TestConformance(t *testing.T) {
+	c := server(t)
+	for _, o := range []*redis.Options{nil, {Slots: 3, Batch: 100}} {
+		t.Run(fmt.Sprintf("%+v", o), func(t *testing.T) {
+			deduptest.Run(t, func(t *testing.T) dedup.Store {
+				s, err := redis.Open(t.Context(), c, name(), o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}, nil)
+		})
+	}
+}
+
+func open(t testing.TB, c goredis.UniversalClient, job string, o *redis.Options) dedup.Table {
+	t.Helper()
+	s, err := redis.Open(t.Context(), c, job, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := s.Open(t.Context(), space)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+var space = dedup.Space{Name: "id", Window: 24 * time.Hour, Bucket: time.Hour}
+
+func claims(from, to int) (c []dedup.Claim) {
+	at := time.Now()
+	p := &stream.Partition{Source: "t", ID: "0"}
+	for i := from; i < to; i++ {
+		c = append(c, dedup.Claim{ID: dedup.Hash(fmt.Sprint(i)), Time: at, By: dedup.Holder{Partition: p, Position: stream.Position{Sub: int64(i + 1)}}})
+	}
+	return c
+}
+
+// others are the claims of other records for the same IDs.
+func others(c []dedup.Claim) []dedup.Claim {
+	c = slices.Clone(c)
+	for i := range c {
+		c[i].By.Position.Sub += 1 << 40
+	}
+	return c
+}
+
+func all(won []bool, want bool) bool { return !slices.Contains(won, !want) }
+
+func TestJobsAreKeptApartByName(t *testing.T) {
+	c, n := server(t), name()
+	for i, job := range []string{n, n + ":id", n + "}", n + "/"} {
+		h, won := open(t, c, job, nil), make([]bool, 10)
+		mine := claims(100*i, 100*i+10)
+		copy(mine[5:], claims(0, 5)) // IDs that the first job has
+		for j := range mine {
+			mine[j].By.Position.Sub += int64(i) << 32
+		}
+		if err := h.Claim(t.Context(), mine, won); err != nil || !all(won, true) && i > 0 {
+			t.Errorf("job %q: won %v, %v; want all", job, won, err)
+		}
+	}
+}
+
+func TestServerThatWasKilledForgotNothing(t *testing.T) {
+	s := servertest.Redis(t)
+	h, c := open(t, client(t, s), "job", nil), claims(0, 3000)
+	won := make([]bool, len(c))
+	if err := h.Claim(t.Context(), c, won); err != nil || !all(won, true) {
+		t.Fatalf("won all: %v, %v", all(won, true), err)
+	}
+	s.Process().Kill()
+	err := h.Claim(t.Context(), c[:10], won[:10])
+	if err == nil || errors.Is(err, dedup.ErrRefused) {
+		t.Errorf("without a server: %v, want an error that may pass", err)
+	}
+	if err := s.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The scripts went with the process; the same claims again are those of the same records.
+	if err := h.Claim(t.Context(), c, won); err != nil || !all(won, true) {
+		t.Errorf("a record was its own duplicate: won all: %v, %v", all(won, true), err)
+	}
+	if err := h.Claim(t.Context(), others(c), won); err != nil || !all(won, false) {
+		t.Errorf("claims are lost: %v, %v", won, err)
+	}
+}
+
+func TestLostReplyCostsNoRecord(t *testing.T) {
+	// A claim that was made, and whose answer was lost, is made again.
+	c := server(t)
+	h, in := open(t, c, name(), nil), claims(0, 500)
+	won := make([]bool, len(in))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.Claim(ctx, in, won); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	for range 2 {
+		if err := h.Claim(t.Context(), in, won); err != nil || !all(won, true) {
+			t.Errorf("won all: %v, %v", all(won, true), err)
+		}
+	}
+}
+
+func TestClaimsThatMayHaveGoneStopTheJob(t *testing.T) {
+	c, job := server(t), name()
+	h := open(t, c, job, nil)
+	won := make([]bool, 10)
+	now := time.Now()
+	if err := h.Claim(t.Context(), claims(0, 10), won); err != nil {
+		t.Fatal(err)
+	}
+	// As if they had been made 47 hours ago: the time to live is 48.
+	key := "onceflow:{" + job + ":id:0}:buckets"
+	for _, b := range c.HKeys(t.Context(), key).Val() {
+		c.HSet(t.Context(), key, b, now.Add(-47*time.Hour).Unix())
+	}
+	err := h.Expire(t.Context(), now.Add(-2*time.Hour))
+	if !errors.Is(err, dedup.ErrForgotten) || !strings.Contains(err.Error(), "buckets") {
+		t.Errorf("got %v, want ErrForgotten and the key to delete", err)
+	}
+	s, err := redis.Open(t.Context(), c, job, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Open(t.Context(), space); !errors.Is(err, dedup.ErrForgotten) {
+		t.Errorf("after a restart: %v, want ErrForgotten", err)
+	}
+	if err := h.Expire(t.Context(), now.Add(2*time.Hour)); err != nil {
+		t.Errorf("the old claims are not needed any more: %v", err)
+	}
+	if _, err := s.Open(t.Context(), space); err != nil {
+		t.Errorf("after they were let go: %v", err)
+	}
+}
+
+func TestTimeToLiveMustExceedTheWindow(t *testing.T) {
+	s, err := redis.Open(t.Context(), server(t), name(), &redis.Options{TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Open(t.Context(), space); !errors.Is(err, dedup.ErrRefused) {
+		t.Errorf("got %v, want ErrRefused", err)
+	}
+}
+
+func TestOptionsReportAllFaults(t *testing.T) {
+	_, err := redis.Open(t.Context(), nil, "", &redis.Options{TTL: -1, Batch: -1})
+	for _, want := range []string{"name", "TTL"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want a word about %s", err, want)
+		}
+	}
+}
+
+func TestClosedClientAndWrongPasswordAreFinal(t *testing.T) {
+	c := server(t)
+	h := open(t, c, name(), nil)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Claim(t.Context(), claims(0, 1), make([]bool, 1)); !errors.Is(err, dedup.ErrRefused) {
+		t.Errorf("closed client: %v, want ErrRefused", err)
+	}
+	wrong := goredis.NewClient(&goredis.Options{Addr: shared.Addr(), Username: "nobody", Password: "wrong"})
+	defer wrong.Close()
+	if _, err := redis.Open(t.Context(), wrong, name(), nil); !errors.Is(err, dedup.ErrRefused) {
+		t.Errorf("wrong password: %v, want ErrRefused", err)
+	}
+}
+
+// Two lanes share the store; a crash in one of them changes nothing.
+func TestStageOverTwoLanes(t *testing.T) {
+	s, err := redis.Open(t.Context(), server(t), name(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	id := func(s *string) string { return *s }
+	a, b := streamtest.Open(t, dedup.ByID(s, id, nil)), streamtest.Open(t, dedup.ByID(s, id, nil))
+	b.Partition(1)
+	a.Feed(now, "x")
+	a.Fence() // its claim was made, its commit is void
+	b.Feed(now, "x")
+	b.Feed(now, "y")
+	a.Crash()
+	a.Feed(now, "y")
+	a.Feed(now, "z")
+	if !slices.Equal(a.Out, []string{"x", "z"}) || !slices.Equal(b.Out, []string{"y"}) {
+		t.Errorf("got %v and %v, want [x z] and [y]", a.Out, b.Out)
+	}
+}
+
+// 1,000 IDs a call, new and known ones.
+func BenchmarkClaim(b *testing.B) {
+	c := server(b)
+	for _, known := range []bool{false, true} {
+		b.Run(fmt.Sprintf("known=%v", known), func(b *testing.B) {
+			h, won := open(b, c, name(), nil), make([]bool, 1000)
+			n := 0
+			for b.Loop() {
+				b.StopTimer()
+				in := claims(n, n+1000)
+				if !known {
+					n += 1000
+				}
+				b.StartTimer()
+				if err := h.Claim(b.Context(), in, won); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/id")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+	keys := c.DBSize(b.Context()).Val()
+	info := c.Info(b.Context(), "memory").Val()
+	for _, line := range strings.Split(info, "\r\n") {
+		if used, ok := strings.CutPrefix(line, "used_memory:"); ok {
+			b.Logf("%s bytes for %d keys", used, keys)
+		}
+	}
+}

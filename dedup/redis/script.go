@@ -1,0 +1,52 @@
+package redis
+
+import "github.com/redis/go-redis/v9"
+
+// claim makes the claims of one slot, in order. KEYS: the table's hash of buckets, then one for each claim. ARGV: time to
+// live in milliseconds, first bucket that is not expired, a digit for each claim that is 1 if it is forced, number of new
+// buckets, those, and the value of each claim: 16 bytes of holder, then the bucket in decimal. It returns a digit for
+// each claim that is 1 if it is won.
+var claim = redis.NewScript(`
+local ttl, bound, forced, n = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+if n > 0 then
+  local now = redis.call('TIME')[1]
+  for i = 1, n do redis.call('HSETNX', KEYS[1], ARGV[4 + i], now) end
+end
+local won = {}
+for i = 1, #KEYS - 1 do
+  local key, value = KEYS[1 + i], ARGV[4 + n + i]
+  local has = redis.call('SET', key, value, 'NX', 'GET', 'PX', ttl)
+  won[i] = '1'
+  if has then
+    local bucket = tonumber(string.sub(has, 17))
+    if bucket < bound then
+      redis.call('SET', key, value, 'PX', ttl)
+    elseif string.byte(forced, i) == 49 then
+      if bucket > tonumber(string.sub(value, 17)) then
+        value = string.sub(value, 1, 16) .. string.sub(has, 17)
+      end
+      redis.call('SET', key, value, 'PX', ttl)
+    elseif string.sub(has, 1, 16) ~= string.sub(value, 1, 16) then
+      won[i] = '0'
+    end
+  end
+end
+return table.concat(won)
+`)
+
+// sweep forgets the begin of buckets that are expired and returns the age in seconds of the oldest other one. KEYS: the
+// hash of buckets. ARGV: the first bucket that is not expired.
+var sweep = redis.NewScript(`
+local bound, oldest = tonumber(ARGV[1]), nil
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  if tonumber(all[i]) < bound then
+    redis.call('HDEL', KEYS[1], all[i])
+  else
+    local at = tonumber(all[i + 1])
+    if not oldest or at < oldest then oldest = at end
+  end
+end
+if not oldest then return 0 end
+return tonumber(redis.call('TIME')[1]) - oldest
+`)

@@ -1,0 +1,135 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/onceflow/onceflow/dedup"
+)
+
+const minBound = -1 << 52 // exact in a Lua number
+
+// table is one lane's handle on a table.
+type table struct {
+	*Store
+	space dedup.Space
+	ttl   time.Duration
+	bound int64          // first bucket that is not expired
+	begun map[int64]bool // buckets that this handle has told the server of
+	slots []slot
+}
+
+// slot gathers the claims of one hash slot for a call of the script.
+type slot struct {
+	prefix  string
+	keys    []string
+	values  []any
+	forced  []byte
+	claims  []int // their places in the caller's slice
+	buckets []any
+}
+
+// Claim makes the claims batch by batch, slot by slot.
+func (t *table) Claim(ctx context.Context, claims []dedup.Claim, won []bool) error {
+	for from := 0; from < len(claims); from += t.opts.Batch {
+		to := min(from+t.opts.Batch, len(claims))
+		if err := t.batch(ctx, claims[from:to], won[from:to]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *table) batch(ctx context.Context, claims []dedup.Claim, won []bool) error {
+	for i := range t.slots {
+		t.slots[i].reset()
+	}
+	for i := range claims {
+		c := &claims[i]
+		s := &t.slots[int(c.ID[0])%len(t.slots)]
+		bucket := dedup.BucketOf(c.Time, t.space.Bucket)
+		if !t.begun[bucket] { // every slot counts every bucket: they are few
+			t.begun[bucket] = true
+			for j := range t.slots {
+				t.slots[j].buckets = append(t.slots[j].buckets, bucket)
+			}
+		}
+		by := c.By.Hash()
+		s.keys = append(s.keys, s.prefix+string(c.ID[:]))
+		s.values = append(s.values, string(strconv.AppendInt(by[:], bucket, 10)))
+		s.claims = append(s.claims, i)
+		digit := byte('0')
+		if c.Force {
+			digit = '1'
+		}
+		s.forced = append(s.forced, digit)
+	}
+	for i := range t.slots {
+		if err := t.run(ctx, &t.slots[i], won); err != nil {
+			clear(t.begun) // the server may not know of them
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *slot) reset() {
+	s.keys = append(s.keys[:0], s.prefix+"buckets")
+	s.values, s.forced, s.claims, s.buckets = s.values[:0], s.forced[:0], s.claims[:0], s.buckets[:0]
+}
+
+func (t *table) run(ctx context.Context, s *slot, won []bool) error {
+	if len(s.claims) == 0 && len(s.buckets) == 0 {
+		return nil
+	}
+	args := make([]any, 0, 4+len(s.buckets)+len(s.values))
+	args = append(args, t.ttl.Milliseconds(), t.bound, s.forced, len(s.buckets))
+	args = append(append(args, s.buckets...), s.values...)
+	answer, err := claim.Run(ctx, t.client, s.keys, args...).Text()
+	if err != nil {
+		return fmt.Errorf("redis: claim: %w", classify(err))
+	}
+	if len(answer) != len(s.claims) {
+		return fmt.Errorf("redis: %w: %d answers to %d claims", dedup.ErrRefused, len(answer), len(s.claims))
+	}
+	for i, at := range s.claims {
+		won[at] = answer[i] == '1'
+	}
+	return nil
+}
+
+// Expire lets claims below the bucket of at be taken by others, and checks that the server still has all others.
+func (t *table) Expire(ctx context.Context, at time.Time) error {
+	bound := dedup.BucketOf(at, t.space.Bucket)
+	if bound <= t.bound {
+		return nil
+	}
+	t.bound = bound
+	for b := range t.begun {
+		if b < bound {
+			delete(t.begun, b)
+		}
+	}
+	return t.sweep(ctx)
+}
+
+// sweep fails if claims that are not expired may have outlived their time to live. It leaves a twentieth of that as the
+// time until it is called again.
+func (t *table) sweep(ctx context.Context) error {
+	for _, s := range t.slots {
+		secs, err := sweep.Run(ctx, t.client, []string{s.prefix + "buckets"}, t.bound).Int64()
+		if err != nil {
+			return fmt.Errorf("redis: sweep: %w", classify(err))
+		}
+		if age := time.Duration(secs) * time.Second; age > t.ttl-t.ttl/20 {
+			return fmt.Errorf("redis: %w: the oldest claim that is still needed is %s old, and claims live for %s; the job is too late"+
+				" for its TTL. To accept duplicates of that time, delete the key %sbuckets", dedup.ErrForgotten, age, t.ttl, s.prefix)
+		}
+	}
+	return nil
+}
+
+// Close does nothing: claims outlive the handle.
+func (t *table) Close() error { return nil }
