@@ -48,7 +48,7 @@ func runClicks(ctx context.Context, o *options, out io.Writer, terminal *os.File
 	}
 	defer src.Close()
 	clicks := stream.Via(stream.From(src), stream.Decode(parseClick, (*click).eventTime))
-	return runJob(ctx, o, clicks, []sink.Flow[click]{
+	return runJob(ctx, o, "clickstream", clicks, []sink.Flow[click]{
 		{Name: "views", Where: (*click).isView, Format: sink.JSONLines[click](), Codec: o.codec},
 		{Name: "clicks", Where: (*click).isClick, Format: sink.JSONLines[click](), Codec: o.codec},
 	}, terminal)

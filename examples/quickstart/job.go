@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"slices"
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
@@ -12,14 +14,17 @@ import (
 
 const job = "quickstart"
 
-// runJob writes the flows to the output folder. It returns nil once all is read, committed and sealed, or once ctx has
+// runJob writes the flows of an input, by its name, to the output folder. It returns nil once all is read, committed and sealed, or once ctx has
 // ended and what was read is committed.
-func runJob[T any](ctx context.Context, o *options, events stream.Pipe[T], flows []sink.Flow[T], terminal *os.File) error {
+func runJob[T any](ctx context.Context, o *options, input string, events stream.Pipe[T], flows []sink.Flow[T], terminal *os.File) error {
 	store, err := sinkfile.Open(o.out, nil)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
+	if was, err := sink.Inspect(ctx, store, job, nil); err == nil && !slices.Equal(was.Config.Topics, []string{input}) {
+		return fmt.Errorf("%s holds the output of other input, %s: choose another -out, or delete it", o.out, was.Config.Topics)
+	}
 	files, err := sink.Open(ctx, store, job, flows, nil)
 	if err != nil {
 		return err

@@ -59,14 +59,14 @@ func runOwn(ctx context.Context, o *options, out io.Writer, terminal *os.File) e
 		})
 	}
 	lines := stream.Via(stream.From(src), stream.Decode(parse, (*own).eventTime))
-	return runJob(ctx, o, lines, flows, terminal)
+	return runJob(ctx, o, "own", lines, flows, terminal)
 }
 
 // parseOwn finds the fields that were asked for.
 func parseOwn(line []byte, o *options, flows []string) (own, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(line, &fields); err != nil {
-		return own{}, fmt.Errorf("not a JSON object: %w", err)
+		return own{}, fmt.Errorf("not a JSON object, which is all that this program reads: %w", err)
 	}
 	raw, ok := fields[o.time]
 	if !ok {

@@ -51,7 +51,7 @@ func report(ctx context.Context, o *options, w io.Writer, took time.Duration, in
 	fmt.Fprintln(w)
 	printTable(w, lines)
 	fmt.Fprintln(w)
-	err = printCounts(w, state)
+	err = printCounts(w, o, state)
 	printNext(w, o, took, interrupted, lines)
 	return err
 }
@@ -100,6 +100,9 @@ func printTable(w io.Writer, lines []*line) {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "hour\tflow\tfiles\trows\tbytes\tsealed at\t")
 	for _, l := range lines {
+		if l.sum.Rows == 0 { // an hour in which nothing happened is sealed, too
+			continue
+		}
 		sealed := "-"
 		if !l.sealed.IsZero() {
 			sealed = l.sealed.Local().Format(time.TimeOnly)
@@ -108,10 +111,22 @@ func printTable(w io.Writer, lines []*line) {
 			digits(l.sum.Rows), digits(l.sum.Bytes), sealed)
 	}
 	t.Flush()
+	if n := emptyHours(lines); n > 0 {
+		fmt.Fprintf(w, "%d hours are sealed and empty.\n", n)
+	}
+}
+
+func emptyHours(lines []*line) int {
+	rows := map[time.Time]int64{}
+	for _, l := range lines {
+		rows[l.hour] += l.sum.Rows
+	}
+	maps.DeleteFunc(rows, func(_ time.Time, n int64) bool { return n > 0 })
+	return len(rows)
 }
 
 // printCounts shows that every record has one fate. It fails if they do not add up.
-func printCounts(w io.Writer, s *ledger.State) error {
+func printCounts(w io.Writer, o *options, s *ledger.State) error {
 	fmt.Fprintf(w, "%s records read =", digits(s.Read))
 	var sum, held int64
 	for _, p := range s.Partitions {
@@ -122,6 +137,15 @@ func printCounts(w io.Writer, s *ledger.State) error {
 		sum += s.Counts[f]
 	}
 	fmt.Fprintf(w, " %s held\n", digits(held))
+	if s.Counts[stream.Dead] > 0 {
+		fmt.Fprintf(w, "The dead ones are broken: %s says which line of which file, and why.\n", o.out+"/dead")
+	}
+	if s.Counts[stream.Late] > 0 {
+		fmt.Fprintf(w, "The late ones are of hours that had been sealed before: they are in %s.\n", o.out+"/late")
+	}
+	if len(o.in) == 0 && s.Counts[stream.Filtered] > 0 {
+		fmt.Fprintln(w, "The filtered ones are pings, which no flow wants.")
+	}
 	if sum+held != s.Read {
 		return fmt.Errorf("the counts do not add up: %d read, %d with a fate, %d held", s.Read, sum, held)
 	}
@@ -134,17 +158,20 @@ func printNext(w io.Writer, o *options, took time.Duration, interrupted bool, li
 		return
 	}
 	fmt.Fprintf(w, "\nDone in %s. What to try next:\n", took.Round(time.Millisecond))
-	fmt.Fprintf(w, "  the same command again       nothing is left to do, and nothing is written twice\n")
-	fmt.Fprintf(w, "  rm -r %s, then run it and kill -9 it, again and again: the rows end up the same\n", o.out)
-	fmt.Fprintf(w, "  go run ./examples/verify %s    an independent checker of the folder\n", o.out)
-	if len(lines) > 0 && o.codec == sink.Codec(sink.Zstd) {
-		l := lines[0]
-		fmt.Fprintf(w, "  zstd -dc %s/%s/%s/*.zst | head -3\n", o.out, l.flow, l.hour.Format("day=2006-01-02/hour=15"))
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(t, "  the same command again\tnothing is left to do, and nothing is written twice\n")
+	fmt.Fprintf(t, "  rm -r %s, run, kill -9, run\tkill it as often as you like: the rows end up the same\n", o.out)
+	fmt.Fprintf(t, "  go run ./examples/verify %s\tan independent checker of the folder\n", o.out)
+	sealed := slices.IndexFunc(lines, func(l *line) bool { return l.sum.Rows > 0 && !l.sealed.IsZero() })
+	if sealed >= 0 && o.codec == sink.Codec(sink.Zstd) {
+		l := lines[sealed]
+		fmt.Fprintf(t, "  zstd -dc %s/%s/%s/*.zst\tthe rows of an hour\n", o.out, l.flow, l.hour.Format("day=2006-01-02/hour=15"))
 	}
 	if len(o.in) == 0 {
-		fmt.Fprintf(w, "  go run ./examples/quickstart -in FILE... -time FIELD -by FIELD    your own JSON lines\n")
+		fmt.Fprintf(t, "  go run ./examples/quickstart -in FILE... -time FIELD -by FIELD\tyour own JSON lines\n")
 	}
-	fmt.Fprintf(w, "  examples/minimal/main.go     the whole program in 25 lines, and the README about it\n")
+	fmt.Fprintf(t, "  less examples/minimal/main.go\tthe whole program in 25 lines; the README explains it\n")
+	t.Flush()
 }
 
 // digits groups the digits of n.

@@ -261,6 +261,26 @@ func TestFilesThatAppearWhileOthersAreReadAreReadToo(t *testing.T) {
 	same(t, "records", r.got, []string{"f:1:a", "g:1:x"})
 }
 
+func TestCloseClosesAllFiles(t *testing.T) {
+	text := strings.Repeat("a\n", 100)
+	s := open(t, Config{Dir: folder(t, map[string]string{"f": text, "g": gz(text), "h": zst(text)})}, nil)
+	r := newReading(t, s)
+	for len(s.open) < 3 {
+		if err := r.poll(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := []*os.File{s.open[0].r.in.file, s.open[1].r.in.file, s.open[2].r.in.file}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s is open: %v", f.Name(), err)
+		}
+	}
+}
+
 func TestManyFilesFewOpen(t *testing.T) {
 	files, want := map[string]string{}, []string{}
 	for _, c := range "abcdefghijklmnopqrstuvwxyz" {

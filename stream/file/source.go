@@ -110,10 +110,9 @@ func (s *Source) Info() stream.SourceInfo {
 
 // Close closes the files. Batches that were not released keep their memory.
 func (s *Source) Close() error {
-	for _, l := range s.open {
+	for _, l := range s.lanes {
 		l.close()
 	}
-	s.open = nil
 	s.decoders.close()
 	return nil
 }
