@@ -102,7 +102,7 @@ func (s *State) CloseDue(now time.Time, lateness time.Duration) (from, through t
 }
 
 // validateClose checks all that can be checked without the source. Anything else than a yes is void: the closer looks
-// and asks again.
+// and asks again. At most one Close is without seals at any time, so that seals come in order whoever writes them.
 func (s *State) validateClose(e *Entry) error {
 	c := e.Close
 	void := func(format string, args ...any) error {
@@ -113,6 +113,9 @@ func (s *State) validateClose(e *Entry) error {
 	}
 	if !s.Genesis.HourOf(c.Through).Equal(c.Through) {
 		return corrupt(fmt.Sprintf("entry %d", e.ID), "%s is not the end of an hour", c.Through)
+	}
+	if s.ClosedEntry != 0 && later(s.Sealed, e.Sealed).Before(s.Closed) {
+		return void("the hours through %s are closed and not known to be sealed", s.Closed)
 	}
 	if c.Generation != s.Config.Generation {
 		return void("the topics are those of generation %d, not %d", s.Config.Generation, c.Generation)

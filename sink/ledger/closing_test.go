@@ -200,6 +200,19 @@ func TestWhenAllHaveEndedHoursCloseUpToTheLastFile(t *testing.T) {
 	}
 }
 
+// Only so seals come in order whoever writes them: nobody closes behind hours whose closer may have died.
+func TestOneCloseAtATimeIsWithoutSeals(t *testing.T) {
+	s := newState(t)
+	must(t, s, commit(lane(s, "a", 3, clock("12:30"), clock("12:15"))).files(clock("09:00")), mark(1),
+		closing(clock("09:00"), clock("10:00"), clock("12:30")))
+	next := func() *Entry { return closing(clock("10:00"), clock("11:00"), clock("12:30")) }
+	wantVoid(t, "hour 09 has no seal yet", s, next())
+	sealed := next()
+	sealed.Sealed = clock("10:00")
+	must(t, s, sealed)
+	must(t, s, &Entry{Kind: KindMark, Token: token(1), Sealed: clock("11:00")}, closing(clock("11:00"), clock("12:00"), clock("12:30")))
+}
+
 func TestBlockers(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(lane(s, "a", 3, clock("10:20"), clock("10:05")), lane(s, "b", 3, clock("10:15"), clock("09:50")).held(clock("09:50"), 3)).files(clock("09:00")))

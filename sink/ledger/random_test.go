@@ -46,6 +46,9 @@ func (w *walker) entry() *Entry {
 		if from, through, ok := w.s.CloseDue(w.now, 0); ok {
 			e.Kind, e.Close = KindClose, closing(from, through, w.now).Close
 			e.Close.Lateness, e.Close.Generation = 0, w.s.Config.Generation
+			if w.s.ClosedEntry != 0 {
+				e.Sealed = w.s.Closed
+			}
 			return e
 		}
 	case 2:
