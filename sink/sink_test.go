@@ -4,17 +4,20 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
 )
 
-// testContext has an environment without real pauses.
+// testContext has an environment without real pauses, whose clock goes on by a minute at each look.
 func testContext(t *testing.T) context.Context {
 	t.Helper()
 	e := env.Default()
 	e.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	var minutes atomic.Int64
+	e.Now = func() time.Time { return noon.Add(time.Duration(minutes.Add(1)) * time.Minute) }
 	return env.With(t.Context(), e)
 }
 
