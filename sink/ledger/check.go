@@ -146,7 +146,7 @@ func (p *PartitionCommit) check() error {
 	if p.Read < 0 || slices.Min(p.Counts[:]) < 0 {
 		return fmt.Errorf("negative counts: read %d, %v", p.Read, p.Counts)
 	}
-	if (p.HeldLen > 0) == pr.HeldTime.IsZero() {
+	if p.HeldLen == 0 && !pr.HeldTime.IsZero() { // the other way round is possible: event times not known yet
 		return fmt.Errorf("%d held records, the oldest of %s", p.HeldLen, pr.HeldTime)
 	}
 	return errors.Join(checkPosition(pr.UpTo), p.checkHeld(), checkBlob(p.HeldBlob),

@@ -26,11 +26,13 @@ func TestNonsenseIsRefused(t *testing.T) {
 			p.Progress.UpTo, p.Read, p.Progress.Held.Through = pos(9), 0, 3
 			p.Progress.Held.Ordinals, p.HeldLen, p.Counts[0] = []uint32{0}, 1, 1
 		},
-		"seen goes back":                 func(_ *Entry, p *PartitionCommit) { p.Progress.Seen = clock("10:19") },
-		"low goes back":                  func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("09:59") },
-		"low after seen":                 func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("10:31") },
-		"low after held":                 func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("10:06") },
-		"held without a time":            func(_ *Entry, p *PartitionCommit) { p.Progress.HeldTime = time.Time{} },
+		"seen goes back": func(_ *Entry, p *PartitionCommit) { p.Progress.Seen = clock("10:19") },
+		"low goes back":  func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("09:59") },
+		"low after seen": func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("10:31") },
+		"low after held": func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("10:06") },
+		"a time without held records": func(_ *Entry, p *PartitionCommit) {
+			p.Progress.Held, p.HeldLen, p.Counts[0] = stream.HeldSet{}, 0, 4
+		},
 		"held above up to":               func(_ *Entry, p *PartitionCommit) { p.Progress.Held.Ordinals[1] = 6 },
 		"held set that ends elsewhere":   func(_ *Entry, p *PartitionCommit) { p.Progress.Held.Through++ },
 		"held set that is not ascending": func(_ *Entry, p *PartitionCommit) { p.Progress.Held.Ordinals[1] = 0 },

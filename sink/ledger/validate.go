@@ -121,7 +121,7 @@ func follows(old *Partition, p *PartitionCommit) error {
 		return fmt.Errorf("low goes back from %s to %s", was.Low, is.Low)
 	case is.Low.After(was.Low) && is.Low.After(is.Seen):
 		return fmt.Errorf("low %s is after seen %s", is.Low, is.Seen)
-	case is.Low.After(was.Low) && p.HeldLen > 0 && is.Low.After(is.HeldTime):
+	case is.Low.After(was.Low) && !is.HeldTime.IsZero() && is.Low.After(is.HeldTime):
 		return fmt.Errorf("low %s passes the oldest held event %s", is.Low, is.HeldTime)
 	case was.Ended && (moved != 0 || !is.Ended || !slices.Equal(was.Children, is.Children)):
 		return fmt.Errorf("it has ended at %s", was.UpTo)
