@@ -28,8 +28,9 @@ type Kafka struct {
 }
 
 type kafkaNode struct {
-	id, port, control, advertised int
-	dir                           string
+	id, port, internal, control, advertised int
+
+	dir string
 
 	mu   sync.Mutex
 	proc *Process
@@ -57,16 +58,17 @@ func (c *Cache) Kafka(ctx context.Context, o *KafkaOptions) (*Kafka, error) {
 	}
 	k := &Kafka{home: home, opts: *o}
 	k.opts.Brokers = cmp.Or(o.Brokers, 1)
+	k.opts.Protocol = cmp.Or(o.Protocol, "PLAINTEXT")
 	k.opts.Session = cmp.Or(o.Session, 1500*time.Millisecond)
 	if k.dir, err = temp(o.Dir, "kafka"); err != nil {
 		return nil, err
 	}
 	for i := range k.opts.Brokers {
-		ports, err := c.ports(ctx, 2)
+		ports, err := c.ports(ctx, 3)
 		if err != nil {
 			return nil, err
 		}
-		n := &kafkaNode{id: i + 1, port: ports[0], control: ports[1], advertised: ports[0], dir: filepath.Join(k.dir, fmt.Sprint(i+1))}
+		n := &kafkaNode{id: i + 1, port: ports[0], control: ports[1], internal: ports[2], advertised: ports[0], dir: filepath.Join(k.dir, fmt.Sprint(i+1))}
 		if o.Advertise != nil {
 			if n.advertised, err = o.Advertise(n.port); err != nil {
 				return nil, err
@@ -128,6 +130,9 @@ func (k *Kafka) format(ctx context.Context, n *kafkaNode) error {
 		return err
 	}
 	args := k.java(n, "kafka.tools.StorageTool", "format", "-t", clusterID, "-c", n.config())
+	for _, u := range k.opts.Scram {
+		args = append(args, "--add-scram", u)
+	}
 	return run(ctx, n.dir, nil, args[0], args[1:]...)
 }
 

@@ -27,6 +27,15 @@ type KafkaOptions struct {
 	// Advertise maps a broker's own port to the one clients are told, such as a proxy's.
 	Advertise func(port int) (int, error)
 
+	// Protocol is what clients speak: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL. Brokers speak plaintext to each other.
+	// What keys and users there are goes into Properties, whose names for it begin with "listener.name.client.".
+	//
+	// Defaults to PLAINTEXT.
+	Protocol string
+
+	// Scram are users that are made with the cluster, as "SCRAM-SHA-256=[name=alice,password=secret]".
+	Scram []string
+
 	// Properties are added to server.properties, over what is there.
 	Properties map[string]string
 }
@@ -40,8 +49,10 @@ func (n *kafkaNode) properties(c *Kafka, voters string) string {
 		"node.id":                                          fmt.Sprint(n.id),
 		"controller.quorum.voters":                         voters,
 		"controller.listener.names":                        "CONTROLLER",
-		"listeners":                                        fmt.Sprintf("PLAINTEXT://%s,CONTROLLER://%s", addr(n.port), addr(n.control)),
-		"advertised.listeners":                             "PLAINTEXT://" + addr(n.advertised),
+		"listeners":                                        fmt.Sprintf("CLIENT://%s,INTERNAL://%s,CONTROLLER://%s", addr(n.port), addr(n.internal), addr(n.control)),
+		"advertised.listeners":                             fmt.Sprintf("CLIENT://%s,INTERNAL://%s", addr(n.advertised), addr(n.internal)),
+		"listener.security.protocol.map":                   "CLIENT:" + c.opts.Protocol + ",INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"inter.broker.listener.name":                       "INTERNAL",
 		"log.dirs":                                         n.dir + "/data",
 		"offsets.topic.num.partitions":                     "4",
 		"offsets.topic.replication.factor":                 fmt.Sprint(rf),

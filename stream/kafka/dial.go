@@ -28,8 +28,12 @@ func (d *dialer) Dial(network, addr string) (net.Conn, error) {
 	defer cancel()
 	plain := net.Dialer{KeepAlive: 30 * time.Second}
 	c, err := plain.DialContext(ctx, network, addr)
-	if err != nil || d.tls == nil {
-		return c, err
+	if err != nil {
+		return nil, err
+	}
+	c = bind(d.ctx, c)
+	if d.tls == nil {
+		return c, nil
 	}
 	conf := d.tls
 	if conf.ServerName == "" {
@@ -45,6 +49,22 @@ func (d *dialer) Dial(network, addr string) (net.Conn, error) {
 		return nil, errors.Join(fmt.Errorf("TLS with %s: %w", addr, err), c.Close())
 	}
 	return t, nil
+}
+
+// bound is a connection that is closed when a context ends, whatever is under way on it.
+type bound struct {
+	net.Conn
+	stop func() bool
+}
+
+func bind(ctx context.Context, c net.Conn) net.Conn {
+	return &bound{c, context.AfterFunc(ctx, func() { _ = c.Close() })}
+}
+
+// Close closes the connection.
+func (b *bound) Close() error {
+	b.stop()
+	return b.Conn.Close()
 }
 
 // version is what sarama speaks, at most; it speaks less to older brokers. Newer ones bring nothing that is used here.
@@ -126,7 +146,7 @@ func explain(err error, o *Options) error {
 	switch {
 	case err == nil:
 		return errors.New("not connected")
-	case errors.Is(err, io.EOF) && o.TLS == nil:
+	case (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && o.TLS == nil:
 		return fmt.Errorf("%w (the broker hung up: does this listener want TLS or SASL?)", err)
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("%w (the broker hung up: does this listener want SASL?)", err)

@@ -29,6 +29,7 @@ type world struct {
 	brokers []string
 	client  sarama.Client
 	admin   sarama.ClusterAdmin
+	change  func(*sarama.Config) // how to authenticate; nil for not at all
 }
 
 func onKafka(t testing.TB) *world {
@@ -36,9 +37,13 @@ func onKafka(t testing.TB) *world {
 	return at(t, shared.Kafka(t).Brokers())
 }
 
-func at(t testing.TB, brokers []string) *world {
+func at(t testing.TB, brokers []string, change ...func(*sarama.Config)) *world {
 	t.Helper()
-	client, err := sarama.NewClient(brokers, config())
+	c := config()
+	for _, f := range change {
+		f(c)
+	}
+	client, err := sarama.NewClient(brokers, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +52,7 @@ func at(t testing.TB, brokers []string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = admin.Close() })
-	return &world{t, brokers, client, admin}
+	return &world{t: t, brokers: brokers, client: client, admin: admin}
 }
 
 func config() *sarama.Config {

@@ -1,0 +1,158 @@
+package kafka_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/onceflow/onceflow/internal/servers"
+	"github.com/onceflow/onceflow/internal/servers/servertest"
+	"github.com/onceflow/onceflow/stream/kafka"
+)
+
+const canary = "canary-Xy7-secret"
+
+// certificate makes one that signs itself, for 127.0.0.1, as PEM.
+func certificate(t *testing.T) (key, cert string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kb, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: kb})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// secure starts a broker that wants TLS and SASL, and returns what trusts it.
+func secure(t *testing.T) (*servers.Kafka, *tls.Config) {
+	t.Helper()
+	servertest.Need(t)
+	key, cert := certificate(t)
+	line := func(s string) string { return strings.ReplaceAll(s, "\n", "\\n") }
+	const l = "listener.name.client."
+	k := servertest.Kafka(t, &servers.KafkaOptions{
+		Protocol: "SASL_SSL",
+		Scram:    []string{"SCRAM-SHA-256=[name=alice,password=" + canary + "]", "SCRAM-SHA-512=[name=alice,password=" + canary + "]"},
+		Properties: map[string]string{
+			l + "ssl.keystore.type":              "PEM",
+			l + "ssl.keystore.key":               line(key),
+			l + "ssl.keystore.certificate.chain": line(cert),
+			l + "sasl.enabled.mechanisms":        "SCRAM-SHA-256,SCRAM-SHA-512,PLAIN",
+			l + "scram-sha-256.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+			l + "scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+			l + "plain.sasl.jaas.config":         "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"" + canary + "\";",
+		},
+	})
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(cert))
+	return k, &tls.Config{RootCAs: pool}
+}
+
+func TestEachWayToAuthenticateWorksAndTellsNoSecret(t *testing.T) {
+	k, trust := secure(t)
+	w := atSecure(t, k.Brokers(), trust)
+	topic := w.topic(1)
+	w.produce(topic, 0, 0, 20, w.change)
+	for name, a := range map[string]*kafka.SASL{
+		"SCRAM-SHA-256": kafka.SCRAM256("alice", canary), "SCRAM-SHA-512": kafka.SCRAM512("alice", canary),
+		"PLAIN": kafka.Plain("alice", canary),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log syncBuffer
+			o := &kafka.Options{TLS: trust, SASL: a, Logger: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+			r := read(t, w.openGroup(name, o, topic))
+			r.records(20)
+			o.Logger.Info("options", "options", o, "sasl", a)
+			for _, s := range []string{log.String(), fmt.Sprintf("%v %+v %#v %s", o, *o, a, a), fmt.Sprint(r.src.Info(), r.src.Lag())} {
+				if strings.Contains(s, canary) {
+					t.Errorf("the secret is in %q", s)
+				}
+			}
+		})
+	}
+}
+
+func TestWrongCredentialsAreAnErrorWithinSecondsThatTellsNoSecret(t *testing.T) {
+	k, trust := secure(t)
+	other := kafka.OAuthBearer(func(context.Context) (kafka.Token, error) { return kafka.Token{}, errors.New("no token today") })
+	for name, o := range map[string]*kafka.Options{
+		"wrong password": {TLS: trust, SASL: kafka.SCRAM256("alice", canary+"x")},
+		"unknown user":   {TLS: trust, SASL: kafka.SCRAM512("bob", canary)},
+		"wrong plain":    {TLS: trust, SASL: kafka.Plain("alice", canary+"x")},
+		"no SASL":        {TLS: trust},
+		"no TLS":         {SASL: kafka.SCRAM256("alice", canary)},
+		"not trusted":    {TLS: &tls.Config{}, SASL: kafka.SCRAM256("alice", canary)},
+		"wrong host":     {TLS: &tls.Config{RootCAs: trust.RootCAs, ServerName: "example.org"}, SASL: kafka.SCRAM256("alice", canary)},
+		"no token":       {TLS: trust, SASL: other},
+	} {
+		begin := time.Now()
+		_, err := kafka.Open(t.Context(), kafka.Config{Brokers: k.Brokers(), Group: "g", Topics: []string{"t"}}, o)
+		if err == nil {
+			t.Errorf("%s: opened", name)
+			continue
+		}
+		if d := time.Since(begin); d > 12*time.Second {
+			t.Errorf("%s: took %v", name, d)
+		}
+		if s := err.Error(); strings.Contains(s, canary) || !strings.Contains(s, k.Brokers()[0]) {
+			t.Errorf("%s: it tells the secret, or not the broker: %s", name, s)
+		}
+		t.Logf("%s: %v", name, err)
+	}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func atSecure(t *testing.T, brokers []string, trust *tls.Config) *world {
+	change := func(c *sarama.Config) {
+		c.Net.TLS.Enable, c.Net.TLS.Config = true, trust
+		c.Net.SASL.Enable, c.Net.SASL.Mechanism, c.Net.SASL.User, c.Net.SASL.Password = true, sarama.SASLTypePlaintext, "alice", canary
+	}
+	w := at(t, brokers, change)
+	w.change = change
+	return w
+}
