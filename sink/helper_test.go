@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"slices"
 	"strings"
@@ -277,3 +278,5 @@ func upTo(n int) []int {
 }
 
 func list[T any](items []T) string { return strings.Trim(fmt.Sprint(items), "[]") }
+
+func crc(body []byte) uint32 { return crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) }
