@@ -41,7 +41,7 @@ func (w *world) reference(topic string, end int64) []*sarama.Record {
 
 func TestRecordsAreWhatBrokerFetchGives(t *testing.T) {
 	w := onKafka(t)
-	topic := w.topic(1)
+	topic := w.topic(1, "retention.ms", "-1") // times are random
 	rnd := rand.New(rand.NewPCG(1, 2))
 	random := func(n int) []byte {
 		b := make([]byte, rnd.IntN(n))
@@ -59,7 +59,7 @@ func TestRecordsAreWhatBrokerFetchGives(t *testing.T) {
 		for range 10 {
 			var ms []*sarama.ProducerMessage
 			for range 1 + rnd.IntN(60) {
-				m := &sarama.ProducerMessage{Topic: topic, Timestamp: time.UnixMilli(rnd.Int64N(1 << 42))}
+				m := &sarama.ProducerMessage{Topic: topic, Timestamp: time.UnixMilli(rnd.Int64N(time.Now().UnixMilli()))}
 				if rnd.IntN(4) > 0 {
 					m.Key = sarama.ByteEncoder(random(30))
 				}
