@@ -45,10 +45,22 @@ type starting[T any] struct {
 
 // runPoller polls until ctx is done. Errors stop the job.
 func (e *engine[T]) runPoller(ctx context.Context) {
-	if err := e.pollAll(ctx); err != nil && ctx.Err() == nil {
+	err := e.pollAll(ctx)
+	var broken *sourceError
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.As(err, &broken):
+		e.broken <- broken // one at most: has room
+	default:
 		e.fail(err)
 	}
 }
+
+// sourceError is an error of Poll. What the source delivered before it is good.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return fmt.Sprintf("stream: poll: %v", e.err) }
+func (e *sourceError) Unwrap() error { return e.err }
 
 func (e *engine[T]) pollAll(ctx context.Context) error {
 	var poll context.Context
@@ -70,7 +82,7 @@ func (e *engine[T]) pollAll(ctx context.Context) error {
 			}
 		case err != nil && poll.Err() != nil:
 		case err != nil:
-			return fmt.Errorf("stream: poll: %w", err)
+			return &sourceError{err}
 		case b != nil:
 			if err := e.polled(ctx, b); err != nil {
 				return err

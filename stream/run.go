@@ -13,8 +13,8 @@ import (
 // everything committed and published, and returns nil; or it returns the first error. It closes neither source nor
 // output. Signals are the caller's: use signal.NotifyContext.
 //
-// What an error leaves behind: all that was committed stays, all else is void and is done again by the next Run. An
-// error that matches ErrLost needs a person. A *StageError names the stage. Panics of stages are not caught: a process
+// What an error leaves behind: all that was committed stays, all else is void and is done again by the next Run. After an
+// error of Source.Poll, what the source gave before it is committed first. An error that matches ErrLost needs a person. A *StageError names the stage. Panics of stages are not caught: a process
 // that dies loses nothing, one that limps on could.
 //
 // Options.Logger gets, at level Info: "commit" (lanes, records, held, bytes, reason, took), "closed hours" (hours,
@@ -57,6 +57,7 @@ type engine[T any] struct {
 	// Between goroutines.
 	rebalances chan rebalance[T]
 	eof        chan struct{}
+	broken     chan *sourceError
 	asks       chan string // reasons for a cut
 	ceiling    atomic.Int64
 	choked     atomic.Bool
@@ -93,7 +94,7 @@ func newEngine[T any](p Pipe[T], out Output[T], o Options) *engine[T] {
 	e := &engine[T]{
 		src: p.src, out: out, pipe: p, opts: o, budget: NewBudget(o.Memory), clock: storeClock{local: o.Now},
 		polling: map[string]*lane[T]{}, lanes: map[string]*lane[T]{},
-		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), asks: make(chan string, 1),
+		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1), asks: make(chan string, 1),
 		committed: make(chan *commit[T], 1), kept: make(chan upkeep, 1),
 	}
 	e.poller.wake = make(chan struct{}, 1)
@@ -164,7 +165,12 @@ func (e *engine[T]) run(ctx context.Context) error {
 		defer (*timer).Stop()
 	}
 	err := e.conduct(ctx)
-	if err == nil && e.hard.Err() == nil && ctx.Err() != nil {
+	var broken *sourceError
+	switch {
+	case e.hard.Err() != nil:
+	case errors.As(err, &broken): // what it gave before is not read again in vain
+		err = errors.Join(err, e.shutdown(ctx, stopPolling, polled))
+	case err == nil && ctx.Err() != nil:
 		err = e.shutdown(ctx, stopPolling, polled)
 	}
 	return e.close(err)
@@ -199,6 +205,8 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			e.keep(ctx)
 		case u := <-e.kept:
 			err = e.afterKeep(ctx, u)
+		case broken := <-e.broken:
+			return broken
 		case <-e.eof:
 			e.ending, e.settleBy = true, time.Time{}
 		case <-e.endTimer.C: // endStep looks again
@@ -232,11 +240,15 @@ func (e *engine[T]) close(err error) error {
 		if errors.Is(err, errShutdown) {
 			c.cancel()
 		}
-		context.AfterFunc(grace, c.cancel)
-		<-e.committed
-		e.committing = nil
-		if c.err == nil {
-			e.record(c)
+		late := time.AfterFunc(e.opts.Shutdown/2, c.cancel)
+		defer late.Stop()
+		select {
+		case <-e.committed:
+			e.committing = nil
+			if c.err == nil {
+				e.record(c)
+			}
+		case <-grace.Done(): // it does not listen
 		}
 	}
 	e.stop(nil)

@@ -139,10 +139,11 @@ func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
 
 // process runs one batch through its lane.
 func (w *worker[T]) process(ctx context.Context, l *lane[T], b *Batch) error {
+	n := size(b) // after process it is the source's again
 	w.begin(l)
 	err := l.core.process(ctx, b)
 	w.end(l)
-	w.drained(l, b)
+	w.drained(l, n)
 	if err != nil {
 		return err
 	}
@@ -168,13 +169,14 @@ func (w *worker[T]) end(l *lane[T]) {
 
 // discard throws a batch away that is to be read again by whoever has the lane next.
 func (w *worker[T]) discard(it item[T]) {
+	n := size(it.batch)
 	it.batch.Release()
-	w.drained(it.lane, it.batch)
+	w.drained(it.lane, n)
 }
 
-// drained counts a batch out, and asks for more if the lane was paused.
-func (w *worker[T]) drained(l *lane[T], b *Batch) {
-	e, n := w.e, size(b)
+// drained counts a batch of n bytes out, and asks for more if the lane was paused.
+func (w *worker[T]) drained(l *lane[T], n int64) {
+	e := w.e
 	e.charge(-n)
 	e.queued.Add(-n)
 	q := l.queued.Add(-n)
