@@ -50,7 +50,8 @@ type Position struct {
 	// Seq is a Kinesis sequence number, decimal without leading zeros. It is empty where positions are plain numbers.
 	Seq string
 
-	// Sub is, for Kafka, the offset + 1; for a file the line's number + 1; for Kinesis 1 + the index in an aggregate.
+	// Sub is, for Kafka, the offset + 1; for a file the number of the line at which the record begins, from 1; for Kinesis
+	// 1 + the index in an aggregate.
 	Sub int64
 }
 
