@@ -29,6 +29,7 @@ type checker struct {
 	hours   map[time.Time][]string
 
 	topics     map[string]bool // of the last Config
+	retired    map[stream.Partition]bool
 	closedFrom time.Time
 	closed     time.Time
 	manifests  map[uint64]bool
@@ -52,7 +53,7 @@ func newChecker(w *world) *checker {
 	return &checker{
 		w: w, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
 		touches: map[string][]touch{}, parts: map[stream.Partition]*truth{}, winners: map[string]*record{}, hours: map[time.Time][]string{},
-		topics: map[string]bool{}, manifests: map[uint64]bool{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
+		retired: map[stream.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
 	}
 }
 
@@ -144,6 +145,8 @@ func (c *checker) entry(n uint64, body []byte) {
 		c.commit(e)
 	case ledger.KindClose:
 		c.close(e)
+	case ledger.KindRetire:
+		c.retired[e.Retire.Partition] = true
 	}
 }
 
@@ -173,7 +176,7 @@ func (c *checker) close(e *ledger.Entry) {
 	}
 	c.closed = cl.Through
 	for _, p := range c.w.partList {
-		if !c.topics[p.topic] || p.retired {
+		if !c.topics[p.topic] || c.retired[p.id] {
 			continue
 		}
 		for _, r := range p.log {
@@ -264,12 +267,15 @@ func (c *checker) hourManifest(start time.Time, body []byte) {
 }
 
 // ended is told why a process ends by itself: only faults of its world are a reason, and that others have taken over its
-// lanes and swept what it was staging, or its probe.
+// lanes and swept what it was staging, or its probe, or that a partition that it had was retired.
 func (c *checker) ended(p *process, err error) {
 	if err == nil || isFault(err) {
 		return
 	}
-	if s := err.Error(); !strings.Contains(s, "upload was closed, aborted or discarded") && !strings.Contains(s, "probe: ") {
-		c.violation("%s stops: %v", p.name, err)
+	for _, reason := range []string{"upload was closed, aborted or discarded", "probe: ", "was retired from the job"} {
+		if strings.Contains(err.Error(), reason) {
+			return
+		}
 	}
+	c.violation("%s stops: %v", p.name, err)
 }

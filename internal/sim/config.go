@@ -42,8 +42,11 @@ func (w *world) draw(steps int) {
 	c.join, c.dedup = w.chance(0.7), w.chance(0.6)
 	c.pairs = c.join && w.chance(0.6)
 	c.txns, c.grows, c.skew = w.chance(0.3), w.chance(0.5), w.chance(0.5)
-	c.upgrade, c.retires = w.chance(0.25), w.chance(0.2)
+	c.upgrade, c.retires = w.chance(0.25), !c.join && !c.dedup // a partner that is deleted has no one right answer
 	c.steps = steps/2 + w.rng.IntN(steps)
+	if w.chance(0.02) {
+		c.steps *= 10 // long enough for snapshots
+	}
 	rate := func(most float64) float64 {
 		if w.chance(0.3) {
 			return 0

@@ -75,6 +75,9 @@ func (e *engine) run(ctx context.Context) error {
 		if err := e.finishCommit(ctx); err != nil {
 			return err
 		}
+		if e.p.leaving {
+			return e.commitAll(ctx)
+		}
 		var err error
 		switch c := e.w.rng.Float64(); {
 		case c < 0.55:
@@ -105,13 +108,14 @@ func (e *engine) sorted() []*laneWork {
 // rebalance follows what the group says.
 func (e *engine) rebalance(ctx context.Context) error {
 	var revoked []string
+	for _, l := range e.sorted() {
+		if name := l.assignment.Lane; e.w.owner[name] != e.p {
+			revoked = append(revoked, name)
+		}
+	}
 	var added []stream.Assignment
 	for _, l := range e.w.lanes {
-		mine := e.w.owner[l.name] == e.p
-		switch held := e.lanes[l.name] != nil; {
-		case held && !mine:
-			revoked = append(revoked, l.name)
-		case !held && mine:
+		if e.lanes[l.name] == nil && e.w.owner[l.name] == e.p {
 			added = append(added, l.assignment())
 		}
 	}
@@ -128,25 +132,11 @@ func (e *engine) rebalance(ctx context.Context) error {
 
 // revoke commits what there is, or drops it, and lets go of lanes.
 func (e *engine) revoke(ctx context.Context, lanes []string) error {
-	again := false
-	if e.w.chance(0.6) {
-		for e.commit != nil && !e.commit.done {
-			e.w.Yield("wait for the commit")
-		}
-		if err := e.finishCommit(ctx); err != nil {
+	again := !e.w.chance(0.6)
+	if !again {
+		if err := e.commitAll(ctx); err != nil {
 			return err
 		}
-		if err := e.begin(ctx); err != nil {
-			return err
-		}
-		for e.commit != nil && !e.commit.done {
-			e.w.Yield("wait for the last commit")
-		}
-		if err := e.finishCommit(ctx); err != nil {
-			return err
-		}
-	} else {
-		again = true
 	}
 	for _, l := range lanes {
 		delete(e.lanes, l)
@@ -158,6 +148,25 @@ func (e *engine) revoke(ctx context.Context, lanes []string) error {
 		return e.startOver(ctx)
 	}
 	return nil
+}
+
+// commitAll commits what there is and waits for the outcome.
+func (e *engine) commitAll(ctx context.Context) error {
+	for range 2 {
+		for e.commit != nil && !e.commit.done {
+			e.w.Yield("wait for the commit")
+		}
+		if err := e.finishCommit(ctx); err != nil {
+			return err
+		}
+		if err := e.begin(ctx); err != nil {
+			return err
+		}
+	}
+	for e.commit != nil && !e.commit.done {
+		e.w.Yield("wait for the last commit")
+	}
+	return e.finishCommit(ctx)
 }
 
 // adopt takes lanes over.

@@ -22,6 +22,7 @@ type process struct {
 	generation uint64
 	faulty     *sinktest.Faulty
 	paused     bool
+	leaving    bool // told to end
 	eng        *engine
 }
 

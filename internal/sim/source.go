@@ -91,12 +91,8 @@ func (l *lane) assignment() stream.Assignment {
 
 // addLane makes a lane with a partition of each of the topics.
 func (w *world) addLane(topics ...string) {
-	n := 0
-	for _, l := range w.lanes {
-		if l.parts[0].topic == topics[0] {
-			n++
-		}
-	}
+	n := w.numbers[topics[0]]
+	w.numbers[topics[0]]++
 	l := &lane{name: fmt.Sprintf("%s-%d", topics[0], n)}
 	for _, t := range topics {
 		p := &partition{id: stream.Partition{Source: t, Epoch: "1", ID: fmt.Sprintf("%s%d", t, n)}, lane: l.name, topic: t}

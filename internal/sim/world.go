@@ -1,12 +1,15 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -21,6 +24,7 @@ type world struct {
 	lanes    []*lane
 	parts    map[stream.Partition]*partition
 	partList []*partition
+	numbers  map[string]int // of lanes, by topic
 	serial   int
 	partners []partnerOf
 	copies   []*record
@@ -37,7 +41,7 @@ func newWorld(seed uint64, steps int, trace io.Writer) *world {
 	start := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
 	w := &world{
 		scheduler: newScheduler(seed, start, trace), store: sinktest.NewMemory(),
-		parts: map[stream.Partition]*partition{}, owner: map[string]*process{},
+		numbers: map[string]int{}, parts: map[stream.Partition]*partition{}, owner: map[string]*process{},
 	}
 	w.store.Clock = func() time.Time { return w.now }
 	w.check = newChecker(w)
@@ -118,8 +122,35 @@ func (w *world) happen() {
 		w.upgraded = true
 		w.addLane("b")
 	}
+	if c.retires && w.chance(0.003) {
+		w.retire()
+	}
 	w.group()
 	w.misfortune()
+}
+
+// retire lets a topic's partition be deleted, and a person take it out of the job.
+func (w *world) retire() {
+	l := w.lanes[w.rng.IntN(len(w.lanes))]
+	p := l.parts[0]
+	if len(w.lanes) == 1 || w.check.parts[p.id] == nil {
+		return
+	}
+	w.logf("%s is deleted", p.id.ID)
+	p.retired = true
+	w.lanes = slices.DeleteFunc(w.lanes, func(m *lane) bool { return m == l })
+	delete(w.owner, l.name)
+	f := sinktest.NewFaulty(&watched{w.store, w.check}, func(_ context.Context, c sinktest.Call) sinktest.Mode {
+		w.Yield(string(c.Op) + " " + c.Key)
+		return sinktest.Pass
+	})
+	person := &process{w: w, name: "person", rand: rand.New(rand.NewPCG(w.rng.Uint64(), 7))}
+	w.spawn(nil, person.name, func() {
+		ctx := env.With(context.Background(), person.env())
+		if err := sink.Retire(ctx, f, "job", p.id, "deleted", nil); err != nil {
+			w.check.violation("retire: %v", err)
+		}
+	})
 }
 
 // misfortune kills, pauses and delays.
@@ -139,6 +170,9 @@ func (w *world) misfortune() {
 			p.paused = true
 			w.logf("%s is paused", p.name)
 		}
+	}
+	if len(w.procs) > 0 && w.chance(c.crashes) {
+		w.procs[w.rng.IntN(len(w.procs))].leaving = true
 	}
 	if len(w.senders) > 0 && w.chance(0.05) {
 		w.land(w.senders[w.rng.IntN(len(w.senders))])
