@@ -49,6 +49,11 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []Assignment) ([]starting[T
 	if len(lanes) == 0 {
 		return nil, nil
 	}
+	for _, a := range lanes {
+		if e.lanes[a.Lane] != nil {
+			return nil, fmt.Errorf("%w: it assigned lane %s, which was assigned before", errSource, a.Lane)
+		}
+	}
 	e.settled = false
 	at, err := e.out.Adopt(ctx, lanes)
 	if err != nil {

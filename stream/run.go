@@ -277,6 +277,7 @@ func (e *engine[T]) close(err error) error {
 	}
 	e.opts.Logger.Info("stop", "error", err)
 	e.observe()
+	e.endProgress()
 	return err
 }
 

@@ -68,7 +68,6 @@ func (e *engine[T]) runStatus(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			e.endProgress()
 			return
 		case <-tick.C:
 			b := &e.status

@@ -1,0 +1,168 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/streamtest"
+)
+
+func TestFencedWorkIsDoneAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1, 1), newLedger(t)
+		log.Append(0, 0, t0, "06:00 a1", "06:01 b")
+		log.Append(1, 0, t0, "06:00 c")
+		j := startJob(t, log.Source(nil), ledger.Output(), often, pairing{forever})
+		time.Sleep(2 * every)
+		log.Append(0, 0, t0, "06:02 d1")
+		log.Append(1, 0, t0, "06:02 e1")
+		ledger.Take("lane-0")
+		time.Sleep(3 * every)
+		log.Append(0, 0, t0, "06:03 a2", "06:03 d2")
+		j.mustStop()
+		wantWords(t, ledger, "a1+a2", "d1+d2")
+		if s := j.now(); s.Fenced != 1 {
+			t.Errorf("%d fences in the status, want 1", s.Fenced)
+		}
+		if !strings.Contains(j.logged(), `level=WARN msg=fenced`) {
+			t.Errorf("no line about the fence in\n%s", j.logged())
+		}
+	})
+}
+
+// Two processes that both believe they have all lanes fence each other for ever, but no record counts twice.
+func TestTwoProcessesOnOneLogAreBothSafe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1, 2), newLedger(t)
+		a := startJob(t, log.Source(nil), ledger.Output(), often, pairing{forever})
+		b := startJob(t, log.Source(nil), ledger.Output(), often, pairing{forever})
+		for _, r := range pairedRecords {
+			log.Append(r.lane, r.part, t0, r.value)
+			time.Sleep(7 * time.Second)
+		}
+		time.Sleep(time.Minute)
+		a.mustStop()
+		b.mustStop()
+		if n := a.now().Fenced + b.now().Fenced; n == 0 {
+			t.Error("nobody was fenced")
+		}
+		wantWords(t, ledger, pairedRows2...)
+	})
+}
+
+// pairedRows2 are pairedRows if b1 waits long enough for b2.
+var pairedRows2 = []string{"a1+a2", "b1+b2", "e1+e2", "g1+g2", "h1+h2", "j1+j2", "k1+k2"}
+
+func TestACommitThatKeepsFailingStopsTheJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1), newLedger(t)
+		log.Append(0, 0, t0, "06:00 a")
+		full := errors.New("disk full")
+		commits := 0
+		out := ledger.Output()
+		out.Hook = func(op string) error {
+			if op == "commit" {
+				commits++
+				return full
+			}
+			return nil
+		}
+		j := startJob(t, log.Source(nil), out, often)
+		err := <-j.ended
+		if !errors.Is(err, full) || commits != 4 {
+			t.Errorf("got %v after %d commits, want the commit's error after 4", err, commits)
+		}
+		wantWords(t, ledger)
+		if n := out.Open(); n != 0 {
+			t.Errorf("%d transactions are left open", n)
+		}
+		runsOn := startJob(t, log.Source(nil), ledger.Output(), often)
+		runsOn.mustStop()
+		wantWords(t, ledger, "a")
+	})
+}
+
+func TestACommitWhoseReplyIsLostCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1), newLedger(t)
+		log.Append(0, 0, t0, "06:00 a")
+		out := ledger.Output()
+		lost := 0
+		out.Done = func(op string) error {
+			if op == "commit" && lost < 2 {
+				lost++
+				return errors.New("no reply")
+			}
+			return nil
+		}
+		j := startJob(t, log.Source(nil), out, often)
+		time.Sleep(3 * every)
+		log.Append(0, 0, t0, "06:01 b")
+		time.Sleep(3 * every)
+		j.mustStop()
+		wantWords(t, ledger, "a", "b")
+		if lost != 2 {
+			t.Errorf("%d replies were lost, want 2", lost)
+		}
+		if s := j.now(); s.Fenced != 0 {
+			t.Errorf("%d fences, want none: only the outcome was unknown", s.Fenced)
+		}
+	})
+}
+
+func TestALastCommitThatIsFencedIsNoError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1), newLedger(t)
+		log.Append(0, 0, t0, "06:00 a")
+		j := startJob(t, log.Source(nil), ledger.Output(), often)
+		ledger.Take("lane-0")
+		j.mustStop()
+		wantWords(t, ledger)
+	})
+}
+
+// A stage keeps state between batches. After a fence a new processor must not see what the old one had done.
+func TestAFenceReplacesTheProcessors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1), newLedger(t)
+		opened, closed := 0, 0
+		j := startJob(t, log.Source(nil), ledger.Output(), often, counting{&opened, &closed})
+		log.Append(0, 0, t0, "06:00 a")
+		ledger.Take("lane-0")
+		time.Sleep(2 * every)
+		j.mustStop()
+		if opened != 2 || closed != 2 {
+			t.Errorf("%d processors opened and %d closed, want 2", opened, closed)
+		}
+	})
+}
+
+// counting counts its processors.
+type counting struct{ opened, closed *int }
+
+func (c counting) Open(*stream.Lane) (stream.Processor[text, text], error) {
+	*c.opened++
+	return counted{Processor: passing, closed: c.closed}, nil
+}
+
+type counted struct {
+	stream.Processor[text, text]
+	closed *int
+}
+
+func (c counted) Close() error {
+	*c.closed++
+	return nil
+}
+
+var passing = stream.Func[text, text](func(_ context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+	for _, e := range in {
+		out.Emit(e)
+	}
+	return nil
+})
