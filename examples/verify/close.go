@@ -1,0 +1,74 @@
+package main
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// closing is a Close and the state of the job then.
+type closing struct {
+	id         uint64
+	close      *closeEntry
+	partitions []closedPartition
+	read       int64
+	counts     counts
+}
+
+// foldClose checks that each hour could close.
+func (l *ledger) foldClose(what string, e *entry) {
+	c := e.Close
+	l.r.expect(c.From.Before(c.Through) && l.isHour(c.From) && l.isHour(c.Through), what, "it closes from %s through %s", c.From, c.Through)
+	if !l.closed.IsZero() {
+		l.r.expect(c.From.Equal(l.closed), what, "hours close in order: the next one is %s, not %s", l.closed, c.From)
+	}
+	l.r.expect(l.closer == 0 || !l.sealed.Before(l.closed) || !e.Sealed.Before(l.closed), what, "the hours through %s are not known to be sealed", l.closed)
+	l.r.expect(!c.At.Add(-time.Duration(c.LatenessNS)).Before(c.Through), what,
+		"the clock was at %s, less than %s after %s", c.At, time.Duration(c.LatenessNS), c.Through)
+	generation := uint64(0)
+	if l.config != nil {
+		generation = l.config.Generation
+	}
+	l.r.expect(c.Generation == generation, what, "it knows the topics of generation %d, the last is %d", c.Generation, generation)
+	l.r.expect(len(l.parts) > 0, what, "no partition is known")
+	l.r.expect(slices.IsSorted(c.Flows) && len(c.Flows) > 0, what, "flows %q", c.Flows)
+	for p, st := range l.parts {
+		if !st.retired && !st.row.Ended {
+			l.r.expect(!st.row.Low.Before(c.Through), what, "partition %s has got to %s, before %s", p, st.row.Low, c.Through)
+		}
+	}
+	for id, hours := range l.pending {
+		l.r.expect(len(hours) == 0 || !hours[0].Before(c.Through), what, "files of entry %d are not published", id)
+	}
+	for h := range l.hours {
+		l.r.expect(!h.Before(c.From), what, "hour %s, which has files, is before the first one that it closes, %s", h, c.From)
+	}
+	maps.DeleteFunc(l.hours, func(h time.Time, _ *hour) bool { return h.Before(c.Through) })
+	l.closed, l.closer = c.Through, e.ID
+	l.closes = append(l.closes, &closing{e.ID, c, l.closedPartitions(), l.read, l.counts})
+}
+
+// closedPartition is a partition in the manifest of an hour.
+type closedPartition struct {
+	Lane    string    `json:"lane"`
+	Source  string    `json:"source"`
+	Epoch   string    `json:"epoch,omitempty"`
+	ID      string    `json:"id"`
+	UpTo    string    `json:"up_to,omitempty"`
+	Low     time.Time `json:"low,omitzero"`
+	Held    int64     `json:"held,omitempty"`
+	Ended   bool      `json:"ended,omitempty"`
+	Retired bool      `json:"retired,omitempty"`
+}
+
+func (l *ledger) closedPartitions() (list []closedPartition) {
+	for p, st := range l.parts {
+		r := &st.row
+		list = append(list, closedPartition{st.lane, p.Source, p.Epoch, p.ID, r.UpTo, r.Low, r.HeldLen, r.Ended, st.retired})
+	}
+	slices.SortFunc(list, func(a, b closedPartition) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.ID, b.ID))
+	})
+	return list
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+)
+
+// The plain JSON objects of docs/format.md, section 8.
+
+type manifest struct {
+	Format     int                 `json:"format"`
+	Job        string              `json:"job"`
+	Epoch      int                 `json:"epoch"`
+	Entry      uint64              `json:"entry"`
+	Files      []publicFile        `json:"files"`
+	Flows      map[string]flowSum  `json:"flows"`
+	Partitions []manifestPartition `json:"partitions"`
+}
+
+type publicFile struct {
+	Flow   string    `json:"flow"`
+	Kind   string    `json:"kind,omitempty"`
+	Hour   time.Time `json:"hour"`
+	Key    string    `json:"key"`
+	Offset int64     `json:"offset,omitempty"`
+	Length int64     `json:"length"`
+	Rows   int64     `json:"rows"`
+	CRC32C string    `json:"crc32c"`
+}
+
+type flowSum struct {
+	Files int64 `json:"files"`
+	Rows  int64 `json:"rows"`
+	Bytes int64 `json:"bytes"`
+}
+
+type manifestPartition struct {
+	Lane   string `json:"lane"`
+	Source string `json:"source"`
+	Epoch  string `json:"epoch,omitempty"`
+	ID     string `json:"id"`
+	UpTo   string `json:"up_to,omitempty"`
+	Read   int64  `json:"read"`
+	Held   int64  `json:"held"`
+	Counts counts `json:"counts,omitzero"`
+}
+
+func public(f *file) publicFile {
+	return publicFile{f.Flow, f.Kind, f.Hour, f.Key, f.Offset, f.Length, f.Rows, fmt.Sprintf("%08x", f.CRC32C)}
+}
+
+func (s flowSum) plus(f *file) flowSum {
+	return flowSum{s.Files + 1, s.Rows + f.Rows, s.Bytes + f.Length}
+}
+
+// expected is what the manifest of a commit must say.
+func (l *ledger) expected(c *committed) *manifest {
+	m := &manifest{Format: 1, Job: l.name, Epoch: 1, Entry: c.id, Files: []publicFile{}, Flows: map[string]flowSum{}, Partitions: []manifestPartition{}}
+	for i := range c.files {
+		f := &c.files[i]
+		m.Files = append(m.Files, public(f))
+		if f.Kind == "" {
+			m.Flows[f.Flow] = m.Flows[f.Flow].plus(f)
+		}
+	}
+	for i := range c.lanes {
+		for _, p := range c.lanes[i].Partitions {
+			m.Partitions = append(m.Partitions, manifestPartition{
+				c.lanes[i].Lane, p.Source, p.Epoch, p.ID, p.UpTo, p.Read, p.HeldLen, p.Counts,
+			})
+		}
+	}
+	return m
+}
+
+// checkManifests compares the manifest of each commit that is marked as published, and of others if it is there.
+func (l *ledger) checkManifests(ctx context.Context, objects map[string]int64) (n int, err error) {
+	with := map[uint64]bool{}
+	for _, c := range l.commits {
+		if len(c.files) == 0 {
+			continue
+		}
+		with[c.id] = true
+		key := fmt.Sprintf("%smanifests/s0000/%020d.json", l.root, c.id)
+		found, err := l.checkJSON(ctx, key, c.published, new(manifest), l.expected(c))
+		if err != nil {
+			return n, err
+		}
+		if found {
+			n++
+		}
+	}
+	for key := range objects {
+		if id := l.number(key, l.root+"manifests/s0000/", ".json"); id > 0 {
+			l.r.expect(with[id], key, "entry %d has no files", id)
+		}
+	}
+	return n, nil
+}
+
+// checkJSON reads a plain JSON object into v and compares it with want, which has the same type.
+func (l *ledger) checkJSON(ctx context.Context, key string, must bool, v, want any) (found bool, err error) {
+	body, err := read(ctx, l.b, key, maxManifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		l.r.expect(!must, key, "it is missing")
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		l.r.bad(key, "%v", err)
+		return true, nil
+	}
+	if diff := difference(v, want); diff != "" {
+		l.r.bad(key, "%s", diff)
+	}
+	return true, nil
+}
+
+// difference names the first line in which two values differ as JSON.
+func difference(got, want any) string {
+	a, err := json.MarshalIndent(got, "", " ")
+	b, err2 := json.MarshalIndent(want, "", " ")
+	if err != nil || err2 != nil {
+		return fmt.Sprint(errors.Join(err, err2))
+	}
+	if bytes.Equal(a, b) {
+		return ""
+	}
+	x, y := strings.Split(string(a), "\n"), strings.Split(string(b), "\n")
+	i := 0
+	for i < min(len(x), len(y)) && x[i] == y[i] {
+		i++
+	}
+	line := func(s []string) string {
+		if i < len(s) {
+			return strings.TrimSpace(s[i])
+		}
+		return "nothing more"
+	}
+	return fmt.Sprintf("it says %s, the ledger says %s", line(x), line(y))
+}

@@ -1,0 +1,204 @@
+package main
+
+import "time"
+
+// The objects of docs/format.md, sections 3 to 7.
+
+type genesis struct {
+	header
+	Job     string     `json:"job"`
+	Epoch   int        `json:"epoch"`
+	HourNS  int64      `json:"hour_ns"`
+	Layout  string     `json:"layout"`
+	Start   *time.Time `json:"start"`
+	Source  string     `json:"source"`
+	Shards  int        `json:"shards"`
+	Shard   string     `json:"shard"`
+	Created time.Time  `json:"created"`
+	Token   string     `json:"token"`
+}
+
+type entry struct {
+	header
+	Kind      string      `json:"kind"`
+	ID        uint64      `json:"id"`
+	Prev      string      `json:"prev"`
+	Token     string      `json:"token"`
+	Published []uint64    `json:"published"`
+	Sealed    time.Time   `json:"sealed"`
+	Config    *config     `json:"config"`
+	Commit    *commit     `json:"commit"`
+	Close     *closeEntry `json:"close"`
+	Retire    *retire     `json:"retire"`
+}
+
+type config struct {
+	Generation uint64   `json:"generation"`
+	Topics     []string `json:"topics"`
+}
+
+type commit struct {
+	Lanes     []laneCommit `json:"lanes"`
+	Hours     []hourSum    `json:"hours"`
+	BodyBlob  *blobRef     `json:"body_blob"`
+	Files     []file       `json:"files"`
+	FilesBlob *blobRef     `json:"files_blob"`
+}
+
+type hourSum struct {
+	Hour  time.Time `json:"hour"`
+	Files int64     `json:"files"`
+	Rows  int64     `json:"rows"`
+	Bytes int64     `json:"bytes"`
+}
+
+type blobRef struct {
+	Key    string `json:"key"`
+	SHA256 string `json:"sha256"`
+	Bytes  int64  `json:"bytes"`
+}
+
+type laneCommit struct {
+	Lane       string         `json:"lane"`
+	Base       uint64         `json:"base"`
+	Token      string         `json:"token"`
+	Partitions []partitionRow `json:"partitions"`
+}
+
+// partition is comparable, and so a key of maps.
+type partition struct {
+	Source string `json:"source"`
+	Epoch  string `json:"epoch,omitempty"`
+	ID     string `json:"id"`
+}
+
+// partitionRow is a partition's progress in a commit, or its state in a snapshot.
+type partitionRow struct {
+	partition
+	UpTo     string      `json:"up_to,omitempty"`
+	Held     *held       `json:"held,omitempty"`
+	HeldTime time.Time   `json:"held_time,omitzero"`
+	Seen     time.Time   `json:"seen,omitzero"`
+	Low      time.Time   `json:"low,omitzero"`
+	Arrived  time.Time   `json:"arrived,omitzero"`
+	Ended    bool        `json:"ended,omitempty"`
+	Children []partition `json:"children,omitempty"`
+	HeldBlob *blobRef    `json:"held_blob,omitempty"`
+	HeldLen  int64       `json:"held_len,omitempty"`
+	Read     int64       `json:"read,omitempty"`
+	Counts   counts      `json:"counts,omitzero"`
+}
+
+type counts struct {
+	Written   int64 `json:"written,omitempty"`
+	Merged    int64 `json:"merged,omitempty"`
+	Filtered  int64 `json:"filtered,omitempty"`
+	Duplicate int64 `json:"duplicate,omitempty"`
+	Late      int64 `json:"late,omitempty"`
+	Dead      int64 `json:"dead,omitempty"`
+}
+
+func (c counts) sum() int64 {
+	return c.Written + c.Merged + c.Filtered + c.Duplicate + c.Late + c.Dead
+}
+
+func (c counts) plus(d counts) counts {
+	return counts{
+		c.Written + d.Written, c.Merged + d.Merged, c.Filtered + d.Filtered, c.Duplicate + d.Duplicate, c.Late + d.Late, c.Dead + d.Dead,
+	}
+}
+
+func (c counts) negative() bool {
+	return min(c.Written, c.Merged, c.Filtered, c.Duplicate, c.Late, c.Dead) < 0
+}
+
+type file struct {
+	Flow   string    `json:"flow"`
+	Kind   string    `json:"kind"`
+	Hour   time.Time `json:"hour"`
+	Key    string    `json:"key"`
+	Offset int64     `json:"offset"`
+	Length int64     `json:"length"`
+	Rows   int64     `json:"rows"`
+	CRC32C uint32    `json:"crc32c"`
+	Ref    []byte    `json:"ref"`
+}
+
+type closeEntry struct {
+	From       time.Time `json:"from"`
+	Through    time.Time `json:"through"`
+	At         time.Time `json:"at"`
+	LatenessNS int64     `json:"lateness_ns"`
+	Listed     int64     `json:"listed"`
+	ListedHash string    `json:"listed_hash"`
+	Flows      []string  `json:"flows"`
+	Seal       string    `json:"seal"`
+	JSON       bool      `json:"json"`
+	Generation uint64    `json:"generation"`
+}
+
+type retire struct {
+	Lane      string    `json:"lane"`
+	Base      uint64    `json:"base"`
+	Token     string    `json:"token"`
+	Partition partition `json:"partition"`
+	Reason    string    `json:"reason"`
+}
+
+type blob struct {
+	header
+	Files []file       `json:"files"`
+	Held  *held        `json:"held"`
+	Lanes []laneCommit `json:"lanes"`
+	Hours []hourSum    `json:"hours"`
+}
+
+type owner struct {
+	header
+	Lanes []struct {
+		Lane  string `json:"lane"`
+		Token string `json:"token"`
+		Index uint64 `json:"index"`
+	} `json:"lanes"`
+}
+
+type snapshot struct {
+	header
+	Genesis     string              `json:"genesis"`
+	Last        uint64              `json:"last"`
+	Hash        string              `json:"hash"`
+	Config      *config             `json:"config,omitempty"`
+	Closed      time.Time           `json:"closed,omitzero"`
+	ClosedEntry uint64              `json:"closed_entry,omitempty"`
+	Sealed      time.Time           `json:"sealed,omitzero"`
+	Read        int64               `json:"read,omitempty"`
+	Counts      counts              `json:"counts,omitzero"`
+	Rows        int64               `json:"rows,omitempty"`
+	Lanes       []snapshotLane      `json:"lanes,omitempty"`
+	Partitions  []snapshotPartition `json:"partitions,omitempty"`
+	Pending     []snapshotPending   `json:"pending,omitempty"`
+	Hours       []snapshotHour      `json:"hours,omitempty"`
+}
+
+type snapshotLane struct {
+	Lane    string `json:"lane"`
+	Version uint64 `json:"version"`
+	Token   string `json:"token"`
+}
+
+type snapshotPartition struct {
+	Lane string `json:"lane"`
+	partitionRow
+	Retired bool `json:"retired,omitempty"`
+}
+
+type snapshotPending struct {
+	Entry uint64      `json:"entry"`
+	Hours []time.Time `json:"hours,omitempty"`
+}
+
+type snapshotHour struct {
+	hourSum
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+	"strconv"
+	"strings"
+)
+
+// position is the place of a record: a number, or a Kinesis sequence number and one. The zero position is before all.
+type position struct {
+	seq string
+	n   int64
+}
+
+func parsePosition(s string) (p position, err error) {
+	if s == "" {
+		return p, nil
+	}
+	seq, n, kinesis := strings.Cut(s, "/")
+	if !kinesis {
+		seq, n = "", s
+	}
+	p.seq = seq
+	p.n, err = strconv.ParseInt(n, 10, 64)
+	if kinesis && (seq == "" || strings.Trim(seq, "0123456789") != "") || err == nil && (p.n < 1 || strconv.FormatInt(p.n, 10) != n) {
+		err = errors.New("malformed")
+	}
+	if err != nil {
+		return position{}, fmt.Errorf("position %q: %w", s, err)
+	}
+	return p, nil
+}
+
+func (p position) compare(q position) int {
+	return cmp.Or(cmp.Compare(len(p.seq), len(q.seq)), cmp.Compare(p.seq, q.seq), cmp.Compare(p.n, q.n))
+}
+
+// number tells whether p is a plain number, or before all.
+func (p position) number() bool { return p.seq == "" }
+
+// held is a set of held positions as objects have it.
+type held struct {
+	First   string `json:"first"`
+	Through uint64 `json:"through"`
+	Count   int64  `json:"count"`
+	Deltas  []byte `json:"deltas,omitempty"`
+	Bitmap  []byte `json:"bitmap,omitempty"`
+}
+
+const maxHeld = 1 << 24
+
+// ordinals returns the set, ascending.
+func (h *held) ordinals() ([]uint64, error) {
+	if h.Count < 1 || h.Count > maxHeld {
+		return nil, fmt.Errorf("%d held", h.Count)
+	}
+	if h.Deltas != nil && h.Bitmap != nil {
+		return nil, errors.New("held both as deltas and as a bitmap")
+	}
+	set := []uint64{0}
+	for rest := h.Deltas; len(rest) > 0; {
+		d, n := binary.Uvarint(rest)
+		if n <= 0 || d > 1<<40 {
+			return nil, errors.New("held deltas are malformed")
+		}
+		set = append(set, set[len(set)-1]+d+1)
+		rest = rest[n:]
+	}
+	for i, b := range h.Bitmap {
+		for ; b != 0; b &= b - 1 {
+			set = append(set, uint64(8*i+bits.TrailingZeros8(b)+1))
+		}
+	}
+	if int64(len(set)) != h.Count {
+		return nil, fmt.Errorf("held set has %d ordinals, its count says %d", len(set), h.Count)
+	}
+	if last := set[len(set)-1]; last >= h.Through {
+		return nil, fmt.Errorf("ordinal %d is held, %d is behind the last record", last, h.Through)
+	}
+	return set, nil
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// checkSnapshot compares the snapshot of the last entry with what was folded.
+func (l *ledger) checkSnapshot(ctx context.Context) error {
+	key := fmt.Sprintf("%ssnapshots/s0000/%020d", l.root, l.last)
+	var s snapshot
+	_, err := control(ctx, l.b, key, maxSnapshot, &s)
+	if errors.Is(err, errNewer) {
+		return err
+	}
+	if err != nil {
+		l.r.bad(key, "%v", err)
+		return nil
+	}
+	for i := range s.Partitions {
+		p := &s.Partitions[i]
+		if p.HeldBlob == nil {
+			continue
+		}
+		b, err := l.blob(ctx, p.HeldBlob)
+		if err != nil {
+			l.r.bad(key, "%v", err)
+			return nil
+		}
+		p.Held = b.Held
+	}
+	l.compared++
+	if diff := difference(&s, l.state()); diff != "" {
+		l.r.bad(key, "%s", diff)
+	}
+	return nil
+}
+
+// state is the folded state in the form of a snapshot.
+func (l *ledger) state() *snapshot {
+	s := &snapshot{
+		header: header{1, 1}, Genesis: l.genesisHash, Last: l.last, Hash: l.hash, Config: l.config, Closed: l.closed, ClosedEntry: l.closer,
+		Sealed: l.sealed, Read: l.read, Counts: l.counts, Rows: l.rows,
+	}
+	for name, ln := range l.lanes {
+		s.Lanes = append(s.Lanes, snapshotLane{name, ln.version, ln.token})
+	}
+	for _, p := range l.parts {
+		s.Partitions = append(s.Partitions, snapshotPartition{p.lane, p.row, p.retired})
+	}
+	for id, hours := range l.pending {
+		s.Pending = append(s.Pending, snapshotPending{id, hours})
+	}
+	for _, h := range l.hours {
+		s.Hours = append(s.Hours, snapshotHour{h.hourSum, h.first, h.last})
+	}
+	slices.SortFunc(s.Lanes, func(a, b snapshotLane) int { return cmp.Compare(a.Lane, b.Lane) })
+	slices.SortFunc(s.Partitions, func(a, b snapshotPartition) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.ID, b.ID))
+	})
+	slices.SortFunc(s.Pending, func(a, b snapshotPending) int { return cmp.Compare(a.Entry, b.Entry) })
+	slices.SortFunc(s.Hours, func(a, b snapshotHour) int { return a.Hour.Compare(b.Hour) })
+	return s
+}
+
+// span says from when to when.
+func span(from, to time.Time) string {
+	return from.UTC().Format("2006-01-02T15:04Z") + " to " + to.UTC().Format("2006-01-02T15:04Z")
+}

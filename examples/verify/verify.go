@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// verify checks one job of b, or all.
+//
+// A job may run meanwhile, so the order matters. What a first listing shows was named by an entry before; what the ledger
+// says is published was there before.
+func verify(ctx context.Context, b bucket, job string, r *report) error {
+	before, err := list(ctx, b)
+	if err != nil {
+		return err
+	}
+	jobs, err := findJobs(b, r, before)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(jobs, func(l *ledger) bool { return job == "" || l.name == job }) {
+		return fmt.Errorf("there is no job %q: no object _onceflow/%s/%s", job, cmpOr(job, "<job>"), genesisName)
+	}
+	known := map[string]bool{}
+	broken := false
+	for _, l := range jobs {
+		wanted := job == "" || l.name == job
+		if !wanted {
+			l.r = &report{out: io.Discard}
+		}
+		if err := l.load(ctx, before); err != nil {
+			return err
+		}
+		broken = broken || l.broken
+		seals, err := l.check(ctx, before, wanted)
+		if err != nil {
+			return err
+		}
+		for c := range l.claims {
+			known[c.key] = true
+		}
+		for key := range seals {
+			known[key] = true
+		}
+	}
+	if broken {
+		fmt.Fprintln(r.out, "a ledger could not be read to its end: files that no entry names were not looked for")
+		return nil
+	}
+	strays(r, before, known)
+	return nil
+}
+
+func cmpOr(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// dataFolder is part of the key of every data file and seal.
+var dataFolder = regexp.MustCompile(`(^|/)day=\d{4}-\d\d-\d\d/`)
+
+// strays reports data files and seals that no ledger knows.
+func strays(r *report, objects map[string]int64, known map[string]bool) {
+	foreign, data, stray := 0, 0, 0
+	keys := make([]string, 0, len(objects))
+	for key := range objects {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		switch {
+		case known[key]:
+			data++
+		case strings.Contains("/"+key, "/_onceflow/"):
+		case dataFolder.MatchString(key):
+			stray++
+			r.bad(key, "no entry names it, and it is no seal of a closed hour")
+		default:
+			foreign++
+		}
+	}
+	fmt.Fprintf(r.out, "%d stray files beside %s files and seals that ledgers know", stray, thousands(int64(data)))
+	if foreign > 0 {
+		fmt.Fprintf(r.out, "; %d objects elsewhere are not of a job", foreign)
+	}
+	fmt.Fprintln(r.out)
+}
+
+// check checks all that the ledger names, prints what it checked, and returns the keys of the seals.
+func (l *ledger) check(ctx context.Context, objects map[string]int64, wanted bool) (map[string]bool, error) {
+	seals, err := l.checkSeals(ctx, objects)
+	if err != nil || !wanted {
+		if seals == nil {
+			return nil, err
+		}
+		return seals.seals, err
+	}
+	manifests, err := l.checkManifests(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.checkOwners(ctx); err != nil {
+		return nil, err
+	}
+	found, err := l.checkContents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.print(found, manifests, seals)
+	return seals.seals, nil
+}
+
+func (l *ledger) print(found *contents, manifests int, seals *sealCheck) {
+	fmt.Fprintf(l.r.out, "job %s\n", l.name)
+	l.r.line("ledger", "%d entries, %d commits, %d closes, %d snapshots: hashes, checksums, bases, clocks", l.last, len(l.commits), len(l.closes), l.compared)
+	l.r.line("files", "%s with %s rows in %s bytes: lengths, CRC-32C and rows", thousands(found.files), thousands(found.rows), thousands(found.bytes))
+	if found.uncounted > 0 {
+		l.r.line("", "of %d files the format is not known, and the rows were not counted", found.uncounted)
+	}
+	if found.unpublished > 0 {
+		l.r.line("", "%d files of %d entries are committed and not published yet", found.unpublished, len(l.pending))
+	}
+	l.r.line("manifests", "%d", manifests)
+	if seals.hours > 0 {
+		l.r.line("hours", "%d closed, %d sealed: %s", seals.hours, seals.sealed, span(seals.first, seals.last))
+	} else {
+		l.r.line("hours", "none closed")
+	}
+	c := l.counts
+	held := int64(0)
+	for _, p := range l.parts {
+		held += p.row.HeldLen
+	}
+	ok := l.r.expect(l.read == c.sum()+held, "job "+l.name, "the fates of all records do not add up")
+	sign := map[bool]string{true: "=", false: "is not"}[ok]
+	l.r.line("records", "%s read %s %s written + %s merged + %s filtered + %s duplicate + %s late + %s dead + %s held, in %d partitions",
+		thousands(l.read), sign, thousands(c.Written), thousands(c.Merged), thousands(c.Filtered), thousands(c.Duplicate), thousands(c.Late),
+		thousands(c.Dead), thousands(held), len(l.parts))
+}
