@@ -24,6 +24,7 @@ func TestFencedWorkIsDoneAgain(t *testing.T) {
 		ledger.Take("lane-0")
 		time.Sleep(3 * every)
 		log.Append(0, 0, t0, "06:03 a2", "06:03 d2")
+		synctest.Wait()
 		j.mustStop()
 		wantWords(t, ledger, "a1+a2", "d1+d2")
 		if s := j.now(); s.Fenced != 1 {

@@ -42,11 +42,12 @@ func (t *txn[T]) touch(ctx context.Context, lane string) (laneBase, error) {
 	}
 	t.o.mu.Lock()
 	base := t.o.base[lane]
-	t.o.mu.Unlock()
 	if base == nil {
+		t.o.mu.Unlock()
 		return laneBase{}, fmt.Errorf("streamtest: lane %s was not adopted", lane)
 	}
 	b := *base
+	t.o.mu.Unlock()
 	for p := t.after; p != nil; {
 		select {
 		case <-p.carried:
