@@ -182,7 +182,9 @@ func TestTheNextTransactionFillsWhileOneCommits(t *testing.T) {
 			}
 			return nil
 		}
-		j := startJob(t, log.Source(nil), out, often)
+		opts := often
+		opts.Shutdown = time.Minute
+		j := startJob(t, log.Source(nil), out, opts)
 		log.Append(0, 0, t0, "06:00 a")
 		time.Sleep(12 * time.Second)
 		log.Append(0, 0, t0, "06:01 b")

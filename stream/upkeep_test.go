@@ -214,7 +214,7 @@ func TestStatusTellsHowTheJobIs(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		src.SetLag(17)
-		time.Sleep(time.Second)
+		time.Sleep(1500 * time.Millisecond)
 		s := j.now()
 		if s.Lanes != 2 || !s.Ready || s.Read != 48 || s.Held != 48 || s.Commits < 1 || s.Lag.Records != 17 || s.Stalled != nil {
 			t.Errorf("got %+v", s)
