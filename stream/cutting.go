@@ -30,7 +30,7 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	defer resume()
 	if len(lanes) == 0 {
 		if e.choked.Load() {
-			e.poller.do(func(context.Context) error { e.unchoke(true); return nil })
+			e.poller.do(func(context.Context) error { e.unchoke(0); return nil })
 		}
 		return nil
 	}
@@ -127,10 +127,7 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	e.settled = false
 	e.keep(ctx)
 	open := e.open.Bytes()
-	e.poller.do(func(context.Context) error { e.unchoke(open == 0); return nil })
-	if e.choked.Load() && open > 0 {
-		e.want = "memory"
-	}
+	e.poller.do(func(context.Context) error { e.unchoke(open); return nil })
 	return nil
 }
 

@@ -265,10 +265,10 @@ func (e *engine[T]) choke() {
 	e.ask("memory")
 }
 
-// unchoke ends choke once there is room. Stuck means that neither a commit nor the workers have anything left to free:
-// what is in use are held records. Then reading must go on, since only newer records let go of them, and the limit is
-// raised.
-func (e *engine[T]) unchoke(stuck bool) {
+// unchoke ends choke once there is room. After a commit, open is what the next transaction has collected already; -1
+// says nothing of it. If neither another commit nor the workers have anything left to free, what is in use are held
+// records: then reading must go on, since only newer records let go of them, and the limit is raised.
+func (e *engine[T]) unchoke(open int64) {
 	used, limit := e.budget.Used(), e.ceiling.Load()
 	if used < e.opts.Memory/4*3 && limit > e.opts.Memory {
 		e.ceiling.Store(e.opts.Memory)
@@ -278,7 +278,10 @@ func (e *engine[T]) unchoke(stuck bool) {
 	}
 	switch {
 	case used <= limit/8*7:
-	case stuck && e.queued.Load() == 0:
+	case open > 0:
+		e.ask("memory")
+		return
+	case open == 0 && e.queued.Load() == 0:
 		e.ceiling.Store(used + e.opts.Memory/8)
 		e.opts.Logger.Warn("held records need more than Options.Memory", "bytes", used, "limit", e.opts.Memory)
 	default:

@@ -184,7 +184,9 @@ func (w *worker[T]) drained(l *lane[T], n int64) {
 	case !l.paused.Load():
 	case e.choked.Load():
 		if e.budget.Used() <= e.ceiling.Load()/8*7 {
-			e.poller.do(func(context.Context) error { e.unchoke(false); return nil })
+			e.poller.do(func(context.Context) error { e.unchoke(-1); return nil })
+		} else if e.queued.Load() == 0 {
+			e.ask("memory") // the workers have nothing left to free
 		}
 	case q <= e.laneBytes.Load()/2 && !l.asked.Swap(true):
 		e.poller.do(func(context.Context) error { e.resume(l); return nil })
