@@ -1,0 +1,18 @@
+// Package dynamodb keeps the IDs of dedup in an Amazon DynamoDB table: a shared store, for IDs whose copies may come in
+// different lanes.
+//
+// # Promise
+//
+// Claims are conditional writes, so each ID has one holder whatever crashes, and a claim that was answered is durable.
+// DynamoDB deletes claims some time after their time to live, which is real time. The store keeps when the claims of each
+// bucket began, and stops the job with dedup.ErrForgotten before it relies on claims that may have gone.
+//
+// # Cost
+//
+// A claim is one write unit, also one that is lost; that of a duplicate is half a read unit more. There is no cheaper
+// way: a read first would make every new ID dearer.
+//
+// # Limits
+//
+// The times to live are counted by the clocks of this machine and of DynamoDB.
+package dynamodb

@@ -1,0 +1,125 @@
+package dynamodb
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/onceflow/onceflow/dedup"
+)
+
+// Options are the optional settings of Open; nil means all defaults.
+type Options struct {
+	// TTL is how long a claim is kept, in real time. It must exceed the window and the longest delay of the job together;
+	// if it nearly does not, the job stops with dedup.ErrForgotten.
+	//
+	// Defaults to twice the window.
+	TTL time.Duration
+
+	// Parallel is the number of requests under way at once, for each lane.
+	//
+	// Defaults to 16.
+	Parallel int
+
+	// Now is the wall clock, for tests.
+	Now func() time.Time
+}
+
+// Attributes of an item.
+const (
+	keyAttr    = "k"       // binary: name of the job, name of the space, ID
+	holderAttr = "by"      // binary: hash of the holder
+	bucketAttr = "b"       // number
+	ttlAttr    = "expires" // number: seconds since 1970
+	begunAttr  = "begun"   // map from bucket to seconds since 1970, in the item of the buckets only
+)
+
+// Store is a shared store of dedup in a table. It is safe for concurrent use.
+type Store struct {
+	client *dynamodb.Client
+	table  string
+	name   string
+	opts   Options
+}
+
+// Create creates a table as Open needs it, paid by request, waits until it is there, and lets DynamoDB delete old claims.
+func Create(ctx context.Context, client *dynamodb.Client, table string) error {
+	_, err := client.CreateTable(ctx, &dynamodb.CreateTableInput{
+		TableName:            &table,
+		BillingMode:          types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String(keyAttr), AttributeType: types.ScalarAttributeTypeB}},
+		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String(keyAttr), KeyType: types.KeyTypeHash}},
+	})
+	if err != nil {
+		return fmt.Errorf("dynamodb: create table %s: %w", table, err)
+	}
+	w := dynamodb.NewTableExistsWaiter(client)
+	if err := w.Wait(ctx, &dynamodb.DescribeTableInput{TableName: &table}, 5*time.Minute); err != nil {
+		return fmt.Errorf("dynamodb: create table %s: %w", table, err)
+	}
+	_, err = client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
+		TableName:               &table,
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(ttlAttr), Enabled: aws.Bool(true)},
+	})
+	if err != nil {
+		return fmt.Errorf("dynamodb: time to live of table %s: %w", table, err)
+	}
+	return nil
+}
+
+// Open uses a table that Create made. name keeps the claims of one job apart from those of others.
+func Open(ctx context.Context, client *dynamodb.Client, table, name string, opts *Options) (*Store, error) {
+	s := &Store{client: client, table: table, name: name}
+	if opts != nil {
+		s.opts = *opts
+	}
+	s.opts.Parallel = cmp.Or(s.opts.Parallel, 16)
+	if s.opts.Now == nil {
+		s.opts.Now = time.Now
+	}
+	var errs []error
+	if name == "" {
+		errs = append(errs, errors.New("a name is required"))
+	}
+	if s.opts.TTL < 0 || s.opts.Parallel < 0 {
+		errs = append(errs, fmt.Errorf("TTL %s and Parallel %d must not be negative", s.opts.TTL, s.opts.Parallel))
+	}
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("dynamodb: %w", errors.Join(errs...))
+	}
+	d, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
+	if err != nil {
+		return nil, fmt.Errorf("dynamodb: table %s: %w", table, classify(err))
+	}
+	k, a := d.Table.KeySchema, d.Table.AttributeDefinitions
+	if len(k) != 1 || *k[0].AttributeName != keyAttr || len(a) == 0 || a[0].AttributeType != types.ScalarAttributeTypeB {
+		return nil, fmt.Errorf("dynamodb: %w: table %s has not the one binary key %q", dedup.ErrRefused, table, keyAttr)
+	}
+	return s, nil
+}
+
+// Open returns a handle on the table of sp.Name, which all lanes share.
+func (s *Store) Open(ctx context.Context, sp dedup.Space) (dedup.Table, error) {
+	t := &table{Store: s, space: sp, ttl: cmp.Or(s.opts.TTL, 2*sp.Window), bound: minBound, begun: map[int64]bool{}}
+	if t.ttl <= sp.Window {
+		return nil, fmt.Errorf("dynamodb: %w: TTL %s is not longer than the window %s", dedup.ErrRefused, t.ttl, sp.Window)
+	}
+	for _, part := range []string{s.name, sp.Name} {
+		t.prefix = binary.AppendUvarint(t.prefix, uint64(len(part)))
+		t.prefix = append(t.prefix, part...)
+	}
+	if err := t.sweep(ctx); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Close does nothing: the client is the caller's.
+func (s *Store) Close() error { return nil }

@@ -1,0 +1,105 @@
+package dynamodb
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/onceflow/onceflow/dedup"
+)
+
+// bucketsKey is the key of the item that says when the claims of each bucket began; IDs are longer.
+func (t *table) bucketsKey() map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{keyAttr: &types.AttributeValueMemberB{Value: t.key([]byte("buckets"))}}
+}
+
+// begin notes when the first claim of a bucket is made, before it is.
+func (t *table) begin(ctx context.Context, rs []*request) error {
+	for _, r := range rs {
+		if t.begun[r.bucket] {
+			continue
+		}
+		name := strconv.FormatInt(r.bucket, 10)
+		// The attributes of the item are the buckets themselves: a map in it could not be made and filled in one update.
+		_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: &t.table, Key: t.bucketsKey(),
+			UpdateExpression:          aws.String("SET #n = if_not_exists(#n, :now)"),
+			ExpressionAttributeNames:  map[string]string{"#n": begunAttr + name},
+			ExpressionAttributeValues: map[string]types.AttributeValue{":now": number(t.opts.Now().Unix())},
+		})
+		if err != nil {
+			return fmt.Errorf("dynamodb: begin of a bucket: %w", classify(err))
+		}
+		t.begun[r.bucket] = true
+	}
+	return nil
+}
+
+// Expire lets claims below the bucket of at be taken by others, and checks that all others are still there.
+func (t *table) Expire(ctx context.Context, at time.Time) error {
+	bound := dedup.BucketOf(at, t.space.Bucket)
+	if bound <= t.bound {
+		return nil
+	}
+	t.bound = bound
+	for b := range t.begun {
+		if b < bound {
+			delete(t.begun, b)
+		}
+	}
+	return t.sweep(ctx)
+}
+
+// sweep forgets the begin of buckets that are expired, and fails if claims of others may have outlived their time to
+// live. It leaves a twentieth of that as the time until it is called again.
+func (t *table) sweep(ctx context.Context) error {
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.table, Key: t.bucketsKey(), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return fmt.Errorf("dynamodb: buckets: %w", classify(err))
+	}
+	now := t.opts.Now()
+	var oldest time.Duration
+	for name, v := range out.Item {
+		n, ok := v.(*types.AttributeValueMemberN)
+		if !ok || len(name) <= len(begunAttr) {
+			continue
+		}
+		bucket, err := strconv.ParseInt(name[len(begunAttr):], 10, 64)
+		if err != nil {
+			continue
+		}
+		if bucket < t.bound {
+			if err := t.forget(ctx, name); err != nil {
+				return err
+			}
+			continue
+		}
+		if secs, err := strconv.ParseInt(n.Value, 10, 64); err == nil {
+			oldest = max(oldest, now.Sub(time.Unix(secs, 0)))
+		}
+	}
+	if oldest > t.ttl-t.ttl/20 {
+		return fmt.Errorf("dynamodb: %w: the oldest claim that is still needed is %s old, and claims live for %s; the job is too"+
+			" late for its TTL. To accept duplicates of that time, delete the item with the key %x",
+			dedup.ErrForgotten, oldest, t.ttl, t.key([]byte("buckets")))
+	}
+	return nil
+}
+
+func (t *table) forget(ctx context.Context, name string) error {
+	_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &t.table, Key: t.bucketsKey(),
+		UpdateExpression: aws.String("REMOVE #n"), ExpressionAttributeNames: map[string]string{"#n": name},
+	})
+	if err != nil {
+		return fmt.Errorf("dynamodb: forget a bucket: %w", classify(err))
+	}
+	return nil
+}

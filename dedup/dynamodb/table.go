@@ -1,0 +1,167 @@
+package dynamodb
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/onceflow/onceflow/dedup"
+)
+
+const minBound = math.MinInt64
+
+// table is one lane's handle on a table.
+type table struct {
+	*Store
+	space  dedup.Space
+	ttl    time.Duration
+	prefix []byte
+	bound  int64          // first bucket that is not expired
+	begun  map[int64]bool // buckets that this handle has told the service of
+}
+
+// request is a claim on its way.
+type request struct {
+	claim  *dedup.Claim
+	at     int // in the caller's slices
+	key    []byte
+	by     []byte
+	bucket int64
+	held   *item // by whom, once that is known
+	done   bool
+	won    bool
+}
+
+// item is a claim in the table.
+type item struct {
+	by     []byte
+	bucket int64
+}
+
+// Claim makes the claims in rounds: each takes one claim of every ID that is left, so that claims of one ID are made in
+// order, and tries again what was throttled.
+func (t *table) Claim(ctx context.Context, claims []dedup.Claim, won []bool) error {
+	left := make([]*request, len(claims))
+	for i := range claims {
+		c := &claims[i]
+		by := c.By.Hash()
+		left[i] = &request{claim: c, at: i, key: t.key(c.ID[:]), by: by[:], bucket: dedup.BucketOf(c.Time, t.space.Bucket)}
+	}
+	if err := t.begin(ctx, left); err != nil {
+		return err
+	}
+	const patience = 8 // rounds in which the service was too busy for every request
+	for idle := 0; len(left) > 0; {
+		now, later := firstOfEach(left)
+		if err := t.round(ctx, now); err != nil {
+			return err
+		}
+		before := len(left)
+		left = later
+		for _, r := range now {
+			if r.done {
+				won[r.at] = r.won
+			} else {
+				left = append(left, r)
+			}
+		}
+		slices.SortFunc(left, func(a, b *request) int { return a.at - b.at })
+		if len(left) < before {
+			idle = 0
+			continue
+		}
+		if idle++; idle == patience {
+			return fmt.Errorf("dynamodb: claim: %d of %d claims are throttled", len(left), len(claims))
+		}
+		if err := pause(ctx, 25*time.Millisecond<<idle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstOfEach takes the first request of each ID.
+func firstOfEach(left []*request) (first, later []*request) {
+	seen := make(map[dedup.ID]bool, len(left))
+	for _, r := range left {
+		if seen[r.claim.ID] {
+			later = append(later, r)
+			continue
+		}
+		seen[r.claim.ID] = true
+		first = append(first, r)
+	}
+	return first, later
+}
+
+// round sends requests of different IDs. Those that it could not settle are not done.
+func (t *table) round(ctx context.Context, rs []*request) error {
+	var forced, asking []*request
+	for _, r := range rs {
+		if r.claim.Force {
+			forced = append(forced, r)
+		} else {
+			asking = append(asking, r)
+		}
+	}
+	if err := t.each(ctx, asking, insertMost, t.insert); err != nil {
+		return err
+	}
+	lost := slices.DeleteFunc(slices.Clone(asking), func(r *request) bool { return r.done || r.held == nil })
+	unread := slices.DeleteFunc(slices.Clone(lost), func(r *request) bool { return r.held.by != nil })
+	// A forced claim keeps the newest time, so it looks first; this is rare.
+	if err := t.each(ctx, append(unread, forced...), readMost, t.read); err != nil {
+		return err
+	}
+	for _, r := range lost {
+		if err := t.judge(ctx, r); err != nil {
+			return err
+		}
+	}
+	return t.each(ctx, forced, writeMost, t.put)
+}
+
+// each calls f for groups of at most n requests, several at once.
+func (t *table) each(ctx context.Context, rs []*request, n int, f func(context.Context, []*request) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(t.opts.Parallel)
+	for group := range slices.Chunk(rs, n) {
+		g.Go(func() error { return f(ctx, group) })
+	}
+	return g.Wait()
+}
+
+// judge decides a claim whose ID has an item.
+func (t *table) judge(ctx context.Context, r *request) error {
+	switch {
+	case r.held.by == nil: // it has gone in the meantime
+		r.held = nil
+	case slices.Equal(r.held.by, r.by):
+		r.done, r.won = true, true
+	case r.held.bucket < t.bound:
+		return t.replace(ctx, r)
+	default:
+		r.done, r.won = true, false
+	}
+	return nil
+}
+
+func (t *table) key(id []byte) []byte { return append(slices.Clip(t.prefix), id...) }
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// Close does nothing: claims outlive the handle.
+func (t *table) Close() error { return nil }
