@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -22,7 +23,7 @@ func (k *keeper) closeHours(ctx context.Context, now time.Time, list func(contex
 		if !due {
 			return true, nil
 		}
-		if len(waits) > 0 {
+		if len(waits) > 0 && !mutant.On("T35") {
 			if all, err := k.publishOthers(ctx, now, waits); err != nil || !all {
 				return false, err
 			}
@@ -79,6 +80,7 @@ var errNotYet = errors.New("sink: it is too early to close")
 // closeOnce appends one Close, for all hours that can close now. The order of its questions matters: first the store's
 // clock, then the source's partitions, so that a partition that appears later can have no record of those hours.
 func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) error {
+	list = k.mistaken(ctx, list)
 	at, err := k.store.Now(ctx)
 	if err != nil {
 		return fmt.Errorf("sink: read the store's clock: %w", err)
@@ -93,6 +95,9 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 		return fmt.Errorf("sink: list the source's partitions: %w", err)
 	}
 	e := &ledger.Entry{Kind: ledger.KindClose, Token: newToken(k.env), Published: k.marks(), Sealed: k.sealedMark()}
+	if mutant.On("T22") {
+		e.Published = nil
+	}
 	e.Close = &ledger.Close{
 		From: from, Through: through, At: at, Lateness: k.lateness(), Listed: len(parts), ListedHash: ledger.HashPartitions(parts),
 		Flows: k.flowNames, Seal: k.seal.Name, JSON: k.seal.JSON, Generation: k.opts.Generation,
@@ -126,7 +131,7 @@ func (k *keeper) closeRange(at time.Time) (from, through time.Time, ok bool) {
 	s := *k.state
 	s.Pending = map[uint64]ledger.Pending{}
 	for id, p := range k.state.Pending {
-		if !k.isPublished(id) {
+		if !k.isPublished(id) || mutant.On("T22") {
 			s.Pending[id] = p
 		}
 	}

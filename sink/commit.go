@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -81,6 +82,9 @@ func (w *work) append(ctx context.Context, e *ledger.Entry) (uint64, error) {
 	switch {
 	case errors.Is(err, errUnsettled):
 		// What was staged stays: an entry may name it, now or later. The sweeper deletes it once none can.
+		if mutant.On("T03") {
+			return 0, w.fail(ctx, err)
+		}
 		w.settle(err)
 		return 0, err
 	case err != nil:

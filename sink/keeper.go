@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -69,6 +70,7 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 			}
 			h.parts[p], all[p] = pr, pr
 		}
+		k.adoptMistaken(a.Lane, h)
 		fresh[a.Lane] = h
 	}
 	if err := k.own(ctx, fresh); err != nil {
@@ -104,6 +106,9 @@ func (k *keeper) own(ctx context.Context, fresh map[string]*held) error {
 	k.lanesMu.Lock()
 	lanes := maps.Clone(k.lanes)
 	k.lanesMu.Unlock()
+	if mutant.On("T27c") {
+		clear(lanes)
+	}
 	maps.Copy(lanes, fresh)
 	if len(lanes) == 0 {
 		return nil

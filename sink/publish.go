@@ -26,6 +26,7 @@ type upkeep struct {
 	last                stream.Upkeep
 	closedHours         int64
 	nextRead, nextSweep time.Time
+	cached              []stream.Partition   // for the mistake T14b
 	oldProbes           map[string]bool      // staged probes that the last sweep has seen
 	noticed             map[uint64]time.Time // entries of others that lack something, and when we do it for them
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -19,7 +20,8 @@ type router[T any] struct {
 	encs []Encoder[T] // by flow
 
 	hours map[int64]*hourFolders // by their start, in seconds since 1970
-	last  *hourFolders           // of the last row: most rows are of the same hour as the one before
+	last  *hourFolders           // of the last row: most rows are of the same hour as the one before,
+	other *hourFolders           // or of the one that came before that
 	dead  map[int64]*buffer      // by hour of reading
 
 	key      []byte // of keyed buffers, reused
@@ -78,13 +80,15 @@ func (r *router[T]) write(ctx context.Context, deadline int64, rows []stream.Eve
 func (r *router[T]) row(ev *stream.Event[T], deadline int64) (stream.Fate, error) {
 	h := r.last
 	if sec := ev.Time.Unix(); h == nil || sec < h.start || sec >= h.end {
-		var err error
-		if h, err = r.hour(ev.Time); err != nil {
-			return stream.Dead, err
+		if r.last, r.other = r.other, r.last; r.last == nil || sec < r.last.start || sec >= r.last.end {
+			if err := r.hour(ev.Time); err != nil {
+				return stream.Dead, err
+			}
 		}
+		h = r.last
 	}
 	late, fate := 0, stream.Filtered
-	if h.end <= deadline {
+	if h.end <= deadline || mutant.On("T06") && ev.Time.Unix() < deadline {
 		late = 1
 	}
 	for i := range r.sink.flows {
@@ -123,9 +127,10 @@ func (r *router[T]) takeBack() {
 
 var errNoTime = errors.New("event time is missing, or not in the years 1 to 9999")
 
-func (r *router[T]) hour(t time.Time) (*hourFolders, error) {
+// hour makes the hour of t the last one.
+func (r *router[T]) hour(t time.Time) error {
 	if t = t.UTC(); t.IsZero() || t.Year() < 1 || t.Year() > 9999 {
-		return nil, errNoTime
+		return errNoTime
 	}
 	start := t.Truncate(r.sink.opts.Hour)
 	h := r.hours[start.Unix()]
@@ -135,7 +140,7 @@ func (r *router[T]) hour(t time.Time) (*hourFolders, error) {
 		r.hours[h.start] = h
 	}
 	r.last = h
-	return h, nil
+	return nil
 }
 
 // leaf returns the buffer for a row of a flow.

@@ -81,7 +81,7 @@ func (r *router[T]) reset(b *stream.Budget) {
 	r.report(b)
 	clear(r.hours)
 	clear(r.dead)
-	r.last, r.set, r.lot = nil, nil, &lot{keep: r.lot.keep}
+	r.last, r.other, r.set, r.lot = nil, nil, nil, &lot{keep: r.lot.keep}
 	b.Add(-r.reported)
 	r.reported = 0
 }
