@@ -47,11 +47,12 @@ type Lease struct {
 	mu      sync.Mutex
 	version string    // of the Lease as it was seen last
 	since   time.Time // when that version was first seen, by the own clock
+	now     func() time.Time
 }
 
 // NewLease prepares a lead; Lead takes it.
 func NewLease(namespace, name string, o *LeaseOptions) (*Lease, error) {
-	l := &Lease{namespace: namespace, name: name}
+	l := &Lease{namespace: namespace, name: name, now: time.Now}
 	if o != nil {
 		l.o = *o
 	}
@@ -80,7 +81,7 @@ func NewLease(namespace, name string, o *LeaseOptions) (*Lease, error) {
 func (l *Lease) Lead(ctx context.Context) (until time.Time, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now() // before any request, so that the lead never seems longer here than it is elsewhere
+	now := l.now() // before any request, so that the lead never seems longer here than it is elsewhere
 	lease, err := l.client.Get(ctx, l.name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		lease = &coordination.Lease{ObjectMeta: metav1.ObjectMeta{Name: l.name, Namespace: l.namespace}}
