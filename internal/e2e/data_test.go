@@ -123,8 +123,7 @@ func read(t *testing.T, out string) byHour {
 		var at time.Time
 		rel, _ := filepath.Rel(out, filepath.Dir(p))
 		if at, err = time.Parse("all/day=2006-01-02/hour=15", filepath.ToSlash(rel)); err != nil {
-			t.Errorf("%s is not in the folder of an hour", p)
-			return nil
+			return fmt.Errorf("%s is not in the folder of an hour", p)
 		}
 		if _, err := os.Stat(filepath.Join(filepath.Dir(p), "_SEALED")); err != nil {
 			t.Errorf("%s is in an hour that is not sealed", p)
@@ -236,7 +235,7 @@ func TestEdgarWebLogGoesThroughWithExactHours(t *testing.T) {
 	dir := scatter(t, events, 5, 10*time.Minute, head)
 	compare(t, "five files in disorder", run(t, file.Config{Dir: dir, Format: file.CSV{}}, parse), want)
 
-	// The README counts the rows after repeats of (ip, date, time, accession, extention) are taken out.
+	// The README counts the rows after repeats of ip, date, time, accession and file name are taken out.
 	distinct := map[string]int{}
 	for hour, rows := range one {
 		ids := map[string]bool{}

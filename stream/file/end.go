@@ -39,12 +39,12 @@ func (s *Source) AtEnd(ctx context.Context, at map[stream.Partition]stream.Posit
 func (s *Source) mark(l *lane) {
 	s.marking.Lock()
 	defer s.marking.Unlock()
-	s.ends[l.file.part] = mark{l.file.path, l.r.in.info, l.r.in.size(), stream.Position{Sub: l.r.last}}
+	s.ends[*l.part] = mark{l.file.path, l.r.in.info, l.r.in.size(), stream.Position{Sub: l.r.last}}
 }
 
 // unmark forgets it.
 func (s *Source) unmark(l *lane) {
 	s.marking.Lock()
 	defer s.marking.Unlock()
-	delete(s.ends, l.file.part)
+	delete(s.ends, *l.part)
 }

@@ -173,6 +173,25 @@ func TestFollowedFileThatLosesLinesIsLost(t *testing.T) {
 	}
 }
 
+func TestNamedFileThatIsDeletedIsLostUnlessItWasRead(t *testing.T) {
+	for _, followed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			name := filepath.Join(t.TempDir(), "f")
+			put(t, name, "a\n")
+			f := &follower{newReading(t, open(t, Config{Paths: []string{name}}, &Options{Follow: followed})), ""}
+			f.hook = func(b *stream.Batch) {
+				if len(b.Records) > 0 {
+					os.Remove(name)
+				}
+			}
+			_, err := f.until(time.Minute)
+			if followed && !errors.Is(err, stream.ErrLost) || !followed && !errors.Is(err, io.EOF) {
+				t.Errorf("followed %v: got %v", followed, err)
+			}
+		})
+	}
+}
+
 func replace(t *testing.T, name, text string) {
 	t.Helper()
 	put(t, name+".new", text)

@@ -89,7 +89,6 @@ type reading struct {
 	progress map[stream.Partition]stream.Progress
 	lanes    []string
 	warm     []string
-	begun    bool
 	hook     func(*stream.Batch)
 }
 

@@ -15,7 +15,8 @@ import (
 type lane struct {
 	src  *Source
 	name string
-	file listed
+	file listed            // as the last look found it
+	part *stream.Partition // shared with records, so it never changes
 	from stream.Progress
 
 	state  state
@@ -119,7 +120,7 @@ func (l *lane) openFile() error {
 		l.from, l.r = stream.Progress{UpTo: stream.Position{Sub: l.r.last}}, nil
 	}
 	if l.r == nil {
-		l.r = newReader(&l.file.part, l.src.rules, l.src.opts.MaxLine, l.src.grows(in.kind), l.plan())
+		l.r = newReader(l.part, l.src.rules, l.src.opts.MaxLine, l.src.grows(in.kind), l.plan())
 	}
 	l.open = true
 	l.src.open = append(l.src.open, l)
@@ -136,7 +137,7 @@ func (l *lane) verify(in *input) error {
 	if err := l.src.identify(&now); err != nil {
 		return err
 	}
-	if now.part != l.file.part {
+	if now.part != *l.part {
 		return l.lost("has another first line now")
 	}
 	if l.r != nil && l.r.grows && os.SameFile(now.info, l.r.in.info) && now.info.Size() < l.r.offset() {
@@ -188,7 +189,7 @@ func (l *lane) atEnd(b *stream.Batch) error {
 	case l.r.grows && !l.complete(info):
 		l.state = waiting
 	default:
-		b.Ended = []stream.Ended{{Partition: l.file.part}}
+		b.Ended = []stream.Ended{{Partition: *l.part}}
 	}
 	return nil
 }
@@ -199,7 +200,7 @@ func (l *lane) update(f *listed) error {
 	case l.state == assigned || l.state == ended:
 	case f == nil:
 		return l.lost("is gone")
-	case f.part != l.file.part:
+	case f.part != *l.part:
 		return l.lost("has another first line now")
 	case l.state == waiting && (f.info.Size() != l.r.in.size() || !os.SameFile(f.info, l.r.in.info)):
 		l.state = ready
@@ -221,5 +222,5 @@ func (l *lane) lost(format string, a ...any) error {
 		last = l.r.last
 	}
 	return fmt.Errorf("file: %s (%s) %s; lines after %d may be lost: %w",
-		l.file.path, &l.file.part, fmt.Sprintf(format, a...), last, stream.ErrLost)
+		l.file.path, l.part, fmt.Sprintf(format, a...), last, stream.ErrLost)
 }

@@ -39,7 +39,7 @@ func (s *Source) look() ([]listed, error) {
 		if ok && os.SameFile(old.info, f.info) && old.info.Size() == f.info.Size() && old.info.ModTime().Equal(f.info.ModTime()) {
 			f.part, f.kind = old.part, old.kind
 		} else if err := s.identify(f); err != nil {
-			if errors.Is(err, fs.ErrNotExist) && len(s.conf.Paths) == 0 {
+			if errors.Is(err, fs.ErrNotExist) && (len(s.conf.Paths) == 0 || s.seen != nil) {
 				continue // deleted while we looked
 			}
 			return nil, err
@@ -80,6 +80,9 @@ func (s *Source) named() ([]listed, error) {
 	var found []listed
 	for _, f := range s.paths {
 		info, err := os.Stat(f.path)
+		if errors.Is(err, fs.ErrNotExist) && s.seen != nil {
+			continue // it was there when we began
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -76,16 +76,16 @@ func (s *Source) assign(found []listed) (*stream.Batch, error) {
 	for _, f := range found {
 		name := s.laneName(&f)
 		if l := s.byName[name]; l != nil {
-			if l.file.part != f.part {
+			if *l.part != f.part {
 				return nil, fmt.Errorf("file: %s (%s) was read to its end and has another first line now: run again to read it",
-					f.path, &l.file.part)
+					f.path, l.part)
 			}
 			continue
 		}
 		if f.part.Epoch == "" {
 			continue
 		}
-		l := &lane{src: s, name: name, file: f}
+		l := &lane{src: s, name: name, file: f, part: &f.part}
 		s.byName[name] = l
 		s.lanes = append(s.lanes, l)
 		if b == nil {
@@ -143,12 +143,12 @@ func (s *Source) Start(_ context.Context, st stream.Start) error {
 		return fmt.Errorf("file: lane %q was never assigned", st.Lane)
 	}
 	for p, from := range st.From {
-		if p != l.file.part && (!from.Ended || from.Held.Len() > 0) {
+		if p != *l.part && (!from.Ended || from.Held.Len() > 0) {
 			return fmt.Errorf("file: %s is %s now; lines of %s after %s are gone with it: %w",
-				l.file.path, &l.file.part, &p, from.UpTo, stream.ErrLost)
+				l.file.path, l.part, &p, from.UpTo, stream.ErrLost)
 		}
 	}
-	l.start(st.From[l.file.part], st.Warmup > 0)
+	l.start(st.From[*l.part], st.Warmup > 0)
 	return nil
 }
 

@@ -6,12 +6,11 @@ import "bytes"
 type verdict uint8
 
 const (
-	more     verdict = iota // no record ends in these bytes
-	record                  // value is a record
-	blank                   // a line that is no record
-	tooLong                 // a line longer than the limit that ends in these bytes
-	endless                 // a line longer than the limit whose end is not in sight
-	unclosed                // the first line of a CSV record whose quote is not closed within the limit or the file
+	more    verdict = iota // no record ends in these bytes
+	record                 // value is a record
+	blank                  // a line that is no record
+	tooLong                // a line longer than the limit that ends in these bytes
+	endless                // a line longer than the limit whose end is not in sight
 )
 
 // cut is the first record of some bytes.
