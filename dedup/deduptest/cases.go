@@ -94,14 +94,17 @@ func testExpire(t *testing.T, s *suite) {
 
 // Contract: times may lie as far apart as they like; then some are remembered for longer, none for less.
 func testYears(t *testing.T, s *suite) {
-	h, at := s.open(t, space("a")), start()
-	for year := range 400 {
+	h, at, years := s.open(t, space("a")), start(), 400
+	if !s.local {
+		years = 20 // each is a call
+	}
+	for year := range years {
 		if !h.claim(year, at.AddDate(-year, 0, 0), int64(year)) {
 			t.Fatalf("ID %d is taken", year)
 		}
 	}
-	h.expire(at.AddDate(-399, 0, -1))
-	for year := range 400 {
+	h.expire(at.AddDate(1-years, 0, -1))
+	for year := range years {
 		if h.claim(year, at.AddDate(-year, 0, 0), int64(1000+year)) {
 			t.Errorf("ID of year -%d is forgotten", year)
 		}

@@ -38,7 +38,8 @@ func TestMain(m *testing.M) {
 func client(s *servers.DynamoDB) *service.Client {
 	return service.New(service.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(s.Endpoint()),
-		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
+		RetryMaxAttempts: 2,
+		Credentials:      credentials.NewStaticCredentialsProvider("id", "secret", ""),
 	})
 }
 
@@ -71,7 +72,7 @@ func TestConformance(t *testing.T) {
 			t.Fatal(err)
 		}
 		return s
-	}, &deduptest.Options{Records: 2000})
+	}, &deduptest.Options{Records: 1000})
 }
 
 func open(t testing.TB, c *service.Client, job string, o *dynamodb.Options) dedup.Table {
