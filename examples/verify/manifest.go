@@ -141,7 +141,7 @@ func difference(got, want any) string {
 	}
 	line := func(s []string) string {
 		if i < len(s) {
-			return strings.TrimSpace(s[i])
+			return strings.Trim(s[i], " ,")
 		}
 		return "nothing more"
 	}
