@@ -68,9 +68,10 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 			if err != nil {
 				return nil, err
 			}
-			h.parts[p], all[p] = pr, pr
+			h.parts[p] = pr
 		}
 		k.adoptMistaken(a.Lane, h)
+		maps.Copy(all, h.parts)
 		fresh[a.Lane] = h
 	}
 	if err := k.own(ctx, fresh); err != nil {

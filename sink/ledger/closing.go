@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -19,6 +20,9 @@ import (
 func (s *State) NextHour() time.Time {
 	if !s.Closed.IsZero() {
 		return s.Closed
+	}
+	if mutant.On("T23") {
+		return s.Genesis.HourOf(time.Unix(0, 0))
 	}
 	next := s.firstHour()
 	if low, live := s.low(); live && !low.IsZero() {
@@ -92,9 +96,12 @@ func (s *State) CloseDue(now time.Time, lateness time.Duration) (from, through t
 	if from.IsZero() || lateness < 0 || len(s.Partitions) == 0 {
 		return from, through, false
 	}
+	if mutant.On("T30b") {
+		now = now.Add(lateness)
+	}
 	through = s.Genesis.HourOf(earlier(s.ready(), now.Add(-lateness)))
 	for _, p := range s.Pending {
-		if len(p.Hours) > 0 {
+		if len(p.Hours) > 0 && !mutant.On("T35") {
 			through = earlier(through, p.Hours[0])
 		}
 	}
@@ -117,17 +124,17 @@ func (s *State) validateClose(e *Entry) error {
 	if s.ClosedEntry != 0 && later(s.Sealed, e.Sealed).Before(s.Closed) {
 		return void("the hours through %s are closed and not known to be sealed", s.Closed)
 	}
-	if c.Generation != s.Config.Generation {
+	if c.Generation != s.Config.Generation && !mutant.On("T14c") {
 		return void("the topics are those of generation %d, not %d", s.Config.Generation, c.Generation)
 	}
-	if c.At.Add(-c.Lateness).Before(c.Through) {
+	if c.At.Add(-c.Lateness).Before(c.Through) && !mutant.On("T30b") {
 		return void("%s is less than %s after %s", c.At, c.Lateness, c.Through)
 	}
 	if ready := s.ready(); ready.Before(c.Through) || len(s.Partitions) == 0 {
 		return void("partitions have got to %s only", ready)
 	}
 	for id, p := range s.Pending {
-		if len(p.Hours) > 0 && p.Hours[0].Before(c.Through) && !slices.Contains(e.Published, id) {
+		if len(p.Hours) > 0 && p.Hours[0].Before(c.Through) && !slices.Contains(e.Published, id) && !mutant.On("T35") {
 			return void("files of entry %d are not published", id)
 		}
 	}
@@ -152,7 +159,7 @@ func (s *State) CheckClose(e *Entry, listed []stream.Partition) error {
 		return corrupt(fmt.Sprintf("entry %d", e.ID), "it was made with another list of partitions")
 	}
 	for _, p := range listed {
-		if s.Partitions[p] == nil {
+		if s.Partitions[p] == nil && !mutant.On("T14a") {
 			return &VoidError{Entry: s.Last, Reason: fmt.Sprintf("partition %s exists and has no progress", p)}
 		}
 	}

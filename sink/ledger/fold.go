@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -30,7 +31,7 @@ func (s *State) Prepare(e *Entry) {
 // may be appended: a stored entry that is not valid is corruption, since its author has validated it.
 func (s *State) Fold(e *Entry, hash Hash) error {
 	object := fmt.Sprintf("entry %d", e.ID)
-	if e.ID != s.Last+1 {
+	if e.ID != s.Last+1 && !mutant.On("T24") {
 		return corrupt(object, "it does not follow entry %d", s.Last)
 	}
 	if e.Prev != s.Hash {
@@ -61,7 +62,9 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 func (s *State) foldCommit(e *Entry) {
 	for i := range e.Commit.Lanes {
 		l := &e.Commit.Lanes[i]
-		s.touch(l.Lane, e.ID, l.Token)
+		if len(l.Partitions) > 0 || !mutant.On("T26") {
+			s.touch(l.Lane, e.ID, l.Token)
+		}
 		for k := range l.Partitions {
 			s.foldPartition(l.Lane, &l.Partitions[k])
 		}
@@ -105,6 +108,9 @@ func (s *State) foldPartition(lane string, p *PartitionCommit) {
 // the very entry that stops their parent from doing so. A child of two parents has the earlier clocks.
 func (s *State) foldChildren(lane string, p *PartitionCommit) {
 	for _, c := range p.Progress.Children {
+		if mutant.On("T16") {
+			return
+		}
 		child := Partition{Lane: lane, Progress: stream.Progress{Seen: p.Progress.Seen, Low: p.Progress.Low}}
 		if old := s.Partitions[c]; old != nil {
 			if !old.Progress.UpTo.IsZero() || old.Progress.Ended || old.Retired {
@@ -139,7 +145,9 @@ func (s *State) foldRetire(e *Entry) {
 	}
 	next.Retired = true
 	s.put(r.Partition, &next)
-	s.touch(r.Lane, e.ID, r.Token)
+	if !mutant.On("T28") {
+		s.touch(r.Lane, e.ID, r.Token)
+	}
 }
 
 func (s *State) touch(lane string, version uint64, token Token) {

@@ -3,6 +3,8 @@ package ledger
 import (
 	"errors"
 	"fmt"
+
+	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // Owner says under which adoptions files were staged. It is created, under a fresh name that the staging names carry,
@@ -78,11 +80,17 @@ func DecodeOwner(body []byte) (*Owner, error) {
 // lanes may still come. Before it discards a file a sweeper must list staging first, then read the ledger to its tail,
 // then ask this, and spare what a pending entry names.
 func (s *State) Sweepable(o *Owner) bool {
+	if mutant.On("T19") {
+		return true
+	}
+	gone := 0
 	for _, l := range o.Lanes {
-		now := s.Lanes[l.Lane]
-		if now == nil || now.Version < l.Index || now.Token == l.Token {
-			return false
+		if now := s.Lanes[l.Lane]; now != nil && now.Version >= l.Index && now.Token != l.Token {
+			gone++
 		}
 	}
-	return len(o.Lanes) > 0
+	if mutant.On("T27b") {
+		return gone > 0
+	}
+	return gone == len(o.Lanes) && gone > 0
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -21,7 +22,7 @@ import (
 func Advance(prev, cut stream.Progress, lateness time.Duration, replaying bool) stream.Progress {
 	next := cut
 	next.Low = prev.Low
-	if replaying {
+	if replaying && !mutant.On("T25") {
 		next.Seen = prev.Seen
 		if !next.HeldTime.IsZero() && !prev.HeldTime.IsZero() && prev.HeldTime.Before(next.HeldTime) {
 			next.HeldTime = prev.HeldTime
@@ -33,10 +34,13 @@ func Advance(prev, cut stream.Progress, lateness time.Duration, replaying bool) 
 		return next
 	}
 	low := next.Seen.Add(-lateness)
-	if !next.HeldTime.IsZero() && next.HeldTime.Before(low) {
+	if !next.HeldTime.IsZero() && next.HeldTime.Before(low) && !mutant.On("T04") {
 		low = next.HeldTime
 	}
 	next.Low = later(prev.Low, low)
+	if mutant.On("T05") {
+		next.Low = low
+	}
 	return next
 }
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -85,6 +86,9 @@ func (s *State) Clone() *State {
 func (s *State) Base(lane string) uint64 {
 	if l := s.Lanes[lane]; l != nil {
 		return l.Version
+	}
+	if mutant.On("T15") {
+		return 0
 	}
 	return s.ClosedEntry
 }
