@@ -14,7 +14,7 @@ import (
 
 const (
 	// piece is how large a delivery may grow until it is handed over and another one begun.
-	piece = 4 << 20
+	piece = 2 << 20
 
 	// maxRaw is how much of an undecodable batch goes into its dead letter.
 	maxRaw = 1 << 20
