@@ -35,6 +35,9 @@ const deadExt = ".jsonl"
 func (r *router[T]) reject(ctx context.Context, dead []stream.DeadLetter) error {
 	for i := range dead {
 		row := deadRow(&dead[i])
+		if row.Read.IsZero() {
+			row.Read = r.sink.keep.env.Now().UTC()
+		}
 		b := r.deadBuffer(row.Read)
 		n := len(b.raw)
 		line, err := json.Marshal(row)
@@ -57,7 +60,7 @@ func (r *router[T]) reject(ctx context.Context, dead []stream.DeadLetter) error 
 func deadRow(d *stream.DeadLetter) *DeadRow {
 	rec := &d.Record
 	row := &DeadRow{
-		Position: rec.Position.String(), Stage: text(d.Stage), Read: d.Read.UTC(), Time: rec.Time.UTC(),
+		Position: rec.Position.String(), Stage: text(d.Stage), Read: representable(d.Read), Time: representable(rec.Time),
 	}
 	if p := rec.Partition; p != nil {
 		row.Source, row.Epoch, row.Partition = text(p.Source), text(p.Epoch), text(p.ID)
@@ -68,6 +71,14 @@ func deadRow(d *stream.DeadLetter) *DeadRow {
 	row.Key, row.KeyBase64 = textOrBase64(rec.Key)
 	row.Value, row.ValueBase64 = textOrBase64(rec.Value)
 	return row
+}
+
+// representable is t in UTC, or zero if JSON has no form for it.
+func representable(t time.Time) time.Time {
+	if t = t.UTC(); t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t
 }
 
 // text cuts what is too long to be read by people, such as a decoder's error that quotes its whole input.

@@ -2,13 +2,14 @@ package sink
 
 // Flow is one named output. An event goes to every flow that wants it; one that none wants counts as filtered.
 type Flow[T any] struct {
-	// Name is the first level of the flow's folders: lower-case letters, digits, dashes and dots, not beginning with a
-	// dot. Names beginning with an underscore are the library's own.
+	// Name is the first level of the flow's folders: 1 to 64 lower-case letters, digits, '-', '_' and '.', beginning with a
+	// letter or digit. "late" and "dead" are the library's own.
 	Name string
 
-	// Where chooses the flow's events; nil wants all. It is called once per event and must be a pure function.
+	// Where chooses the flow's events; nil wants all. It must be a pure function; several workers call it at once.
 	Where func(*T) bool
 
+	// Format says how rows become bytes; sink.JSONLines is one. It is required.
 	Format Format[T]
 
 	// Codec compresses the files.
@@ -16,13 +17,17 @@ type Flow[T any] struct {
 	// Defaults to None.
 	Codec Codec
 
-	// Keys make folders below the hour: day=2025-05-01/hour=06/advertiser=17/. Values are escaped by the library.
+	// Keys make folders below the hour: day=2025-05-01/hour=06/advertiser=17/. Values are escaped, see AppendEscaped.
+	// Each combination of values is a file per transaction, so keys of many values make many small files.
 	Keys []Key[T]
 
+	// Late says what becomes of events whose hour is closed.
+	//
+	// Defaults to LateFlow.
 	Late LatePolicy
 }
 
-// Key is one folder level below the hour. Value must be a pure function of the event.
+// Key is one folder level below the hour. Value must be a pure function of the event; several workers call it at once.
 type Key[T any] struct {
 	Name  string
 	Value func(*T) string

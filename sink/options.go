@@ -101,8 +101,8 @@ func checkName(what, s string) error {
 			return fmt.Errorf("%s name %q has the character %q: lower-case letters, digits, '-', '_' and '.' are allowed", what, s, c)
 		}
 	}
-	if s[0] == '.' || s[0] == '_' {
-		return fmt.Errorf("%s name %q begins with %q, which readers take for hidden", what, s, s[0])
+	if s[0] == '.' || s[0] == '_' || s[0] == '-' {
+		return fmt.Errorf("%s name %q begins with %q: readers take that for hidden, or for an option", what, s, s[0])
 	}
 	return nil
 }

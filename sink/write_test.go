@@ -221,7 +221,10 @@ func TestDeadLettersAreInTheTransactionWithTheirBytes(t *testing.T) {
 			Record: stream.Record{Partition: &p, Position: stream.Position{Sub: 7}, Key: []byte("k"), Value: []byte("{broken\n"), Time: noon},
 			Stage:  "decode", Err: errors.New("no JSON"), Read: noon.Add(90 * time.Minute),
 		},
-		{Record: stream.Record{Position: stream.Position{Sub: 8}, Value: []byte{0xff, 0}}, Read: noon.Add(90 * time.Minute)},
+		{
+			Record: stream.Record{Position: stream.Position{Sub: 8}, Value: []byte{0xff, 0}, Time: noon.AddDate(1e5, 0, 0)},
+			Read:   noon.Add(90 * time.Minute),
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -249,8 +252,8 @@ func TestDeadLettersAreInTheTransactionWithTheirBytes(t *testing.T) {
 	if g := got[0]; g.Source != "src" || g.Partition != "a" || g.Position != "7" || g.Error != "no JSON" || *g.Value != "{broken\n" || *g.Key != "k" {
 		t.Errorf("dead letter %+v", g)
 	}
-	if g := got[1]; g.Key != nil || g.Value != nil || g.ValueBase64 != base64.StdEncoding.EncodeToString([]byte{0xff, 0}) {
-		t.Errorf("dead letter %+v, want its value in base64 and no key", g)
+	if g := got[1]; g.Key != nil || g.Value != nil || g.ValueBase64 != base64.StdEncoding.EncodeToString([]byte{0xff, 0}) || !g.Time.IsZero() {
+		t.Errorf("dead letter %+v, want its value in base64, no key, and no time of the year 102025", g)
 	}
 }
 
