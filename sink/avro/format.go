@@ -1,0 +1,163 @@
+package avro
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/zstd"
+	"github.com/twmb/avro"
+	"github.com/twmb/avro/ocf"
+
+	"github.com/onceflow/onceflow/sink"
+)
+
+// Codec is how blocks are compressed.
+type Codec string
+
+// The codecs that every reader of Avro has are Null and Deflate; most have Snappy and Zstandard.
+const (
+	Null      Codec = "null"
+	Deflate   Codec = "deflate"
+	Snappy    Codec = "snappy"
+	Zstandard Codec = "zstandard"
+)
+
+// Options are the optional settings of a format; nil means all defaults.
+type Options struct {
+	// Codec compresses the blocks.
+	//
+	// Defaults to Deflate.
+	Codec Codec
+
+	// Sync is the marker between blocks. It should not occur in the data: readers that split a file look for it.
+	//
+	// Defaults to 16 random bytes.
+	Sync [16]byte
+}
+
+// New makes a format for rows that are Go structs, matched with schema by the tags `avro:"name"` of their fields, else by
+// their names. A row that does not fit the schema goes to the dead-letter flow.
+func New[T any](schema string, opts *Options) (sink.Format[T], error) {
+	s, err := avro.Parse(schema)
+	if err != nil {
+		return nil, fmt.Errorf("avro: schema: %w", err)
+	}
+	f := &format[T]{schema: s.String(), encode: func(dst []byte, row *T) ([]byte, error) { return s.AppendEncode(dst, row) }}
+	return f, f.open(opts)
+}
+
+// For is New with the schema that follows from T: its exported fields, with their tags.
+func For[T any](opts *Options) (sink.Format[T], error) {
+	s, err := avro.SchemaFor[T]()
+	if err != nil {
+		return nil, fmt.Errorf("avro: schema: %w", err)
+	}
+	return New[T](s.String(), opts)
+}
+
+// NewFunc makes a format for rows that encode themselves: encode appends one row in Avro's binary encoding of schema. It
+// must be safe for concurrent use.
+func NewFunc[T any](schema string, encode func(dst []byte, row *T) ([]byte, error), opts *Options) (sink.Format[T], error) {
+	s, err := avro.Parse(schema)
+	if err != nil {
+		return nil, fmt.Errorf("avro: schema: %w", err)
+	}
+	f := &format[T]{schema: s.String(), encode: encode}
+	return f, f.open(opts)
+}
+
+type format[T any] struct {
+	schema string
+	encode func(dst []byte, row *T) ([]byte, error)
+	codec  Codec
+	sync   [16]byte
+	codecs sync.Pool // of ocf.Codec, which serve one goroutine
+}
+
+func (f *format[T]) open(opts *Options) error {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.Codec == "" {
+		o.Codec = Deflate
+	}
+	if o.Sync == [16]byte{} {
+		_, _ = rand.Read(o.Sync[:]) // never fails: it ends the process instead
+	}
+	f.codec, f.sync = o.Codec, o.Sync
+	c, err := newCodec(o.Codec)
+	if err != nil {
+		return err
+	}
+	f.codecs.New = func() any {
+		c, err := newCodec(o.Codec)
+		if err != nil {
+			return err
+		}
+		return c
+	}
+	f.codecs.Put(c)
+	return nil
+}
+
+func newCodec(c Codec) (ocf.Codec, error) {
+	switch c {
+	case Null:
+		return nil, nil
+	case Deflate:
+		return ocf.DeflateCodec(flate.DefaultCompression), nil
+	case Snappy:
+		return ocf.SnappyCodec(), nil
+	case Zstandard:
+		return ocf.ZstdCodec([]zstd.EOption{zstd.WithEncoderConcurrency(1)}, []zstd.DOption{zstd.WithDecoderConcurrency(1)})
+	}
+	return nil, fmt.Errorf("avro: no codec %q", c)
+}
+
+// Ext is ".avro".
+func (f *format[T]) Ext() string { return ".avro" }
+
+// Open makes an encoder.
+func (f *format[T]) Open() sink.Encoder[T] { return &encoder[T]{f} }
+
+// encoder has no state of its own: what it needs for a moment it takes from the format.
+type encoder[T any] struct{ *format[T] }
+
+// Header begins a file: the magic, the schema, the codec, the sync marker.
+func (e *encoder[T]) Header(dst []byte) []byte {
+	dst = append(dst, 'O', 'b', 'j', 1)
+	dst = binary.AppendVarint(dst, 2)
+	for _, s := range []string{"avro.schema", e.schema, "avro.codec", string(e.codec)} {
+		dst = binary.AppendVarint(dst, int64(len(s)))
+		dst = append(dst, s...)
+	}
+	dst = binary.AppendVarint(dst, 0)
+	return append(dst, e.sync[:]...)
+}
+
+// Encode appends a row.
+func (e *encoder[T]) Encode(dst []byte, row *T) ([]byte, error) { return e.encode(dst, row) }
+
+// Block appends rows as one block. It may be called for several blocks at once.
+func (e *encoder[T]) Block(dst, rows []byte, n int) ([]byte, error) {
+	if e.codec != Null {
+		switch c := e.codecs.Get().(type) {
+		case ocf.Codec:
+			defer e.codecs.Put(c)
+			var err error
+			if rows, err = c.Compress(rows); err != nil {
+				return dst, fmt.Errorf("avro: %w", err)
+			}
+		case error:
+			return dst, c
+		}
+	}
+	dst = binary.AppendVarint(dst, int64(n))
+	dst = binary.AppendVarint(dst, int64(len(rows)))
+	dst = append(dst, rows...)
+	return append(dst, e.sync[:]...), nil
+}
