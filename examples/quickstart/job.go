@@ -31,7 +31,6 @@ func runJob[T any](ctx context.Context, o *options, input string, events stream.
 	}
 	return stream.Run(ctx, events, seal.Hourly(files, &seal.Options{JSON: true}), &stream.Options{
 		CommitEvery: o.commit,
-		Memory:      64 << 20,
 		Progress:    terminal,
 	})
 }

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"sync"
 	"unsafe"
 
@@ -10,8 +11,11 @@ import (
 const (
 	chunkBytes   = 256 << 10 // read at once
 	chunkRecords = 4096      // in one batch: keeps the records of very short lines small
-	chunksKept   = 32
+	bytesKept    = 16 << 20  // of free chunks
 )
+
+// chunkSizes are those of new chunks: a folder of many small files should not need a large one for each.
+var chunkSizes = [...]int{chunkBytes / 16, chunkBytes / 4, chunkBytes}
 
 // chunk is the memory of a batch: its records are parts of buf. It is used again once the batch is released.
 type chunk struct {
@@ -31,28 +35,36 @@ func (c *chunk) batch(lane string) *stream.Batch {
 	}
 }
 
-// chunks is a list of free chunks. It is safe for concurrent use, since batches are released by whoever has them.
+// chunks are free chunks. It is safe for concurrent use, since batches are released by whoever has them.
 type chunks struct {
 	mu     sync.Mutex
-	free   []*chunk
-	bytes  int  // of a new one
+	free   [len(chunkSizes)][]*chunk
+	kept   int  // bytes in free
+	bytes  int  // in tests: of every chunk
 	poison bool // in tests: make use after release visible
 }
 
-func (l *chunks) get() *chunk {
+// get returns a chunk for about need bytes.
+func (l *chunks) get(need int64) *chunk {
+	class := 0
+	for class < len(chunkSizes)-1 && need > int64(chunkSizes[class]) {
+		class++
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := len(l.free) - 1; n >= 0 {
-		c := l.free[n]
-		l.free = l.free[:n]
+	if n := len(l.free[class]) - 1; n >= 0 {
+		c := l.free[class][n]
+		l.free[class] = l.free[class][:n]
+		l.kept -= cap(c.buf)
 		return c
 	}
-	c := &chunk{buf: make([]byte, 0, l.bytes)}
-	c.done = func() { l.put(c) }
+	size := cmp.Or(l.bytes, chunkSizes[class])
+	c := &chunk{buf: make([]byte, 0, size), records: make([]stream.Record, 0, size/256)}
+	c.done = func() { l.put(class, c) }
 	return c
 }
 
-func (l *chunks) put(c *chunk) {
+func (l *chunks) put(class int, c *chunk) {
 	if l.poison {
 		b := c.buf[:cap(c.buf)]
 		for i := range b {
@@ -63,7 +75,8 @@ func (l *chunks) put(c *chunk) {
 	c.records, c.dead = c.records[:0], nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.free) < chunksKept && cap(c.buf) <= 2*l.bytes {
-		l.free = append(l.free, c)
+	if l.kept+cap(c.buf) <= bytesKept && cap(c.buf) <= 2*chunkSizes[class] {
+		l.free[class] = append(l.free[class], c)
+		l.kept += cap(c.buf)
 	}
 }

@@ -55,7 +55,7 @@ func (l *lane) read(ctx context.Context) (*stream.Batch, error) {
 	if err := l.openFile(); err != nil {
 		return nil, err
 	}
-	c := l.src.chunks.get()
+	c := l.src.chunks.get(l.r.left())
 	err := l.check(ctx, c.buf)
 	if err == nil {
 		err = l.r.read(ctx, c)

@@ -60,6 +60,14 @@ func (r *reader) open(in *input) error {
 // offset is the byte of the text at which tail begins.
 func (r *reader) offset() int64 { return r.in.out - int64(len(r.tail)) }
 
+// left is about how many bytes are to be read yet.
+func (r *reader) left() int64 {
+	if r.in.kind != plain {
+		return chunkBytes
+	}
+	return r.in.info.Size() - r.offset() + 1 // one to see the end
+}
+
 // read fills c. After an error c is empty; what was read before the error has been given by earlier calls, except with
 // errEnd, when the last records are in c. After ctx's error nothing is lost: the next call goes on.
 func (r *reader) read(ctx context.Context, c *chunk) error {

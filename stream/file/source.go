@@ -53,7 +53,6 @@ func Open(c Config, opts *Options) (*Source, error) {
 	s := &Source{
 		conf: c, opts: o, rules: c.Format.rules(),
 		decoders: &decoders{window: o.MaxWindow, keep: o.MaxOpen},
-		chunks:   chunks{bytes: chunkBytes},
 		ends:     map[stream.Partition]mark{},
 		byName:   map[string]*lane{},
 	}
