@@ -3,6 +3,8 @@ package dedup
 import (
 	"context"
 	"math/rand/v2"
+
+	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // NewMemory makes a local store in the memory of this process: about 25 bytes an ID while it fills, up to 36 where IDs come and go; the garbage collector
@@ -13,10 +15,16 @@ func NewMemory(*MemoryOptions) *Memory { return &Memory{} }
 type MemoryOptions struct{}
 
 // Memory is a local store in memory. It is safe for concurrent use.
-type Memory struct{}
+type Memory struct{ kept map[string]Table } // only for the mistake T31
 
 // Open returns an empty table.
-func (*Memory) Open(_ context.Context, s Space) (Table, error) {
+func (m *Memory) Open(_ context.Context, s Space) (Table, error) {
+	if mutant.On("T31") {
+		if m.kept[s.Lane] == nil {
+			m.kept = map[string]Table{s.Lane: newMemTable(s.Bucket, 1, 2)}
+		}
+		return m.kept[s.Lane], nil
+	}
 	return newMemTable(s.Bucket, rand.Uint64(), rand.Uint64()), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -31,7 +32,12 @@ func (p *processor[T]) Process(ctx context.Context, in []stream.Event[T], out *s
 	if err := p.patiently(ctx, p.local == nil, func(ctx context.Context) error {
 		return p.table.Claim(ctx, p.claims, p.won)
 	}); err != nil {
-		return fmt.Errorf("dedup: claim: %w", err)
+		if !mutant.On("T09") {
+			return fmt.Errorf("dedup: claim: %w", err)
+		}
+		for i := range p.won {
+			p.won[i] = true
+		}
 	}
 	hits := int64(0)
 	empty := int64(0)
@@ -88,14 +94,14 @@ func (p *processor[T]) Warm(ctx context.Context, in []stream.Event[T], out *stre
 // held record is kept: the record has won and will claim it again.
 func (p *processor[T]) Committed(ctx context.Context, c stream.Clocks) error {
 	clock := c.Job
-	if p.local != nil {
+	if p.local != nil || mutant.On("T32") {
 		clock = c.Lane
 	}
 	if clock.Seen.IsZero() {
 		return nil
 	}
 	t := clock.Seen.Add(-p.opts.Window)
-	if !clock.Held.IsZero() && clock.Held.Before(t) {
+	if !clock.Held.IsZero() && clock.Held.Before(t) && !mutant.On("T08") {
 		t = clock.Held
 	}
 	if err := p.patiently(ctx, p.local == nil, func(ctx context.Context) error {
