@@ -62,6 +62,23 @@ func TestOnlyTheCommittedClockForgets(t *testing.T) {
 	}
 }
 
+func TestSharedStoreForgetsByTheJobsClock(t *testing.T) {
+	l := streamtest.Open(t, dedup.ByID(newShared(), (*hit).id, &dedup.Options{Window: 2 * time.Hour, Bucket: time.Hour}))
+	l.Feed(t0, hit{"a", 1})
+	// This lane is far ahead of the slowest one, which may still bring the copy.
+	ahead := stream.Clock{Seen: t0.Add(99 * time.Hour)}
+	for i, job := range []stream.Clock{{}, {Seen: t0.Add(150 * time.Minute)}, {Seen: t0.Add(9 * time.Hour), Held: t0}} {
+		l.Committed(stream.Clocks{Lane: ahead, Job: job})
+		if got := l.Feed(t0.Add(time.Hour), hit{"a", 2 + i}); len(got) != 0 {
+			t.Errorf("job's clock %v: got %v, want a duplicate", job, got)
+		}
+	}
+	l.Committed(stream.Clocks{Job: stream.Clock{Seen: t0.Add(3 * time.Hour)}})
+	if got := l.Feed(t0.Add(3*time.Hour), hit{"a", 9}); len(got) != 1 {
+		t.Errorf("got %v, want the copy: it is farther away than the window", got)
+	}
+}
+
 func TestLocalStoreIsRefilledAfterACrash(t *testing.T) {
 	var st dedup.Stats
 	l := streamtest.Open(t, dedup.ByID(dedup.NewMemory(nil), (*hit).id, &dedup.Options{Stats: &st}))
