@@ -1,5 +1,5 @@
 // Package kubetest starts a real Kubernetes control plane for tests: etcd and kube-apiserver, without nodes and without
-// controllers, so that statuses are what a test writes. controlplane/install builds the programs.
+// controllers, so that statuses are what a test writes.
 package kubetest
 
 import (
@@ -35,9 +35,9 @@ scaler-token,scaler,2
 gitops-token,gitops,3,"system:masters"
 `
 
-// Start starts a cluster; the error matches fs.ErrNotExist if its programs were not installed.
+// Start starts a cluster. It builds the programs first if they are not there, which takes some minutes.
 func Start(ctx context.Context) (*Cluster, error) {
-	programs, err := controlplane.Find()
+	programs, err := controlplane.Install(ctx, os.Stderr)
 	if err != nil {
 		return nil, err
 	}
