@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// result is what came out, read from the store.
+type result struct {
+	counts stream.Counts
+	read   int64
+	rows   map[string]int64
+	late   int64 // rows of stragglers that were late, of flow clicks
+	pairs  int64
+	twice  int64 // IDs that are in the flow all more than once
+	sealed time.Time
+}
+
+// measure reads manifests, and the rows of the flow all, with nothing of the pipeline.
+func measure(ctx context.Context, store sink.Store) (*result, error) {
+	r := &result{rows: map[string]int64{}}
+	state, err := sink.Inspect(ctx, store, job, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.counts, r.read, r.sealed = state.Counts, state.Read, state.Sealed
+	seen := map[string]bool{}
+	for m, err := range sink.Committed(ctx, store, job, 0, &sink.ReadOptions{Poll: -1}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range m.Files {
+			switch f.Kind {
+			case ledger.DataFile:
+				r.rows[f.Flow] += f.Rows
+			case ledger.LateFile:
+				r.rows[f.Flow] += f.Rows
+				if f.Flow == "clicks" {
+					r.late += f.Rows
+				}
+			case ledger.DeadFile:
+				continue
+			}
+			if f.Flow != "all" {
+				continue
+			}
+			if err := r.scan(ctx, store, f.Key, seen); err != nil {
+				return nil, fmt.Errorf("%s: %w", f.Key, err)
+			}
+		}
+	}
+	return r, nil
+}
+
+func (r *result) scan(ctx context.Context, store sink.Store, key string, seen map[string]bool) error {
+	body, err := store.Open(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	lines := bufio.NewScanner(body)
+	for lines.Scan() {
+		var h Hit
+		if err := json.Unmarshal(lines.Bytes(), &h); err != nil {
+			return err
+		}
+		if seen[h.ID] {
+			r.twice++
+		}
+		seen[h.ID] = true
+		if h.wasRead() {
+			r.pairs++
+		}
+	}
+	return lines.Err()
+}
+
+// compare prints truth and result side by side and reports whether they are the same.
+func compare(w io.Writer, flows []sink.Flow[Hit], truth *Truth, got *result) (same bool) {
+	same = true
+	row := func(what string, want, is int64) {
+		mark := ""
+		if want != is {
+			mark, same = "   <-- differs", false
+		}
+		fmt.Fprintf(w, "%-34s %12d %12d%s\n", what, want, is, mark)
+	}
+	fmt.Fprintf(w, "%-34s %12s %12s\n", "", "truth", "result")
+	row("records read", truth.read(), got.read)
+	// A straggler is on time or late, as commits were cut; either way it is there once.
+	row("  written, or late", truth.Counts[stream.Written], got.counts[stream.Written]+got.counts[stream.Late])
+	for _, f := range []stream.Fate{stream.Merged, stream.Filtered, stream.Duplicate, stream.Dead} {
+		row("  "+f.String(), truth.Counts[f], got.counts[f])
+	}
+	for _, f := range flows {
+		row("rows of "+f.Name, truth.Rows[f.Name], got.rows[f.Name])
+	}
+	row("loads that met their beat", truth.Pairs, got.pairs)
+	row("IDs written twice", 0, got.twice)
+	if got.late > truth.Stragglers {
+		row("late, at most the stragglers", truth.Stragglers, got.late)
+	} else {
+		fmt.Fprintf(w, "%-34s %12d %12d\n", "stragglers, and those too late", truth.Stragglers, got.late)
+	}
+	fmt.Fprintf(w, "%-34s %12s %12s\n", "sealed through", truth.LastHour.Add(time.Hour).Format("15:04"), got.sealed.Format("15:04"))
+	return same && !got.sealed.Before(truth.LastHour.Add(time.Hour))
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/avro"
+)
+
+const pageSchema = `{"type": "record", "name": "page", "fields": [
+	{"name": "id", "type": "string"},
+	{"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+	{"name": "url", "type": "string"},
+	{"name": "seconds", "type": "double"},
+	{"name": "country", "type": "string"}
+]}`
+
+// flows are the six outputs.
+func flows() ([]sink.Flow[Hit], error) {
+	pages, err := avro.New[Hit](pageSchema, &avro.Options{Codec: avro.Zstandard})
+	if err != nil {
+		return nil, err
+	}
+	return []sink.Flow[Hit]{
+		{Name: "pages", Where: (*Hit).isLoad, Format: pages},
+		{Name: "reads", Where: (*Hit).wasRead, Format: sink.JSONLines[Hit](), Codec: sink.Zstd},
+		{Name: "clicks", Where: (*Hit).isClick, Format: sink.TSV(clickColumns, clickRow), Codec: sink.Gzip},
+		{Name: "ads", Where: (*Hit).isAd, Format: sink.TSV(clickColumns, clickRow), Codec: sink.Gzip,
+			Keys: []sink.Key[Hit]{{Name: "advertiser", Value: (*Hit).advertiser}}},
+		{Name: "geo", Format: sink.TSV(geoColumns, geoRow), Codec: sink.Snappy},
+		{Name: "all", Format: sink.JSONLines[Hit]()},
+	}, nil
+}

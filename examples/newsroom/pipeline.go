@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"os"
+
+	"github.com/onceflow/onceflow/dedup"
+	"github.com/onceflow/onceflow/join"
+	"github.com/onceflow/onceflow/seal"
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/enrich"
+)
+
+// pipeline is all that happens to a hit between source and sink. The stages before the join hold nothing, which dedup
+// asks for; the join holds loads and beats that wait for each other, and a restart reads those again.
+func pipeline(src stream.Source, ids dedup.Store, countries *enrich.Table[countryTable]) stream.Pipe[Hit] {
+	hits := stream.Via(stream.From(src), stream.Decode(parse, (*Hit).time))
+	hits = stream.Via(hits, dedup.ByID(ids, (*Hit).id, nil))
+	hits = stream.Via(hits, stream.Map(extract))
+	hits = stream.Via(hits, join.Left((*Hit).view, (*Hit).isLoad, (*Hit).merge, nil))
+	hits = stream.Via(hits, stream.Filter("bot", (*Hit).isPerson))
+	return stream.Via(hits, enrich.With(countries, setCountry))
+}
+
+func process(ctx context.Context, o *options, store sink.Store, flows []sink.Flow[Hit], truth *Truth) error {
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	src, err := openSource(ctx, o, truth)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	ids, closeIDs, err := openIDs(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer closeIDs()
+	out, err := sink.Open(ctx, store, job, flows, nil)
+	if err != nil {
+		return err
+	}
+	if o.kafka != "" { // a topic has no end: we are done when the last hour is sealed
+		go func() {
+			defer done()
+			if _, err := seal.Wait(ctx, store, job, truth.LastHour, nil); err != nil && ctx.Err() == nil {
+				os.Stderr.WriteString("newsroom: " + err.Error() + "\n")
+			}
+		}()
+	}
+	return stream.Run(ctx, pipeline(src, ids, enrich.NewTable(countryRanges)),
+		seal.Hourly(out, &seal.Options{JSON: true}),
+		&stream.Options{CommitEvery: o.commit, Memory: 128 << 20, Progress: os.Stderr})
+}
+
+// countryTable has the country of each range of addresses, ascending. A real one comes from a file that is replaced now
+// and then: see enrich.OpenFile.
+type countryTable []countryRange
+
+type countryRange struct {
+	first   netip.Addr
+	country string
+}
+
+var countryRanges = countryTable{
+	{netip.MustParseAddr("0.0.0.0"), "US"}, {netip.MustParseAddr("64.0.0.0"), "DE"}, {netip.MustParseAddr("128.0.0.0"), "JP"},
+	{netip.MustParseAddr("192.0.0.0"), "BR"},
+}
+
+func setCountry(table *countryTable, h *Hit) error {
+	for i := len(*table) - 1; i >= 0; i-- {
+		if r := &(*table)[i]; r.first.Compare(h.IP) <= 0 {
+			h.Country = r.country
+			return nil
+		}
+	}
+	return nil
+}
