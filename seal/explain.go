@@ -3,7 +3,9 @@ package seal
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
@@ -51,9 +53,30 @@ func Explain(ctx context.Context, store sink.Store, job string, hour time.Time, 
 	}
 	var out []Blocker
 	for _, b := range s.Blockers(end, now, o.Lateness, o.Partitions) {
+		if b.Kind == ledger.BlockedByEntry {
+			done, err := published(ctx, store, &s.Genesis, o.Prefix, b.Entry)
+			if err != nil {
+				return nil, err
+			}
+			if done {
+				continue
+			}
+		}
 		out = append(out, Blocker{b})
 	}
 	return out, nil
+}
+
+// published reports whether the files of an entry are in place, marked in the ledger or not: a closer finds that out, too.
+func published(ctx context.Context, store sink.Store, g *ledger.Genesis, prefix string, entry uint64) (bool, error) {
+	r, err := store.Open(ctx, ledger.Root(prefix, g.Job, g.Epoch)+ledger.ManifestName(entry))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("seal: look for the manifest of entry %d: %w", entry, err)
+	}
+	return true, r.Close()
 }
 
 // String is a sentence for people.
@@ -71,7 +94,7 @@ func (b Blocker) String() string {
 	case ledger.BlockedByUnknown:
 		return fmt.Sprintf("partition %s exists, and nobody has committed anything of it", b.Partition)
 	case ledger.BlockedByEntry:
-		return fmt.Sprintf("the files of entry %d are not known to be published", b.Entry)
+		return fmt.Sprintf("the files of entry %d are not published", b.Entry)
 	case ledger.BlockedByClock:
 		return "the store's clock must reach " + clock(b.Until)
 	case ledger.BlockedByNothing:

@@ -18,7 +18,7 @@ type ReadOptions = sink.ReadOptions
 
 // Read yields the seals of a job in order, from the hour that begins at from, or from the first sealed one if that is
 // later, and waits for more until ctx is done; then it ends without an error. An error ends it; what was yielded before
-// is right. Its error matches fs.ErrNotExist if the job has not begun.
+// is right. A job that has not begun is waited for, so a wrong name of a job waits for ever; EarliestHour tells.
 func Read(ctx context.Context, store sink.Store, job string, from time.Time, opts *ReadOptions) iter.Seq2[Seal, error] {
 	return sink.Hours(ctx, store, job, from, opts)
 }
@@ -27,6 +27,9 @@ func Read(ctx context.Context, store sink.Store, job string, from time.Time, opt
 // the hour can never be sealed, because it is before the first one that was.
 func Wait(ctx context.Context, store sink.Store, job string, hour time.Time, opts *ReadOptions) (*Seal, error) {
 	for s, err := range Read(ctx, store, job, hour, opts) {
+		if err != nil && ctx.Err() != nil {
+			break
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -15,15 +15,20 @@ import (
 // and waits for more until ctx is done; then it ends without an error. It is the way to see all flows of a transaction or
 // none: remember Manifest.Entry together with what you made of it, and go on behind that. after 0 begins with the first.
 //
-// An error ends it; what was yielded before is right. Transactions without files are left out.
+// An error ends it; what was yielded before is right. Transactions without files are left out. A job that has not begun
+// is waited for, so a wrong name of a job waits for ever; Inspect tells.
 func Committed(ctx context.Context, store Store, job string, after uint64, opts *ReadOptions) iter.Seq2[Manifest, error] {
 	return func(yield func(Manifest, error) bool) {
 		k, err := openReader(ctx, store, job, opts)
+		begun := false
 		if err == nil {
-			_, _, err = k.begun(ctx)
+			begun, err = k.awaitBegun(ctx, opts)
 		}
 		if err != nil {
 			yield(Manifest{}, err)
+			return
+		}
+		if !begun {
 			return
 		}
 		var before ledger.Hash // of the entry before; empty at first

@@ -12,15 +12,19 @@ import (
 
 // Hours yields what the sealed hours of a job hold, in order, from the hour that begins at from, or the first that was
 // sealed if that is later, and waits for more until ctx is done; then it ends without an error. Package seal has it as
-// Read and Wait. An error ends it.
+// Read and Wait. An error ends it. A job that has not begun is waited for.
 func Hours(ctx context.Context, store Store, job string, from time.Time, opts *ReadOptions) iter.Seq2[HourManifest, error] {
 	return func(yield func(HourManifest, error) bool) {
 		k, err := openReader(ctx, store, job, opts)
+		begun := false
 		if err == nil {
-			_, _, err = k.begun(ctx)
+			begun, err = k.awaitBegun(ctx, opts)
 		}
 		if err != nil {
 			yield(HourManifest{}, err)
+			return
+		}
+		if !begun {
 			return
 		}
 		hour, err := k.firstSealed(ctx, opts)

@@ -18,7 +18,7 @@ type ReadOptions struct {
 
 	// Poll is how long a reader waits before it looks again for what is not there yet.
 	//
-	// Defaults to 2 seconds. -1 does not wait: reading ends at the end.
+	// Defaults to 2 seconds. -1 does not wait: reading ends at the end, and fails if the job has not begun.
 	Poll time.Duration
 }
 
@@ -62,6 +62,18 @@ func (k *keeper) begun(ctx context.Context) (*ledger.Genesis, ledger.Hash, error
 	}
 	k.opts.Hour = g.Hour
 	return g, hash, nil
+}
+
+// awaitBegun waits for the job to begin. false is the end.
+func (k *keeper) awaitBegun(ctx context.Context, o *ReadOptions) (bool, error) {
+	if o != nil && o.Poll < 0 {
+		_, _, err := k.begun(ctx)
+		return err == nil, err
+	}
+	return k.await(ctx, o, func() (bool, error) {
+		_, _, err := k.begun(ctx)
+		return foundIt(err)
+	})
 }
 
 // await calls f until it finds something, fails, or there is no more waiting; then it returns false.

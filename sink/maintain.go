@@ -10,7 +10,7 @@ import (
 
 // How often things are done that nothing asks for. They cost requests; the work that matters follows our own commits.
 const (
-	readEvery  = 30 * time.Second // what others have appended
+	readEvery  = time.Minute // what others have appended
 	sweepEvery = time.Hour
 )
 

@@ -29,11 +29,6 @@ func TestCommittedWaitsForTheManifestAndForMore(t *testing.T) {
 			}
 			return sinktest.Pass
 		})
-		in := open(t, store, nil, nil, rowsFlow("rows"))
-		in.adopt("a")
-		in.write("a", noon, 1)
-		in.commit()
-
 		ctx, cancel := context.WithCancel(t.Context()) // with real, that is synctest's, pauses
 		var got []uint64
 		ended := make(chan struct{})
@@ -46,6 +41,11 @@ func TestCommittedWaitsForTheManifestAndForMore(t *testing.T) {
 				got = append(got, m.Entry)
 			}
 		}()
+		synctest.Wait() // it waits for the job to begin
+		in := open(t, store, nil, nil, rowsFlow("rows"))
+		in.adopt("a")
+		in.write("a", noon, 1)
+		in.commit()
 		see := func(what string, want ...uint64) {
 			time.Sleep(10 * time.Second) //nolint:forbidigo // virtual
 			synctest.Wait()
@@ -75,12 +75,12 @@ func TestCommittedWaitsForTheManifestAndForMore(t *testing.T) {
 func TestReadersOfAJobThatHasNotBegunSaySo(t *testing.T) {
 	store, _ := memory(noon)
 	ctx := testContext(t)
-	for _, err := range sink.Committed(ctx, store, "job", 0, nil) {
+	for _, err := range sink.Committed(ctx, store, "job", 0, &sink.ReadOptions{Poll: -1}) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Committed: %v, want fs.ErrNotExist", err)
 		}
 	}
-	for _, err := range sink.Hours(ctx, store, "job", noon, nil) {
+	for _, err := range sink.Hours(ctx, store, "job", noon, &sink.ReadOptions{Poll: -1}) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Hours: %v, want fs.ErrNotExist", err)
 		}
