@@ -53,13 +53,14 @@ func kills(t *testing.T, short int) int {
 	return n
 }
 
-// survive kills the program with SIGKILL at random moments, then lets it end. It compares its output with the truth itself.
-func survive(t *testing.T, n int, env []string, args ...string) {
+// survive kills the program with SIGKILL at random moments, at most longest after its start, then lets it end. It compares
+// its output with the truth itself.
+func survive(t *testing.T, n int, longest time.Duration, env []string, args ...string) {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(7, uint64(n)))
 	died := 0
 	for try := 0; died < n; try++ {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(150+rnd.IntN(1200))*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond+time.Duration(rnd.Int64N(int64(longest))))
 		cmd := exec.CommandContext(ctx, program, args...)
 		cmd.Env = append(os.Environ(), env...)
 		out, err := cmd.CombinedOutput()
@@ -87,7 +88,7 @@ func survive(t *testing.T, n int, env []string, args ...string) {
 
 func TestResultIsTheTruthThoughKilled(t *testing.T) {
 	dir := t.TempDir()
-	survive(t, kills(t, 8), nil, "-out", filepath.Join(dir, "out"), "-events", "120000", "-commit", "150ms")
+	survive(t, kills(t, 8), time.Second, nil, "-out", filepath.Join(dir, "out"), "-events", "120000", "-commit", "150ms")
 }
 
 func TestResultIsTheTruthOnRealServersThoughKilled(t *testing.T) {
@@ -102,6 +103,7 @@ func TestResultIsTheTruthOnRealServersThoughKilled(t *testing.T) {
 	if _, err := admin.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("newsroom")}); err != nil {
 		t.Fatal(err)
 	}
-	survive(t, kills(t, 3), env, "-out", filepath.Join(t.TempDir(), "out"), "-events", "60000", "-commit", "300ms",
+	survive(t, kills(t, 3), 15*time.Second, env, // a killed one's session ends after 10 seconds
+		"-out", filepath.Join(t.TempDir(), "out"), "-events", "60000", "-commit", "300ms",
 		"-kafka", k.Brokers()[0], "-redis", r.Addr(), "-s3", "newsroom", "-endpoint", m.Endpoint())
 }
