@@ -159,6 +159,9 @@ func TestKilledProcessEndsWithTheSameRows(t *testing.T) {
 	kills, err := strconv.Atoi(os.Getenv("ONCEFLOW_KILLS"))
 	if err != nil {
 		kills = 25
+		if testing.Short() {
+			kills = 5
+		}
 	}
 	rnd := rand.New(rand.NewPCG(1, 1))
 	midway := 0 // kills of a job that had committed something
