@@ -45,6 +45,10 @@ func quickstart(ctx context.Context, args []string, out io.Writer, terminal *os.
 	} else {
 		err = runOwn(ctx, o, out, terminal)
 	}
+	if err != nil && errors.Is(err, ctx.Err()) {
+		fmt.Fprintln(out, "\nStopped before the first commit. Run it again.")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
