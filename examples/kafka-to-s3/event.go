@@ -27,7 +27,7 @@ func (o *options) flows() (out []sink.Flow[event]) {
 	for _, topic := range o.kafka.Topics {
 		out = append(out, sink.Flow[event]{
 			Name: topic, Where: func(e *event) bool { return e.topic == topic },
-			Format: sink.Lines(".json", writeLine), Codec: codecs[o.codec],
+			Format: sink.Lines(".jsonl", writeLine), Codec: codecs[o.codec],
 		})
 	}
 	return out

@@ -57,7 +57,7 @@ func build(t *testing.T, pkg string) string {
 func seen(t *testing.T, dir, flow string) map[string]int {
 	t.Helper()
 	ids := map[string]int{}
-	names, err := filepath.Glob(filepath.Join(dir, flow, "day=*", "hour=*", "*.json.zst"))
+	names, err := filepath.Glob(filepath.Join(dir, flow, "day=*", "hour=*", "*.jsonl.zst"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,6 +80,9 @@ func (m *MinIO) Restart(ctx context.Context) error {
 // Endpoint is the server's URL.
 func (m *MinIO) Endpoint() string { return "http://" + addr(m.port) }
 
+// Port is the server's port on loopback.
+func (m *MinIO) Port() int { return m.port }
+
 // Process is the server's process.
 func (m *MinIO) Process() *Process {
 	m.mu.Lock()

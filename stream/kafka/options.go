@@ -88,7 +88,7 @@ type Options struct {
 
 	// Refresh is how often to look for new topics and partitions, and for topics made again.
 	//
-	// Defaults to 30 seconds.
+	// Defaults to 10 seconds.
 	Refresh time.Duration
 
 	// Timeout bounds each request to a broker, beyond the time it is allowed to wait.
@@ -124,7 +124,7 @@ func (o *Options) fill() (*Options, error) {
 	f.Buffer = cmp.Or(f.Buffer, 64<<20)
 	f.MaxBatch = cmp.Or(f.MaxBatch, 64<<20)
 	f.Skew = cmp.Or(f.Skew, time.Hour)
-	f.Refresh = cmp.Or(f.Refresh, 30*time.Second)
+	f.Refresh = cmp.Or(f.Refresh, 10*time.Second)
 	f.Timeout = cmp.Or(f.Timeout, 10*time.Second)
 	f.Stall = cmp.Or(f.Stall, time.Minute)
 	f.GiveUp = cmp.Or(f.GiveUp, 10*time.Minute)

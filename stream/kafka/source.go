@@ -86,6 +86,13 @@ func Open(ctx context.Context, c Config, o *Options) (*Source, error) {
 // inspect checks the topics.
 func (s *Source) inspect(ctx context.Context) (*view, error) {
 	v, err := s.cluster.view(ctx, s.match)
+	// A topic that was made a moment ago is not known to all brokers yet.
+	for range 10 {
+		if err != nil || len(v.missing) == 0 || !pause(ctx, 200*time.Millisecond) {
+			break
+		}
+		v, err = s.cluster.view(ctx, s.match)
+	}
 	if err != nil {
 		return nil, err
 	}

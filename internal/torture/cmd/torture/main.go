@@ -1,0 +1,66 @@
+// Command torture runs the Kafka example as several processes, kills and pauses them, the brokers and the store, and
+// checks the output:
+//
+//	go run ./internal/torture/cmd/torture -kills 100 -brokers 3
+//
+// It exits with 1 if anything is wrong; the last line says what was counted.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/torture"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ok, err := run(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "torture:", err)
+	}
+	if err != nil || !ok {
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (bool, error) {
+	begin := time.Now()
+	o := torture.Options{Say: func(format string, args ...any) {
+		fmt.Printf("%7.1f s  %s\n", time.Since(begin).Seconds(), fmt.Sprintf(format, args...))
+	}}
+	flag.IntVar(&o.Kills, "kills", 10, "how often to kill a worker")
+	flag.IntVar(&o.Brokers, "brokers", 1, "1 or 3")
+	flag.StringVar(&o.Store, "store", "s3", "s3 or dir")
+	flag.Uint64Var(&o.Seed, "seed", 1, "what is done to whom; not when")
+	flag.IntVar(&o.Rate, "rate", 1000, "records a second")
+	flag.BoolVar(&o.Toxics, "toxics", true, "bad networks too")
+	flag.BoolVar(&o.Calm, "calm", false, "kill workers and do nothing else")
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "onceflow-torture-")
+	if err != nil {
+		return false, err
+	}
+	o.Dir = dir
+	r, err := torture.Run(ctx, o)
+	if err != nil {
+		return false, fmt.Errorf("%w (logs are in %s)", err, dir)
+	}
+	for _, s := range r.Wrong {
+		fmt.Println("WRONG:", s)
+	}
+	if r.OK() {
+		err = os.RemoveAll(dir)
+	} else {
+		fmt.Println("logs are in", dir)
+	}
+	fmt.Printf("faults %d, late %d, sealed hours %d, aborted but there %d, other faults found %d\n", r.Faults, r.Late, r.Sealed, r.Ghosts, len(r.Wrong))
+	fmt.Println(r)
+	return r.OK(), err
+}

@@ -1,0 +1,11 @@
+// Package torture runs examples/kafka-to-s3 as real processes against real brokers and a real store, kills and pauses them
+// all at random, and then compares the bucket with a log of what the brokers have acknowledged.
+//
+// What checks shares no code with the library: it reads the formats of docs/format.md by itself, and runs examples/verify
+// on a copy of the bucket. These must hold:
+//
+//   - each acknowledged record is there once, aborted ones never, by manifests and by listing alike;
+//   - a record is in the late folder only if it was acknowledged more than the lateness after its event time: else an
+//     hour was sealed too early;
+//   - the seals of an hour come after those of the hours before it, and nothing of a sealed hour ever changes.
+package torture

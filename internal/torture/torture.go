@@ -1,0 +1,215 @@
+package torture
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/onceflow/onceflow/internal/servers"
+)
+
+// Options say how hard to torture.
+type Options struct {
+	Kills   int    // of workers, by SIGKILL
+	Brokers int    // 1 or 3
+	Store   string // "s3" or "dir"
+	Seed    uint64
+	Rate    int    // records a second
+	Dir     string // for logs and a copy of the bucket; kept if something is wrong
+	Toxics  bool   // bad networks too
+	Calm    bool   // kill workers only
+	Say     func(string, ...any)
+}
+
+// Report is what came of it.
+type Report struct {
+	Kills, Faults                        int
+	Records, Lost, Doubled, Ghosts, Late int
+	Sealed, EarlySeals                   int
+	Recovery                             time.Duration // the worst after a kill with no other fault near it
+	Wrong                                []string      // everything else
+}
+
+// String is the last line.
+func (r *Report) String() string {
+	return fmt.Sprintf("kills %d, records %d, lost %d, doubled %d, early seals %d, worst recovery %.1f s",
+		r.Kills, r.Records, r.Lost, r.Doubled, r.EarlySeals, r.Recovery.Seconds())
+}
+
+// OK reports whether all that must hold holds.
+func (r *Report) OK() bool {
+	return r.Lost+r.Doubled+r.Ghosts+r.EarlySeals+len(r.Wrong) == 0
+}
+
+const (
+	job      = "torture"
+	hour     = time.Minute
+	lateness = 15 * time.Second
+	session  = 2 * time.Second
+	commit   = 500 * time.Millisecond
+	parts    = 4 // of each topic at first; partition 0 stays idle
+)
+
+var topics = [...]string{"hits", "views"}
+
+// world is everything that runs.
+type world struct {
+	Options
+	rnd     *rand.Rand
+	cache   *servers.Cache
+	kafka   *servers.Kafka
+	minio   *servers.MinIO
+	proxy   *servers.Toxiproxy
+	proxies []string // names
+	bucket  bucket
+	crew    *crew
+	prod    *producer
+	log     *log
+	watch   *watcher
+	report  *Report
+}
+
+// Run does it all. An error means that it could not be done; what is wrong with the output is in the report.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	o.Kills, o.Brokers, o.Rate = cmp.Or(o.Kills, 10), cmp.Or(o.Brokers, 1), cmp.Or(o.Rate, 1000)
+	o.Store = cmp.Or(o.Store, "s3")
+	w := &world{Options: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), log: newLog(topics[:]), report: &Report{}}
+	defer w.tearDown()
+	if err := w.setUp(ctx); err != nil {
+		return nil, err
+	}
+	producing, stopProducing := context.WithCancel(ctx)
+	defer stopProducing()
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	var producers, watchers sync.WaitGroup
+	for _, t := range topics {
+		producers.Go(func() { w.prod.plain(producing, t) })
+	}
+	producers.Go(func() { w.prod.transactional(producing, topics[0]) })
+	watchers.Go(func() { w.watch.run(watching) })
+	for range 3 {
+		if err := w.crew.add(); err != nil {
+			return nil, err
+		}
+	}
+	err := w.chaos(ctx)
+	stopProducing()
+	producers.Wait()
+	if err != nil {
+		return nil, err
+	}
+	err = w.settle(ctx)
+	stopWatching()
+	watchers.Wait()
+	if err != nil {
+		return nil, err
+	}
+	return w.report, w.judge(ctx)
+}
+
+func (w *world) setUp(ctx context.Context) (err error) {
+	if w.cache, err = servers.Open(); err != nil {
+		return err
+	}
+	program := filepath.Join(w.Dir, "kafka-to-s3")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/onceflow/onceflow/examples/kafka-to-s3").CombinedOutput(); err != nil {
+		return fmt.Errorf("build the job: %w\n%s", err, out)
+	}
+	ko := &servers.KafkaOptions{Brokers: w.Brokers, Dir: w.Dir, Properties: map[string]string{"offsets.retention.minutes": "60"}}
+	if w.Toxics {
+		if w.proxy, err = w.cache.Toxiproxy(ctx); err != nil {
+			return err
+		}
+		ko.Advertise = func(port int) (int, error) { return w.behind(ctx, fmt.Sprintf("kafka-%d", port), port) }
+	}
+	if w.kafka, err = w.cache.Kafka(ctx, ko); err != nil {
+		return err
+	}
+	args := []string{
+		"-brokers", strings.Join(w.kafka.Brokers(), ","), "-topics", strings.Join(topics[:], ","), "-job", job, "-time", "at",
+		"-hour", hour.String(), "-lateness", lateness.String(), "-commit", commit.String(), "-session", session.String(),
+		"-memory", fmt.Sprint(64 << 20),
+	}
+	var env []string
+	switch w.Store {
+	case "dir":
+		dir := filepath.Join(w.Dir, "bucket")
+		w.bucket = folder(dir)
+		args = append(args, "-dir", dir)
+	case "s3":
+		if w.minio, err = w.cache.MinIO(ctx); err != nil {
+			return err
+		}
+		const name = "torture"
+		if w.bucket, err = newS3Bucket(ctx, w.minio.Endpoint(), servers.MinIOAccessKey, servers.MinIOSecretKey, name); err != nil {
+			return err
+		}
+		endpoint := w.minio.Endpoint()
+		if w.Toxics {
+			port, err := w.behind(ctx, "minio", w.minio.Port())
+			if err != nil {
+				return err
+			}
+			endpoint = fmt.Sprintf("http://127.0.0.1:%d", port)
+		}
+		args = append(args, "-bucket", name, "-endpoint", endpoint)
+		env = []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + servers.MinIOAccessKey, "AWS_SECRET_ACCESS_KEY=" + servers.MinIOSecretKey}
+	default:
+		return fmt.Errorf("store %q is not known", w.Store)
+	}
+	w.crew = &crew{program: program, dir: w.Dir, args: args, env: env, say: w.Say}
+	w.watch = newWatcher(w.bucket, job, topics[:], hour, w.Say)
+	w.prod = &producer{brokers: w.kafka.Brokers(), topics: topics[:], log: w.log, rate: w.Rate, say: w.Say}
+	w.prod.parts.Store(parts)
+	return w.admin(func(a sarama.ClusterAdmin) error {
+		var errs []error
+		for _, t := range topics {
+			errs = append(errs, a.CreateTopic(t, &sarama.TopicDetail{NumPartitions: parts, ReplicationFactor: int16(min(3, w.Brokers))}, false))
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// behind puts a proxy in front of a port.
+func (w *world) behind(ctx context.Context, name string, port int) (int, error) {
+	w.proxies = append(w.proxies, name)
+	return w.proxy.Proxy(ctx, name, port)
+}
+
+func (w *world) admin(f func(sarama.ClusterAdmin) error) error {
+	c := sarama.NewConfig()
+	c.Version = sarama.V3_6_0_0
+	c.Metadata.Retry.Max = 50
+	a, err := sarama.NewClusterAdmin(w.kafka.Brokers(), c)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(a), a.Close())
+}
+
+func (w *world) tearDown() {
+	if w.crew != nil {
+		w.crew.killAll()
+	}
+	if w.kafka != nil {
+		w.kafka.Stop()
+	}
+	if w.minio != nil {
+		w.minio.Stop()
+	}
+	if w.proxy != nil {
+		w.proxy.Stop()
+	}
+	_ = os.Remove(filepath.Join(w.Dir, "kafka-to-s3"))
+}
