@@ -9,16 +9,23 @@ OUT    ?= out
 # The modules beside the root, each with its own go.mod.
 MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 
-.PHONY: test unit race lint vet modules sim sim-short mutants fuzz vuln kill
+# Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
+SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-test: vet lint unit race sim-short mutants modules
+.PHONY: test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short
+
+test: vet lint servers unit race sim-short mutants modules torture-short
 	@echo all tests passed
+
+# Needs a JDK, Maven and npm, and once some minutes.
+servers:
+	ONCEFLOW_CACHE=$(CACHE) go run ./internal/servers/cmd/servers install
 
 vet:
 	go vet ./...
 
 unit:
-	go test ./...
+	$(SERVERS) go test ./...
 
 race:
 	go test -race -short ./stream/... ./sink/... ./seal/... ./dedup/... ./join/...
@@ -32,7 +39,7 @@ lint: $(LINT)
 	$(LINT) run ./...
 
 modules:
-	@for m in $(MODULES); do echo "== $$m"; (cd $$m && go vet ./... && go test ./...) || exit 1; done
+	@for m in $(MODULES); do echo "== $$m"; (cd $$m && go vet ./... && $(SERVERS) go test ./...) || exit 1; done
 
 sim:
 	go run ./internal/sim/cmd/sim -seeds $(SEEDS)
@@ -56,3 +63,11 @@ vuln:
 # Kills the quickstart with SIGKILL again and again and verifies what it wrote.
 kill:
 	ONCEFLOW_KILLS=$(KILLS) go test -count=1 -timeout 60m -run Kill ./examples/quickstart
+
+# Real processes, brokers and a store, killed and paused at random, and the output compared with what was acknowledged.
+torture:
+	$(SERVERS) go run ./internal/torture/cmd/torture -kills $(KILLS) -brokers 1
+	$(SERVERS) go run ./internal/torture/cmd/torture -kills $(KILLS) -brokers 3
+
+torture-short:
+	$(SERVERS) go run ./internal/torture/cmd/torture -kills 10
