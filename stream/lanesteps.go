@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // openLane builds the stages of a lane that begins at from. After an error nothing is left open.
@@ -200,7 +198,7 @@ func (c *laneCore) committed(ctx context.Context, k Clocks) error {
 // cut returns the lane's progress since the last cut, and begins the next. It returns false if there is none, and while
 // held records are coming back.
 func (c *laneCore) cut() (LaneCut, bool, error) {
-	if !c.dirty || (c.replaying > 0 || len(c.returned) > 0) && !mutant.On("T25b") {
+	if !c.dirty || c.replaying > 0 || len(c.returned) > 0 {
 		return LaneCut{}, false, nil
 	}
 	n := len(c.parts)

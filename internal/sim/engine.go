@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/stream"
@@ -23,6 +24,7 @@ type engine struct {
 	open   stream.Txn[Row]
 	commit *commit // under way, or not looked at yet
 	clock  stream.Clock
+	ids    *dedup.Memory
 }
 
 // commit is a transaction that is committing.
@@ -55,7 +57,7 @@ func openEngine(ctx context.Context, p *process) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{p: p, w: p.w, lanes: map[string]*laneWork{}}
+	e := &engine{p: p, w: p.w, lanes: map[string]*laneWork{}, ids: dedup.NewMemory(nil)}
 	e.out = seal.Hourly(s, &seal.Options{Lateness: lateness})
 	err = e.out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "sim", Topics: p.topics}, Workers: 1})
 	if err != nil {

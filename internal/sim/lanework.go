@@ -72,7 +72,7 @@ func newLaneWork(ctx context.Context, e *engine, a stream.Assignment, from map[s
 	sl := &stream.Lane{Name: a.Lane, Partitions: a.Partitions, Now: func() time.Time { return e.w.now.Add(e.p.skew) }, Wake: func() {}}
 	var err error
 	if e.w.cfg.dedup {
-		st := dedup.ByID(dedup.NewMemory(nil), func(r **record) string { return (*r).id },
+		st := dedup.ByID(e.ids, func(r **record) string { return (*r).id },
 			&dedup.Options{Window: dedupWindow, Bucket: 5 * time.Second})
 		if l.ids, err = st.Open(sl); err != nil {
 			return nil, err

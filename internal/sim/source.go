@@ -79,6 +79,7 @@ func (p *partition) atEnd(pos int64) bool {
 type lane struct {
 	name  string
 	parts []*partition
+	since time.Time // nobody reads it before
 }
 
 func (l *lane) assignment() stream.Assignment {
@@ -99,6 +100,9 @@ func (w *world) addLane(topics ...string) {
 		l.parts = append(l.parts, p)
 		w.parts[p.id] = p
 		w.partList = append(w.partList, p)
+	}
+	if l.since = w.now; w.now != w.began && w.chance(0.5) {
+		l.since = w.now.Add(w.upTo(2 * hour)) // hours wait for it
 	}
 	w.lanes = append(w.lanes, l)
 	w.logf("lane %s with %d partitions", l.name, len(l.parts))

@@ -197,6 +197,9 @@ func (w *world) group() {
 	}
 	for _, l := range w.lanes {
 		o := w.owner[l.name]
+		if w.now.Before(l.since) {
+			continue
+		}
 		if o == nil && w.chance(0.1) || o != nil && o.paused && w.chance(0.02) || o != nil && w.chance(moves) {
 			w.assign(l)
 		}

@@ -31,6 +31,16 @@ func TestAnEntryThatTouchesALaneIsItsNewVersion(t *testing.T) {
 	wantVoid(t, "the lane was touched without progress", s, other)
 }
 
+// T20: the base is that of the lane, also for a partition of it that nobody has read before. Two instances that each took
+// the lane for theirs would else both commit halves of a join.
+func TestABaseCountsForPartitionsThatAreNew(t *testing.T) {
+	s := newState(t)
+	zombie := lane(s, "a", 1, clock("10:00"), time.Time{})
+	zombie.Partitions[0].Partition = part("second")
+	must(t, s, commit(lane(s, "a", 3, clock("10:00"), time.Time{})))
+	wantVoid(t, "the lane was touched, though not this partition", s, commit(zombie))
+}
+
 // T15: a lane that was never touched has the last Close as its base.
 func TestFirstTouchBeforeACloseIsVoid(t *testing.T) {
 	s := newState(t)

@@ -1,0 +1,71 @@
+package sink_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/onceflow/onceflow/sink/sinktest"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// T30: what the source lists must be newer than the clock that says that the hour is over, so that a partition which
+// appears later can have no record of it.
+func TestTheClockIsReadBeforeThePartitionsAreListed(t *testing.T) {
+	store, clock := memory(noon.Add(65 * time.Minute))
+	in := open(t, store, quarter, nil, rowsFlow("rows"))
+	in.adopt("a")
+	in.write("a", noon, 1)
+	in.seen("a", noon.Add(3*time.Hour))
+	in.commit()
+	_, err := in.out.Maintain(testContext(t), func(context.Context) ([]stream.Partition, error) {
+		clock.t = noon.Add(2 * time.Hour) // the answer took long, and a partition appeared behind it
+		return []stream.Partition{part("a")}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := seals(t, store); len(got) != 0 {
+		t.Errorf("sealed %s: at the time of the list the hour had ended 5 minutes ago, and lateness is 15", got)
+	}
+}
+
+// T14: the list of partitions is asked for anew before each Close.
+func TestPartitionsAreListedAnewForEachClose(t *testing.T) {
+	store, _ := memory(noon.Add(5 * time.Hour))
+	in := open(t, store, quarter, nil, rowsFlow("rows"))
+	in.adopt("a")
+	in.write("a", noon, 1)
+	in.write("a", noon.Add(80*time.Minute), 2)
+	in.commit()
+	in.maintain("a")
+	if got := seals(t, store); !slices.Equal(got, []string{"hour=12"}) {
+		t.Fatalf("sealed %s, want hour=12", got)
+	}
+	in.write("a", noon.Add(3*time.Hour), 3)
+	in.commit()
+	in.maintain("a", "b")
+	if got := seals(t, store); !slices.Equal(got, []string{"hour=12"}) {
+		t.Errorf("sealed %s, but partition b has appeared and nobody has read it", got)
+	}
+}
+
+// T37: what is taken for the newest progress of a lane is read again at each adoption, also by the same instance.
+func TestAdoptionReadsWhatOthersHaveCommitted(t *testing.T) {
+	store := sinktest.NewMemory()
+	a := open(t, store, nil, nil, rowsFlow("rows"))
+	b := open(t, store, nil, nil, rowsFlow("rows"))
+	a.adopt("x")
+	b.adopt("x")
+	a.write("x", noon, 1)
+	b.write("x", noon, 1)
+	b.commit()
+	if err := a.tryCommit(); err == nil {
+		t.Fatal("both have committed the first record")
+	}
+	a.adopt("x")
+	if got := a.at["x"].UpTo.Sub; got != 1 {
+		t.Errorf("adopted at %d, want 1: what the other has committed", got)
+	}
+}
