@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
@@ -22,7 +21,7 @@ func runJob[T any](ctx context.Context, o *options, input string, events stream.
 		return err
 	}
 	defer store.Close()
-	if was, err := sink.Inspect(ctx, store, job, nil); err == nil && !slices.Equal(was.Config.Topics, []string{input}) {
+	if was, err := sink.Inspect(ctx, store, job, nil); err == nil && len(was.Config.Topics) > 0 && was.Config.Topics[0] != input {
 		return fmt.Errorf("%s holds the output of other input, %s: choose another -out, or delete it", o.out, was.Config.Topics)
 	}
 	files, err := sink.Open(ctx, store, job, flows, nil)
