@@ -21,9 +21,13 @@ type hit struct {
 	At       time.Time
 }
 
-func parse(r *stream.Record) (h hit, err error) { return h, json.Unmarshal(r.Value, &h) }
-func (h *hit) time() time.Time                  { return h.At }
-func (h *hit) isClick() bool                    { return h.Kind == "click" }
+func parse(r *stream.Record) (h hit, err error) {
+	err = json.Unmarshal(r.Value, &h)
+	return h, err
+}
+
+func (h *hit) time() time.Time { return h.At }
+func (h *hit) isClick() bool   { return h.Kind == "click" }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

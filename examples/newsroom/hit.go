@@ -25,7 +25,10 @@ type Hit struct {
 	Country    string     `json:"country,omitempty" avro:"country"`
 }
 
-func parse(r *stream.Record) (h Hit, err error) { return h, json.Unmarshal(r.Value, &h) }
+func parse(r *stream.Record) (h Hit, err error) {
+	err = json.Unmarshal(r.Value, &h)
+	return h, err
+}
 
 func (h *Hit) time() time.Time    { return h.At }
 func (h *Hit) id() string         { return h.ID }
