@@ -36,7 +36,7 @@ var may = map[string][]string{
 	"sink/avro":     {"sink"},
 
 	"stream/file":       {"stream"},
-	"stream/kafka":      {"stream"},
+	"stream/kafka":      {"stream", "internal/mutant"},
 	"stream/kinesis":    {"stream"},
 	"stream/enrich":     {"stream"},
 	"stream/sample":     {"stream"},

@@ -55,15 +55,15 @@ func (r *runner) all(parallel int) (survivors int, err error) {
 	}
 	defer os.RemoveAll(r.dir)
 	var chosen []mutant
-	var packages []string
+	var tests []string
 	for _, m := range mutants {
 		if r.filter.MatchString(m.id) {
 			chosen = append(chosen, m)
-			packages = append(packages, m.tests...)
+			tests = append(tests, m.tests...)
 		}
 	}
-	slices.Sort(packages)
-	if err := r.build(slices.Compact(packages)); err != nil {
+	slices.Sort(tests)
+	if err := r.build(slices.Compact(tests)); err != nil {
 		return 0, err
 	}
 	caught := 0
@@ -95,15 +95,21 @@ func root() (string, error) {
 }
 
 // build compiles the tests with the mistakes in them, and makes sure that they pass as long as none is planted.
-func (r *runner) build(packages []string) error {
-	for _, p := range packages {
-		c := exec.Command("go", "test", "-c", "-tags", "mutant", "-o", r.binary(p), "./"+p)
-		c.Dir = r.root
-		if out, err := c.CombinedOutput(); err != nil {
-			return fmt.Errorf("build the tests of %s: %w\n%s", p, err, out)
+func (r *runner) build(tests []string) error {
+	built := map[string]bool{}
+	for _, t := range tests {
+		p, match, _ := strings.Cut(t, "#")
+		if !built[p] {
+			built[p] = true
+			c := exec.Command("go", "test", "-c", "-tags", "mutant", "-o", r.binary(p), "./"+p)
+			c.Dir = r.root
+			if out, err := c.CombinedOutput(); err != nil {
+				return fmt.Errorf("build the tests of %s: %w\n%s", p, err, out)
+			}
 		}
-		if out, ok := r.test(p, ""); !ok {
-			return fmt.Errorf("the tests of %s fail though no mistake is planted:\n%s", p, out)
+		out, ok := r.test(p, match, "")
+		if !ok || strings.Contains(string(out), "no tests to run") {
+			return fmt.Errorf("the tests of %s fail, or there are none, though no mistake is planted:\n%s", t, out)
 		}
 	}
 	return nil
@@ -113,11 +119,11 @@ func (r *runner) binary(p string) string {
 	return filepath.Join(r.dir, strings.ReplaceAll(p, "/", "_")+".test")
 }
 
-// test runs the tests of a package and reports whether they pass.
-func (r *runner) test(p, id string) (out []byte, ok bool) {
+// test runs those tests of a package whose names match, and reports whether they pass.
+func (r *runner) test(p, match, id string) (out []byte, ok bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.limit)
 	defer cancel()
-	c := exec.CommandContext(ctx, r.binary(p), "-test.failfast", "-test.short")
+	c := exec.CommandContext(ctx, r.binary(p), "-test.failfast", "-test.short", "-test.run", match)
 	c.Dir = filepath.Join(r.root, filepath.FromSlash(p))
 	c.Env = append(os.Environ(), "ONCEFLOW_MUTANT="+id)
 	out, err := c.CombinedOutput()
@@ -127,12 +133,13 @@ func (r *runner) test(p, id string) (out []byte, ok bool) {
 // plant runs the tests that should notice m, and reports whether one does.
 func (r *runner) plant(m mutant) bool {
 	began := time.Now()
-	for _, p := range m.tests {
-		out, ok := r.test(p, m.id)
+	for _, t := range m.tests {
+		p, match, _ := strings.Cut(t, "#")
+		out, ok := r.test(p, match, m.id)
 		if ok {
 			continue
 		}
-		r.report(m, fmt.Sprintf("caught by %s in %.1f s", p, time.Since(began).Seconds()), out)
+		r.report(m, fmt.Sprintf("caught by %s in %.1f s", t, time.Since(began).Seconds()), out)
 		return true
 	}
 	r.report(m, "SURVIVES "+strings.Join(m.tests, ", "), nil)
