@@ -256,7 +256,7 @@ func BenchmarkClaim(b *testing.B) {
 	for _, known := range []bool{false, true} {
 		b.Run(fmt.Sprintf("known=%v", known), func(b *testing.B) {
 			h, won := open(b, c, name(), nil), make([]bool, 1000)
-			n := 0
+			n, cpu := 0, serverCPU(b, c)
 			for b.Loop() {
 				b.StopTimer()
 				in := claims(n, n+1000)
@@ -269,6 +269,7 @@ func BenchmarkClaim(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/id")
+			b.ReportMetric((serverCPU(b, c)-cpu)*1e9/float64(b.N)/1000, "server-cpu-ns/id")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
@@ -279,4 +280,18 @@ func BenchmarkClaim(b *testing.B) {
 			b.Logf("%s bytes for %d keys", used, keys)
 		}
 	}
+}
+
+// serverCPU is the server's processor time in seconds, which the load of the machine does not change much.
+func serverCPU(b *testing.B, c *goredis.Client) (sum float64) {
+	b.Helper()
+	for _, line := range strings.Split(c.Info(b.Context(), "cpu").Val(), "\r\n") {
+		var v float64
+		for _, f := range []string{"used_cpu_sys:%f", "used_cpu_user:%f"} {
+			if _, err := fmt.Sscanf(line, f, &v); err == nil {
+				sum += v
+			}
+		}
+	}
+	return sum
 }
