@@ -52,7 +52,10 @@ var may = map[string][]string{
 	"scaler/prometheus": {"scaler"},
 	"scaler/kubernetes": {"scaler"},
 	"scaler/argocd":     {"scaler"},
-	"scaler/keda":       {"scaler"},
+	"scaler/keda":       {"scaler", "scaler/keda/externalscaler"},
+
+	"scaler/keda/externalscaler": nil,
+	"scaler/kubernetes/example":  {"scaler", "scaler/kubernetes"},
 }
 
 // testing packages are for tests of ours and of users; production code never imports them.

@@ -67,7 +67,7 @@ func parse(t *testing.T, text string) *unstructured.Unstructured {
 var resources = map[string]string{
 	"Deployment": "deployments", "StatefulSet": "statefulsets", "Role": "roles", "RoleBinding": "rolebindings",
 	"ServiceAccount": "serviceaccounts", "CustomResourceDefinition": "customresourcedefinitions", "Job": "jobs",
-	"Lease": "leases", "Application": "applications", "Namespace": "namespaces",
+	"Lease": "leases", "Application": "applications", "Namespace": "namespaces", "ScaledObject": "scaledobjects",
 }
 
 func interfaceOf(t *testing.T, c dynamic.Interface, u *unstructured.Unstructured) dynamic.ResourceInterface {
