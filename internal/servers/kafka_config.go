@@ -36,6 +36,9 @@ type KafkaOptions struct {
 	// Scram are users that are made with the cluster, as "SCRAM-SHA-256=[name=alice,password=secret]".
 	Scram []string
 
+	// Racks puts broker n, counted from 1, into the rack "rack-n".
+	Racks bool
+
 	// Properties are added to server.properties, over what is there.
 	Properties map[string]string
 }
@@ -75,6 +78,9 @@ func (n *kafkaNode) properties(c *Kafka, voters string) string {
 		"broker.heartbeat.interval.ms":                     "250",
 		"controller.quorum.election.timeout.ms":            "500",
 		"controller.quorum.fetch.timeout.ms":               "1000",
+	}
+	if c.opts.Racks {
+		p["broker.rack"] = fmt.Sprintf("rack-%d", n.id)
 	}
 	maps.Copy(p, c.opts.Properties)
 	var b strings.Builder

@@ -3,6 +3,8 @@ package torture
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -26,7 +28,7 @@ func (w *world) faults() []fault {
 	if w.Toxics {
 		fs = append(fs, fault{"bad network", (*world).badNetwork}, fault{"bad network", (*world).badNetwork})
 	}
-	return fs
+	return slices.DeleteFunc(fs, func(f fault) bool { return !strings.Contains(f.name, w.Only) })
 }
 
 // chaos kills workers, and does other things in between, until enough were killed.

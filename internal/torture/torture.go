@@ -28,6 +28,7 @@ type Options struct {
 	Dir     string // for logs and a copy of the bucket; kept if something is wrong
 	Toxics  bool   // bad networks too
 	Calm    bool   // kill workers only
+	Only    string // beside that, do only what has this in its name
 	Say     func(string, ...any)
 }
 
@@ -80,11 +81,16 @@ type world struct {
 }
 
 // Run does it all. An error means that it could not be done; what is wrong with the output is in the report.
-func Run(ctx context.Context, o Options) (*Report, error) {
+func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	o.Kills, o.Brokers, o.Rate = cmp.Or(o.Kills, 10), cmp.Or(o.Brokers, 1), cmp.Or(o.Rate, 1000)
 	o.Store = cmp.Or(o.Store, "s3")
 	w := &world{Options: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), log: newLog(topics[:]), report: &Report{}}
 	defer w.tearDown()
+	defer func() {
+		if err != nil && ctx.Err() == nil && w.crew != nil {
+			w.crew.dump() // something hangs
+		}
+	}()
 	if err := w.setUp(ctx); err != nil {
 		return nil, err
 	}
@@ -103,7 +109,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
-	err := w.chaos(ctx)
+	err = w.chaos(ctx)
 	stopProducing()
 	producers.Wait()
 	if err != nil {

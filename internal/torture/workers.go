@@ -173,6 +173,20 @@ func (c *crew) stopAll() (errs []error) {
 	return errs
 }
 
+// dump makes all workers write the stacks of their goroutines into their logs and end.
+func (c *crew) dump() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.workers {
+		w.resume()
+		_ = w.cmd.Process.Signal(syscall.SIGQUIT)
+		select {
+		case <-w.dead:
+		case <-time.After(5 * time.Second):
+		}
+	}
+}
+
 func (c *crew) killAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -3,19 +3,22 @@ package kafka
 import (
 	"encoding/base64"
 	"time"
+
+	"github.com/onceflow/onceflow/stream"
 )
 
 // identities knows which topic had each name when it was seen first. Its zero value is ready; Source.mu guards it.
 type identities struct {
 	ids    map[string][16]byte
-	astray map[string]time.Time // since when a name is missing or another topic's
+	astray map[string]time.Time       // since when a name is missing or another topic's
+	read   map[stream.Partition]*part // all that were ever started here
 }
 
 // strayed compares v with what is known and returns a topic that was made again or deleted, once that is sure, and
 // whether any looks so.
 func (k *identities) strayed(v *view, now time.Time) (name string, id [16]byte, why string, any bool) {
 	if k.ids == nil {
-		k.ids, k.astray = map[string][16]byte{}, map[string]time.Time{}
+		k.ids, k.astray, k.read = map[string][16]byte{}, map[string]time.Time{}, map[stream.Partition]*part{}
 	}
 	for n, t := range v.topics {
 		if _, ok := k.ids[n]; !ok {
@@ -49,10 +52,9 @@ func (s *Source) identify(v *view) bool {
 	name, id, why, any := s.known.strayed(v, time.Now())
 	if why != "" {
 		lost := &LostError{Partition: v.partition(&topic{name: name, id: id}, 0), To: -1, Why: why}
-		for _, p := range s.parts {
-			if p.topic == name && p.plan != nil {
+		for _, p := range s.known.read {
+			if p.id == id && p.plan.consumed >= lost.From {
 				lost.Partition, lost.From = *p.name, p.plan.consumed
-				break
 			}
 		}
 		s.failLocked(lost)

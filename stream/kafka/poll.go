@@ -72,6 +72,7 @@ func (s *Source) Start(_ context.Context, st stream.Start) error {
 	now := time.Now()
 	for _, p := range l.parts {
 		p.plan = newPlan(st.From[*p.name], st.Warmup, s.opts.Skew)
+		s.known.read[*p.name] = p
 		p.route++
 		p.asked, p.broken, p.beyond = false, nil, 0
 		p.good, p.bad, p.open = now, nil, time.Time{}

@@ -88,7 +88,7 @@ func TestEachWayToAuthenticateWorksAndTellsNoSecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log syncBuffer
-			o := &kafka.Options{TLS: trust, SASL: a, Logger: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+			o := &kafka.Options{TLS: trust, SASL: a, Logger: debugLog(&log)}
 			r := read(t, w.openGroup(name, o, topic))
 			r.records(20)
 			o.Logger.Info("options", "options", o, "sasl", a)
@@ -128,6 +128,10 @@ func TestWrongCredentialsAreAnErrorWithinSecondsThatTellsNoSecret(t *testing.T) 
 		}
 		t.Logf("%s: %v", name, err)
 	}
+}
+
+func debugLog(b *syncBuffer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 type syncBuffer struct {

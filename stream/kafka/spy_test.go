@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"bytes"
 	"net"
 	"strconv"
 	"sync"
@@ -52,10 +53,40 @@ func TestTheGroupFetchesNothingAndAnIdlePartitionIsNotHammered(t *testing.T) {
 	t.Logf("requests by key and version: %v", s.count)
 }
 
+func TestABrokerWithoutTopicIDsInFetchIsReadByName(t *testing.T) {
+	s := &spy{count: map[int16]map[int16]int{}, old: true}
+	var own atomic.Int64
+	servertest.Need(t)
+	port := s.forward(t, func() string { return "127.0.0.1:" + strconv.FormatInt(own.Load(), 10) })
+	k := servertest.Kafka(t, &servers.KafkaOptions{Advertise: func(p int) (int, error) {
+		own.Store(int64(p))
+		return port, nil
+	}})
+	w := at(t, k.Brokers())
+	topic := w.topic(2)
+	w.produce(topic, 0, 0, 100)
+	r := read(t, w.open(&kafka.Options{Refresh: 200 * time.Millisecond}, topic))
+	r.records(100)
+	name := r.partition(topic, 0)
+	r.check(name, 0, 100)
+	if !r.ended(name, 100) || r.ended(name, 99) {
+		t.Error("the end is not proved, or where it is not")
+	}
+	s.mu.Lock()
+	if s.count[keyFetch][12] == 0 || s.count[keyFetch][13] > 0 {
+		t.Errorf("Fetch requests by version: %v", s.count[keyFetch])
+	}
+	s.mu.Unlock()
+	w.must(w.admin.DeleteTopic(topic))
+	w.eventually("the topic is made again", func() bool { return w.again(topic) })
+	r.lost(name, 100, -1) // by metadata, since the broker cannot tell
+}
+
 // spy forwards connections to a broker and counts requests by their key.
 type spy struct {
 	mu    sync.Mutex
 	count map[int16]map[int16]int // by key, by version
+	old   bool                    // make the broker say that it has Fetch up to v12 only
 }
 
 func (s *spy) forward(t *testing.T, to func() string) int {
@@ -94,6 +125,11 @@ func (s *spy) pipe(from, to net.Conn, requests bool) {
 		}
 		if requests {
 			seen = s.note(append(seen, buf[:n]...))
+		}
+		if have := []byte{0, keyFetch, 0, 4, 0}; s.old && !requests { // key, oldest and newest version
+			if i := bytes.Index(buf[:n], have); i >= 0 && i+len(have) < n {
+				buf[i+len(have)] = 12
+			}
 		}
 		if _, err := to.Write(buf[:n]); err != nil {
 			return

@@ -42,6 +42,7 @@ func run(ctx context.Context) (bool, error) {
 	flag.IntVar(&o.Rate, "rate", 1000, "records a second")
 	flag.BoolVar(&o.Toxics, "toxics", true, "bad networks too")
 	flag.BoolVar(&o.Calm, "calm", false, "kill workers and do nothing else")
+	flag.StringVar(&o.Only, "only", "", `beside that, do only what has this in its name, such as "store"`)
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "onceflow-torture-")
 	if err != nil {
