@@ -12,7 +12,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short
+.PHONY: autoscale tidy test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short
 
 test: vet lint servers unit race sim-short mutants modules torture-short
 	@echo all tests passed
@@ -20,6 +20,7 @@ test: vet lint servers unit race sim-short mutants modules torture-short
 # Needs a JDK, Maven and npm, and once some minutes.
 servers:
 	ONCEFLOW_CACHE=$(CACHE) go run ./internal/servers/cmd/servers install
+	cd scaler/kubernetes && ONCEFLOW_CACHE=$(CACHE) go run ./internal/controlplane/install
 
 vet:
 	go vet ./...
@@ -28,7 +29,7 @@ unit:
 	$(SERVERS) go test ./...
 
 race:
-	go test -race -short ./stream/... ./sink/... ./seal/... ./dedup/... ./join/...
+	go test -race -short ./stream/... ./sink/... ./seal/... ./dedup/... ./join/... ./scaler/...
 
 $(LINT):
 	mkdir -p $(BIN)
@@ -55,6 +56,14 @@ mutants:
 fuzz:
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
 		go test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done
+
+# Compares scaling policies on load traces: a table here, a chart of each trace in OUT.
+autoscale:
+	go run ./examples/autoscale -out $(OUT)
+
+# go mod tidy for the modules beside the root, which know the root by go.work only.
+tidy:
+	@for m in $(MODULES); do echo "== $$m"; (cd $$m && GOWORK=off bash $(CURDIR)/.ci/tidy) || exit 1; done
 
 # Needs the vulnerability database, so it is not part of test.
 vuln:
