@@ -8,8 +8,9 @@ import (
 	"github.com/onceflow/onceflow/internal/mutant"
 )
 
-// Decode turns records into events. parse may keep the bytes of the record only if it clones them; see Record. A record
-// that parse refuses goes to the dead-letter flow, with the error and its bytes.
+// Decode turns records into events. An event may share the bytes of its record only if no stage of the pipe holds events
+// or works on them beside the lane; else parse must copy what it keeps. See Record. A record that parse refuses goes to
+// the dead-letter flow, with the error and its bytes.
 //
 // at gives the event time; nil means Record.Time. It is a required argument, because hours and seals follow it: a
 // broker's time beside an hour field in the payload would seal hours too early. A record whose event time is missing
@@ -34,12 +35,14 @@ func (d *decode[T]) Open(lane *Lane) (Processor[Record, T], error) {
 func (d *decode[T]) Process(_ context.Context, in []Event[Record], out *Emitter[T]) error {
 	for i := range in {
 		r := &in[i]
-		v, err := d.parse(&r.Value)
-		if err != nil {
+		e := out.place()
+		var err error
+		if e.Value, err = d.parse(&r.Value); err != nil {
+			out.events = out.events[:len(out.events)-1]
 			out.Reject(r.Origin, err)
 			continue
 		}
-		emitDecoded(r, v, d.at, out)
+		setDecoded(e, r, d.at, out)
 	}
 	return nil
 }
@@ -64,7 +67,11 @@ func (d *decodeMany[T]) Open(lane *Lane) (Processor[Record, T], error) {
 
 func (d *decodeMany[T]) Process(_ context.Context, in []Event[Record], out *Emitter[T]) error {
 	var r *Event[Record]
-	yield := func(v T) { emitDecoded(r, v, d.at, out) } // one closure for the batch, not one a record
+	yield := func(v T) { // one closure for the batch, not one a record
+		e := out.place()
+		e.Value = v
+		setDecoded(e, r, d.at, out)
+	}
 	for i := range in {
 		r = &in[i]
 		if err := d.parse(&r.Value, yield); err != nil {
@@ -77,10 +84,10 @@ func (d *decodeMany[T]) Process(_ context.Context, in []Event[Record], out *Emit
 // ErrEventTime is why a record without a usable event time was rejected.
 var ErrEventTime = errors.New("stream: event time is missing or too far in the future")
 
-// emitDecoded gives v its event time, tells the clocks and emits it.
-func emitDecoded[T any](r *Event[Record], v T, at func(*T) time.Time, out *Emitter[T]) {
-	out.Emit(Event[T]{Value: v, Time: r.Value.Time, Origin: r.Origin})
-	e := &out.events[len(out.events)-1] // at takes a pointer: given one to v, each event would be allocated
+// setDecoded gives e, which has its value, the rest, and tells the clocks its time. e is in the emitter's buffer: a copy
+// whose address is given to at would be allocated for each event.
+func setDecoded[T any](e *Event[T], r *Event[Record], at func(*T) time.Time, out *Emitter[T]) {
+	e.Time, e.Origin = r.Value.Time, r.Origin
 	if at != nil {
 		e.Time = at(&e.Value)
 	}

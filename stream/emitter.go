@@ -45,6 +45,16 @@ const (
 // Emit passes e on. Any number of events may carry one Origin, within one call or several.
 func (o *Emitter[T]) Emit(e Event[T]) { o.events = append(o.events, e) }
 
+// place adds an event to be filled in by the caller. It holds anything.
+func (o *Emitter[T]) place() *Event[T] {
+	n := len(o.events)
+	if n == cap(o.events) {
+		o.events = append(o.events, Event[T]{})
+	}
+	o.events = o.events[:n+1]
+	return &o.events[n]
+}
+
 // Hold keeps origin unfinished until it was released as often as it was held. Its position is committed as held and its
 // record is replayed after a restart, so a processor must be able to rebuild its state from its held events.
 func (o *Emitter[T]) Hold(origin Origin) {

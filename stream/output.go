@@ -97,7 +97,8 @@ type LaneCut struct {
 	// Partitions are all partitions of the lane.
 	Partitions map[Partition]Progress
 
-	// Replaying means that held records of the base are still coming back: clocks must not move yet.
+	// Replaying means that held records of the base are still coming back: clocks must not move yet. Run leaves such lanes
+	// out of its cuts altogether; nothing of them has been written then.
 	Replaying bool
 
 	// Counts are the records that finished in this transaction, by owner partition, and Read those that were read for

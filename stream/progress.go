@@ -33,7 +33,8 @@ type Progress struct {
 
 // HeldSet is a set of positions at or below some upTo, compact enough for a ledger. Where positions are plain numbers
 // (Seq is empty) an ordinal is the distance of Sub from First.Sub. Elsewhere it counts the records that the source
-// delivers from First on, First being 0, since such positions have gaps by nature. It is immutable.
+// delivers from First on, First being 0 and unreadable ones included, since such positions have gaps by nature. It is
+// immutable.
 type HeldSet struct {
 	// First is the oldest held position; the zero Position if nothing is held.
 	First Position

@@ -71,8 +71,9 @@ func (p Position) String() string {
 	return p.Seq + "/" + strconv.FormatInt(p.Sub, 10)
 }
 
-// Record is what a source gives. Its slices may share a buffer that the source uses again: they are read-only and valid
-// until the Process call they were given to returns. Clone what must live longer.
+// Record is what a source gives. Its slices may share a buffer that the source uses again: they are read-only, and valid
+// until the batch they came in has passed all stages and the rows of its finished records are written. What lives
+// longer, because a stage holds it or works on it beside the lane, must own its bytes: Clone it, or let Decode copy.
 type Record struct {
 	Partition *Partition // shared by all records of the partition
 	Position  Position

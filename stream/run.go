@@ -16,8 +16,9 @@ import (
 // output. Signals are the caller's: use signal.NotifyContext.
 //
 // What an error leaves behind: all that was committed stays, all else is void and is done again by the next Run. After an
-// error of Source.Poll, what the source gave before it is committed first. An error that matches ErrLost needs a person. A *StageError names the stage. Panics of stages are not caught: a process
-// that dies loses nothing, one that limps on could.
+// error of Source.Poll, what the source gave before it is committed first. An error that matches ErrLost needs a person. A
+// *StageError names the stage. Panics of stages are not caught: a process that dies loses nothing, one that limps on
+// could.
 //
 // Options.Logger gets, at level Info: "commit" (lanes, records, held, bytes, reason, took), "closed hours" (hours,
 // earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),

@@ -130,3 +130,21 @@ func TestRunCommitsByTime(t *testing.T) {
 		}
 	})
 }
+
+// A child of an ended partition may begin once the end is committed, so that does not wait for the next time.
+func TestASplitIsCommittedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1), newLedger(t)
+		j := startJob(t, log.Source(nil), ledger.Output(), stream.Options{CommitEvery: time.Hour})
+		log.Append(0, 0, t0, "06:00 a")
+		child := stream.Partition{Source: "log", ID: "child"}
+		log.End(0, 0, child)
+		synctest.Wait()
+		g := ledger.Progress(log.Partition(0, 0))
+		if !g.Ended || !slices.Equal(g.Children, []stream.Partition{child}) || g.UpTo.Sub != 1 {
+			t.Errorf("the ledger says %+v, want the end and the child", g)
+		}
+		j.cancel()
+		<-j.ended
+	})
+}

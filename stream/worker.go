@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,12 +141,16 @@ func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
 // process runs one batch through its lane.
 func (w *worker[T]) process(ctx context.Context, l *lane[T], b *Batch) error {
 	n := size(b) // after process it is the source's again
+	split := slices.ContainsFunc(b.Ended, func(e Ended) bool { return len(e.Children) > 0 })
 	w.begin(l)
 	err := l.core.process(ctx, b)
 	w.end(l)
 	w.drained(l, n)
 	if err != nil {
 		return err
+	}
+	if split {
+		w.e.ask("split") // the children may begin once that is committed
 	}
 	if most := w.e.opts.CommitBytes; most > 0 && w.open.Bytes() >= most {
 		w.e.ask("bytes")
