@@ -126,6 +126,7 @@ func (e *engine[T]) shutdown(ctx context.Context, stopPolling func(), polled <-c
 			}
 		}
 		if last {
+			e.ackNow()
 			return nil
 		}
 		e.want, last = "shutdown", true

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -178,118 +177,6 @@ func (c *laneCore) reject(i uint32, why DeadLetter) {
 	}
 }
 
-// settle finishes the touched records that nobody holds: first the rows that waited for them, then their fates.
-func (c *laneCore) settle(ctx context.Context) error {
-	if c.end.waiting() > 0 {
-		var finished []uint32
-		for _, i := range c.touched {
-			if !c.finished(i) {
-				continue
-			}
-			for m := i; ; {
-				if c.slots.slots[m].stash != 0 {
-					finished = append(finished, m)
-				}
-				if m = c.slots.slots[m].next; m == i {
-					break
-				}
-			}
-		}
-		if len(finished) > 0 {
-			if err := c.end.unstash(ctx, finished); err != nil {
-				return err
-			}
-		}
-	}
-	for _, i := range c.touched {
-		if !c.finished(i) {
-			continue
-		}
-		for m, more := i, true; more; {
-			next := c.slots.slots[m].next
-			more = next != i
-			c.finish(m)
-			m = next
-		}
-	}
-	c.touched = c.touched[:0]
-	if len(c.dead) == 0 {
-		return nil
-	}
-	err := c.end.reject(ctx, c.dead)
-	clear(c.dead)
-	c.dead = c.dead[:0]
-	return err
-}
-
-// finished reports whether the live record i has nothing to wait for.
-func (c *laneCore) finished(i uint32) bool {
-	s := &c.slots.slots[i]
-	if s.parent == i {
-		return s.holds == 0 && s.flags&flagLive != 0
-	}
-	return s.flags&flagLive != 0 && c.slots.slots[c.slots.root(i)].holds == 0
-}
-
-// finish counts the fate of i and frees it.
-func (c *laneCore) finish(i uint32) {
-	s := &c.slots.slots[i]
-	p := &c.parts[s.part]
-	fate := Filtered
-	switch {
-	case s.flags == flagLive|flagTimed|flagWritten, s.flags == flagLive|flagWritten: // nearly all
-		fate = Written
-	case s.flags&flagRejected != 0:
-		fate = Dead
-		c.bury(i)
-	case s.flags&flagWritten != 0:
-		fate = Written
-	case s.flags&flagLate != 0:
-		fate = Late
-	case s.flags&flagBad != 0:
-		fate = Dead
-	case s.flags&flagMerged != 0:
-		fate = Merged
-	case s.flags&flagDropped != 0:
-		fate = s.fate
-		c.reasons.n[s.why]++
-	}
-	p.counts[fate]++
-	c.dirty = true
-	c.stats.finished++
-	if s.flags&flagLinked != 0 {
-		c.slots.unlink(&p.held, i)
-		c.heldBytes -= int64(s.bytes)
-		if c.keep {
-			delete(c.kept, i)
-		}
-	}
-	c.slots.remove(i)
-}
-
-// bury makes the dead letter of a rejected record.
-func (c *laneCore) bury(i uint32) {
-	d := c.deaths[i]
-	delete(c.deaths, i)
-	if d.Record.Partition == nil {
-		d.Record = c.record(i)
-	}
-	d.Read = c.lane.Now()
-	c.dead = append(c.dead, d)
-}
-
-// record returns what is still known of a record.
-func (c *laneCore) record(i uint32) Record {
-	s := &c.slots.slots[i]
-	if s.rec >= 0 {
-		return c.records[s.rec]
-	}
-	if r, ok := c.kept[i]; ok {
-		return r
-	}
-	return Record{Partition: &c.parts[s.part].id, Position: s.pos}
-}
-
 // endBatch takes down what the records of a batch that are not finished need to be known later.
 func (c *laneCore) endBatch() {
 	if c.slots.live > 0 { // else all are finished
@@ -329,53 +216,4 @@ func (c *laneCore) close() error {
 	}
 	c.pinned = nil
 	return errors.Join(errs...)
-}
-
-// reasons numbers the labels given to Drop.
-type reasons struct {
-	labels map[string]uint16
-	names  []string
-	n      []int64
-	last   string
-	lastAt uint16
-}
-
-func newReasons() reasons {
-	return reasons{labels: map[string]uint16{"": 0}, names: []string{""}, n: make([]int64, 1)}
-}
-
-// maxReasons bounds the labels of a lane; more are counted as "other". A label is meant to be a constant.
-const maxReasons = 1000
-
-func (r *reasons) index(label string) uint16 {
-	if label == r.last {
-		return r.lastAt
-	}
-	i, ok := r.labels[label]
-	if !ok {
-		if len(r.names) >= maxReasons {
-			label = "other"
-			if i, ok = r.labels[label]; ok {
-				return i
-			}
-		}
-		i = uint16(len(r.names))
-		r.labels[label] = i
-		r.names = append(r.names, label)
-		r.n = append(r.n, 0)
-	}
-	r.last, r.lastAt = label, i
-	return i
-}
-
-// take returns the counts and begins anew.
-func (r *reasons) take() map[string]int64 {
-	m := map[string]int64{}
-	for i, n := range r.n {
-		if n > 0 && r.names[i] != "" {
-			m[r.names[i]] = n
-		}
-	}
-	clear(r.n)
-	return maps.Clone(m)
 }

@@ -99,6 +99,7 @@ func (e *engine[T]) handOver(ctx context.Context, b *Batch) error {
 	for {
 		if e.committing == nil && !e.keeping {
 			if cut {
+				e.ackNow()
 				return nil
 			}
 			e.want = "rebalance"

@@ -44,13 +44,35 @@ func (e *engine[T]) keep(ctx context.Context) {
 		} else if u.Upkeep, u.err = e.out.Maintain(ctx, e.src.Partitions); u.err != nil {
 			u.err = wrap("maintain the output", u.err)
 		}
-		if a, ok := e.src.(Acker); ok && len(upTo) > 0 {
-			if err := a.Ack(ctx, upTo); err != nil && ctx.Err() == nil {
-				e.opts.Logger.Warn("acknowledgement failed", "error", err)
-			}
-		}
+		e.ack(ctx, upTo)
 		e.kept <- u
 	})
+}
+
+// ack tells the source committed positions. It is advice: an error is logged and forgotten.
+func (e *engine[T]) ack(ctx context.Context, upTo map[Partition]Position) {
+	a, ok := e.src.(Acker)
+	if !ok || len(upTo) == 0 {
+		return
+	}
+	if err := a.Ack(ctx, upTo); err != nil && ctx.Err() == nil {
+		e.opts.Logger.Warn("acknowledgement failed", "error", err)
+	}
+}
+
+// ackFor is how long giving lanes up waits for ackNow.
+const ackFor = time.Second
+
+// ackNow is ack before lanes are given up: afterwards the source may not speak for them.
+func (e *engine[T]) ackNow() {
+	upTo := e.unacked
+	e.unacked = nil
+	ctx, cancel := context.WithTimeout(e.hard, ackFor)
+	e.group.Go(func() {
+		defer cancel()
+		e.ack(ctx, upTo)
+	})
+	<-ctx.Done()
 }
 
 // prove asks which idle logs have ended, and moves their clocks to the time before the question. That time is the

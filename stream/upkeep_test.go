@@ -196,9 +196,22 @@ func TestTheSourceIsToldCommittedPositionsOnly(t *testing.T) {
 		if got := src.told(log.Partition(0, 0)); got.Sub != 2 {
 			t.Errorf("told %v, want 2", got)
 		}
+		log.Append(0, 0, t0, "06:02 c")
+		synctest.Wait()
+		src.Revoke(time.Now().Add(time.Second), "lane-0")
+		synctest.Wait()
+		if got := src.told(log.Partition(0, 0)); got.Sub != 3 {
+			t.Errorf("told %v when the lane was given up, want 3", got)
+		}
+		src.Assign("lane-0")
+		log.Append(0, 0, t0, "06:03 d")
+		synctest.Wait()
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+		if got := src.told(log.Partition(0, 0)); got.Sub != 4 {
+			t.Errorf("told %v at the end, want 4", got)
 		}
 	})
 }
