@@ -186,7 +186,7 @@ func TestFailingSharedStoreHoldsTheLaneUp(t *testing.T) {
 		done := make(chan error, 1)
 		var out stream.Emitter[hit]
 		go func() { done <- p.Process(t.Context(), one("a"), &out) }()
-		time.Sleep(20 * time.Second) // the bubble's clock
+		time.Sleep(20 * time.Second) //nolint:forbidigo // the clock of the bubble
 		synctest.Wait()
 		if err := st.Failing(); err == nil || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("Failing is %v, want the store's error", err)
@@ -210,7 +210,10 @@ func TestFailingSharedStoreHoldsTheLaneUp(t *testing.T) {
 		}
 
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { time.Sleep(time.Second); cancel() }()
+		go func() {
+			time.Sleep(time.Second) //nolint:forbidigo // the clock of the bubble
+			cancel()
+		}()
 		if err := p.Process(ctx, one("c"), &out); !errors.Is(err, context.Canceled) {
 			t.Errorf("lane taken away: %v, want context.Canceled", err)
 		}
@@ -248,4 +251,23 @@ func openStage(t *testing.T, s stream.Stage[hit, hit]) stream.Processor[hit, hit
 		t.Fatal(err)
 	}
 	return p
+}
+
+func TestHotPathDoesNotAllocate(t *testing.T) {
+	p := openStage(t, dedup.ByID(dedup.NewMemory(nil), (*hit).id, nil))
+	in := make([]stream.Event[hit], 4096)
+	for i := range in {
+		in[i] = stream.Event[hit]{Value: hit{ID: fmt.Sprint("some id ", i)}, Time: t0, Origin: stream.NewOrigin(uint32(i))}
+	}
+	partition := &stream.Partition{}
+	out := stream.NewEmitter[hit](func(stream.Origin) stream.RecordRef { return stream.RecordRef{Partition: partition} })
+	n := testing.AllocsPerRun(50, func() {
+		if err := p.Process(t.Context(), in, out); err != nil {
+			t.Fatal(err)
+		}
+		out.Take()
+	})
+	if n > 10 {
+		t.Errorf("%v allocations for a batch of %d events", n, len(in))
+	}
 }

@@ -60,19 +60,19 @@ func fight(t *testing.T, seed uint64) (fenced int64) {
 		}
 		switch r.IntN(6) {
 		case 0:
-			time.Sleep(time.Duration(r.IntN(25)) * time.Second) // the bubble's clock
+			time.Sleep(time.Duration(r.IntN(25)) * time.Second) //nolint:forbidigo // the clock of the bubble
 		case 1:
 			w.stop(r.IntN(len(w.running)))
 			w.begin()
 		}
 	}
 	log.EndAll()
-	time.Sleep(time.Minute)
+	time.Sleep(time.Minute) //nolint:forbidigo // the clock of the bubble
 	for len(w.running) > 0 {
 		w.stop(0)
 	}
-	w.begin() // whoever comes last finds nothing left to do, or does it
-	time.Sleep(time.Minute)
+	w.begin()               // whoever comes last finds nothing left to do, or does it
+	time.Sleep(time.Minute) //nolint:forbidigo // the clock of the bubble
 	w.stop(0)
 
 	want, unmatched := sortAndScan(in, o)

@@ -2,6 +2,7 @@ package join_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -161,5 +162,43 @@ func TestOptionsReportAllFaults(t *testing.T) {
 func TestJoinIsKnownToHold(t *testing.T) {
 	if _, ok := join.Left((*event).key, (*event).isLeft, (*event).merge, nil).(stream.Holder); !ok {
 		t.Error("Run could not refuse a join before dedup")
+	}
+}
+
+func TestHotPathDoesNotAllocate(t *testing.T) {
+	p, err := join.Left((*event).key, (*event).isLeft, (*event).merge, nil).Open(&stream.Lane{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for i := range 5000 {
+		keys = append(keys, fmt.Sprint("session ", i))
+	}
+	out, in, at, n := new(stream.Emitter[event]), make([]stream.Event[event], 0, 2000), t0, 0
+	run := func() {
+		in = in[:0]
+		for range cap(in) / 2 { // a load, and the beat of the load 2,000 events before
+			at = at.Add(time.Millisecond)
+			o := stream.NewOrigin(uint32(2 * n))
+			in = append(in, stream.Event[event]{Value: load(n, keys[n%len(keys)]), Time: at, Origin: o})
+			if n >= 1000 && n%4 > 0 { // every fourth load gets none
+				o := stream.NewOrigin(uint32(2*n + 1))
+				in = append(in, stream.Event[event]{Value: beat(n, keys[(n-1000)%len(keys)]), Time: at, Origin: o})
+			}
+			n++
+		}
+		if err := p.Process(t.Context(), in, out); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.(stream.Advancer[event]).Advance(t.Context(), at, out); err != nil {
+			t.Fatal(err)
+		}
+		out.Take()
+	}
+	for range 200 {
+		run()
+	}
+	if got := testing.AllocsPerRun(100, run); got > 20 {
+		t.Errorf("%v allocations for a batch of about %d events", got, len(in))
 	}
 }

@@ -26,7 +26,6 @@ type event struct {
 func (e *event) key() string     { return e.Key }
 func (e *event) isLeft() bool    { return e.Left }
 func (e *event) merge(r *event)  { e.Mate = r.ID }
-func (e *event) name() string    { return fmt.Sprint(e.ID) }
 func (e *event) eventID() string { return fmt.Sprint("id", e.ID) }
 
 // fed is an event in a partition, at its place in the order of arrival.

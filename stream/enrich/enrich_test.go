@@ -72,7 +72,7 @@ func TestTableIsLoadedAgainAndAgainUntilClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass := func(d time.Duration) {
-			time.Sleep(d) // the bubble's clock
+			time.Sleep(d) //nolint:forbidigo // the clock of the bubble
 			synctest.Wait()
 		}
 		pass(2*time.Minute + time.Second)
