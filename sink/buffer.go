@@ -142,7 +142,8 @@ func (b *buffer) drain(ctx context.Context) error {
 
 // whole writes raw as one frame, or as one block of the format's own.
 func (b *buffer) whole(ctx context.Context) error {
-	p, err := b.raw, error(nil)
+	p := b.raw
+	var err error
 	switch {
 	case b.blk != nil:
 		if p, err = b.blk.Block(nil, b.raw, int(b.rows)); err != nil {

@@ -25,9 +25,12 @@ func (w *work) commit(ctx context.Context, cut stream.Cut) error {
 	if err != nil {
 		return w.fail(ctx, err)
 	}
+	if void := w.void.Load(); void != nil {
+		return w.fail(ctx, void)
+	}
 	files, err := w.set.finish(ctx)
 	if err != nil {
-		return w.fail(ctx, err)
+		return w.fail(ctx, w.explain(ctx, err))
 	}
 	if len(files) == 0 && w.elidable(lanes) {
 		w.settle(nil)
@@ -119,7 +122,7 @@ func (k *keeper) committed(id uint64, c *ledger.Commit, w *work) {
 		l := &c.Lanes[i]
 		h, next := k.lanes[l.Lane], w.carried[l.Lane]
 		if h != nil && h.token == l.Token {
-			k.lanes[l.Lane] = &held{*next, h.index, id}
+			k.lanes[l.Lane] = &held{*next, id}
 		}
 	}
 }
@@ -143,7 +146,7 @@ func (w *work) advance(ctx context.Context, cut stream.Cut) ([]ledger.LaneCommit
 			return nil, err
 		}
 		next, parts := nextLane(before, c, w.k.lateness())
-		next.token = b.token
+		next.token, next.index = b.token, b.index
 		carried[c.Lane] = next
 		lanes = append(lanes, ledger.LaneCommit{Lane: c.Lane, Partitions: parts})
 	}

@@ -94,7 +94,7 @@ func ExampleCommitted() {
 	if err := runHits(ctx, store); err != nil {
 		log.Fatal(err)
 	}
-	loaded := uint64(0)
+	loaded := uint64(0) // of the run before
 	rows := map[string]int64{}
 	// Without Poll: -1 it would wait for more.
 	for m, err := range sink.Committed(ctx, store, "etl", loaded, &sink.ReadOptions{Poll: -1}) {
@@ -106,9 +106,9 @@ func ExampleCommitted() {
 		}
 		loaded = m.Entry
 	}
-	fmt.Println(rows)
+	fmt.Println(rows, "loaded:", loaded > 0)
 	// Output:
-	// map[clicks:1 dead:1 views:2]
+	// map[clicks:1 dead:1 views:2] loaded: true
 }
 
 // The topic of a partition was deleted, so its hours would wait for ever.

@@ -169,8 +169,12 @@ var modes = []struct {
 }
 
 func TestAnyFaultAtAnyCallLeavesEachRowOnce(t *testing.T) {
-	for _, mode := range modes {
-		for k := 0; ; k++ {
+	step := 1
+	if testing.Short() {
+		step = 5 // each mode tries others
+	}
+	for i, mode := range modes {
+		for k := i % step; ; k += step {
 			mem, _ := memory(noon.Add(5 * time.Hour))
 			faulty := sinktest.FailAt(mem, k, mode.Mode)
 			faulty.Delay = mode.delay
@@ -202,9 +206,12 @@ func TestASecondCrashDuringRecoveryLeavesEachRowOnce(t *testing.T) {
 			if process(t, faulty, 1) == nil {
 				break
 			}
-			step := 11 // all j are tried, each with some k
-			if os.Getenv("ONCEFLOW_EXHAUSTIVE") != "" {
+			step := 17 // all j are tried, each with some k
+			switch {
+			case os.Getenv("ONCEFLOW_EXHAUSTIVE") != "":
 				step = 1
+			case testing.Short():
+				step = 101
 			}
 			for j := k % step; ; j += step {
 				mem := first.Clone()

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"hash/crc32"
 	"maps"
 	"slices"
@@ -276,7 +275,5 @@ func upTo(n int) []int {
 	}
 	return ids
 }
-
-func list[T any](items []T) string { return strings.Trim(fmt.Sprint(items), "[]") }
 
 func crc(body []byte) uint32 { return crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) }

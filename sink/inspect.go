@@ -85,13 +85,13 @@ func (k *keeper) await(ctx context.Context, o *ReadOptions, f func() (bool, erro
 	for {
 		found, err := f()
 		if ctx.Err() != nil {
-			return false, nil
+			return false, nil //nolint:nilerr // the end of ctx is the end of reading, whatever came of it
 		}
 		if found || err != nil || poll < 0 {
 			return found, err
 		}
 		if k.env.Sleep(ctx, k.env.Jitter(poll)) != nil {
-			return false, nil
+			return false, nil //nolint:nilerr // the same
 		}
 	}
 }

@@ -42,7 +42,6 @@ type keeper struct {
 // because of entries of others: what they commit makes our next commit void, which is how we notice.
 type held struct {
 	carriedLane
-	index   uint64 // of the adoption
 	version uint64 // the entry that touched it last, as far as we know; 0 if none did
 }
 
@@ -56,8 +55,8 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 	fresh := make(map[string]*held, len(lanes))
 	all := map[stream.Partition]stream.Progress{}
 	for _, a := range lanes {
-		h := &held{index: k.state.Last + 1, carriedLane: carriedLane{
-			token: newToken(k.env), low: k.state.Low(a.Lane, a.Partitions),
+		h := &held{carriedLane: carriedLane{
+			token: newToken(k.env), index: k.state.Last + 1, low: k.state.Low(a.Lane, a.Partitions),
 			parts: make(map[stream.Partition]stream.Progress, len(a.Partitions)),
 		}}
 		if l := k.state.Lanes[a.Lane]; l != nil {

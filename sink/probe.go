@@ -65,8 +65,11 @@ func (k *keeper) probeCreate(ctx context.Context, key string) error {
 // missing checks that a staged file is invisible.
 func (k *keeper) missing(ctx context.Context, key string) error {
 	_, err := k.store.Read(ctx, key, 64)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case err != nil:
+		return fmt.Errorf("probe: read a staged file: %w", err)
 	}
-	return fmt.Errorf("probe: a staged file must not be visible before it is published, but reading it gave: %v", err)
+	return errors.New("probe: a staged file can be read before it is published: it must not be visible")
 }

@@ -154,11 +154,43 @@ func TestAnAppendOfUnknownOutcomeIsNeitherVoidNorCommitted(t *testing.T) {
 	}
 }
 
+// Once all its lanes have other owners, what an instance has staged may be swept while it still writes. An instance failed
+// with "upload was discarded" instead of learning that its work was void.
+func TestWorkWhoseStagingWasSweptIsVoid(t *testing.T) {
+	for _, more := range []int{0, 20_000} { // found out by Commit, by Write
+		store, _ := memory(noon)
+		old, young := open(t, store, nil, nil, rowsFlow("rows")), open(t, store, nil, nil, rowsFlow("rows"))
+		old.adopt("a")
+		old.write("a", noon, make([]int, 20_000)...)
+		if n := staged(t, store); n != 1 {
+			t.Fatalf("%d staged files, want 1", n)
+		}
+		young.adopt("a")
+		young.write("a", noon, 1)
+		young.commit()
+		young.maintain("a") // sweeps
+		if n := staged(t, store); n != 0 {
+			t.Fatalf("%d staged files behind the sweep, want none", n)
+		}
+		old.write("a", noon, make([]int, more)...)
+		old.write("a", noon, make([]int, more)...)
+		if err := old.tryCommit(); !errors.Is(err, stream.ErrFenced) {
+			t.Errorf("commit: %v, want ErrFenced", err)
+		}
+		old.adopt("a")
+		old.write("a", noon, 2)
+		old.commit()
+		if got := visible(t, store, "rows/"); !slices.Equal(got, []int{1, 2}) {
+			t.Errorf("rows %v, want 1 and 2", got)
+		}
+	}
+}
+
 func TestDropDeletesWhatWasStaged(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
 	in.adopt("a")
-	big := make([]int, 300_000) // more than a buffer
+	big := make([]int, 20_000) // more than a buffer
 	in.write("a", noon, big...)
 	if n := staged(t, store); n == 0 {
 		t.Fatal("nothing was staged, so this tests nothing")

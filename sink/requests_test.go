@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -69,7 +70,7 @@ func TestRequestsOfFilesAndCommits(t *testing.T) {
 // Many instances on one folder, each in a goroutine, take lanes from each other without asking.
 func TestInstancesThatFightForLanesWriteEachRowOnce(t *testing.T) {
 	store, _ := memory(noon.Add(9 * time.Hour))
-	const lanes, instances, records = 4, 3, 60
+	const lanes, instances, records = 4, 4, 120
 	var done sync.WaitGroup
 	var fenced atomic.Int64
 	for n := range instances {
@@ -90,8 +91,11 @@ func TestInstancesThatFightForLanesWriteEachRowOnce(t *testing.T) {
 // fight adopts some lanes, commits a little of them, and adopts others, until all lanes are at their end.
 func fight(t *testing.T, store sink.Store, seed uint64, lanes int, records int64, fenced *atomic.Int64) {
 	r := rand.New(rand.NewPCG(seed, 2))
-	faulty := sinktest.NewFaulty(store, nil) // as a process of its own
-	in, err := tryOpen(t, faulty, quarter, nil, rowsFlow("rows"))
+	others := sinktest.NewFaulty(store, func(context.Context, sinktest.Call) sinktest.Mode {
+		runtime.Gosched() // as many interleavings as there can be
+		return sinktest.Pass
+	})
+	in, err := tryOpen(t, others, quarter, nil, rowsFlow("rows"))
 	if err != nil {
 		t.Error(err)
 		return

@@ -65,6 +65,7 @@ func (r *router[T]) write(ctx context.Context, deadline int64, rows []stream.Eve
 			r.bytes += int64(len(m.b.raw) - m.n)
 			if m.b.full() {
 				if err := m.b.drain(ctx); err != nil {
+					r.marks = r.marks[:0]
 					return bad, err
 				}
 			} else {

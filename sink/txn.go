@@ -31,6 +31,10 @@ func (t *txn[T]) worker(w stream.Writer) (*router[T], error) {
 
 // Write routes and encodes rows.
 func (t *txn[T]) Write(ctx context.Context, w stream.Writer, rows []stream.Event[T], fates []stream.Fate) ([]stream.BadRow, error) {
+	clear(fates) // to Written
+	if t.void.Load() != nil {
+		return nil, nil
+	}
 	r, err := t.worker(w)
 	if err != nil {
 		return nil, err
@@ -45,6 +49,9 @@ func (t *txn[T]) Write(ctx context.Context, w stream.Writer, rows []stream.Event
 
 // Reject adds dead letters.
 func (t *txn[T]) Reject(ctx context.Context, w stream.Writer, dead []stream.DeadLetter) error {
+	if t.void.Load() != nil {
+		return nil
+	}
 	r, err := t.worker(w)
 	if err != nil {
 		return err
@@ -61,10 +68,18 @@ func (t *txn[T]) account(ctx context.Context, r *router[T], err error) error {
 	r.bytes = 0
 	over := r.report(t.sink.budget)
 	if err != nil || !over || r.lot.held.Load() < t.sink.shedFloor() {
-		return err
+		return t.failed(ctx, err)
 	}
 	err = r.lot.shed(ctx)
 	r.report(t.sink.budget)
+	return t.failed(ctx, err)
+}
+
+// failed is nil for an error that only says that the work is void: Commit says it.
+func (t *txn[T]) failed(ctx context.Context, err error) error {
+	if err = t.explain(ctx, err); t.void.Load() != nil {
+		return nil
+	}
 	return err
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,12 +31,14 @@ type work struct {
 	outcome error                   // nil: committed
 
 	begun bool // Commit or Drop was called
+	void  atomic.Pointer[ledger.VoidError]
 	bytes atomic.Int64
 }
 
 // laneBase is what a transaction's work on a lane is based on. It does not change.
 type laneBase struct {
 	token       ledger.Token
+	index       uint64 // of the adoption
 	closedEntry uint64 // the version of a lane that was never touched
 	deadline    int64  // hours that end at or before it, in seconds since 1970, are closed for this lane
 }
@@ -42,6 +46,7 @@ type laneBase struct {
 // carriedLane is the progress that a transaction carries, committed or not.
 type carriedLane struct {
 	token ledger.Token
+	index uint64 // of the adoption
 	parts map[stream.Partition]stream.Progress
 	low   time.Time
 }
@@ -73,7 +78,7 @@ func (w *work) lane(ctx context.Context, name string) (*laneBase, error) {
 		return nil, err
 	}
 	v := w.k.view.Load()
-	b = &laneBase{token: before.token, closedEntry: v.closedEntry, deadline: later(before.low, v.closed).Unix()}
+	b = &laneBase{token: before.token, index: before.index, closedEntry: v.closedEntry, deadline: later(before.low, v.closed).Unix()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if other := w.lanes[name]; other != nil {
@@ -114,6 +119,28 @@ func (k *keeper) lane(name string) *carriedLane {
 		return &h.carriedLane
 	}
 	return nil
+}
+
+// explain is for errors of uploads. Once all our lanes have new owners, one of them may have swept what we staged, and the
+// store tells us nothing but that it is gone. Such work is void, which Commit says; until then writes are taken and lost.
+func (w *work) explain(ctx context.Context, err error) error {
+	if err == nil || w.k.read(ctx) != nil {
+		return err
+	}
+	w.mu.Lock()
+	lanes := maps.Clone(w.lanes)
+	w.mu.Unlock()
+	w.k.env.Lock(&w.k.driver.mu)
+	defer w.k.driver.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(lanes)) {
+		b, st := lanes[name], w.k.state.Lanes[name]
+		if st != nil && st.Version >= b.index && st.Token != b.token {
+			void := &ledger.VoidError{Lane: name, Entry: st.Version, Reason: "another instance has committed it, and swept what was staged"}
+			w.void.Store(void)
+			return void
+		}
+	}
+	return err
 }
 
 var errDropped = errors.New("sink: the transaction before this one was dropped")
