@@ -113,6 +113,9 @@ func TestEncodeDoesNotAllocate(t *testing.T) {
 				t.Fatal(err)
 			}
 		}); n > 0 {
+			if name == "json" && raceEnabled { // encoding/json pools its buffers, and pools forget on purpose then
+				continue
+			}
 			t.Errorf("%s: got %v allocations a row, want 0", name, n)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -46,22 +47,28 @@ func (l *ledger) checkKey(what string, f *file) {
 		ok = false
 	}
 	rest, found := strings.CutPrefix(f.Key, l.prefix+first+l.hourFolder(f.Hour))
+	l.r.expect(ok && found, what, "the file %s is not in the folder of flow %q, kind %q, hour %s", f.Key, f.Flow, f.Kind, f.Hour)
 	levels := strings.Split(rest, "/")
 	for _, level := range levels[:len(levels)-1] {
-		name, value, is := strings.Cut(level, "=")
-		ok = ok && is && name != "" && value != "" && value[0] != '.'
+		l.r.expect(keyFolder.MatchString(level) || !found, what, "%s: the folder %q is not how a value is escaped", f.Key, level)
 	}
-	l.r.expect(ok && found, what, "the file %s is not in the folder of flow %q, kind %q, hour %s", f.Key, f.Flow, f.Kind, f.Hour)
-	l.r.expect(ownerOf(f.Key) != "", what, "the file %s has no owner in its name", f.Key)
+	l.r.expect(ownerOf(f.Key) != "", what, "the file %s is not named <owner>-<t>-<n>", f.Key)
 }
+
+// keyFolder is a folder of a key's value: the empty value, one too long, or one without a dot at an end or an underscore
+// at the beginning.
+var keyFolder = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*=(__HIVE_DEFAULT_PARTITION__|` +
+	`_([A-Za-z0-9_.~-]|%[0-9A-F]{2}){1,120}~[0-9a-f]{64}|` +
+	`([A-Za-z0-9~-]|%[0-9A-F]{2})(([A-Za-z0-9_.~-]|%[0-9A-F]{2})*([A-Za-z0-9_~-]|%[0-9A-F]{2}))?)$`)
+
+var fileName = regexp.MustCompile(`^([a-z0-9]+)-\d+-\d+(\.[^/]*)?$`)
 
 // ownerOf is the ID that a data file's name begins with.
 func ownerOf(key string) string {
-	id, _, ok := strings.Cut(key[strings.LastIndexByte(key, '/')+1:], "-")
-	if !ok || strings.Trim(id, "0123456789abcdefghijklmnopqrstuvwxyz") != "" {
-		return ""
+	if m := fileName.FindStringSubmatch(key[strings.LastIndexByte(key, '/')+1:]); m != nil {
+		return m[1]
 	}
-	return id
+	return ""
 }
 
 // checkOwners checks that each file was staged by an instance that held one of the commit's lanes by the same adoption.

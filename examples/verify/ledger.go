@@ -72,6 +72,7 @@ type committed struct {
 	files     []file
 	lanes     []laneCommit
 	published bool // marked
+	manifest  bool // is there
 }
 
 const genesisName = "e0001/genesis.json"

@@ -92,7 +92,7 @@ func (l *ledger) checkManifests(ctx context.Context, objects map[string]int64) (
 		if err != nil {
 			return n, err
 		}
-		if found {
+		if c.manifest = found; found {
 			n++
 		}
 	}

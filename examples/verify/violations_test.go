@@ -64,6 +64,10 @@ var before = map[string]change[*world]{
 	"dead rows":     {func(w *world) { w.part(2, 0, 0).Counts = counts{Written: 4, Filtered: 3} }, "0 records are dead, its dead-letter files have 1 rows"},
 	"written rows":  {func(w *world) { w.part(4, 0, 0).Counts = counts{Written: 5} }, "5 records were written, its files have 4 rows"},
 	"late rows":     {func(w *world) { w.part(7, 0, 0).Counts = counts{Filtered: 1} }, "no record is late, its late files have 1 rows"},
+	"file name":     {func(w *world) { w.rename("o1-2-0.jsonl", "o1-2-0-1.jsonl") }, "is not named <owner>-<t>-<n>"},
+	"file unowned":  {func(w *world) { w.rename("o1-2-0.jsonl", "f.jsonl") }, "is not named <owner>-<t>-<n>"},
+	"folder value":  {func(w *world) { w.rename("o1-2-0.jsonl", "k=a%2fb/o1-2-0.jsonl") }, `the folder "k=a%2fb" is not how a value is escaped`},
+	"folder dot":    {func(w *world) { w.rename("o1-2-0.jsonl", "k=../o1-2-0.jsonl") }, `the folder "k=.." is not how a value is escaped`},
 	"no owner":      {func(w *world) { delete(w.owners, "o2") }, "owners/o2: it is missing"},
 	"another owner": {func(w *world) { w.owners["o2"].Lanes[0].Token = token(7) }, "held none of its lanes"},
 
@@ -84,6 +88,15 @@ var before = map[string]change[*world]{
 	}, "it closes from"},
 	"genesis hour": {func(w *world) { w.genesis.HourNS = int64(7 * time.Hour) }, "hours of 7h0m0s"},
 	"genesis job":  {func(w *world) { w.genesis.Job = "other" }, `it is of job "other"`},
+}
+
+// rename gives the file of entry 4 another name.
+func (w *world) rename(name, to string) {
+	f := &w.files(4)[0]
+	key := strings.TrimSuffix(f.Key, name) + to
+	w.m[key] = w.m[f.Key]
+	delete(w.m, f.Key)
+	f.Key = key
 }
 
 func only(f func(int, []byte) []byte) func(int, []byte) []byte { return f }
@@ -119,7 +132,11 @@ func swap(key, old, with string) func(memory) {
 
 // after are changes of the objects: faults of a store, or of whoever changed them.
 var after = map[string]change[memory]{
-	"file missing":     {func(m memory) { delete(m, rowsFile) }, "it is missing, though the entry is marked as published"},
+	"file missing": {func(m memory) { delete(m, rowsFile) }, "it is missing, though the entry is marked as published"},
+	"manifest early": {func(m memory) {
+		m[object20("manifests/", 9, ".json")] = m[object20("manifests/", 2, ".json")]
+		delete(m, prefix+"rows/day=2025-05-01/hour=08/o3-1-0.jsonl")
+	}, "o3-1-0.jsonl of entry 9: it is missing, though the entry is marked as published or has its manifest"},
 	"file cut":         {func(m memory) { m[csvFile] = m[csvFile][:5] }, "it has 5 bytes"},
 	"file longer":      {func(m memory) { m[csvFile] = append(bytes.Clone(m[csvFile]), 'x') }, "it has more than"},
 	"file changed":     {flip(rowsFile, -6), "its CRC-32C is"},
@@ -174,10 +191,9 @@ var more = map[string]change[*world]{
 		l := &w.entries[8].Commit.Lanes[0]
 		l.Partitions = append(l.Partitions, row("9", 2, at(8, 0), time.Time{}))
 	}, "is in it twice"},
-	"children":     {func(w *world) { w.part(4, 0, 1).Ended = false }, "it has children and has not ended"},
-	"empty file":   {func(w *world) { w.files(9)[0].Rows = 0 }, "0 rows in"},
-	"file offset":  {func(w *world) { w.files(9)[0].Offset = -1 }, "bytes at -1"},
-	"file unowned": {func(w *world) { w.files(9)[0] = w.file("rows", "", at(8, 0), "f.jsonl", "1\n", "2\n") }, "has no owner in its name"},
+	"children":    {func(w *world) { w.part(4, 0, 1).Ended = false }, "it has children and has not ended"},
+	"empty file":  {func(w *world) { w.files(9)[0].Rows = 0 }, "0 rows in"},
+	"file offset": {func(w *world) { w.files(9)[0].Offset = -1 }, "bytes at -1"},
 	"header": {func(w *world) {
 		f := w.file("table", "", at(6, 0), "o1-2-1.csv", "h\r\n", "1\r\n")
 		f.Rows = 1

@@ -177,3 +177,6 @@ func (u *faultyUpload) Abort(ctx context.Context) error {
 		return u.up.Abort(ctx)
 	})
 }
+
+// Limits are those of the wrapped Store.
+func (f *Faulty) Limits() sink.Limits { return sink.LimitsOf(f.store) }

@@ -14,54 +14,66 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
-// broken are stores that break one contract each.
-var broken = map[string]func(*sinktest.Memory) sink.Store{
-	"create overwrites":         func(m *sinktest.Memory) sink.Store { return createOverwrites{m} },
-	"create looks, then writes": func(m *sinktest.Memory) sink.Store { return &createRaces{Memory: m} },
-	"create grows":              func(m *sinktest.Memory) sink.Store { return createGrows{m} },
-	"create takes the same":     func(m *sinktest.Memory) sink.Store { return createTakesTheSame{m} },
-	"create takes any key":      func(m *sinktest.Memory) sink.Store { return createTakesAnyKey{m} },
-	"create ignores ctx":        func(m *sinktest.Memory) sink.Store { return createIgnoresContext{m} },
-	"read has no limit":         func(m *sinktest.Memory) sink.Store { return readHasNoLimit{m} },
-	"read of nothing is empty":  func(m *sinktest.Memory) sink.Store { return readOfNothing{m} },
-	"open fails otherwise":      func(m *sinktest.Memory) sink.Store { return openFailsOtherwise{m} },
-	"list by folders":           func(m *sinktest.Memory) sink.Store { return listByFolders{m} },
-	"list one page":             func(m *sinktest.Memory) sink.Store { return listOnePage{m} },
-	"list from after on":        func(m *sinktest.Memory) sink.Store { return listFromAfter{m} },
-	"list shows staging":        func(m *sinktest.Memory) sink.Store { return listShowsStaging{m} },
-	"publish once":              func(m *sinktest.Memory) sink.Store { return &publishOnce{Memory: m} },
-	"publish believes":          func(m *sinktest.Memory) sink.Store { return publishBelieves{m} },
-	"publish overwrites":        func(m *sinktest.Memory) sink.Store { return publishOverwrites{m} },
-	"publish compares sizes":    func(m *sinktest.Memory) sink.Store { return publishComparesSizes{m} },
-	"discard of the published":  func(m *sinktest.Memory) sink.Store { return discardOfPublished{m} },
-	"discard does nothing":      func(m *sinktest.Memory) sink.Store { return discardNothing{m} },
-	"staged forgets owners":     func(m *sinktest.Memory) sink.Store { return stagedForgetsOwners{m} },
-	"staged has one file":       func(m *sinktest.Memory) sink.Store { return stagedHasOne{m} },
-	"write retains":             func(m *sinktest.Memory) sink.Store { return writeRetains{m} },
-	"abort does nothing":        func(m *sinktest.Memory) sink.Store { return abortNothing{m} },
+// broken are stores that break one contract each, and the test that must find it.
+var broken = map[string]struct {
+	contract string
+	store    func(*sinktest.Memory) sink.Store
+}{
+	"create overwrites":         {"CreateKeepsTheFirst", func(m *sinktest.Memory) sink.Store { return createOverwrites{m} }},
+	"create looks, then writes": {"CreateIsExclusive", func(m *sinktest.Memory) sink.Store { return &createRaces{Memory: m} }},
+	"create grows":              {"CreateIsWholeOrNotAtAll", func(m *sinktest.Memory) sink.Store { return createGrows{m} }},
+	"create takes the same":     {"CreateKeepsTheFirst", func(m *sinktest.Memory) sink.Store { return createTakesTheSame{m} }},
+	"create takes any key":      {"BadKeysAreRefused", func(m *sinktest.Memory) sink.Store { return createTakesAnyKey{m} }},
+	"create ignores case":       {"OddKeysAreKept", func(m *sinktest.Memory) sink.Store { return createIgnoresCase{m} }},
+	"create ignores ctx":        {"EndedContextEndsCalls", func(m *sinktest.Memory) sink.Store { return createIgnoresContext{m} }},
+	"read shares its memory":    {"CreateDoesNotRetainBody", func(m *sinktest.Memory) sink.Store { return &readShares{Memory: m} }},
+	"read has no limit":         {"ReadStopsAtLimit", func(m *sinktest.Memory) sink.Store { return readHasNoLimit{m} }},
+	"read of nothing is empty":  {"MissingIsErrNotExist", func(m *sinktest.Memory) sink.Store { return readOfNothing{m} }},
+	"open fails otherwise":      {"MissingIsErrNotExist", func(m *sinktest.Memory) sink.Store { return openFailsOtherwise{m} }},
+	"list by folders":           {"ListIsInByteOrder", func(m *sinktest.Memory) sink.Store { return listByFolders{m} }},
+	"list one page":             {"ListHasManyPages", func(m *sinktest.Memory) sink.Store { return listOnePage{m} }},
+	"list from after on":        {"ListIsInByteOrder", func(m *sinktest.Memory) sink.Store { return listFromAfter{m} }},
+	"list shows staging":        {"StagingIsInvisible", func(m *sinktest.Memory) sink.Store { return listShowsStaging{m} }},
+	"list is behind":            {"ReadSeesWhatReturned", func(m *sinktest.Memory) sink.Store { return listIsBehind{m} }},
+	"now is local":              {"NowIsAClock", func(m *sinktest.Memory) sink.Store { return nowIsLocal{m} }},
+	"publish once":              {"PublishIsIdempotent", func(m *sinktest.Memory) sink.Store { return &publishOnce{Memory: m} }},
+	"publish once, by many":     {"PublishByMany", func(m *sinktest.Memory) sink.Store { return &publishOnce{Memory: m} }},
+	"publish believes":          {"PublishOfLostStaging", func(m *sinktest.Memory) sink.Store { return publishBelieves{m} }},
+	"publish overwrites":        {"PublishNeverOverwrites", func(m *sinktest.Memory) sink.Store { return publishOverwrites{m} }},
+	"publish compares sizes":    {"PublishNeverOverwrites", func(m *sinktest.Memory) sink.Store { return publishComparesSizes{m} }},
+	"discard of the published":  {"DiscardSparesThePublished", func(m *sinktest.Memory) sink.Store { return discardOfPublished{m} }},
+	"discard does nothing":      {"DiscardEndsAnUpload", func(m *sinktest.Memory) sink.Store { return discardNothing{m} }},
+	"staged forgets owners":     {"StagedListsOpenAndClosed", func(m *sinktest.Memory) sink.Store { return stagedForgetsOwners{m} }},
+	"staged has one file":       {"StagedListsOpenAndClosed", func(m *sinktest.Memory) sink.Store { return stagedHasOne{m} }},
+	"write retains":             {"PublishShowsWhatWasWritten", func(m *sinktest.Memory) sink.Store { return writeRetains{m} }},
+	"write shares a buffer":     {"UploadsDoNotMix", func(m *sinktest.Memory) sink.Store { return &writeShares{Memory: m} }},
+	"abort does nothing":        {"AbortLeavesNothing", func(m *sinktest.Memory) sink.Store { return abortNothing{m} }},
 }
 
-// Each broken store is found out. The suite runs in a process of its own, because there it must fail.
+// Each broken store is found out, by the test of the contract that it breaks. The suite runs in a process of its own,
+// because there it must fail.
 func TestSuiteFindsBrokenStores(t *testing.T) {
 	if name := os.Getenv("SINKTEST_BROKEN"); name != "" {
-		store := broken[name](sinktest.NewMemory())
+		store := broken[name].store(sinktest.NewMemory())
 		sinktest.Run(t, func(*testing.T) sink.Store { return store })
 		return
 	}
-	for name := range broken {
+	for name, b := range broken {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.failfast", "-test.run=^TestSuiteFindsBrokenStores$")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSuiteFindsBrokenStores$/^"+b.contract+"$")
 			cmd.Env = append(os.Environ(), "SINKTEST_BROKEN="+name)
 			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) || !bytes.Contains(out, []byte("--- FAIL: TestSuiteFindsBrokenStores/")) || bytes.Contains(out, []byte("panic:")) {
-				t.Errorf("got %v, want failures, of:\n%s", err, out)
+			if want := "--- FAIL: TestSuiteFindsBrokenStores/" + b.contract; !errors.As(err, &exit) || !bytes.Contains(out, []byte(want)) ||
+				bytes.Contains(out, []byte("panic:")) {
+				t.Errorf("got %v, want a failure of %s, of:\n%s", err, b.contract, out)
 			}
 		})
 	}
@@ -140,10 +152,36 @@ func (s createTakesAnyKey) Create(ctx context.Context, key string, body []byte) 
 	return s.Memory.Create(ctx, key, body)
 }
 
+type createIgnoresCase struct{ *sinktest.Memory }
+
+func (s createIgnoresCase) Create(ctx context.Context, key string, body []byte) error {
+	return s.Memory.Create(ctx, strings.ToLower(key), body)
+}
+
 type createIgnoresContext struct{ *sinktest.Memory }
 
 func (s createIgnoresContext) Create(ctx context.Context, key string, body []byte) error {
 	return s.Memory.Create(context.WithoutCancel(ctx), key, body)
+}
+
+type readShares struct {
+	*sinktest.Memory
+	bodies sync.Map
+}
+
+func (s *readShares) Create(ctx context.Context, key string, body []byte) error {
+	err := s.Memory.Create(ctx, key, body)
+	if err == nil {
+		s.bodies.Store(key, bytes.Clone(body))
+	}
+	return err
+}
+
+func (s *readShares) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	if body, ok := s.bodies.Load(key); ok {
+		return body.([]byte), nil
+	}
+	return s.Memory.Read(ctx, key, limit)
 }
 
 type readHasNoLimit struct{ *sinktest.Memory }
@@ -227,6 +265,19 @@ func (s listShowsStaging) List(ctx context.Context, prefix, after string) iter.S
 		}
 		return all
 	})
+}
+
+type listIsBehind struct{ *sinktest.Memory }
+
+func (s listIsBehind) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, after), func(all []sink.Object) []sink.Object { return all[:max(len(all)-1, 0)] })
+}
+
+type nowIsLocal struct{ *sinktest.Memory }
+
+func (s nowIsLocal) Now(ctx context.Context) (time.Time, error) {
+	now, err := s.Memory.Now(ctx)
+	return now.In(time.FixedZone("", 3600)), err
 }
 
 type publishOnce struct {
@@ -352,6 +403,36 @@ func (u *retainingUpload) Close(ctx context.Context) ([]byte, error) {
 		}
 	}
 	return u.Upload.Close(ctx)
+}
+
+type writeShares struct {
+	*sinktest.Memory
+	mu  sync.Mutex
+	buf []byte
+}
+
+func (s *writeShares) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+	up, err := s.Memory.Stage(ctx, key, owner)
+	return &sharingUpload{Upload: up, s: s}, err
+}
+
+type sharingUpload struct {
+	sink.Upload
+	s *writeShares
+}
+
+// Write keeps what it is given, of whatever upload, until it has a block.
+func (u *sharingUpload) Write(p []byte) (int, error) {
+	u.s.mu.Lock()
+	defer u.s.mu.Unlock()
+	u.s.buf = append(u.s.buf, p...)
+	if len(u.s.buf) > 512 {
+		if _, err := u.Upload.Write(u.s.buf); err != nil {
+			return 0, err
+		}
+		u.s.buf = u.s.buf[:0]
+	}
+	return len(p), nil
 }
 
 type abortNothing struct{ *sinktest.Memory }
