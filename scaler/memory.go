@@ -37,9 +37,9 @@ func (f fileMemory) Save(_ context.Context, b []byte) error {
 		err = os.Rename(tmp.Name(), string(f))
 	}
 	if err != nil {
-		os.Remove(tmp.Name())
+		return errors.Join(err, os.Remove(tmp.Name()))
 	}
-	return err
+	return nil
 }
 
 // remembered is what a Scaler saves.

@@ -47,7 +47,7 @@ func (s *Scaler) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.o.Every)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		s.Once(ctx)
+		_, _ = s.Once(ctx) // its error is in the decision
 		select {
 		case <-ctx.Done():
 		case <-tick.C:

@@ -283,7 +283,7 @@ func TestTwoScalersActAsOne(t *testing.T) {
 		if first.Action != Changed || second.Action != Standby || err != nil || target.size != size(8) {
 			t.Errorf("%s, then %s (%v), size %s; want only the first to act", first, second, err, target.size)
 		}
-		time.Sleep(time.Minute) // the bubble's clock: the first one is gone
+		<-time.After(time.Minute) // the bubble's clock: the first one is gone
 		if d, _ := b.Once(t.Context()); d.Action != Changed {
 			t.Errorf("%s, want the second to take over", d)
 		}
@@ -328,7 +328,7 @@ func TestMemoryOutlivesTheProcess(t *testing.T) {
 		var d Decision
 		for range 40 { // each step by a new process, as cron does
 			sample := j.step()
-			time.Sleep(j.every)
+			<-time.After(j.every)
 			s := open(t, target, dynamic(t, nil), Options{
 				Memory: memory, Signals: []Signal{SignalFunc(func(context.Context) (Sample, error) { return sample, nil })},
 				Now: func() time.Time { return j.now },

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -88,16 +89,19 @@ func (s *Signal) offsets(ctx context.Context, at time.Time) (offsets, error) {
 func whole(begin, end *sarama.OffsetResult, block *sarama.OffsetFetchResponseBlock) error {
 	switch {
 	case begin == nil || end == nil || block == nil:
-		return fmt.Errorf("a broker left it out of its reply")
-	case begin.Err != nil && begin.Err != sarama.ErrNoError:
+		return errors.New("a broker left it out of its reply")
+	case !fine(begin.Err):
 		return begin.Err
-	case end.Err != nil && end.Err != sarama.ErrNoError:
+	case !fine(end.Err):
 		return end.Err
 	case block.Err != sarama.ErrNoError:
 		return block.Err
 	}
 	return nil
 }
+
+// fine reports whether a broker said that all is well, which it does with an error of that meaning.
+func fine(err error) bool { return err == nil || errors.Is(err, sarama.ErrNoError) }
 
 // span is where the group stands. What the log has dropped does not wait any more; an offset that is beyond the end is of
 // a topic that was made again.

@@ -60,7 +60,7 @@ func Find() (Programs, error) {
 
 // Install builds what is missing. It may be called again after a failure, and by several processes at once: a program
 // appears under its name when it is complete.
-func Install(ctx context.Context, log io.Writer) (Programs, error) {
+func Install(ctx context.Context, log io.Writer) (p Programs, err error) {
 	if p, err := Find(); err == nil {
 		return p, nil
 	}
@@ -75,7 +75,7 @@ func Install(ctx context.Context, log io.Writer) (Programs, error) {
 	if err != nil {
 		return Programs{}, err
 	}
-	defer os.RemoveAll(module)
+	defer func() { err = errors.Join(err, os.RemoveAll(module)) }()
 	if err := writeModule(ctx, module); err != nil {
 		return Programs{}, fmt.Errorf("make a module to build in: %w", err)
 	}

@@ -53,7 +53,7 @@ func Start(ctx context.Context) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context, programs controlplane.Programs) error {
-	ports, err := freePorts(3)
+	ports, err := freePorts(ctx, 3)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (c *Cluster) start(ctx context.Context, programs controlplane.Programs) err
 		return err
 	}
 	client, peer := fmt.Sprintf("http://127.0.0.1:%d", ports[0]), fmt.Sprintf("http://127.0.0.1:%d", ports[1])
-	if c.etcd, err = c.run(programs.Etcd, "--name=t", "--data-dir="+filepath.Join(c.dir, "etcd"), "--unsafe-no-fsync",
+	if c.etcd, err = c.run(ctx, programs.Etcd, "--name=t", "--data-dir="+filepath.Join(c.dir, "etcd"), "--unsafe-no-fsync",
 		"--listen-client-urls="+client, "--advertise-client-urls="+client,
 		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=t="+peer); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (c *Cluster) start(ctx context.Context, programs controlplane.Programs) err
 		return err
 	}
 	c.address = fmt.Sprintf("https://127.0.0.1:%d", ports[2])
-	if c.server, err = c.run(programs.APIServer, "--etcd-servers="+client,
+	if c.server, err = c.run(ctx, programs.APIServer, "--etcd-servers="+client,
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", ports[2]),
 		"--cert-dir="+filepath.Join(c.dir, "pki"), "--token-auth-file="+c.path("tokens.csv"), "--authorization-mode=RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.path("sa.key"),
@@ -115,13 +115,13 @@ func (c *Cluster) Stop() error {
 	return errors.Join(c.server.stop(), c.etcd.stop(), os.RemoveAll(c.dir))
 }
 
-func freePorts(n int) (ports []int, err error) {
+func freePorts(ctx context.Context, n int) (ports []int, err error) {
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close()
+		defer func() { err = errors.Join(err, l.Close()) }() // after the last, so that all differ
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports, nil

@@ -1,7 +1,9 @@
 package kubetest
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -24,9 +26,9 @@ type process struct {
 	done chan struct{} // closed when it has ended
 }
 
-func (c *Cluster) run(program string, args ...string) (*process, error) {
+func (c *Cluster) run(ctx context.Context, program string, args ...string) (*process, error) {
 	name := filepath.Base(program)
-	p := &process{name: name, log: c.path(name + ".log"), cmd: exec.Command(program, args...), done: make(chan struct{})}
+	p := &process{name: name, log: c.path(name + ".log"), cmd: exec.CommandContext(context.WithoutCancel(ctx), program, args...), done: make(chan struct{})}
 	log, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
@@ -40,7 +42,7 @@ func (c *Cluster) run(program string, args ...string) (*process, error) {
 		err := p.cmd.Start()
 		started <- err
 		if err == nil {
-			p.cmd.Wait()
+			_ = p.cmd.Wait() // how it ended is in its log
 		}
 	}()
 	if err := <-started; err != nil {
@@ -54,8 +56,13 @@ func (p *process) stop() error {
 	if p == nil {
 		return nil
 	}
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
-		return nil // it has ended
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
 	}
 	select {
 	case <-p.done:
