@@ -19,7 +19,9 @@ type processor[T any, K comparable] struct {
 	index  index
 	timers timers[T]
 	live   int // without those that are gone and only wait for the heap
-	out    *stream.Emitter[T]
+
+	left, right stream.Event[T] // the pair that is being merged
+	out         *stream.Emitter[T]
 }
 
 // Process pairs what it can and holds the rest.
@@ -83,18 +85,19 @@ func (p *processor[T, K]) Advance(_ context.Context, seen time.Time, out *stream
 
 // pair merges e, which does not wait, with mate, which does, and emits the left one.
 func (p *processor[T, K]) pair(e *stream.Event[T], mate ref, right bool) {
-	m := p.slab.get(mate).ev
+	// merge gets pointers, so what they point to is on the heap: one place for all pairs.
+	p.left, p.right = p.slab.get(mate).ev, *e
 	p.drop(mate)
-	p.out.Release(m.Origin)
-	l, r := *e, &m
-	if right {
-		l, r = m, e
+	p.out.Release(p.left.Origin)
+	if !right {
+		p.left, p.right = p.right, p.left
 	}
-	p.merge(&l.Value, &r.Value)
-	if l.Origin != r.Origin {
-		p.out.Merge(l.Origin, r.Origin)
+	p.merge(&p.left.Value, &p.right.Value)
+	if p.left.Origin != p.right.Origin {
+		p.out.Merge(p.left.Origin, p.right.Origin)
 	}
-	p.out.Emit(l)
+	p.out.Emit(p.left)
+	p.left, p.right = stream.Event[T]{}, stream.Event[T]{} // lets go of what they point to
 }
 
 func (p *processor[T, K]) hold(k K, e *stream.Event[T], right bool) {

@@ -13,8 +13,9 @@ import (
 //
 // An event whose key is the zero value of K takes no part and is passed on at once.
 //
-// key and isLeft must be pure functions, and merge must change neither the key nor the side of left. merge runs once for
-// each pair and time that the pair is formed; a pair that a crash undoes is formed again from the original events.
+// key and isLeft must be pure functions. merge must change neither the key nor the side of left, and keep neither pointer.
+// It runs once for each time that the pair is formed; a pair that a crash undoes is formed again from the events as they
+// were.
 func Left[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options) stream.Stage[T, T] {
 	return newStage(key, isLeft, merge, opts, false)
 }
