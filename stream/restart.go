@@ -201,6 +201,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 		release(starts)
 	}
 	e.want = ""
+	e.cutTimer.Reset(jitter(e.opts.CommitEvery)) // it may have fired for the commit that failed
 	return nil
 }
 
