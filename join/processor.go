@@ -125,8 +125,11 @@ func (p *processor[T, K]) hash(k K, right bool) uint32 {
 
 // dueBefore orders timers: by the moment, and at one moment right events first, so that each is decided while the left
 // ones are still there.
-func (p *processor[T, K]) dueBefore(a, b ref) bool {
-	x, y := p.slab.get(a), p.slab.get(b)
+func (p *processor[T, K]) dueBefore(a, b dueRef) bool {
+	if a.micro != b.micro {
+		return a.micro < b.micro
+	}
+	x, y := p.slab.get(a.ref), p.slab.get(b.ref)
 	if c := p.timers.at(x).Compare(p.timers.at(y)); c != 0 {
 		return c < 0
 	}

@@ -6,14 +6,20 @@ import "time"
 // only the bucket that is reached next is put in order. To remove one is to unlink it.
 type timers[T any] struct {
 	slab  *slab[T]
-	less  func(a, b ref) bool // which is due first
+	less  func(a, b dueRef) bool
 	delay [2]time.Duration    // of left and right events
 	width int64               // seconds of a bucket
 
 	buckets map[int64]ref // the first of each bucket that is still unordered
 	order   []int64       // heap of their numbers
-	due     []ref         // heap of the events of bucket reached and all before it
+	due     []dueRef      // heap of the events of bucket reached and all before it
 	reached int64
+}
+
+// dueRef is an event in the heap with its moment, so that most comparisons need not look at the events.
+type dueRef struct {
+	micro int64 // since 1970
+	ref   ref
 }
 
 const minBucket = -1 << 63
@@ -48,8 +54,7 @@ func (t *timers[T]) add(r ref) {
 	p := t.slab.get(r)
 	b := t.bucket(p)
 	if b <= t.reached {
-		p.state = due
-		t.due = push(t.due, r, t.less)
+		t.arm(r, p)
 		return
 	}
 	first, ok := t.buckets[b]
@@ -61,6 +66,11 @@ func (t *timers[T]) add(r ref) {
 		t.slab.get(first).prev = r
 	}
 	t.buckets[b] = r
+}
+
+func (t *timers[T]) arm(r ref, p *pending[T]) {
+	p.state = due
+	t.due = push(t.due, dueRef{t.at(p).UnixMicro(), r}, t.less)
 }
 
 // remove takes r out and frees its place, at once or when the heap gets to it.
@@ -87,7 +97,7 @@ func (t *timers[T]) remove(r ref) {
 func (t *timers[T]) next(seen time.Time) ref {
 	for {
 		for len(t.due) > 0 {
-			r := t.due[0]
+			r := t.due[0].ref
 			p := t.slab.get(r)
 			if p.state != gone {
 				if t.at(p).Before(seen) {
@@ -106,8 +116,7 @@ func (t *timers[T]) next(seen time.Time) ref {
 		for r := t.buckets[b]; r != none; {
 			p := t.slab.get(r)
 			next := p.next
-			p.state = due
-			t.due = push(t.due, r, t.less)
+			t.arm(r, p)
 			r = next
 		}
 		delete(t.buckets, b)
