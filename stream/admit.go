@@ -51,7 +51,8 @@ func (c *laneCore) admit(b *Batch) error {
 		}
 		c.events = append(c.events, e)
 	}
-	for err := error(nil); len(bad) > 0; {
+	for len(bad) > 0 {
+		var err error
 		if bad, err = c.admitBad(bad); err != nil {
 			return err
 		}

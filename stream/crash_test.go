@@ -82,7 +82,7 @@ func feedPaired() *streamtest.Log {
 	go func() {
 		for _, r := range pairedRecords {
 			log.Append(r.lane, r.part, t0, r.value)
-			time.Sleep(time.Second)
+			elapse(time.Second)
 		}
 		log.EndAll()
 	}()

@@ -115,8 +115,12 @@ func TestStateOfFinishedRecordsComesBackByWarmUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		log.OpenTransaction(0, 0, true)
-		for i, v := range []string{"06:00 a", "06:01 b", "06:59 c", "07:01 d"} {
-			log.Append(0, 0, t0.Add([]time.Duration{0, 1, 59, 61}[i]*time.Minute), v)
+		for _, v := range []string{"06:00 a", "06:01 b", "06:59 c", "07:01 d"} {
+			e, err := parseText(&stream.Record{Value: []byte(v)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			log.Append(0, 0, e.at, v)
 		}
 		startJob(t, log.Source(nil), ledger.Output(), often, lastWords{}).mustStop()
 		j := startJob(t, log.Source(nil), ledger.Output(), often, lastWords{}, pairing{forever})

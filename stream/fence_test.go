@@ -18,11 +18,11 @@ func TestFencedWorkIsDoneAgain(t *testing.T) {
 		log.Append(0, 0, t0, "06:00 a1", "06:01 b")
 		log.Append(1, 0, t0, "06:00 c")
 		j := startJob(t, log.Source(nil), ledger.Output(), often, pairing{forever})
-		time.Sleep(2 * every)
+		elapse(2 * every)
 		log.Append(0, 0, t0, "06:02 d1")
 		log.Append(1, 0, t0, "06:02 e1")
 		ledger.Take("lane-0")
-		time.Sleep(3 * every)
+		elapse(3 * every)
 		log.Append(0, 0, t0, "06:03 a2", "06:03 d2")
 		synctest.Wait()
 		j.mustStop()
@@ -44,9 +44,9 @@ func TestTwoProcessesOnOneLogAreBothSafe(t *testing.T) {
 		b := startJob(t, log.Source(nil), ledger.Output(), often, pairing{forever})
 		for _, r := range pairedRecords {
 			log.Append(r.lane, r.part, t0, r.value)
-			time.Sleep(7 * time.Second)
+			elapse(7 * time.Second)
 		}
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		a.mustStop()
 		b.mustStop()
 		if n := a.now().Fenced + b.now().Fenced; n == 0 {
@@ -102,9 +102,9 @@ func TestACommitWhoseReplyIsLostCountsOnce(t *testing.T) {
 			return nil
 		}
 		j := startJob(t, log.Source(nil), out, often)
-		time.Sleep(3 * every)
+		elapse(3 * every)
 		log.Append(0, 0, t0, "06:01 b")
-		time.Sleep(3 * every)
+		elapse(3 * every)
 		j.mustStop()
 		wantWords(t, ledger, "a", "b")
 		if lost != 2 {
@@ -135,7 +135,7 @@ func TestAFenceReplacesTheProcessors(t *testing.T) {
 		j := startJob(t, log.Source(nil), ledger.Output(), often, counting{&opened, &closed})
 		log.Append(0, 0, t0, "06:00 a")
 		ledger.Take("lane-0")
-		time.Sleep(2 * every)
+		elapse(2 * every)
 		j.mustStop()
 		if opened != 2 || closed != 2 {
 			t.Errorf("%d processors opened and %d closed, want 2", opened, closed)

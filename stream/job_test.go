@@ -25,7 +25,6 @@ type job struct {
 	out    *streamtest.Output[text]
 	cancel context.CancelFunc
 	ended  chan error
-	over   bool
 
 	mu     sync.Mutex
 	status stream.Status
@@ -109,6 +108,9 @@ func newLedger(t *testing.T) *streamtest.Ledger[text] {
 	l.Lateness = -1
 	return l
 }
+
+// elapse lets the time of synctest pass. Nobody waits for it.
+func elapse(d time.Duration) { <-time.After(d) }
 
 const (
 	every   = 10 * time.Second

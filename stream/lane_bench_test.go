@@ -25,7 +25,7 @@ type hit struct {
 	id   int64
 	at   time.Time
 	kind byte
-	rest [12]int64 // about the size of a real one
+	_    [12]int64 // about the size of a real one
 }
 
 func parseBench(r *Record) (h hit, err error) {

@@ -63,30 +63,33 @@ func (e *sourceError) Error() string { return fmt.Sprintf("stream: poll: %v", e.
 func (e *sourceError) Unwrap() error { return e.err }
 
 func (e *engine[T]) pollAll(ctx context.Context) error {
-	var poll context.Context
 	for ctx.Err() == nil {
-		if did, err := e.pollerTodo(ctx); err != nil {
+		if err := e.pollOn(ctx, e.poller.interruptible(ctx)); err != nil {
 			return err
-		} else if did {
-			continue
 		}
-		if poll == nil || poll.Err() != nil {
-			poll = e.poller.interruptible(ctx)
-			continue // something may have been added before the interrupt was armed
+	}
+	return nil
+}
+
+// pollOn polls until it is interrupted, which ends poll.
+func (e *engine[T]) pollOn(ctx, poll context.Context) error {
+	for poll.Err() == nil {
+		if err := e.pollerTodo(ctx); err != nil {
+			return err
 		}
 		b, err := e.src.Poll(poll)
 		switch {
 		case errors.Is(err, io.EOF):
-			if err := e.atEOF(ctx); err != nil {
-				return err
-			}
+			err = e.atEOF(ctx)
 		case err != nil && poll.Err() != nil:
+			err = nil
 		case err != nil:
-			return &sourceError{err}
+			err = &sourceError{err}
 		case b != nil:
-			if err := e.polled(ctx, b); err != nil {
-				return err
-			}
+			err = e.polled(ctx, b)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -105,7 +108,7 @@ func (p *poller) interruptible(ctx context.Context) context.Context {
 }
 
 // pollerTodo runs what was given to do.
-func (e *engine[T]) pollerTodo(ctx context.Context) (did bool, err error) {
+func (e *engine[T]) pollerTodo(ctx context.Context) error {
 	p := &e.poller
 	p.mu.Lock()
 	todo := p.todo
@@ -113,10 +116,10 @@ func (e *engine[T]) pollerTodo(ctx context.Context) (did bool, err error) {
 	p.mu.Unlock()
 	for _, f := range todo {
 		if err := f(ctx); err != nil {
-			return true, err
+			return err
 		}
 	}
-	return len(todo) > 0, nil
+	return nil
 }
 
 // polled handles what Poll said: assignments by the conductor, records by the lane's worker.
@@ -161,7 +164,7 @@ func (e *engine[T]) polled(ctx context.Context, b *Batch) error {
 // await waits for the conductor's answer and does meanwhile what it is asked to.
 func (e *engine[T]) await(ctx context.Context, reply chan []starting[T]) ([]starting[T], error) {
 	for {
-		if _, err := e.pollerTodo(ctx); err != nil {
+		if err := e.pollerTodo(ctx); err != nil {
 			return nil, err
 		}
 		select {
@@ -220,16 +223,17 @@ func (e *engine[T]) park(ctx context.Context) (release func([]starting[T]), err 
 func (e *engine[T]) atEOF(ctx context.Context) error {
 	e.restarted = false
 	e.eof <- struct{}{} // one at most: the conductor empties it before it starts lanes again
-	for ctx.Err() == nil && !e.restarted {
-		if did, err := e.pollerTodo(ctx); err != nil {
+	for {
+		if err := e.pollerTodo(ctx); err != nil {
 			return err
-		} else if did {
-			continue
+		}
+		if e.restarted {
+			return nil
 		}
 		select {
 		case <-e.poller.wake:
 		case <-ctx.Done():
+			return nil
 		}
 	}
-	return nil
 }

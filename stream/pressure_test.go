@@ -129,9 +129,9 @@ func TestHeldRecordsOverTheLimitDoNotStopReading(t *testing.T) {
 		for i := range 30 {
 			log.Append(0, 0, t0, big(fmt.Sprintf("a%d.", i), 100_000)+"1")
 		}
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		log.Append(0, 0, t0, "06:40 b")
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		if !strings.Contains(j.logged(), "held records need more than Options.Memory") {
 			t.Errorf("no warning in\n%s", j.logged())
 		}
@@ -177,7 +177,7 @@ func TestTheNextTransactionFillsWhileOneCommits(t *testing.T) {
 				if beside++; beside > 1 {
 					t.Error("two commits at once")
 				}
-				time.Sleep(15 * time.Second)
+				elapse(15 * time.Second)
 				beside--
 			}
 			return nil
@@ -186,14 +186,14 @@ func TestTheNextTransactionFillsWhileOneCommits(t *testing.T) {
 		opts.Shutdown = time.Minute
 		j := startJob(t, log.Source(nil), out, opts)
 		log.Append(0, 0, t0, "06:00 a")
-		time.Sleep(12 * time.Second)
+		elapse(12 * time.Second)
 		log.Append(0, 0, t0, "06:01 b")
 		synctest.Wait()
-		time.Sleep(1500 * time.Millisecond)
+		elapse(1500 * time.Millisecond)
 		if got := j.now(); got.Read != 2 || got.Commits != 0 {
 			t.Errorf("%d records read and %d commits, want 2 while the first commit is under way", got.Read, got.Commits)
 		}
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		wantWords(t, ledger, "a", "b")
 		j.mustStop()
 	})

@@ -27,13 +27,13 @@ func (e *engine[T]) showProgress(s Status) {
 	n := utf8.RuneCountInString(line)
 	pad := strings.Repeat(" ", max(0, e.status.shown-n))
 	e.status.shown = n
-	fmt.Fprintf(e.opts.Progress, "\r%s%s", line, pad) //nolint:errcheck // a terminal that is gone is no reason to stop
+	fmt.Fprintf(e.opts.Progress, "\r%s%s", line, pad)
 }
 
 // endProgress leaves the last line on the terminal.
 func (e *engine[T]) endProgress() {
 	if e.terminal && e.status.shown > 0 {
-		fmt.Fprintln(e.opts.Progress) //nolint:errcheck
+		fmt.Fprintln(e.opts.Progress)
 	}
 }
 

@@ -20,7 +20,7 @@ type slowAnswers struct {
 func (s *slowAnswers) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) ([]stream.Partition, error) {
 	asked := time.Now()
 	proved, err := s.Source.AtEnd(ctx, at)
-	time.Sleep(s.takes)
+	elapse(s.takes)
 	s.asked = asked
 	return proved, err
 }
@@ -33,7 +33,7 @@ func TestAnEndIsProvedForTheTimeBeforeTheQuestion(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- stream.Run(ctx, texts(src), ledger.Output(), &often) }()
-		time.Sleep(10 * time.Minute)
+		elapse(10 * time.Minute)
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
@@ -51,7 +51,7 @@ func TestAnEndIsProvedByTheClockOfTheOutput(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		ledger.Now = func() time.Time { return time.Now().Add(-24 * time.Hour) }
 		j := startJob(t, log.Source(nil), ledger.Output(), often)
-		time.Sleep(10 * time.Minute)
+		elapse(10 * time.Minute)
 		j.mustStop()
 		seen := ledger.Progress(log.Partition(0, 0)).Seen
 		if now := ledger.Now(); seen.IsZero() || seen.After(now) {

@@ -57,10 +57,10 @@ func TestALaneThatIsAssignedLaterJoins(t *testing.T) {
 		j := startJob(t, src, ledger.Output(), often)
 		log.Append(0, 0, t0, "06:00 a")
 		log.Append(1, 0, t0, "06:00 b")
-		time.Sleep(2 * every)
+		elapse(2 * every)
 		wantWords(t, ledger, "a")
 		src.Assign("lane-1")
-		time.Sleep(2 * every)
+		elapse(2 * every)
 		j.mustStop()
 		wantWords(t, ledger, "a", "b")
 	})
@@ -75,7 +75,7 @@ func TestARevocationDoesNotWaitBeyondItsDeadline(t *testing.T) {
 			var hang atomic.Bool
 			stuck := func(op string) error {
 				if op == "commit" && hang.Load() {
-					time.Sleep(time.Hour) // longer than anybody waits
+					elapse(time.Hour) // longer than anybody waits
 					return errors.New("no answer")
 				}
 				return nil
@@ -92,11 +92,11 @@ func TestARevocationDoesNotWaitBeyondItsDeadline(t *testing.T) {
 			hang.Store(true)
 			began := time.Now()
 			src.Revoke(began.Add(3*time.Second), "lane-0")
-			time.Sleep(4 * time.Second)
+			elapse(4 * time.Second)
 			hang.Store(false)
-			time.Sleep(2 * time.Hour)
+			elapse(2 * time.Hour)
 			log.Append(1, 0, t0, "06:01 c")
-			time.Sleep(2 * every)
+			elapse(2 * every)
 			j.mustStop()
 			want := []string{"b", "c"}
 			if applied {
@@ -155,16 +155,16 @@ func storm(t *testing.T, seed uint64) {
 				wait := time.Duration(rng.IntN(3000)) * time.Millisecond
 				settled[move] = time.Now().Add(wait + time.Second)
 				go func() {
-					time.Sleep(wait)
+					elapse(wait)
 					from.Revoke(time.Now().Add(-time.Second), name)
 				}()
 			}
 			srcs[to].Assign(name)
 			owner[move] = to
 		}
-		time.Sleep(time.Duration(rng.IntN(1500)) * time.Millisecond)
+		elapse(time.Duration(rng.IntN(1500)) * time.Millisecond)
 	}
-	time.Sleep(time.Minute)
+	elapse(time.Minute)
 	for _, j := range jobs {
 		j.mustStop()
 	}
@@ -193,7 +193,7 @@ func TestARebalanceDuringARestart(t *testing.T) {
 			log.Append(i, 0, t0, fmt.Sprintf("06:00 %c", 'a'+i))
 		}
 		ledger.Take("lane-0")
-		time.Sleep(5 * every)
+		elapse(5 * every)
 		j.mustStop()
 		got := words(ledger.Rows())
 		if !slices.Contains(got, "a") || !slices.Contains(got, "c") || slices.Contains(got, "b") && len(got) != 3 {

@@ -119,7 +119,7 @@ func TestRunCommitsByTime(t *testing.T) {
 		}()
 		for i := range 3 {
 			log.Append(0, 0, t0, "06:00 a")
-			time.Sleep(23 * time.Second)
+			elapse(23 * time.Second)
 			if got := len(ledger.Rows()); got != i+1 {
 				t.Errorf("%d rows after %d appends, want all committed", got, i+1)
 			}

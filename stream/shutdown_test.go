@@ -61,7 +61,7 @@ func TestShutdownThrowsAwayWhatTakesTooLong(t *testing.T) {
 		log.Append(0, 0, t0, "06:00 a", "06:01 b", "06:02 c", "06:03 d", "06:04 e")
 		j := startJob(t, log.Source(nil), ledger.Output(), often, stage)
 		j.cancel()
-		time.Sleep(11 * time.Second) // over half of Options.Shutdown
+		elapse(11 * time.Second) // over half of Options.Shutdown
 		close(stage.gate)
 		j.mustStop()
 		wantWords(t, ledger, "a", "b", "c") // the batch that was begun
@@ -74,7 +74,7 @@ func TestShutdownGivesUpACommitThatHangs(t *testing.T) {
 		out := ledger.Output()
 		out.Hook = func(op string) error {
 			if op == "commit" {
-				time.Sleep(25 * time.Second)
+				elapse(25 * time.Second)
 				return errors.New("gave up")
 			}
 			return nil
@@ -129,7 +129,7 @@ func TestErrorsOfStagesStopTheJobAndKeepWhatWasCommitted(t *testing.T) {
 		})
 		log.Append(0, 0, t0, "06:00 a")
 		j := startJob(t, log.Source(nil), ledger.Output(), often, fail)
-		time.Sleep(2 * every)
+		elapse(2 * every)
 		log.Append(1, 0, t0, "06:00 b")
 		log.Append(0, 0, t0, "06:01 x")
 		err := <-j.ended
@@ -151,7 +151,7 @@ func TestACommitUnderWayOutlivesAnErrorElsewhere(t *testing.T) {
 		out := ledger.Output()
 		out.Hook = func(op string) error {
 			if op == "commit" {
-				time.Sleep(5 * time.Second)
+				elapse(5 * time.Second)
 			}
 			return nil
 		}
@@ -163,7 +163,7 @@ func TestACommitUnderWayOutlivesAnErrorElsewhere(t *testing.T) {
 		})
 		log.Append(0, 0, t0, "06:00 a")
 		j := startJob(t, log.Source(nil), out, often, fail)
-		time.Sleep(13 * time.Second) // the commit began at 9 to 11
+		elapse(13 * time.Second) // the commit began at 9 to 11
 		log.Append(0, 0, t0, "06:01 x")
 		if err := <-j.ended; err == nil {
 			t.Error("got nil, want the stage's error")
@@ -189,7 +189,7 @@ func (a *asyncLane) Process(_ context.Context, in []stream.Event[text], out *str
 	for _, e := range in {
 		out.Hold(e.Origin)
 		go func() {
-			time.Sleep(a.work)
+			elapse(a.work)
 			a.done <- e
 			a.wake()
 		}()

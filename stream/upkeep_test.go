@@ -22,7 +22,7 @@ func TestAProvenEndOfAnIdleLogMovesItsClock(t *testing.T) {
 		log.Append(0, 0, t0, "06:00 a")
 		log.OpenTransaction(1, 0, true) // silence alone proves nothing
 		j := startJob(t, log.Source(nil), ledger.Output(), often)
-		time.Sleep(2 * every)
+		elapse(2 * every)
 		now := time.Now()
 		idle := ledger.Progress(log.Partition(0, 0))
 		if lag := now.Sub(idle.Seen); lag < 0 || lag > 2*every {
@@ -32,7 +32,7 @@ func TestAProvenEndOfAnIdleLogMovesItsClock(t *testing.T) {
 			t.Errorf("the clock of a log with an open transaction moved to %v", g.Seen)
 		}
 		log.OpenTransaction(1, 0, false)
-		time.Sleep(3 * every)
+		elapse(3 * every)
 		if g := ledger.Progress(log.Partition(1, 0)); g.Seen.IsZero() {
 			t.Error("the clock of an empty log did not move")
 		}
@@ -61,7 +61,7 @@ func (o *orderedClock) Now(ctx context.Context) (time.Time, error) {
 
 func (o *orderedClock) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) ([]stream.Partition, error) {
 	o.note("source")
-	time.Sleep(time.Second) // records with later times arrive meanwhile
+	elapse(time.Second) // records with later times arrive meanwhile
 	return o.Source.AtEnd(ctx, at)
 }
 
@@ -73,7 +73,7 @@ func TestTheClockIsAskedBeforeTheSource(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- stream.Run(ctx, texts(both), both, &often) }()
-		time.Sleep(5 * time.Second) // until the first question was answered
+		elapse(5 * time.Second) // until the first question was answered
 		cancel()
 		<-ended
 		i := slices.Index(both.asked, "source")
@@ -105,7 +105,7 @@ func TestUpkeepMayFailForAWhile(t *testing.T) {
 				}
 				return
 			}
-			time.Sleep(10 * every)
+			elapse(10 * every)
 			j.mustStop()
 			if !strings.Contains(j.logged(), `msg="upkeep failed"`) {
 				t.Errorf("no line about it in\n%s", j.logged())
@@ -149,7 +149,7 @@ func TestStagesAreToldTheCommittedClocks(t *testing.T) {
 		if got := clocks.told(); len(got) != 0 {
 			t.Errorf("told %v before anything was committed", got)
 		}
-		time.Sleep(2 * every)
+		elapse(2 * every)
 		j.mustStop()
 		want := stream.Clock{Seen: t0.Add(8 * time.Minute), Held: t0.Add(5 * time.Minute)}
 		if got := clocks.told(); len(got) == 0 || got[len(got)-1].Lane != want || got[len(got)-1].Job != want {
@@ -192,7 +192,7 @@ func TestTheSourceIsToldCommittedPositionsOnly(t *testing.T) {
 		if got := src.told(log.Partition(0, 0)); !got.IsZero() {
 			t.Errorf("told %v before the commit", got)
 		}
-		time.Sleep(2 * every)
+		elapse(2 * every)
 		if got := src.told(log.Partition(0, 0)); got.Sub != 2 {
 			t.Errorf("told %v, want 2", got)
 		}
@@ -224,10 +224,10 @@ func TestStatusTellsHowTheJobIs(t *testing.T) {
 		for range 12 {
 			log.Append(0, 0, t0, "06:00 a1", "06:05 b2", "06:06 c2")
 			log.Append(1, 0, t0, "06:01 d1")
-			time.Sleep(time.Second)
+			elapse(time.Second)
 		}
 		src.SetLag(17)
-		time.Sleep(1500 * time.Millisecond)
+		elapse(1500 * time.Millisecond)
 		s := j.now()
 		if s.Lanes != 2 || !s.Ready || s.Read != 48 || s.Held != 48 || s.Commits < 1 || s.Lag.Records != 17 || s.Stalled != nil {
 			t.Errorf("got %+v", s)
@@ -238,7 +238,7 @@ func TestStatusTellsHowTheJobIs(t *testing.T) {
 		if want := t0; !s.OldestHeld.Equal(want) {
 			t.Errorf("the oldest held record is of %v, want %v", s.OldestHeld, want)
 		}
-		time.Sleep(61 * time.Second)
+		elapse(61 * time.Second)
 		if s := j.now(); s.Stalled == nil || !strings.Contains(s.Stalled.Error(), "17 records wait") {
 			t.Errorf("a minute without a record: stalled %v, want it said", s.Stalled)
 		}
@@ -246,7 +246,7 @@ func TestStatusTellsHowTheJobIs(t *testing.T) {
 			t.Errorf("%d lines about the stall, want 1", got)
 		}
 		log.Append(0, 0, t0, "06:07 e1")
-		time.Sleep(1500 * time.Millisecond)
+		elapse(1500 * time.Millisecond)
 		if s := j.now(); s.Stalled != nil {
 			t.Errorf("stalled %v, want healthy", s.Stalled)
 		}
@@ -260,7 +260,7 @@ func TestAStageThatHangsIsReported(t *testing.T) {
 		stage := newBlocking()
 		log.Append(0, 0, t0, "06:00 a")
 		j := startJob(t, log.Source(nil), ledger.Output(), stream.Options{CommitEvery: time.Hour}, stage)
-		time.Sleep(62 * time.Second)
+		elapse(62 * time.Second)
 		if s := j.now(); s.Stalled == nil || !strings.Contains(s.Stalled.Error(), "lane-0 has been in a stage") {
 			t.Errorf("stalled %v, want the lane's name", s.Stalled)
 		}
@@ -298,7 +298,7 @@ func TestProgressIsShownOnATerminalOnly(t *testing.T) {
 			opts.Progress = term
 			j := startJob(t, log.Source(nil), ledger.Output(), opts, pairing{forever})
 			log.Append(0, 0, t0, "06:00 a1")
-			time.Sleep(2500 * time.Millisecond)
+			elapse(2500 * time.Millisecond)
 			j.mustStop()
 			if got := term.String(); (got != "") != shown {
 				t.Errorf("mode %v: wrote %q", mode, got)
