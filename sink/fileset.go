@@ -8,20 +8,27 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/stream"
 )
 
 // fileSet holds the files of one transaction. It is safe for concurrent use.
 type fileSet struct {
 	store    Store
 	env      *env.Env
+	budget   *stream.Budget
 	owner    func() string // the ID of the owner object that lists the lanes held now
 	sequence uint64        // of the transaction, unique in this process
 	maxBytes int64         // a file of this size is cut
 
+	gathered atomic.Int64 // bytes that open uploads keep in memory, see Gatherer
+
 	mu     sync.Mutex
+	live   context.Context // of all uploads, which outlive the calls that write to them; set by the first
+	end    context.CancelFunc
 	files  map[string]*outFile // by folder path, which is unique
 	parts  []*part             // all that were staged, in the order they were
 	closed []ledger.File
@@ -44,17 +51,18 @@ func (s *fileSet) open(d folder) *outFile {
 // sweeper finds, and that must not stand in the way of the next.
 func (s *fileSet) stage(ctx context.Context, d *folder) (*part, error) {
 	var p *part
-	err := retry(ctx, s.env, func(ctx context.Context) error {
+	unbounded := *s.env
+	unbounded.Attempt = 0
+	err := retry(ctx, &unbounded, func(ctx context.Context) error {
 		owner := s.owner()
-		s.mu.Lock()
-		s.number++
-		name := owner + "-" + strconv.FormatUint(s.sequence, 10) + "-" + strconv.Itoa(s.number) + d.ext
-		s.mu.Unlock()
-		up, err := s.store.Stage(ctx, d.path+name, owner)
+		live, number := s.next(ctx)
+		name := owner + "-" + strconv.FormatUint(s.sequence, 10) + "-" + strconv.Itoa(number) + d.ext
+		up, err := s.store.Stage(live, d.path+name, owner)
 		if err != nil {
 			return err
 		}
 		p = &part{up: up, file: ledger.File{Flow: d.flow, Kind: d.kind, Hour: d.hour, Key: d.path + name}}
+		p.gatherer, _ = up.(Gatherer)
 		return nil
 	})
 	if err != nil {
@@ -66,9 +74,31 @@ func (s *fileSet) stage(ctx context.Context, d *folder) (*part, error) {
 	return p, nil
 }
 
+// next returns the context of uploads and the number of the next file. The context does not end with that of the write
+// which happens to begin a file: the job's may be over when the last transaction commits.
+func (s *fileSet) next(ctx context.Context) (context.Context, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live == nil {
+		s.live, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	}
+	s.number++
+	return s.live, s.number
+}
+
+// over ends the context of the uploads. They must have been closed or aborted.
+func (s *fileSet) over() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end != nil {
+		s.end()
+	}
+}
+
 // close makes a staged file durable. It is tried once: after an error an upload is of no use.
 func (s *fileSet) close(ctx context.Context, p *part) error {
 	ref, err := p.up.Close(ctx)
+	s.gather(p, 0)
 	if err != nil {
 		return fmt.Errorf("sink: close %s: %w", p.file.Key, err)
 	}
@@ -90,6 +120,7 @@ func (s *fileSet) finish(ctx context.Context) ([]ledger.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.over()
 	slices.SortFunc(s.closed, func(a, b ledger.File) int { return cmp.Compare(a.Key, b.Key) })
 	return s.closed, nil
 }
@@ -98,9 +129,11 @@ func (s *fileSet) finish(ctx context.Context) ([]ledger.File, error) {
 // settled that no entry names them. What it cannot delete the sweeper will.
 func (s *fileSet) abort(ctx context.Context) error {
 	s.free()
+	defer s.over()
 	errs := make([]error, len(s.parts))
 	_ = s.env.Each(ctx, len(s.parts), func(ctx context.Context, i int) error {
 		errs[i] = attempt(ctx, s.env, s.parts[i].up.Abort)
+		s.gather(s.parts[i], 0)
 		return nil
 	})
 	return errors.Join(errs...)
@@ -114,4 +147,31 @@ func (s *fileSet) free() {
 		}
 		f.buffers = nil
 	}
+}
+
+// gather notes how many bytes an upload keeps in memory. It needs the lock of the part's file, if others may write to it.
+func (s *fileSet) gather(p *part, n int64) {
+	d := n - p.gathered
+	p.gathered = n
+	s.gathered.Add(d)
+	s.budget.Add(d)
+}
+
+// shed closes the files whose uploads keep the most bytes in memory, so that they are sent, and others are begun.
+func (s *fileSet) shed(ctx context.Context) error {
+	s.mu.Lock()
+	files := make([]*outFile, 0, len(s.files))
+	for _, f := range s.files {
+		files = append(files, f)
+	}
+	s.mu.Unlock()
+	mean := s.gathered.Load() / int64(max(len(files), 1))
+	for _, f := range files {
+		if p := f.cut(mean); p != nil {
+			if err := s.close(ctx, p); err != nil {
+				return f.fail(err)
+			}
+		}
+	}
+	return nil
 }

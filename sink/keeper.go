@@ -26,6 +26,8 @@ type keeper struct {
 	job  string
 	seal *SealOptions // nil: hours are not closed
 
+	budget *stream.Budget
+
 	flowNames []string // sorted
 	mayClose  bool     // our topics are those of the ledger's last Config
 

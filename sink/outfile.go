@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/crc32"
@@ -33,8 +34,10 @@ type outFile struct {
 
 // part is one staged file.
 type part struct {
-	up   Upload
-	file ledger.File
+	up       Upload
+	file     ledger.File
+	gatherer Gatherer // up, if it is one
+	gathered int64    // bytes that it keeps in memory
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -46,7 +49,30 @@ func (f *outFile) add(ctx context.Context, frame []byte, rows int64, header func
 	if err != nil || full == nil {
 		return err
 	}
-	return f.set.close(ctx, full) // outside the lock: the other workers go on with the next part
+	if err := f.set.close(ctx, full); err != nil { // outside the lock: the other workers go on with the next part
+		return f.fail(err)
+	}
+	return nil
+}
+
+// fail notes that something was lost, so that the transaction cannot commit.
+func (f *outFile) fail(err error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = cmp.Or(f.err, err)
+	return err
+}
+
+// cut takes the part away if it keeps as many bytes in memory as least.
+func (f *outFile) cut(least int64) *part {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.part
+	if p == nil || p.gathered == 0 || p.gathered < least {
+		return nil
+	}
+	f.part = nil
+	return p
 }
 
 func (f *outFile) append(ctx context.Context, frame []byte, rows int64, header func() ([]byte, error)) (*part, error) {
@@ -64,6 +90,9 @@ func (f *outFile) append(ctx context.Context, frame []byte, rows int64, header f
 		return nil, f.err
 	}
 	f.part.file.Rows += rows
+	if g := f.part.gatherer; g != nil {
+		f.set.gather(f.part, g.Gathered())
+	}
 	if f.part.file.Length < f.set.maxBytes {
 		return nil, nil
 	}
@@ -103,7 +132,7 @@ func (f *outFile) finish(ctx context.Context) error {
 		b.free()
 	}
 	f.buffers = nil
-	if f.part == nil {
+	if f.err != nil || f.part == nil {
 		return f.err
 	}
 	last := f.part

@@ -42,7 +42,7 @@ type Object struct {
 
 // Stager uploads files that stay invisible until published.
 type Stager interface {
-	// Stage begins a file that will be key. Staged tells owner again; it is made of lower-case letters and digits, and
+	// Stage begins a file that will be key. ctx lasts until the upload was closed or aborted, so Write may use it. Staged tells owner again; it is made of lower-case letters and digits, and
 	// the last element of key begins with it and a dash, for stores that can only find it there.
 	Stage(ctx context.Context, key, owner string) (Upload, error)
 
@@ -101,6 +101,13 @@ type Upload interface {
 	// Abort deletes the staged file. It is called instead of Close, or after it when the file is surely not named by
 	// any entry. On an error the sweeper will do it.
 	Abort(ctx context.Context) error
+}
+
+// Gatherer is an Upload that gathers bytes in memory before it sends them, such as the parts of a multipart upload. If it
+// is told how many, the sink counts them in the job's budget and closes files early when there are too many.
+type Gatherer interface {
+	// Gathered is the number of bytes that the upload keeps in memory. It is called between calls of Write.
+	Gathered() int64
 }
 
 // ErrStagingLost means that a committed file is neither in staging nor in place: somebody deleted it, or the store's

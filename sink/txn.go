@@ -67,11 +67,15 @@ func (t *txn[T]) account(ctx context.Context, r *router[T], err error) error {
 	t.bytes.Add(r.bytes)
 	r.bytes = 0
 	over := r.report(t.sink.budget)
-	if err != nil || !over || r.lot.held.Load() < t.sink.shedFloor() {
+	if err != nil || !over {
 		return t.failed(ctx, err)
 	}
-	err = r.lot.shed(ctx)
-	r.report(t.sink.budget)
+	if r.lot.held.Load() >= t.sink.shedFloor() {
+		err = r.lot.shed(ctx)
+	}
+	if over = r.report(t.sink.budget); err == nil && over && t.set.gathered.Load() > t.sink.budget.Limit()/4 {
+		err = t.set.shed(ctx)
+	}
 	return t.failed(ctx, err)
 }
 
