@@ -7,8 +7,8 @@ import "time"
 type timers[T any] struct {
 	slab  *slab[T]
 	less  func(a, b dueRef) bool
-	delay [2]time.Duration    // of left and right events
-	width int64               // seconds of a bucket
+	delay [2]time.Duration // of left and right events
+	width int64            // seconds of a bucket
 
 	buckets map[int64]ref // the first of each bucket that is still unordered
 	order   []int64       // heap of their numbers
@@ -108,7 +108,11 @@ func (t *timers[T]) next(seen time.Time) ref {
 			t.due = pop(t.due, t.less)
 			t.slab.remove(r)
 		}
-		if len(t.order) == 0 || t.order[0]*t.width > seen.Unix() {
+		if len(t.order) == 0 {
+			t.due = nil // all have left: give the room of the busiest second back
+			return none
+		}
+		if t.order[0]*t.width > seen.Unix() {
 			return none
 		}
 		b := t.order[0]
