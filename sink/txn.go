@@ -32,7 +32,7 @@ func (t *txn[T]) worker(w stream.Writer) (*router[T], error) {
 // Write routes and encodes rows.
 func (t *txn[T]) Write(ctx context.Context, w stream.Writer, rows []stream.Event[T], fates []stream.Fate) ([]stream.BadRow, error) {
 	clear(fates) // to Written
-	if t.void.Load() != nil {
+	if t.isVoid() {
 		return nil, nil
 	}
 	r, err := t.worker(w)
@@ -49,7 +49,7 @@ func (t *txn[T]) Write(ctx context.Context, w stream.Writer, rows []stream.Event
 
 // Reject adds dead letters.
 func (t *txn[T]) Reject(ctx context.Context, w stream.Writer, dead []stream.DeadLetter) error {
-	if t.void.Load() != nil {
+	if t.isVoid() {
 		return nil
 	}
 	r, err := t.worker(w)
@@ -81,11 +81,13 @@ func (t *txn[T]) account(ctx context.Context, r *router[T], err error) error {
 
 // failed is nil for an error that only says that the work is void: Commit says it.
 func (t *txn[T]) failed(ctx context.Context, err error) error {
-	if err = t.explain(ctx, err); t.void.Load() != nil {
+	if err = t.explain(ctx, err); t.isVoid() {
 		return nil
 	}
 	return err
 }
+
+func (w *work) isVoid() bool { return w.void.Load() != nil }
 
 // report brings the budget up to date with what the router's buffers hold.
 func (r *router[T]) report(b *stream.Budget) (over bool) {
