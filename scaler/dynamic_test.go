@@ -86,7 +86,7 @@ func back(s *Sample, by time.Duration) {
 }
 
 func TestFlatNoiseMakesNoChange(t *testing.T) {
-	for load := 3000.0; load < 9000; load += 130 {
+	for load := 3000.0; load < 9000; load += 370 {
 		for _, utilization := range []float64{0.7, 0.9} {
 			j := newFake(int(math.Ceil(load/1000/utilization)), 0)
 			j.arrival = func(d time.Duration) float64 { return load * (1 + 0.3*wobble(d)) }

@@ -2,8 +2,13 @@ package scaler_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"time"
 
 	"github.com/onceflow/onceflow/scaler"
@@ -53,4 +58,39 @@ func ExampleCalendar_Check() {
 	// Output:
 	// scaler: calendar: no rule covers every day 02:00-06:00
 	// scaler: calendar: rule "rush" and rule "day" overlap on every day 18:00-19:00
+}
+
+// The newest decisions are kept in memory, for a status page of the service.
+func ExampleScaler_Decisions() {
+	plan, err := scaler.NewStatic(scaler.Calendar{Zone: "UTC", Otherwise: scaler.Size{Copies: 4}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	target := scaler.TargetFunc(
+		func(context.Context) (scaler.Size, error) { return scaler.Size{Copies: 3}, nil },
+		func(context.Context, scaler.Change) error { return errors.New("quota exceeded") },
+	)
+	s, err := scaler.New(target, plan, &scaler.Options{Retries: -1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, d := range s.Decisions() { // or all of it as JSON
+			fmt.Fprintln(w, d)
+		}
+	}))
+	defer page.Close()
+
+	_, _ = s.Once(context.Background())
+	resp, err := http.Get(page.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(os.Stdout, resp.Body)
+	// Output:
+	// refused 3 copies -> 4 copies: no rule applies (scaler: resize from 3 copies to 4 copies: quota exceeded)
 }

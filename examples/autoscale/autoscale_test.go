@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +104,26 @@ func TestNoPolicyOfOursMovesOnFlatNoise(t *testing.T) {
 	}
 }
 
+// The table in the docs is what the program prints. Floating point may differ in the last digit elsewhere.
+func TestTheDocsHaveTheFiguresOfTheProgram(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the docs have the figures of amd64")
+	}
+	docs, err := os.ReadFile(filepath.Join("..", "..", "docs", "scaling.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range playAll(t) {
+		var row strings.Builder
+		if err := writeSummary(&row, p.trace, p.results); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(docs), row.String()) {
+			t.Errorf("docs/scaling.md does not have the row\n%s", &row)
+		}
+	}
+}
+
 // An oracle that breaks the goal, or that a policy beats, would be no yardstick.
 func TestTheOracleIsOne(t *testing.T) {
 	for _, p := range playAll(t) {
@@ -169,7 +190,7 @@ func TestTheModelLosesAndInventsNoRecord(t *testing.T) {
 func TestOutputIsATableAndAChartPerTrace(t *testing.T) {
 	dir := t.TempDir()
 	var table bytes.Buffer
-	if err := run(&table, dir, "missing data", "combined"); err != nil {
+	if err := run(&table, writeTable, dir, "missing data", "combined"); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"missing data: ", "copy-hours", "lag threshold", "changed "} {

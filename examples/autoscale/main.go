@@ -18,13 +18,18 @@ func main() {
 	out := flag.String("out", "", "folder for the charts; none are written without it")
 	only := flag.String("trace", "", "only this trace")
 	why := flag.String("why", "", "also print each step of this policy and why it was taken")
+	summary := flag.Bool("summary", false, "print a row of Markdown per trace instead of a table")
 	flag.Parse()
-	if err := run(os.Stdout, *out, *only, *why); err != nil {
+	write := writeTable
+	if *summary {
+		write = writeSummary
+	}
+	if err := run(os.Stdout, write, *out, *only, *why); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(w io.Writer, out, only, why string) error {
+func run(w io.Writer, write func(io.Writer, trace, []result) error, out, only, why string) error {
 	for _, t := range traces() {
 		if only != "" && only != t.name {
 			continue
@@ -33,7 +38,7 @@ func run(w io.Writer, out, only, why string) error {
 		if err != nil {
 			return fmt.Errorf("trace %s: %w", t.name, err)
 		}
-		if err := writeTable(w, t, results); err != nil {
+		if err := write(w, t, results); err != nil {
 			return err
 		}
 		for _, r := range results {

@@ -30,3 +30,18 @@ func writeTable(w io.Writer, t trace, results []result) error {
 	_, err := fmt.Fprintln(w)
 	return err
 }
+
+// writeSummary prints a row of Markdown per trace, as in docs/scaling.md: copy-hours as a multiple of the oracle's, worst
+// delay, rebalances.
+func writeSummary(w io.Writer, t trace, results []result) error {
+	row := fmt.Sprintf("| %s | %.0f h |", t.name, results[0].copyHours)
+	for _, r := range results[1:] {
+		missed := ""
+		if !r.meets() {
+			missed = " **missed**"
+		}
+		row += fmt.Sprintf(" %.2f · %s%s · %d |", r.copyHours/results[0].copyHours, r.worst, missed, r.rebalances)
+	}
+	_, err := fmt.Fprintln(w, row)
+	return err
+}
