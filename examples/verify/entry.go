@@ -69,7 +69,7 @@ func (l *ledger) blob(ctx context.Context, ref *blobRef) (*blob, error) {
 	b := new(blob)
 	hash, err := control(ctx, l.b, l.root+ref.Key, maxBlob, b)
 	if err != nil {
-		return nil, fmt.Errorf("blob %s: %v", ref.Key, err) // not %w: a blob that is missing is no end of the ledger
+		return nil, fmt.Errorf("blob %s: %v", ref.Key, err) //nolint:errorlint // a blob that is missing is no end of the ledger
 	}
 	if hash != ref.SHA256 {
 		return nil, fmt.Errorf("blob %s is not the one that the entry names", ref.Key)

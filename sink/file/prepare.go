@@ -54,7 +54,7 @@ func (s *Store) probeLink(a, b string) error {
 		return fmt.Errorf("its hard links are copies, so %s: %w", unfit, errors.ErrUnsupported)
 	}
 	if err := s.disk.Link(a, b); !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("a link to a name that exists gives %v, so %s: %w", err, unfit, errors.ErrUnsupported)
+		return fmt.Errorf("a link to a name that exists gives %v, so %s: %w", err, unfit, errors.ErrUnsupported) //nolint:errorlint // what it is matters to people only
 	}
 	h, err := s.disk.Create(b)
 	if err == nil {

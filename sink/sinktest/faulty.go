@@ -236,6 +236,7 @@ func (f *Faulty) run(ctx context.Context, c Call, mode Mode, reads bool, apply f
 		_ = apply(ctx)
 		f.Crash()
 		return fmt.Errorf("%s %s (call %d): %w", c.Op, c.Key, c.N, ErrCrashed)
+	case Refuse:
 	}
 	return fault
 }

@@ -211,7 +211,7 @@ func nowIsAClock(s *suite) {
 			s.Errorf("Now: %v is not in UTC", now)
 		case now.Before(last.Add(-2 * time.Second)):
 			s.Errorf("Now: %v after %v", now, last)
-		case now.Sub(time.Now()).Abs() > 24*time.Hour:
+		case time.Until(now).Abs() > 24*time.Hour:
 			s.Errorf("Now: %v, more than a day from this machine's %v", now, time.Now())
 		}
 		last = now
