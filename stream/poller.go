@@ -233,7 +233,7 @@ func (e *engine[T]) atEOF(ctx context.Context) error {
 		select {
 		case <-e.poller.wake:
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		}
 	}
 }
