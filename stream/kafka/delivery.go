@@ -87,9 +87,6 @@ func (d *delivery) release() {
 	s := d.src
 	s.mu.Lock()
 	s.used -= d.batch.Bytes
-	if d.part != nil {
-		d.part.out--
-	}
 	s.wakeLoops()
 	s.mu.Unlock()
 	d.recycle()

@@ -42,15 +42,15 @@ func TestWhatProvesTheEndOfALog(t *testing.T) {
 		aborted      []wire.Aborted
 		proved       bool
 	}{
-		"nothing follows":                       {10, 10, nil, nil, true},
-		"a record follows":                      {11, 11, emptyBatch(10, 10, 0, 1), nil, false},
-		"a transaction is open":                 {10, 12, nil, nil, false},
-		"a marker is the last":                  {11, 11, emptyBatch(10, 10, marker, 1), nil, true},
-		"aborted records and their marker":      {14, 14, append(emptyBatch(10, 12, txnRecords, 3), emptyBatch(13, 13, marker, 1)...), aborted, true},
-		"committed records and their marker":    {14, 14, append(emptyBatch(10, 12, txnRecords, 3), emptyBatch(13, 13, marker, 1)...), nil, false},
-		"what compaction left of a batch":       {11, 11, emptyBatch(10, 10, 0, 0), nil, true},
-		"something follows that was not sent":   {12, 12, emptyBatch(10, 10, marker, 1), nil, false},
-		"the log was cut off below us":          {9, 9, nil, nil, false},
+		"nothing follows":                     {10, 10, nil, nil, true},
+		"a record follows":                    {11, 11, emptyBatch(10, 10, 0, 1), nil, false},
+		"a transaction is open":               {10, 12, nil, nil, false},
+		"a marker is the last":                {11, 11, emptyBatch(10, 10, marker, 1), nil, true},
+		"aborted records and their marker":    {14, 14, append(emptyBatch(10, 12, txnRecords, 3), emptyBatch(13, 13, marker, 1)...), aborted, true},
+		"committed records and their marker":  {14, 14, append(emptyBatch(10, 12, txnRecords, 3), emptyBatch(13, 13, marker, 1)...), nil, false},
+		"what compaction left of a batch":     {11, 11, emptyBatch(10, 10, 0, 0), nil, true},
+		"something follows that was not sent": {12, 12, emptyBatch(10, 10, marker, 1), nil, false},
+		"the log was cut off below us":        {9, 9, nil, nil, false},
 	} {
 		cl := &claim{topic: &topic{name: "t"}, next: 10}
 		(&prover{}).judge(context.Background(), "", cl, &wire.Part{

@@ -36,7 +36,7 @@ type part struct {
 	working *loop // that has taken over an answer and not pushed it yet
 	look    bool  // the router must find out where to go on
 
-	out  int   // deliveries that are queued or in use
+	out  int   // deliveries that are being decoded or wait for Poll
 	size int64 // what one fetch is expected to bring, in memory
 	want int32 // bytes to ask for
 

@@ -31,7 +31,7 @@ func (s *Source) lookUp(v *view) {
 		}
 		steps := []func() error{ask(earliest, &first), ask(latest, &last)}
 		if q.next < 0 && !q.from.IsZero() {
-			steps = append(steps, ask(q.from.UnixMilli(), &start))
+			steps = append(steps, ask(max(0, q.from.UnixMilli()), &start))
 		}
 		err := inOrder(steps)
 		s.mu.Lock()

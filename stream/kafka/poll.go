@@ -42,6 +42,10 @@ func (s *Source) next() (*stream.Batch, error) {
 	for i, d := range s.queue {
 		if !d.lane.paused {
 			s.queue = slices.Delete(s.queue, i, i+1)
+			if d.part != nil {
+				d.part.out--
+				s.wakeLoops()
+			}
 			return &d.batch, nil
 		}
 	}

@@ -27,7 +27,7 @@ type ask struct {
 	next    int64 // the offset after the data
 }
 
-// ahead is how many deliveries of a partition may wait or be in use when more is asked for.
+// ahead is how many deliveries of a partition may wait when more is asked for.
 const ahead = 2
 
 // wants reports whether l should ask for records of p now, and whether only room is missing.
