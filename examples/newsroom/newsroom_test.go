@@ -103,7 +103,8 @@ func TestResultIsTheTruthOnRealServersThoughKilled(t *testing.T) {
 	if _, err := admin.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("newsroom")}); err != nil {
 		t.Fatal(err)
 	}
-	survive(t, kills(t, 3), 15*time.Second, env, // a killed one's session ends after 10 seconds
-		"-out", filepath.Join(t.TempDir(), "out"), "-events", "60000", "-commit", "300ms",
+	n := kills(t, 3)
+	survive(t, n, 15*time.Second, env, // a killed one's session ends after 10 seconds
+		"-out", filepath.Join(t.TempDir(), "out"), "-events", strconv.Itoa(20_000*n), "-commit", "300ms",
 		"-kafka", k.Brokers()[0], "-redis", r.Addr(), "-s3", "newsroom", "-endpoint", m.Endpoint())
 }
