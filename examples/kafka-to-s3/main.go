@@ -41,6 +41,11 @@ func main() {
 
 // run is the whole program. It returns nil when ctx has ended and the last commit is done.
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	defer func() {
+		if errors.Is(err, errOpen) && ctx.Err() != nil {
+			err = nil // told to end before it had begun
+		}
+	}()
 	o, err := parseFlags(args, out)
 	if err != nil {
 		return err
@@ -52,16 +57,16 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	src, err := kafka.Open(ctx, o.kafka, source)
 	if err != nil {
-		return err
+		return errors.Join(errOpen, err)
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	store, err := o.store(ctx, log)
 	if err != nil {
-		return err
+		return errors.Join(errOpen, err)
 	}
 	files, err := sink.Open(ctx, store, o.job, o.flows(), &sink.Options{Prefix: o.prefix, Hour: o.hour})
 	if err != nil {
-		return err
+		return errors.Join(errOpen, err)
 	}
 	hourly := seal.Hourly(files, &seal.Options{Lateness: o.lateness, JSON: true})
 	events := stream.Via(stream.From(src), stream.Decode(o.parse, (*event).time))
@@ -69,3 +74,6 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		CommitEvery: o.commit, Memory: o.memory, Shutdown: o.shutdown, Logger: log, Observe: (&observer{log: log}).observe,
 	})
 }
+
+// errOpen marks errors from before the job ran.
+var errOpen = errors.New("cannot begin")
