@@ -24,7 +24,7 @@ func (k *keeper) closeHours(ctx context.Context, now time.Time, list func(contex
 			return true, nil
 		}
 		if len(waits) > 0 && !mutant.On("T35") {
-			if all, err := k.publishOthers(ctx, now, waits); err != nil || !all {
+			if all, err := k.publishOthers(ctx, now, waits, hourAfter); err != nil || !all {
 				return false, err
 			}
 			continue

@@ -13,11 +13,13 @@ import (
 )
 
 // publishOwn publishes what was committed for lanes that we hold now and not published: by a process that died, or by
-// ourselves if a reply was lost. It reports whether nothing is left of that.
-func (k *keeper) publishOwn(ctx context.Context) (bool, error) {
+// ourselves if a reply was lost. It reports whether nothing is left of that. What was committed for lanes of others it
+// publishes after a longer while, since nobody may hold them: that of a retired partition has no owner any more.
+func (k *keeper) publishOwn(ctx context.Context, now time.Time) (bool, error) {
 	if k.isPublishing() {
 		return false, nil // a commit is at it
 	}
+	var others []uint64
 	for _, id := range k.unpublished() {
 		e, err := k.pendingEntry(ctx, id)
 		if err != nil {
@@ -27,10 +29,19 @@ func (k *keeper) publishOwn(ctx context.Context) (bool, error) {
 			if err := k.publishLeft(ctx, id); err != nil {
 				return false, err
 			}
+		} else {
+			others = append(others, id)
 		}
 	}
-	return true, nil
+	_, err := k.publishOthers(ctx, now, others, othersAfter)
+	return err == nil, err
 }
+
+// How long the author of an entry has for publication before others do it, at most.
+const (
+	othersAfter = 5 * time.Minute
+	hourAfter   = 10 * time.Second // if an hour waits for it
+)
 
 // unpublished are the entries that are neither marked as published nor known by us to be.
 func (k *keeper) unpublished() []uint64 {
@@ -108,14 +119,14 @@ func (k *keeper) publishLeft(ctx context.Context, id uint64) error {
 	return k.publish(ctx, e)
 }
 
-// publishOthers publishes entries of lanes that others hold, because an hour waits for them. Their authors are most
+// publishOthers publishes entries of lanes that others hold, if nobody does within a while. Their authors are most
 // likely at it, so it waits a random while first. It reports whether nothing is left.
-func (k *keeper) publishOthers(ctx context.Context, now time.Time, ids []uint64) (bool, error) {
+func (k *keeper) publishOthers(ctx context.Context, now time.Time, ids []uint64, after time.Duration) (bool, error) {
 	all := true
 	for _, id := range ids {
 		due, noticed := k.noticed[id]
-		if !noticed {
-			due = now.Add(k.env.Jitter(10 * time.Second))
+		if !noticed || due.After(now.Add(after)) {
+			due = now.Add(k.env.Jitter(after))
 			k.noticed[id] = due
 		}
 		if now.Before(due) {

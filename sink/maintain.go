@@ -42,7 +42,7 @@ func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]str
 }
 
 func (k *keeper) upkeepSteps(ctx context.Context, now time.Time, list func(context.Context) ([]stream.Partition, error)) (bool, error) {
-	settled, err := k.publishOwn(ctx)
+	settled, err := k.publishOwn(ctx, now)
 	if err != nil {
 		return false, err
 	}
