@@ -1,0 +1,61 @@
+package kafka
+
+import (
+	"crypto/sha256"
+	"strings"
+	"testing"
+)
+
+// The exchange of RFC 7677, section 3.
+func TestSCRAMSaysWhatTheRFCSays(t *testing.T) {
+	s := &scram{hash: sha256.New, size: sha256.Size}
+	if err := s.Begin("user", "pencil", ""); err != nil {
+		t.Fatal(err)
+	}
+	s.nonce = "rOprNGfwEbeRWgbNEkqO"
+	for _, c := range []struct{ challenge, want string }{
+		{"", "n,,n=user,r=rOprNGfwEbeRWgbNEkqO"},
+		{
+			"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+			"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+		},
+		{"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", ""},
+	} {
+		if got, err := s.Step(c.challenge); err != nil || got != c.want {
+			t.Fatalf("to %q: got %q, %v, want %q", c.challenge, got, err, c.want)
+		}
+	}
+	if !s.Done() {
+		t.Error("not done")
+	}
+}
+
+func TestSCRAMRefusesAServerThatDoesNotKnowThePassword(t *testing.T) {
+	for name, challenges := range map[string][]string{
+		"another nonce":    {"r=other,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"},
+		"the same nonce":   {"r=mine,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"},
+		"too few rounds":   {"r=mine1,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1"},
+		"too many rounds":  {"r=mine1,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=2000000000"},
+		"no salt":          {"r=mine1,s=?,i=4096"},
+		"nothing":          {""},
+		"wrong signature":  {"r=mine1,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="},
+		"an error":         {"r=mine1,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "e=invalid-proof"},
+		"no signature":     {"r=mine1,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", ""},
+		"a step too many":  {"r=mine1,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "v=", "v="},
+		"an empty message": {"r=mine1,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "v="},
+	} {
+		s := &scram{hash: sha256.New, size: sha256.Size}
+		_ = s.Begin("u,=", "p", "")
+		s.nonce = "mine"
+		first, err := s.Step("")
+		if err != nil || !strings.Contains(first, "n=u=2C=3D,") {
+			t.Fatalf("%q, %v", first, err)
+		}
+		for _, c := range challenges {
+			_, err = s.Step(c)
+		}
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
