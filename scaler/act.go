@@ -35,6 +35,9 @@ func (s *Scaler) act(ctx context.Context, until time.Time, d *Decision) {
 			break
 		}
 	}
+	if !errors.Is(err, ErrConflict) {
+		s.tried = c
+	}
 	d.Action = Refused
 	d.Err = errors.Join(d.Err, fmt.Errorf("scaler: resize from %s to %s: %w", c.From, c.To, err))
 }

@@ -148,8 +148,14 @@ func coresOf(s Size) float64 {
 	return 1
 }
 
-// ceil rounds up, but not for an excess that only floating point made.
-func ceil(x float64) int { return int(math.Ceil(x - 1e-9)) }
+// ceil rounds a number of copies up, but not for an excess that only floating point made.
+// What is no number is none.
+func ceil(x float64) int {
+	if !(x > 0) {
+		return 0
+	}
+	return int(math.Ceil(min(x, mostCopies) - 1e-9))
+}
 
 // MarshalJSON saves what the policy has learned.
 func (d *Dynamic) MarshalJSON() ([]byte, error) { return json.Marshal(d.state) }

@@ -122,6 +122,7 @@ func keep(w Want, why, capped, figures string, to int) Want {
 // shape bounds a step, and caps or rounds it by the number of partitions.
 func (d *Dynamic) shape(in Input, to int) (int, string) {
 	current, why := in.Current.Copies, ""
+	to = max(to, 1)
 	if to == current {
 		return to, ""
 	}

@@ -29,7 +29,14 @@ type Options struct {
 	// Defaults to three times Every.
 	Stale time.Duration
 
-	// DryRun decides and records, and changes nothing. Begin with it.
+	// Respect is how long a change by somebody else is left alone, in either direction. A person who changes the size has a
+	// reason that no signal shows.
+	//
+	// Defaults to 10 minutes. -1 is not at all.
+	Respect time.Duration
+
+	// DryRun decides and records, and changes nothing. Begin with it. It does not ask the Leader, so that it may run beside
+	// scalers that act; its Memory must be another than theirs.
 	DryRun bool
 
 	// Leader lets one of several scalers act; the others watch, so that they know the job when their turn comes. It may be
@@ -90,6 +97,7 @@ func (o *Options) fill() (Options, error) {
 	f.Max = cmp.Or(f.Max, 100)
 	f.Every = cmp.Or(f.Every, 30*time.Second)
 	f.Stale = cmp.Or(f.Stale, 3*f.Every)
+	f.Respect = cmp.Or(f.Respect, 10*time.Minute)
 	f.Retries = cmp.Or(f.Retries, 3)
 	f.Timeout = cmp.Or(f.Timeout, 10*time.Second)
 	f.Keep = cmp.Or(f.Keep, 1000)

@@ -100,6 +100,9 @@ func (s *Sample) check(now time.Time, stale time.Duration) (ignored []string) {
 	return ignored
 }
 
+// mostCopies is beyond what any job has.
+const mostCopies = 1_000_000
+
 // busyExcess is how far above 1 a busy share may be: its two readings come from clocks that are not quite the same.
 const busyExcess = 1.05
 
@@ -113,6 +116,8 @@ func fault(name string, v Value, now time.Time, stale time.Duration) string {
 		return fmt.Sprintf("is negative (%g)", v.Number)
 	case name == "busy" && v.Number > busyExcess:
 		return fmt.Sprintf("is above 1 (%g)", v.Number)
+	case (name == "ready" || name == "partitions") && v.Number > mostCopies:
+		return fmt.Sprintf("is not a number of copies (%g)", v.Number)
 	case age > stale:
 		return fmt.Sprintf("is %s old", age.Round(time.Second))
 	case age < -stale:

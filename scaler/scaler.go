@@ -20,6 +20,7 @@ type Scaler struct {
 	leads  bool   // as of the last step
 	last   Change // the newest change made or noticed
 	size   Size   // as of the last step; zero copies are not known
+	tried  Change // the newest change whose outcome is not known
 
 	mu        sync.Mutex
 	decisions []Decision // a ring
@@ -93,6 +94,9 @@ func (s *Scaler) step(ctx context.Context) (d Decision) {
 	}
 	d.Want = s.policy.Want(Input{Now: d.At, Current: size, Sample: d.Sample, Last: s.last})
 	d.To, d.Why = s.bound(d.Want, size)
+	if until := s.last.At.Add(s.o.Respect); d.To != size && s.last.Outside && d.At.Before(until) {
+		d.To, d.Why = size, fmt.Sprintf("left alone until %s, since somebody else set it; wanted %s: %s", until.Format(time.TimeOnly), d.To, d.Why)
+	}
 	switch {
 	case d.To == size:
 		d.Action = Kept
@@ -108,7 +112,7 @@ func (s *Scaler) step(ctx context.Context) (d Decision) {
 
 // lead reports whether this process may act, and until when; the zero time is without end.
 func (s *Scaler) lead(ctx context.Context, d *Decision) (until time.Time, leading bool) {
-	if s.o.Leader == nil {
+	if s.o.Leader == nil || s.o.DryRun {
 		return time.Time{}, true
 	}
 	until, err := bounded(ctx, s.o.Timeout, s.o.Leader.Lead)
@@ -124,7 +128,13 @@ func (s *Scaler) notice(now time.Time, size Size) *Change {
 	known := s.size.Copies > 0
 	before := s.size
 	s.size = size
-	if !known || before == size {
+	tried := s.tried
+	s.tried = Change{}
+	switch {
+	case !known || before == size:
+		return nil
+	case size == tried.To: // it was made, and the reply was lost
+		s.last = tried
 		return nil
 	}
 	s.last = Change{At: now, From: before, To: size, Why: "changed by somebody else", Outside: true}

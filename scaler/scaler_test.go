@@ -151,7 +151,52 @@ func TestAReplyThatWasLostIsNotAChangeByOthers(t *testing.T) {
 		if d, _ := s.Once(t.Context()); d.Outside != nil {
 			t.Errorf("outside change %+v, want none", d.Outside)
 		}
+		target = &fakeTarget{size: size(4), refuse: []error{errors.New("timeout")}}
+		target.before = func() { target.size = size(8) }
+		s = open(t, target, &wants{8}, Options{Retries: -1})
+		if d, err := s.Once(t.Context()); err == nil || d.Action != Refused {
+			t.Errorf("%s (%v), want a refusal: it is not known better", d, err)
+		}
+		if d, _ := s.Once(t.Context()); d.Outside != nil || d.Action != Kept {
+			t.Errorf("%s, outside %+v, want the change to be known as its own", d, d.Outside)
+		}
 	})
+}
+
+func TestAChangeByAPersonIsLeftAlone(t *testing.T) {
+	for _, theirs := range []int{20, 2} {
+		target := &fakeTarget{size: size(4)}
+		now := time.Unix(1e9, 0)
+		s := open(t, target, &wants{6}, Options{Now: func() time.Time { return now }})
+		step := func() Decision {
+			now = now.Add(30 * time.Second)
+			d, err := s.Once(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+		step()
+		target.size = size(theirs)
+		begin := now
+		d := step()
+		for ; d.Action == Kept; d = step() {
+			if !strings.Contains(d.Why, "somebody else") || d.To != size(theirs) {
+				t.Fatalf("%s, want it left alone", d)
+			}
+		}
+		if after := now.Sub(begin); d.Action != Changed || after < 10*time.Minute || after > 11*time.Minute {
+			t.Errorf("%s after %s, want the policy to go on after ten minutes", d, after)
+		}
+	}
+}
+
+func TestADryRunDoesNotTakeTheLead(t *testing.T) {
+	l := &lease{}
+	s := open(t, &fakeTarget{size: size(4)}, &wants{8}, Options{DryRun: true, Leader: candidate{l, "dry"}})
+	if d, err := s.Once(t.Context()); err != nil || d.Action != DryRun || l.holder != "" {
+		t.Errorf("%s (%v), the lead is with %q; want it with nobody", d, err, l.holder)
+	}
 }
 
 func TestBoundsHoldWhateverAPolicyWants(t *testing.T) {
@@ -276,7 +321,7 @@ func TestTwoScalersActAsOne(t *testing.T) {
 		target, l := &fakeTarget{size: size(4)}, &lease{}
 		p := &wants{8}
 		a := open(t, target, p, Options{Leader: candidate{l, "a"}})
-		b := open(t, target, p, Options{Leader: candidate{l, "b"}})
+		b := open(t, target, p, Options{Leader: candidate{l, "b"}, Respect: -1})
 		first, _ := a.Once(t.Context())
 		p.copies = 9
 		second, err := b.Once(t.Context())

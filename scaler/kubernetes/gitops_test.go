@@ -25,7 +25,7 @@ func TestServerSideApplyBesideAGitOpsController(t *testing.T) {
 	}
 	t.Cleanup(func() { client.Delete(context.Background(), "etl", metav1.DeleteOptions{}) })
 	target := open(t, object, Options{})
-	s, err := scaler.New(target, fixed(9), nil)
+	s, err := scaler.New(target, fixed(9), &scaler.Options{Respect: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

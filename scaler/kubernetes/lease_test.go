@@ -186,7 +186,7 @@ func TestAPersonChangesTheSizeInBetween(t *testing.T) {
 	create(t, workload("Deployment"))
 	object := Deployment("default", "etl")
 	target := open(t, object, Options{})
-	s, err := scaler.New(target, fixed(6), nil)
+	s, err := scaler.New(target, fixed(6), &scaler.Options{Respect: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,6 +200,18 @@ func TestAPersonChangesTheSizeInBetween(t *testing.T) {
 		t.Errorf("%s, outside %+v (%v); want the change to 10 noticed, and the one to 20 respected", d, d.Outside, err)
 	}
 	wantSize(t, target, copies(20))
+	if s, err = scaler.New(target, fixed(6), nil); err != nil {
+		t.Fatal(err)
+	}
+	target.client = target.client.(*interloper).ResourceInterface
+	if d, err := s.Once(t.Context()); err != nil || d.Action != scaler.Changed {
+		t.Fatalf("%s (%v)", d, err)
+	}
+	patch(t, "admin", object, `{"spec":{"replicas":3}}`)
+	if d, err := s.Once(t.Context()); err != nil || d.Action != scaler.Kept || d.Outside == nil {
+		t.Errorf("%s, outside %v (%v), want the person's size left alone for a while", d, d.Outside, err)
+	}
+	wantSize(t, target, copies(3))
 }
 
 func TestMemoryIsKeptInAConfigMap(t *testing.T) {
