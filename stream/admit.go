@@ -16,6 +16,7 @@ var errSource = errors.New("stream: the source breaks its contract")
 
 // admit takes the records of a batch in and makes events of them. Records that came before are left out.
 func (c *laneCore) admit(b *Batch) error {
+	c.borrow()
 	c.records = b.Records
 	c.events = c.events[:0]
 	bad := b.Unreadable
@@ -161,6 +162,7 @@ func (c *laneCore) warm(ctx context.Context, b *Batch, in feeds[Record]) error {
 	if !c.warming {
 		return fmt.Errorf("%w: lane %s got warm-up records that it did not ask for", errSource, c.lane.Name)
 	}
+	c.borrow()
 	c.records, c.events = b.Records, c.events[:0]
 	for i := range b.Records {
 		r := &b.Records[i]
@@ -183,5 +185,6 @@ func (c *laneCore) warm(ctx context.Context, b *Batch, in feeds[Record]) error {
 		c.slots.remove(i)
 	}
 	c.batch, c.records = c.batch[:0], nil
+	c.giveBack()
 	return err
 }

@@ -125,3 +125,27 @@ func BenchmarkLane(b *testing.B) {
 		benchSteps(b, n, func(p Pipe[Record]) Pipe[hit] { return Via[hit, hit](decodeBench(p), holdAll{}) })
 	})
 }
+
+// BenchmarkCut is the stop of a worker at a commit: the held set of a lane with a million held records.
+func BenchmarkCut(b *testing.B) {
+	const n = 1_000_000
+	build := func(p Pipe[Record]) Pipe[hit] {
+		return Via(decodeBench(p), Func[hit, hit](func(_ context.Context, in []Event[hit], out *Emitter[hit]) error {
+			for i := range in {
+				out.Hold(in[i].Origin)
+			}
+			return nil
+		}))
+	}
+	step, c := benchLane(b, 1000, build)
+	for range n / 1000 {
+		step()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		c.dirty = true
+		if _, ok, err := c.cut(); !ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+}

@@ -198,6 +198,7 @@ func (c *laneCore) endBatch() {
 		}
 	}
 	c.batch, c.records = c.batch[:0], nil
+	c.giveBack()
 }
 
 // recordOverhead is about what a held record costs beside its bytes: its slot, and what the stage keeps.

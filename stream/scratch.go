@@ -6,8 +6,24 @@ type scratch struct {
 	emitters []any // *Emitter[Out] of each stage
 	rows     any   // *rowScratch[T]
 	events   []Event[Record]
-	batch    []uint32 // slots of the batch in progress
-	touched  []uint32 // slots that may be finished
+	batch    []uint32  // slots of the batch in progress
+	touched  []uint32  // slots that may be finished
+	spare    slotTable // of lanes that hold nothing
+}
+
+// borrow takes the scratch's slot table, if the lane has none of its own.
+func (c *laneCore) borrow() {
+	if c.slots.slots == nil {
+		c.slots, c.spare = c.spare, slotTable{}
+	}
+}
+
+// giveBack returns the slot table if nothing is in it. Generations go on in it, so that an origin of one lane is never
+// taken for one of another.
+func (c *laneCore) giveBack() {
+	if c.slots.live == 0 && c.spare.slots == nil {
+		c.spare, c.slots = c.slots, slotTable{}
+	}
 }
 
 // rowScratch is the typed part of a scratch.
