@@ -28,7 +28,8 @@ type checker struct {
 	winners map[string]*record // by ID: whose row is committed
 	hours   map[time.Time][]string
 
-	topics     map[string]bool // of the last Config
+	base       map[string]time.Time // lows of lanes before the entry that is being checked
+	topics     map[string]bool      // of the last Config
 	retired    map[stream.Partition]bool
 	closedFrom time.Time
 	closed     time.Time
@@ -45,6 +46,7 @@ type namedFile struct {
 // truth is what the ledger says of a partition, as the checker understands it.
 type truth struct {
 	upTo     int64
+	low      time.Time
 	held     map[int64]bool
 	finished map[int64]bool
 }

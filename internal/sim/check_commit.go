@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/ledger"
@@ -43,6 +44,7 @@ func (c *checker) commit(e *ledger.Entry) {
 			rows[r.Owner] = append(rows[r.Owner], placed{r, f})
 		}
 	}
+	c.base = c.lows()
 	var losers []*record
 	for i := range e.Commit.Lanes {
 		for k := range e.Commit.Lanes[i].Partitions {
@@ -50,13 +52,28 @@ func (c *checker) commit(e *ledger.Entry) {
 		}
 	}
 	for _, r := range losers {
-		if c.winners[r.id] == nil {
+		if c.winners[r.id] == nil && !c.holds(r.id) {
 			c.violation("entry %d finishes %s as a duplicate, but ID %s has no row", e.ID, r, r.id)
 		}
 	}
 	for owner := range rows {
 		c.violation("entry %d has rows of %s, which it does not finish", e.ID, owner)
 	}
+}
+
+// lows are the lows of all lanes: the smallest of their partitions.
+func (c *checker) lows() map[string]time.Time {
+	lows := map[string]time.Time{}
+	for _, p := range c.w.partList {
+		low := time.Time{}
+		if t := c.parts[p.id]; t != nil {
+			low = t.low
+		}
+		if l, ok := lows[p.lane]; !ok || low.Before(l) {
+			lows[p.lane] = low
+		}
+	}
+	return lows
 }
 
 func (c *checker) files(e *ledger.Entry) []ledger.File {
@@ -115,7 +132,7 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 	if old == nil {
 		old = &truth{held: map[int64]bool{}, finished: map[int64]bool{}}
 	}
-	next := &truth{upTo: pc.Progress.UpTo.Sub, held: map[int64]bool{}, finished: old.finished}
+	next := &truth{upTo: pc.Progress.UpTo.Sub, low: pc.Progress.Low, held: map[int64]bool{}, finished: old.finished}
 	if next.upTo < old.upTo || next.upTo > int64(len(p.log)) {
 		c.violation("entry %d moves %s from %d to %d", e.ID, pc.Partition, old.upTo, next.upTo)
 		return nil
@@ -200,6 +217,10 @@ func (c *checker) written(e *ledger.Entry, r *record, rows []placed, want Row) s
 		if !r.straggler(lateness) {
 			c.violation("entry %d has %s of %s in late/, but it was on time", e.ID, r, r.time.Format("15:04:05"))
 		}
+		if end := r.time.Truncate(hour).Add(hour); end.After(c.closed) && end.After(c.base[r.part.lane]) {
+			c.violation("entry %d has %s of %s in late/, but its hour is open: the lane is at %s", e.ID, r,
+				r.time.Format("15:04:05"), c.base[r.part.lane].Format("15:04:05"))
+		}
 	}
 	var got []string
 	for _, row := range rows {
@@ -244,6 +265,20 @@ func (c *checker) mate(r *record) *record {
 	return nil
 }
 
+// holds reports whether a record with an ID is held, which has won the ID and will be written.
+func (c *checker) holds(id string) bool {
+	for _, p := range c.w.partList {
+		if t := c.parts[p.id]; t != nil {
+			for pos := range t.held {
+				if p.log[pos-1].id == id {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // copied reports whether another record has the ID of r, so that r may be the one that is not written.
 func (c *checker) copied(r *record) bool {
 	for _, p := range c.w.partList {
@@ -256,14 +291,18 @@ func (c *checker) copied(r *record) bool {
 	return false
 }
 
-// finished reports whether all records are, and which is the first that is not.
-func (c *checker) finished() (missing *record) {
+// finished returns the first record that is not finished, or whose ID was lost; nil if there is none.
+func (c *checker) finished() *record {
 	for _, p := range c.w.partList {
 		if p.retired {
 			continue
 		}
 		for _, r := range p.log {
-			if r.delivered() && !c.isFinished(r) {
+			if !r.delivered() {
+				continue
+			}
+			written := r.bad || r.unwanted || r.key != "" && !r.left || c.winners[r.id] != nil
+			if !c.isFinished(r) || !written {
 				return r
 			}
 		}

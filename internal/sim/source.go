@@ -133,9 +133,17 @@ func (w *world) append(p *partition) {
 	case w.cfg.join && c < 0.45:
 		r.key, r.left = "k"+r.id, w.chance(0.6)
 		r.time = w.now.Add(-w.upTo(grace))
+		if w.chance(0.05) { // nothing can match it any more
+			r.time, r.left = w.now.Add(-lateness-window-w.upTo(3*time.Minute)), true
+			w.put(p, r)
+			return
+		}
 		w.put(p, r)
 		if w.chance(0.7) {
 			w.partner(r)
+		}
+		if r.left {
+			w.copyLater(r, 0.2)
 		}
 		return
 	case c < 0.52:
@@ -148,7 +156,14 @@ func (w *world) append(p *partition) {
 		r.time = w.now.Add(-w.upTo(lateness))
 	}
 	w.put(p, r)
-	if w.cfg.dedup && !r.bad && !r.unwanted && r.produced.Sub(r.time) <= lateness && w.chance(0.35) {
+	if !r.bad && !r.unwanted && r.produced.Sub(r.time) <= lateness {
+		w.copyLater(r, 0.35)
+	}
+}
+
+// copyLater lets another record with the same ID come, perhaps.
+func (w *world) copyLater(r *record, p float64) {
+	if w.cfg.dedup && w.chance(p) {
 		w.copies = append(w.copies, r)
 	}
 }
@@ -182,7 +197,9 @@ func (w *world) later() {
 		w.copies = slices.Delete(w.copies, i, i+1)
 		if w.now.Sub(r.produced) <= copyWithin {
 			c := *r
-			c.txn, c.time = nil, w.now.Add(-w.upTo(lateness))
+			if c.txn = nil; c.key == "" {
+				c.time = w.now.Add(-w.upTo(lateness)) // else whichever wins has the same partner
+			}
 			w.put(w.sibling(r.part), &c)
 		}
 	}
