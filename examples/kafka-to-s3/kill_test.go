@@ -126,7 +126,7 @@ func produce(t *testing.T, brokers, topics []string, n int, d time.Duration) (do
 				t.Errorf("produce: %v", err)
 				return
 			}
-			time.Sleep(d * batch / time.Duration(n)) // the pace of a producer
+			<-time.After(d * batch / time.Duration(n)) // the pace of a producer
 		}
 	}()
 	return done

@@ -70,3 +70,21 @@ func TestAServerThatCannotStartSaysWhy(t *testing.T) {
 	}
 	t.Logf("said: %.300s", err)
 }
+
+func TestEachServerStartsServesAndStops(t *testing.T) {
+	minio, local, lite, proxy := servertest.MinIO(t), servertest.KinesisLocal(t), servertest.Kinesalite(t), servertest.Toxiproxy(t)
+	for _, p := range []*servers.Process{minio.Process(), local.Process, lite.Process, proxy.Process} {
+		if !p.Alive() {
+			t.Errorf("pid %d is not alive", p.PID())
+		}
+	}
+	minio.Stop()
+	local.Stop()
+	lite.Stop()
+	proxy.Stop()
+	for _, p := range []*servers.Process{minio.Process(), local.Process, lite.Process, proxy.Process} {
+		if p.Alive() {
+			t.Errorf("pid %d is alive after Stop", p.PID())
+		}
+	}
+}

@@ -59,27 +59,27 @@ func (t *Toxiproxy) Proxy(ctx context.Context, name string, upstream int) (int, 
 	if err != nil {
 		return 0, err
 	}
-	return port, t.call(ctx, http.MethodPost, "/proxies", map[string]any{
+	return port, t.post(ctx, "/proxies", map[string]any{
 		"name": name, "listen": addr(port), "upstream": addr(upstream), "enabled": true,
 	})
 }
 
 // Enable lets connections through a proxy, or cuts all and refuses new ones.
 func (t *Toxiproxy) Enable(ctx context.Context, name string, on bool) error {
-	return t.call(ctx, http.MethodPost, "/proxies/"+name, map[string]any{"enabled": on})
+	return t.post(ctx, "/proxies/"+name, map[string]any{"enabled": on})
 }
 
 // Toxic adds a toxic, such as "latency", "timeout", "reset_peer" or "limit_data", to a proxy. stream is "upstream" or
 // "downstream"; what attributes there are says the toxic's documentation.
 func (t *Toxiproxy) Toxic(ctx context.Context, proxy, kind, stream string, attributes map[string]int) error {
-	return t.call(ctx, http.MethodPost, "/proxies/"+proxy+"/toxics", map[string]any{
+	return t.post(ctx, "/proxies/"+proxy+"/toxics", map[string]any{
 		"name": kind + "-" + stream, "type": kind, "stream": stream, "toxicity": 1.0, "attributes": attributes,
 	})
 }
 
 // Reset removes all toxics and enables all proxies.
 func (t *Toxiproxy) Reset(ctx context.Context) error {
-	return t.call(ctx, http.MethodPost, "/reset", nil)
+	return t.post(ctx, "/reset", nil)
 }
 
 // Stop ends the server with all its proxies.
@@ -88,12 +88,12 @@ func (t *Toxiproxy) Stop() {
 	_ = os.RemoveAll(t.dir)
 }
 
-func (t *Toxiproxy) call(ctx context.Context, method, path string, body any) error {
+func (t *Toxiproxy) post(ctx context.Context, path string, body any) error {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, t.api+path, bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.api+path, bytes.NewReader(b))
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (t *Toxiproxy) call(ctx context.Context, method, path string, body any) err
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
 		msg, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<12))
-		return fmt.Errorf("servers: toxiproxy %s %s: %s: %s", method, path, resp.Status, msg)
+		return fmt.Errorf("servers: toxiproxy %s: %s: %s", path, resp.Status, msg)
 	}
 	return nil
 }

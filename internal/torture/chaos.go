@@ -88,7 +88,7 @@ func (w *world) killWorker(ctx context.Context, measure bool) error {
 // recovered waits until records that were acknowledged after a moment can be read, of all partitions.
 func (w *world) recovered(ctx context.Context, since time.Time, count bool) error {
 	ok := func() bool {
-		for t, p := range w.log.firstSince(since, w.prod.parts.Load()) {
+		for t, p := range w.log.firstSince(since) {
 			if w.watch.readable(t.topic, int32(t.n)) <= p {
 				return false
 			}

@@ -2,6 +2,7 @@ package torture
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
@@ -123,7 +124,7 @@ func (p *producer) messages(topic string) []*sarama.ProducerMessage {
 // settle notes the outcome of a batch: f, unless err says that some of it is unknown.
 func (p *producer) settle(ms []*sarama.ProducerMessage, err error, f fate) {
 	failed := map[*sarama.ProducerMessage]bool{}
-	if errs, ok := err.(sarama.ProducerErrors); ok {
+	if errs := (sarama.ProducerErrors)(nil); errors.As(err, &errs) {
 		for _, e := range errs {
 			failed[e.Msg] = true
 		}

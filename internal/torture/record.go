@@ -84,7 +84,7 @@ func number(id, topic string) (int, error) {
 }
 
 // firstSince returns, for each busy partition, the first offset that was acknowledged after a moment.
-func (l *log) firstSince(since time.Time, parts int32) map[tag]int64 {
+func (l *log) firstSince(since time.Time) map[tag]int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := map[tag]int64{}
@@ -105,7 +105,7 @@ func (l *log) firstSince(since time.Time, parts int32) map[tag]int64 {
 
 // busySince reports whether all partitions but the idle ones have had a record since.
 func (l *log) busySince(since time.Time, parts int32) bool {
-	return len(l.firstSince(since, parts)) == int(parts-1)*len(topics)
+	return len(l.firstSince(since)) == int(parts-1)*len(topics)
 }
 
 // newest is the newest event time that was acknowledged.

@@ -30,7 +30,7 @@ func newFollowing() (*Source, *part, *loop) {
 // answer plays a round with one answer.
 func answer(s *Source, l *loop, r wire.Part) *round {
 	q := &round{}
-	if !s.take(l, q, true) {
+	if !s.take(l, q) {
 		return nil
 	}
 	q.resp.Parts = []wire.Part{r}
@@ -70,7 +70,7 @@ func TestAnswersOfAnOldRouteOrPlanAreWorthless(t *testing.T) {
 	} {
 		s, p, l := newFollowing()
 		q := &round{}
-		if !s.take(l, q, true) || s.reserved != 100 || !p.asked {
+		if !s.take(l, q) || s.reserved != 100 || !p.asked {
 			t.Fatal("nothing was asked")
 		}
 		change(s, p)
@@ -86,10 +86,10 @@ func TestAnswersOfAnOldRouteOrPlanAreWorthless(t *testing.T) {
 func TestNothingIsAskedTwiceNorWithoutRoom(t *testing.T) {
 	s, p, l := newFollowing()
 	q := &round{}
-	if !s.take(l, q, true) {
+	if !s.take(l, q) {
 		t.Fatal("nothing was asked")
 	}
-	if s.take(l, &round{}, true) {
+	if s.take(l, &round{}) {
 		t.Error("it was asked twice")
 	}
 	s.abandon(q)
@@ -97,15 +97,15 @@ func TestNothingIsAskedTwiceNorWithoutRoom(t *testing.T) {
 		t.Errorf("%d bytes are still reserved", s.reserved)
 	}
 	s.used = s.opts.Buffer
-	if s.take(l, q, true) {
+	if s.take(l, q) {
 		t.Error("it was asked without room")
 	}
 	s.used, p.out = 0, ahead
-	if s.take(l, q, true) {
+	if s.take(l, q) {
 		t.Error("it was asked though enough waits")
 	}
 	p.out, p.lane.paused = 0, true
-	if s.take(l, q, true) {
+	if s.take(l, q) {
 		t.Error("it was asked though the lane is paused")
 	}
 }

@@ -29,8 +29,8 @@ func (l *loop) decode(a *ask, buf *buffer) {
 	var err error
 	for rest := a.data; len(rest) > 0 && err == nil; {
 		if d.arena.used >= piece {
-			if !l.hand(a, d, next, false, nil) || !l.room(a) {
-				d, rest = s.delivery(a.part.lane, a.part, next), nil
+			if !l.hand(a, d, next, false, nil) || !l.room() {
+				d = s.delivery(a.part.lane, a.part, next)
 				break
 			}
 			d = s.delivery(a.part.lane, a.part, next)
@@ -92,7 +92,7 @@ func (l *loop) hand(a *ask, d *delivery, next int64, last bool, err error) bool 
 }
 
 // room waits until there is room for more of an answer that is larger than expected.
-func (l *loop) room(a *ask) bool {
+func (l *loop) room() bool {
 	s := l.src
 	for {
 		s.mu.Lock()

@@ -77,7 +77,7 @@ func TestARevokedLaneIsKeptUntilTheEngineHasLetGo(t *testing.T) {
 	defer stop()
 	r1.until("revoked", func() bool { return r1.revoked == 2 })
 	// Longer than the session: heartbeats must go on while the engine commits.
-	time.Sleep(3 * time.Second)
+	<-time.After(3 * time.Second)
 	if !slices.Equal(r2.eventsNow(), nil) {
 		t.Fatalf("lanes were given away before the engine had let go of them: %v", r2.eventsNow())
 	}

@@ -118,7 +118,7 @@ func (l *loop) serve(c fetcher) error {
 			if !l.await() {
 				return nil
 			}
-			if !l.src.take(l, this, c.ByID()) {
+			if !l.src.take(l, this) {
 				continue
 			}
 			if err := c.Send(&this.req); err != nil {
@@ -150,7 +150,7 @@ func (l *loop) exchange(c fetcher, this, other *round) (sent bool, err error) {
 		return false, err
 	}
 	s.apply(l, this, c.ByID())
-	if sent = s.take(l, other, c.ByID()); sent {
+	if sent = s.take(l, other); sent {
 		if err = c.Send(&other.req); err != nil {
 			s.abandon(other)
 			sent = false

@@ -93,6 +93,7 @@ func (k *plan) needs(first, last int64) bool {
 	case replaying:
 		n := k.skipTo(first)
 		return n <= last && n < k.stop
+	case following:
 	}
 	return true
 }

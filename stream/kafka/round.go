@@ -53,7 +53,7 @@ func (s *Source) wanted(l *loop) bool {
 }
 
 // take fills r with a request for all partitions that l should ask for, and reports whether there are any.
-func (s *Source) take(l *loop, r *round, byID bool) bool {
+func (s *Source) take(l *loop, r *round) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.asks = r.asks[:0]
@@ -75,13 +75,13 @@ func (s *Source) take(l *loop, r *round, byID bool) bool {
 		p.asked = true
 		s.reserved += p.size
 		r.asks = append(r.asks, ask{part: p, plan: p.plan, route: p.route, from: p.plan.next, est: p.size})
-		r.add(p, byID)
+		r.add(p)
 	}
 	return len(r.asks) > 0
 }
 
 // add puts p into the request.
-func (r *round) add(p *part, byID bool) {
+func (r *round) add(p *part) {
 	q := wire.PartRequest{ID: p.num, Epoch: p.epoch, Offset: p.plan.next, LastEpoch: p.plan.lastEpoch, MaxBytes: p.want}
 	for i := range r.req.Topics {
 		if t := &r.req.Topics[i]; t.ID == p.id {

@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"errors"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -133,7 +134,7 @@ func TestTheNearestReplicaIsRead(t *testing.T) {
 	w.produce(topic, 0, 100, 200)
 	r.records(200)
 	r.check(r.partition(topic, 0), 0, 200)
-	if want := "broker=" + string(rune('0'+near)); !strings.Contains(log.String(), want) {
+	if want := "broker=" + strconv.Itoa(int(near)); !strings.Contains(log.String(), want) {
 		t.Errorf("the replica in our rack, %s, was not read:\n%s", want, log.String())
 	}
 	k.Kill(int(near) - 1)
@@ -146,7 +147,7 @@ func TestTheNearestReplicaIsRead(t *testing.T) {
 }
 
 // rack is what servers.KafkaOptions.Racks calls the rack of a broker.
-func rack(broker int32) string { return "rack-" + string(rune('0'+broker)) }
+func rack(broker int32) string { return "rack-" + strconv.Itoa(int(broker)) }
 
 func TestCloseLeavesNothingBehind(t *testing.T) {
 	w := onKafka(t)

@@ -66,6 +66,22 @@ func Toxiproxy(t testing.TB) *servers.Toxiproxy {
 	return p
 }
 
+// KinesisLocal starts the faithful Kinesis emulator for this test alone.
+func KinesisLocal(t testing.TB) *servers.Kinesis {
+	t.Helper()
+	k := begin(t, Need(t).KinesisLocal)
+	t.Cleanup(k.Stop)
+	return k
+}
+
+// Kinesalite starts the fast Kinesis emulator for this test alone.
+func Kinesalite(t testing.TB) *servers.Kinesis {
+	t.Helper()
+	k := begin(t, Need(t).Kinesalite)
+	t.Cleanup(k.Stop)
+	return k
+}
+
 func begin[S any](t testing.TB, start func(context.Context) (S, error)) S {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startup)

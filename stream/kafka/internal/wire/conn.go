@@ -29,7 +29,6 @@ type Conn struct {
 	sent    int32 // correlation of the last request
 	got     int32 // of the last answer
 	out     []byte
-	read    []byte
 }
 
 // New takes over c, on which nothing may be outstanding, and asks which version of Fetch the broker has. timeout bounds

@@ -18,13 +18,6 @@ func (c *cursor) take(n int) []byte {
 	return v
 }
 
-func (c *cursor) int8() int8 {
-	if v := c.take(1); v != nil {
-		return int8(v[0])
-	}
-	return 0
-}
-
 func (c *cursor) int16() int16 {
 	if v := c.take(2); v != nil {
 		return int16(binary.BigEndian.Uint16(v))
