@@ -302,7 +302,7 @@ func TestARunOverAFinishedFolderWritesNothing(t *testing.T) {
 	}
 	after := keys(t, mem, "")
 	after = slices.DeleteFunc(after, func(k string) bool { return slices.Contains(before, k) })
-	if len(after) != 1 { // the owner object of its adoption
+	if len(after) > 0 {
 		t.Errorf("it wrote %s", after)
 	}
 }

@@ -20,9 +20,9 @@ type fileSet struct {
 	store    Store
 	env      *env.Env
 	budget   *stream.Budget
-	owner    func() string // the ID of the owner object that lists the lanes held now
-	sequence uint64        // of the transaction, unique in this process
-	maxBytes int64         // a file of this size is cut
+	owner    func(context.Context) (string, error) // see keeper.ownerID
+	sequence uint64                                // of the transaction, unique in this process
+	maxBytes int64                                 // a file of this size is cut
 
 	gathered atomic.Int64 // bytes that open uploads keep in memory, see Gatherer
 
@@ -54,7 +54,10 @@ func (s *fileSet) stage(ctx context.Context, d *folder) (*part, error) {
 	unbounded := *s.env
 	unbounded.Attempt = 0
 	err := retry(ctx, &unbounded, func(ctx context.Context) error {
-		owner := s.owner()
+		owner, err := s.owner(ctx)
+		if err != nil {
+			return err
+		}
 		live, number := s.next(ctx)
 		name := owner + "-" + strconv.FormatUint(s.sequence, 10) + "-" + strconv.Itoa(number) + d.ext
 		up, err := s.store.Stage(live, d.path+name, owner)

@@ -2,9 +2,7 @@ package sink
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -31,11 +28,13 @@ type keeper struct {
 	flowNames []string // sorted
 	mayClose  bool     // our topics are those of the ledger's last Config
 
-	owner    atomic.Pointer[string] // ID of the object that lists the lanes held now
+	owner    atomic.Pointer[string] // ID of the object that lists the lanes held now; nil before it is written
+	ownerMu  sync.Mutex             // held while it is written
 	sequence atomic.Uint64          // of transactions
 
-	lanesMu sync.Mutex
-	lanes   map[string]*held
+	lanesMu   sync.Mutex
+	lanes     map[string]*held
+	adoptions int // so far
 
 	upkeep
 }
@@ -75,9 +74,7 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 		maps.Copy(all, h.parts)
 		fresh[a.Lane] = h
 	}
-	if err := k.own(ctx, fresh); err != nil {
-		return nil, err
-	}
+	k.own(fresh)
 	return all, nil
 }
 
@@ -103,41 +100,14 @@ func (k *keeper) progress(ctx context.Context, p stream.Partition) (stream.Progr
 	return pr, nil
 }
 
-// own writes the object that says under which adoptions files are staged from now on, and then holds the fresh lanes.
-func (k *keeper) own(ctx context.Context, fresh map[string]*held) error {
+// own holds the fresh lanes. Files that are staged from now on need an owner object that lists them too.
+func (k *keeper) own(fresh map[string]*held) {
 	k.lanesMu.Lock()
-	lanes := maps.Clone(k.lanes)
-	k.lanesMu.Unlock()
-	if mutant.On("T27c") {
-		clear(lanes)
-	}
-	maps.Copy(lanes, fresh)
-	if len(lanes) == 0 {
-		return nil
-	}
-	o := &ledger.Owner{Lanes: make([]ledger.OwnerLane, 0, len(lanes))}
-	for _, name := range slices.Sorted(maps.Keys(lanes)) {
-		o.Lanes = append(o.Lanes, ledger.OwnerLane{Lane: name, Token: lanes[name].token, Index: lanes[name].index})
-	}
-	body, err := o.Encode()
-	if err != nil {
-		return err
-	}
-	for {
-		id := fmt.Sprintf("%016x", k.env.Rand())
-		err := k.store.Create(ctx, k.root+ledger.OwnerName(id), body)
-		if errors.Is(err, fs.ErrExist) {
-			continue // another's, or ours by a request whose reply was lost: a name costs nothing
-		}
-		if err != nil {
-			return fmt.Errorf("sink: create the owner object: %w", err)
-		}
-		k.lanesMu.Lock()
-		defer k.lanesMu.Unlock()
-		k.lanes = lanes
-		k.owner.Store(&id)
-		return nil
-	}
+	defer k.lanesMu.Unlock()
+	k.lanes = maps.Clone(k.lanes)
+	maps.Copy(k.lanes, fresh)
+	k.adoptions++
+	k.owner.Store(nil)
 }
 
 // release forgets lanes.

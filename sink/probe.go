@@ -15,7 +15,7 @@ func (k *keeper) probe(ctx context.Context, first bool) error {
 		return err
 	}
 	owner := fmt.Sprintf("%016x", k.env.Rand())
-	set := &fileSet{store: k.store, env: k.env, owner: func() string { return owner }}
+	set := &fileSet{store: k.store, env: k.env, owner: func(context.Context) (string, error) { return owner, nil }}
 	p, err := set.stage(ctx, &folder{path: dir})
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)

@@ -55,7 +55,7 @@ func (k *keeper) begin(after *work) *work {
 	w := &work{
 		k: k, lanes: map[string]*laneBase{},
 		set: &fileSet{
-			store: k.store, env: k.env, budget: k.budget, owner: func() string { return *k.owner.Load() },
+			store: k.store, env: k.env, budget: k.budget, owner: k.ownerID,
 			sequence: k.sequence.Add(1), maxBytes: k.opts.FileBytes, files: map[string]*outFile{},
 		},
 		cut: make(chan struct{}), settled: make(chan struct{}),
