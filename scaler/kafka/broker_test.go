@@ -28,7 +28,7 @@ func (r *reader) ConsumeClaim(s sarama.ConsumerGroupSession, c sarama.ConsumerGr
 	for {
 		select {
 		case m := <-c.Messages():
-			if m != nil && m.Offset < r.upTo {
+			if m != nil && m.Offset == r.upTo-1 {
 				s.MarkMessage(m, "")
 				s.Commit()
 			}
