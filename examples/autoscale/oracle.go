@@ -111,9 +111,12 @@ func (p *planner) slot(f slotFacts) {
 
 func (p *planner) move(f slotFacts, from, to, c int, extra, can float64) {
 	paid := p.cost[from*p.cells+c] + extra + float64(to*slot)
+	if paid > math.MaxFloat64 {
+		return // nothing leads there
+	}
 	left := max(0, float64(c)*cell+f.arrived-float64(to)*can)
 	end := int(left/cell + 0.5)
-	if math.IsInf(paid, 1) || left > f.limit || end >= p.cells {
+	if left > f.limit || end >= p.cells {
 		return
 	}
 	if at := to*p.cells + end; paid < p.next[at] {
