@@ -72,6 +72,14 @@ func (u *upload) Write(p []byte) (int, error) {
 	return n, u.failed
 }
 
+// Gathered is the client's chunk, which it makes with the first Write.
+func (u *upload) Gathered() int64 {
+	if u.ref.Size == 0 {
+		return 0
+	}
+	return int64(u.s.opts.ChunkBytes)
+}
+
 // Close ends the upload. If the answer is lost, the object says whether it is there whole.
 func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	if err := errors.Join(u.failed, ctx.Err()); err != nil {

@@ -129,10 +129,10 @@ func notFound(err error) bool {
 func (s *Store) fail(doing, key string, err error) error {
 	switch httpStatus(err) {
 	case http.StatusForbidden, http.StatusUnauthorized:
-		return fmt.Errorf("gcs: cannot %s %q in bucket %s: the credentials do not allow it: %w", doing, key, s.name, err)
+		return fmt.Errorf("gcs: cannot %s %q in bucket %s: the credentials do not allow it: %w: %w", doing, key, s.name, sink.ErrPermanent, err)
 	}
 	if errors.Is(err, storage.ErrBucketNotExist) {
-		return fmt.Errorf("gcs: cannot %s %q: there is no bucket %s: %w", doing, key, s.name, err)
+		return fmt.Errorf("gcs: cannot %s %q: there is no bucket %s: %w: %w", doing, key, s.name, sink.ErrPermanent, err)
 	}
 	return fmt.Errorf("gcs: cannot %s %q in bucket %s: %w", doing, key, s.name, err)
 }

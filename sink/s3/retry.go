@@ -13,6 +13,8 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"github.com/onceflow/onceflow/sink"
 )
 
 // retrier tries a request again when its error may pass. Every attempt has a deadline of its own, since a connection
@@ -109,17 +111,17 @@ func (s *Store) fail(doing, key string, err error) error {
 	at += " in bucket " + s.bucket
 	switch errorCode(err) {
 	case "NoSuchBucket":
-		return fmt.Errorf("%s: there is no such bucket: %w", at, err)
+		return fmt.Errorf("%s: there is no such bucket: %w: %w", at, sink.ErrPermanent, err)
 	case "AccessDenied", "Forbidden":
-		return fmt.Errorf("%s: the credentials do not allow it (see the package comment for what is needed): %w", at, err)
+		return fmt.Errorf("%s: the credentials do not allow it (see the package comment for what is needed): %w: %w", at, sink.ErrPermanent, err)
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
-		return fmt.Errorf("%s: the store does not know these credentials: %w", at, err)
+		return fmt.Errorf("%s: the store does not know these credentials: %w: %w", at, sink.ErrPermanent, err)
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently", "BadRequest":
-		return fmt.Errorf("%s: the bucket may be in another region than the configuration says: %w", at, err)
+		return fmt.Errorf("%s: the bucket may be in another region than the configuration says: %w: %w", at, sink.ErrPermanent, err)
 	}
 	if notFound(err) {
 		if key == "" {
-			return fmt.Errorf("%s: there is no such bucket: %w", at, err)
+			return fmt.Errorf("%s: there is no such bucket: %w: %w", at, sink.ErrPermanent, err)
 		}
 		return fmt.Errorf("%s: %w: %w", at, fs.ErrNotExist, err)
 	}

@@ -207,6 +207,8 @@ func TestWrongConfigurationSaysWhatIsWrongAndShowsNoSecret(t *testing.T) {
 	for want, err := range map[string]error{"no such bucket": noBucket, "credentials": noKey, "refused": noServer} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to say %q", err, want)
+		} else if permanent := errors.Is(err, sink.ErrPermanent); permanent != (want != "refused") {
+			t.Errorf("%v: permanent: %t", err, permanent)
 		} else if strings.Contains(err.Error(), canarySecret+"\"") || strings.Contains(err.Error(), "wrong-") {
 			t.Errorf("the error shows a secret: %v", err)
 		}

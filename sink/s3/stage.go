@@ -52,6 +52,9 @@ func (s *Store) Stage(ctx context.Context, key, owner string) (sink.Upload, erro
 	return &upload{s: s, ctx: ctx, ref: ref{Key: key, Token: rand.Text()}}, nil
 }
 
+// Gathered counts both buffers, the one that is filled and the one on its way.
+func (u *upload) Gathered() int64 { return int64(cap(u.buf)) + int64(cap(u.free)) }
+
 // partBytes grows with the file, so that a ref stays small and 10,000 parts are enough for any file.
 func (u *upload) partBytes() int { return u.s.opts.PartBytes << (len(u.ref.Parts) / 16) }
 
@@ -89,7 +92,7 @@ func (u *upload) flush(ctx context.Context) error {
 	body, number := u.buf, int32(len(u.ref.Parts)+1)
 	u.ref.Size += int64(len(body))
 	u.ref.Parts = append(u.ref.Parts, part{CRC: checksum(body)})
-	u.buf, u.free = u.free[:0], body
+	u.buf, u.free = u.free[:0], body // body is on its way until wait returns, and free only after that
 	u.sent = make(chan error, 1)
 	go func() { u.sent <- u.send(ctx, number, body) }()
 	return nil
