@@ -48,7 +48,7 @@ func writeChart(w io.Writer, t trace, results []result) error {
 	c.panel("copies", copiesTop(results))
 	c.lines(results, func(r result) []float64 { return floats(r.copies) })
 	c.next()
-	c.panel("delay, minutes", 2*goal.Minutes())
+	c.panel("delay, minutes (cut at twice the goal)", 2*goal.Minutes())
 	c.lines(results, func(r result) []float64 { return scaled(r.delay, 1.0/60) })
 	y := c.at(goal.Minutes())
 	fmt.Fprintf(&c.b, `<path d="M%g %.1fH%g" stroke="#c0392b" stroke-dasharray="6 4"/>`, left, y, width-right)
