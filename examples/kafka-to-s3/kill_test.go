@@ -151,24 +151,22 @@ func TestKilledProcessesLoseAndDoubleNothing(t *testing.T) {
 		}
 		return cmd
 	}
+	rows := func() int { return len(seen(t, dir, topics[0])) + len(seen(t, dir, topics[1])) }
 	procs := []*exec.Cmd{start(), start()}
 	for i := range 4 {
-		time.Sleep(1500 * time.Millisecond) // let it work
+		before := rows()
+		if !soon(t, 60*time.Second, func() bool { got := rows(); return got > before || got == 2*n }) {
+			t.Errorf("nothing was written before kill %d\n%s", i, log.String())
+			break
+		}
 		victim := i % 2
 		_ = procs[victim].Process.Kill()
 		_ = procs[victim].Wait()
 		procs[victim] = start()
 	}
 	<-produced
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		got := len(seen(t, dir, topics[0])) + len(seen(t, dir, topics[1]))
-		if got == 2*n {
-			break
-		}
-		if time.Now().After(end) {
-			t.Errorf("%d of %d records are there\n%s", got, 2*n, log.String())
-			break
-		}
+	if !soon(t, 60*time.Second, func() bool { return rows() == 2*n }) {
+		t.Errorf("%d of %d records are there\n%s", rows(), 2*n, log.String())
 	}
 	for _, p := range procs {
 		_ = p.Process.Signal(syscall.SIGTERM)
@@ -204,4 +202,21 @@ func TestFlagsThatMissSomethingAreRefused(t *testing.T) {
 			t.Errorf("%q: got %v", args, err)
 		}
 	}
+}
+
+// soon looks again and again whether something has come true.
+func soon(t *testing.T, limit time.Duration, is func() bool) bool {
+	t.Helper()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	end := time.NewTimer(limit)
+	defer end.Stop()
+	for !is() {
+		select {
+		case <-look.C:
+		case <-end.C:
+			return false
+		}
+	}
+	return true
 }

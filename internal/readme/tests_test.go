@@ -36,14 +36,14 @@ func tests(t *testing.T) (byFolder map[string][]string, rules []string) {
 			return nil
 		}
 		byFolder[dir] = append(byFolder[dir], "")
-		switch src := ""; {
+		switch {
 		case strings.HasSuffix(p, "_test.go"):
-			src = read(t, p)
+			src := read(t, p)
 			for _, m := range declared.FindAllStringSubmatch(src, -1) {
 				byFolder[dir] = append(byFolder[dir], m[1])
 			}
 		case strings.HasSuffix(dir, "test"):
-			src = read(t, p)
+			src := read(t, p)
 			for _, m := range rule.FindAllStringSubmatch(src, -1) {
 				rules = append(rules, m[1])
 			}

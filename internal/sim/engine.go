@@ -179,7 +179,7 @@ func (e *engine) adopt(ctx context.Context, as []stream.Assignment) error {
 	}
 	for _, a := range as {
 		e.w.logf("%s adopts %s", e.p.name, a.Lane)
-		l, err := newLaneWork(ctx, e, a, from)
+		l, err := newLaneWork(e, a, from)
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (o *origin) root() *origin {
 	return o
 }
 
-func newLaneWork(ctx context.Context, e *engine, a stream.Assignment, from map[stream.Partition]stream.Progress) (*laneWork, error) {
+func newLaneWork(e *engine, a stream.Assignment, from map[stream.Partition]stream.Progress) (*laneWork, error) {
 	l := &laneWork{e: e, assignment: a, origins: map[stream.Origin]*origin{}}
 	l.em = stream.NewEmitter[*record](l.lookup)
 	for _, id := range a.Partitions {

@@ -121,8 +121,8 @@ func (w *world) done(until time.Time) string {
 			}
 		}
 	}
-	for s := range w.store.Staged(context.Background()) {
-		return s.Key + " is still staged"
+	for s, err := range w.store.Staged(context.Background()) {
+		return fmt.Sprintf("%s is still staged (%v)", s.Key, err)
 	}
 	return ""
 }

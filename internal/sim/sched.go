@@ -37,7 +37,6 @@ type actor struct {
 	out  func(string) bool // gives control back; false: the process has crashed
 	wake time.Time
 	why  string
-	idle bool // waits for something that only another actor can bring
 }
 
 // timer calls f at a time.

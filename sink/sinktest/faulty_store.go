@@ -91,7 +91,10 @@ func listing[T any](ctx context.Context, f *Faulty, op Op, key string, all iter.
 			return pass(-1)
 		}
 		n := 0
-		for range all {
+		for _, err := range all {
+			if err != nil {
+				return err
+			}
 			n++
 		}
 		return pass(n / 2)

@@ -53,7 +53,7 @@ func (r *runner) all(parallel int) (survivors int, err error) {
 	if r.dir, err = os.MkdirTemp("", "mutants"); err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(r.dir)
+	defer func() { _ = os.RemoveAll(r.dir) }()
 	var chosen []mutant
 	var tests []string
 	for _, m := range mutants {
