@@ -172,7 +172,7 @@ func (w *world) killBroker(ctx context.Context) error {
 }
 
 func (w *world) killStore(ctx context.Context) error {
-	w.minio.Process().Kill()
+	w.front.Kill()
 	sleep(ctx, time.Duration(w.rnd.Int64N(int64(3*time.Second))))
 	return w.minio.Restart(ctx)
 }

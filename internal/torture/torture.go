@@ -70,6 +70,7 @@ type world struct {
 	cache   *servers.Cache
 	kafka   *servers.Kafka
 	minio   *servers.MinIO
+	front   *servers.MinIOFront
 	proxy   *servers.Toxiproxy
 	proxies []string // names
 	bucket  bucket
@@ -161,14 +162,16 @@ func (w *world) setUp(ctx context.Context) (err error) {
 		if w.bucket, err = newS3Bucket(ctx, w.minio.Endpoint(), servers.MinIOAccessKey, servers.MinIOSecretKey, name); err != nil {
 			return err
 		}
-		endpoint := w.minio.Endpoint()
+		if w.front, err = w.minio.Front(ctx, w.cache); err != nil {
+			return err
+		}
+		port := w.front.Port()
 		if w.Toxics {
-			port, err := w.behind(ctx, "minio", w.minio.Port())
-			if err != nil {
+			if port, err = w.behind(ctx, "minio", port); err != nil {
 				return err
 			}
-			endpoint = fmt.Sprintf("http://127.0.0.1:%d", port)
 		}
+		endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
 		args = append(args, "-bucket", name, "-endpoint", endpoint)
 		env = []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + servers.MinIOAccessKey, "AWS_SECRET_ACCESS_KEY=" + servers.MinIOSecretKey}
 	default:
@@ -210,6 +213,9 @@ func (w *world) tearDown() {
 	}
 	if w.kafka != nil {
 		w.kafka.Stop()
+	}
+	if w.front != nil {
+		w.front.Stop()
 	}
 	if w.minio != nil {
 		w.minio.Stop()

@@ -86,6 +86,8 @@ func (s *Source) found(p *part, first, last, start int64) {
 		}
 		k.next = last
 	}
+	// The offset is there. If the broker refused it all the same, it could not place the epoch of the batch before it.
+	k.lastEpoch = -1
 	p.look, p.beyond = false, 0
 	s.wakeLoops()
 }

@@ -43,12 +43,21 @@ func run(ctx context.Context) (bool, error) {
 	flag.BoolVar(&o.Toxics, "toxics", true, "bad networks too")
 	flag.BoolVar(&o.Calm, "calm", false, "kill workers and do nothing else")
 	flag.StringVar(&o.Only, "only", "", `beside that, do only what has this in its name, such as "store"`)
+	latency := flag.Duration("latency", 0, "instead, measure for so long how old records are when they can be read")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "onceflow-torture-")
 	if err != nil {
 		return false, err
 	}
 	o.Dir = dir
+	if *latency > 0 {
+		l, err := torture.MeasureLatency(ctx, o, *latency)
+		if err != nil {
+			return false, fmt.Errorf("%w (logs are in %s)", err, dir)
+		}
+		fmt.Printf("records %d, %.0f a second, acknowledged to readable: p50 %v, p99 %v, most %v\n", l.Records, l.Rate, l.P50, l.P99, l.Max)
+		return true, os.RemoveAll(dir)
+	}
 	r, err := torture.Run(ctx, o)
 	if err != nil {
 		return false, fmt.Errorf("%w (logs are in %s)", err, dir)
