@@ -7,7 +7,7 @@ import (
 )
 
 // seeds is what runs with every test; `make sim` runs more.
-const seeds = 300
+const seeds = 250
 
 func TestNoRunBreaksAnInvariant(t *testing.T) {
 	n := uint64(seeds)
