@@ -3,6 +3,7 @@ package sink_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,5 +68,37 @@ func TestAdoptionReadsWhatOthersHaveCommitted(t *testing.T) {
 	a.adopt("x")
 	if got := a.at["x"].UpTo.Sub; got != 1 {
 		t.Errorf("adopted at %d, want 1: what the other has committed", got)
+	}
+}
+
+// A lane may have no owner any more, such as that of a retired partition, and no hour waits for dead letters: what was
+// committed for it once stayed invisible for ever.
+func TestFilesOfLanesThatNobodyHoldsArePublished(t *testing.T) {
+	store, _ := memory(noon)
+	dying := sinktest.NewFaulty(store, func(_ context.Context, c sinktest.Call) sinktest.Mode {
+		if c.Op == sinktest.OpPublish && strings.HasPrefix(c.Key, "rows/") {
+			return sinktest.Crash
+		}
+		return sinktest.Pass
+	})
+	dead := open(t, dying, nil, nil, rowsFlow("rows"))
+	dead.adopt("gone")
+	dead.write("gone", noon, 1)
+	ctx, cancel := context.WithTimeout(testContext(t), 10*time.Millisecond)
+	defer cancel()
+	if err := dead.txn.Commit(ctx, dead.cut()); err == nil {
+		t.Fatal("commit: no error though nothing is published")
+	}
+	other := open(t, store, nil, nil, rowsFlow("rows"))
+	other.adopt("b")
+	other.maintain("b")
+	if got := visible(t, store, "rows/"); len(got) != 0 {
+		t.Errorf("rows %v are visible at once: their author may be at it", got)
+	}
+	for range 7 { // minutes
+		other.maintain("b")
+	}
+	if got := visible(t, store, "rows/"); !slices.Equal(got, []int{1}) {
+		t.Errorf("rows %v, want 1", got)
 	}
 }
