@@ -197,9 +197,9 @@ func TestARecordWithoutEventTimeHoldsTheClockBack(t *testing.T) {
 		if err := c.process(t.Context(), held(0, at, v)); err != nil {
 			t.Fatal(err)
 		}
-		cut, _, err := c.cut()
-		if err != nil {
-			t.Fatal(err)
+		cut, ok, err := c.cut()
+		if err != nil || !ok {
+			t.Fatalf("no progress after %q (%v)", v, err)
 		}
 		return cut.Partitions[testParts[0]]
 	}
@@ -312,3 +312,27 @@ func TestAStageThatIsWarmedUpMustNotStandBehindAHolder(t *testing.T) {
 type declared struct{ Stage[string, string] }
 
 func (declared) Holds() {}
+
+func TestTheTimeOfARecordOfManyEventsIsTheOldest(t *testing.T) {
+	p := Via(From(nil), DecodeMany(func(r *Record, yield func(time.Time)) error {
+		for _, b := range r.Value {
+			yield(minute(int64(b)))
+		}
+		return nil
+	}, func(at *time.Time) time.Time { return *at }))
+	p = Via(p, Func[time.Time, time.Time](func(_ context.Context, in []Event[time.Time], out *Emitter[time.Time]) error {
+		out.Hold(in[0].Origin)
+		return nil
+	}))
+	c, _, err := openLane(&p, Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, nil, newScratch(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.process(t.Context(), held(0, 1, "\x05\x03\x07")); err != nil {
+		t.Fatal(err)
+	}
+	cut, _, _ := c.cut()
+	if g := cut.Partitions[testParts[0]]; !g.HeldTime.Equal(minute(3)) || !g.Seen.Equal(minute(7)) {
+		t.Errorf("HeldTime %v and Seen %v, want %v and %v", g.HeldTime, g.Seen, minute(3), minute(7))
+	}
+}

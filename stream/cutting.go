@@ -124,7 +124,6 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	}
 	e.failures = 0
 	e.record(c)
-	e.settled = false
 	e.keep(ctx)
 	open := e.open.Bytes()
 	e.poller.do(func(context.Context) error { e.unchoke(open); return nil })

@@ -307,3 +307,22 @@ func TestLabelsAreBounded(t *testing.T) {
 		t.Errorf("got %d labels with %d other, want at most %d", len(got), got["other"], maxReasons+1)
 	}
 }
+
+// What a rejected record yielded before must not reach the next stage: it could claim an ID or wait for a partner there.
+func TestTheNextStageDoesNotSeeWhatWasTakenBack(t *testing.T) {
+	var seen []string
+	split := FlatMap(func(s *string, yield func(string)) error {
+		for _, w := range strings.Fields(*s) {
+			if w == "bad" {
+				return errors.New("bad word")
+			}
+			yield(w)
+		}
+		return nil
+	})
+	l := newTestLane(t, nil, split, Map(func(s *string) (string, error) { seen = append(seen, *s); return *s, nil }))
+	l.feed(0, "a b", "c bad", "d")
+	if want := []string{"a", "b", "d"}; !slices.Equal(seen, want) || !slices.Equal(l.txn.rows, want) {
+		t.Errorf("the next stage saw %v and rows are %v, want %v", seen, l.txn.rows, want)
+	}
+}

@@ -138,6 +138,9 @@ func TestHeldRecordsOverTheLimitDoNotStopReading(t *testing.T) {
 		if got := len(ledger.Rows()); got != 30 {
 			t.Errorf("%d rows, want 30", got)
 		}
+		if got := j.now(); got.Held != 1 || got.Bytes > 1000 {
+			t.Errorf("%d bytes are in use for %d held records, want little for one", got.Bytes, got.Held)
+		}
 		j.mustStop()
 	})
 }

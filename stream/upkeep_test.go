@@ -87,12 +87,15 @@ func TestTheClockIsAskedBeforeTheSource(t *testing.T) {
 }
 
 func TestUpkeepMayFailForAWhile(t *testing.T) {
-	for _, most := range []int{3, 100} {
+	for _, most := range []int{3, 12, 100} {
 		synctest.Test(t, func(t *testing.T) {
 			log, ledger := streamtest.NewLog(1), newLedger(t)
 			out, broken, n, fails := ledger.Output(), errors.New("store is down"), 0, most
 			out.Hook = func(op string) error {
-				if n++; op == "maintain" && n > 3 && fails > 0 {
+				if op != "maintain" {
+					return nil
+				}
+				if n++; n > 1 && fails > 0 && (most > 50 || n%4 > 0) { // 12: never more than three in a row
 					fails--
 					return broken
 				}
@@ -105,8 +108,11 @@ func TestUpkeepMayFailForAWhile(t *testing.T) {
 				}
 				return
 			}
-			elapse(10 * every)
+			elapse(20 * every)
 			j.mustStop()
+			if fails > 0 {
+				t.Errorf("%d failures are left of %d", fails, most)
+			}
 			if !strings.Contains(j.logged(), `msg="upkeep failed"`) {
 				t.Errorf("no line about it in\n%s", j.logged())
 			}

@@ -1,0 +1,24 @@
+package stream
+
+import "testing"
+
+// The lane's queue was drained between the look at it and the pause: nobody else would resume it.
+func TestALaneThatIsDrainedMeanwhileIsNotPaused(t *testing.T) {
+	src := newLoopSource(1, 1, 0)
+	o, err := (&Options{}).filled()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEngine(decodeBench(From(src)), nullOutput{}, o)
+	l := &lane[hit]{assignment: src.lanes[0]}
+	e.polling[l.assignment.Lane] = l
+	e.pause(l)
+	if l.paused.Load() || src.paused[l.assignment.Lane] {
+		t.Error("the lane is paused, though nothing waits in its queue")
+	}
+	l.queued.Store(e.laneBytes.Load())
+	e.pause(l)
+	if !l.paused.Load() || !src.paused[l.assignment.Lane] {
+		t.Error("the lane is not paused, though its queue is full")
+	}
+}
