@@ -58,7 +58,7 @@ func feed(log *streamtest.Log, begin time.Time) {
 			value = []byte("broken")
 		}
 		log.Append(f.lane, f.part, h.Time, string(value))
-		time.Sleep(700 * time.Millisecond)
+		time.Sleep(700 * time.Millisecond) //nolint:forbidigo // the clock of the bubble
 	}
 	log.EndAll()
 }
@@ -66,7 +66,7 @@ func feed(log *streamtest.Log, begin time.Time) {
 // patient lets mutexes be waited for in the time of the bubble: who holds one may be waiting for that time to pass.
 type patient struct{}
 
-func (patient) Yield(string) { time.Sleep(time.Millisecond) }
+func (patient) Yield(string) { time.Sleep(time.Millisecond) } //nolint:forbidigo // the clock of the bubble
 
 // run is one life of the job.
 func run(ctx context.Context, log *streamtest.Log, store sink.Store) error {
