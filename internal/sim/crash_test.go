@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -228,6 +229,29 @@ func TestEveryCallOfARecoveryMayBeTheLast(t *testing.T) {
 			if calls <= k {
 				break
 			}
+		}
+	}
+}
+
+// Many things go wrong in one run.
+func TestManyFaultsInOneLife(t *testing.T) {
+	lives := 300
+	if testing.Short() {
+		lives = 30
+	}
+	for seed := range uint64(lives) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		p := plan{}
+		for k := range 400 {
+			if c := rng.Float64(); c < 0.01 {
+				p[k] = faults[rng.IntN(2)]
+			} else if c < 0.12 {
+				p[k] = faults[2+rng.IntN(4)]
+			}
+		}
+		lifetime(t, p)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
 		}
 	}
 }

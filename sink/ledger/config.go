@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/onceflow/onceflow/internal/mutant"
 )
@@ -42,7 +43,7 @@ func (s *State) validateConfig(c *Config) error {
 			continue
 		}
 		for p, st := range s.Partitions {
-			if p.Source == t && !st.free() {
+			if (p.Source == t || strings.HasSuffix(p.Source, "/"+t)) && !st.free() {
 				return &VoidError{Lane: st.Lane, Reason: fmt.Sprintf("topic %q is left out, but partition %s is not retired", t, p)}
 			}
 		}
