@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func (d *driver) insist(ctx context.Context, what string, f func(context.Context
 // detach writes the parts of e that are too long for an entry. A part that exists is ours: its name holds the token.
 func (d *driver) detach(ctx context.Context, e *ledger.Entry) error {
 	d.state.Prepare(e)
-	parts, err := e.Fit(func(i int) string { return ledger.BlobName(e.Token, i) })
+	parts, err := e.Fit(d.env.MaxEntry, func(i int) string { return ledger.BlobName(e.Token, i) })
 	if err != nil {
 		return err
 	}
@@ -148,7 +149,7 @@ func isLedgerError(err error) bool {
 // saveSnapshot writes a snapshot if entry id is one of those that get one. It only saves time at the next start, so its
 // failure is no error. Entries may have been folded since; then the next one is in time.
 func (d *driver) saveSnapshot(ctx context.Context, id uint64) {
-	if id%ledger.SnapshotEvery != 0 {
+	if id%cmp.Or(d.env.SnapshotEvery, ledger.SnapshotEvery) != 0 {
 		return
 	}
 	d.env.Lock(&d.mu)

@@ -28,6 +28,11 @@ type Env struct {
 	// Attempt bounds one request to a store. 0 means no bound.
 	Attempt time.Duration
 
+	// MaxEntry is the length in bytes from which on parts of an entry become blobs, and SnapshotEvery the distance of
+	// snapshots. 0 is what package ledger says, which no simulation would reach.
+	MaxEntry      int
+	SnapshotEvery uint64
+
 	// Scheduler is nil but in a simulation.
 	Scheduler Scheduler
 }

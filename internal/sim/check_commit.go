@@ -137,8 +137,9 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 		c.violation("entry %d moves %s from %d to %d", e.ID, pc.Partition, old.upTo, next.upTo)
 		return nil
 	}
-	for _, n := range pc.Progress.Held.Ordinals {
-		next.held[pc.Progress.Held.First.Sub+int64(n)] = true
+	held := c.held(pc)
+	for _, n := range held.Ordinals {
+		next.held[held.First.Sub+int64(n)] = true
 	}
 	c.parts[pc.Partition] = next
 	var read int64
@@ -167,6 +168,22 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 		c.violation("entry %d, %s to %d: read %d and fates %v, it says %d and %v", e.ID, pc.Partition.ID, next.upTo, read, counts, pc.Read, pc.Counts)
 	}
 	return losers
+}
+
+// held reads a held set, which may be in a blob.
+func (c *checker) held(pc *ledger.PartitionCommit) stream.HeldSet {
+	if pc.HeldBlob == nil {
+		return pc.Progress.Held
+	}
+	body, err := c.w.store.Read(context.Background(), root+pc.HeldBlob.Key, ledger.MaxBlob)
+	if err == nil {
+		var held stream.HeldSet
+		if held, err = ledger.DecodeHeld(pc.HeldBlob, body); err == nil {
+			return held
+		}
+	}
+	c.violation("%s: %v", pc.HeldBlob.Key, err)
+	return stream.HeldSet{}
 }
 
 // finish checks the rows of a record that an entry finishes, and returns its fate.

@@ -25,6 +25,7 @@ type config struct {
 	grows     bool // partitions appear
 	upgrade   bool // a second generation of instances reads another topic
 	retires   bool
+	small     bool // entries are short, so that parts of them are blobs
 
 	steps   int
 	faults  float64 // chance that a call of the store goes wrong
@@ -43,6 +44,7 @@ func (w *world) draw(steps int) {
 	c.pairs = c.join && w.chance(0.6)
 	c.txns, c.grows, c.skew = w.chance(0.3), w.chance(0.5), w.chance(0.5)
 	c.upgrade, c.retires = w.chance(0.25), !c.join && !c.dedup // a partner that is deleted has no one right answer
+	c.small = w.chance(0.3)
 	c.steps = steps/2 + w.rng.IntN(steps)
 	if w.chance(0.02) {
 		c.steps *= 10 // long enough for snapshots

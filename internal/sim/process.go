@@ -30,9 +30,11 @@ func (p *process) reads(l *lane) bool { return slices.Contains(p.topics, l.parts
 
 // env is the world as the sink sees it.
 func (p *process) env() *env.Env {
-	return &env.Env{
-		Rand: p.rand.Uint64, Sleep: p.w.sleep, Now: p.local, Parallel: 1, Scheduler: p.w,
+	e := &env.Env{Rand: p.rand.Uint64, Sleep: p.w.sleep, Now: p.local, Parallel: 1, Scheduler: p.w, SnapshotEvery: 5}
+	if p.w.cfg.small {
+		e.MaxEntry = 1500
 	}
+	return e
 }
 
 // before is called before each call of the store: others run, then the call's fortune is drawn.

@@ -13,9 +13,11 @@ type Detached struct {
 }
 
 // Fit makes a Commit short enough: it moves to blobs the files, then held sets from the longest on, then lanes and hours,
-// until Encode will not fail with ErrTooLong. key gives the name of the i-th blob, see BlobName. Other entries, and those
-// that are short enough, are left alone. The moved parts also stay in e, for its author.
-func (e *Entry) Fit(key func(i int) string) ([]Detached, error) {
+// until the entry has no more than limit bytes, 0 being MaxEntry, so that Encode will not fail with ErrTooLong. key gives
+// the name of the i-th blob, see BlobName. Other entries, and those that are short enough, are left alone. The moved parts
+// also stay in e, for its author.
+func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
+	limit = cmp.Or(limit, MaxEntry)
 	c := e.Commit
 	if c == nil {
 		return nil, nil
@@ -29,7 +31,7 @@ func (e *Entry) Fit(key func(i int) string) ([]Detached, error) {
 		out = append(out, Detached{b.Key, body})
 		return b, nil
 	}
-	if fits, err := e.fits(); fits || err != nil {
+	if fits, err := e.fits(limit); fits || err != nil {
 		return nil, err
 	}
 	var err error
@@ -38,15 +40,15 @@ func (e *Entry) Fit(key func(i int) string) ([]Detached, error) {
 			return nil, err
 		}
 	}
-	for _, p := range c.longestHeld() {
-		if fits, err := e.fits(); fits || err != nil {
+	for _, p := range c.longestHeld(limit / 256) {
+		if fits, err := e.fits(limit); fits || err != nil {
 			return out, err
 		}
 		if p.HeldBlob, err = add(EncodeHeld(p.Progress.Held)); err != nil {
 			return nil, err
 		}
 	}
-	if fits, err := e.fits(); fits || err != nil {
+	if fits, err := e.fits(limit); fits || err != nil {
 		return out, err
 	}
 	body, err := c.body()
@@ -62,17 +64,17 @@ func (e *Entry) Fit(key func(i int) string) ([]Detached, error) {
 // slack is for what Prepare may still change: the number of the entry.
 const slack = 64
 
-func (e *Entry) fits() (bool, error) {
+func (e *Entry) fits(limit int) (bool, error) {
 	body, err := e.encode()
-	return len(body)+slack <= MaxEntry, err
+	return len(body)+slack <= limit, err
 }
 
-// longestHeld returns the partitions whose held sets are worth a blob, the longest first.
-func (c *Commit) longestHeld() []*PartitionCommit {
+// longestHeld returns the partitions that hold more than so many records, which are worth a blob, the longest first.
+func (c *Commit) longestHeld(more int) []*PartitionCommit {
 	var out []*PartitionCommit
 	for i := range c.Lanes {
 		for k := range c.Lanes[i].Partitions {
-			if p := &c.Lanes[i].Partitions[k]; p.HeldBlob == nil && p.Progress.Held.Len() > 256 {
+			if p := &c.Lanes[i].Partitions[k]; p.HeldBlob == nil && p.Progress.Held.Len() > more {
 				out = append(out, p)
 			}
 		}

@@ -28,7 +28,7 @@ func bodies(t *testing.T, parts []Detached) map[string][]byte {
 func fitted(t *testing.T, s *State, e *Entry) (*Entry, map[string][]byte) {
 	t.Helper()
 	s.Prepare(e)
-	parts, err := e.Fit(blobName)
+	parts, err := e.Fit(0, blobName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestFitLeavesShortEntriesAlone(t *testing.T) {
 	s := newState(t)
 	for _, e := range []*Entry{commit(lane(s, "a", 5, clock("10:00"), time.Time{})), mark(1), retire(s, "a", "b")} {
 		s.Prepare(e)
-		if parts, err := e.Fit(blobName); err != nil || len(parts) > 0 {
+		if parts, err := e.Fit(0, blobName); err != nil || len(parts) > 0 {
 			t.Errorf("%s: %d parts, %v", e.Kind, len(parts), err)
 		}
 	}
