@@ -233,7 +233,7 @@ func (w *world) put(p *partition, r *record) {
 // endTxn commits or aborts the open transaction of p, which leaves a marker in its log.
 func (w *world) endTxn(p *partition) {
 	t := p.open
-	if t == nil || !t.open || len(t.records) == 0 {
+	if t == nil || !t.open || len(t.records) == 0 || p.retired {
 		return
 	}
 	t.open, t.aborted = false, w.chance(0.3)
