@@ -47,7 +47,8 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 		}
 		return err
 	})
-	if err != nil && notFound(err) {
+	// Parts that the store does not know any more are as lost as the whole upload.
+	if err != nil && (notFound(err) || errorCode(err) == "InvalidPart") {
 		return fmt.Errorf("s3: %w: %q in bucket %s has neither an upload nor an object of this job; somebody deleted it, "+
 			"or a lifecycle rule did", sink.ErrStagingLost, r.Key, s.bucket)
 	}

@@ -223,3 +223,17 @@ func TestOptionsNameAllFaultsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// Parts that are gone do not come back: an error for a person, and no retry without end.
+func TestPartsThatTheStoreHasLostAreLostStaging(t *testing.T) {
+	s, f := bucket(t, Options{}, func(_ int, op string) fault {
+		if op != "CompleteMultipartUpload" {
+			return fault{}
+		}
+		return fault{before: &answer{400, "<Error><Code>InvalidPart</Code></Error>"}}
+	})
+	err := s.Publish(t.Context(), stage(t, s, "own-1-1", []byte("rows")))
+	if !errors.Is(err, sink.ErrStagingLost) || f.calls("CompleteMultipartUpload") != 1 {
+		t.Errorf("publish: %v after %d tries, want ErrStagingLost after 1", err, f.calls("CompleteMultipartUpload"))
+	}
+}
