@@ -199,9 +199,9 @@ func TestOnlyIdleLogsAreAskedForTheirEnd(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- stream.Run(ctx, texts(src), ledger.Output(), &often) }()
-		for range 60 {
+		for range 600 {
 			log.Append(0, 0, t0, "06:00 a")
-			elapse(time.Second)
+			elapse(100 * time.Millisecond)
 		}
 		cancel()
 		if err := <-ended; err != nil {
