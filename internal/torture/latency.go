@@ -84,7 +84,7 @@ func (w *world) pump(ctx context.Context, topic string, partition int32, rate in
 	if err != nil {
 		return err
 	}
-	defer sp.Close()
+	defer func() { _ = sp.Close() }() // it only reads
 	const every = 50 * time.Millisecond
 	n, tick := 0, time.NewTicker(every)
 	defer tick.Stop()
