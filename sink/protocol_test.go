@@ -186,6 +186,36 @@ func TestWorkWhoseStagingWasSweptIsVoid(t *testing.T) {
 	}
 }
 
+// An instance that had adopted one more lane than the one it wrote for lost what it had staged, once the other lane had a
+// new owner: the file's owner object named only the lane of the latest adoption.
+func TestStagingStaysWhileOneOfItsLanesIsHeld(t *testing.T) {
+	store, _ := memory(noon)
+	old, young := open(t, store, nil, nil, rowsFlow("rows")), open(t, store, nil, nil, rowsFlow("rows"))
+	old.adopt("a")
+	old.write("a", noon, 1)
+	old.commit() // what is adopted after it has another index
+	old.adopt("b")
+	old.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 1}, Seen: noon}
+	old.write("a", noon, make([]int, 20_000)...)
+	if n := staged(t, store); n != 1 {
+		t.Fatalf("%d staged files, want 1", n)
+	}
+	young.adopt("b")
+	young.write("b", noon, 2)
+	young.commit()
+	young.maintain("b") // sweeps
+	if n := staged(t, store); n != 1 {
+		t.Errorf("%d staged files behind the sweep, want that of lane a", n)
+	}
+	delete(old.at, "b") // revoked
+	if err := old.tryCommit(); err != nil {
+		t.Errorf("commit of lane a, which nobody else has: %v", err)
+	}
+	if got := visible(t, store, "rows/"); len(got) != 20_002 {
+		t.Errorf("%d rows, want 20002", len(got))
+	}
+}
+
 func TestDropDeletesWhatWasStaged(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
