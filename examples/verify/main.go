@@ -1,8 +1,14 @@
-// Command verify checks an output folder from outside. It shares no code with the library: it was written from
+// Command verify checks an output folder or bucket from outside. It shares no code with the library: it was written from
 // docs/format.md alone, reads the ledger, manifests, seals and files, counts rows and checksums again, folds the ledger by
 // itself, and compares.
 //
 //	go run ./examples/verify DIR [-job NAME]
+//	go run ./examples/verify s3://BUCKET/PREFIX [-job NAME] [-endpoint URL]
+//	go run ./examples/verify gs://BUCKET/PREFIX [-job NAME] [-endpoint URL]
+//
+// PREFIX is what the store was opened with, with the slash at its end if it has one. For S3 the credentials come from where the AWS tools take them; they need s3:ListBucket and s3:GetObject. For Google
+// Cloud Storage an access token is taken from $GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints it,
+// else from the metadata server that machines of Google have; it needs storage.objects.list and get.
 //
 // It prints what it checked and exits with 0; with 1 after the first violations, each with its place; or with 2 if it
 // could not check. It only reads. A job may run meanwhile: what it has not finished yet is not held against it.
@@ -16,6 +22,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 )
 
 func main() {
@@ -29,11 +36,12 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	flags.SetOutput(errOut)
 	job := flags.String("job", "", "check this job only; default: all jobs of the folder")
 	most := flags.Int("max", 20, "print so many violations")
+	endpoint := flags.String("endpoint", "", "URL of a store that speaks the protocol but is not Amazon's or Google's")
 	flags.Usage = func() {
-		fmt.Fprintln(errOut, "usage: verify DIR [-job NAME]")
+		fmt.Fprintln(errOut, "usage: verify DIR|s3://BUCKET/PREFIX|gs://BUCKET/PREFIX [-job NAME] [-endpoint URL]")
 		flags.PrintDefaults()
 	}
-	dir, err := parse(flags, args)
+	place, err := parse(flags, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
@@ -41,8 +49,12 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return 2
 	}
 	r := &report{out: out, most: *most}
-	if err := verify(ctx, folder(dir), *job, r); err != nil {
-		fmt.Fprintf(errOut, "verify: cannot check %s: %v\n", dir, err)
+	b, err := open(ctx, place, *endpoint)
+	if err == nil {
+		err = verify(ctx, b, *job, r)
+	}
+	if err != nil {
+		fmt.Fprintf(errOut, "verify: cannot check %s: %v\n", place, err)
 		return 2
 	}
 	if r.violations > 0 {
@@ -53,22 +65,41 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	return 0
 }
 
-// parse takes flags before and after the folder.
-func parse(flags *flag.FlagSet, args []string) (dir string, err error) {
+// parse takes flags before and after the place.
+func parse(flags *flag.FlagSet, args []string) (place string, err error) {
 	if err := flags.Parse(args); err != nil {
 		return "", err
 	}
-	if dir = flags.Arg(0); flags.NArg() > 1 {
+	if place = flags.Arg(0); flags.NArg() > 1 {
 		if err := flags.Parse(flags.Args()[1:]); err != nil {
 			return "", err
 		}
 		if flags.NArg() > 0 {
-			dir = ""
+			place = ""
 		}
 	}
-	if dir == "" {
+	if place == "" {
 		flags.Usage()
-		return "", errors.New("no folder")
+		return "", errors.New("nothing to check")
 	}
-	return dir, nil
+	return place, nil
+}
+
+// open finds the bucket that a place names.
+func open(ctx context.Context, place, endpoint string) (bucket, error) {
+	scheme, rest, remote := strings.Cut(place, "://")
+	name, prefix, _ := strings.Cut(rest, "/")
+	switch {
+	case !remote && endpoint != "":
+		return nil, errors.New("-endpoint is for s3:// and gs://")
+	case !remote:
+		return folder(place), nil
+	case name == "":
+		return nil, errors.New("it names no bucket")
+	case scheme == "s3":
+		return openS3(ctx, endpoint, name, prefix)
+	case scheme == "gs":
+		return openGCS(endpoint, name, prefix), nil
+	}
+	return nil, fmt.Errorf("%s:// is none of s3:// and gs://", scheme)
 }

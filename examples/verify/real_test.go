@@ -25,11 +25,24 @@ type hit struct {
 	Time time.Time `json:"time"`
 }
 
-// realOutput makes an output folder by the library itself, with all formats and codecs, folder keys, dead letters and empty
-// hours. Each row of the CSV has a line's end in it.
+// realOutput makes an output folder by the library itself.
 func realOutput(t *testing.T) string {
 	t.Helper()
-	in, out := t.TempDir(), t.TempDir()
+	dir := t.TempDir()
+	store, err := sinkfile.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	writeReal(t, store)
+	return dir
+}
+
+// writeReal lets the library write all formats and codecs, folder keys, dead letters and empty hours. Each row of the CSV
+// has a line's end in it.
+func writeReal(t *testing.T, store sink.Store) {
+	t.Helper()
+	in := t.TempDir()
 	for part := range 3 {
 		var b bytes.Buffer
 		for i := range 4000 {
@@ -51,11 +64,6 @@ func realOutput(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := sinkfile.Open(out, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
 	hits := stream.Via(stream.From(src), stream.Decode(
 		func(r *stream.Record) (h hit, err error) { return h, json.Unmarshal(r.Value, &h) },
 		func(h *hit) time.Time { return h.Time }))
@@ -82,7 +90,6 @@ func realOutput(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
 }
 
 // What the library writes passes, every row counted; and what is done to it afterwards is found.
@@ -151,12 +158,15 @@ func TestTheCommandSaysHowItIsUsed(t *testing.T) {
 		code int
 		want string
 	}{
-		{nil, 2, "usage: verify DIR"},
-		{[]string{"-h"}, 0, "usage: verify DIR"},
-		{[]string{"a", "b"}, 2, "usage: verify DIR"},
+		{nil, 2, "usage: verify DIR|s3://BUCKET"},
+		{[]string{"-h"}, 0, "usage: verify DIR|s3://BUCKET"},
+		{[]string{"a", "b"}, 2, "usage: verify DIR|s3://BUCKET"},
 		{[]string{empty}, 2, "there is no job"},
 		{[]string{filepath.Join(empty, "no")}, 2, "no such file"},
 		{[]string{"-job", "other", empty}, 2, `there is no job "other"`},
+		{[]string{"ftp://bucket/x"}, 2, "none of s3:// and gs://"},
+		{[]string{"gs:///x"}, 2, "names no bucket"},
+		{[]string{empty, "-endpoint", "http://127.0.0.1"}, 2, "-endpoint is for s3"},
 	} {
 		var out, errOut bytes.Buffer
 		if code := run(t.Context(), c.args, &out, &errOut); code != c.code || !strings.Contains(errOut.String(), c.want) {

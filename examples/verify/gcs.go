@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// gcsBucket is a bucket of Google Cloud Storage, read by its JSON API. The client for it would bring a hundred modules to
+// a program that sends two kinds of requests.
+type gcsBucket struct {
+	endpoint, name, prefix string
+	token                  func(context.Context) (string, error)
+	page                   int // objects in an answer to a listing
+}
+
+// gcsStaging begins the names, behind the prefix, of what is not published.
+const gcsStaging = "_staging/"
+
+// openGCS asks nothing yet. Another endpoint gets no token but an explicit one.
+func openGCS(endpoint, name, prefix string) *gcsBucket {
+	b := &gcsBucket{endpoint: strings.TrimSuffix(endpoint, "/"), name: name, prefix: prefix, page: 1000}
+	explicit := os.Getenv("GOOGLE_OAUTH_ACCESS_TOKEN")
+	b.token = func(context.Context) (string, error) { return explicit, nil }
+	if endpoint == "" {
+		b.endpoint = "https://storage.googleapis.com"
+		if explicit == "" {
+			b.token = (&machineToken{url: "http://metadata.google.internal"}).get
+		}
+	}
+	return b
+}
+
+func (b *gcsBucket) List(ctx context.Context) iter.Seq2[object, error] {
+	return func(yield func(object, error) bool) {
+		q := url.Values{"prefix": {b.prefix}, "maxResults": {strconv.Itoa(b.page)}, "fields": {"nextPageToken,items(name,size)"}}
+		for {
+			var page struct {
+				NextPageToken string
+				Items         []struct {
+					Name string
+					Size int64 `json:",string"`
+				}
+			}
+			body, err := b.ask(ctx, "/storage/v1/b/"+url.PathEscape(b.name)+"/o?"+q.Encode())
+			if err == nil {
+				err = json.NewDecoder(body).Decode(&page)
+				body.Close()
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("there is no bucket %s", b.name)
+			}
+			if err != nil {
+				yield(object{}, err)
+				return
+			}
+			for _, o := range page.Items {
+				key := strings.TrimPrefix(o.Name, b.prefix)
+				if !strings.HasPrefix(key, gcsStaging) && !yield(object{key, o.Size}, nil) {
+					return
+				}
+			}
+			if page.NextPageToken == "" {
+				return
+			}
+			q.Set("pageToken", page.NextPageToken)
+		}
+	}
+}
+
+func (b *gcsBucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	return b.ask(ctx, "/storage/v1/b/"+url.PathEscape(b.name)+"/o/"+url.PathEscape(b.prefix+key)+"?alt=media")
+}
+
+// ask sends a GET, again if the service stumbles, and returns the body of an answer that is 200.
+func (b *gcsBucket) ask(ctx context.Context, path string) (io.ReadCloser, error) {
+	for wait := 200 * time.Millisecond; ; wait *= 2 {
+		body, again, err := b.try(ctx, path)
+		if !again || wait > 3*time.Second {
+			return body, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (b *gcsBucket) try(ctx context.Context, path string) (body io.ReadCloser, again bool, err error) {
+	token, err := b.token(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.endpoint+path, nil)
+	if err != nil {
+		return nil, false, err
+	}
+	req.Header.Set("Accept-Encoding", "gzip") // bytes as they lie there, whatever their name
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, true, err
+	}
+	code := resp.StatusCode
+	if code == http.StatusOK {
+		return resp.Body, false, nil
+	}
+	said, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
+	resp.Body.Close()
+	switch {
+	case code == http.StatusNotFound:
+		return nil, false, fs.ErrNotExist
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		err = fmt.Errorf("the token in $GOOGLE_OAUTH_ACCESS_TOKEN, or of this machine, is not allowed to read, or has expired: %s", said)
+		return nil, false, err
+	}
+	return nil, code == http.StatusTooManyRequests || code >= 500, fmt.Errorf("%s: %s", resp.Status, said)
+}

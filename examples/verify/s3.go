@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// s3Bucket is a bucket of Amazon S3, or of what speaks its protocol. What is staged there is no object.
+type s3Bucket struct {
+	client       *s3.Client
+	name, prefix string
+	page         int32 // objects in an answer to a listing
+}
+
+// openS3 asks nothing yet. With an endpoint the bucket is named in the path, since not every server has names for it.
+func openS3(ctx context.Context, endpoint, name, prefix string) (*s3Bucket, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired // we compare ours
+		if endpoint != "" {
+			o.BaseEndpoint, o.UsePathStyle = &endpoint, true
+		}
+	})
+	return &s3Bucket{client: client, name: name, prefix: prefix, page: 1000}, nil
+}
+
+func (b *s3Bucket) List(ctx context.Context) iter.Seq2[object, error] {
+	return func(yield func(object, error) bool) {
+		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: &b.prefix, MaxKeys: &b.page})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(object{}, err)
+				return
+			}
+			for _, o := range page.Contents {
+				if !yield(object{strings.TrimPrefix(aws.ToString(o.Key), b.prefix), aws.ToInt64(o.Size)}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (b *s3Bucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	key = b.prefix + key
+	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
+	var none *types.NoSuchKey
+	if errors.As(err, &none) {
+		return nil, fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out.Body, nil
+}
