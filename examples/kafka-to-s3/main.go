@@ -20,10 +20,12 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/onceflow/onceflow/seal"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/onceflow/onceflow/examples/internal/kafkajob"
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/stream"
-	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/s3"
 )
 
 func main() {
@@ -40,40 +42,26 @@ func main() {
 }
 
 // run is the whole program. It returns nil when ctx has ended and the last commit is done.
-func run(ctx context.Context, args []string, out io.Writer) (err error) {
-	defer func() {
-		if errors.Is(err, errOpen) && ctx.Err() != nil {
-			err = nil // told to end before it had begun
+func run(ctx context.Context, args []string, out io.Writer) error {
+	var endpoint, dir string
+	o, err := kafkajob.Parse("kafka-to-s3", args, out, func(f *flag.FlagSet) {
+		f.StringVar(&endpoint, "endpoint", "", "URL of a store that speaks S3 but is not Amazon's")
+		f.StringVar(&dir, "dir", "", "folder to write to, instead of a bucket")
+	})
+	if err != nil {
+		return err
+	}
+	if (o.Bucket == "") == (dir == "") {
+		return errors.New("one of -bucket and -dir is needed")
+	}
+	return o.Run(ctx, out, func(ctx context.Context, log *slog.Logger) (sink.Store, error) {
+		if dir != "" {
+			return file.Open(dir, nil)
 		}
-	}()
-	o, err := parseFlags(args, out)
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: o.level}))
-	source, err := o.source(log)
-	if err != nil {
-		return err
-	}
-	src, err := kafka.Open(ctx, o.kafka, source)
-	if err != nil {
-		return errors.Join(errOpen, err)
-	}
-	defer func() { err = errors.Join(err, src.Close()) }()
-	store, err := o.store(ctx, log)
-	if err != nil {
-		return errors.Join(errOpen, err)
-	}
-	files, err := sink.Open(ctx, store, o.job, o.flows(), &sink.Options{Prefix: o.prefix, Hour: o.hour})
-	if err != nil {
-		return errors.Join(errOpen, err)
-	}
-	hourly := seal.Hourly(files, &seal.Options{Lateness: o.lateness, JSON: true})
-	events := stream.Via(stream.From(src), stream.Decode(o.parse, (*event).time))
-	return stream.Run(ctx, events, hourly, &stream.Options{
-		CommitEvery: o.commit, Memory: o.memory, Shutdown: o.shutdown, Logger: log, Observe: (&observer{log: log}).observe,
+		cfg, err := awsconfig.LoadDefaultConfig(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return s3.Open(ctx, cfg, o.Bucket, &s3.Options{Endpoint: endpoint, PathStyle: endpoint != "", Logger: log})
 	})
 }
-
-// errOpen marks errors from before the job ran.
-var errOpen = errors.New("cannot begin")

@@ -120,12 +120,11 @@ func (b *gcsBucket) try(ctx context.Context, path string) (body io.ReadCloser, a
 	}
 	said, _ := io.ReadAll(io.LimitReader(resp.Body, 300))
 	resp.Body.Close()
-	switch {
-	case code == http.StatusNotFound:
+	switch code {
+	case http.StatusNotFound:
 		return nil, false, fs.ErrNotExist
-	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		err = fmt.Errorf("the token in $GOOGLE_OAUTH_ACCESS_TOKEN, or of this machine, is not allowed to read, or has expired: %s", said)
-		return nil, false, err
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return nil, false, fmt.Errorf("the token of $GOOGLE_OAUTH_ACCESS_TOKEN, or of this machine, is not allowed to read, or has expired: %s", said)
 	}
 	return nil, code == http.StatusTooManyRequests || code >= 500, fmt.Errorf("%s: %s", resp.Status, said)
 }

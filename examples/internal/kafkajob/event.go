@@ -1,4 +1,4 @@
-package main
+package kafkajob
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ func (e *event) time() time.Time { return e.at }
 var codecs = map[string]sink.Codec{"zstd": sink.Zstd, "gzip": sink.Gzip, "none": sink.None}
 
 // flows is one for each topic.
-func (o *options) flows() (out []sink.Flow[event]) {
+func (o *Options) flows() (out []sink.Flow[event]) {
 	for _, topic := range o.kafka.Topics {
 		out = append(out, sink.Flow[event]{
 			Name: topic, Where: func(e *event) bool { return e.topic == topic },
@@ -36,7 +36,7 @@ func (o *options) flows() (out []sink.Flow[event]) {
 func writeLine(dst []byte, e *event) ([]byte, error) { return append(dst, e.line...), nil }
 
 // parse makes an event of a record. A record that is no JSON, or has no time, goes to the dead-letter flow.
-func (o *options) parse(r *stream.Record) (event, error) {
+func (o *Options) parse(r *stream.Record) (event, error) {
 	e := event{topic: r.Partition.Source[strings.LastIndexByte(r.Partition.Source, '/')+1:], at: r.Time, line: bytes.Clone(r.Value)}
 	if o.timeField == "" {
 		return e, nil

@@ -1,4 +1,4 @@
-package main
+package kafkajob
 
 import (
 	"log/slog"

@@ -1,7 +1,6 @@
-package main
+package kafkajob
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -13,19 +12,15 @@ import (
 	"strings"
 	"time"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-
-	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/sink/file"
-	"github.com/onceflow/onceflow/sink/s3"
 	"github.com/onceflow/onceflow/stream/kafka"
 )
 
-// options are what the flags say.
-type options struct {
+// Options are what the flags say.
+type Options struct {
+	Bucket string // to write to
+
 	kafka            kafka.Config
-	bucket, endpoint string
-	dir, prefix, job string
+	prefix, job      string
 	timeField, codec string
 	hour, lateness   time.Duration
 	commit, shutdown time.Duration
@@ -36,19 +31,18 @@ type options struct {
 	level            slog.Level
 }
 
-func parseFlags(args []string, out io.Writer) (*options, error) {
-	o := &options{}
+// Parse reads the flags; more, if not nil, adds some. Its error matches flag.ErrHelp if the flags could not be read.
+func Parse(program string, args []string, out io.Writer, more func(*flag.FlagSet)) (*Options, error) {
+	o := &Options{}
 	var brokers, topics string
-	f := flag.NewFlagSet("kafka-to-s3", flag.ContinueOnError)
+	f := flag.NewFlagSet(program, flag.ContinueOnError)
 	f.SetOutput(out)
 	f.StringVar(&brokers, "brokers", "localhost:9092", "addresses of some brokers, separated by commas")
 	f.StringVar(&topics, "topics", "", "topics, separated by commas, with as many partitions as each other")
 	f.StringVar(&o.kafka.Group, "group", "", "consumer group; default: the job's name")
-	f.StringVar(&o.bucket, "bucket", "", "bucket to write to")
-	f.StringVar(&o.endpoint, "endpoint", "", "URL of a store that speaks S3 but is not Amazon's")
-	f.StringVar(&o.dir, "dir", "", "folder to write to, instead of a bucket")
+	f.StringVar(&o.Bucket, "bucket", "", "bucket to write to")
 	f.StringVar(&o.prefix, "prefix", "", "begin all names with this; it ends with a slash")
-	f.StringVar(&o.job, "job", "kafka-to-s3", "name of the job; all processes of a job have the same")
+	f.StringVar(&o.job, "job", program, "name of the job; all processes of a job have the same")
 	f.StringVar(&o.timeField, "time", "", "JSON field with the event time: RFC 3339, or Unix seconds or milliseconds; default: Kafka's timestamp")
 	f.StringVar(&o.codec, "codec", "zstd", "zstd, gzip or none")
 	f.DurationVar(&o.hour, "hour", time.Hour, "length of a folder's time; fixed by the first run")
@@ -62,6 +56,9 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 	f.StringVar(&o.sasl, "sasl", "", "scram-sha-256, scram-sha-512 or plain; the password is in $KAFKA_PASSWORD")
 	f.StringVar(&o.user, "user", "", "user for -sasl")
 	f.TextVar(&o.level, "log", slog.LevelInfo, "debug, info, warn or error")
+	if more != nil {
+		more(f)
+	}
 	if err := f.Parse(args); err != nil {
 		return nil, errors.Join(flag.ErrHelp, err)
 	}
@@ -69,12 +66,13 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 	if o.kafka.Group == "" {
 		o.kafka.Group = o.job
 	}
+	return o, o.check()
+}
+
+func (o *Options) check() error {
 	var errs []error
 	if len(o.kafka.Topics) == 0 {
 		errs = append(errs, errors.New("-topics is missing"))
-	}
-	if (o.bucket == "") == (o.dir == "") {
-		errs = append(errs, errors.New("one of -bucket and -dir is needed"))
 	}
 	if _, ok := codecs[o.codec]; !ok {
 		errs = append(errs, fmt.Errorf("-codec %s is not known", o.codec))
@@ -84,7 +82,7 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 			errs = append(errs, fmt.Errorf("-topics %s: each topic is a flow here, so name them", t))
 		}
 	}
-	return o, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 func list(s string) (out []string) {
@@ -97,7 +95,7 @@ func list(s string) (out []string) {
 }
 
 // source are the options of the Kafka source.
-func (o *options) source(log *slog.Logger) (*kafka.Options, error) {
+func (o *Options) source(log *slog.Logger) (*kafka.Options, error) {
 	k := &kafka.Options{ClientID: o.job, SessionTimeout: o.session, Logger: log}
 	if o.tls || o.ca != "" {
 		k.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -125,16 +123,4 @@ func (o *options) source(log *slog.Logger) (*kafka.Options, error) {
 		return nil, fmt.Errorf("-sasl %s is not known", o.sasl)
 	}
 	return k, nil
-}
-
-// store opens the bucket or the folder.
-func (o *options) store(ctx context.Context, log *slog.Logger) (sink.Store, error) {
-	if o.dir != "" {
-		return file.Open(o.dir, nil)
-	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s3.Open(ctx, cfg, o.bucket, &s3.Options{Endpoint: o.endpoint, PathStyle: o.endpoint != "", Logger: log})
 }
