@@ -77,7 +77,7 @@ kill:
 # Real processes, brokers and a store, killed and paused at random, and the output compared with what was acknowledged.
 torture:
 	$(SERVERS) go run ./internal/torture/cmd/torture -kills $(KILLS) -brokers 1
-	$(SERVERS) go run ./internal/torture/cmd/torture -kills $(KILLS) -brokers 3
+	$(SERVERS) go run ./internal/torture/cmd/torture -kills $(KILLS) -brokers 3 -broker-every 20s
 
 torture-short:
 	$(SERVERS) go run ./internal/torture/cmd/torture -kills 10

@@ -2,9 +2,11 @@ package torture
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -20,7 +22,9 @@ func (w *world) faults() []fault {
 	fs := []fault{
 		{"pause a worker", (*world).pauseWorker}, {"stop a worker", (*world).stopWorker},
 		{"one more worker", (*world).moreWorkers}, {"one worker less", (*world).lessWorkers},
-		{"kill a broker", (*world).killBroker},
+	}
+	if w.BrokerEvery == 0 {
+		fs = append(fs, fault{"kill a broker", (*world).killBroker})
 	}
 	if w.minio != nil {
 		fs = append(fs, fault{"kill the store", (*world).killStore})
@@ -169,6 +173,32 @@ func (w *world) killBroker(ctx context.Context) error {
 	w.kafka.Kill(i)
 	sleep(ctx, time.Duration(w.rnd.Int64N(int64(3*time.Second))))
 	return w.kafka.Restart(ctx, i)
+}
+
+// withBrokerKills kills one broker after the other while f runs.
+func (w *world) withBrokerKills(ctx context.Context, f func(context.Context) error) error {
+	if w.BrokerEvery == 0 {
+		return f(ctx)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var killer sync.WaitGroup
+	var failed error
+	killer.Go(func() {
+		for i := 0; failed == nil; i++ {
+			sleep(ctx, w.BrokerEvery)
+			if ctx.Err() != nil {
+				return
+			}
+			w.kafka.Kill(i % w.Brokers)
+			w.report.BrokerKills++
+			sleep(ctx, w.BrokerEvery/10)
+			failed = w.kafka.Restart(context.WithoutCancel(ctx), i%w.Brokers)
+		}
+	})
+	err := f(ctx)
+	stop()
+	killer.Wait()
+	return errors.Join(err, failed)
 }
 
 func (w *world) killStore(ctx context.Context) error {

@@ -27,6 +27,7 @@ func (w *world) settle(ctx context.Context) error {
 	if err := w.crew.replace(); err != nil {
 		return err
 	}
+	w.crew.quiet = true
 	want, newest := w.log.acknowledged(), w.log.newest()
 	w.Say("no more faults; %d records must be there", want)
 	if err := w.wait(ctx, 2*time.Minute, "all records", func() bool { return w.watch.rows() >= want }); err != nil {
@@ -61,7 +62,7 @@ func (w *world) judge(ctx context.Context) error {
 		r.Wrong = append(r.Wrong, err.Error())
 	}
 	r.Wrong = append(r.Wrong, w.watch.wrong...)
-	r.Sealed = len(w.watch.sealed)
+	r.Sealed, r.Refused = len(w.watch.sealed), w.crew.refused
 	w.records()
 	if err := w.listing(ctx); err != nil {
 		return err

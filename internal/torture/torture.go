@@ -29,7 +29,9 @@ type Options struct {
 	Toxics  bool   // bad networks too
 	Calm    bool   // kill workers only
 	Only    string // beside that, do only what has this in its name
-	Say     func(string, ...any)
+
+	BrokerEvery time.Duration // kill a broker this often, whatever else is done; 0 leaves it to chance
+	Say         func(string, ...any)
 }
 
 // Report is what came of it.
@@ -37,6 +39,8 @@ type Report struct {
 	Kills, Faults                        int
 	Records, Lost, Doubled, Ghosts, Late int
 	Sealed, EarlySeals                   int
+	BrokerKills                          int           // of BrokerEvery
+	Refused                              int           // workers that did not begin, since a fault was in their way
 	Recovery                             time.Duration // the worst after a kill with no other fault near it
 	Wrong                                []string      // everything else
 }
@@ -110,7 +114,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 			return nil, err
 		}
 	}
-	err = w.chaos(ctx)
+	err = w.withBrokerKills(ctx, w.chaos)
 	stopProducing()
 	producers.Wait()
 	if err != nil {

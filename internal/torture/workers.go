@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -66,7 +67,7 @@ func (w *worker) stop(limit time.Duration) error {
 	select {
 	case <-w.dead:
 		_ = w.log.Close()
-		if w.err != nil {
+		if w.err != nil && w.said() != "" { // else it was told before it could listen
 			return fmt.Errorf("%s, told to end: %w; see %s", w.name, w.err, w.log.Name())
 		}
 		return nil
@@ -74,6 +75,15 @@ func (w *worker) stop(limit time.Duration) error {
 		w.kill()
 		return fmt.Errorf("%s did not end within %v; see %s", w.name, limit, w.log.Name())
 	}
+}
+
+// said is what the process has logged.
+func (w *worker) said() string {
+	b, err := os.ReadFile(w.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 func (w *worker) pause() {
@@ -98,6 +108,8 @@ type crew struct {
 	made    int
 	workers []*worker
 	failed  []error // of processes that ended by themselves
+	quiet   bool    // there are no faults any more
+	refused int     // processes that could not begin while there were
 }
 
 func (c *crew) add() error {
@@ -147,8 +159,13 @@ func (c *crew) replace() error {
 			continue
 		}
 		gone++
-		c.failed = append(c.failed, fmt.Errorf("%s ended by itself: %w; see %s", w.name, w.err, w.log.Name()))
-		c.say("%v", c.failed[len(c.failed)-1])
+		err := fmt.Errorf("%s ended by itself: %w; see %s", w.name, w.err, w.log.Name())
+		c.say("%v", err)
+		if !c.quiet && strings.Contains(w.said(), "cannot begin") {
+			c.refused++ // it says what is in its way, and the next one tries
+			continue
+		}
+		c.failed = append(c.failed, err)
 	}
 	c.workers = alive
 	c.mu.Unlock()

@@ -43,6 +43,7 @@ func run(ctx context.Context) (bool, error) {
 	flag.BoolVar(&o.Toxics, "toxics", true, "bad networks too")
 	flag.BoolVar(&o.Calm, "calm", false, "kill workers and do nothing else")
 	flag.StringVar(&o.Only, "only", "", `beside that, do only what has this in its name, such as "store"`)
+	flag.DurationVar(&o.BrokerEvery, "broker-every", 0, "kill a broker this often; default: now and then")
 	latency := flag.Duration("latency", 0, "instead, measure for so long how old records are when they can be read")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "onceflow-torture-")
@@ -70,7 +71,8 @@ func run(ctx context.Context) (bool, error) {
 	} else {
 		fmt.Println("logs are in", dir)
 	}
-	fmt.Printf("faults %d, late %d, sealed hours %d, aborted but there %d, other faults found %d\n", r.Faults, r.Late, r.Sealed, r.Ghosts, len(r.Wrong))
+	fmt.Printf("faults %d, brokers killed at intervals %d, workers that could not begin %d, late %d, sealed hours %d, aborted but there %d, other faults found %d\n",
+		r.Faults, r.BrokerKills, r.Refused, r.Late, r.Sealed, r.Ghosts, len(r.Wrong))
 	fmt.Println(r)
 	return r.OK(), err
 }
