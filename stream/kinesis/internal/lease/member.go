@@ -1,0 +1,197 @@
+package lease
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Member is this process among those that share the lanes out. SetLanes, Next and Release may be called by one goroutine
+// each, beside each other; Close by any, once.
+type Member struct {
+	table Table
+	opts  Options
+	name  string
+	stop  context.CancelFunc
+	ended chan struct{}
+	wake  chan struct{} // there may be something to write before the next beat
+	news  chan struct{} // Next may have something to say
+
+	mu    sync.Mutex
+	lanes map[string]bool // nil before the first SetLanes
+	held  map[string]hold
+	said  []string // what Next returned last
+	err   error    // why the job must stop
+
+	// The rest belongs to the goroutine of run.
+	beats   int
+	counter uint64    // of the own item; 0 is not known
+	looked  time.Time // at the table, last
+	seen    map[string]sight
+	asked   map[string]time.Time // when we asked for a lease, by key
+	failing bool
+}
+
+// hold is what we do with a lane that the table says, or said, is ours.
+type hold struct {
+	state    state
+	deadline time.Time // of one that is to go
+}
+
+type state uint8
+
+const (
+	reading  state = iota
+	going          // asked for by another, or no lane any more: until Release
+	gone           // taken by another: until Release
+	released       // to be given away in the table
+)
+
+// Join takes part under a name of its own. It writes to the table and reads it, so that an error tells what is wrong with
+// it. ctx bounds that; the member lives until Close.
+func Join(ctx context.Context, table Table, opts *Options) (*Member, error) {
+	o, err := opts.fill()
+	if err != nil {
+		return nil, err
+	}
+	m := &Member{
+		table: table, opts: o, name: crand.Text(), ended: make(chan struct{}), wake: make(chan struct{}, 1),
+		news: make(chan struct{}, 1), held: map[string]hold{}, seen: map[string]sight{}, asked: map[string]time.Time{},
+	}
+	if _, err := m.step(ctx); err != nil {
+		return nil, fmt.Errorf("lease: join: %w", err)
+	}
+	run, stop := context.WithCancel(context.Background())
+	m.stop = stop
+	go m.run(run)
+	return m, nil
+}
+
+// Name is the name of this member in the table.
+func (m *Member) Name() string { return m.name }
+
+// SetLanes tells which lanes there are. Those that are no longer among them need no reader any more.
+func (m *Member) SetLanes(lanes []string) {
+	m.mu.Lock()
+	m.lanes = make(map[string]bool, len(lanes))
+	for _, l := range lanes {
+		m.lanes[l] = true
+	}
+	m.mu.Unlock()
+	signal(m.wake)
+}
+
+// Next blocks until the lanes that this process should read differ from what the last Next returned, and returns all of
+// them, sorted. For those that are missing Release is to be called, by the deadline if it is not zero.
+func (m *Member) Next(ctx context.Context) (lanes []string, deadline time.Time, err error) {
+	for {
+		if lanes, deadline, changed, err := m.now(); changed || err != nil {
+			return lanes, deadline, err
+		}
+		select {
+		case <-m.news:
+		case <-m.ended:
+			return nil, time.Time{}, errors.New("lease: closed")
+		case <-ctx.Done():
+			return nil, time.Time{}, context.Cause(ctx)
+		}
+	}
+}
+
+func (m *Member) now() (lanes []string, deadline time.Time, changed bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return nil, time.Time{}, false, m.err
+	}
+	for _, lane := range slices.Sorted(maps.Keys(m.held)) {
+		h := m.held[lane]
+		if h.state == reading {
+			lanes = append(lanes, lane)
+		} else if slices.Contains(m.said, lane) && !h.deadline.IsZero() && (deadline.IsZero() || h.deadline.Before(deadline)) {
+			deadline = h.deadline
+		}
+	}
+	changed = !slices.Equal(lanes, m.said)
+	m.said = slices.Clone(lanes)
+	return lanes, deadline, changed, nil
+}
+
+// Release tells that a lane was given up.
+func (m *Member) Release(lane string) {
+	m.mu.Lock()
+	h, ok := m.held[lane]
+	switch {
+	case ok && h.state == gone:
+		delete(m.held, lane)
+	case ok:
+		m.held[lane] = hold{state: released}
+	}
+	m.mu.Unlock()
+	signal(m.wake)
+}
+
+// Close leaves: one write, after which the others take all that was ours. It waits for it a moment; if it fails, they wait
+// for the lease time.
+func (m *Member) Close() error {
+	m.stop()
+	<-m.ended
+	ctx, cancel := context.WithTimeout(context.Background(), m.patience())
+	defer cancel()
+	key := memberPrefix + m.name
+	err := m.table.Delete(ctx, key, m.counter)
+	if errors.Is(err, ErrConflict) {
+		err = m.table.Delete(ctx, key, m.counter+1) // a beat whose reply did not come
+	}
+	if err != nil {
+		return fmt.Errorf("lease: leave: %w", err)
+	}
+	return nil
+}
+
+// patience bounds a call of the table.
+func (m *Member) patience() time.Duration { return max(time.Second, m.opts.Lease/3) }
+
+func (m *Member) run(ctx context.Context) {
+	defer close(m.ended)
+	for ctx.Err() == nil {
+		more, err := m.step(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, ErrRefused) {
+			m.mu.Lock()
+			m.err = err
+			m.mu.Unlock()
+			signal(m.news)
+			return
+		}
+		if (err != nil) != m.failing {
+			m.failing = err != nil
+			m.opts.Logger.Warn("table of leases", "error", err)
+		}
+		if more && err == nil {
+			continue
+		}
+		wait := time.NewTimer(m.opts.Beat*9/10 + rand.N(m.opts.Beat/5+1))
+		select {
+		case <-wait.C:
+		case <-m.wake:
+		case <-ctx.Done():
+		}
+		wait.Stop()
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

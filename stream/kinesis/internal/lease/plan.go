@@ -1,0 +1,109 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// change is a write of a lease; forget deletes it.
+type change struct {
+	old    uint64
+	item   Item
+	forget bool
+}
+
+// plan says what is for us to write, given the leases and who is alive.
+func (m *Member) plan(leases map[string]Item, alive map[string]bool, now time.Time) (out []change) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	to := func(lane, owner, asker string) {
+		old := leases[lane].Counter
+		out = append(out, change{old: old, item: Item{leasePrefix + lane, old + 1, owner, asker}})
+	}
+	for lane, it := range leases {
+		h, held := m.held[lane]
+		if it.Owner != m.name || held && h.state != released || m.lanes == nil {
+			continue
+		}
+		switch {
+		case !m.lanes[lane]:
+			out = append(out, change{item: it, forget: true})
+		case held && alive[it.Asker]:
+			to(lane, it.Asker, "")
+		case held:
+			to(lane, "", "")
+		}
+	}
+	if m.lanes == nil || m.beats < 2 { // processes that start together see each other first
+		return out
+	}
+	owners := map[string]string{}
+	for lane := range m.lanes {
+		switch it := leases[lane]; {
+		case alive[it.Asker]:
+			owners[lane] = it.Asker
+		case alive[it.Owner]:
+			owners[lane] = it.Owner
+		default:
+			owners[lane] = ""
+		}
+	}
+	m.overdue(leases, alive, now, to)
+	for _, mv := range deal(slices.Collect(maps.Keys(alive)), owners) {
+		it := leases[mv.key]
+		if _, busy := m.held[mv.key]; mv.to != m.name || busy {
+			continue
+		}
+		if mv.ask && alive[it.Owner] {
+			if it.Asker == "" || !alive[it.Asker] {
+				to(mv.key, it.Owner, m.name)
+			}
+			continue
+		}
+		to(mv.key, m.name, "")
+	}
+	return out
+}
+
+// overdue takes leases that we asked for whose owners did not give them away in time, or have died since.
+func (m *Member) overdue(leases map[string]Item, alive map[string]bool, now time.Time, to func(lane, owner, asker string)) {
+	for lane := range m.asked {
+		if leases[lane].Asker != m.name {
+			delete(m.asked, lane)
+		}
+	}
+	for lane := range m.lanes {
+		it := leases[lane]
+		if it.Asker != m.name || it.Owner == m.name {
+			continue
+		}
+		since, ok := m.asked[lane]
+		if !ok {
+			m.asked[lane] = now
+			since = now
+		}
+		if late := now.Sub(since) >= m.opts.HandOver; late || !alive[it.Owner] {
+			if late && alive[it.Owner] {
+				m.opts.Logger.Warn("lease was not given away in time", "lane", lane, "owner", it.Owner)
+			}
+			to(lane, m.name, "")
+		}
+	}
+}
+
+// write makes a change. One that comes too late is nothing: the next look shows how things are.
+func (m *Member) write(ctx context.Context, c change) error {
+	if c.forget {
+		return m.remove(ctx, c.item)
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.patience())
+	defer cancel()
+	err := m.table.Swap(ctx, c.old, c.item)
+	if errors.Is(err, ErrConflict) {
+		return nil
+	}
+	return err
+}

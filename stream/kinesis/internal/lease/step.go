@@ -1,0 +1,166 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// maxWrites bounds the writes of one step, so that a member that gets a thousand leases beats in between.
+const maxWrites = 50
+
+// sight is how long we have seen a member's counter unchanged, on our own clock.
+type sight struct {
+	counter uint64
+	silent  time.Duration
+}
+
+// step beats, looks at the table, and writes what is for us to write. It reports whether there is more to write.
+func (m *Member) step(ctx context.Context) (more bool, err error) {
+	if err := m.beat(ctx); err != nil {
+		return false, err
+	}
+	begin := time.Now()
+	items, err := m.list(ctx)
+	if err != nil {
+		return false, err
+	}
+	now := time.Now()
+	alive := m.observe(items, begin)
+	leases := make(map[string]Item, len(items))
+	for _, it := range items {
+		if lane, ok := strings.CutPrefix(it.Key, leasePrefix); ok {
+			leases[lane] = it
+		}
+	}
+	m.settle(leases, alive, now)
+	writes := m.plan(leases, alive, now)
+	for i, w := range writes {
+		if i == maxWrites {
+			return true, nil
+		}
+		if err := m.write(ctx, w); err != nil {
+			return false, err
+		}
+	}
+	// What was written shows in the next list; until then the lanes that were taken wait.
+	return len(writes) > 0, m.bury(ctx, items, alive)
+}
+
+// beat adds to the counter of our item. If the item is gone, others took us for dead; it is made again.
+func (m *Member) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, m.patience())
+	defer cancel()
+	it := Item{Key: memberPrefix + m.name, Counter: m.counter + 1}
+	err := m.table.Swap(ctx, m.counter, it)
+	if errors.Is(err, ErrConflict) {
+		err = m.table.Swap(ctx, 0, it)
+	}
+	if err == nil {
+		m.counter++
+		m.beats++
+	}
+	return err
+}
+
+func (m *Member) list(ctx context.Context) ([]Item, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.patience())
+	defer cancel()
+	return m.table.List(ctx)
+}
+
+// observe returns the members that are alive, ourselves always. Of a long time without a look, in a pause or because the
+// table did not answer anybody, only a part counts: the others may have had no chance to beat.
+func (m *Member) observe(items []Item, now time.Time) map[string]bool {
+	passed := min(now.Sub(m.looked), m.opts.Lease/3)
+	m.looked = now
+	alive := map[string]bool{m.name: true}
+	there := map[string]bool{}
+	for _, it := range items {
+		name, ok := strings.CutPrefix(it.Key, memberPrefix)
+		if !ok || name == m.name {
+			continue
+		}
+		there[name] = true
+		s, known := m.seen[name]
+		if known && s.counter == it.Counter {
+			s.silent += passed
+		} else {
+			s = sight{counter: it.Counter}
+		}
+		m.seen[name] = s
+		if s.silent < m.opts.Lease {
+			alive[name] = true
+		}
+	}
+	for name := range m.seen {
+		if !there[name] {
+			delete(m.seen, name)
+		}
+	}
+	return alive
+}
+
+// settle brings what we hold in line with the table.
+func (m *Member) settle(leases map[string]Item, alive map[string]bool, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for lane, it := range leases {
+		h, ok := m.held[lane]
+		switch ours := it.Owner == m.name; {
+		case ours && !ok && m.lanes[lane]:
+			m.held[lane] = hold{}
+			m.opts.Logger.Info("lease taken", "lane", lane)
+		case ours && ok && h.state == reading && it.Asker != "" && alive[it.Asker]:
+			m.held[lane] = hold{going, now.Add(m.opts.HandOver * 3 / 4)} // the asker waits for longer than that
+			m.opts.Logger.Info("lease asked for", "lane", lane, "by", it.Asker)
+		}
+	}
+	for lane, h := range m.held {
+		switch ours := leases[lane].Owner == m.name; {
+		case h.state == released && !ours:
+			delete(m.held, lane)
+		case h.state <= going && !ours:
+			m.held[lane] = hold{state: gone}
+			m.opts.Logger.Warn("lease lost", "lane", lane, "to", leases[lane].Owner)
+		case h.state == reading && m.lanes != nil && !m.lanes[lane]:
+			m.held[lane] = hold{state: going}
+		}
+	}
+	signal(m.news)
+}
+
+// bury deletes members that died long ago, and leases of lanes that are no more.
+func (m *Member) bury(ctx context.Context, items []Item, alive map[string]bool) error {
+	m.mu.Lock()
+	lanes := m.lanes
+	m.mu.Unlock()
+	if lanes == nil {
+		return nil
+	}
+	for _, it := range items {
+		lane, isLease := strings.CutPrefix(it.Key, leasePrefix)
+		name := strings.TrimPrefix(it.Key, memberPrefix)
+		switch {
+		case isLease && (lanes[lane] || alive[it.Owner]):
+			continue
+		case !isLease && (alive[name] || m.seen[name].silent < 10*m.opts.Lease):
+			continue
+		}
+		if err := m.remove(ctx, it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Member) remove(ctx context.Context, it Item) error {
+	ctx, cancel := context.WithTimeout(ctx, m.patience())
+	defer cancel()
+	err := m.table.Delete(ctx, it.Key, it.Counter)
+	if errors.Is(err, ErrConflict) {
+		return nil
+	}
+	return err
+}
