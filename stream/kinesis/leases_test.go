@@ -16,7 +16,7 @@ import (
 func TestTwoProcessesShareLanesByLeases(t *testing.T) {
 	server := servertest.DynamoDB(t)
 	cfg := aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "")}
-	l := &Leases{Endpoint: server.Endpoint(), Lease: 3 * time.Second}
+	l := &Leases{Endpoint: server.Endpoint(), Lease: 5 * time.Second}
 	log := slog.New(slog.DiscardHandler)
 	a, err := l.join(t.Context(), cfg, "job/stream", log)
 	if err != nil {

@@ -231,7 +231,7 @@ func TestAWriteThatTheClientSentTwiceCountsOnce(t *testing.T) {
 // Members on the real table: all lanes come to the one that is left, without a moment with two readers.
 func TestMembersShareAndInheritOnDynamoDB(t *testing.T) {
 	j := newJob(t, open(t, nil), 7)
-	j.opts = Options{Lease: 3 * time.Second}
+	j.opts = Options{Lease: 5 * time.Second}
 	a, b, c := j.join(), j.join(), j.join()
 	even := func() bool {
 		return j.held(a) >= 2 && j.held(b) >= 2 && j.held(c) >= 2 && j.held(a)+j.held(b)+j.held(c) == 7

@@ -30,6 +30,7 @@ type Member struct {
 	err   error    // why the job must stop
 
 	// The rest belongs to the goroutine of run.
+	limit   time.Duration // of a call of the table
 	beats   int
 	counter uint64    // of the own item; 0 is not known
 	looked  time.Time // at the table, last
@@ -64,9 +65,11 @@ func Join(ctx context.Context, table Table, opts *Options) (*Member, error) {
 		table: table, opts: o, name: crand.Text(), ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		news: make(chan struct{}, 1), held: map[string]hold{}, seen: map[string]sight{}, asked: map[string]time.Time{},
 	}
+	m.limit = time.Hour // ctx says how long; a first call may have to look for credentials
 	if _, err := m.step(ctx); err != nil {
 		return nil, fmt.Errorf("lease: join: %w", err)
 	}
+	m.limit = max(3*time.Second, o.Lease/3)
 	run, stop := context.WithCancel(context.Background())
 	m.stop = stop
 	go m.run(run)
@@ -142,7 +145,7 @@ func (m *Member) Release(lane string) {
 func (m *Member) Close() error {
 	m.stop()
 	<-m.ended
-	ctx, cancel := context.WithTimeout(context.Background(), m.patience())
+	ctx, cancel := context.WithTimeout(context.Background(), m.limit)
 	defer cancel()
 	key := memberPrefix + m.name
 	err := m.table.Delete(ctx, key, m.counter)
@@ -154,9 +157,6 @@ func (m *Member) Close() error {
 	}
 	return nil
 }
-
-// patience bounds a call of the table.
-func (m *Member) patience() time.Duration { return max(time.Second, m.opts.Lease/3) }
 
 func (m *Member) run(ctx context.Context) {
 	defer close(m.ended)

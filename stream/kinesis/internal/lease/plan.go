@@ -99,7 +99,7 @@ func (m *Member) write(ctx context.Context, c change) error {
 	if c.forget {
 		return m.remove(ctx, c.item)
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.patience())
+	ctx, cancel := context.WithTimeout(ctx, m.limit)
 	defer cancel()
 	err := m.table.Swap(ctx, c.old, c.item)
 	if errors.Is(err, ErrConflict) {

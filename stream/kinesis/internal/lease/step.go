@@ -50,7 +50,7 @@ func (m *Member) step(ctx context.Context) (more bool, err error) {
 
 // beat adds to the counter of our item. If the item is gone, others took us for dead; it is made again.
 func (m *Member) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, m.patience())
+	ctx, cancel := context.WithTimeout(ctx, m.limit)
 	defer cancel()
 	it := Item{Key: memberPrefix + m.name, Counter: m.counter + 1}
 	err := m.table.Swap(ctx, m.counter, it)
@@ -65,7 +65,7 @@ func (m *Member) beat(ctx context.Context) error {
 }
 
 func (m *Member) list(ctx context.Context) ([]Item, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.patience())
+	ctx, cancel := context.WithTimeout(ctx, m.limit)
 	defer cancel()
 	return m.table.List(ctx)
 }
@@ -156,7 +156,7 @@ func (m *Member) bury(ctx context.Context, items []Item, alive map[string]bool) 
 }
 
 func (m *Member) remove(ctx context.Context, it Item) error {
-	ctx, cancel := context.WithTimeout(ctx, m.patience())
+	ctx, cancel := context.WithTimeout(ctx, m.limit)
 	defer cancel()
 	err := m.table.Delete(ctx, it.Key, it.Counter)
 	if errors.Is(err, ErrConflict) {
