@@ -24,6 +24,10 @@ const (
 	// compressorBytes is what a compressor counts for in the budget; those of zstd with a window of 1 MiB take about so
 	// much, others less.
 	compressorBytes = 2 << 20
+
+	// folderBytes is what a folder counts for until the transaction ends, beside its rows: names, maps, the staged file and
+	// its place in the entry. Shedding does not free it; a commit does, and a job over its limit commits early.
+	folderBytes = 2000
 )
 
 // buffer holds the rows of one worker for one file. Only its worker uses it, until the transaction's files are finished.

@@ -152,6 +152,13 @@ func (s *fileSet) free() {
 	}
 }
 
+// forget lets go of the names of what was staged, once the transaction is over.
+func (s *fileSet) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files, s.parts, s.closed = nil, nil, nil
+}
+
 // gather notes how many bytes an upload keeps in memory. It needs the lock of the part's file, if others may write to it.
 func (s *fileSet) gather(p *part, n int64) {
 	d := n - p.gathered

@@ -91,7 +91,7 @@ func (w *work) isVoid() bool { return w.void.Load() != nil }
 
 // report brings the budget up to date with what the router's buffers hold.
 func (r *router[T]) report(b *stream.Budget) (over bool) {
-	held := r.lot.held.Load()
+	held := r.lot.held.Load() + int64(len(r.lot.buffers))*folderBytes
 	over = b.Add(held - r.reported)
 	r.reported = held
 	return over
@@ -125,4 +125,5 @@ func (t *txn[T]) Drop(ctx context.Context) error {
 func (t *txn[T]) over() {
 	t.sink.putBack(t.routers)
 	t.routers = nil
+	t.set.forget() // the next transaction keeps us until it is settled itself
 }

@@ -12,7 +12,7 @@ const (
 	MaxEntry    = 64 << 10
 	MaxGenesis  = 64 << 10
 	MaxOwner    = 16 << 20
-	MaxBlob     = 64 << 20
+	MaxBlob     = 256 << 20 // about 250,000 files of S3 in one commit
 	MaxSnapshot = 256 << 20
 )
 
