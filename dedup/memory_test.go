@@ -87,30 +87,72 @@ func TestForgottenBucketsMakeRoom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures memory")
 	}
-	const perHour = 10_000
-	h, before := open(t), heap()
-	batch, won := make([]dedup.Claim, perHour), make([]bool, perHour)
-	most := 0.0
-	for hour := range 24 * 20 {
-		at := t0.Add(time.Duration(hour) * time.Hour)
-		for i := range batch {
-			batch[i] = claimOf(hour*perHour+i, at)
+	for _, perHour := range []int{4_000, 10_000, 12_000} { // a size may be lucky
+		h, before := open(t), heap()
+		most := 0.0
+		for hour := range 24 * 20 {
+			passHour(t, h, hour, perHour)
+			if hour%60 == 59 {
+				most = max(most, float64(heap()-before)/float64(25*perHour))
+			}
 		}
-		if err := h.Claim(t.Context(), batch, won); err != nil {
-			t.Fatal(err)
+		t.Logf("%d IDs an hour: %.1f bytes a live ID at most", perHour, most)
+		if most > 32 {
+			t.Errorf("%d IDs an hour: %.1f bytes a live ID in 20 days, want at most 32", perHour, most)
 		}
-		if err := h.Expire(t.Context(), at.Add(-24*time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		if hour%120 == 119 {
-			most = max(most, float64(heap()-before)/(25*perHour))
+		runtime.KeepAlive(h)
+	}
+}
+
+// passHour claims the IDs of an hour, and forgets those of the hour 24 hours before it.
+func passHour(tb testing.TB, h dedup.Table, hour, ids int) {
+	at := t0.Add(time.Duration(hour) * time.Hour)
+	batch, won := make([]dedup.Claim, 0, perOp), make([]bool, perOp)
+	for i := range ids {
+		batch = append(batch, claimOf(hour*ids+i, at))
+		if len(batch) == cap(batch) || i == ids-1 {
+			if err := h.Claim(tb.Context(), batch, won[:len(batch)]); err != nil {
+				tb.Fatal(err)
+			}
+			batch = batch[:0]
 		}
 	}
-	t.Logf("%.1f bytes a live ID at most", most)
-	if most > 37 {
-		t.Errorf("%.1f bytes a live ID after 20 days, want at most 37", most)
+	if err := h.Expire(tb.Context(), at.Add(-24*time.Hour)); err != nil {
+		tb.Fatal(err)
 	}
-	runtime.KeepAlive(h)
+}
+
+// The cost of a new ID where as many IDs come as go, a day of them in the table.
+func BenchmarkMemorySteady(b *testing.B) {
+	for _, n := range sizes() {
+		b.Run(fmt.Sprintf("ids=%d", n), func(b *testing.B) {
+			h, before, perHour, hour := open(b), heap(), n/25, 0
+			for ; hour < 60; hour++ {
+				passHour(b, h, hour, perHour)
+			}
+			bytes := float64(heap() - before)
+			in, won := make([]dedup.Claim, perOp), make([]bool, perOp)
+			i := hour * perHour
+			for b.Loop() {
+				b.StopTimer()
+				for j := range in {
+					at := t0.Add(time.Duration(i/perHour) * time.Hour)
+					if i%perHour == 0 {
+						if err := h.Expire(b.Context(), at.Add(-25*time.Hour)); err != nil {
+							b.Fatal(err)
+						}
+					}
+					in[j] = claimOf(i, at)
+					i++
+				}
+				b.StartTimer()
+				if err := h.Claim(b.Context(), in, won); err != nil {
+					b.Fatal(err)
+				}
+			}
+			report(b, n, bytes)
+		})
+	}
 }
 
 // sizes are 1 million IDs, and 10 million if asked for.

@@ -11,16 +11,16 @@ type segment struct {
 	used  int // places with a tag, dead ones too
 }
 
-// init gives segment i of the table its first size. Sizes are spread over a factor of four thirds, by which
-// segments grow, so that at any time some are just grown and some nearly full.
-func (s *segment) init(i int) { s.slots = make([]slot, 30+10*i/segments) }
+// init gives segment i of the table its first size. Sizes are spread over a factor of five quarters, by which segments
+// grow, so that at any time some are just grown and some nearly full.
+func (s *segment) init(i int) { s.slots = make([]slot, 32+8*i/segments) }
+
+func (s *segment) full() bool { return s.used*4 >= len(s.slots)*3 }
 
 func (s *segment) home(at uint64) int {
 	i, _ := bits.Mul64(at, uint64(len(s.slots)))
 	return int(i)
 }
-
-func (s *segment) full() bool { return s.used*4 >= len(s.slots)*3 }
 
 // find returns the place of k, or the one where it belongs: a dead one on the way if there is one.
 func (s *segment) find(k key, tags *tags) (at int, found bool) {
@@ -54,7 +54,8 @@ func (s *segment) put(i int, k key, tag uint8) {
 	s.slots[i] = slot{k.lo, k.hi | uint64(tag)}
 }
 
-// rebuild leaves the dead out and chooses the size by what is alive.
+// rebuild leaves the dead out and chooses the size by what is alive: from half to two thirds of the places, so that 16
+// bytes a place are 32 an ID at most. If the size stays, as it does where as many IDs come as go, it works in place.
 func (s *segment) rebuild(tags *tags, t *memTable) {
 	live := 0
 	for i := range s.slots {
@@ -62,29 +63,53 @@ func (s *segment) rebuild(tags *tags, t *memTable) {
 			live++
 		}
 	}
+	s.used = live
 	n := len(s.slots)
-	for live*8 > n*5 {
-		n += n / 3
+	for live*3 > n*2 {
+		n += n / 4
 	}
-	for n > 64 && live*5 < n*2 {
-		n -= n / 4
+	for n > 64 && live*2 < n {
+		n -= n / 5
+	}
+	if n == len(s.slots) {
+		s.purge(tags, t)
+		return
 	}
 	old := s.slots
-	s.slots, s.used = make([]slot, n), live
+	s.slots = make([]slot, n)
 	for i := range old {
-		e := old[i]
-		tag := uint8(e.hi)
-		if tag == 0 || tags.dead[tag] {
-			continue
+		if tag := uint8(old[i].hi); tag != 0 && !tags.dead[tag] {
+			s.move(old[i], t)
 		}
-		e.hi &^= 0xff
-		a, b := bits.Mul64(e.lo^t.seed0, e.hi^t.seed1)
-		j := s.home(a ^ b)
-		for uint8(s.slots[j].hi) != 0 {
-			if j++; j == n {
-				j = 0
+	}
+}
+
+// purge takes each place's hash out and puts it back, nearer to its home if the dead on the way are gone. It begins behind
+// a place never used, before which no search passes: so each hash finds room at its own old place at the latest.
+func (s *segment) purge(tags *tags, t *memTable) {
+	start := 0
+	for uint8(s.slots[start].hi) != 0 {
+		start++
+	}
+	for _, part := range [...][]slot{s.slots[start:], s.slots[:start]} {
+		for i := range part {
+			old := part[i]
+			part[i] = slot{}
+			if tag := uint8(old.hi); tag != 0 && !tags.dead[tag] {
+				s.move(old, t)
 			}
 		}
-		s.slots[j] = slot{e.lo, e.hi | uint64(tag)}
 	}
+}
+
+// move puts a hash that is nowhere, with its tag, into the first place never used.
+func (s *segment) move(e slot, t *memTable) {
+	a, b := bits.Mul64(e.lo^t.seed0, e.hi&^0xff^t.seed1)
+	i := s.home(a ^ b)
+	for uint8(s.slots[i].hi) != 0 {
+		if i++; i == len(s.slots) {
+			i = 0
+		}
+	}
+	s.slots[i] = e
 }
