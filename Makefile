@@ -12,7 +12,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale tidy test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short
+.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short
 
 test: vet lint servers unit race sim-short mutants modules torture-short
 	@echo all tests passed
@@ -61,6 +61,19 @@ fuzz:
 # Compares scaling policies on load traces: a table here, a chart of each trace in OUT.
 autoscale:
 	go run ./examples/autoscale -out $(OUT)
+
+# Dedup, join and six flows on this disk, and a comparison with what must come out.
+newsroom:
+	cd examples/newsroom && go run . -out $(abspath $(OUT))/newsroom
+
+# Kills it again and again, on disk and on Kafka, MinIO and Redis: 25 times each, some ten minutes.
+newsroom-kill:
+	cd examples/newsroom && $(SERVERS) ONCEFLOW_KILLS=25 go test -count=1 -timeout 60m -v -run ThoughKilled .
+
+# Hits that happen while it runs: how long they take to a visible file, at a commit every 2 seconds, then every minute.
+newsroom-latency:
+	cd examples/newsroom && go run . -out $(abspath $(OUT))/newsroom-live-2s -live 1m
+	cd examples/newsroom && go run . -out $(abspath $(OUT))/newsroom-live-1m -live 3m -commit 1m
 
 # go mod tidy for the modules beside the root, which know the root by go.work only.
 tidy:

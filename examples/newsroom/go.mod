@@ -12,4 +12,5 @@ require (
 	github.com/onceflow/onceflow/dedup/redis v0.0.0
 	github.com/onceflow/onceflow/sink/avro v0.0.0
 	github.com/redis/go-redis/v9 v9.23.0
+	golang.org/x/sync v0.24.0
 )

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
@@ -28,6 +29,30 @@ type Hit struct {
 func parse(r *stream.Record) (h Hit, err error) {
 	err = json.Unmarshal(r.Value, &h)
 	return h, err
+}
+
+// slowed is parse at so many records a second; 0 is as fast as it can. It is for looking at the job while it works, and
+// for killing it in the middle.
+func slowed(parse func(*stream.Record) (Hit, error), rate int) func(*stream.Record) (Hit, error) {
+	if rate <= 0 {
+		return parse
+	}
+	var mu sync.Mutex // lanes work side by side
+	var next time.Time
+	return func(r *stream.Record) (Hit, error) {
+		mu.Lock()
+		now := time.Now()
+		if next.Before(now) {
+			next = now
+		}
+		next = next.Add(time.Second / time.Duration(rate))
+		ahead := next.Sub(now)
+		mu.Unlock()
+		if ahead > 10*time.Millisecond {
+			time.Sleep(ahead) //nolint:forbidigo // to be slow is what it is for
+		}
+		return parse(r)
+	}
 }
 
 func (h *Hit) time() time.Time    { return h.At }

@@ -10,46 +10,62 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// produce writes the traffic to a topic, a partition for each file, and goes on where a run that was killed has stopped:
-// each partition holds the first lines of its file.
-func produce(brokers []string, topic, traffic string) error {
-	names, err := filepath.Glob(filepath.Join(traffic, "*.ndjson"))
-	if err != nil {
-		return err
-	}
-	slices.Sort(names)
+// topic is where the traffic goes.
+type topic struct {
+	name     string
+	client   sarama.Client
+	producer sarama.SyncProducer
+}
+
+// openTopic makes the topic if it is not there.
+func openTopic(brokers []string, name string) (t *topic, err error) {
 	cfg := sarama.NewConfig()
 	cfg.Producer.Partitioner = sarama.NewManualPartitioner
 	cfg.Producer.Idempotent, cfg.Producer.RequiredAcks, cfg.Net.MaxOpenRequests = true, sarama.WaitForAll, 1
 	cfg.Producer.Return.Successes, cfg.Version = true, sarama.V2_8_0_0
-	client, err := sarama.NewClient(brokers, cfg)
-	if err != nil {
-		return err
+	t = &topic{name: name}
+	if t.client, err = sarama.NewClient(brokers, cfg); err != nil {
+		return nil, err
 	}
-	defer client.Close()
-	admin, err := sarama.NewClusterAdminFromClient(client)
+	admin, err := sarama.NewClusterAdminFromClient(t.client)
 	if err != nil {
-		return err
+		return nil, errors.Join(err, t.close())
 	}
-	err = admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: int32(len(names)), ReplicationFactor: 1}, false)
+	err = admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false)
 	if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
-		return err
+		return nil, errors.Join(err, t.close())
 	}
-	producer, err := sarama.NewSyncProducerFromClient(client)
-	if err != nil {
-		return err
+	if t.producer, err = sarama.NewSyncProducerFromClient(t.client); err != nil {
+		return nil, errors.Join(err, t.close())
 	}
-	defer producer.Close()
-	for i, name := range names {
-		if err := produceFile(client, producer, topic, int32(i), name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t, nil
 }
 
-func produceFile(client sarama.Client, producer sarama.SyncProducer, topic string, partition int32, name string) error {
-	there, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
+func (t *topic) close() error {
+	var err error
+	if t.producer != nil {
+		err = t.producer.Close()
+	}
+	return errors.Join(err, t.client.Close())
+}
+
+// produce writes the traffic to a topic, a partition for each file, and goes on where a run that was killed has stopped:
+// each partition holds the first lines of its file.
+func produce(brokers []string, name, traffic string) error {
+	t, err := openTopic(brokers, name)
+	if err != nil {
+		return err
+	}
+	for p := range partitions {
+		if err := t.file(p, filepath.Join(traffic, fileOf(p))); err != nil {
+			return errors.Join(err, t.close())
+		}
+	}
+	return t.close()
+}
+
+func (t *topic) file(partition int, name string) error {
+	there, err := t.client.GetOffset(t.name, int32(partition), sarama.OffsetNewest)
 	if err != nil {
 		return err
 	}
@@ -58,24 +74,29 @@ func produceFile(client sarama.Client, producer sarama.SyncProducer, topic strin
 		return err
 	}
 	defer f.Close()
-	var batch []*sarama.ProducerMessage
-	send := func() error {
-		defer func() { batch = batch[:0] }()
-		return producer.SendMessages(batch)
-	}
+	var batch []line
 	lines := bufio.NewScanner(f)
 	for n := int64(0); lines.Scan(); n++ {
 		if n < there {
 			continue
 		}
-		batch = append(batch, &sarama.ProducerMessage{
-			Topic: topic, Partition: partition, Value: sarama.StringEncoder(lines.Text()),
-		})
+		batch = append(batch, line{text: slices.Clone(lines.Bytes())})
 		if len(batch) == 2000 {
-			if err := send(); err != nil {
+			if err := t.send(partition, batch); err != nil {
 				return err
 			}
+			batch = batch[:0]
 		}
 	}
-	return errors.Join(lines.Err(), send())
+	return errors.Join(lines.Err(), t.send(partition, batch))
+}
+
+func (t *topic) send(partition int, lines []line) error {
+	var batch []*sarama.ProducerMessage
+	for _, l := range lines {
+		batch = append(batch, &sarama.ProducerMessage{
+			Topic: t.name, Partition: int32(partition), Value: sarama.ByteEncoder(l.text),
+		})
+	}
+	return t.producer.SendMessages(batch)
 }

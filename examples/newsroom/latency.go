@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/sink"
+)
+
+// grace is join.Options.Grace as it is by default.
+const grace = 10 * time.Second
+
+// latency is how long rows took from their last record's way into the log to a manifest that has their file.
+type latency struct {
+	took []time.Duration
+	lone int // loads without a beat, whose time begins when no beat can come any more
+}
+
+// watch reads every row of the flow all when it becomes visible, until it has seen as many as there must be.
+func (l *live) watch(ctx context.Context, store sink.Store, window time.Duration) (*latency, error) {
+	r := &latency{}
+	for m, err := range sink.Committed(ctx, store, job, 0, &sink.ReadOptions{Poll: 50 * time.Millisecond}) {
+		if err != nil {
+			return r, err
+		}
+		now := time.Now()
+		for _, f := range m.Files {
+			if f.Flow != "all" {
+				continue
+			}
+			if err := l.rows(ctx, store, f.Key, func(h *Hit, sent time.Time) {
+				if h.isLoad() && !h.wasRead() {
+					r.lone++
+					if left := h.At.Add(window + grace); left.After(sent) {
+						sent = left
+					}
+				}
+				r.took = append(r.took, now.Sub(sent))
+			}); err != nil {
+				return r, fmt.Errorf("%s: %w", f.Key, err)
+			}
+		}
+		if int64(len(r.took)) >= l.truth.Rows["all"] {
+			break
+		}
+	}
+	return r, nil
+}
+
+func (l *live) rows(ctx context.Context, store sink.Store, key string, each func(h *Hit, sent time.Time)) error {
+	body, err := store.Open(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	lines := bufio.NewScanner(body)
+	for lines.Scan() {
+		var h Hit
+		if err := json.Unmarshal(lines.Bytes(), &h); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		sent, ok := l.sent[cmp.Or(h.PageView, h.ID)]
+		l.mu.Unlock()
+		if !ok {
+			return fmt.Errorf("hit %s was never sent", h.ID)
+		}
+		each(&h, sent)
+	}
+	return lines.Err()
+}
+
+// print reports whether 99 of 100 rows were visible a commit interval and two seconds after they could be.
+func (r *latency) print(w io.Writer, commit time.Duration) (ok bool) {
+	if len(r.took) == 0 {
+		fmt.Fprintln(w, "no row became visible")
+		return false
+	}
+	slices.Sort(r.took)
+	at := func(p float64) time.Duration { return r.took[int(p*float64(len(r.took)-1))].Round(time.Millisecond) }
+	most := commit + 2*time.Second
+	fmt.Fprintf(w, "\nfrom the log to a visible file: median %s, p99 %s, longest %s, of %d rows; at a commit every %s the p99 may be %s\n",
+		at(0.5), at(0.99), at(1), len(r.took), commit, most)
+	fmt.Fprintf(w, "%d of them are loads that no beat followed; their time begins when none can come any more\n", r.lone)
+	return at(0.99) <= most
+}
