@@ -12,7 +12,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short
+.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short zombies
 
 test: vet lint servers unit race sim-short mutants modules torture-short
 	@echo all tests passed
@@ -94,3 +94,7 @@ torture:
 
 torture-short:
 	$(SERVERS) go run ./internal/torture/cmd/torture -kills 10
+
+# Workers that are stopped for a minute at each step of the protocol, and go on. The unit tests have the short form.
+zombies:
+	$(SERVERS) ONCEFLOW_ZOMBIE_STOP=60s go test -count=1 -run Zombie -v ./internal/torture

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +54,22 @@ func certificate(t *testing.T) (key, cert string) {
 		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
+// token makes tokens that are valid for a while, and counts them.
+func token(valid time.Duration, asked *atomic.Int64) func(context.Context) (kafka.Token, error) {
+	return func(context.Context) (kafka.Token, error) {
+		if asked != nil {
+			asked.Add(1)
+		}
+		now := time.Now().Add(-time.Second)
+		claims := fmt.Sprintf(`{"sub":"alice","iat":%d,"exp":%d,"jti":"%s"}`, now.Unix(), now.Add(valid).Unix(), canary)
+		b64 := base64.RawURLEncoding.EncodeToString
+		return kafka.Token{Value: b64([]byte(`{"alg":"none"}`)) + "." + b64([]byte(claims)) + "."}, nil
+	}
+}
+
+// session is after how long the broker wants another token on a connection.
+const session = 2 * time.Second
+
 // secure starts a broker that wants TLS and SASL, and returns what trusts it.
 func secure(t *testing.T) (*servers.Kafka, *tls.Config) {
 	t.Helper()
@@ -66,10 +84,13 @@ func secure(t *testing.T) (*servers.Kafka, *tls.Config) {
 			l + "ssl.keystore.type":              "PEM",
 			l + "ssl.keystore.key":               line(key),
 			l + "ssl.keystore.certificate.chain": line(cert),
-			l + "sasl.enabled.mechanisms":        "SCRAM-SHA-256,SCRAM-SHA-512,PLAIN",
+			l + "sasl.enabled.mechanisms":        "SCRAM-SHA-256,SCRAM-SHA-512,PLAIN,OAUTHBEARER",
 			l + "scram-sha-256.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
 			l + "scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
-			l + "plain.sasl.jaas.config":         "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"" + canary + "\";",
+			// Kafka's own validator for tests takes tokens that nobody has signed.
+			l + "oauthbearer.sasl.jaas.config":          "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";",
+			l + "oauthbearer.connections.max.reauth.ms": fmt.Sprint(session.Milliseconds()),
+			l + "plain.sasl.jaas.config":                "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"" + canary + "\";",
 		},
 	})
 	pool := x509.NewCertPool()
@@ -84,7 +105,7 @@ func TestEachWayToAuthenticateWorksAndTellsNoSecret(t *testing.T) {
 	w.produce(topic, 0, 0, 20, w.change)
 	for name, a := range map[string]*kafka.SASL{
 		"SCRAM-SHA-256": kafka.SCRAM256("alice", canary), "SCRAM-SHA-512": kafka.SCRAM512("alice", canary),
-		"PLAIN": kafka.Plain("alice", canary),
+		"PLAIN": kafka.Plain("alice", canary), "OAUTHBEARER": kafka.OAuthBearer(token(time.Minute, nil)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log syncBuffer
@@ -93,13 +114,28 @@ func TestEachWayToAuthenticateWorksAndTellsNoSecret(t *testing.T) {
 			r.records(20)
 			o.Logger.Info("options", "options", o, "sasl", a)
 			for _, s := range []string{log.String(), fmt.Sprintf("%v %+v %#v %s", o, *o, a, a), fmt.Sprint(r.src.Info(), r.src.Lag())} {
-				if strings.Contains(s, canary) {
+				if strings.Contains(s, canary) || strings.Contains(s, b64Canary) {
 					t.Errorf("the secret is in %q", s)
 				}
 			}
 		})
 	}
+	t.Run("another token when the session ends", func(t *testing.T) {
+		var asked atomic.Int64
+		r := read(t, w.openGroup("sessions", &kafka.Options{TLS: trust, SASL: kafka.OAuthBearer(token(time.Minute, &asked))}, topic))
+		r.records(20)
+		n, begin, first := 20, time.Now(), asked.Load()
+		for time.Since(begin) < 2*session || asked.Load() == first { // as fast as records can be written and read
+			w.produce(topic, 0, n, n+1, w.change)
+			n++
+			r.records(n)
+		}
+		r.check(r.partition(topic, 0), 0, n)
+	})
 }
+
+// b64Canary is in every token.
+var b64Canary = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "."
 
 func TestWrongCredentialsAreAnErrorWithinSecondsThatTellsNoSecret(t *testing.T) {
 	k, trust := secure(t)
@@ -113,6 +149,7 @@ func TestWrongCredentialsAreAnErrorWithinSecondsThatTellsNoSecret(t *testing.T) 
 		"not trusted":    {TLS: &tls.Config{}, SASL: kafka.SCRAM256("alice", canary)},
 		"wrong host":     {TLS: &tls.Config{RootCAs: trust.RootCAs, ServerName: "example.org"}, SASL: kafka.SCRAM256("alice", canary)},
 		"no token":       {TLS: trust, SASL: other},
+		"expired token":  {TLS: trust, SASL: kafka.OAuthBearer(token(-time.Hour, nil))},
 	} {
 		begin := time.Now()
 		_, err := kafka.Open(t.Context(), kafka.Config{Brokers: k.Brokers(), Group: "g", Topics: []string{"t"}}, o)
@@ -123,7 +160,7 @@ func TestWrongCredentialsAreAnErrorWithinSecondsThatTellsNoSecret(t *testing.T) 
 		if d := time.Since(begin); d > 12*time.Second {
 			t.Errorf("%s: took %v", name, d)
 		}
-		if s := err.Error(); strings.Contains(s, canary) || !strings.Contains(s, k.Brokers()[0]) {
+		if s := err.Error(); strings.Contains(s, canary) || strings.Contains(s, b64Canary) || !strings.Contains(s, k.Brokers()[0]) {
 			t.Errorf("%s: it tells the secret, or not the broker: %s", name, s)
 		}
 		t.Logf("%s: %v", name, err)
