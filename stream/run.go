@@ -18,7 +18,7 @@ import (
 // What an error leaves behind: all that was committed stays, all else is void and is done again by the next Run. After an
 // error of Source.Poll, what the source gave before it is committed first. An error that matches ErrLost needs a person. A
 // *StageError names the stage. Panics of stages are not caught: a process that dies loses nothing, one that limps on
-// could.
+// could. Recover makes dead letters of the records that cause them.
 //
 // Options.Logger gets, at level Info: "commit" (lanes, records, held, bytes, reason, took), "closed hours" (hours,
 // earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),

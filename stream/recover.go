@@ -1,0 +1,58 @@
+package stream
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+// Recover makes an error of a panic of f: with it as an argument of Decode or Map, a record that makes f panic goes to the
+// dead-letter flow, with the place of the panic, and the job goes on. Without it the process dies of a panic, and again at
+// every start, as long as the record is in the log.
+//
+// Use it where what comes from outside can break f, such as a parser. It must not guard a function that changes state which
+// it shares with other calls: what a panic left half done there would spoil the records after it, and nobody would know.
+// It guards neither other goroutines that f starts nor what the runtime cannot recover from, such as too deep a recursion.
+func Recover[In, Out any](f func(*In) (Out, error)) func(*In) (Out, error) {
+	return func(in *In) (out Out, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = &PanicError{Value: v, Trace: trace()}
+			}
+		}()
+		return f(in)
+	}
+}
+
+// PanicError says what a function under Recover panicked with, and where. It unwraps to Value if that is an error.
+type PanicError struct {
+	Value any
+	Trace []string // "function file:line", from the place of the panic outwards, at most 8
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("stream: panic: %v\n\t%s", e.Value, strings.Join(e.Trace, "\n\t"))
+}
+
+// Unwrap is Value if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// trace is for a deferred function that has just recovered.
+func trace() (lines []string) {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])]) // without Callers, trace and the deferred function
+	for len(lines) < 8 {
+		f, more := frames.Next()
+		// A panic of the runtime, such as an index out of range, begins with frames of its own.
+		if f.Function != "" && (len(lines) > 0 || !strings.HasPrefix(f.Function, "runtime.")) {
+			lines = append(lines, fmt.Sprintf("%s %s:%d", f.Function, f.File, f.Line))
+		}
+		if !more {
+			break
+		}
+	}
+	return lines
+}
