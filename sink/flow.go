@@ -7,6 +7,7 @@ type Flow[T any] struct {
 	Name string
 
 	// Where chooses the flow's events; nil wants all. It must be a pure function; several workers call it at once.
+	// stream.Is makes one of the kind of an event. An event that no flow wants is counted as filtered.
 	Where func(*T) bool
 
 	// Format says how rows become bytes; sink.JSONLines is one. It is required.

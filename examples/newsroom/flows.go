@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/avro"
+	"github.com/onceflow/onceflow/stream"
 )
 
 const pageSchema = `{"type": "record", "name": "page", "fields": [
@@ -22,8 +23,8 @@ func flows() ([]sink.Flow[Hit], error) {
 	return []sink.Flow[Hit]{
 		{Name: "pages", Where: (*Hit).isLoad, Format: pages},
 		{Name: "reads", Where: (*Hit).wasRead, Format: sink.JSONLines[Hit](), Codec: sink.Zstd},
-		{Name: "clicks", Where: (*Hit).isClick, Format: sink.TSV(clickColumns, clickRow), Codec: sink.Gzip},
-		{Name: "ads", Where: (*Hit).isAd, Format: sink.TSV(clickColumns, clickRow), Codec: sink.Gzip,
+		{Name: "clicks", Where: stream.Is((*Hit).kind, "click"), Format: sink.TSV(clickColumns, clickRow), Codec: sink.Gzip},
+		{Name: "ads", Where: stream.Is((*Hit).kind, "ad"), Format: sink.TSV(clickColumns, clickRow), Codec: sink.Gzip,
 			Keys: []sink.Key[Hit]{{Name: "advertiser", Value: (*Hit).advertiser}}},
 		{Name: "geo", Format: sink.TSV(geoColumns, geoRow), Codec: sink.Snappy},
 		{Name: "all", Format: sink.JSONLines[Hit]()},

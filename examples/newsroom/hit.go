@@ -57,9 +57,8 @@ func slowed(parse func(*stream.Record) (Hit, error), rate int) func(*stream.Reco
 
 func (h *Hit) time() time.Time    { return h.At }
 func (h *Hit) id() string         { return h.ID }
+func (h *Hit) kind() string       { return h.Kind }
 func (h *Hit) isLoad() bool       { return h.Kind == "load" }
-func (h *Hit) isClick() bool      { return h.Kind == "click" }
-func (h *Hit) isAd() bool         { return h.Kind == "ad" }
 func (h *Hit) wasRead() bool      { return h.Kind == "load" && h.Seconds > 0 }
 func (h *Hit) advertiser() string { return h.Advertiser }
 func (h *Hit) merge(beat *Hit)    { h.Seconds = beat.Seconds }

@@ -1,0 +1,25 @@
+package stream
+
+import "slices"
+
+// Is makes a condition, for Filter, a flow's Where or a join's left side, of a value: it is true of events of which of
+// gives one of want. IsNot takes the rest. So flows by kind need one function that names the kind:
+//
+//	{Name: "clicks", Where: stream.Is((*Hit).Kind, "click", "tap"), ...},
+//	{Name: "others", Where: stream.IsNot((*Hit).Kind, "click", "tap", "view"), ...},
+//
+// Conditions need not exclude each other: an event goes to all flows that want it. of must be a pure function.
+func Is[T any, K comparable](of func(*T) K, want ...K) func(*T) bool {
+	want = slices.Clone(want) // the caller's slice may change
+	if len(want) == 1 {
+		only := want[0]
+		return func(e *T) bool { return of(e) == only }
+	}
+	return func(e *T) bool { return slices.Contains(want, of(e)) }
+}
+
+// IsNot makes a condition that is true of events of which of gives none of values.
+func IsNot[T any, K comparable](of func(*T) K, values ...K) func(*T) bool {
+	is := Is(of, values...)
+	return func(e *T) bool { return !is(e) }
+}
