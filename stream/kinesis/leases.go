@@ -20,6 +20,9 @@ import (
 // A process needs dynamodb:DescribeTable, Query, PutItem and DeleteItem on the table, and CreateTable if it is to make it.
 // Each writes and queries the table ten times in a lease time.
 type Leases struct {
+	// Group is what the processes of a job have in common, such as its name. Other jobs on the stream have another.
+	Group string
+
 	// Table is the table's name. It is made, paid by request, if there is none. Jobs can share one.
 	//
 	// Defaults to "onceflow-leases".
@@ -41,14 +44,18 @@ type Leases struct {
 	HandOver time.Duration
 }
 
-// join makes the process a member of a group: a job on a stream.
-func (l *Leases) join(ctx context.Context, cfg aws.Config, group string, log *slog.Logger) (assigner, error) {
+// join makes the process a member of the group, for a stream: its ARN and creation time, so that the lanes of one that was
+// made again are others.
+func (l *Leases) join(ctx context.Context, cfg aws.Config, stream string, log *slog.Logger) (assigner, error) {
+	if l.Group == "" {
+		return nil, errors.New("kinesis: leases: no Group")
+	}
 	client := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) {
 		if l.Endpoint != "" {
 			o.BaseEndpoint = &l.Endpoint
 		}
 	})
-	table, err := lease.OpenTable(ctx, client, cmp.Or(l.Table, "onceflow-leases"), group)
+	table, err := lease.OpenTable(ctx, client, cmp.Or(l.Table, "onceflow-leases"), l.Group+" "+stream)
 	if err != nil {
 		return nil, explain(err)
 	}

@@ -16,13 +16,13 @@ import (
 func TestTwoProcessesShareLanesByLeases(t *testing.T) {
 	server := servertest.DynamoDB(t)
 	cfg := aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "")}
-	l := &Leases{Endpoint: server.Endpoint(), Lease: 5 * time.Second}
+	l := &Leases{Group: "job", Endpoint: server.Endpoint(), Lease: 5 * time.Second}
 	log := slog.New(slog.DiscardHandler)
-	a, err := l.join(t.Context(), cfg, "job/stream", log)
+	a, err := l.join(t.Context(), cfg, "stream", log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := l.join(t.Context(), cfg, "job/stream", log)
+	b, err := l.join(t.Context(), cfg, "stream", log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestTwoProcessesShareLanesByLeases(t *testing.T) {
 		t.Error(err)
 	}
 	l.Table = "no such name!"
-	if _, err := l.join(t.Context(), cfg, "job/stream", log); err == nil || !strings.Contains(err.Error(), "check the table's name") {
+	if _, err := l.join(t.Context(), cfg, "stream", log); err == nil || !strings.Contains(err.Error(), "check the table's name") {
 		t.Errorf("a bad name: %v", err)
 	}
 }
