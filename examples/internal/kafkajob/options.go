@@ -1,6 +1,7 @@
 package kafkajob
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -12,23 +13,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onceflow/onceflow/examples/internal/linejob"
+	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka"
 )
 
 // Options are what the flags say.
 type Options struct {
-	Bucket string // to write to
+	linejob.Options
 
-	kafka            kafka.Config
-	prefix, job      string
-	timeField, codec string
-	hour, lateness   time.Duration
-	commit, shutdown time.Duration
-	session          time.Duration
-	memory           int64
-	tls              bool
-	ca, sasl, user   string
-	level            slog.Level
+	kafka          kafka.Config
+	session        time.Duration
+	tls            bool
+	ca, sasl, user string
 }
 
 // Parse reads the flags; more, if not nil, adds some. Its error matches flag.ErrHelp if the flags could not be read.
@@ -37,25 +34,15 @@ func Parse(program string, args []string, out io.Writer, more func(*flag.FlagSet
 	var brokers, topics string
 	f := flag.NewFlagSet(program, flag.ContinueOnError)
 	f.SetOutput(out)
+	o.Register(f, "Kafka's timestamp")
 	f.StringVar(&brokers, "brokers", "localhost:9092", "addresses of some brokers, separated by commas")
 	f.StringVar(&topics, "topics", "", "topics, separated by commas, with as many partitions as each other")
 	f.StringVar(&o.kafka.Group, "group", "", "consumer group; default: the job's name")
-	f.StringVar(&o.Bucket, "bucket", "", "bucket to write to")
-	f.StringVar(&o.prefix, "prefix", "", "begin all names with this; it ends with a slash")
-	f.StringVar(&o.job, "job", program, "name of the job; all processes of a job have the same")
-	f.StringVar(&o.timeField, "time", "", "JSON field with the event time: RFC 3339, or Unix seconds or milliseconds; default: Kafka's timestamp")
-	f.StringVar(&o.codec, "codec", "zstd", "zstd, gzip or none")
-	f.DurationVar(&o.hour, "hour", time.Hour, "length of a folder's time; fixed by the first run")
-	f.DurationVar(&o.lateness, "lateness", 15*time.Minute, "how late an event may be")
-	f.DurationVar(&o.commit, "commit", time.Minute, "time between two commits")
-	f.DurationVar(&o.shutdown, "shutdown", 20*time.Second, "time for the last commit")
 	f.DurationVar(&o.session, "session", 10*time.Second, "time after which a silent process loses its partitions")
-	f.Int64Var(&o.memory, "memory", 0, "bytes in flight and buffered; default: 512 MiB, or a quarter of GOMEMLIMIT")
 	f.BoolVar(&o.tls, "tls", false, "speak TLS with Kafka")
 	f.StringVar(&o.ca, "ca", "", "file with the certificates to trust, instead of the system's")
 	f.StringVar(&o.sasl, "sasl", "", "scram-sha-256, scram-sha-512 or plain; the password is in $KAFKA_PASSWORD")
 	f.StringVar(&o.user, "user", "", "user for -sasl")
-	f.TextVar(&o.level, "log", slog.LevelInfo, "debug, info, warn or error")
 	if more != nil {
 		more(f)
 	}
@@ -64,18 +51,15 @@ func Parse(program string, args []string, out io.Writer, more func(*flag.FlagSet
 	}
 	o.kafka.Brokers, o.kafka.Topics = list(brokers), list(topics)
 	if o.kafka.Group == "" {
-		o.kafka.Group = o.job
+		o.kafka.Group = o.Name
 	}
 	return o, o.check()
 }
 
 func (o *Options) check() error {
-	var errs []error
+	errs := []error{o.Check()}
 	if len(o.kafka.Topics) == 0 {
 		errs = append(errs, errors.New("-topics is missing"))
-	}
-	if _, ok := codecs[o.codec]; !ok {
-		errs = append(errs, fmt.Errorf("-codec %s is not known", o.codec))
 	}
 	for _, t := range o.kafka.Topics {
 		if strings.HasPrefix(t, "^") {
@@ -94,9 +78,20 @@ func list(s string) (out []string) {
 	return out
 }
 
+// Run is the whole job. It logs to out, and returns nil when ctx has ended and the last commit is done.
+func (o *Options) Run(ctx context.Context, out io.Writer, store linejob.OpenStore) error {
+	return o.Options.Run(ctx, out, o.kafka.Topics, func(ctx context.Context, log *slog.Logger) (stream.Source, error) {
+		source, err := o.source(log)
+		if err != nil {
+			return nil, err
+		}
+		return kafka.Open(ctx, o.kafka, source)
+	}, store)
+}
+
 // source are the options of the Kafka source.
 func (o *Options) source(log *slog.Logger) (*kafka.Options, error) {
-	k := &kafka.Options{ClientID: o.job, SessionTimeout: o.session, Logger: log}
+	k := &kafka.Options{ClientID: o.Name, SessionTimeout: o.session, Logger: log}
 	if o.tls || o.ca != "" {
 		k.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}

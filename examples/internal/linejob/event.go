@@ -1,4 +1,4 @@
-package kafkajob
+package linejob
 
 import (
 	"bytes"
@@ -23,8 +23,8 @@ func (e *event) time() time.Time { return e.at }
 var codecs = map[string]sink.Codec{"zstd": sink.Zstd, "gzip": sink.Gzip, "none": sink.None}
 
 // flows is one for each topic.
-func (o *Options) flows() (out []sink.Flow[event]) {
-	for _, topic := range o.kafka.Topics {
+func (o *Options) flows(topics []string) (out []sink.Flow[event]) {
+	for _, topic := range topics {
 		out = append(out, sink.Flow[event]{
 			Name: topic, Where: func(e *event) bool { return e.topic == topic },
 			Format: sink.Lines(".jsonl", writeLine), Codec: codecs[o.codec],

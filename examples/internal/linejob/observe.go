@@ -1,4 +1,4 @@
-package kafkajob
+package linejob
 
 import (
 	"log/slog"

@@ -1,4 +1,4 @@
-package kafkajob
+package linejob
 
 import (
 	"context"
@@ -9,22 +9,24 @@ import (
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/stream"
-	"github.com/onceflow/onceflow/stream/kafka"
 )
 
-// Run is the whole job. It logs to out, and returns nil when ctx has ended and the last commit is done.
-func (o *Options) Run(ctx context.Context, out io.Writer, open func(context.Context, *slog.Logger) (sink.Store, error)) (err error) {
+// OpenSource and OpenStore open what a job reads and where it writes.
+type (
+	OpenSource func(context.Context, *slog.Logger) (stream.Source, error)
+	OpenStore  func(context.Context, *slog.Logger) (sink.Store, error)
+)
+
+// Run is the whole job: it writes the records of topics, which name a partition's source after its last slash. It logs to
+// out, and returns nil when ctx has ended and the last commit is done.
+func (o *Options) Run(ctx context.Context, out io.Writer, topics []string, source OpenSource, open OpenStore) (err error) {
 	defer func() {
 		if errors.Is(err, errOpen) && ctx.Err() != nil {
 			err = nil // told to end before it had begun
 		}
 	}()
 	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: o.level}))
-	source, err := o.source(log)
-	if err != nil {
-		return err
-	}
-	src, err := kafka.Open(ctx, o.kafka, source)
+	src, err := source(ctx, log)
 	if err != nil {
 		return errors.Join(errOpen, err)
 	}
@@ -33,7 +35,7 @@ func (o *Options) Run(ctx context.Context, out io.Writer, open func(context.Cont
 	if err != nil {
 		return errors.Join(errOpen, err)
 	}
-	files, err := sink.Open(ctx, store, o.job, o.flows(), &sink.Options{Prefix: o.prefix, Hour: o.hour})
+	files, err := sink.Open(ctx, store, o.Name, o.flows(topics), &sink.Options{Prefix: o.prefix, Hour: o.hour})
 	if err != nil {
 		return errors.Join(errOpen, err)
 	}
