@@ -5,6 +5,7 @@ BIN    := $(CACHE)/bin
 LINT   := $(BIN)/golangci-lint-v2.15.0
 SEEDS  ?= 20000
 KILLS  ?= 100
+BENCH  ?=
 OUT    ?= out
 # The modules beside the root, each with its own go.mod.
 MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
@@ -12,9 +13,9 @@ MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short zombies
+.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short zombies bench bench-short
 
-test: vet lint servers unit race sim-short mutants modules torture-short
+test: vet lint servers unit race sim-short mutants modules torture-short bench-short
 	@echo all tests passed
 
 # Needs a JDK, Maven and npm, and once some minutes.
@@ -98,3 +99,11 @@ torture-short:
 # Workers that are stopped for a minute at each step of the protocol, and go on. The unit tests have the short form.
 zombies:
 	$(SERVERS) ONCEFLOW_ZOMBIE_STOP=60s go test -count=1 -run Zombie -v ./internal/torture
+
+# CPU time per event beside a loop written by hand; BENCH='zstd' runs the variants whose names match. docs/performance.md.
+bench:
+	ONCEFLOW_CACHE=$(CACHE) go run ./examples/bench -only '$(BENCH)'
+
+# Checks only what the variants write.
+bench-short:
+	ONCEFLOW_CACHE=$(CACHE) go run ./examples/bench -smoke

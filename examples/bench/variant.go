@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// run is one run of a variant, in its own process.
+type run struct {
+	variant
+	set     set
+	brokers []string
+	topic   string
+	group   string // fresh
+	dir     string // to write to, empty
+	bucket  *bucket
+	commit  time.Duration
+}
+
+func (r *run) total() int64 { return int64(r.set.total()) }
+
+// outcome is what a run says of itself. Its CPU and memory are measured at its end.
+type outcome struct {
+	Read, Copies int64
+	Allocs       float64 // per event in steady state; 0 if not measured
+	CPU          float64 // seconds
+	Peak         int64   // bytes
+	Wall         float64 // seconds
+}
+
+// variant is a way to do the work, or a part of it.
+type variant struct {
+	name        string
+	compression string
+	s3          bool
+	join, split bool // the 90-second join; a flow for each type
+	writes      bool // the whole output, to be checked
+	do          func(*run, context.Context) (outcome, error)
+}
+
+func variants() []variant {
+	floor := func(r *run, _ context.Context) (outcome, error) { return r.floor() }
+	vs := []variant{
+		{name: "raw", do: func(r *run, _ context.Context) (outcome, error) { return r.raw() }},
+		{name: "source", do: (*run).client},
+		{name: "engine", do: (*run).own},
+	}
+	for _, c := range []string{"zstd", "gzip", "s2"} {
+		vs = append(vs,
+			variant{name: "floor-" + c, compression: c, writes: true, do: floor},
+			variant{name: "disk-" + c, compression: c, writes: true, do: (*run).library},
+			variant{name: "s3-" + c, compression: c, writes: true, s3: true, do: (*run).library})
+	}
+	return append(vs,
+		variant{name: "disk-zstd-join", compression: "zstd", writes: true, join: true, do: (*run).library},
+		variant{name: "disk-zstd-flows", compression: "zstd", writes: true, split: true, do: (*run).library})
+}
+
+// floorOf is the variant that v is compared with; itself if it is one, empty if there is none.
+func (v *variant) floorOf() string {
+	if v.compression == "" {
+		return ""
+	}
+	return "floor-" + v.compression
+}
+
+func find(name string) (variant, error) {
+	var names []string
+	for _, v := range variants() {
+		if v.name == name {
+			return v, nil
+		}
+		names = append(names, v.name)
+	}
+	return variant{}, fmt.Errorf("no variant %q: there are %s", name, strings.Join(names, ", "))
+}
