@@ -104,6 +104,32 @@ func TestForgottenBucketsMakeRoom(t *testing.T) {
 	}
 }
 
+func TestTenMillionCopiesOfOneIDTakeOnePlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second")
+	}
+	h := open(t)
+	batch, won := make([]dedup.Claim, perOp), make([]bool, perOp)
+	for i := range batch {
+		batch[i] = claimOf(1, t0)
+	}
+	before, wins := heap(), 0
+	for range 10_000_000 / perOp {
+		if err := h.Claim(t.Context(), batch, won); err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range won {
+			if w {
+				wins++
+			}
+		}
+	}
+	if got := heap() - before; wins != 1 || got > 10_000 {
+		t.Errorf("%d of the copies won and they take %d bytes, want one and next to nothing", wins, got)
+	}
+	runtime.KeepAlive(h)
+}
+
 // passHour claims the IDs of an hour, and forgets those of the hour 24 hours before it.
 func passHour(tb testing.TB, h dedup.Table, hour, ids int) {
 	at := t0.Add(time.Duration(hour) * time.Hour)

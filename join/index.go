@@ -1,6 +1,6 @@
 package join
 
-// index finds the newest event of a key and side by hash: open addressing with linear probing, 8 bytes an entry. The
+// index finds the tree of a key and side by hash: open addressing with linear probing, 8 bytes an entry. The
 // keys themselves are not stored, since a pending event has its key.
 type index struct {
 	at   []entry // a power of two, or none
@@ -9,16 +9,16 @@ type index struct {
 
 type entry struct {
 	hash uint32
-	head ref // none is a free entry
+	root ref // none is a free entry
 }
 
-// find returns the place of the entry with hash for which same is true of its head, or of the free one where it would
+// find returns the place of the entry with hash for which same is true of its root, or of the free one where it would
 // go.
 func (x *index) find(hash uint32, same func(ref) bool) int {
 	mask := uint32(len(x.at) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
 		e := x.at[i]
-		if e.head == none || e.hash == hash && same(e.head) {
+		if e.root == none || e.hash == hash && same(e.root) {
 			return int(i)
 		}
 	}
@@ -35,7 +35,7 @@ func (x *index) resize(n int) {
 	old := x.at
 	x.at = make([]entry, n)
 	for _, e := range old {
-		if e.head != none {
+		if e.root != none {
 			x.at[x.find(e.hash, func(ref) bool { return false })] = e
 		}
 	}
@@ -47,7 +47,7 @@ func (x *index) remove(i int) {
 	for j := i; ; {
 		j = (j + 1) & mask
 		e := x.at[j]
-		if e.head == none {
+		if e.root == none {
 			break
 		}
 		// e may move to the gap unless its own place lies after the gap.

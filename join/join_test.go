@@ -148,6 +148,11 @@ func TestTooManyPendingStopsTheJob(t *testing.T) {
 	if err := p.Process(t.Context(), in(3), &out); !errors.As(err, &full) || full.Pending != 3 || full.Lane != "x" {
 		t.Errorf("got %v, want a PendingError with 3 events in lane x", err)
 	}
+	for _, want := range []string{"nothing is lost", "larger MaxPending", "no event time yet"} {
+		if !strings.Contains(full.Error(), want) {
+			t.Errorf("%q does not say %q", full, want)
+		}
+	}
 }
 
 func TestOptionsReportAllFaults(t *testing.T) {

@@ -33,7 +33,9 @@ type Options struct {
 	Settled bool
 
 	// MaxPending is the most events that may wait in one lane. Beyond it the job stops with a *PendingError and nothing
-	// is lost. The source is not paused instead: event time moves only by reading, so the lane would wait for ever.
+	// is lost. The source is not paused instead: event time moves only by reading, so the lane would wait for ever. Of
+	// two topics that are read after a long stop the one with fewer records is ahead until the other has caught up; all
+	// that it brings waits.
 	//
 	// Defaults to 1,000,000. -1 disables.
 	MaxPending int
@@ -79,6 +81,10 @@ type PendingError struct {
 }
 
 func (e *PendingError) Error() string {
-	return fmt.Sprintf("join: %d events are pending in lane %s at event time %s: raise MaxPending or shorten the window",
-		e.Pending, e.Lane, e.Seen.Format(time.RFC3339))
+	seen := "no event time yet"
+	if !e.Seen.IsZero() {
+		seen = "event time " + e.Seen.Format(time.RFC3339)
+	}
+	return fmt.Sprintf("join: %d events wait for a partner in lane %s at %s, more than MaxPending; nothing is lost: begin again"+
+		" with a larger MaxPending, or none (-1), or with a shorter window", e.Pending, e.Lane, seen)
 }

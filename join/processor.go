@@ -14,6 +14,7 @@ type processor[T any, K comparable] struct {
 	*stage[T, K]
 	lane   string
 	seed   maphash.Seed
+	salt   uint32 // of rank
 	seen   time.Time
 	slab   slab[T]
 	index  index
@@ -103,14 +104,14 @@ func (p *processor[T, K]) pair(e *stream.Event[T], mate ref, right bool) {
 func (p *processor[T, K]) hold(k K, e *stream.Event[T], right bool) {
 	r, q := p.slab.add()
 	q.ev, q.right, q.hash = *e, right, p.hash(k, right)
-	p.chain(k, r)
+	p.plant(k, r)
 	p.timers.add(r)
 	p.live++
 	p.out.Hold(e.Origin)
 }
 
 func (p *processor[T, K]) drop(r ref) {
-	p.unchain(r)
+	p.uproot(r)
 	p.timers.remove(r)
 	p.live--
 }

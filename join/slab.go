@@ -18,7 +18,7 @@ const (
 // pending is an event that waits, and its places in the two lists it is in.
 type pending[T any] struct {
 	ev           stream.Event[T]
-	older, newer ref // in the chain of its key and side
+	older, newer ref // the two sides of it in the tree of its key and side
 	prev, next   ref // in its timer bucket
 	hash         uint32
 	right        bool

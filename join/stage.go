@@ -3,6 +3,7 @@ package join
 import (
 	"errors"
 	"hash/maphash"
+	"math/rand/v2"
 
 	"github.com/onceflow/onceflow/stream"
 )
@@ -58,7 +59,7 @@ func (s *stage[T, K]) Open(l *stream.Lane) (stream.Processor[T, T], error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	p := &processor[T, K]{stage: s, lane: l.Name, seed: maphash.MakeSeed()}
+	p := &processor[T, K]{stage: s, lane: l.Name, seed: maphash.MakeSeed(), salt: rand.Uint32()}
 	p.timers.init(&p.slab, s.opts)
 	p.timers.less = p.dueBefore
 	return p, nil

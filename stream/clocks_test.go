@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -93,13 +94,16 @@ func TestUnusableEventTimesAreRejectedAndMoveNoClock(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
 	l.core.limit = minute(100)
 	b := &Batch{Lane: "p/0"}
-	for i, at := range []time.Time{{}, time.Unix(0, 0), time.Unix(86399, 0), time.Unix(-1, 0), minute(101), time.Date(2262, 4, 12, 0, 0, 0, 0, time.UTC), minute(100)} {
+	for i, at := range []time.Time{
+		{}, time.Unix(0, 0), time.Unix(86399, 0), time.Unix(-1, 0), minute(101), time.Date(2262, 4, 12, 0, 0, 0, 0, time.UTC), minute(100),
+		time.Unix(0, math.MinInt64), time.UnixMicro(math.MinInt64), time.UnixMilli(math.MinInt64), // NaN, as conversions leave it
+	} {
 		b.Records = append(b.Records, Record{Partition: &testParts[0], Position: Position{Sub: int64(i + 1)}, Value: []byte("a"), Time: at})
 	}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := l.counts(), (Counts{Filtered: 1, Dead: 6}); got != want {
+	if got, want := l.counts(), (Counts{Filtered: 1, Dead: 9}); got != want {
 		t.Errorf("got fates %v, want %v", got, want)
 	}
 	for _, d := range l.txn.dead {

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/mutant"
@@ -97,13 +98,19 @@ func setDecoded[T any](e *Event[T], r *Event[Record], at func(*T) time.Time, out
 	}
 }
 
-// timeMissing reports whether t is what an absent field decodes to: the zero time, or a small number of seconds or
-// milliseconds since 1970.
+// Seconds since 1970 of times that nobody can mean.
+const (
+	firstYear = -62135596800                    // the year 1; before it lies what NaN becomes as a number of seconds or milliseconds
+	noNumber  = math.MinInt64/1_000_000_000 - 1 // in 1677: what NaN becomes as a number of nanoseconds
+)
+
+// timeMissing reports whether t is what an absent field or no number decodes to: the zero time, a small number of seconds
+// or milliseconds since 1970, or what a conversion of NaN to an integer leaves.
 func timeMissing(t time.Time) bool {
 	if mutant.On("T23b") {
 		return false
 	}
 	const day = 24 * 60 * 60
 	s := t.Unix()
-	return t.IsZero() || (-day < s && s < day)
+	return t.IsZero() || (-day < s && s < day) || s < firstYear || s == noNumber
 }
