@@ -21,7 +21,8 @@ func (p *processor[T]) patiently(ctx context.Context, again bool, f func(context
 	defer st.failing.Store(nil)
 	begun := time.Now()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		st.failing.Store(&err)
+		failed := err // Failing reads it while err changes
+		st.failing.Store(&failed)
 		if time.Since(begun) > p.opts.Patience {
 			return fmt.Errorf("failing for more than %s: %w", p.opts.Patience, err)
 		}
