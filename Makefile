@@ -98,7 +98,7 @@ torture-short:
 
 # Workers that are stopped for a minute at each step of the protocol, and go on. The unit tests have the short form.
 zombies:
-	$(SERVERS) ONCEFLOW_ZOMBIE_STOP=60s go test -count=1 -run Zombie -v ./internal/torture
+	$(SERVERS) ONCEFLOW_ZOMBIE_STOP=60s go test -count=1 -run Zombie -parallel 8 -v ./internal/torture
 
 # CPU time per event beside a loop written by hand; BENCH='zstd' runs the variants whose names match. docs/performance.md.
 bench:

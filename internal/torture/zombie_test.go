@@ -5,6 +5,7 @@ package torture
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -21,13 +22,12 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/onceflow/onceflow/internal/servers"
-	"github.com/onceflow/onceflow/internal/servers/servertest"
 )
 
 // A worker is stopped at a step of the protocol until its successor has committed, or for $ONCEFLOW_ZOMBIE_STOP longer.
 // When it goes on, nothing that is there changes, no row is there twice and none is missing.
 func TestAZombieChangesNothing(t *testing.T) {
-	k, m := servertest.Kafka(t, nil), servertest.MinIO(t)
+	k, m := shared.Kafka(t), shared.MinIO(t)
 	var longer time.Duration
 	if s := os.Getenv("ONCEFLOW_ZOMBIE_STOP"); s != "" {
 		var err error
@@ -36,13 +36,11 @@ func TestAZombieChangesNothing(t *testing.T) {
 		}
 	}
 	checker := buildChecker(t)
-	t.Run("steps", func(t *testing.T) { // ends when all of them have, before the servers do
+	t.Run("steps", func(t *testing.T) { // ends when all of them have
 		for i, name := range slices.Sorted(maps.Keys(steps)) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				runtime.LockOSThread() // its children die with this thread
-				z := &zombieTest{T: t, topic: fmt.Sprintf("zombie-%d", i), brokers: k.Brokers(), minio: m}
-				z.setUp()
+				z := newZombieTest(t, fmt.Sprintf("zombie-%d", i), k, m)
 				z.play(name, longer)
 				if out, err := z.verify(checker); err != nil {
 					t.Errorf("verify: %v\n%s", err, out)
@@ -63,10 +61,12 @@ type zombieTest struct {
 
 const zombieParts = 2
 
-func (z *zombieTest) setUp() {
-	z.Helper()
+func newZombieTest(t *testing.T, topic string, k *servers.Kafka, m *servers.MinIO) *zombieTest {
+	t.Helper()
+	runtime.LockOSThread() // its children die with this thread
+	z := &zombieTest{T: t, topic: topic, brokers: k.Brokers(), minio: m}
 	var err error
-	if z.bucket, err = newS3Bucket(z.Context(), z.minio.Endpoint(), servers.MinIOAccessKey, servers.MinIOSecretKey, z.topic); err != nil {
+	if z.bucket, err = newS3Bucket(z.Context(), m.Endpoint(), servers.MinIOAccessKey, servers.MinIOSecretKey, topic); err != nil {
 		z.Fatal(err)
 	}
 	c := sarama.NewConfig()
@@ -76,19 +76,25 @@ func (z *zombieTest) setUp() {
 		z.Fatal(err)
 	}
 	defer admin.Close()
-	if err := admin.CreateTopic(z.topic, &sarama.TopicDetail{NumPartitions: zombieParts, ReplicationFactor: 1}, false); err != nil {
+	if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: zombieParts, ReplicationFactor: 1}, false); err != nil {
 		z.Fatal(err)
 	}
+	return z
 }
 
 // produce writes some records to each partition, a minute of event time after one another.
 func (z *zombieTest) produce(n int, at time.Time) {
 	z.Helper()
-	p, err := sarama.NewSyncProducer(z.brokers, (&producer{}).config())
-	if err != nil {
+	if err := z.send(n, at); err != nil {
 		z.Fatal(err)
 	}
-	defer p.Close()
+}
+
+func (z *zombieTest) send(n int, at time.Time) error {
+	p, err := sarama.NewSyncProducer(z.brokers, (&producer{}).config())
+	if err != nil {
+		return err
+	}
 	var ms []*sarama.ProducerMessage
 	for i := range n {
 		for part := range int32(zombieParts) {
@@ -97,9 +103,7 @@ func (z *zombieTest) produce(n int, at time.Time) {
 			z.made++
 		}
 	}
-	if err := p.SendMessages(ms); err != nil {
-		z.Fatal(err)
-	}
+	return errors.Join(p.SendMessages(ms), p.Close())
 }
 
 // play: the first worker reads some records and stops at the step; the second takes over, and then the first goes on.
@@ -270,8 +274,8 @@ func (z *zombieTest) start(step string) *zombie {
 	return w
 }
 
-// wait reads lines until one is as wanted.
-func (w *zombie) wait(line string) {
+// wait reads lines until one begins as wanted, and returns it.
+func (w *zombie) wait(line string) string {
 	w.z.Helper()
 	end := time.NewTimer(90 * time.Second)
 	defer end.Stop()
@@ -281,11 +285,12 @@ func (w *zombie) wait(line string) {
 			if !ok {
 				w.z.Fatalf("the worker ended before %q", line)
 			}
-			if got == line {
-				return
+			if strings.HasPrefix(got, line) {
+				return got
 			}
 		case <-end.C:
 			w.z.Fatalf("the worker did not say %q", line)
+			return ""
 		}
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/onceflow/onceflow/internal/servers"
+	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/s3"
@@ -47,12 +48,20 @@ var steps = map[string]step{
 	"before seal":                  {method: http.MethodPut, in: "/_SEALED"},
 }
 
+// What the workers are set to.
+const (
+	zombieSession = time.Second
+	zombieCommit  = 200 * time.Millisecond
+)
+
 // workerSpec is what a worker is told, as JSON in $ONCEFLOW_ZOMBIE.
 type workerSpec struct {
 	Brokers                 []string
 	Topic, Endpoint, Bucket string
 	Step                    string // where it stops, once; empty: nowhere
 }
+
+var shared servertest.Shared
 
 // The test's program is its worker too.
 func TestMain(m *testing.M) {
@@ -68,15 +77,16 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	shared.Main(m)
 }
 
-// run is a job like examples/kafka-to-s3. It prints what the test waits for: "stopping", "going on", "commits N".
+// run is a job like examples/kafka-to-s3. It prints what tests wait for: "stopping", "going on", "commits N", and in the
+// end "read N", records that were read again among them.
 func (s *workerSpec) run() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	src, err := kafka.Open(ctx, kafka.Config{Brokers: s.Brokers, Group: s.Topic, Topics: []string{s.Topic}}, &kafka.Options{SessionTimeout: time.Second, Logger: log})
+	src, err := kafka.Open(ctx, kafka.Config{Brokers: s.Brokers, Group: s.Topic, Topics: []string{s.Topic}}, &kafka.Options{SessionTimeout: zombieSession, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -96,11 +106,16 @@ func (s *workerSpec) run() (err error) {
 	if err != nil {
 		return err
 	}
-	parse := func(r *stream.Record) (w row, err error) { return w, json.Unmarshal(r.Value, &w) }
+	var read atomic.Int64
+	defer func() { fmt.Println("read", read.Load()) }()
+	parse := func(r *stream.Record) (w row, err error) {
+		read.Add(1)
+		return w, json.Unmarshal(r.Value, &w)
+	}
 	rows := stream.Via(stream.From(src), stream.Decode(parse, func(w *row) time.Time { return w.At }))
 	var commits int64
 	return stream.Run(ctx, rows, seal.Hourly(out, &seal.Options{Lateness: time.Minute}), &stream.Options{
-		CommitEvery: 200 * time.Millisecond, Logger: log,
+		CommitEvery: zombieCommit, Logger: log,
 		Observe: func(st stream.Status) {
 			if st.Commits != commits {
 				commits = st.Commits
