@@ -155,11 +155,15 @@ type blob struct {
 
 type owner struct {
 	header
-	Lanes []struct {
-		Lane  string `json:"lane"`
-		Token string `json:"token"`
-		Index uint64 `json:"index"`
-	} `json:"lanes"`
+	Lanes []ownedLane `json:"lanes"`
+}
+
+type ownedLane struct {
+	Lane  string   `json:"lane"`
+	Token string   `json:"token"`
+	Index uint64   `json:"index"`
+	From  []string `json:"from,omitempty"`
+	Parts int      `json:"parts,omitempty"`
 }
 
 type snapshot struct {

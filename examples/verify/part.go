@@ -96,7 +96,8 @@ func (l *ledger) checkPositions(what string, old *part, p *partitionRow) (set []
 	return set
 }
 
-// foldChildren makes the children of an ended partition known, with the clocks of their parent: the earlier ones of two.
+// foldChildren makes the children of an ended partition known, in its lane and with its clocks. A child of two parents is
+// in the lane of the one that ended first, and has the earlier clocks.
 func (l *ledger) foldChildren(laneName string, p *partitionRow) {
 	for _, c := range p.Children {
 		old := l.parts[c]
@@ -105,7 +106,7 @@ func (l *ledger) foldChildren(laneName string, p *partitionRow) {
 		}
 		next := &part{lane: laneName, row: partitionRow{partition: c, Seen: p.Seen, Low: p.Low}}
 		if old != nil {
-			next.row = old.row
+			next.lane, next.row = old.lane, old.row
 			next.row.Seen, next.row.Low = earlier(old.row.Seen, p.Seen), earlier(old.row.Low, p.Low)
 		}
 		l.parts[c] = next

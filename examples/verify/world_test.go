@@ -180,11 +180,7 @@ func goodAt(t *testing.T, prefix, job string) *world {
 }
 
 func (o *owner) add(lane, token string, index uint64) {
-	o.Lanes = append(o.Lanes, struct {
-		Lane  string `json:"lane"`
-		Token string `json:"token"`
-		Index uint64 `json:"index"`
-	}{lane, token, index})
+	o.Lanes = append(o.Lanes, ownedLane{Lane: lane, Token: token, Index: index, Parts: 1})
 }
 
 // envelope makes a control object.
