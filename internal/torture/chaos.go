@@ -15,24 +15,30 @@ import (
 // fault is something that is done to the world. do returns once it is over.
 type fault struct {
 	name string
-	do   func(*world, context.Context) error
+	do   func(context.Context) error
 }
 
-func (w *world) faults() []fault {
-	fs := []fault{
-		{"pause a worker", (*world).pauseWorker}, {"stop a worker", (*world).stopWorker},
-		{"one more worker", (*world).moreWorkers}, {"one worker less", (*world).lessWorkers},
-	}
-	if w.BrokerEvery == 0 {
-		fs = append(fs, fault{"kill a broker", (*world).killBroker})
-	}
+// faults are those that have nothing to do with the source, and more.
+func (w *world) faults(more ...fault) []fault {
+	fs := append([]fault{
+		{"pause a worker", w.pauseWorker}, {"stop a worker", w.stopWorker},
+		{"one more worker", w.moreWorkers}, {"one worker less", w.lessWorkers},
+	}, more...)
 	if w.minio != nil {
-		fs = append(fs, fault{"kill the store", (*world).killStore})
+		fs = append(fs, fault{"kill the store", w.killStore})
 	}
 	if w.Toxics {
-		fs = append(fs, fault{"bad network", (*world).badNetwork}, fault{"bad network", (*world).badNetwork})
+		fs = append(fs, fault{"bad network", w.badNetwork}, fault{"bad network", w.badNetwork})
 	}
 	return slices.DeleteFunc(fs, func(f fault) bool { return !strings.Contains(f.name, w.Only) })
+}
+
+// kafkaFaults are all that befall a job on Kafka.
+func (w *world) kafkaFaults() []fault {
+	if w.BrokerEvery > 0 {
+		return w.faults()
+	}
+	return w.faults(fault{"kill a broker", w.killBroker})
 }
 
 // chaos kills workers, and does other things in between, until enough were killed.
@@ -40,17 +46,16 @@ func (w *world) chaos(ctx context.Context) error {
 	if err := w.wait(ctx, time.Minute, "the first rows", func() bool { return w.watch.rows() > 0 }); err != nil {
 		return err
 	}
-	faults := w.faults()
 	for w.report.Kills < w.Kills && ctx.Err() == nil {
 		if !w.Calm {
-			f := faults[w.rnd.IntN(len(faults))]
+			f := w.what[w.rnd.IntN(len(w.what))]
 			w.Say("%4d kills: %s", w.report.Kills, f.name)
 			w.report.Faults++
-			if err := f.do(w, ctx); err != nil {
+			if err := f.do(ctx); err != nil {
 				return fmt.Errorf("%s: %w", f.name, err)
 			}
 		}
-		if w.report.Kills == w.Kills/3 && w.prod.parts.Load() == parts {
+		if w.report.Kills == w.Kills/3 && w.prod != nil && w.prod.parts.Load() == parts {
 			if err := w.addPartitions(); err != nil {
 				return err
 			}
@@ -91,20 +96,22 @@ func (w *world) killWorker(ctx context.Context, measure bool) error {
 
 // recovered waits until records that were acknowledged after a moment can be read, of all partitions.
 func (w *world) recovered(ctx context.Context, since time.Time, count bool) error {
-	ok := func() bool {
-		for t, p := range w.log.firstSince(since) {
-			if w.watch.readable(t.topic, int32(t.n)) <= p {
-				return false
-			}
-		}
-		return w.log.busySince(since, w.prod.parts.Load())
-	}
-	err := w.wait(ctx, 2*time.Minute, "the job to recover", ok)
+	err := w.wait(ctx, 2*time.Minute, "the job to recover", func() bool { return w.reached(since) })
 	if took := time.Since(since); count && err == nil && took > w.report.Recovery {
 		w.report.Recovery = took
 		w.Say("recovery took %.1f s", took.Seconds())
 	}
 	return err
+}
+
+// kafkaReached reports whether of each busy partition something can be read that was acknowledged after a moment.
+func (w *world) kafkaReached(since time.Time) bool {
+	for t, p := range w.log.firstSince(since) {
+		if w.watch.readable(t.topic, int32(t.n)) <= p {
+			return false
+		}
+	}
+	return w.log.busySince(since, w.prod.parts.Load())
 }
 
 // wait waits for what other processes do.

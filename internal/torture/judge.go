@@ -38,7 +38,7 @@ func (w *world) settle(ctx context.Context) error {
 	err := w.wait(ctx, hour+lateness+time.Minute, "the last seals", func() bool {
 		w.watch.mu.Lock()
 		defer w.watch.mu.Unlock()
-		for _, t := range topics {
+		for _, t := range w.watch.topics {
 			if w.watch.sealed[t+last] == nil {
 				return false
 			}
@@ -105,7 +105,7 @@ func (w *world) records() {
 // listing compares what a listing of the bucket shows with the manifests, and sealed hours with what they were.
 func (w *world) listing(ctx context.Context) error {
 	r := w.report
-	for _, t := range topics {
+	for _, t := range w.watch.topics {
 		for _, prefix := range []string{t + "/", "late/" + t + "/"} {
 			all, err := w.bucket.list(ctx, prefix, "")
 			if err != nil {

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,7 @@ type sample struct {
 
 // MeasureLatency lets one process read o.Rate records a second for a while, with nothing being broken.
 func MeasureLatency(ctx context.Context, o Options, during time.Duration) (*Latency, error) {
-	o.Brokers, o.Toxics = 1, false
+	o.Brokers, o.Toxics, o.Rate = 1, false, cmp.Or(o.Rate, 1000)
 	w := &world{Options: o, rnd: rand.New(rand.NewPCG(1, 1)), log: newLog(topics[:]), report: &Report{}}
 	defer w.tearDown()
 	if err := w.setUp(ctx); err != nil {

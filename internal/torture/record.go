@@ -108,6 +108,26 @@ func (l *log) busySince(since time.Time, parts int32) bool {
 	return len(l.firstSince(since)) == int(parts-1)*len(topics)
 }
 
+// earliestSince returns, for each partition, the first record that was acknowledged after a moment.
+func (l *log) earliestSince(since time.Time) map[tag]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[tag]int{}
+	for topic, rs := range l.records {
+		for i := len(rs) - 1; i >= 0 && rs[i].at.After(since.Add(-2*disorder)); i-- {
+			r := rs[i]
+			if r.fate != acked || !r.acked.After(since) {
+				continue
+			}
+			k := tag{topic, int(r.partition)}
+			if n, ok := out[k]; !ok || r.acked.Before(rs[n].acked) {
+				out[k] = i
+			}
+		}
+	}
+	return out
+}
+
 // newest is the newest event time that was acknowledged.
 func (l *log) newest() (at time.Time) {
 	l.mu.Lock()

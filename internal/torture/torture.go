@@ -83,6 +83,9 @@ type world struct {
 	log     *log
 	watch   *watcher
 	report  *Report
+
+	what    []fault                    // that may be done
+	reached func(since time.Time) bool // something can be read that was acknowledged after a moment, of all that is busy
 }
 
 // Run does it all. An error means that it could not be done; what is wrong with the output is in the report.
@@ -99,43 +102,52 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if err := w.setUp(ctx); err != nil {
 		return nil, err
 	}
+	var producers []func(context.Context)
+	for _, t := range topics {
+		producers = append(producers, func(ctx context.Context) { w.prod.plain(ctx, t) })
+	}
+	producers = append(producers, func(ctx context.Context) { w.prod.transactional(ctx, topics[0]) })
+	return w.report, w.run(ctx, producers, func(ctx context.Context) error { return w.withBrokerKills(ctx, w.chaos) })
+}
+
+// run lets three workers and the producers run during the chaos, lets them settle, and judges.
+func (w *world) run(ctx context.Context, producers []func(context.Context), chaos func(context.Context) error) error {
 	producing, stopProducing := context.WithCancel(ctx)
 	defer stopProducing()
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
-	var producers, watchers sync.WaitGroup
-	for _, t := range topics {
-		producers.Go(func() { w.prod.plain(producing, t) })
+	var producer, watchers sync.WaitGroup
+	for _, p := range producers {
+		producer.Go(func() { p(producing) })
 	}
-	producers.Go(func() { w.prod.transactional(producing, topics[0]) })
 	watchers.Go(func() { w.watch.run(watching) })
 	for range 3 {
 		if err := w.crew.add(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	err = w.withBrokerKills(ctx, w.chaos)
+	err := chaos(ctx)
 	stopProducing()
-	producers.Wait()
+	producer.Wait()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = w.settle(ctx)
 	stopWatching()
 	watchers.Wait()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return w.report, w.judge(ctx)
+	return w.judge(ctx)
 }
 
 func (w *world) setUp(ctx context.Context) (err error) {
 	if w.cache, err = servers.Open(); err != nil {
 		return err
 	}
-	program := filepath.Join(w.Dir, "kafka-to-s3")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/onceflow/onceflow/examples/kafka-to-s3").CombinedOutput(); err != nil {
-		return fmt.Errorf("build the job: %w\n%s", err, out)
+	program, err := w.build(ctx, "kafka-to-s3")
+	if err != nil {
+		return err
 	}
 	ko := &servers.KafkaOptions{Brokers: w.Brokers, Dir: w.Dir, Properties: map[string]string{"offsets.retention.minutes": "60"}}
 	if w.Toxics {
@@ -152,39 +164,16 @@ func (w *world) setUp(ctx context.Context) (err error) {
 		"-hour", hour.String(), "-lateness", lateness.String(), "-commit", commit.String(), "-session", session.String(),
 		"-memory", fmt.Sprint(64 << 20),
 	}
-	var env []string
-	switch w.Store {
-	case "dir":
-		dir := filepath.Join(w.Dir, "bucket")
-		w.bucket = folder(dir)
-		args = append(args, "-dir", dir)
-	case "s3":
-		if w.minio, err = w.cache.MinIO(ctx); err != nil {
-			return err
-		}
-		const name = "torture"
-		if w.bucket, err = newS3Bucket(ctx, w.minio.Endpoint(), servers.MinIOAccessKey, servers.MinIOSecretKey, name); err != nil {
-			return err
-		}
-		if w.front, err = w.minio.Front(ctx, w.cache); err != nil {
-			return err
-		}
-		port := w.front.Port()
-		if w.Toxics {
-			if port, err = w.behind(ctx, "minio", port); err != nil {
-				return err
-			}
-		}
-		endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
-		args = append(args, "-bucket", name, "-endpoint", endpoint)
-		env = []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + servers.MinIOAccessKey, "AWS_SECRET_ACCESS_KEY=" + servers.MinIOSecretKey}
-	default:
-		return fmt.Errorf("store %q is not known", w.Store)
+	to, env, err := w.setUpStore(ctx)
+	if err != nil {
+		return err
 	}
+	args = append(args, to...)
 	w.crew = &crew{program: program, dir: w.Dir, args: args, env: env, say: w.Say}
 	w.watch = newWatcher(w.bucket, job, topics[:], hour, w.Say)
 	w.prod = &producer{brokers: w.kafka.Brokers(), topics: topics[:], log: w.log, rate: w.Rate, say: w.Say}
 	w.prod.parts.Store(parts)
+	w.what, w.reached = w.kafkaFaults(), w.kafkaReached
 	return w.admin(func(a sarama.ClusterAdmin) error {
 		var errs []error
 		for _, t := range topics {
@@ -192,6 +181,47 @@ func (w *world) setUp(ctx context.Context) (err error) {
 		}
 		return errors.Join(errs...)
 	})
+}
+
+// build builds the example that is the job.
+func (w *world) build(ctx context.Context, example string) (program string, err error) {
+	program = filepath.Join(w.Dir, example)
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/onceflow/onceflow/examples/"+example).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the job: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// setUpStore makes the bucket, and says with which flags and environment the job writes to it.
+func (w *world) setUpStore(ctx context.Context) (args, env []string, err error) {
+	switch w.Store {
+	case "dir":
+		dir := filepath.Join(w.Dir, "bucket")
+		w.bucket = folder(dir)
+		return []string{"-dir", dir}, nil, nil
+	case "s3":
+		if w.minio, err = w.cache.MinIO(ctx); err != nil {
+			return nil, nil, err
+		}
+		const name = "torture"
+		if w.bucket, err = newS3Bucket(ctx, w.minio.Endpoint(), servers.MinIOAccessKey, servers.MinIOSecretKey, name); err != nil {
+			return nil, nil, err
+		}
+		if w.front, err = w.minio.Front(ctx, w.cache); err != nil {
+			return nil, nil, err
+		}
+		port := w.front.Port()
+		if w.Toxics {
+			if port, err = w.behind(ctx, "minio", port); err != nil {
+				return nil, nil, err
+			}
+		}
+		endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
+		return []string{"-bucket", name, "-endpoint", endpoint},
+			[]string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + servers.MinIOAccessKey, "AWS_SECRET_ACCESS_KEY=" + servers.MinIOSecretKey}, nil
+	default:
+		return nil, nil, fmt.Errorf("store %q is not known", w.Store)
+	}
 }
 
 // behind puts a proxy in front of a port.
@@ -227,5 +257,7 @@ func (w *world) tearDown() {
 	if w.proxy != nil {
 		w.proxy.Stop()
 	}
-	_ = os.Remove(filepath.Join(w.Dir, "kafka-to-s3"))
+	if w.crew != nil {
+		_ = os.Remove(w.crew.program)
+	}
 }

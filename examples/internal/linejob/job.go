@@ -11,11 +11,11 @@ import (
 	"github.com/onceflow/onceflow/stream"
 )
 
-// OpenSource and OpenStore open what a job reads and where it writes.
-type (
-	OpenSource func(context.Context, *slog.Logger) (stream.Source, error)
-	OpenStore  func(context.Context, *slog.Logger) (sink.Store, error)
-)
+// OpenSource opens what a job reads.
+type OpenSource func(context.Context, *slog.Logger) (stream.Source, error)
+
+// OpenStore opens where a job writes to.
+type OpenStore func(context.Context, *slog.Logger) (sink.Store, error)
 
 // Run is the whole job: it writes the records of topics, which name a partition's source after its last slash. It logs to
 // out, and returns nil when ctx has ended and the last commit is done.

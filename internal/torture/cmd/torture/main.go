@@ -39,12 +39,13 @@ func run(ctx context.Context) (bool, error) {
 	flag.IntVar(&o.Brokers, "brokers", 1, "1 or 3")
 	flag.StringVar(&o.Store, "store", "s3", "s3 or dir")
 	flag.Uint64Var(&o.Seed, "seed", 1, "what is done to whom; not when")
-	flag.IntVar(&o.Rate, "rate", 1000, "records a second")
+	flag.IntVar(&o.Rate, "rate", 0, "records a second; default: 1000 on Kafka, 300 on Kinesis")
 	flag.BoolVar(&o.Toxics, "toxics", true, "bad networks too")
 	flag.BoolVar(&o.Calm, "calm", false, "kill workers and do nothing else")
 	flag.StringVar(&o.Only, "only", "", `beside that, do only what has this in its name, such as "store"`)
 	flag.DurationVar(&o.BrokerEvery, "broker-every", 0, "kill a broker this often; default: now and then")
 	latency := flag.Duration("latency", 0, "instead, measure for so long how old records are when they can be read")
+	kinesis := flag.Bool("kinesis", false, "the Kinesis example instead, with shards that split and merge")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "onceflow-torture-")
 	if err != nil {
@@ -59,7 +60,11 @@ func run(ctx context.Context) (bool, error) {
 		fmt.Printf("records %d, %.0f a second, acknowledged to readable: p50 %v, p99 %v, most %v\n", l.Records, l.Rate, l.P50, l.P99, l.Max)
 		return true, os.RemoveAll(dir)
 	}
-	r, err := torture.Run(ctx, o)
+	do := torture.Run
+	if *kinesis {
+		do = torture.RunKinesis
+	}
+	r, err := do(ctx, o)
 	if err != nil {
 		return false, fmt.Errorf("%w (logs are in %s)", err, dir)
 	}

@@ -1,0 +1,171 @@
+package torture
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/servers"
+)
+
+// lease is how long a worker on Kinesis must be silent before others take its lanes.
+const lease = 2 * time.Second
+
+const streamName = "hits"
+
+// kinesisWorld is a world whose workers read a Kinesis stream that splits and merges, by leases in DynamoDB.
+type kinesisWorld struct {
+	*world
+	kinesis *servers.Kinesis
+	kfront  *servers.KinesisFront
+	dynamo  *servers.DynamoDB
+	put     *putter
+	shards  *resharder
+}
+
+// RunKinesis is Run for examples/kinesis-to-s3.
+func RunKinesis(ctx context.Context, o Options) (_ *Report, err error) {
+	o.Kills, o.Rate, o.Store, o.Brokers = cmp.Or(o.Kills, 10), cmp.Or(o.Rate, 300), cmp.Or(o.Store, "s3"), 0
+	w := &kinesisWorld{world: &world{
+		Options: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), log: newLog([]string{streamName}), report: &Report{},
+	}}
+	defer w.tearDown()
+	defer func() {
+		if err != nil && ctx.Err() == nil && w.crew != nil {
+			w.crew.dump() // something hangs
+		}
+	}()
+	if err := w.setUp(ctx); err != nil {
+		return nil, err
+	}
+	producers := []func(context.Context){w.put.run}
+	return w.report, w.run(ctx, producers, w.whileResharding)
+}
+
+func (w *kinesisWorld) setUp(ctx context.Context) (err error) {
+	if w.cache, err = servers.Open(); err != nil {
+		return err
+	}
+	program, err := w.build(ctx, "kinesis-to-s3")
+	if err != nil {
+		return err
+	}
+	if w.Toxics {
+		if w.proxy, err = w.cache.Toxiproxy(ctx); err != nil {
+			return err
+		}
+	}
+	if w.kinesis, err = w.cache.KinesisLocal(ctx); err != nil {
+		return err
+	}
+	if w.kfront, err = w.kinesis.Front(ctx, w.cache); err != nil {
+		return err
+	}
+	w.kfront.Set(usual)
+	if w.dynamo, err = w.cache.DynamoDB(ctx); err != nil {
+		return err
+	}
+	port := w.kfront.Port()
+	if w.Toxics {
+		if port, err = w.behind(ctx, "kinesis", port); err != nil {
+			return err
+		}
+	}
+	args := []string{
+		"-stream", streamName, "-kinesis", fmt.Sprintf("http://127.0.0.1:%d", port), "-leases", "leases", "-dynamodb", w.dynamo.Endpoint(),
+		"-lease", lease.String(), "-poll", "250ms", "-refresh", "1s", "-job", job, "-time", "at", "-hour", hour.String(),
+		"-lateness", lateness.String(), "-commit", commit.String(), "-memory", fmt.Sprint(64 << 20),
+	}
+	to, env, err := w.setUpStore(ctx)
+	if err != nil {
+		return err
+	}
+	w.crew = &crew{program: program, dir: w.Dir, args: append(args, to...), env: env, say: w.Say}
+	w.watch = newWatcher(w.bucket, job, []string{streamName}, hour, w.Say)
+	client := newKinesisClient(w.kinesis.Endpoint())
+	w.put = &putter{client: client, log: w.log, rate: w.Rate, say: w.Say}
+	w.shards = &resharder{client: client, rnd: rand.New(rand.NewPCG(w.Seed, 2)), say: w.Say}
+	w.what, w.reached = w.faults(
+		fault{"throttle", w.throttle}, fault{"expire iterators", w.expire}, fault{"cut replies", w.cutReplies},
+		fault{"kill the table of leases", w.killTable},
+	), w.firstOfEachShard
+	return w.shards.begin(ctx)
+}
+
+func (w *kinesisWorld) tearDown() {
+	w.world.tearDown()
+	if w.kfront != nil {
+		w.kfront.Stop()
+	}
+	if w.kinesis != nil {
+		w.kinesis.Stop()
+	}
+	if w.dynamo != nil {
+		w.dynamo.Stop()
+	}
+}
+
+// whileResharding is the chaos, with splits and merges at the same time.
+func (w *kinesisWorld) whileResharding(ctx context.Context) error {
+	resharding, stop := context.WithCancel(ctx)
+	defer stop()
+	var shards sync.WaitGroup
+	if !w.Calm {
+		shards.Go(func() { w.shards.run(resharding) })
+	}
+	err := w.chaos(ctx)
+	stop()
+	shards.Wait()
+	w.kfront.Set(usual)
+	w.Say("%d splits, %d merges; %+v", w.shards.splits, w.shards.merges, w.kfront.Counts())
+	return err
+}
+
+// usual is how the service is at all times: 5 reads a second and shard.
+var usual = servers.KinesisFaults{ReadsPerSecond: 5}
+
+// throttle lets the service refuse what it is asked for a while.
+func (w *kinesisWorld) throttle(ctx context.Context) error {
+	w.kfront.Set([]servers.KinesisFaults{{ReadsPerSecond: 1}, {Throttle: true}}[w.rnd.IntN(2)])
+	sleep(ctx, time.Second+time.Duration(w.rnd.Int64N(int64(3*time.Second))))
+	w.kfront.Set(usual)
+	return nil
+}
+
+func (w *kinesisWorld) expire(context.Context) error {
+	w.kfront.ExpireIterators()
+	return nil
+}
+
+func (w *kinesisWorld) cutReplies(ctx context.Context) error {
+	w.kfront.Set(servers.KinesisFaults{ReadsPerSecond: 5, Cut: 2 + w.rnd.IntN(4)})
+	sleep(ctx, time.Second+time.Duration(w.rnd.Int64N(int64(3*time.Second))))
+	w.kfront.Set(usual)
+	return nil
+}
+
+// killTable takes the leases away for a while. The workers go on with what they have.
+func (w *kinesisWorld) killTable(ctx context.Context) error {
+	w.dynamo.Process().Kill()
+	sleep(ctx, time.Duration(w.rnd.Int64N(int64(2*lease))))
+	return w.dynamo.Restart(ctx)
+}
+
+// firstOfEachShard reports whether of each shard that has had a record since then one of them is in the bucket.
+func (w *kinesisWorld) firstOfEachShard(since time.Time) bool {
+	if time.Since(since) < lease {
+		return false // all busy shards have had some by then
+	}
+	first := w.log.earliestSince(since)
+	w.watch.mu.Lock()
+	defer w.watch.mu.Unlock()
+	for _, n := range first {
+		if onTime, late := w.watch.tally.times(streamName, n); onTime+late == 0 {
+			return false
+		}
+	}
+	return len(first) > 0
+}
