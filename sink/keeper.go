@@ -100,6 +100,20 @@ func (k *keeper) progress(ctx context.Context, p stream.Partition) (stream.Progr
 	return pr, nil
 }
 
+func (k *keeper) unfinished() map[stream.Partition]stream.Progress {
+	k.env.Lock(&k.mu)
+	defer k.mu.Unlock()
+	all := map[stream.Partition]stream.Progress{}
+	for p, st := range k.state.Partitions {
+		if !st.Retired && (!st.Progress.Ended || st.HeldLen > 0) {
+			pr := st.Progress
+			pr.Held = stream.HeldSet{}
+			all[p] = pr
+		}
+	}
+	return all
+}
+
 // own holds the fresh lanes. Files that are staged from now on need an owner object that lists them too.
 func (k *keeper) own(fresh map[string]*held) {
 	k.lanesMu.Lock()

@@ -29,7 +29,10 @@ type Sink[T any] struct {
 	idle []*router[T] // of transactions that are over
 }
 
-var _ stream.Output[int] = (*Sink[int])(nil)
+var (
+	_ stream.Output[int] = (*Sink[int])(nil)
+	_ stream.Rememberer  = (*Sink[int])(nil)
+)
 
 // Open opens the output of a job, whose name is part of all its control objects. It checks the options and flows,
 // telling all that is wrong at once; that the folder is not another job's and was not begun with other options; and that
@@ -72,6 +75,9 @@ func (s *Sink[T]) Attach(ctx context.Context, job stream.Job) error {
 	}
 	return nil
 }
+
+// Unfinished is the progress of the partitions that may still give records: see stream.Rememberer.
+func (s *Sink[T]) Unfinished() map[stream.Partition]stream.Progress { return s.keep.unfinished() }
 
 // Adopt takes lanes over.
 func (s *Sink[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (map[stream.Partition]stream.Progress, error) {

@@ -32,6 +32,13 @@ type Output[T any] interface {
 	Now(ctx context.Context) (time.Time, error)
 }
 
+// Rememberer is an Output that can tell what the whole job has begun to read, for a Checker.
+type Rememberer interface {
+	// Unfinished is called after Attach. It returns the progress, without the positions of Held, of the partitions that
+	// may still give records.
+	Unfinished() map[Partition]Progress
+}
+
 // Job is what an Output may know of the job it serves.
 type Job struct {
 	Source  SourceInfo

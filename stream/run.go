@@ -152,6 +152,9 @@ func (e *engine[T]) run(ctx context.Context) error {
 	if err := e.askClock(ctx); err != nil {
 		return ended(ctx, fmt.Errorf("stream: the output's clock: %w", err))
 	}
+	if err := e.checkSource(ctx); err != nil {
+		return ended(ctx, err)
+	}
 	e.opts.Logger.Info("start", "source", job.Source.ID, "workers", job.Workers, "memory", e.opts.Memory)
 	e.open = e.out.Begin(nil)
 	for _, w := range e.workers {
@@ -177,6 +180,16 @@ func (e *engine[T]) run(ctx context.Context) error {
 		err = e.shutdown(ctx, stopPolling, polled)
 	}
 	return e.close(err)
+}
+
+// checkSource asks the source for all that the job has begun, if both sides can.
+func (e *engine[T]) checkSource(ctx context.Context) error {
+	src, can := e.src.(Checker)
+	out, knows := e.out.(Rememberer)
+	if !can || !knows {
+		return nil
+	}
+	return wrap("go on from the last run", src.Check(ctx, out.Unfinished()))
 }
 
 // ended is nil instead of an error that the end of ctx explains.

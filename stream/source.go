@@ -47,6 +47,15 @@ type Acker interface {
 	Ack(ctx context.Context, upTo map[Partition]Position) error
 }
 
+// Checker is a Source that looks for what a job has begun to read, whoever reads it: a log that is gone is assigned to
+// nobody, so that nobody would say why the hours that need it do not close.
+type Checker interface {
+	// Check is called once, before the first Poll, with the progress of all partitions of the job that have not ended or
+	// hold records, if the output knows them (see Rememberer). The positions of Held are left out. An error stops the job;
+	// it matches ErrLost if records are gone.
+	Check(ctx context.Context, unfinished map[Partition]Progress) error
+}
+
 // Lagger is a Source that knows how far behind its lanes are. It is called often and must answer from memory.
 type Lagger interface {
 	Lag() Lag

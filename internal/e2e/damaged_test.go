@@ -32,12 +32,6 @@ func TestFileThatWasCutShortIsKeptAndContinued(t *testing.T) {
 	}
 	z.Write(text.Bytes())
 	z.Close()
-	parse := func(r *stream.Record) (e event, err error) {
-		e.text = string(r.Value)
-		at, _, _ := strings.Cut(e.text, " ")
-		e.at, err = time.Parse(time.RFC3339Nano, at)
-		return e, err
-	}
 	in, out := t.TempDir(), t.TempDir()
 	name := filepath.Join(in, "log.gz")
 	once := func() error {
@@ -59,7 +53,7 @@ func TestFileThatWasCutShortIsKeptAndContinued(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return stream.Run(t.Context(), stream.Via(stream.From(src), stream.Decode(parse, (*event).eventTime)), seal.Hourly(files, nil), nil)
+		return stream.Run(t.Context(), stream.Via(stream.From(src), stream.Decode(parseLine, (*event).eventTime)), seal.Hourly(files, nil), nil)
 	}
 	put := func(b []byte) {
 		t.Helper()

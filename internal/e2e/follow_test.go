@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -52,17 +51,11 @@ func TestFollowedFolderSealsQuietHours(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parse := func(r *stream.Record) (e event, err error) {
-		e.text = string(r.Value)
-		at, _, _ := strings.Cut(e.text, " ")
-		e.at, err = time.Parse(time.RFC3339Nano, at)
-		return e, err
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended, committed := make(chan error, 1), make(chan struct{})
 	begun := sync.OnceFunc(func() { close(committed) })
-	pipe := stream.Via(stream.From(src), stream.Decode(parse, (*event).eventTime))
+	pipe := stream.Via(stream.From(src), stream.Decode(parseLine, (*event).eventTime))
 	go func() {
 		ended <- stream.Run(ctx, pipe, seal.Hourly(files, nil), &stream.Options{
 			CommitEvery: 50 * time.Millisecond,

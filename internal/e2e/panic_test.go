@@ -118,12 +118,9 @@ func runBrittle(ctx context.Context, dir string, d dies) error {
 	if err != nil {
 		return err
 	}
-	parse := func(r *stream.Record) (e event, err error) {
+	parse := func(r *stream.Record) (event, error) {
 		d.at("decode", r.Value)
-		e.text = string(r.Value)
-		at, _, _ := strings.Cut(e.text, " ")
-		e.at, err = time.Parse(time.RFC3339Nano, at)
-		return e, err
+		return parseLine(r)
 	}
 	events := stream.Via(stream.From(brittleSource{src, d}), stream.Decode(parse, (*event).eventTime))
 	events = stream.Via(events, stream.Map(func(e *event) (event, error) { d.at("stage", []byte(e.text)); return *e, nil }))

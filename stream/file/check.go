@@ -1,0 +1,48 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+var _ stream.Checker = (*Source)(nil)
+
+// mostTold is how many missing files an error names.
+const mostTold = 5
+
+// Check refuses to go on if a file that the job has begun to read is not there any more, or is another one: see
+// stream.Checker. A file that was read to its end may go.
+func (s *Source) Check(_ context.Context, unfinished map[stream.Partition]stream.Progress) error {
+	known := make(map[stream.Partition]bool, len(s.first))
+	byID, byEpoch := map[string]*listed{}, map[string]*listed{}
+	for i := range s.first {
+		f := &s.first[i]
+		known[f.part], byID[f.id], byEpoch[f.part.Epoch] = true, f, f
+	}
+	var missing []error
+	for _, p := range slices.SortedFunc(maps.Keys(unfinished), stream.Partition.Compare) {
+		if p.Source != s.opts.Name || known[p] {
+			continue
+		}
+		what := "it is gone, or not among the files that are to be read"
+		switch same, moved := byID[p.ID], byEpoch[p.Epoch]; {
+		case moved != nil:
+			what = "it is called " + moved.path + " now, which makes it another file"
+		case same != nil:
+			what = "another file took its place: its first line is a different one"
+		}
+		missing = append(missing, fmt.Errorf("file: %s was read up to line %d and not to its end, and %s", p.ID, unfinished[p].UpTo.Sub, what))
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if more := len(missing) - mostTold; more > 0 {
+		missing = append(missing[:mostTold], fmt.Errorf("file: and %d more", more))
+	}
+	return errors.Join(append(missing, fmt.Errorf("file: put back what the last run has begun, or give it up with sink.Retire: %w", stream.ErrLost))...)
+}

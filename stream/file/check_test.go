@@ -1,0 +1,50 @@
+package file
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// What was begun and is gone between two runs is assigned to nobody, so it must be missed before the next one begins.
+func TestBegunFilesMustStillBeThere(t *testing.T) {
+	text := map[string]string{"a": "a1\na2\n", "b": "b1\nb2\n", "c": "c1\n"}
+	conf := Config{Dir: folder(t, text)}
+	old := map[string]stream.Partition{}
+	for _, f := range open(t, conf, nil).first {
+		old[f.id] = f.part
+	}
+	all := map[stream.Partition]stream.Progress{}
+	for _, p := range old {
+		all[p] = stream.Progress{UpTo: stream.Position{Sub: 1}}
+	}
+	all[stream.Partition{Source: "another", ID: "x"}] = stream.Progress{} // a topic that is not ours
+	if err := open(t, conf, nil).Check(t.Context(), all); err != nil {
+		t.Errorf("nothing has changed, and it says %v", err)
+	}
+	put(t, filepath.Join(conf.Dir, "b"), "other\nb2\n")
+	for name, c := range map[string]struct {
+		conf  Config
+		wants []string
+	}{
+		"replaced": {conf, []string{"b was read up to line 1 and not to its end, and another file took its place"}},
+		"left out": {Config{Dir: conf.Dir, Patterns: []string{"c"}}, []string{"a was read up to line 1", "b was read", "gone, or not among the files"}},
+		"renamed":  {Config{Dir: folder(t, map[string]string{"a2": text["a"], "b": text["b"], "c": text["c"]})}, []string{"a was read up to line 1 and not to its end, and it is called"}},
+	} {
+		err := open(t, c.conf, nil).Check(t.Context(), all)
+		if !errors.Is(err, stream.ErrLost) || !strings.Contains(err.Error(), "sink.Retire") {
+			t.Fatalf("%s: got %v", name, err)
+		}
+		for _, want := range c.wants {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: no %q in\n%v", name, want, err)
+			}
+		}
+		if strings.Contains(err.Error(), "c was") {
+			t.Errorf("%s: c is as it was, and it says\n%v", name, err)
+		}
+	}
+}
