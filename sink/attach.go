@@ -117,6 +117,9 @@ func (k *keeper) attach(ctx context.Context, src stream.SourceInfo) error {
 		return fmt.Errorf("the folder was begun with the source %q, and this one is %q: the positions of one mean nothing in the "+
 			"other; write to another Prefix", g.Source, src.ID)
 	}
+	if k.seal != nil {
+		k.known = newOpenFiles()
+	}
 	if err := k.open(ctx, g, hash); err != nil {
 		return err
 	}

@@ -115,7 +115,9 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 	}
 	k.env.Lock(&k.mu)
 	for _, c := range k.closings {
-		c.ours = c.ours || c.entry == id
+		if c.entry == id {
+			c.ours, c.fresh = true, true
+		}
 	}
 	k.mu.Unlock()
 	k.closedHours += int64(through.Sub(from) / k.opts.Hour)

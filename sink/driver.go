@@ -26,6 +26,7 @@ type driver struct {
 	state    *ledger.State
 	closings []*closing          // Closes whose seals are not known to exist, ascending
 	authors  map[uint64][]string // lanes of the entries in state.Pending, where we know them
+	known    *openFiles          // nil if we close no hours
 
 	view atomic.Pointer[view]
 }
@@ -44,6 +45,7 @@ type closing struct {
 	hours  map[time.Time]ledger.Hour // those that had files
 	behind *ledger.State             // its Partitions and Counts
 	ours   bool                      // we have closed, or found it closed when we started
+	fresh  bool                      // we have closed it just now
 }
 
 // open reads the ledger that begins with genesis g: the latest snapshot, found by one listing, and what follows.
@@ -175,6 +177,10 @@ func (d *driver) fold(e *ledger.Entry, hash ledger.Hash) error {
 	}
 	if e.Kind == ledger.KindCommit && e.Commit.HasFiles() {
 		d.authors[e.ID] = laneNames(e.Commit)
+	}
+	if d.known != nil {
+		d.known.add(e)
+		d.known.sealed(d.state.Sealed)
 	}
 	for _, id := range e.Published {
 		delete(d.authors, id)

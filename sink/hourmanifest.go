@@ -42,7 +42,7 @@ type ClosedPartition struct {
 	Retired bool      `json:"retired,omitempty"`
 }
 
-// hourFiles reads the entries that wrote to the hours of a Close and returns their files by hour.
+// hourFiles returns the files of the entries that wrote to the hours of a Close, by hour.
 func (k *keeper) hourFiles(ctx context.Context, c *closing) (map[time.Time][]File, error) {
 	entries := map[uint64]bool{}
 	for _, h := range c.hours {
@@ -52,17 +52,8 @@ func (k *keeper) hourFiles(ctx context.Context, c *closing) (map[time.Time][]Fil
 	}
 	ids := slices.Sorted(maps.Keys(entries))
 	found := make([][]ledger.File, len(ids))
-	err := k.env.Each(ctx, len(ids), func(ctx context.Context, i int) error {
-		e, _, err := k.entry(ctx, ids[i])
-		if err != nil || e.Commit == nil {
-			return err
-		}
-		files, err := k.files(ctx, e.Commit)
-		for _, f := range files {
-			if _, closes := c.hours[f.Hour]; closes && f.Kind == ledger.DataFile {
-				found[i] = append(found[i], f)
-			}
-		}
+	err := k.env.Wide().Each(ctx, len(ids), func(ctx context.Context, i int) (err error) {
+		found[i], err = k.filesOf(ctx, ids[i], c.hours)
 		return err
 	})
 	if err != nil {

@@ -29,8 +29,14 @@ func (k *keeper) sealClosed(ctx context.Context, now time.Time) (bool, error) {
 	} else if noticed && now.Before(due) {
 		return false, nil
 	}
-	if err := k.writeSeals(ctx, c); err != nil {
+	there, err := k.sealsExist(ctx, c)
+	if err != nil {
 		return false, err
+	}
+	if !there {
+		if err := k.writeSeals(ctx, c); err != nil {
+			return false, err
+		}
 	}
 	delete(k.noticed, c.entry)
 	k.upMu.Lock()
@@ -67,6 +73,34 @@ func (k *keeper) unsealed(ctx context.Context) (*closing, error) {
 		k.closings = append(k.closings, c)
 	}
 	return c, nil
+}
+
+// sealsExist reports whether somebody has written the seals of a Close and not marked them yet. After a stop of all
+// instances each of them finds the same Close, and making its seals may take thousands of reads. Those of the last hour
+// tell, since they come after everything else.
+func (k *keeper) sealsExist(ctx context.Context, c *closing) (bool, error) {
+	if c.fresh {
+		return false, nil
+	}
+	last := c.close.Through.Add(-k.opts.Hour)
+	keys := []string{k.root + ledger.HourName(last, k.opts.Hour)}
+	for _, flow := range c.close.Flows {
+		folder := flowFolder(k.opts.Prefix, flow, ledger.DataFile, last, k.opts.Hour)
+		keys = append(keys, string(folder)+c.close.Seal)
+	}
+	for _, key := range keys {
+		r, err := k.store.Open(ctx, key)
+		if err == nil {
+			err = r.Close()
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("sink: look for %s: %w", key, err)
+		}
+	}
+	return true, nil
 }
 
 // writeSeals creates, for each hour of a Close, first its manifest and then the seal objects of all flows.

@@ -1,0 +1,132 @@
+package sink_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/onceflow/onceflow/sink"
+	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// far is a Store whose reads take a while, once it is told to.
+type far struct {
+	sink.Store
+	delay atomic.Int64 // nanoseconds
+	reads atomic.Int64
+}
+
+func (f *far) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	f.reads.Add(1)
+	if d := time.Duration(f.delay.Load()); d > 0 {
+		time.Sleep(d) //nolint:forbidigo // it is what is measured
+	}
+	return f.Store.Read(ctx, key, limit)
+}
+
+// sealLanes is how many instances there would be, each with a lane, and sealCommits how often each commits in an hour.
+const sealLanes, sealCommits = 300, 60
+
+// fillHour commits an hour's entries, each with one file, and then moves all clocks past it.
+func fillHour(tb testing.TB, out *sink.Sink[row]) {
+	tb.Helper()
+	txn, sub := out.Begin(nil), int64(0)
+	commit := func(seen time.Time, rows int64, lanes ...string) {
+		var cut stream.Cut
+		for _, lane := range lanes {
+			p := part(lane)
+			cut.Lanes = append(cut.Lanes, stream.LaneCut{
+				Lane: lane, Partitions: map[stream.Partition]stream.Progress{p: {UpTo: stream.Position{Sub: sub}, Seen: seen}},
+				Read: map[stream.Partition]int64{p: rows}, Counts: map[stream.Partition]stream.Counts{p: {stream.Written: rows}},
+			})
+		}
+		if err := txn.Commit(tb.Context(), cut); err != nil {
+			tb.Fatal(err)
+		}
+		txn = out.Begin(txn)
+	}
+	var lanes []string
+	for i := range sealLanes {
+		lanes = append(lanes, fmt.Sprintf("lane%03d", i))
+		adoptLane(tb, out, lanes[i])
+	}
+	rows, fates := []stream.Event[row]{{Time: noon.Add(time.Minute)}}, make([]stream.Fate, 1)
+	for range sealCommits {
+		sub++
+		for _, lane := range lanes {
+			if _, err := txn.Write(tb.Context(), stream.Writer{Lane: lane}, rows, fates); err != nil {
+				tb.Fatal(err)
+			}
+			commit(noon.Add(time.Minute), 1, lane)
+		}
+	}
+	commit(noon.Add(75*time.Minute), 0, lanes...)
+}
+
+// BenchmarkSeal closes and seals an hour of 300 instances that committed once a minute: 18,000 entries. The closer has
+// either seen all of them pass, or has just started.
+func BenchmarkSeal(b *testing.B) {
+	disk := func() sink.Store {
+		s, err := sinkfile.Open(b.TempDir(), &sinkfile.Options{NoSync: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { s.Close() })
+		return s
+	}
+	mem := func() sink.Store {
+		m, _ := memory(noon.Add(5 * time.Hour))
+		return &counter{Memory: m}
+	}
+	for _, c := range []struct {
+		name  string
+		store func() sink.Store
+		delay time.Duration
+		fresh bool
+	}{
+		{"disk", disk, 0, false}, {"disk, just started", disk, 0, true},
+		{"20 ms a read", mem, 20 * time.Millisecond, false}, {"20 ms a read, just started", mem, 20 * time.Millisecond, true},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				store := &far{Store: c.store()}
+				out := sealing(b, store)
+				fillHour(b, out)
+				if c.fresh {
+					out = sealing(b, store)
+				}
+				store.delay.Store(int64(c.delay))
+				store.reads.Store(0)
+				b.StartTimer()
+				up, err := out.Maintain(b.Context(), func(context.Context) (ps []stream.Partition, err error) {
+					for i := range sealLanes {
+						ps = append(ps, part(fmt.Sprintf("lane%03d", i)))
+					}
+					return ps, nil
+				})
+				if err != nil || up.ClosedHours != 1 {
+					b.Fatalf("%+v, %v", up, err)
+				}
+				b.ReportMetric(float64(store.reads.Load()), "reads/op")
+			}
+		})
+	}
+}
+
+// sealing is an instance that closes hours.
+func sealing(tb testing.TB, store sink.Store) *sink.Sink[row] {
+	tb.Helper()
+	out, err := sink.Open(tb.Context(), store, "job", []sink.Flow[row]{rowsFlow("rows")}, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out.Seal(*quarter)
+	if err := out.Attach(tb.Context(), stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}
