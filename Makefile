@@ -18,7 +18,7 @@ SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 test: vet lint servers unit race sim-short mutants modules torture-short bench-short
 	@echo all tests passed
 
-# Needs a JDK, Maven and npm, and once some minutes.
+# Needs a JDK, Maven, npm and Python, and once some minutes.
 servers:
 	ONCEFLOW_CACHE=$(CACHE) go run ./internal/servers/cmd/servers install
 	cd scaler/kubernetes && ONCEFLOW_CACHE=$(CACHE) go run ./internal/controlplane/install

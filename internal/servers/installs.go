@@ -11,6 +11,7 @@ func (c *Cache) Installs() map[string]func(context.Context) (string, error) {
 		"kinesalite":    c.InstallKinesalite,
 		"kinesis-local": c.InstallKinesisLocal,
 		"minio":         c.InstallMinIO,
+		"moto":          c.InstallMoto,
 		"redis":         c.InstallRedis,
 		"toxiproxy":     c.InstallToxiproxy,
 	}

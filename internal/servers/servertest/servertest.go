@@ -58,6 +58,14 @@ func MinIO(t testing.TB) *servers.MinIO {
 	return m
 }
 
+// Moto starts an emulator of S3 for this test alone.
+func Moto(t testing.TB) *servers.Moto {
+	t.Helper()
+	m := begin(t, Need(t).Moto)
+	t.Cleanup(m.Stop)
+	return m
+}
+
 // Toxiproxy starts a proxy server for this test alone.
 func Toxiproxy(t testing.TB) *servers.Toxiproxy {
 	t.Helper()

@@ -1,0 +1,90 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/servers/servertest"
+	"github.com/onceflow/onceflow/seal"
+	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/sinktest"
+	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/file"
+)
+
+// A process dies while it ends its staged files. The multipart uploads that it leaves are found by listing and aborted once
+// others have its lanes.
+func TestUploadsOfADeadProcessAreAborted(t *testing.T) {
+	open := inNewBucket(t, servertest.Moto(t).Endpoint())
+	in := filepath.Join(t.TempDir(), "in")
+	if err := os.Mkdir(in, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	day := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
+	write := func(name string, from, to int) {
+		t.Helper()
+		f, err := os.Create(filepath.Join(in, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := from; i < to; i++ {
+			fmt.Fprintln(f, day.Add(time.Duration(i)*time.Minute).Format(time.RFC3339))
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	job := func(store sink.Store) error {
+		src, err := file.Open(file.Config{Dir: in}, nil)
+		if err != nil {
+			return err
+		}
+		defer src.Close()
+		at := func(at *time.Time) time.Time { return *at }
+		rows := stream.Via(stream.From(src), stream.Decode(func(r *stream.Record) (time.Time, error) {
+			return time.Parse(time.RFC3339, string(r.Value))
+		}, at))
+		out, err := sink.Open(t.Context(), store, "job", []sink.Flow[time.Time]{{Name: "rows", Format: sink.JSONLines[time.Time]()}}, nil)
+		if err != nil {
+			return err
+		}
+		return stream.Run(t.Context(), rows, seal.Hourly(out, nil), nil)
+	}
+	left := func() (n int) {
+		for st, err := range open(t).Staged(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("staged: %s of %s", st.Key, st.Owner)
+			n++
+		}
+		return n
+	}
+	write("a.txt", 0, 100)
+	faulty := sinktest.NewFaulty(open(t), func(_ context.Context, c sinktest.Call) sinktest.Mode {
+		if c.Op == sinktest.OpClose && strings.HasPrefix(c.Key, "rows/") {
+			return sinktest.ApplyThenCrash
+		}
+		return sinktest.Pass
+	})
+	if err := job(faulty); !errors.Is(err, sinktest.ErrCrashed) {
+		t.Fatalf("the first process: %v, want a crash", err)
+	}
+	if left() == 0 {
+		t.Fatal("the crash left no upload, so this tests nothing")
+	}
+	for range 2 { // the second sweeps when it starts
+		if err := job(open(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := left(); n > 0 {
+		t.Errorf("%d uploads are left", n)
+	}
+}
