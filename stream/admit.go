@@ -14,8 +14,9 @@ import (
 // errSource says that a source breaks its contract: going on could lose or double records.
 var errSource = errors.New("stream: the source breaks its contract")
 
-// admit takes the records of a batch in and makes events of them. Records that came before are left out.
-func (c *laneCore) admit(b *Batch) error {
+// admit takes records of a batch in, those with indexes from from to below to, and makes events of them. Records that came
+// before are left out.
+func (c *laneCore) admit(b *Batch, from, to int) error {
 	c.borrow()
 	c.records = b.Records
 	c.events = c.events[:0]
@@ -24,7 +25,7 @@ func (c *laneCore) admit(b *Batch) error {
 		bad = slices.Clone(bad)
 		slices.SortStableFunc(bad, func(x, y DeadLetter) int { return x.Record.Position.Compare(y.Record.Position) })
 	}
-	for i := range b.Records {
+	for i := from; i < to; i++ {
 		r := &b.Records[i]
 		at, err := c.partition(r.Partition)
 		if err != nil {

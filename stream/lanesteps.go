@@ -67,7 +67,35 @@ func (c *laneCore) process(ctx context.Context, b *Batch) error {
 			return err
 		}
 	}
-	if err := c.admit(b); err != nil {
+	for from, more := 0, true; more; {
+		to := len(b.Records)
+		if to-from > stepRecords && len(b.Unreadable) == 0 {
+			to = from + stepRecords
+		}
+		more = to < len(b.Records)
+		if err := c.step(ctx, b, from, to, !more); err != nil {
+			return err
+		}
+		from = to
+	}
+	c.pinned = append(c.pinned, b)
+	if len(c.returned) == 0 { // else rows that wait may share bytes with the batches
+		for i, b := range c.pinned {
+			b.Release()
+			c.pinned[i] = nil
+		}
+		c.pinned = c.pinned[:0]
+	}
+	return nil
+}
+
+// stepRecords is how many records of a batch pass the stages at once: few enough that they, and what stages make of them,
+// are still in the processor's cache when the next stage looks at them.
+const stepRecords = 128
+
+// step handles the records of a batch with indexes from from to below to.
+func (c *laneCore) step(ctx context.Context, b *Batch, from, to int, last bool) error {
+	if err := c.admit(b, from, to); err != nil {
 		return err
 	}
 	if len(c.events) > 0 {
@@ -78,10 +106,11 @@ func (c *laneCore) process(ctx context.Context, b *Batch) error {
 	if err := c.settle(ctx); err != nil {
 		return err
 	}
-	if err := c.endsOf(b); err != nil {
-		return err
+	if last {
+		if err := c.endsOf(b); err != nil {
+			return err
+		}
 	}
-	c.pinned = append(c.pinned, b)
 	if len(c.returned) > 0 && c.replaying == 0 {
 		if err := c.allBack(ctx); err != nil {
 			return err
@@ -91,13 +120,6 @@ func (c *laneCore) process(ctx context.Context, b *Batch) error {
 		return err
 	}
 	c.endBatch()
-	if len(c.returned) == 0 { // else rows that wait may share bytes with the batches
-		for i, b := range c.pinned {
-			b.Release()
-			c.pinned[i] = nil
-		}
-		c.pinned = c.pinned[:0]
-	}
 	return nil
 }
 
