@@ -38,6 +38,9 @@ func (w *world) settle(ctx context.Context) error {
 	err := w.wait(ctx, hour+lateness+time.Minute, "the last seals", func() bool {
 		w.watch.mu.Lock()
 		defer w.watch.mu.Unlock()
+		if w.Quick {
+			return len(w.watch.sealed) > 0
+		}
 		for _, t := range w.watch.topics {
 			if w.watch.sealed[t+last] == nil {
 				return false

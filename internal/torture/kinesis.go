@@ -86,13 +86,16 @@ func (w *kinesisWorld) setUp(ctx context.Context) (err error) {
 	w.crew = &crew{program: program, dir: w.Dir, args: append(args, to...), env: env, say: w.Say}
 	w.watch = newWatcher(w.bucket, job, []string{streamName}, hour, w.Say)
 	client := newKinesisClient(w.kinesis.Endpoint())
-	w.put = &putter{client: client, log: w.log, rate: w.Rate, say: w.Say}
 	w.shards = &resharder{client: client, rnd: rand.New(rand.NewPCG(w.Seed, 2)), say: w.Say}
+	if err := w.shards.begin(ctx); err != nil {
+		return err
+	}
+	w.put = &putter{client: client, idleFrom: w.shards.idleFrom, log: w.log, rate: w.Rate, say: w.Say}
 	w.what, w.reached = w.faults(
 		fault{"throttle", w.throttle}, fault{"expire iterators", w.expire}, fault{"cut replies", w.cutReplies},
 		fault{"kill the table of leases", w.killTable},
 	), w.firstOfEachShard
-	return w.shards.begin(ctx)
+	return nil
 }
 
 func (w *kinesisWorld) tearDown() {

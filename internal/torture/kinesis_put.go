@@ -21,10 +21,11 @@ import (
 // Some user records in aggregates have keys of another shard, as those of a producer that has missed a reshard; nobody may
 // write these. It sends nothing twice.
 type putter struct {
-	client *kinesis.Client
-	log    *log
-	rate   int // user records a second
-	say    func(string, ...any)
+	client   *kinesis.Client
+	idleFrom *big.Int // keys from here on get nothing
+	log      *log
+	rate     int // user records a second
+	say      func(string, ...any)
 }
 
 const (
@@ -99,8 +100,8 @@ func shardNumber(id string) int32 {
 }
 
 // busyKey is a random hash key outside the idle shard.
-func busyKey() string {
-	n, err := rand.Int(rand.Reader, idleFrom)
+func (p *putter) busyKey() string {
+	n, err := rand.Int(rand.Reader, p.idleFrom)
 	if err != nil {
 		return big.NewInt(0).String()
 	}
@@ -117,12 +118,12 @@ func (p *putter) make() ([]byte, int) {
 func (p *putter) plain() entry {
 	data, n := p.make()
 	return entry{own: []int{n}, in: types.PutRecordsRequestEntry{
-		Data: data, PartitionKey: aws.String(fmt.Sprint(n)), ExplicitHashKey: aws.String(busyKey()),
+		Data: data, PartitionKey: aws.String(fmt.Sprint(n)), ExplicitHashKey: aws.String(p.busyKey()),
 	}}
 }
 
 func (p *putter) aggregate() (e entry) {
-	key := busyKey()
+	key := p.busyKey()
 	var in []kpl.Record
 	for range inOne {
 		data, n := p.make()

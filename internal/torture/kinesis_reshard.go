@@ -16,12 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
-// The last quarter of the hash keys is one shard at the start, stays apart, and gets no record: it is idle.
-var (
-	endOfKeys = new(big.Int).Lsh(big.NewInt(1), 128)
-	idleFrom  = new(big.Int).Mul(new(big.Int).Div(endOfKeys, big.NewInt(4)), big.NewInt(3))
-)
-
 // newKinesisClient is for producer and resharder, who speak to the emulator itself. A put is never sent twice.
 func newKinesisClient(endpoint string) *kinesis.Client {
 	return kinesis.New(kinesis.Options{
@@ -30,8 +24,9 @@ func newKinesisClient(endpoint string) *kinesis.Client {
 	})
 }
 
-// resharder splits and merges shards.
+// resharder splits and merges shards. The keys of the last one stay apart, and get no record: it is idle.
 type resharder struct {
+	idleFrom       *big.Int // the first key of the idle ones; emulators differ in it
 	client         *kinesis.Client
 	rnd            *rand.Rand
 	splits, merges int
@@ -46,7 +41,15 @@ func (r *resharder) begin(ctx context.Context) error {
 	if err != nil && !errors.As(err, &there) { // the first attempt's reply was lost
 		return err
 	}
-	return r.active(ctx)
+	if err := r.active(ctx); err != nil {
+		return err
+	}
+	shards, err := r.open(ctx)
+	if err != nil {
+		return err
+	}
+	r.idleFrom = shards[len(shards)-1].from
+	return nil
 }
 
 // active waits until the stream can be changed.
@@ -113,7 +116,7 @@ func (r *resharder) split(ctx context.Context, s shard) error {
 func (r *resharder) merge(ctx context.Context, shards []shard) error {
 	i := r.rnd.IntN(len(shards) - 1)
 	a, b := shards[i], shards[i+1]
-	if b.from.Cmp(idleFrom) == 0 {
+	if b.from.Cmp(r.idleFrom) == 0 {
 		return nil
 	}
 	_, err := r.client.MergeShards(ctx, &kinesis.MergeShardsInput{

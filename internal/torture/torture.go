@@ -29,6 +29,7 @@ type Options struct {
 	Toxics  bool   // bad networks too
 	Calm    bool   // kill workers only
 	Only    string // beside that, do only what has this in its name
+	Quick   bool   // end with the first hour that is sealed, not with the last
 
 	BrokerEvery time.Duration // kill a broker this often, whatever else is done; 0 leaves it to chance
 	Say         func(string, ...any)

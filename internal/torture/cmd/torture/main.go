@@ -45,6 +45,7 @@ func run(ctx context.Context) (bool, error) {
 	flag.StringVar(&o.Only, "only", "", `beside that, do only what has this in its name, such as "store"`)
 	flag.DurationVar(&o.BrokerEvery, "broker-every", 0, "kill a broker this often; default: now and then")
 	latency := flag.Duration("latency", 0, "instead, measure for so long how old records are when they can be read")
+	flag.BoolVar(&o.Quick, "quick", false, "end with the first hour that is sealed, not with the last")
 	kinesis := flag.Bool("kinesis", false, "the Kinesis example instead, with shards that split and merge")
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "onceflow-torture-")
