@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -111,6 +112,24 @@ func (k *keeper) base(c *ledger.Commit, w *work) error {
 		}
 		l.Token, l.Base = b.token, cmp.Or(h.version, b.closedEntry)
 	}
+	return k.baseOfMoves(c)
+}
+
+// baseOfMoves adds the lanes that partitions come from. It needs lanesMu.
+func (k *keeper) baseOfMoves(c *ledger.Commit) error {
+	if mutant.On("T20b") {
+		return nil
+	}
+	for _, l := range slices.Clone(c.Lanes) {
+		for from, version := range k.lanes[l.Lane].from {
+			i, found := slices.BinarySearchFunc(c.Lanes, from, func(l ledger.LaneCommit, name string) int { return cmp.Compare(l.Lane, name) })
+			if !found {
+				c.Lanes = slices.Insert(c.Lanes, i, ledger.LaneCommit{Lane: from, Base: version, Token: l.Token})
+			} else if c.Lanes[i].Base != version {
+				return &ledger.VoidError{Lane: from, Reason: "a partition was to come from it, and it went on"}
+			}
+		}
+	}
 	return nil
 }
 
@@ -122,7 +141,27 @@ func (k *keeper) committed(id uint64, c *ledger.Commit, w *work) {
 		l := &c.Lanes[i]
 		h, next := k.lanes[l.Lane], w.carried[l.Lane]
 		if h != nil && h.token == l.Token {
-			k.lanes[l.Lane] = &held{*next, id}
+			if len(h.from) > 0 {
+				k.adoptions++      // an owner object that is being written is out of date
+				k.owner.Store(nil) // what is staged from now on comes from no other lane
+			}
+			k.lanes[l.Lane] = &held{carriedLane: *next, version: id, adopted: h.adopted}
+		}
+	}
+	for i := range c.Lanes {
+		k.movedOn(&c.Lanes[i], id)
+	}
+}
+
+// movedOn keeps the version of a lane that one of our own commits touched, for lanes whose partitions are still to come
+// from it: they are as they were. It needs lanesMu.
+func (k *keeper) movedOn(l *ledger.LaneCommit, id uint64) {
+	for name, h := range k.lanes {
+		if version, ok := h.from[l.Lane]; ok && version == l.Base {
+			next := *h
+			next.from = maps.Clone(h.from)
+			next.from[l.Lane] = id
+			k.lanes[name] = &next
 		}
 	}
 }
@@ -145,7 +184,7 @@ func (w *work) advance(ctx context.Context, cut stream.Cut) ([]ledger.LaneCommit
 		if err != nil {
 			return nil, err
 		}
-		next, parts := nextLane(before, c, w.k.lateness())
+		next, parts := nextLane(before, c, w.k.lateness(), w.k.heldLane(c.Lane))
 		next.token, next.index = b.token, b.index
 		carried[c.Lane] = next
 		lanes = append(lanes, ledger.LaneCommit{Lane: c.Lane, Partitions: parts})
@@ -164,7 +203,7 @@ func (w *work) advance(ctx context.Context, cut stream.Cut) ([]ledger.LaneCommit
 }
 
 // nextLane returns the progress of a lane after cut, and what of it changes.
-func nextLane(before *carriedLane, cut *stream.LaneCut, lateness time.Duration) (*carriedLane, []ledger.PartitionCommit) {
+func nextLane(before *carriedLane, cut *stream.LaneCut, lateness time.Duration, h *held) (*carriedLane, []ledger.PartitionCommit) {
 	next := &carriedLane{parts: make(map[stream.Partition]stream.Progress, len(before.parts))}
 	for p, pr := range before.parts {
 		next.parts[p] = pr
@@ -180,7 +219,7 @@ func nextLane(before *carriedLane, cut *stream.LaneCut, lateness time.Duration) 
 			}
 		}
 		read, counts := cut.Read[p], cut.Counts[p]
-		if read != 0 || counts != (stream.Counts{}) || !sameProgress(&was, &is) {
+		if read != 0 || counts != (stream.Counts{}) || !sameProgress(&was, &is) || h != nil && h.moved[p] {
 			changed = append(changed, ledger.PartitionCommit{
 				Partition: p, Progress: is, HeldLen: is.Held.Len(), Read: read, Counts: counts,
 			})
@@ -225,9 +264,9 @@ func sameBesideClocks(a, b *stream.Progress) bool {
 // decide alike.
 func (w *work) elidable(lanes []ledger.LaneCommit) bool {
 	for i := range lanes {
-		h := w.k.lane(lanes[i].Lane)
-		if h == nil {
-			return false // base finds out
+		h := w.k.heldLane(lanes[i].Lane)
+		if h == nil || len(h.from) > 0 {
+			return false // base finds out; or partitions move
 		}
 		for k := range lanes[i].Partitions {
 			p := &lanes[i].Partitions[k]

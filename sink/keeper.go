@@ -44,6 +44,12 @@ type keeper struct {
 type held struct {
 	carriedLane
 	version uint64 // the entry that touched it last, as far as we know; 0 if none did
+	adopted int    // how many partitions it had when it was adopted
+
+	// from are the lanes, with their versions, that the ledger has partitions of this one in. The commit that moves them
+	// touches those lanes too, so that work there which is not committed yet is void. Nil once they are moved.
+	from  map[string]uint64
+	moved map[stream.Partition]bool
 }
 
 // adopt takes lanes over: see stream.Output.
@@ -59,7 +65,7 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 		h := &held{carriedLane: carriedLane{
 			token: newToken(k.env), index: k.state.Last + 1, low: k.state.Low(a.Lane, a.Partitions),
 			parts: make(map[stream.Partition]stream.Progress, len(a.Partitions)),
-		}}
+		}, adopted: len(a.Partitions)}
 		if l := k.state.Lanes[a.Lane]; l != nil {
 			h.version = l.Version
 		}
@@ -69,6 +75,7 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 				return nil, err
 			}
 			h.parts[p] = pr
+			h.move(k.state, a.Lane, p)
 		}
 		k.adoptMistaken(a.Lane, h)
 		maps.Copy(all, h.parts)
@@ -76,6 +83,35 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 	}
 	k.own(fresh)
 	return all, nil
+}
+
+// move takes down that p has to come from another lane.
+func (h *held) move(s *ledger.State, lane string, p stream.Partition) {
+	st := s.Partitions[p]
+	if st == nil || st.Lane == lane {
+		return
+	}
+	if h.from == nil {
+		h.from, h.moved = map[string]uint64{}, map[stream.Partition]bool{}
+	}
+	h.from[st.Lane], h.moved[p] = s.Base(st.Lane), true
+}
+
+// Tell says what is committed of all partitions: see stream.Teller.
+func (k *keeper) tell(ctx context.Context) (map[stream.Partition]stream.Standing, error) {
+	k.env.Lock(&k.mu)
+	defer k.mu.Unlock()
+	if err := k.tail(ctx); err != nil {
+		return nil, err
+	}
+	out := make(map[stream.Partition]stream.Standing, len(k.state.Partitions))
+	for p, st := range k.state.Partitions {
+		g := &st.Progress
+		out[p] = stream.Standing{
+			Lane: st.Lane, UpTo: g.UpTo, Seen: g.Seen, Arrived: g.Arrived, Ended: g.Ended, Holds: st.HeldLen > 0, Retired: st.Retired,
+		}
+	}
+	return out, nil
 }
 
 // progress returns that of a partition, with its held set. It needs k.mu.

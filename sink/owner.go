@@ -46,7 +46,10 @@ func (k *keeper) writeOwner(ctx context.Context, lanes map[string]*held) (string
 	}
 	o := &ledger.Owner{Lanes: make([]ledger.OwnerLane, 0, len(lanes))}
 	for _, name := range slices.Sorted(maps.Keys(lanes)) {
-		o.Lanes = append(o.Lanes, ledger.OwnerLane{Lane: name, Token: lanes[name].token, Index: lanes[name].index})
+		h := lanes[name]
+		o.Lanes = append(o.Lanes, ledger.OwnerLane{
+			Lane: name, Token: h.token, Index: h.index, From: slices.Sorted(maps.Keys(h.from)), Parts: h.adopted,
+		})
 	}
 	body, err := o.Encode()
 	if err != nil {

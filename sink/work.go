@@ -113,12 +113,16 @@ func (w *work) before(ctx context.Context, name string) (*carriedLane, error) {
 
 // lane returns what is committed of a lane that is held; nil if it is not. The result does not change.
 func (k *keeper) lane(name string) *carriedLane {
-	k.lanesMu.Lock()
-	defer k.lanesMu.Unlock()
-	if h := k.lanes[name]; h != nil {
+	if h := k.heldLane(name); h != nil {
 		return &h.carriedLane
 	}
 	return nil
+}
+
+func (k *keeper) heldLane(name string) *held {
+	k.lanesMu.Lock()
+	defer k.lanesMu.Unlock()
+	return k.lanes[name]
 }
 
 // explain is for errors of uploads. Once all our lanes have new owners, one of them may have swept what we staged, and the

@@ -158,6 +158,16 @@ func (c *laneCore) cameAgain(at uint32, pos Position, rec int) error {
 	return nil
 }
 
+// elderOrOwn is partition, but takes elders too. These have the indexes behind those of the lane.
+func (c *laneCore) elderOrOwn(id *Partition) (uint32, error) {
+	if len(c.elders) > 0 && id != nil {
+		if i := slices.Index(c.elders, *id); i >= 0 {
+			return uint32(len(c.parts) + i), nil
+		}
+	}
+	return c.partition(id)
+}
+
 // warm passes the records of the warm-up through the stages that want them. They leave no trace but there.
 func (c *laneCore) warm(ctx context.Context, b *Batch, in feeds[Record]) error {
 	if !c.warming {
@@ -167,7 +177,7 @@ func (c *laneCore) warm(ctx context.Context, b *Batch, in feeds[Record]) error {
 	c.records, c.events = b.Records, c.events[:0]
 	for i := range b.Records {
 		r := &b.Records[i]
-		at, err := c.partition(r.Partition)
+		at, err := c.elderOrOwn(r.Partition)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errSource, err)
 		}

@@ -71,6 +71,7 @@ func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) 
 			return nil, err
 		}
 		core.keep = e.opts.KeepRecords
+		core.elders, core.dirty = a.Elders, a.Moved
 		rows.w.Worker, rows.open = l.w.index, &l.w.open
 		l.core, l.rows, l.committed = core, rows, clockOf(from)
 		e.lanes[a.Lane] = l
@@ -85,6 +86,9 @@ func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) 
 		starts = append(starts, starting[T]{l, Start{Lane: a.Lane, From: from, Warmup: core.warmup()}})
 	}
 	e.share()
+	if slices.ContainsFunc(assigned, func(a Assignment) bool { return a.Moved }) {
+		e.ask("moved")
+	}
 	return starts, nil
 }
 
@@ -127,7 +131,7 @@ func clockOf(at map[Partition]Progress) Clock {
 		if p.Held.Len() > 0 && !p.HeldTime.IsZero() && (c.Held.IsZero() || p.HeldTime.Before(c.Held)) {
 			c.Held = p.HeldTime
 		}
-		if p.Ended && len(p.Children) == 0 {
+		if p.Ended && !slices.ContainsFunc(p.Children, func(c Partition) bool { _, ok := at[c]; return !ok }) {
 			continue
 		}
 		if first || p.Seen.Before(c.Seen) {

@@ -28,6 +28,7 @@ type laneCore struct {
 	limit   time.Time   // event times after it are rejected; zero is none
 
 	parts  []part
+	elders []Partition // outside the lane, of whose records a warm-up may speak
 	byPtr  map[*Partition]uint32
 	byID   map[Partition]uint32
 	lastID *Partition // of the last record, and its index
@@ -90,7 +91,15 @@ func newLaneCore(lane Lane, stages []stageInfo, from map[Partition]Progress, s *
 		c.parts = append(c.parts, newPart(id, from[id]))
 		c.replaying += len(c.parts[i].replay)
 	}
+	for i := range c.parts {
+		c.replace(&c.parts[i])
+	}
 	return c
+}
+
+// replace looks whether the children of a partition are in the lane.
+func (c *laneCore) replace(p *part) {
+	p.replaced = !slices.ContainsFunc(p.child, func(q Partition) bool { _, ok := c.byID[q]; return !ok })
 }
 
 // partition returns the index of a record's partition.
@@ -120,6 +129,9 @@ func (c *laneCore) lookup(o Origin) RecordRef {
 	s := c.slots.get(o)
 	if s == nil {
 		return RecordRef{}
+	}
+	if n := len(c.parts); int(s.part) >= n {
+		return RecordRef{Partition: &c.elders[int(s.part)-n], Position: s.pos}
 	}
 	return RecordRef{Partition: &c.parts[s.part].id, Position: s.pos, Replayed: s.flags&flagReplayed != 0}
 }

@@ -170,6 +170,7 @@ func (c *laneCore) endsOf(b *Batch) error {
 		}
 		if !p.ended {
 			p.ended, p.child, c.dirty = true, e.Children, true
+			c.replace(p)
 		}
 	}
 	return nil

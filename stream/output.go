@@ -39,6 +39,23 @@ type Rememberer interface {
 	Unfinished() map[Partition]Progress
 }
 
+// Teller is an Output that can say what it has committed of all partitions, without adopting them. A Follower needs it.
+type Teller interface {
+	// Tell reads the ledger first. It may be called concurrently with every method.
+	Tell(ctx context.Context) (map[Partition]Standing, error)
+}
+
+// Standing is what is committed of a partition, in short.
+type Standing struct {
+	Lane    string // of the entry that touched it last or, of a child that nobody has read, of the one that named it
+	UpTo    Position
+	Seen    time.Time
+	Arrived time.Time
+	Ended   bool
+	Holds   bool // records of it are held
+	Retired bool // by a person: nobody may read it any more
+}
+
 // Job is what an Output may know of the job it serves.
 type Job struct {
 	Source  SourceInfo

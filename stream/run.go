@@ -149,6 +149,13 @@ func (e *engine[T]) run(ctx context.Context) error {
 	if err := e.out.Attach(ctx, job); err != nil {
 		return ended(ctx, fmt.Errorf("stream: attach: %w", err))
 	}
+	if f, ok := e.src.(Follower); ok {
+		t, ok := e.out.(Teller)
+		if !ok {
+			return fmt.Errorf("stream: the source %s needs an output that is a Teller, and %T is none", job.Source.ID, e.out)
+		}
+		f.Follow(t.Tell)
+	}
 	if err := e.askClock(ctx); err != nil {
 		return ended(ctx, fmt.Errorf("stream: the output's clock: %w", err))
 	}

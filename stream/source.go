@@ -74,6 +74,14 @@ type Staller interface {
 	Stalled() error
 }
 
+// Follower is a Source that needs to know what was committed, by whatever process, so to tell which lanes there are: one
+// whose partitions end and are replaced by others.
+type Follower interface {
+	// Follow is called once, before the first Poll. tell asks the output, which costs it a request or two; it may be
+	// called concurrently with everything. Its error may pass.
+	Follow(tell func(context.Context) (map[Partition]Standing, error))
+}
+
 // SourceInfo names a source.
 type SourceInfo struct {
 	// ID is fixed by the first run of a job: "kafka:<cluster ID>", "file". Another ID is refused.
@@ -149,6 +157,14 @@ func (b *Batch) Release() {
 type Assignment struct {
 	Lane       string
 	Partitions []Partition
+
+	// Elders are partitions outside the lane whose records a warm-up may bring, since partitions of the lane took over
+	// from them.
+	Elders []Partition
+
+	// Moved says that a partition was in another lane before. The ledger is to learn of it soon, whether there is
+	// anything to read or not: until then nobody else can take the lane.
+	Moved bool
 }
 
 // Ended says that no record will ever follow in Partition. Children take its place, in the same ledger entry.

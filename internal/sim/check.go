@@ -28,6 +28,7 @@ type checker struct {
 	winners map[string]*record // by ID: whose row is committed
 	hours   map[time.Time][]string
 
+	descended  int                  // entries that read children of others
 	base       map[string]time.Time // lows of lanes before the entry that is being checked
 	topics     map[string]bool      // of the last Config
 	retired    map[stream.Partition]bool
@@ -49,7 +50,12 @@ type truth struct {
 	low      time.Time
 	held     map[int64]bool
 	finished map[int64]bool
+	lane     string // as the ledger has it
+	ended    bool
 }
+
+// free reports whether nothing can come of a partition any more.
+func (t *truth) free() bool { return t.ended && len(t.held) == 0 }
 
 func newChecker(w *world) *checker {
 	return &checker{

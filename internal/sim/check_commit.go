@@ -44,6 +44,7 @@ func (c *checker) commit(e *ledger.Entry) {
 			rows[r.Owner] = append(rows[r.Owner], placed{r, f})
 		}
 	}
+	c.move(e)
 	c.base = c.lows()
 	var losers []*record
 	for i := range e.Commit.Lanes {
@@ -51,6 +52,7 @@ func (c *checker) commit(e *ledger.Entry) {
 			losers = append(losers, c.partition(e, &e.Commit.Lanes[i].Partitions[k], rows)...)
 		}
 	}
+	c.children(e)
 	for _, r := range losers {
 		if c.winners[r.id] == nil && !c.holds(r.id) {
 			c.violation("entry %d finishes %s as a duplicate, but ID %s has no row", e.ID, r, r.id)
@@ -66,11 +68,14 @@ func (c *checker) lows() map[string]time.Time {
 	lows := map[string]time.Time{}
 	for _, p := range c.w.partList {
 		low := time.Time{}
-		if t := c.parts[p.id]; t != nil {
+		t := c.parts[p.id]
+		if t != nil {
 			low = t.low
 		}
-		if l, ok := lows[p.lane]; !ok || low.Before(l) {
-			lows[p.lane] = low
+		if l, ok := lows[c.laneOf(p)]; !ok || low.Before(l) {
+			if t == nil || !t.free() || !c.w.cfg.reshards {
+				lows[c.laneOf(p)] = low
+			}
 		}
 	}
 	return lows
@@ -132,7 +137,10 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 	if old == nil {
 		old = &truth{held: map[int64]bool{}, finished: map[int64]bool{}}
 	}
-	next := &truth{upTo: pc.Progress.UpTo.Sub, low: pc.Progress.Low, held: map[int64]bool{}, finished: old.finished}
+	next := &truth{
+		upTo: pc.Progress.UpTo.Sub, low: pc.Progress.Low, held: map[int64]bool{}, finished: old.finished, lane: old.lane, ended: pc.Progress.Ended,
+	}
+	c.order(e, p, next)
 	if next.upTo < old.upTo || next.upTo > int64(len(p.log)) {
 		c.violation("entry %d moves %s from %d to %d", e.ID, pc.Partition, old.upTo, next.upTo)
 		return nil
@@ -234,9 +242,9 @@ func (c *checker) written(e *ledger.Entry, r *record, rows []placed, want Row) s
 		if !r.straggler(lateness) {
 			c.violation("entry %d has %s of %s in late/, but it was on time", e.ID, r, r.time.Format("15:04:05"))
 		}
-		if end := r.time.Truncate(hour).Add(hour); end.After(c.closed) && end.After(c.base[r.part.lane]) {
+		if end := r.time.Truncate(hour).Add(hour); end.After(c.closed) && end.After(c.base[c.laneOf(r.part)]) {
 			c.violation("entry %d has %s of %s in late/, but its hour is open: the lane is at %s", e.ID, r,
-				r.time.Format("15:04:05"), c.base[r.part.lane].Format("15:04:05"))
+				r.time.Format("15:04:05"), c.base[c.laneOf(r.part)].Format("15:04:05"))
 		}
 	}
 	var got []string
@@ -263,7 +271,7 @@ func (c *checker) mate(r *record) *record {
 		return nil
 	}
 	for _, p := range c.w.partList {
-		if p.lane != r.part.lane {
+		if p.lane != r.part.lane && !c.w.cfg.reshards {
 			continue
 		}
 		for _, m := range p.log {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/ledger"
@@ -49,11 +50,28 @@ func (c *checker) swept(s sink.Staging) {
 	}
 }
 
+// overtaken reports whether others have gone on with a lane, or with one that its partitions were still to come from, or
+// whether nothing can come of it.
 func (c *checker) overtaken(l ledger.OwnerLane) bool {
-	for _, t := range c.touches[l.Lane] {
-		if t.entry >= l.Index && t.token != l.Token {
-			return true
-		}
+	touched := func(lane string, ours bool) bool {
+		return slices.ContainsFunc(c.touches[lane], func(t touch) bool { return t.entry >= l.Index && (t.token == l.Token) == ours })
 	}
-	return false
+	if touched(l.Lane, false) {
+		return true
+	}
+	if len(l.From) > 0 && !touched(l.Lane, true) {
+		return slices.ContainsFunc(l.From, func(from string) bool { return touched(from, false) })
+	}
+	n := 0
+	for _, p := range c.w.partList {
+		t := c.parts[p.id]
+		if c.laneOf(p) != l.Lane {
+			continue
+		}
+		if (t == nil || !t.free()) && !c.retired[p.id] {
+			return false
+		}
+		n++
+	}
+	return n >= l.Parts
 }

@@ -25,6 +25,7 @@ type config struct {
 	grows     bool // partitions appear
 	upgrade   bool // a second generation of instances reads another topic
 	retires   bool
+	reshards  bool // partitions split and merge
 	small     bool // entries are short, so that parts of them are blobs
 
 	steps   int
@@ -45,6 +46,9 @@ func (w *world) draw(steps int) {
 	c.txns, c.grows, c.skew = w.chance(0.3), w.chance(0.5), w.chance(0.5)
 	c.upgrade, c.retires = w.chance(0.25), !c.join && !c.dedup // a partner that is deleted has no one right answer
 	c.small = w.chance(0.3)
+	if c.reshards = w.chance(0.4); c.reshards {
+		c.pairs, c.txns, c.retires = false, false, false // what has shards has no transactions, and nothing to pair
+	}
 	c.steps = steps/2 + w.rng.IntN(steps)
 	if w.chance(0.02) {
 		c.steps *= 10 // long enough for snapshots

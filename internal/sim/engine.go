@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/dedup"
+	"github.com/onceflow/onceflow/internal/lineage"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/stream"
@@ -25,6 +26,9 @@ type engine struct {
 	commit *commit // under way, or not looked at yet
 	clock  stream.Clock
 	ids    *dedup.Memory
+
+	shards []lineage.Shard // and what was known before they were listed
+	known  map[stream.Partition]stream.Standing
 }
 
 // commit is a transaction that is committing.
@@ -109,16 +113,23 @@ func (e *engine) sorted() []*laneWork {
 
 // rebalance follows what the group says.
 func (e *engine) rebalance(ctx context.Context) error {
+	want, err := e.wanted(ctx)
+	if err != nil {
+		return err
+	}
 	var revoked []string
 	for _, l := range e.sorted() {
-		if name := l.assignment.Lane; e.w.owner[name] != e.p {
-			revoked = append(revoked, name)
+		same := func(a stream.Assignment) bool {
+			return a.Lane == l.assignment.Lane && slices.Equal(a.Partitions, l.assignment.Partitions)
+		}
+		if !slices.ContainsFunc(want, same) {
+			revoked = append(revoked, l.assignment.Lane)
 		}
 	}
 	var added []stream.Assignment
-	for _, l := range e.w.lanes {
-		if e.lanes[l.name] == nil && e.w.owner[l.name] == e.p {
-			added = append(added, l.assignment())
+	for _, a := range want {
+		if e.lanes[a.Lane] == nil || slices.Contains(revoked, a.Lane) {
+			added = append(added, a)
 		}
 	}
 	if len(revoked) > 0 {

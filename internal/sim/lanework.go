@@ -33,8 +33,11 @@ type partWork struct {
 	upTo   int64
 	seen   time.Time
 	replay []int64 // held positions that are not back
-	counts stream.Counts
-	read   int64
+
+	ended    bool
+	children []stream.Partition
+	counts   stream.Counts
+	read     int64
 }
 
 // origin is a record in work.
@@ -59,11 +62,11 @@ func (o *origin) root() *origin {
 }
 
 func newLaneWork(e *engine, a stream.Assignment, from map[stream.Partition]stream.Progress) (*laneWork, error) {
-	l := &laneWork{e: e, assignment: a, origins: map[stream.Origin]*origin{}}
+	l := &laneWork{e: e, assignment: a, origins: map[stream.Origin]*origin{}, dirty: a.Moved}
 	l.em = stream.NewEmitter[*record](l.lookup)
 	for _, id := range a.Partitions {
 		pr, p := from[id], e.w.parts[id]
-		pw := &partWork{p: p, base: pr, upTo: pr.UpTo.Sub, seen: pr.Seen}
+		pw := &partWork{p: p, base: pr, upTo: pr.UpTo.Sub, seen: pr.Seen, ended: pr.Ended, children: pr.Children}
 		for _, n := range pr.Held.Ordinals {
 			pw.replay = append(pw.replay, pr.Held.First.Sub+int64(n))
 		}
@@ -117,7 +120,12 @@ func (l *laneWork) read(ctx context.Context) error {
 	}
 	if l.ready() {
 		p := l.parts[l.e.w.rng.IntN(len(l.parts))]
-		return l.process(ctx, p, p.fresh(1+l.e.w.rng.IntN(5)), false)
+		batch := p.fresh(1 + l.e.w.rng.IntN(5))
+		if was := p.ended; !was {
+			p.end()
+			l.dirty = l.dirty || p.ended
+		}
+		return l.process(ctx, p, batch, false)
 	}
 	var open []*partWork
 	for _, p := range l.parts {
@@ -150,7 +158,12 @@ func (l *laneWork) warmUp(ctx context.Context) error {
 	l.warm = true
 	w, ok := l.ids.(stream.Warmer[*record, *record])
 	if l.ids != nil && ok && w.Warmup() > 0 {
-		for _, p := range l.parts {
+		parts := slices.Clone(l.parts)
+		for _, id := range l.assignment.Elders {
+			p := l.e.w.parts[id]
+			parts = append(parts, &partWork{p: p, upTo: int64(len(p.log))})
+		}
+		for _, p := range parts {
 			for pos := int64(1); pos <= p.upTo; pos++ {
 				r := p.p.log[pos-1]
 				if !r.delivered() || r.bad || slices.Contains(p.replay, pos) {

@@ -68,6 +68,9 @@ func (w *world) settle(buf []*actor) {
 	c := &w.cfg
 	c.crashes, c.pauses, c.moves, c.storm = 0, 0, 0, false
 	for _, p := range w.partList {
+		if p.closed {
+			continue
+		}
 		w.endTxn(p)
 		w.append(p)
 		w.endTxn(p)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -98,9 +99,9 @@ func (l *laneWork) advance(ctx context.Context) error {
 	if err := l.settle(ctx); err != nil {
 		return err
 	}
-	seen := l.parts[0].seen
+	seen := stream.EndOfTime
 	for _, p := range l.parts {
-		if p.seen.Before(seen) {
+		if l.bounds(p) && p.seen.Before(seen) {
 			seen = p.seen
 		}
 	}
@@ -122,7 +123,7 @@ func (l *laneWork) advance(ctx context.Context) error {
 // atEnd asks whether the logs end at our positions; t was read before.
 func (l *laneWork) atEnd(t time.Time) {
 	for _, p := range l.parts {
-		if p.p.atEnd(p.upTo) && t.After(p.seen) {
+		if p.p.atEnd(p.upTo) && t.After(p.seen) && !p.ended && (!p.p.closed || mutant.On("T16f")) {
 			p.seen, l.dirty = t, true
 		}
 	}
@@ -142,6 +143,7 @@ func (l *laneWork) cut() (stream.LaneCut, bool) {
 		if l.ready() {
 			g = stream.Progress{UpTo: stream.Position{Sub: p.upTo}}
 			g.Held, g.HeldTime = l.held(p)
+			g.Ended, g.Children = p.ended, p.children
 		}
 		g.Seen = p.seen
 		c.Partitions[p.p.id], c.Counts[p.p.id], c.Read[p.p.id] = g, p.counts, p.read
@@ -181,10 +183,11 @@ func (l *laneWork) committed(ctx context.Context, cut *stream.LaneCut) error {
 		return nil
 	}
 	var c stream.Clock
-	for i, p := range l.parts {
+	first := true
+	for _, p := range l.parts {
 		pr := cut.Partitions[p.p.id]
-		if i == 0 || pr.Seen.Before(c.Seen) {
-			c.Seen = pr.Seen
+		if l.bounds(p) && (first || pr.Seen.Before(c.Seen)) {
+			c.Seen, first = pr.Seen, false
 		}
 		if !pr.HeldTime.IsZero() && (c.Held.IsZero() || pr.HeldTime.Before(c.Held)) {
 			c.Held = pr.HeldTime

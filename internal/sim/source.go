@@ -23,7 +23,8 @@ type record struct {
 	click    bool // the second flow wants it too
 	time     time.Time
 	produced time.Time
-	exempt   bool // the job had closed its hour before it was told of the topic
+	exempt   bool    // the job had closed its hour before it was told of the topic
+	hash     float64 // of the key, which decides the partition
 }
 
 type recordKind uint8
@@ -57,6 +58,7 @@ type partition struct {
 	log     []*record // log[i] has position i+1
 	open    *producerTxn
 	retired bool
+	shard
 }
 
 // stable is the position up to which records can be delivered: the last stable offset.
@@ -97,6 +99,10 @@ func (w *world) addLane(topics ...string) {
 	l := &lane{name: fmt.Sprintf("%s-%d", topics[0], n)}
 	for _, t := range topics {
 		p := &partition{id: stream.Partition{Source: t, Epoch: "1", ID: fmt.Sprintf("%s%d", t, n)}, lane: l.name, topic: t}
+		if w.cfg.reshards {
+			l.name, p.shard = p.id.ID, shard{lo: float64(n), hi: float64(n + 1)}
+			p.lane = l.name
+		}
 		l.parts = append(l.parts, p)
 		w.parts[p.id] = p
 		w.partList = append(w.partList, p)
@@ -111,7 +117,7 @@ func (w *world) addLane(topics ...string) {
 // produce appends a few records somewhere.
 func (w *world) produce() {
 	p := w.partList[w.rng.IntN(len(w.partList))]
-	if p.retired {
+	if p.retired || p.closed {
 		return
 	}
 	for range 1 + w.rng.IntN(4) {
@@ -129,6 +135,9 @@ func (w *world) append(p *partition) {
 	}
 	w.serial++
 	r := &record{id: fmt.Sprintf("r%d", w.serial), click: w.chance(0.4), time: w.now}
+	if w.cfg.reshards {
+		r.hash = p.lo + w.rng.Float64()*(p.hi-p.lo)
+	}
 	switch c := w.rng.Float64(); {
 	case w.cfg.join && c < 0.45:
 		r.key, r.left = "k"+r.id, w.chance(0.6)
@@ -170,7 +179,7 @@ func (w *world) copyLater(r *record, p float64) {
 
 // partner lets the other side of a join come, at once or a while later.
 func (w *world) partner(r *record) {
-	other := &record{id: r.id + "'", key: r.key, left: !r.left, click: r.click}
+	other := &record{id: r.id + "'", key: r.key, left: !r.left, click: r.click, hash: r.hash}
 	w.partners = append(w.partners, partnerOf{r, other, w.now.Add(w.upTo(window))})
 }
 
@@ -189,7 +198,7 @@ func (w *world) later() {
 		w.partners = slices.Delete(w.partners, i, i+1)
 		i--
 		p.other.time = w.now.Add(-w.upTo(grace))
-		w.put(w.sibling(p.of.part), p.other)
+		w.put(w.sibling(p.of), p.other)
 	}
 	if len(w.copies) > 0 && w.chance(0.05) {
 		i := w.rng.IntN(len(w.copies))
@@ -200,13 +209,17 @@ func (w *world) later() {
 			if c.txn = nil; c.key == "" {
 				c.time = w.now.Add(-w.upTo(lateness)) // else whichever wins has the same partner
 			}
-			w.put(w.sibling(r.part), &c)
+			w.put(w.sibling(r), &c)
 		}
 	}
 }
 
-// sibling is a random partition of the same lane.
-func (w *world) sibling(p *partition) *partition {
+// sibling is where a record that belongs to r may come: a random partition of its lane, or the one that its key is in now.
+func (w *world) sibling(r *record) *partition {
+	p := r.part
+	if w.cfg.reshards {
+		return w.route(p.topic, r.hash)
+	}
 	for _, l := range w.lanes {
 		if l.name == p.lane {
 			return l.parts[w.rng.IntN(len(l.parts))]

@@ -115,7 +115,7 @@ func (w *world) happen() {
 	if w.cfg.txns && w.chance(0.02) {
 		w.endTxn(w.partList[w.rng.IntN(len(w.partList))])
 	}
-	if c.grows && len(w.lanes) < 5 && w.chance(0.002) {
+	if c.grows && w.numbers["a"] < 5 && w.chance(0.002) {
 		w.addLane(w.topics("a")...)
 	}
 	if c.upgrade && !w.upgraded && w.chance(0.005) {
@@ -124,6 +124,9 @@ func (w *world) happen() {
 	}
 	if c.retires && w.chance(0.003) {
 		w.retire()
+	}
+	if c.reshards && w.chance(0.006) {
+		w.reshard()
 	}
 	w.group()
 	w.misfortune()

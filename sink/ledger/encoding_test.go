@@ -80,7 +80,7 @@ func objects(t testing.TB) []object {
 		_, err := DecodeState(s.Genesis, s.GenesisHash, s.Last, b)
 		return err
 	}})
-	owner, err := (&Owner{Lanes: []OwnerLane{{"a", token(1), 3}, {"b", token(2), 3}}}).Encode()
+	owner, err := (&Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(1), Index: 3}, {Lane: "b", Token: token(2), Index: 3}}}).Encode()
 	if err != nil {
 		t.Fatal(err)
 	}

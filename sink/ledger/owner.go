@@ -3,8 +3,10 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/onceflow/onceflow/internal/mutant"
+	"github.com/onceflow/onceflow/stream"
 )
 
 // Owner says under which adoptions files were staged. It is created, under a fresh name that the staging names carry,
@@ -20,6 +22,13 @@ type OwnerLane struct {
 
 	// Index is the first entry that the adoption had not folded: State.Last + 1.
 	Index uint64 `json:"index"`
+
+	// From are the other lanes that the ledger had partitions of this one in, sorted. The first commit takes them away
+	// from there.
+	From []string `json:"from,omitempty"`
+
+	// Parts is how many partitions the lane had. Until the ledger has as many in it, more may come of it than it shows.
+	Parts int `json:"parts,omitempty"`
 }
 
 type ownerJSON struct {
@@ -40,6 +49,9 @@ func (o *Owner) check() error {
 		}
 		if err := errors.Join(checkName("lane", l.Lane), checkToken(l.Token)); err != nil {
 			return err
+		}
+		if !slices.IsSorted(l.From) || slices.Contains(l.From, l.Lane) {
+			return fmt.Errorf("lane %q comes from lanes that are not in order, or from itself", l.Lane)
 		}
 	}
 	return nil
@@ -76,8 +88,8 @@ func DecodeOwner(body []byte) (*Owner, error) {
 }
 
 // Sweepable reports whether what was staged under o can never be named by an entry any more: each of its lanes has been
-// touched, since the adoption, under another token. One lane that was not is enough to keep it, since a commit of all
-// lanes may still come. Before it discards a file a sweeper must list staging first, then read the ledger to its tail,
+// touched, since the adoption, under another token, or has nothing left to commit. One lane that was not is enough to keep
+// it, since a commit of all lanes may still come. Before it discards a file a sweeper must list staging first, then read the ledger to its tail,
 // then ask this, and spare what a pending entry names.
 func (s *State) Sweepable(o *Owner) bool {
 	if mutant.On("T19") {
@@ -85,7 +97,7 @@ func (s *State) Sweepable(o *Owner) bool {
 	}
 	gone := 0
 	for _, l := range o.Lanes {
-		if now := s.Lanes[l.Lane]; now != nil && now.Version >= l.Index && now.Token != l.Token {
+		if s.dead(&l) {
 			gone++
 		}
 	}
@@ -93,4 +105,27 @@ func (s *State) Sweepable(o *Owner) bool {
 		return gone > 0
 	}
 	return gone == len(o.Lanes) && gone > 0
+}
+
+// dead reports whether no row of a lane can be committed any more under that adoption.
+func (s *State) dead(l *OwnerLane) bool {
+	touched := func(lane string) bool {
+		now := s.Lanes[lane]
+		return now != nil && now.Version >= l.Index && now.Token != l.Token
+	}
+	now := s.Lanes[l.Lane]
+	moved := len(l.From) == 0 || now != nil && now.Version >= l.Index && now.Token == l.Token
+	switch {
+	case touched(l.Lane):
+		return true
+	case !moved: // its first commit touches all the lanes that it takes partitions from
+		return slices.ContainsFunc(l.From, touched)
+	}
+	return now != nil && len(now.parts) >= l.Parts && s.spent(now)
+}
+
+// spent reports whether all partitions of a lane have ended or were retired, and hold nothing. Nobody may ever touch such
+// a lane again.
+func (s *State) spent(l *Lane) bool {
+	return !slices.ContainsFunc(l.parts, func(p stream.Partition) bool { return !s.Partitions[p].free() })
 }

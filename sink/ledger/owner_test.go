@@ -16,7 +16,7 @@ func TestSweepable(t *testing.T) {
 	must(t, s, as("a", 1, token(1)))
 	must(t, s, as("b", 1, token(1)))
 	adopted := s.Last + 1
-	mine := &Owner{Lanes: []OwnerLane{{"a", token(2), adopted}, {"b", token(3), adopted}}}
+	mine := &Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: adopted}, {Lane: "b", Token: token(3), Index: adopted}}}
 	want := func(why string, want bool) {
 		t.Helper()
 		if got := s.Sweepable(mine); got != want {
@@ -31,7 +31,7 @@ func TestSweepable(t *testing.T) {
 	must(t, s, as("b", 2, token(5)))
 	want("both lanes have moved on", true)
 
-	if s.Sweepable(&Owner{Lanes: []OwnerLane{{"a", token(2), adopted}, {"never", token(3), adopted}}}) {
+	if s.Sweepable(&Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: adopted}, {Lane: "never", Token: token(3), Index: adopted}}}) {
 		t.Error("a lane that was never touched has not moved on")
 	}
 	if s.Sweepable(&Owner{}) {
@@ -46,7 +46,7 @@ func TestSweepableLooksFromTheAdoptionOn(t *testing.T) {
 	l := lane(s, "a", 1, clock("10:00"), time.Time{})
 	l.Token = token(1)
 	must(t, s, commit(l))
-	again := &Owner{Lanes: []OwnerLane{{"a", token(2), s.Last + 1}}}
+	again := &Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: s.Last + 1}}}
 	if s.Sweepable(again) {
 		t.Error("staging is swept because of an entry that the adoption had seen")
 	}

@@ -1,0 +1,165 @@
+// Package lineage decides which partitions are read together where partitions end and are replaced by others, as Kinesis
+// shards are. It is pure, so that the Kinesis source and the simulation run the same rules.
+//
+// A partition is read once all its parents have ended, and that is committed. As long as an ancestor holds records it is
+// in one lane with that ancestor, since records of the two may meet; afterwards it is a lane of its own, so that a split
+// really shares the load. All follows from what the ledger says, so every process comes to the same lanes, and one that
+// looks at an old ledger can only do work that is void.
+package lineage
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Shard is a partition that the service lists.
+type Shard struct {
+	Partition stream.Partition
+	Parents   []stream.Partition // whose place it took: none, one, or two of a merge; they may be listed no longer
+}
+
+// Lane is what is read together.
+type Lane struct {
+	stream.Assignment // named by its oldest partition, which has the smallest ID
+
+	// Lease is the name under which processes share the lane. It is the lane that the ledger has the oldest partition
+	// in: until the move is committed, whoever has that one must have this one too. Several lanes may have one lease.
+	Lease string
+}
+
+// Lanes returns the lanes to read, sorted by name. Partitions of it that the service does not list are lost, as far as
+// they are not committed: known is what the ledger has of this stream, including those that it lists no longer.
+func Lanes(shards []Shard, known map[stream.Partition]stream.Standing) []Lane {
+	g := newGraph(shards, known)
+	groups := map[stream.Partition][]stream.Partition{}
+	for _, p := range g.all {
+		if g.unsettled(p) && g.begun(p) {
+			r := g.root(p)
+			groups[r] = append(groups[r], p)
+		}
+	}
+	var lanes []Lane
+	for _, members := range groups {
+		if l, ok := g.lane(members); ok {
+			lanes = append(lanes, l)
+		}
+	}
+	slices.SortFunc(lanes, func(a, b Lane) int { return cmp.Compare(a.Lane, b.Lane) })
+	return lanes
+}
+
+// graph is the lineage of all partitions that are listed or known.
+type graph struct {
+	known   map[stream.Partition]stream.Standing
+	parents map[stream.Partition][]stream.Partition // of listed ones
+	all     []stream.Partition                      // sorted
+	done    map[stream.Partition]bool               // settled, as far as it was asked
+	joined  map[stream.Partition]stream.Partition   // union-find
+}
+
+func newGraph(shards []Shard, known map[stream.Partition]stream.Standing) *graph {
+	g := &graph{
+		known: known, parents: make(map[stream.Partition][]stream.Partition, len(shards)),
+		done: map[stream.Partition]bool{}, joined: map[stream.Partition]stream.Partition{},
+	}
+	for _, s := range shards {
+		g.parents[s.Partition] = s.Parents
+		g.all = append(g.all, s.Partition)
+	}
+	for p := range known {
+		if _, listed := g.parents[p]; !listed {
+			g.all = append(g.all, p)
+		}
+	}
+	slices.SortFunc(g.all, stream.Partition.Compare)
+	for _, p := range g.all {
+		for _, q := range g.parents[p] {
+			if g.begun(p) && g.unsettled(q) {
+				g.join(p, q)
+			}
+		}
+	}
+	return g
+}
+
+// ended reports whether nothing new will come of p. One that the service has dropped before we knew of it is as good as
+// never written: a job begins with what is there.
+func (g *graph) ended(p stream.Partition) bool {
+	s, known := g.known[p]
+	if _, listed := g.parents[p]; !known {
+		return !listed
+	}
+	return s.Ended || s.Retired
+}
+
+// begun reports whether p may be read: all its parents have ended.
+func (g *graph) begun(p stream.Partition) bool {
+	return !slices.ContainsFunc(g.parents[p], func(q stream.Partition) bool { return !g.ended(q) })
+}
+
+// unsettled reports whether p, or an ancestor of it, can still give a record or holds one.
+func (g *graph) unsettled(p stream.Partition) bool {
+	if done, ok := g.done[p]; ok {
+		return !done
+	}
+	s := g.known[p]
+	done := g.ended(p) && (s.Retired || !s.Holds) && !slices.ContainsFunc(g.parents[p], g.unsettled)
+	g.done[p] = done
+	return !done
+}
+
+func (g *graph) root(p stream.Partition) stream.Partition {
+	for {
+		q, ok := g.joined[p]
+		if !ok {
+			return p
+		}
+		p = q
+	}
+}
+
+func (g *graph) join(p, q stream.Partition) {
+	if a, b := g.root(p), g.root(q); a != b {
+		g.joined[a] = b
+	}
+}
+
+// lane makes the lane of partitions that belong together, sorted. It is false if nobody may read any of them.
+func (g *graph) lane(members []stream.Partition) (Lane, bool) {
+	oldest := members[0]
+	l := Lane{Lease: oldest.ID}
+	l.Lane = oldest.ID
+	if s, ok := g.known[oldest]; ok && s.Lane != "" {
+		l.Lease = s.Lane
+	}
+	for _, p := range members {
+		s, known := g.known[p]
+		if s.Retired {
+			continue
+		}
+		l.Partitions = append(l.Partitions, p)
+		l.Moved = l.Moved || known && s.Lane != l.Lane
+	}
+	l.Elders = g.elders(members)
+	return l, len(l.Partitions) > 0
+}
+
+// elders are the listed ancestors of members that are none of them, sorted.
+func (g *graph) elders(members []stream.Partition) (elders []stream.Partition) {
+	seen := map[stream.Partition]bool{}
+	for _, p := range members {
+		seen[p] = true
+	}
+	for next := slices.Clone(members); len(next) > 0; next = next[1:] {
+		for _, q := range g.parents[next[0]] {
+			if _, listed := g.parents[q]; listed && !seen[q] && !g.known[q].Retired {
+				seen[q] = true
+				elders, next = append(elders, q), append(next, q)
+			}
+		}
+	}
+	slices.SortFunc(elders, stream.Partition.Compare)
+	return elders
+}
