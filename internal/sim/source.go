@@ -203,6 +203,9 @@ func (w *world) later() {
 	if len(w.copies) > 0 && w.chance(0.05) {
 		i := w.rng.IntN(len(w.copies))
 		r := w.copies[i]
+		if r.txn != nil && r.txn.open {
+			return // if it is aborted, its partner would have come to be that of the copy, which comes too late for it
+		}
 		w.copies = slices.Delete(w.copies, i, i+1)
 		if w.now.Sub(r.produced) <= copyWithin {
 			c := *r

@@ -1,0 +1,137 @@
+package kinesis
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+)
+
+// Config says which stream to read.
+type Config struct {
+	// AWS has region and credentials. The source does its own retries, so the retryer in it is not used.
+	AWS aws.Config
+
+	// Stream is the stream's name, or its ARN.
+	Stream string
+}
+
+// Options are the optional settings of Open; nil means all defaults.
+type Options struct {
+	// Shards makes this process read these shards and all that descend from them, and no others; IDs as the service
+	// lists them. Between the processes of a job each open shard must be in one list. A merge goes to whoever reads its
+	// parent, not its adjacent parent. Not to be combined with Leases.
+	//
+	// Defaults to all shards, which is right for one process alone.
+	Shards []string
+
+	// FanOut is the name of an enhanced fan-out consumer to read with, registered if it does not exist. Each shard then
+	// has 2 MB a second for this job alone, pushed within about 70 ms, at a price per shard and per GB. A job needs a name
+	// of its own: two that use one take each other's subscriptions away.
+	//
+	// Defaults to polling, which shares 5 reads and 2 MB a second and shard with all that polls the stream.
+	FanOut string
+
+	// Poll is how long to wait before a shard is asked again that gave everything it had. Shorter costs reads of the 5 a
+	// second that all pollers of a shard share.
+	//
+	// Defaults to 1 second; the least is 200 ms.
+	Poll time.Duration
+
+	// Limit is the most records of one answer, 1 to 10,000.
+	//
+	// Defaults to 10,000.
+	Limit int32
+
+	// Buffer bounds the bytes that are read ahead of the stages, and those that requests under way may bring.
+	//
+	// Defaults to 64 MiB. The least is 10 MiB, an answer's most.
+	Buffer int64
+
+	// Skew is how much newer than its arrival the event time of a record may be. It widens warm-ups.
+	//
+	// Defaults to 1 hour.
+	Skew time.Duration
+
+	// Refresh is how often to look for shards that split, merge or expire, and for what other processes have committed.
+	//
+	// Defaults to 10 seconds.
+	Refresh time.Duration
+
+	// Timeout bounds each request.
+	//
+	// Defaults to 30 seconds.
+	Timeout time.Duration
+
+	// Stall is how long a shard may give nothing but errors until Stalled reports it.
+	//
+	// Defaults to 1 minute.
+	Stall time.Duration
+
+	// GiveUp is how long that may last until Poll fails with a StallError, so that the process is started anew.
+	//
+	// Defaults to 10 minutes. -1 disables.
+	GiveUp time.Duration
+
+	// Logger gets a line for each change of lanes and health. Defaults to discarding.
+	Logger *slog.Logger
+
+	// Client changes the options of the client, such as its endpoint. Nil changes nothing.
+	Client func(*kinesis.Options)
+}
+
+const (
+	minPoll   = 200 * time.Millisecond // 5 reads a second and shard
+	minBuffer = 10 << 20               // what one answer may have
+	maxLimit  = 10000
+)
+
+// fill returns a copy with defaults, or all that is wrong.
+func (c *Config) fill(o *Options) (*Options, error) {
+	var f Options
+	if o != nil {
+		f = *o
+	}
+	f.Poll = cmp.Or(f.Poll, time.Second)
+	f.Limit = cmp.Or(f.Limit, maxLimit)
+	f.Buffer = cmp.Or(f.Buffer, 64<<20)
+	f.Skew = cmp.Or(f.Skew, time.Hour)
+	f.Refresh = cmp.Or(f.Refresh, 10*time.Second)
+	f.Timeout = cmp.Or(f.Timeout, 30*time.Second)
+	f.Stall = cmp.Or(f.Stall, time.Minute)
+	f.GiveUp = cmp.Or(f.GiveUp, 10*time.Minute)
+	f.Logger = cmp.Or(f.Logger, slog.New(slog.DiscardHandler))
+	if f.GiveUp == -1 {
+		f.GiveUp = math.MaxInt64
+	}
+	var errs []error
+	if c.Stream == "" {
+		errs = append(errs, errors.New("Config.Stream is empty"))
+	}
+	if c.AWS.Region == "" && !strings.HasPrefix(c.Stream, "arn:") {
+		errs = append(errs, errors.New("Config.AWS has no region: load it with config.WithRegion, or set AWS_REGION"))
+	}
+	if f.Poll < minPoll {
+		errs = append(errs, fmt.Errorf("Poll %s is shorter than %s: all readers of a shard share 5 reads a second", f.Poll, minPoll))
+	}
+	if f.Limit < 1 || f.Limit > maxLimit {
+		errs = append(errs, fmt.Errorf("Limit %d is not between 1 and %d", f.Limit, maxLimit))
+	}
+	if f.Buffer < minBuffer {
+		errs = append(errs, fmt.Errorf("Buffer %d is less than the %d bytes that one answer may have", f.Buffer, minBuffer))
+	}
+	for name, v := range map[string]time.Duration{
+		"Skew": f.Skew, "Refresh": f.Refresh, "Timeout": f.Timeout, "Stall": f.Stall, "GiveUp": f.GiveUp,
+	} {
+		if v < 0 {
+			errs = append(errs, fmt.Errorf("%s is negative", name))
+		}
+	}
+	return &f, errors.Join(errs...)
+}

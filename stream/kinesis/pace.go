@@ -1,0 +1,80 @@
+package kinesis
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	shardBytes = 2 << 20          // a second: what all pollers of a shard may read
+	maxPace    = 10 * time.Second // between reads, however often we are refused
+)
+
+// pace spaces the reads of one shard so that they fit its limits, which all processes and applications that poll it share:
+// each refusal doubles the gap, each success makes it a tenth shorter. It is safe for concurrent use.
+type pace struct {
+	mu   sync.Mutex
+	gap  time.Duration
+	next time.Time // no read before it
+}
+
+// wait blocks until a read is due, and books it.
+func (p *pace) wait(ctx context.Context) error {
+	p.mu.Lock()
+	now := time.Now()
+	p.gap = max(p.gap, minPoll)
+	at := now
+	if p.next.After(now) {
+		at = p.next
+	}
+	p.next = at.Add(p.gap)
+	p.mu.Unlock()
+	return pause(ctx, at.Sub(now), nil)
+}
+
+// read notes that n bytes came, which keep the shard busy.
+func (p *pace) read(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gap = max(minPoll, p.gap-p.gap/10)
+	if busy := time.Now().Add(time.Duration(n) * time.Second / shardBytes); busy.After(p.next) {
+		p.next = busy
+	}
+}
+
+// refused notes that the service had enough.
+func (p *pace) refused() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gap = min(maxPace, 2*max(p.gap, minPoll))
+	p.next = time.Now().Add(jitter(p.gap))
+}
+
+// jitter is d with up to 20 % more or less, so that processes do not ask together.
+func jitter(d time.Duration) time.Duration {
+	return d - d/5 + time.Duration(rand.Int64N(int64(d)*2/5+1))
+}
+
+// pause waits for d, until wake gives something, or until ctx is done, which is the only error.
+func pause(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-wake:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// backoff is how long to wait after n failures in a row.
+func backoff(n int) time.Duration {
+	return jitter(min(100*time.Millisecond<<min(n, 8), maxPace))
+}

@@ -1,0 +1,122 @@
+package kinesis
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// phase is what a lane delivers. All its shards are in the same one.
+type phase int
+
+const (
+	warming   phase = iota // finished records, for state only
+	replaying              // held records
+	following              // new records
+)
+
+// plan says what of a shard is to be delivered since the last Start, and checks that it comes. It belongs to the goroutine
+// that reads the shard.
+type plan struct {
+	phase phase
+	upTo  stream.Position
+	held  stream.HeldSet
+	ended bool
+
+	warmFrom time.Time // arrivals before it need no warm-up; zero: no warm-up
+	elder    bool      // it is read for warm-up only
+
+	ordinal uint64 // of the next record from held.First on
+	next    int    // index in held.Ordinals of the one that comes next
+	done    bool   // the phase has nothing more to give
+	beyond  bool   // a record behind upTo was seen
+}
+
+func newPlan(p stream.Progress, seen time.Time, warmup, skew time.Duration) *plan {
+	k := &plan{upTo: p.UpTo, held: p.Held, ended: p.Ended}
+	if warmup > 0 && !seen.IsZero() {
+		k.warmFrom = seen.Add(-warmup - skew)
+	}
+	return k
+}
+
+// enter begins a phase and tells from where it reads. skip means that there is nothing to read.
+func (k *plan) enter(ph phase) (from origin, skip bool) {
+	k.phase, k.ordinal, k.next, k.done = ph, 0, 0, false
+	switch ph {
+	case warming:
+		if k.warmFrom.IsZero() || k.upTo.IsZero() && !k.elder {
+			return from, true
+		}
+		// Held records are told from others by counting from the first of them on.
+		return origin{time: k.warmFrom, seq: k.held.First.Seq}, false
+	case replaying:
+		return origin{seq: k.held.First.Seq}, k.held.Len() == 0
+	case following:
+	}
+	return origin{seq: k.upTo.Seq}, k.ended || k.elder
+}
+
+// origin is where to begin to read: at a sequence number, or at a time of arrival if that is before it; at the start of
+// the log if neither is set.
+type origin struct {
+	seq   string
+	time  time.Time
+	after bool // behind seq; else at it, so that its presence proves that nothing before it matters
+}
+
+// verdict says what to do with a record.
+type verdict int
+
+const (
+	skip verdict = iota
+	give
+	stop // the phase is over
+)
+
+// judge takes the next record that the shard has.
+func (k *plan) judge(at stream.Position) (verdict, error) {
+	if k.phase == following {
+		if k.beyond = k.beyond || at.Compare(k.upTo) > 0; k.beyond {
+			return give, nil
+		}
+		return skip, nil
+	}
+	if !k.elder && at.Compare(k.upTo) > 0 {
+		return stop, k.finish(at)
+	}
+	held := false
+	if k.held.Len() > 0 && at.Compare(k.held.First) >= 0 {
+		if k.ordinal == 0 && at != k.held.First && k.phase == warming {
+			return stop, errLater
+		}
+		if k.ordinal == 0 && at != k.held.First {
+			return stop, fmt.Errorf("%w: the held record at %v is not in the log, %v is the first", stream.ErrLost, k.held.First, at)
+		}
+		held = k.next < k.held.Len() && uint64(k.held.Ordinals[k.next]) == k.ordinal
+		if held {
+			k.next++
+		}
+		k.ordinal++
+	}
+	k.done = k.phase == replaying && k.next == k.held.Len() || k.phase == warming && at == k.upTo && !k.elder
+	if held != (k.phase == replaying) {
+		return skip, nil
+	}
+	return give, nil
+}
+
+// errLater says that a warm-up began behind the first held record, from which on records are counted.
+var errLater = errors.New("kinesis: the warm-up begins behind the first held record")
+
+// finish checks at the end of a phase, at a record that is new or at the end of the log, that all held records came.
+func (k *plan) finish(at stream.Position) error {
+	k.done = true
+	if k.phase == replaying && k.next < k.held.Len() {
+		return fmt.Errorf("%w: %d of %d held records from %v on are not in the log before %v", stream.ErrLost,
+			k.held.Len()-k.next, k.held.Len(), k.held.First, at)
+	}
+	return nil
+}

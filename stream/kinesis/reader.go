@@ -1,0 +1,324 @@
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// reader reads one shard for one run: warm-up, then what is held, then what follows. Iterators are always made from the
+// position that was reached, never from where the reading began.
+type reader struct {
+	s    *Source
+	run  *run
+	part stream.Partition
+	plan *plan
+	un   unpacker
+	pace *pace
+
+	at       origin
+	iterator string    // of at; empty: to be made
+	bound    time.Time // all that arrived by then was delivered, or was there before the job
+	armed    bool      // what follows bound must come
+	anchor   string    // sequence number that must be the first to come; empty: none
+	guess    int64     // bytes of the next answer
+
+	// Guarded by Source.mu.
+	sent    stream.Position // the last position that was queued, with all that the service gave beside it
+	caught  bool            // something was read since sent was the ledger's
+	bad     error           // the last error, if the last request failed
+	badFrom time.Time
+	fails   int
+	behind  time.Duration
+}
+
+// newReader needs s.mu.
+func (s *Source) newReader(r *run, p stream.Partition, k *plan) *reader {
+	rd := &reader{s: s, run: r, part: p, plan: k, guess: 256 << 10, pace: s.paceOf(p)}
+	rd.un.part = &rd.part
+	if sh, ok := s.shards[p.ID]; ok {
+		rd.un.keys = sh.keys
+		rd.un.filter = !sh.keys.all() && !s.stream.auto
+	}
+	return rd
+}
+
+// main reads until there is nothing more, or ctx is done.
+func (r *reader) main(ctx context.Context, warm bool) {
+	for ph := warming; ph <= following; ph++ {
+		from, skip := r.plan.enter(ph)
+		if ph == warming && !warm {
+			skip = true
+		}
+		if !skip {
+			if err := r.phase(ctx, from); err != nil {
+				if ctx.Err() == nil {
+					r.s.failRun(r.run, err)
+				}
+				return
+			}
+		}
+		if ph < following && r.s.done(ctx, r.run, ph, warm) != nil {
+			return
+		}
+	}
+}
+
+// phase reads from a place until the plan has what it wants, or the shard has ended.
+func (r *reader) phase(ctx context.Context, from origin) error {
+	r.at, r.iterator = from, ""
+	r.anchor = ""
+	if r.plan.phase == following {
+		r.anchor = from.seq
+	}
+	if r.gone() {
+		return r.lost("the service does not list the shard any more")
+	}
+	if r.s.opts.FanOut != "" {
+		return r.subscribe(ctx)
+	}
+	for {
+		if err := r.s.waitRoom(ctx, r.run, r.guess); err != nil {
+			return err
+		}
+		booked := r.guess
+		out, took, err := r.read(ctx)
+		if err != nil {
+			r.s.unbook(booked)
+			if err := r.failed(ctx, err); err != nil {
+				return err
+			}
+			continue
+		}
+		a := answer{out.Records, out.NextShardIterator == nil, aws.ToInt64(out.MillisBehindLatest), out.ChildShards, serverTime(out.ResultMetadata, took)}
+		at := r.at
+		over, err := r.take(ctx, &a)
+		r.s.unbook(booked)
+		if err != nil || over {
+			return err
+		}
+		if r.at == at || r.at.after {
+			r.iterator = aws.ToString(out.NextShardIterator)
+		}
+		if a.behind == 0 {
+			if err := pause(ctx, jitter(r.s.opts.Poll)-minPoll, nil); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// answer is what the service says of a shard at once.
+type answer struct {
+	records  []types.Record
+	ended    bool  // there is nothing behind records, and never will be
+	behind   int64 // milliseconds
+	children []types.ChildShard
+	now      time.Time // the service's clock
+}
+
+// read asks for records, with an iterator made for where we are if there is none.
+func (r *reader) read(ctx context.Context) (*kinesis.GetRecordsOutput, time.Time, error) {
+	if err := r.pace.wait(ctx); err != nil {
+		return nil, time.Time{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.s.opts.Timeout)
+	defer cancel()
+	if r.iterator == "" {
+		it, err := r.s.iterator(ctx, r.part, r.at)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		r.iterator = it
+	}
+	asked := time.Now()
+	out, err := r.s.client.GetRecords(ctx, &kinesis.GetRecordsInput{
+		ShardIterator: &r.iterator, Limit: &r.s.opts.Limit, StreamARN: &r.part.Source,
+	})
+	if err != nil {
+		return nil, asked, err
+	}
+	n := 0
+	for i := range out.Records {
+		n += len(out.Records[i].Data)
+	}
+	r.pace.read(n)
+	r.guess = min(minBuffer, max(256<<10, int64(n)+int64(n)/2))
+	return out, asked, nil
+}
+
+// iterator makes one for a place in a shard.
+func (s *Source) iterator(ctx context.Context, p stream.Partition, at origin) (string, error) {
+	in := &kinesis.GetShardIteratorInput{ShardId: &p.ID, StreamARN: &p.Source, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
+	switch {
+	case at.seq != "" && (at.time.IsZero() || at.after):
+		in.StartingSequenceNumber, in.ShardIteratorType = &at.seq, types.ShardIteratorTypeAtSequenceNumber
+		if at.after {
+			in.ShardIteratorType = types.ShardIteratorTypeAfterSequenceNumber
+		}
+	case !at.time.IsZero():
+		in.Timestamp, in.ShardIteratorType = &at.time, types.ShardIteratorTypeAtTimestamp
+	}
+	out, err := s.client.GetShardIterator(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.ShardIterator), nil
+}
+
+// take delivers what an answer brings. It returns true if the phase is over.
+func (r *reader) take(ctx context.Context, a *answer) (over bool, err error) {
+	if err := r.check(ctx, a); err != nil {
+		return false, err
+	}
+	k := r.plan
+	ds, last, over, err := r.un.unpack(a.records, k, []*delivery{newDelivery(r.run.lane.assignment.Lane, k.phase == warming)})
+	if errors.Is(err, errLater) {
+		r.at, _ = k.enter(warming)
+		r.at, r.iterator = origin{seq: k.held.First.Seq}, ""
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("kinesis: %v: %w", r.part, err)
+	}
+	if !over && (a.ended || a.behind == 0 && k.phase != following) {
+		over = true // as far as this phase goes
+		if err := k.finish(last); err != nil && k.phase == replaying {
+			return false, fmt.Errorf("kinesis: %v: %w", r.part, err)
+		}
+	}
+	ended := a.ended && k.phase == following
+	if ended {
+		children, err := r.children(ctx, a.children)
+		if err != nil {
+			return false, err
+		}
+		d := ds[len(ds)-1]
+		d.Ended = append(d.Ended, stream.Ended{Partition: r.part, Children: children})
+	}
+	if n := len(a.records); n > 0 {
+		r.at = origin{seq: last.Seq, after: true}
+		if t := a.records[n-1].ApproximateArrivalTimestamp; t != nil && k.phase == following {
+			r.bound = *t
+		}
+	}
+	if a.behind == 0 && k.phase == following {
+		r.bound = a.now
+	}
+	r.s.progress(r, last, time.Duration(a.behind)*time.Millisecond, ended)
+	if !r.s.push(r.run, ds) {
+		return false, context.Canceled
+	}
+	return over, nil
+}
+
+// check fails if records may have been lost between the last answer and this one: the service goes on silently with the
+// oldest record that it still has.
+func (r *reader) check(ctx context.Context, a *answer) error {
+	if len(a.records) > 0 && r.anchor != "" && aws.ToString(a.records[0].SequenceNumber) == r.anchor {
+		r.anchor = "" // it is still there, so is all that came after it
+		return nil
+	}
+	if r.plan.phase != following {
+		return nil // the plan notices
+	}
+	if len(a.records) == 0 && a.behind > 0 && r.anchor != "" {
+		return nil // not there yet
+	}
+	keeps := r.s.retention()
+	if r.bound.IsZero() || keeps <= 0 || a.now.Sub(r.bound) <= keeps {
+		r.armed = r.armed || !r.bound.IsZero() && a.now.Sub(r.bound) < keeps-keeps/100
+		if len(a.records) > 0 {
+			r.anchor = ""
+		}
+		return nil
+	}
+	if !r.armed {
+		return nil // a job that has just begun, with the oldest records that there are
+	}
+	return r.lost(fmt.Sprintf("the stream keeps records for %v, and the last that is known to be consumed arrived at %s", keeps,
+		r.bound.UTC().Format(time.RFC3339)))
+}
+
+func (r *reader) lost(why string) error {
+	return &LostError{Partition: r.part, After: r.plan.upTo, Why: why}
+}
+
+// gone reports whether the service has dropped the shard.
+func (r *reader) gone() bool {
+	_, listed := r.s.shardOf(r.part)
+	return !listed
+}
+
+// children are the shards that took this one's place. Where the answer does not tell them, the list does.
+func (r *reader) children(ctx context.Context, told []types.ChildShard) (out []stream.Partition, err error) {
+	for i := range told {
+		out = append(out, r.s.stream.partition(aws.ToString(told[i].ShardId)))
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	for n := 0; ; n++ {
+		shards, err := r.s.list(ctx)
+		if err == nil {
+			return r.s.stream.childrenOf(r.part.ID, shards), nil
+		}
+		if err := pause(ctx, backoff(n), nil); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// failed handles the error of a request: all that may pass is tried again, for ever.
+func (r *reader) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	r.iterator = "" // a new one from where we are does no harm
+	if expired(err) {
+		return nil
+	}
+	if missing(err) {
+		if err := r.s.still(ctx, r.part); err != nil {
+			return err
+		}
+	}
+	n := r.s.failing(r, err)
+	if throttled(err) {
+		r.pace.refused()
+		return nil // the pace waits
+	}
+	return pause(ctx, backoff(n), nil)
+}
+
+// still finds out whether the stream and the shard are there, after the service said that something is not.
+func (s *Source) still(ctx context.Context, p stream.Partition) error {
+	d, err := s.describe(ctx)
+	switch {
+	case missing(err):
+		return &LostError{Partition: p, Why: "the stream was deleted"}
+	case err != nil:
+		return nil // it may pass
+	case d.epoch() != p.Epoch:
+		return &LostError{Partition: p, Why: fmt.Sprintf("the stream was deleted and made again at %s", d.epoch())}
+	}
+	shards, err := s.list(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, sh := range shards {
+		if sh.id == p.ID {
+			return nil
+		}
+	}
+	return &LostError{Partition: p, Why: "the service does not list the shard any more"}
+}
+
+var errNoLane = errors.New("kinesis: the lane is not assigned")

@@ -1,0 +1,158 @@
+package kinesis
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/aggregate"
+)
+
+// unpacker makes records of what the service gives. It belongs to one goroutine.
+type unpacker struct {
+	part   *stream.Partition
+	keys   hashRange
+	filter bool // user records that belong to other shards are left out
+	agg    aggregate.Unpacker
+
+	foreign int64 // user records that were left out
+}
+
+// maxBatch is the most records of one batch, so that an answer of a million user records is no single step of a lane.
+const maxBatch = 4096
+
+var recordPool = sync.Pool{New: func() any { s := make([]stream.Record, 0, maxBatch); return &s }}
+
+// delivery is a batch on its way to Poll.
+type delivery struct {
+	stream.Batch
+	room *[]stream.Record // what Records is in
+}
+
+func newDelivery(lane string, warm bool) *delivery {
+	d := &delivery{room: recordPool.Get().(*[]stream.Record)}
+	d.Lane, d.Warm, d.Records = lane, warm, (*d.room)[:0]
+	d.Done = d.release
+	return d
+}
+
+func (d *delivery) release() {
+	if room := d.room; room != nil {
+		d.room = nil
+		clear(d.Records)
+		*room = d.Records[:0]
+		d.Records = nil
+		recordPool.Put(room)
+	}
+}
+
+func (d *delivery) empty() bool {
+	return len(d.Records)+len(d.Unreadable)+len(d.Passed)+len(d.Ended) == 0 && !d.WarmDone
+}
+
+// unpack appends to out what the plan wants of an answer's records, and returns where it ended: the last position that the
+// service gave. over means that the phase is. Values are those of in, not copies.
+func (u *unpacker) unpack(in []types.Record, k *plan, out []*delivery) (ds []*delivery, last stream.Position, over bool, err error) {
+	var keys []byte // of plain records: one allocation for all
+	for i := range in {
+		keys = append(keys, aws.ToString(in[i].PartitionKey)...)
+	}
+	for i := range in {
+		r := &in[i]
+		seq := aws.ToString(r.SequenceNumber)
+		n := len(aws.ToString(r.PartitionKey))
+		key := keys[:n:n]
+		keys = keys[n:]
+		at := stream.Position{Seq: seq, Sub: 1}
+		if !aggregate.Is(r.Data) {
+			out, over, err = u.one(out, k, r, stream.Record{Position: at, Key: key, Value: r.Data})
+		} else {
+			out, at, over, err = u.many(out, k, r, at)
+		}
+		last = at
+		if over || err != nil {
+			return out, last, over, err
+		}
+	}
+	return out, last, k.done, nil
+}
+
+// one passes on a record if the plan wants it.
+func (u *unpacker) one(out []*delivery, k *plan, raw *types.Record, rec stream.Record) ([]*delivery, bool, error) {
+	v, err := k.judge(rec.Position)
+	if v != give || err != nil {
+		return out, v == stop, err
+	}
+	d := out[len(out)-1]
+	if len(d.Records) == maxBatch {
+		d = newDelivery(d.Lane, d.Warm)
+		out = append(out, d)
+	}
+	rec.Partition = u.part
+	if t := raw.ApproximateArrivalTimestamp; t != nil {
+		rec.Time = t.UTC()
+	}
+	d.Records = append(d.Records, rec)
+	d.Bytes += int64(len(rec.Key)+len(rec.Value)) + recordOverhead
+	return out, false, nil
+}
+
+// recordOverhead is about what a record takes beside its bytes.
+const recordOverhead = 160
+
+// many passes on the user records of an aggregate. Those that belong to another shard are left out: a producer had made
+// the aggregate before the shards changed, and sends them again to where they belong. A broken aggregate is one record.
+func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at stream.Position) ([]*delivery, stream.Position, bool, error) {
+	records, err := u.agg.Unpack(raw.Data)
+	defer u.agg.Reset()
+	if err != nil {
+		out, over, err := u.bad(out, k, raw, at, err)
+		return out, at, over, err
+	}
+	passed := len(records) == 0
+	for i := range records {
+		r := &records[i]
+		at.Sub = int64(i) + 1
+		here := true
+		if u.filter {
+			h, err := hashOf(r.Key, r.ExplicitHash)
+			if err != nil { // the producer's fault, and it is in the right shard as far as anyone can tell
+				h = u.keys.from
+			}
+			here = u.keys.has(h)
+		}
+		if passed = !here; !here {
+			u.foreign++
+			continue
+		}
+		var over bool
+		out, over, err = u.one(out, k, raw, stream.Record{Position: at, Key: r.Key, Value: r.Value})
+		if over || err != nil {
+			return out, at, over, err
+		}
+	}
+	if passed && k.phase == following && at.Compare(k.upTo) > 0 {
+		d := out[len(out)-1]
+		d.Passed = append(d.Passed, stream.Passed{Partition: *u.part, UpTo: at})
+	}
+	return out, at, false, nil
+}
+
+// bad passes on a record that cannot be unpacked.
+func (u *unpacker) bad(out []*delivery, k *plan, raw *types.Record, at stream.Position, why error) ([]*delivery, bool, error) {
+	v, err := k.judge(at)
+	if v != give || err != nil || k.phase == warming {
+		return out, v == stop, err
+	}
+	rec := stream.Record{Partition: u.part, Position: at, Key: []byte(aws.ToString(raw.PartitionKey)), Value: raw.Data}
+	if t := raw.ApproximateArrivalTimestamp; t != nil {
+		rec.Time = t.UTC()
+	}
+	d := out[len(out)-1]
+	d.Unreadable = append(d.Unreadable, stream.DeadLetter{Record: rec, Stage: "kinesis", Err: fmt.Errorf("kinesis: %w", why)})
+	d.Bytes += int64(len(raw.Data))
+	return out, false, nil
+}
