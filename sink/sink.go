@@ -85,7 +85,9 @@ func (s *Sink[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (map[str
 }
 
 // Tell is stream.Teller's.
-func (s *Sink[T]) Tell(ctx context.Context) (map[stream.Partition]stream.Standing, error) { return s.keep.tell(ctx) }
+func (s *Sink[T]) Tell(ctx context.Context) (map[stream.Partition]stream.Standing, error) {
+	return s.keep.tell(ctx)
+}
 
 // Release forgets lanes.
 func (s *Sink[T]) Release(_ context.Context, lanes []string) error {

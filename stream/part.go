@@ -16,8 +16,8 @@ type part struct {
 	ended   bool
 	child   []Partition
 
-	replaced bool // all children are in the lane, if there are any
-	asked   Position // upTo when it was last looked at for a question whether its log has ended
+	replaced bool     // all children are in the lane, if there are any
+	asked    Position // upTo when it was last looked at for a question whether its log has ended
 
 	next uint64   // ordinal of the next record, where positions have gaps
 	held heldList // in the order of positions

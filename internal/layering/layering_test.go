@@ -37,7 +37,7 @@ var may = map[string][]string{
 
 	"stream/file":       {"stream"},
 	"stream/kafka":      {"stream", "internal/mutant"},
-	"stream/kinesis":    {"stream"},
+	"stream/kinesis":    {"stream", "internal/lineage", "internal/mutant"},
 	"stream/enrich":     {"stream"},
 	"stream/sample":     {"stream"},
 	"stream/window":     {"stream"},

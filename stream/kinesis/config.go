@@ -31,6 +31,11 @@ type Options struct {
 	// Defaults to all shards, which is right for one process alone.
 	Shards []string
 
+	// Leases shares the shards out among the processes of a job, through a table in DynamoDB.
+	//
+	// Defaults to none: this process reads all shards, or those of Shards.
+	Leases *Leases
+
 	// FanOut is the name of an enhanced fan-out consumer to read with, registered if it does not exist. Each shard then
 	// has 2 MB a second for this job alone, pushed within about 70 ms, at a price per shard and per GB. A job needs a name
 	// of its own: two that use one take each other's subscriptions away.
@@ -125,6 +130,9 @@ func (c *Config) fill(o *Options) (*Options, error) {
 	}
 	if f.Buffer < minBuffer {
 		errs = append(errs, fmt.Errorf("Buffer %d is less than the %d bytes that one answer may have", f.Buffer, minBuffer))
+	}
+	if f.Leases != nil && f.Shards != nil {
+		errs = append(errs, errors.New("Shards and Leases are both set: shards are either listed or leased"))
 	}
 	for name, v := range map[string]time.Duration{
 		"Skew": f.Skew, "Refresh": f.Refresh, "Timeout": f.Timeout, "Stall": f.Stall, "GiveUp": f.GiveUp,

@@ -1,7 +1,137 @@
 package kinesis
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
 
-func (s *Source) register(context.Context) error { return nil }
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+)
 
-func (r *reader) subscribe(context.Context) error { return nil }
+// register makes the consumer unless there is one of its name, and waits until it can be used.
+func (s *Source) register(ctx context.Context) error {
+	name, arn := s.opts.FanOut, s.stream.arn
+	err := s.insist(ctx, "registration of consumer "+name, func(ctx context.Context) error {
+		_, err := s.client.RegisterStreamConsumer(ctx, &kinesis.RegisterStreamConsumerInput{ConsumerName: &name, StreamARN: &arn})
+		if inUse(err) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.insist(ctx, "description of consumer "+name, func(ctx context.Context) error {
+		out, err := s.client.DescribeStreamConsumer(ctx, &kinesis.DescribeStreamConsumerInput{ConsumerName: &name, StreamARN: &arn})
+		if err != nil {
+			return err
+		}
+		if d := out.ConsumerDescription; d == nil || d.ConsumerStatus != types.ConsumerStatusActive {
+			return errors.New("it is not active yet")
+		}
+		s.consumer = aws.ToString(out.ConsumerDescription.ConsumerARN)
+		return nil
+	})
+}
+
+func inUse(err error) bool {
+	var e *types.ResourceInUseException
+	return errors.As(err, &e)
+}
+
+// subscribe is phase with enhanced fan-out: the service pushes what comes for five minutes, then we subscribe again. Where
+// we are is what was delivered, so an event that is lost with its connection comes again.
+func (r *reader) subscribe(ctx context.Context) error {
+	for {
+		over, err := r.subscription(ctx)
+		if over || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			continue // its five minutes are over
+		}
+		var stop *stopError
+		if errors.As(err, &stop) {
+			return stop.err
+		}
+		if inUse(err) { // the one before it, of this process or of the shard's last owner, is let go within seconds
+			if err := pause(ctx, jitter(inUseFor), nil); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.failed(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// inUseFor is how long the service keeps a subscription for a shard from another one of the same consumer.
+const inUseFor = 5 * time.Second
+
+// stopError is an error of what came, not of the request for it.
+type stopError struct{ err error }
+
+func (e *stopError) Error() string { return e.err.Error() }
+
+// subscription reads one subscription to its end. over means that the phase is.
+func (r *reader) subscription(ctx context.Context) (over bool, err error) {
+	if err := r.pace.wait(ctx); err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the connection, whatever is still in it
+	watch := time.AfterFunc(r.s.opts.Timeout, cancel)
+	defer watch.Stop()
+	out, err := r.s.client.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{
+		ConsumerARN: &r.s.consumer, ShardId: &r.part.ID, StartingPosition: r.at.starting(),
+	})
+	if err != nil {
+		return false, err
+	}
+	es := out.GetStream()
+	defer func() { _ = es.Close() }() // what it did not deliver is asked for again
+	for event := range es.Events() {
+		e, ok := event.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent)
+		if !ok {
+			continue
+		}
+		watch.Stop()
+		v := &e.Value
+		a := answer{v.Records, v.ContinuationSequenceNumber == nil || len(v.ChildShards) > 0, aws.ToInt64(v.MillisBehindLatest), v.ChildShards, time.Now().UTC()}
+		at := r.at
+		if err := r.s.waitRoom(ctx, r.run, r.guess); err != nil {
+			return false, err
+		}
+		over, err := r.take(ctx, &a)
+		r.s.unbook(r.guess)
+		if err != nil {
+			return false, &stopError{err}
+		}
+		if over || r.at != at && !r.at.after { // the phase begins again elsewhere
+			return over, nil
+		}
+		watch.Reset(r.s.opts.Timeout) // the service says something every few seconds, also when nothing comes
+	}
+	if err := es.Err(); err != nil {
+		return false, fmt.Errorf("subscription: %w", err)
+	}
+	return false, ctx.Err()
+}
+
+// starting is where a subscription begins.
+func (at origin) starting() *types.StartingPosition {
+	p := &types.StartingPosition{Type: types.ShardIteratorTypeTrimHorizon}
+	switch {
+	case at.after:
+		p.Type, p.SequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, &at.seq
+	case !at.time.IsZero():
+		p.Type, p.Timestamp = types.ShardIteratorTypeAtTimestamp, &at.time
+	case at.seq != "":
+		p.Type, p.SequenceNumber = types.ShardIteratorTypeAtSequenceNumber, &at.seq
+	}
+	return p
+}

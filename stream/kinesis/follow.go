@@ -101,7 +101,7 @@ func (s *Source) lookAgain(ctx context.Context) error {
 	case missing(err):
 		return &LostError{Partition: s.stream.partition("*"), Why: "the stream was deleted"}
 	case err != nil:
-		return nil //nolint:nilerr // it is asked again, and the list of shards tells what lasts
+		return nil // it is asked again, and the list of shards tells what lasts
 	case d.epoch() != s.stream.epoch():
 		return &LostError{Partition: s.stream.partition("*"), Why: "the stream was deleted and made again at " + d.epoch()}
 	}

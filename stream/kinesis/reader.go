@@ -156,15 +156,9 @@ func (r *reader) read(ctx context.Context) (*kinesis.GetRecordsOutput, time.Time
 
 // iterator makes one for a place in a shard.
 func (s *Source) iterator(ctx context.Context, p stream.Partition, at origin) (string, error) {
-	in := &kinesis.GetShardIteratorInput{ShardId: &p.ID, StreamARN: &p.Source, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
-	switch {
-	case at.seq != "" && (at.time.IsZero() || at.after):
-		in.StartingSequenceNumber, in.ShardIteratorType = &at.seq, types.ShardIteratorTypeAtSequenceNumber
-		if at.after {
-			in.ShardIteratorType = types.ShardIteratorTypeAfterSequenceNumber
-		}
-	case !at.time.IsZero():
-		in.Timestamp, in.ShardIteratorType = &at.time, types.ShardIteratorTypeAtTimestamp
+	from := at.starting()
+	in := &kinesis.GetShardIteratorInput{
+		ShardId: &p.ID, StreamARN: &p.Source, ShardIteratorType: from.Type, StartingSequenceNumber: from.SequenceNumber, Timestamp: from.Timestamp,
 	}
 	out, err := s.client.GetShardIterator(ctx, in)
 	if err != nil {
@@ -175,7 +169,7 @@ func (s *Source) iterator(ctx context.Context, p stream.Partition, at origin) (s
 
 // take delivers what an answer brings. It returns true if the phase is over.
 func (r *reader) take(ctx context.Context, a *answer) (over bool, err error) {
-	if err := r.check(ctx, a); err != nil {
+	if err := r.check(a); err != nil {
 		return false, err
 	}
 	k := r.plan
@@ -221,7 +215,7 @@ func (r *reader) take(ctx context.Context, a *answer) (over bool, err error) {
 
 // check fails if records may have been lost between the last answer and this one: the service goes on silently with the
 // oldest record that it still has.
-func (r *reader) check(ctx context.Context, a *answer) error {
+func (r *reader) check(a *answer) error {
 	if len(a.records) > 0 && r.anchor != "" && aws.ToString(a.records[0].SequenceNumber) == r.anchor {
 		r.anchor = "" // it is still there, so is all that came after it
 		return nil
@@ -305,13 +299,13 @@ func (s *Source) still(ctx context.Context, p stream.Partition) error {
 	case missing(err):
 		return &LostError{Partition: p, Why: "the stream was deleted"}
 	case err != nil:
-		return nil // it may pass
+		return nil //nolint:nilerr // it may pass
 	case d.epoch() != p.Epoch:
 		return &LostError{Partition: p, Why: fmt.Sprintf("the stream was deleted and made again at %s", d.epoch())}
 	}
 	shards, err := s.list(ctx)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // the same
 	}
 	for _, sh := range shards {
 		if sh.id == p.ID {

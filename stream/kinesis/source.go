@@ -103,8 +103,11 @@ func open(ctx context.Context, c Config, o *Options, client api) (*Source, error
 			return nil, err
 		}
 	}
-	if s.assigner == nil {
-		s.assigner = newShared(o.Shards, s.parentOf)
+	s.assigner = newShared(o.Shards, s.parentOf)
+	if o.Leases != nil {
+		if s.assigner, err = o.Leases.join(ctx, c.AWS, s.stream.arn+" "+s.stream.epoch(), o.Logger); err != nil {
+			return nil, err
+		}
 	}
 	if s.stream.auto {
 		o.Logger.Warn("the service spreads records of this stream whatever their keys: equal keys do not meet in a lane")
