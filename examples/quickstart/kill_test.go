@@ -165,7 +165,8 @@ func TestKilledProcessEndsWithTheSameRows(t *testing.T) {
 	}
 	rnd := rand.New(rand.NewPCG(1, 1))
 	midway := 0 // kills of a job that had committed something
-	for round := uint64(1); kills > 0; round++ {
+	more := func() bool { return kills > 0 || midway == 0 }
+	for round := uint64(1); more(); round++ {
 		out := filepath.Join(t.TempDir(), "out")
 		args := []string{"-out", out, "-seed", fmt.Sprint(round), "-events", "120000", "-commit", "50ms", "-codec", "zstd"}
 		took := 300 * time.Millisecond // of the whole, until a run tells
@@ -176,7 +177,7 @@ func TestKilledProcessEndsWithTheSameRows(t *testing.T) {
 				t.Fatal(err)
 			}
 			var alarm *time.Timer
-			if kills > 0 {
+			if more() {
 				alarm = time.AfterFunc(time.Duration(rnd.Int64N(int64(took))), func() { cmd.Process.Kill() })
 			}
 			err := cmd.Wait()
@@ -186,6 +187,8 @@ func TestKilledProcessEndsWithTheSameRows(t *testing.T) {
 				kills--
 				if len(must(filepath.Glob(filepath.Join(out, "_onceflow", "*", "e0001", "s0000", "0*")))) > 0 {
 					midway++
+				} else {
+					took += took / 4 // a busy machine: all kills once came before the first commit
 				}
 			case err != nil:
 				t.Fatalf("%v\n%s", err, said(cmd))
@@ -196,9 +199,6 @@ func TestKilledProcessEndsWithTheSameRows(t *testing.T) {
 			}
 		}
 		t.Logf("round %d: %d kills are left, %d came midway", round, max(0, kills), midway)
-	}
-	if midway == 0 {
-		t.Error("no kill came after the first commit: they prove nothing")
 	}
 }
 
