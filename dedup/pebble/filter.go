@@ -7,10 +7,12 @@ import (
 )
 
 // filter says which IDs a bucket certainly does not have: split block Bloom filters, as in the Parquet format, of 256-bit
-// blocks and 8 bits an ID. It grows by filters of twice the size; at 12 bits an ID about one ID in 250 is taken for known
-// that is not.
+// blocks and 8 bits an ID. It begins small, since late events make buckets that get few IDs; then comes a part as large as
+// buckets usually are, then parts of twice the size. Each part that an ID is looked for in is a cache miss, and at 16 bits an
+// ID takes about one in 1,000 for known that is not.
 type filter struct {
 	parts []part
+	ids   int
 }
 
 type part struct {
@@ -20,7 +22,10 @@ type part struct {
 
 type block [4]uint64
 
-const firstPart = 1 << 13 // IDs
+const (
+	firstPart = 1 << 13 // IDs
+	bitsPerID = 16
+)
 
 // mask is what an ID is in a filter: its bits in a block, and what chooses the block.
 type mask struct {
@@ -52,11 +57,16 @@ func (f *filter) has(m *mask) bool {
 	return false
 }
 
-func (f *filter) add(m *mask) {
+// add puts an ID in. usual is how many a bucket has.
+func (f *filter) add(m *mask, usual int) {
 	if n := len(f.parts); n == 0 || f.parts[n-1].room == 0 {
 		ids := firstPart << n
-		f.parts = append(f.parts, part{blocks: make([]block, ids*12/256), room: ids})
+		if n > 0 {
+			ids = max(ids, usual+usual/8-f.ids)
+		}
+		f.parts = append(f.parts, part{blocks: make([]block, ids*bitsPerID/256), room: ids})
 	}
+	f.ids++
 	p := &f.parts[len(f.parts)-1]
 	p.room--
 	b := p.block(m)

@@ -1,10 +1,13 @@
 package pebble
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -23,7 +26,17 @@ type table struct {
 	filters map[int64]*filter
 	pending map[dedup.ID]int64 // bucket of the IDs of the batch under way
 	masks   []mask
+	maybe   []candidate
+	had     []int64 // bucket of each claim's ID before the batch, or nowhere
 	key     [28]byte
+}
+
+const nowhere = math.MinInt64
+
+// candidate is a bucket that may have the ID of a claim: its filter says so.
+type candidate struct {
+	bucket int64
+	claim  int
 }
 
 // Claim takes the IDs that no one has. It keeps no holders, since a local table gets each record once.
@@ -48,15 +61,19 @@ func (t *table) each(claims []dedup.Claim, done func(i int, isNew bool), newest 
 	for i := range claims {
 		t.masks = append(t.masks, maskOf(&claims[i].ID))
 	}
+	if err := t.look(claims); err != nil {
+		return err
+	}
 	clear(t.pending)
 	batch := t.store.db.NewBatch()
 	defer func() { err = errors.Join(err, batch.Close()) }()
 	for i := range claims {
 		c := &claims[i]
 		bucket := dedup.BucketOf(c.Time, t.space.Bucket)
-		had, known, err := t.find(&c.ID, &t.masks[i])
-		if err != nil {
-			return err
+		had, known := t.pending[c.ID]
+		if !known {
+			had = t.had[i]
+			known = had != nowhere
 		}
 		done(i, !known)
 		if known && (!newest && !c.Force || bucket <= had) {
@@ -70,7 +87,7 @@ func (t *table) each(claims []dedup.Claim, done func(i int, isNew bool), newest 
 		if err := batch.Set(t.keyOf(bucket, &c.ID), nil, nil); err != nil {
 			return err
 		}
-		t.filter(bucket).add(&t.masks[i])
+		t.filter(bucket).add(&t.masks[i], t.usual())
 		t.pending[c.ID] = bucket
 	}
 	if batch.Empty() {
@@ -79,24 +96,46 @@ func (t *table) each(claims []dedup.Claim, done func(i int, isNew bool), newest 
 	return batch.Commit(t.store.write)
 }
 
-// find returns the bucket of an ID.
-func (t *table) find(id *dedup.ID, m *mask) (bucket int64, known bool, err error) {
-	for _, b := range t.buckets {
-		if !t.filters[b].has(m) {
-			continue
-		}
-		if p, ok := t.pending[*id]; ok {
-			return p, true, nil
-		}
-		_, closer, err := t.store.db.Get(t.keyOf(b, id))
-		if err == nil {
-			return b, true, closer.Close()
-		}
-		if !errors.Is(err, pebble.ErrNotFound) {
-			return 0, false, err
+// look finds the buckets of the IDs that were there before the batch. It asks for all in the order of their keys with one
+// iterator: neighbours share blocks, and to make an iterator costs more than to move it.
+func (t *table) look(claims []dedup.Claim) (err error) {
+	t.maybe, t.had = t.maybe[:0], slices.Grow(t.had[:0], len(claims))
+	for range claims {
+		t.had = append(t.had, nowhere)
+	}
+	for _, b := range t.buckets { // bucket by bucket: a filter's blocks stay near
+		f := t.filters[b]
+		for i := range claims {
+			if f.has(&t.masks[i]) {
+				t.maybe = append(t.maybe, candidate{b, i})
+			}
 		}
 	}
-	return 0, false, nil
+	if len(t.maybe) == 0 {
+		return nil
+	}
+	slices.SortFunc(t.maybe, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.bucket, b.bucket), bytes.Compare(claims[a.claim].ID[:], claims[b.claim].ID[:]))
+	})
+	iter, err := t.store.db.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, iter.Close()) }()
+	for _, m := range t.maybe {
+		if iter.SeekPrefixGE(t.keyOf(m.bucket, &claims[m.claim].ID)) { // a prefix is a whole key
+			t.had[m.claim] = m.bucket
+		}
+	}
+	return iter.Error()
+}
+
+// usual is how many IDs a bucket has, by the largest of the last three.
+func (t *table) usual() (most int) {
+	for _, b := range t.buckets[:min(3, len(t.buckets))] {
+		most = max(most, t.filters[b].ids)
+	}
+	return most
 }
 
 func (t *table) filter(bucket int64) *filter {

@@ -3,30 +3,32 @@ package redis
 import "github.com/redis/go-redis/v9"
 
 // claim makes the claims of one slot, in order. KEYS: the table's hash of buckets, then one for each claim. ARGV: time to
-// live in milliseconds, first bucket that is not expired, a digit for each claim that is 1 if it is forced, number of new
-// buckets, those, and the value of each claim: 16 bytes of holder, then the bucket in decimal. It returns a digit for
-// each claim that is 1 if it is won.
+// live in milliseconds, first bucket that is not expired, a digit for each claim that is 1 if it is forced, the values of
+// all claims in a row, the length of each, and the new buckets. A value is 16 bytes of holder, then the bucket in decimal.
+// One string of all values is cheaper to send and to take apart than a thousand. The script returns a digit for each claim
+// that is 1 if it is won.
 var claim = redis.NewScript(`
-local ttl, bound, forced, n = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-if n > 0 then
-  local now = redis.call('TIME')[1]
-  for i = 1, n do redis.call('HSETNX', KEYS[1], ARGV[4 + i], now) end
+local call, sub = redis.call, string.sub
+local ttl, bound, forced, values, width = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
+if #ARGV > 5 then
+  local now = call('TIME')[1]
+  for i = 6, #ARGV do call('HSETNX', KEYS[1], ARGV[i], now) end
 end
 local won = {}
 for i = 1, #KEYS - 1 do
-  local key, value = KEYS[1 + i], ARGV[4 + n + i]
-  local has = redis.call('SET', key, value, 'NX', 'GET', 'PX', ttl)
+  local key, value = KEYS[1 + i], sub(values, (i - 1) * width + 1, i * width)
+  local has = call('SET', key, value, 'NX', 'GET', 'PX', ttl)
   won[i] = '1'
   if has then
-    local bucket = tonumber(string.sub(has, 17))
+    local bucket = tonumber(sub(has, 17))
     if bucket < bound then
-      redis.call('SET', key, value, 'PX', ttl)
+      call('SET', key, value, 'PX', ttl)
     elseif string.byte(forced, i) == 49 then
-      if bucket > tonumber(string.sub(value, 17)) then
-        value = string.sub(value, 1, 16) .. string.sub(has, 17)
+      if bucket > tonumber(sub(value, 17)) then
+        value = sub(value, 1, 16) .. sub(has, 17)
       end
-      redis.call('SET', key, value, 'PX', ttl)
-    elseif string.sub(has, 1, 16) ~= string.sub(value, 1, 16) then
+      call('SET', key, value, 'PX', ttl)
+    elseif sub(has, 1, 16) ~= sub(value, 1, 16) then
       won[i] = '0'
     end
   end

@@ -19,13 +19,20 @@ type table struct {
 	bound int64          // first bucket that is not expired
 	begun map[int64]bool // buckets that this handle has told the server of
 	slots []slot
+
+	digits [20]byte
 }
+
+// spaces make numbers equally long; Lua reads over them.
+const spaces = "                    "
 
 // slot gathers the claims of one hash slot for a call of the script.
 type slot struct {
 	prefix  string
 	keys    []string
-	values  []any
+	names   []byte // the keys of all claims in a row, for one allocation
+	values  []byte // of all claims, each width long
+	width   int
 	forced  []byte
 	claims  []int // their places in the caller's slice
 	buckets []any
@@ -43,8 +50,13 @@ func (t *table) Claim(ctx context.Context, claims []dedup.Claim, won []bool) err
 }
 
 func (t *table) batch(ctx context.Context, claims []dedup.Claim, won []bool) error {
+	var by dedup.ID
+	width := 0
+	for i := range claims {
+		width = max(width, len(strconv.AppendInt(t.digits[:0], dedup.BucketOf(claims[i].Time, t.space.Bucket), 10)))
+	}
 	for i := range t.slots {
-		t.slots[i].reset()
+		t.slots[i].reset(len(by) + width)
 	}
 	for i := range claims {
 		c := &claims[i]
@@ -56,9 +68,11 @@ func (t *table) batch(ctx context.Context, claims []dedup.Claim, won []bool) err
 				t.slots[j].buckets = append(t.slots[j].buckets, bucket)
 			}
 		}
-		by := c.By.Hash()
-		s.keys = append(s.keys, s.prefix+string(c.ID[:]))
-		s.values = append(s.values, string(strconv.AppendInt(by[:], bucket, 10)))
+		by = c.By.Hash()
+		s.names = append(append(s.names, s.prefix...), c.ID[:]...)
+		digits := strconv.AppendInt(t.digits[:0], bucket, 10)
+		s.values = append(append(s.values, by[:]...), spaces[:width-len(digits)]...)
+		s.values = append(s.values, digits...)
 		s.claims = append(s.claims, i)
 		digit := byte('0')
 		if c.Force {
@@ -75,18 +89,21 @@ func (t *table) batch(ctx context.Context, claims []dedup.Claim, won []bool) err
 	return nil
 }
 
-func (s *slot) reset() {
+func (s *slot) reset(width int) {
+	s.width = width
 	s.keys = append(s.keys[:0], s.prefix+"buckets")
-	s.values, s.forced, s.claims, s.buckets = s.values[:0], s.forced[:0], s.claims[:0], s.buckets[:0]
+	s.names, s.values, s.forced, s.claims, s.buckets = s.names[:0], s.values[:0], s.forced[:0], s.claims[:0], s.buckets[:0]
 }
 
 func (t *table) run(ctx context.Context, s *slot, won []bool) error {
 	if len(s.claims) == 0 && len(s.buckets) == 0 {
 		return nil
 	}
-	args := make([]any, 0, 4+len(s.buckets)+len(s.values))
-	args = append(args, t.ttl.Milliseconds(), t.bound, s.forced, len(s.buckets))
-	args = append(append(args, s.buckets...), s.values...)
+	names, each := string(s.names), len(s.prefix)+len(dedup.ID{})
+	for i := range s.claims {
+		s.keys = append(s.keys, names[i*each:(i+1)*each])
+	}
+	args := append([]any{t.ttl.Milliseconds(), t.bound, s.forced, s.values, s.width}, s.buckets...)
 	answer, err := claim.Run(ctx, t.client, s.keys, args...).Text()
 	if err != nil {
 		return fmt.Errorf("redis: claim: %w", classify(err))
