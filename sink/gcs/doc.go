@@ -8,8 +8,8 @@
 //
 // # What it costs
 //
-// A file is one upload under a staging name and one objects.move to its final name, which is what makes it visible. A
-// control object is one upload.
+// A file of at most Options.ChunkBytes is one upload under a staging name; a longer one is a session and a request for each
+// chunk. Either way one objects.move to its final name makes it visible. A control object is one upload.
 //
 // # Staging
 //

@@ -24,6 +24,7 @@ type spoiler struct {
 	match  atomic.Pointer[string] // of "METHOD path?query"
 	status int                    // 0 closes the connection
 	before bool                   // not applied
+	hang   bool                   // no answer at all, until the client gives up
 	hits   atomic.Int64
 }
 
@@ -39,6 +40,9 @@ func (s *spoiler) wrap(h http.Handler) http.Handler {
 			_, _ = io.Copy(io.Discard, r.Body)
 		} else {
 			h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		if s.hang {
+			<-r.Context().Done()
 		}
 		if s.status == 0 {
 			panic(http.ErrAbortHandler)

@@ -100,7 +100,7 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // what was only read
 	if r.Attrs.Size > limit {
 		return nil, fmt.Errorf("it has %d bytes, more than the %d expected", r.Attrs.Size, limit)
 	}

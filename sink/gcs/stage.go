@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"iter"
+	"net/http"
 	"path"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/storage"
 
@@ -33,10 +35,14 @@ type ref struct {
 	CRC32C     uint32 `json:"crc32c"`
 }
 
+// upload gathers a file up to a chunk, since most are shorter, and sends it in one request that can be repeated. A longer
+// one goes over a resumable session.
 type upload struct {
 	s      *Store
-	w      *storage.Writer
+	ctx    context.Context // of Stage: Write has none
 	cancel context.CancelFunc
+	buf    []byte          // while w is nil
+	w      *storage.Writer // of the session
 	ref    ref
 	failed error
 }
@@ -47,15 +53,8 @@ func (s *Store) Stage(ctx context.Context, key, owner string) (sink.Upload, erro
 		return nil, fmt.Errorf("gcs: stage: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	u := &upload{s: s, cancel: cancel, ref: ref{Key: key, Token: rand.Text()}}
+	u := &upload{s: s, ctx: ctx, cancel: cancel, ref: ref{Key: key, Token: rand.Text()}}
 	u.ref.Staging = s.staging() + owner + "-" + u.ref.Token
-	// The client repeats a chunk whose answer was lost: the session knows what it has. Without a retry policy for all
-	// errors it would give up at the first 503.
-	u.w = s.bucket.Object(u.ref.Staging).Retryer(storage.WithPolicy(storage.RetryAlways)).
-		If(storage.Conditions{DoesNotExist: true}).NewWriter(ctx)
-	u.w.ChunkSize = s.opts.ChunkBytes
-	u.w.ChunkRetryDeadline = s.opts.Timeout
-	u.w.Metadata = map[string]string{tokenKey: u.ref.Token, finalKey: key}
 	return u, nil
 }
 
@@ -63,19 +62,57 @@ func (u *upload) Write(p []byte) (int, error) {
 	if u.failed != nil {
 		return 0, u.failed
 	}
-	n, err := u.w.Write(p)
-	u.ref.Size += int64(n)
-	u.ref.CRC32C = crc32.Update(u.ref.CRC32C, castagnoli, p[:n])
+	u.ref.Size += int64(len(p))
+	u.ref.CRC32C = crc32.Update(u.ref.CRC32C, castagnoli, p)
+	if u.w == nil && len(u.buf)+len(p) <= u.s.opts.ChunkBytes {
+		u.buf = append(u.buf, p...)
+		return len(p), nil
+	}
+	defer u.watch(len(p))()
+	err := u.begin()
+	if err == nil {
+		_, err = u.w.Write(p)
+	}
 	if err != nil {
 		u.failed = u.s.fail("stage", u.ref.Key, err)
+		return 0, u.failed
 	}
-	return n, u.failed
+	return len(p), nil
 }
 
-// Gathered is the client's chunk, which it makes with the first Write.
+// begin opens a session and sends what was gathered. The client repeats a chunk whose answer was lost, or does not come:
+// the session knows what it has. Without a retry policy for all errors it would give up at the first 503.
+func (u *upload) begin() error {
+	if u.w != nil {
+		return nil
+	}
+	u.w = u.writer(u.ctx, u.s.bucket.Object(u.ref.Staging).Retryer(storage.WithPolicy(storage.RetryAlways)))
+	u.w.ChunkSize = u.s.opts.ChunkBytes
+	u.w.ChunkTransferTimeout = u.s.patience(u.s.opts.ChunkBytes)
+	u.w.ChunkRetryDeadline = time.Duration(u.s.opts.Attempts) * u.w.ChunkTransferTimeout
+	_, err := u.w.Write(u.buf)
+	u.buf = nil
+	return err
+}
+
+// watch ends the session if sending so many bytes takes too long: the client bounds its chunks, but waits without end for
+// the answer that begins a session. The caller calls what it returns when it is done.
+func (u *upload) watch(bytes int) (stop func()) {
+	limit := u.s.patience(len(u.buf) + bytes + 2*u.s.opts.ChunkBytes)
+	t := time.AfterFunc(time.Duration(u.s.opts.Attempts)*limit, u.cancel)
+	return func() { t.Stop() }
+}
+
+func (u *upload) writer(ctx context.Context, object *storage.ObjectHandle) *storage.Writer {
+	w := object.If(storage.Conditions{DoesNotExist: true}).NewWriter(ctx)
+	w.Metadata = map[string]string{tokenKey: u.ref.Token, finalKey: u.ref.Key}
+	return w
+}
+
+// Gathered is what is kept until the next request: with a session, the client's chunk.
 func (u *upload) Gathered() int64 {
-	if u.ref.Size == 0 {
-		return 0
+	if u.w == nil {
+		return int64(cap(u.buf))
 	}
 	return int64(u.s.opts.ChunkBytes)
 }
@@ -86,7 +123,13 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 		u.failed = err
 		return nil, err
 	}
-	attrs, err := u.end(ctx)
+	end := u.endSession
+	if u.w == nil {
+		end = u.send
+	}
+	attrs, err := end(ctx)
+	u.cancel()
+	u.buf = nil
 	if err != nil {
 		u.failed = u.s.fail("stage", u.ref.Key, err)
 		return nil, u.failed
@@ -100,9 +143,29 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	return json.Marshal(u.ref)
 }
 
-func (u *upload) end(ctx context.Context) (*storage.ObjectAttrs, error) {
+// send sends a short file. If it is there already, an attempt before was answered too late, or not at all.
+func (u *upload) send(ctx context.Context) (attrs *storage.ObjectAttrs, err error) {
+	err = u.s.do(ctx, len(u.buf), func(ctx context.Context) error {
+		w := u.writer(ctx, u.s.object(u.ref.Staging))
+		w.ChunkSize = 0
+		w.CRC32C, w.SendCRC32C = u.ref.CRC32C, true
+		_, err := w.Write(u.buf)
+		if err = errors.Join(err, w.Close()); err == nil {
+			attrs = w.Attrs()
+			return nil
+		}
+		if httpStatus(err) == http.StatusPreconditionFailed {
+			attrs, err = u.s.object(u.ref.Staging).Attrs(ctx)
+		}
+		return err
+	})
+	return attrs, err
+}
+
+func (u *upload) endSession(ctx context.Context) (*storage.ObjectAttrs, error) {
+	defer context.AfterFunc(ctx, u.cancel)()
+	defer u.watch(0)()
 	err := u.w.Close()
-	u.cancel()
 	if err == nil {
 		return u.w.Attrs(), nil
 	}
@@ -120,7 +183,10 @@ func (u *upload) end(ctx context.Context) (*storage.ObjectAttrs, error) {
 // Abort cancels the upload before it ends it, else the client would store the half of it that was sent.
 func (u *upload) Abort(ctx context.Context) error {
 	u.cancel()
-	_ = u.w.Close() // its error is the cancellation
+	u.buf = nil
+	if u.w != nil {
+		_ = u.w.Close() // its error is the cancellation
+	}
 	u.failed = errors.New("gcs: the upload was aborted")
 	return u.s.remove(ctx, u.ref.Staging)
 }

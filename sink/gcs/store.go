@@ -26,13 +26,14 @@ type Options struct {
 	// Prefix is put before every key, as it is: "team/" makes a folder.
 	Prefix string
 
-	// ChunkBytes is the size of the pieces in which a staged file is sent; each open file keeps one in memory. It is
+	// ChunkBytes is the size of the pieces in which a staged file is sent; each open file keeps up to two in memory. It is
 	// rounded up to a multiple of 256 KiB.
 	//
 	// Defaults to 4 MiB.
 	ChunkBytes int
 
-	// Attempts is how often a request is tried before its error is returned, Timeout how long one attempt may take.
+	// Attempts is how often a request is tried before its error is returned, Timeout how long one attempt may take beside
+	// what its body needs at 256 KiB/s.
 	//
 	// Default to 5 and 20 seconds.
 	Attempts int
@@ -93,7 +94,7 @@ func (s *Store) do(ctx context.Context, bytes int, f func(context.Context) error
 	}
 	wait := 100 * time.Millisecond
 	for n := 1; ; n++ {
-		attempt, cancel := context.WithTimeout(ctx, s.opts.Timeout+time.Duration(bytes)*time.Second/(256<<10))
+		attempt, cancel := context.WithTimeout(ctx, s.patience(bytes))
 		err := f(attempt)
 		cancel()
 		if err == nil || n == s.opts.Attempts || ctx.Err() != nil || !passing(err) {
@@ -108,6 +109,11 @@ func (s *Store) do(ctx context.Context, bytes int, f func(context.Context) error
 		}
 		wait = min(2*wait, 5*time.Second)
 	}
+}
+
+// patience is how long one attempt may take.
+func (s *Store) patience(bytes int) time.Duration {
+	return s.opts.Timeout + time.Duration(bytes)*time.Second/(256<<10)
 }
 
 func passing(err error) bool {
