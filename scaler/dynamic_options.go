@@ -10,9 +10,11 @@ import (
 // DynamicOptions are the optional settings of NewDynamic; nil means all defaults.
 type DynamicOptions struct {
 	// Utilization is the share of its true rate that a copy is meant to work at. The rest is for noise, for growth until
-	// the next step and for catching up. A job with a loose Goal can do with less room: 0.9 costs a fifth less than 0.7.
+	// the next step and for catching up.
 	//
-	// Defaults to 0.7.
+	// Defaults to what Goal leaves room for: 1 - 15s/Goal, at least 0.7 and at most 0.95, which is 0.75 for a minute, 0.9 for
+	// two and a half, 0.95 for five and more. What chance lets wait is proportional to 1/(1-u) at a utilization u (Kingman,
+	// The single server queue in heavy traffic, 1961), so half the goal needs twice the room.
 	Utilization float64
 
 	// High is the utilization that calls for a step up once it lasts for Stable, even if nothing waits.
@@ -87,9 +89,9 @@ func (o *DynamicOptions) fill() (DynamicOptions, error) {
 	if o != nil {
 		f = *o
 	}
-	f.Utilization = cmp.Or(f.Utilization, 0.7)
-	f.High = cmp.Or(f.High, min(1, 1.2*f.Utilization))
 	f.Goal = cmp.Or(f.Goal, 5*time.Minute)
+	f.Utilization = cmp.Or(f.Utilization, roomFor(f.Goal))
+	f.High = cmp.Or(f.High, min(1, 1.2*f.Utilization))
 	f.Normal = cmp.Or(f.Normal, f.Goal/4)
 	f.CatchUp = cmp.Or(f.CatchUp, 15*time.Minute)
 	f.Window = cmp.Or(f.Window, 5*time.Minute)
@@ -98,6 +100,15 @@ func (o *DynamicOptions) fill() (DynamicOptions, error) {
 	f.Pause = cmp.Or(f.Pause, time.Minute)
 	f.Backoff = cmp.Or(f.Backoff, 10*time.Minute)
 	return f, f.check()
+}
+
+// roomFor is the default utilization for a goal.
+func roomFor(goal time.Duration) float64 {
+	const wait, least, most = 15 * time.Second, 0.7, 0.95
+	if goal <= 0 { // which is a fault of its own
+		return least
+	}
+	return min(max(1-wait.Seconds()/goal.Seconds(), least), most)
 }
 
 func (o *DynamicOptions) check() error {

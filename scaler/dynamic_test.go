@@ -277,3 +277,21 @@ func TestDynamicListsAllBadOptionsAtOnce(t *testing.T) {
 	})
 	wantAll(t, err, "Utilization 1.2", "High NaN", "Goal -1ns", "Stable 10m0s is below Window 1h0m0s", "MaxUp -1", "Rate -1", "MinDown 1")
 }
+
+// The goal is what binds: a looser one leaves less room, and room that nothing needs is paid for at every hour of the day.
+func TestRoomFollowsTheGoal(t *testing.T) {
+	for goal, want := range map[time.Duration]float64{
+		0: 0.95, 20 * time.Second: 0.7, time.Minute: 0.75, 150 * time.Second: 0.9, 5 * time.Minute: 0.95, time.Hour: 0.95,
+	} {
+		d, err := NewDynamic(&DynamicOptions{Goal: goal})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.o.Utilization; math.Abs(got-want) > 1e-9 {
+			t.Errorf("goal %s: utilization %g, want %g", goal, got, want)
+		}
+	}
+	if d, err := NewDynamic(&DynamicOptions{Utilization: 0.6}); err != nil || d.o.Utilization != 0.6 {
+		t.Errorf("got %+v, %v, want the utilization that was asked for", d, err)
+	}
+}

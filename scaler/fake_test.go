@@ -1,6 +1,7 @@
 package scaler
 
 import (
+	"cmp"
 	"math"
 	"testing"
 	"time"
@@ -114,9 +115,15 @@ func reborn(t *testing.T, p Policy) Policy {
 	return again
 }
 
+// dynamic has a utilization of 0.7 if o does not say another: the figures of the tests are made for that.
 func dynamic(t *testing.T, o *DynamicOptions) *Dynamic {
 	t.Helper()
-	d, err := NewDynamic(o)
+	var filled DynamicOptions
+	if o != nil {
+		filled = *o
+	}
+	filled.Utilization = cmp.Or(filled.Utilization, 0.7)
+	d, err := NewDynamic(&filled)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/onceflow/onceflow/scaler"
 )
@@ -82,6 +83,25 @@ func TestCombinedHoldsItsPromiseOnEveryTrace(t *testing.T) {
 	}
 }
 
+// The defaults follow the goal, so nobody has to find a utilization for another one.
+func TestDefaultsKeepEveryGoal(t *testing.T) {
+	for _, tr := range traces() {
+		for _, goal := range []time.Duration{90 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute} {
+			p, err := combined(tr, &scaler.DynamicOptions{Goal: goal})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := play(tr, "combined", p, tr.first(roomy))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.worst > goal {
+				t.Errorf("%s: the delay reached %s, the goal is %s", tr.name, r.worst, goal)
+			}
+		}
+	}
+}
+
 func TestNoPolicyOfOursMovesOnFlatNoise(t *testing.T) {
 	for seed := range uint64(60) {
 		tr := flat(100+seed, 2+float64(seed)*0.21)
@@ -143,7 +163,7 @@ func TestTheSameTraceGivesTheSameDecisions(t *testing.T) {
 	var runs [2][]scaler.Decision
 	for i := range runs {
 		tr := traces()[2]
-		p, err := combined(tr, tight)
+		p, err := combined(tr, options(0))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ const (
 
 // styles are the lines of the policies; one without a style is not drawn. Later ones lie above earlier ones.
 var styles = []struct{ policy, colour, extra string }{
-	{"lag threshold", "#e8a33d", `stroke-width="0.8" stroke-opacity="0.8"`},
+	{"lag threshold", "#e8a33d", `stroke-width="0.8" stroke-opacity="0.7"`},
 	{"static", "#7b8794", `stroke-width="1.6"`},
 	{oracleName, "#111111", `stroke-width="1.2" stroke-dasharray="2 3"`},
 	{"combined", "#0b7a4b", `stroke-width="2.4"`},
@@ -48,8 +48,8 @@ func writeChart(w io.Writer, t trace, results []result) error {
 	c.panel("copies", copiesTop(results))
 	c.lines(results, func(r result) []float64 { return floats(r.copies) })
 	c.next()
-	c.panel("delay, minutes (cut at twice the goal)", 2*goal.Minutes())
-	c.lines(results, func(r result) []float64 { return scaled(r.delay, 1.0/60) })
+	c.panel(fmt.Sprintf("delay, minutes: the worst of each %d; cut at twice the goal", c.bucket()), 2*goal.Minutes())
+	c.lines(results, func(r result) []float64 { return c.worst(r.delay) })
 	y := c.at(goal.Minutes())
 	fmt.Fprintf(&c.b, `<path d="M%g %.1fH%g" stroke="#c0392b" stroke-dasharray="6 4"/>`, left, y, width-right)
 	c.text(width-right-36, y-5, `fill="#c0392b"`, "goal")
@@ -85,18 +85,30 @@ func (c *chart) panel(title string, most float64) {
 		fmt.Fprintf(&c.b, `<path d="M%g %.1fH%g" stroke="#e3e6ea"/>`, left, y, width-right)
 		c.text(left-8, y+4, `text-anchor="end" fill="#555"`, fmt.Sprintf("%g", v))
 	}
-	every, format := 2*60, "15:04"
+	every, format, label := 2*60, "15:04", 0
 	if c.minutes > 2*24*60 {
-		every, format = 24*60, "Mon"
+		every, format, label = 24*60, "Mon", 12*60 // in the middle of the day
 	}
 	for m := 0; m <= c.minutes; m += every {
-		x := c.x(m)
-		fmt.Fprintf(&c.b, `<path d="M%.1f %gv%g" stroke="#eef0f2"/>`, x, c.y, panelHeight)
-		if m < c.minutes {
-			c.text(x+2, c.y+panelHeight+15, `fill="#555"`, start.Add(time.Duration(m)*time.Minute).Format(format))
+		fmt.Fprintf(&c.b, `<path d="M%.1f %gv%g" stroke="#dde1e5"/>`, c.x(m), c.y, panelHeight+4)
+		if m+label <= c.minutes {
+			c.text(c.x(m+label), c.y+panelHeight+17, `text-anchor="middle" fill="#555"`, start.Add(time.Duration(m)*time.Minute).Format(format))
 		}
 	}
 	fmt.Fprintf(&c.b, `<rect x="%g" y="%g" width="%g" height="%g" fill="none" stroke="#c3c9d0"/>`, left, c.y, width-left-right, panelHeight)
+}
+
+// bucket is how many minutes share a step of a line that changes often: about 4 pixels.
+func (c *chart) bucket() int { return max(1, c.minutes/280) }
+
+// worst is the delay in minutes, as bad as it was in each bucket.
+func (c *chart) worst(seconds []float64) []float64 {
+	worst, n := make([]float64, len(seconds)), c.bucket()
+	for m := range seconds {
+		from := m / n * n
+		worst[m] = maxOf(seconds[from:min(from+n, len(seconds))]) / 60
+	}
+	return worst
 }
 
 func (c *chart) next() { c.y += panelHeight + gap }
@@ -115,13 +127,15 @@ func (c *chart) lines(results []result, of func(result) []float64) {
 				continue
 			}
 			var path strings.Builder
-			for m, v := range of(r) {
-				command := "L"
+			values := of(r)
+			for m, v := range values {
 				if m == 0 {
-					command = "M"
+					fmt.Fprintf(&path, "M%.1f %.1f", c.x(0), c.at(v))
+				} else if v != values[m-1] {
+					fmt.Fprintf(&path, "H%.1fV%.1f", c.x(m), c.at(v))
 				}
-				fmt.Fprintf(&path, "%s%.1f %.1fH%.1f", command, c.x(m), c.at(v), c.x(m+1))
 			}
+			fmt.Fprintf(&path, "H%.1f", c.x(len(values)))
 			fmt.Fprintf(&c.b, `<path d="%s" fill="none" stroke="%s" %s/>`, &path, style.colour, style.extra)
 		}
 	}
@@ -167,14 +181,6 @@ func floats(n []int) []float64 {
 	f := make([]float64, len(n))
 	for i, v := range n {
 		f[i] = float64(v)
-	}
-	return f
-}
-
-func scaled(values []float64, by float64) []float64 {
-	f := make([]float64, len(values))
-	for i, v := range values {
-		f[i] = v * by
 	}
 	return f
 }

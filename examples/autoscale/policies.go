@@ -42,27 +42,28 @@ type contender struct {
 }
 
 const (
-	// tight is the utilization of the policies that are compared with the oracle. A delay goal of five minutes leaves that
-	// little room: what a burst brings too much is worked off long before the goal is reached.
+	// tight is the default of the package for the goal of five minutes: what a burst brings too much is worked off long
+	// before that is reached.
 	tight = 0.95
 
-	// roomy is the default of the package, for jobs with a tighter goal.
+	// roomy is what it takes for a goal of less than a minute.
 	roomy = 0.7
 
 	// usual is the threshold of the usual rule on lag: two minutes' work of a copy.
 	usual = 120 * copyRate
 )
 
-func dynamic(utilization float64) (*scaler.Dynamic, error) {
-	return scaler.NewDynamic(&scaler.DynamicOptions{Utilization: utilization, Goal: goal})
+// options are the defaults, but for a utilization that is not 0.
+func options(utilization float64) *scaler.DynamicOptions {
+	return &scaler.DynamicOptions{Utilization: utilization, Goal: goal}
 }
 
-func combined(t trace, utilization float64) (scaler.Policy, error) {
+func combined(t trace, o *scaler.DynamicOptions) (scaler.Policy, error) {
 	s, err := scaler.NewStatic(floor(t))
 	if err != nil {
 		return nil, err
 	}
-	d, err := dynamic(utilization)
+	d, err := scaler.NewDynamic(o)
 	return scaler.NewCombined(s, d), err
 }
 
@@ -70,9 +71,9 @@ func combined(t trace, utilization float64) (scaler.Policy, error) {
 func contenders() []contender {
 	return []contender{
 		{"static", 0.68, func(t trace) (scaler.Policy, error) { return scaler.NewStatic(planned(t)) }},
-		{"dynamic", tight, func(trace) (scaler.Policy, error) { return dynamic(tight) }},
-		{"combined", tight, func(t trace) (scaler.Policy, error) { return combined(t, tight) }},
-		{"combined 0.7", roomy, func(t trace) (scaler.Policy, error) { return combined(t, roomy) }},
+		{"dynamic", tight, func(trace) (scaler.Policy, error) { return scaler.NewDynamic(options(0)) }},
+		{"combined", tight, func(t trace) (scaler.Policy, error) { return combined(t, options(0)) }},
+		{"combined 0.7", roomy, func(t trace) (scaler.Policy, error) { return combined(t, options(roomy)) }},
 		{"lag threshold", tight, func(trace) (scaler.Policy, error) { return &threshold{lag: usual}, nil }},
 	}
 }

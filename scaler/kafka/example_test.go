@@ -18,7 +18,7 @@ func keepFresh(ctx context.Context, target scaler.Target) error {
 	if err != nil {
 		return err
 	}
-	need, err := scaler.NewDynamic(&scaler.DynamicOptions{Goal: 10 * time.Minute, Utilization: 0.9})
+	need, err := scaler.NewDynamic(&scaler.DynamicOptions{Goal: 10 * time.Minute})
 	if err != nil {
 		return err
 	}
