@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,5 +195,20 @@ func TestAWarmUpOfALaneThatIsNewIsOverAtOnce(t *testing.T) {
 	r.until("warm", func() bool { return len(r.events) == 2 })
 	if r.events[1] != "warm 0" {
 		t.Errorf("events are %q", r.events)
+	}
+}
+
+// At the first start nothing is lost yet; at the first restart it would be.
+func TestAWindowLongerThanTheTopicsRetentionIsRefusedAtOnce(t *testing.T) {
+	w := onKafka(t)
+	topic := w.topic(1, "retention.ms", "3600000")
+	for warmup, want := range map[time.Duration]string{time.Hour: "", time.Hour + 1: "keeps records for 1h0m0s"} {
+		r := read(t, w.open(nil, topic))
+		r.warmup = warmup
+		err := r.step(t.Context())
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("a warm-up of %s: got %v, want an error with %q", warmup, err, want)
+		}
+		_ = r.src.Close()
 	}
 }

@@ -72,6 +72,9 @@ func (s *Source) Start(_ context.Context, st stream.Start) error {
 			return &LostError{Partition: name, From: pr.UpTo.Sub, To: -1, Why: "the topic was made again or deleted; retire the partition to go on"}
 		}
 	}
+	if err := s.fits(l, st.Warmup); err != nil {
+		return err
+	}
 	s.discard(l)
 	now := time.Now()
 	for _, p := range l.parts {
@@ -88,6 +91,17 @@ func (s *Source) Start(_ context.Context, st stream.Start) error {
 	}
 	s.moveOn(l)
 	s.wakeRouter()
+	return nil
+}
+
+// fits refuses a warm-up that the topic does not keep records for: better now than at the first restart.
+func (s *Source) fits(l *lane, warmup time.Duration) error {
+	for _, p := range l.parts {
+		if keeps := s.keeps[p.topic]; keeps > 0 && warmup > keeps {
+			return fmt.Errorf("kafka: a stage needs the last %s of topic %q again after each restart, and the topic keeps records for %s:"+
+				" raise its retention.ms, or shorten the window, or keep IDs in a shared store", warmup, p.topic, keeps)
+		}
+	}
 	return nil
 }
 
