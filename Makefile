@@ -13,9 +13,9 @@ MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short zombies bench bench-short
+.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-short
 
-test: vet lint servers unit race sim-short mutants modules torture-short bench-short
+test: vet lint servers unit race sim-short mutants modules torture-short torture-kinesis-short bench-short
 	@echo all tests passed
 
 # Needs a JDK, Maven, npm and Python, and once some minutes.
@@ -95,6 +95,13 @@ torture:
 
 torture-short:
 	$(SERVERS) go run ./internal/torture/cmd/torture -kills 10
+
+# The same for a Kinesis stream that splits and merges, on emulators of Kinesis and DynamoDB.
+torture-kinesis:
+	$(SERVERS) go run ./internal/torture/cmd/torture -kinesis -kills $(KILLS)
+
+torture-kinesis-short:
+	$(SERVERS) go run ./internal/torture/cmd/torture -kinesis -kills 5 -quick
 
 # Workers that are stopped for a minute at each step of the protocol, and go on. The unit tests have the short form.
 zombies:
