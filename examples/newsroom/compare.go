@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
@@ -32,6 +33,13 @@ func measure(ctx context.Context, store sink.Store) (*result, error) {
 		return nil, err
 	}
 	r.counts, r.read, r.sealed = state.Counts, state.Read, state.Sealed
+	// The ledger says through when hours are sealed some entries later.
+	for s, err := range seal.Read(ctx, store, job, r.sealed, &seal.ReadOptions{Poll: -1}) {
+		if err != nil {
+			return nil, err
+		}
+		r.sealed = s.Hour.Add(time.Hour)
+	}
 	seen := map[string]bool{}
 	for m, err := range sink.Committed(ctx, store, job, 0, &sink.ReadOptions{Poll: -1}) {
 		if err != nil {

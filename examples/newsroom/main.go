@@ -5,6 +5,7 @@
 //
 //	go run ./examples/newsroom -out DIR
 //	go run ./examples/newsroom -out DIR -kafka localhost:9092 -redis localhost:6379
+//	go run ./examples/newsroom -out DIR -kinesis http://localhost:4567
 //	go run ./examples/newsroom -s3 BUCKET -endpoint http://localhost:9000 -kafka localhost:9092
 package main
 
@@ -25,6 +26,7 @@ const job = "newsroom"
 type options struct {
 	out, traffic     string
 	kafka, redis     string
+	kinesis          string
 	bucket, endpoint string
 	events           int
 	seed             uint64
@@ -54,6 +56,7 @@ func parseFlags() *options {
 	flag.Uint64Var(&o.seed, "seed", 1, "the same seed makes the same traffic")
 	flag.DurationVar(&o.commit, "commit", 2*time.Second, "time between two commits")
 	flag.StringVar(&o.kafka, "kafka", "", "brokers, separated by commas: read the traffic from a topic, after writing it there once")
+	flag.StringVar(&o.kinesis, "kinesis", "", "URL of a Kinesis: read the traffic from a stream there, after writing it there once")
 	flag.StringVar(&o.redis, "redis", "", "address of a Redis that keeps the IDs; without it they are in memory")
 	flag.StringVar(&o.bucket, "s3", "", "bucket for the output, with the usual AWS settings of the environment; without it the folder")
 	flag.StringVar(&o.endpoint, "endpoint", "", "URL of an S3 other than Amazon's")
@@ -78,6 +81,9 @@ func run(ctx context.Context, o *options) (same bool, err error) {
 	began := time.Now()
 	var truth *Truth
 	fast := true
+	if o.kinesis != "" && (o.kafka != "" || o.live > 0) {
+		return false, errors.New("-kinesis is for neither -kafka nor -live")
+	}
 	if o.live > 0 {
 		truth, fast, err = processLive(ctx, o, store, six)
 	} else if truth, err = makeTraffic(o, six); err == nil {

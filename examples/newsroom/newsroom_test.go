@@ -182,6 +182,18 @@ func TestResultIsTheTruthOnRealServersThoughKilled(t *testing.T) {
 		append(args, "-commit", "300ms")...)
 }
 
+// The traffic is in aggregates of a Kinesis stream.
+func TestResultIsTheTruthOnKinesisThoughKilled(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	store, err := sinkfile.Open(out, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret", "AWS_REGION=us-east-1"}
+	survive(t, kills(t, 2), store, 3*time.Second, env, "-out", out, "-commit", "300ms",
+		"-kinesis", servertest.KinesisLocal(t).Endpoint())
+}
+
 // Hits happen while the job runs. The program ends well only if its result is the truth, and 99 of 100 rows were in a
 // visible file a commit interval and two seconds after their last record was in the log.
 func TestHitsAreVisibleSoonAfterTheyHappened(t *testing.T) {

@@ -33,6 +33,9 @@ func openStore(ctx context.Context, o *options) (sink.Store, error) {
 }
 
 func openSource(ctx context.Context, o *options, truth *Truth) (stream.Source, error) {
+	if o.kinesis != "" {
+		return openKinesis(ctx, o.kinesis, "newsroom-"+truth.Name, o.traffic)
+	}
 	if o.kafka == "" {
 		return file.Open(file.Config{Dir: o.traffic}, nil)
 	}

@@ -35,7 +35,7 @@ func process(ctx context.Context, o *options, store sink.Store, flows []sink.Flo
 		return err
 	}
 	defer src.Close()
-	if o.kafka != "" { // a topic has no end: we are done when the last hour is sealed
+	if o.kafka != "" || o.kinesis != "" { // a topic has no end: we are done when the last hour is sealed
 		go func() {
 			defer done()
 			if _, err := seal.Wait(ctx, store, job, truth.LastHour, nil); err != nil && ctx.Err() == nil {
