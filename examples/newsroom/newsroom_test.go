@@ -157,7 +157,8 @@ func TestResultIsTheTruthThoughKilled(t *testing.T) {
 func onServers(t *testing.T) (bucket sink.Store, env, args []string) {
 	t.Helper()
 	k, m, r := shared.Kafka(t), shared.MinIO(t), servertest.Redis(t)
-	name := strings.ToLower(t.Name()[len("Test"):])[:40]
+	name := strings.ToLower(t.Name())
+	name = name[:min(60, len(name))] // of a bucket
 	keys := credentials.NewStaticCredentialsProvider(servers.MinIOAccessKey, servers.MinIOSecretKey, "")
 	admin := s3.New(s3.Options{Region: "us-east-1", BaseEndpoint: aws.String(m.Endpoint()), UsePathStyle: true, Credentials: keys})
 	if _, err := admin.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
@@ -198,7 +199,7 @@ func TestResultIsTheTruthOnKinesisThoughKilled(t *testing.T) {
 // visible file a commit interval and two seconds after their last record was in the log.
 func TestHitsAreVisibleSoonAfterTheyHappened(t *testing.T) {
 	_, env, args := onServers(t)
-	args = append(args, "-live", "10s", "-window", "5s", "-events", "20000")
+	args = append(args, "-live", "5s", "-window", "3s", "-events", "15000")
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
