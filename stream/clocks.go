@@ -32,7 +32,7 @@ func (c *laneCore) seen() time.Time {
 	seen := EndOfTime
 	for i := range c.parts {
 		p := &c.parts[i]
-		if p.ended && (p.replaced || mutant.On("T16b")) {
+		if p.ended && (p.replaced && !mutant.On("T16g") || mutant.On("T16b")) {
 			continue
 		}
 		if p.seen.Before(seen) {

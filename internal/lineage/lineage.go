@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -96,6 +97,9 @@ func (g *graph) ended(p stream.Partition) bool {
 
 // begun reports whether p may be read: all its parents have ended.
 func (g *graph) begun(p stream.Partition) bool {
+	if mutant.On("T16c") && len(g.parents[p]) > 0 {
+		return slices.ContainsFunc(g.parents[p], g.ended)
+	}
 	return !slices.ContainsFunc(g.parents[p], func(q stream.Partition) bool { return !g.ended(q) })
 }
 
@@ -105,7 +109,7 @@ func (g *graph) unsettled(p stream.Partition) bool {
 		return !done
 	}
 	s := g.known[p]
-	done := g.ended(p) && (s.Retired || !s.Holds) && !slices.ContainsFunc(g.parents[p], g.unsettled)
+	done := g.ended(p) && (s.Retired || !s.Holds || mutant.On("T16d")) && !slices.ContainsFunc(g.parents[p], g.unsettled)
 	g.done[p] = done
 	return !done
 }
@@ -142,7 +146,9 @@ func (g *graph) lane(members []stream.Partition) (Lane, bool) {
 		l.Partitions = append(l.Partitions, p)
 		l.Moved = l.Moved || known && s.Lane != l.Lane
 	}
-	l.Elders = g.elders(members)
+	if !mutant.On("T16e") {
+		l.Elders = g.elders(members)
+	}
 	return l, len(l.Partitions) > 0
 }
 

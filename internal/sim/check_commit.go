@@ -72,6 +72,9 @@ func (c *checker) lows() map[string]time.Time {
 		if t != nil {
 			low = t.low
 		}
+		if len(p.parents) > 1 && t != nil && t.upTo == 0 {
+			continue // another lane may have pulled its clocks back since this one was touched, and it is not read yet
+		}
 		if l, ok := lows[c.laneOf(p)]; !ok || low.Before(l) {
 			if t == nil || !t.free() || !c.w.cfg.reshards {
 				lows[c.laneOf(p)] = low

@@ -29,8 +29,7 @@ type fake struct {
 	serial  int
 	age     time.Duration // of what is put
 	keeps   int32         // hours
-	calls   map[string]int
-	limits  []int32 // of GetRecords
+	limits  []int32       // of GetRecords
 
 	// before is called before each request, with the name of the operation and its shard. Its error is the answer.
 	before func(op, shard string) error
@@ -50,7 +49,7 @@ type fakeShard struct {
 const wholeRange = "340282366920938463463374607431768211455"
 
 func newFake(shards int) *fake {
-	f := &fake{created: time.Now().Add(-time.Hour), keeps: 24, calls: map[string]int{}}
+	f := &fake{created: time.Now().Add(-time.Hour), keeps: 24}
 	for range shards {
 		f.addShard(&fakeShard{from: "0", to: wholeRange})
 	}
@@ -107,7 +106,6 @@ func (f *fake) begin(ctx context.Context, op, shard string) error {
 		return err
 	}
 	f.mu.Lock()
-	f.calls[op]++
 	before := f.before
 	f.mu.Unlock()
 	if before != nil {
@@ -121,12 +119,6 @@ func (f *fake) begin(ctx context.Context, op, shard string) error {
 		return &types.ResourceNotFoundException{Message: aws.String("Stream hits not found")}
 	}
 	return nil
-}
-
-func (f *fake) count(op string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.calls[op]
 }
 
 func (f *fake) DescribeStreamSummary(ctx context.Context, _ *kinesis.DescribeStreamSummaryInput, _ ...func(*kinesis.Options)) (*kinesis.DescribeStreamSummaryOutput, error) {

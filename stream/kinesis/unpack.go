@@ -19,6 +19,9 @@ type unpacker struct {
 	agg    aggregate.Unpacker
 
 	foreign int64 // user records that were left out
+
+	last   *byte // of the last key that was looked up, as it lies in the aggregate's table, and the answer
+	lastIn bool
 }
 
 // maxBatch is the most records of one batch, so that an answer of a million user records is no single step of a lane.
@@ -107,7 +110,7 @@ const recordOverhead = 160
 // the aggregate before the shards changed, and sends them again to where they belong. A broken aggregate is one record.
 func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at stream.Position) ([]*delivery, stream.Position, bool, error) {
 	records, err := u.agg.Unpack(raw.Data)
-	defer u.agg.Reset()
+	defer func() { u.agg.Reset(); u.last = nil }()
 	if err != nil {
 		out, over, err := u.bad(out, k, raw, at, err)
 		return out, at, over, err
@@ -118,11 +121,7 @@ func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at stream.P
 		at.Sub = int64(i) + 1
 		here := true
 		if u.filter {
-			h, err := hashOf(r.Key, r.ExplicitHash)
-			if err != nil { // the producer's fault, and it is in the right shard as far as anyone can tell
-				h = u.keys.from
-			}
-			here = u.keys.has(h)
+			here = u.here(r)
 		}
 		if passed = !here; !here {
 			u.foreign++
@@ -139,6 +138,22 @@ func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at stream.P
 		d.Passed = append(d.Passed, stream.Passed{Partition: *u.part, UpTo: at})
 	}
 	return out, at, false, nil
+}
+
+// here reports whether a user record belongs to this shard. User records of one key share it.
+func (u *unpacker) here(r *aggregate.Record) bool {
+	if r.ExplicitHash == nil && len(r.Key) > 0 && &r.Key[0] == u.last {
+		return u.lastIn
+	}
+	h, err := hashOf(r.Key, r.ExplicitHash)
+	if err != nil {
+		return true // the producer's fault, and it is in the right shard as far as anyone can tell
+	}
+	in := u.keys.has(h)
+	if r.ExplicitHash == nil && len(r.Key) > 0 {
+		u.last, u.lastIn = &r.Key[0], in
+	}
+	return in
 }
 
 // bad passes on a record that cannot be unpacked.
