@@ -102,9 +102,9 @@ func (w *world) must(err error) {
 // eventually waits for what another process does, for which there is no signal.
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); <-time.After(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !ok(); <-time.After(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			w.t.Fatalf("%s: not within 30 s", what)
+			w.t.Fatalf("%s: not within 2 minutes", what)
 		}
 	}
 }
