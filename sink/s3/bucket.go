@@ -103,10 +103,14 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 
 func (s *Store) askTime(ctx context.Context) error {
 	var out *s3.HeadBucketOutput
-	err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+	ask := func(ctx context.Context) (err error) {
 		out, err = s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.bucket})
 		return err
-	})
+	}
+	err := s.retry.do(ctx, 0, ask)
+	if skewed(err) { // an answer to HEAD has no body that would tell it from a refusal
+		err = s.retry.do(ctx, 0, ask)
+	}
 	if err != nil {
 		return s.fail("look at the bucket", "", err)
 	}

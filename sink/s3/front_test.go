@@ -1,6 +1,9 @@
 package s3
 
 import (
+	"bytes"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -9,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // front stands between the Store and a real server. It counts requests, and can spoil chosen ones in ways that a real
@@ -19,12 +23,16 @@ type front struct {
 	seen  []string
 	spoil func(n int, op string) fault // n counts the requests of this op from 0
 	count map[string]int
+	over  chan struct{}
 }
 
 // fault is what becomes of a request: Before answers in place of the server, After replaces the server's answer.
 type fault struct {
 	before, after *answer
 	hang          bool // applied, never answered
+	stall         bool // not even read
+	trickle       bool // answered so slowly that nobody waits for the end
+	flip          bool // a bit of the body turns over on the way
 }
 
 type answer struct {
@@ -38,7 +46,7 @@ func newFront(t *testing.T, target string, spoil func(n int, op string) fault) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &front{spoil: spoil, count: map[string]int{}}
+	f := &front{spoil: spoil, count: map[string]int{}, over: make(chan struct{})}
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)
 		r.Out.Host = r.In.Host // it is signed
@@ -53,6 +61,20 @@ func newFront(t *testing.T, target string, spoil func(n int, op string) fault) *
 		var ft fault
 		if f.spoil != nil {
 			ft = f.spoil(n, op)
+		}
+		switch {
+		case ft.stall: // the end of the client is not to be seen while its body is not read
+			<-f.over
+			return
+		case ft.trickle:
+			rec := httptest.NewRecorder()
+			proxy.ServeHTTP(rec, r)
+			trickle(w, r, rec)
+			return
+		case ft.flip:
+			body, _ := io.ReadAll(r.Body)
+			body[len(body)/2] ^= 4
+			r.Body = io.NopCloser(bytes.NewReader(body))
 		}
 		if ft.before != nil {
 			w.WriteHeader(ft.before.status)
@@ -71,8 +93,25 @@ func newFront(t *testing.T, target string, spoil func(n int, op string) fault) *
 		w.WriteHeader(ft.after.status)
 		_, _ = w.Write([]byte(ft.after.body))
 	}))
-	t.Cleanup(f.Close)
+	t.Cleanup(func() { close(f.over); f.Close() })
 	return f
+}
+
+// trickle sends an answer byte by byte.
+func trickle(w http.ResponseWriter, r *http.Request, answer *httptest.ResponseRecorder) {
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	pace := time.NewTicker(50 * time.Millisecond)
+	defer pace.Stop()
+	for _, b := range answer.Body.Bytes() {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-pace.C:
+			_, _ = w.Write([]byte{b})
+			_ = http.NewResponseController(w).Flush()
+		}
+	}
 }
 
 // all lists the requests since reset, calls counts those of one kind.

@@ -22,6 +22,7 @@ import (
 type retrier struct {
 	attempts int
 	timeout  time.Duration
+	renew    func() // called when the credentials have expired, before the next attempt
 }
 
 // do calls f until it succeeds, fails for good, or was tried often enough. bytes is the size of the body.
@@ -36,6 +37,9 @@ func (r retrier) do(ctx context.Context, bytes int, f func(context.Context) erro
 		cancel()
 		if err == nil || n == r.attempts || ctx.Err() != nil || !passing(err) {
 			return err
+		}
+		if errorCode(err) == "ExpiredToken" && r.renew != nil {
+			r.renew()
 		}
 		t := time.NewTimer(wait/2 + rand.N(wait))
 		select {
@@ -53,7 +57,9 @@ func passing(err error) bool {
 	switch errorCode(err) {
 	case "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "InternalError",
 		"ServiceUnavailable", "RequestTimeout", "RequestTimeTooSkewed", "OperationAborted",
-		"ConditionalRequestConflict", "ExpiredToken", "BadDigest":
+		"ConditionalRequestConflict", "ExpiredToken",
+		// The body has changed on its way; the last is MinIO's.
+		"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch":
 		return true
 	}
 	switch status := httpStatus(err); {
@@ -69,6 +75,17 @@ func passing(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// skewed reports whether a request was refused by a service whose clock is far from ours. The client signs the next one by
+// that clock. Amazon's limit is 15 minutes.
+func skewed(err error) bool {
+	var re *awshttp.ResponseError
+	if httpStatus(err) != http.StatusForbidden || !errors.As(err, &re) {
+		return false
+	}
+	theirs, dateErr := http.ParseTime(re.Response.Header.Get("Date"))
+	return dateErr == nil && time.Since(theirs).Abs() > 10*time.Minute
 }
 
 func httpStatus(err error) int {

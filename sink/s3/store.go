@@ -98,6 +98,9 @@ func Open(ctx context.Context, cfg aws.Config, bucket string, opts *Options) (*S
 			})
 		}
 	})
+	if cache, ok := s.client.Options().Credentials.(interface{ Invalidate() }); ok {
+		s.retry.renew = cache.Invalidate
+	}
 	if err := s.lookAtBucket(ctx); err != nil {
 		return nil, err
 	}

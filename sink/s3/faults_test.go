@@ -1,0 +1,148 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/onceflow/onceflow/internal/servers"
+	"github.com/onceflow/onceflow/sink"
+)
+
+// Whichever request of a file's life the network spoils, the next attempt settles it.
+func TestEachRequestIsTriedAgain(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789abcdef"), 64)
+	for how, ft := range map[string]fault{"not read": {stall: true}, "never answered": {hang: true}, "trickles": {trickle: true}, "bit flipped": {flip: true}} {
+		for _, op := range []string{"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject", "GetObject"} {
+			checked := op == "UploadPart" || op == "PutObject" // bodies with a checksum, answers without a body
+			if ft.flip && !checked || ft.trickle && checked {
+				continue
+			}
+			t.Run(how+" "+op, func(t *testing.T) {
+				t.Parallel()
+				s, f := bucket(t, Options{Timeout: 700 * time.Millisecond}, func(n int, got string) fault {
+					if got == op && n == 0 {
+						return ft
+					}
+					return fault{}
+				})
+				if err := s.Publish(t.Context(), stage(t, s, "own-1-1", body)); err != nil {
+					t.Error(err)
+				}
+				if err := s.Create(t.Context(), "b", body); err != nil {
+					t.Error(err)
+				}
+				for _, key := range []string{"own-1-1", "b"} {
+					if got, err := s.Read(t.Context(), key, 1<<20); err != nil || !bytes.Equal(got, body) {
+						t.Errorf("%s: read %d bytes, %v, want what was written", key, len(got), err)
+					}
+				}
+				if n := f.calls(op); n < 2 {
+					t.Errorf("%d requests %s: none was tried again", n, op)
+				}
+			})
+		}
+	}
+}
+
+// Credentials that end between two parts are asked for again, though they seem to be valid for long.
+func TestCredentialsThatEndBetweenTwoPartsAreAskedForAgain(t *testing.T) {
+	asked := 0
+	provider := aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		asked++
+		c := aws.Credentials{AccessKeyID: servers.MinIOAccessKey, SecretAccessKey: canarySecret, CanExpire: true, Expires: time.Now().Add(time.Hour)}
+		return c, nil
+	}))
+	s, f := bucket(t, Options{PartBytes: 5 << 20}, func(n int, op string) fault {
+		if op == "UploadPart" && n > 0 && asked == 1 {
+			return fault{before: &answer{400, "<Error><Code>ExpiredToken</Code></Error>"}}
+		}
+		return fault{}
+	})
+	cfg := config("", "")
+	cfg.Credentials = provider
+	s, err := Open(t.Context(), cfg, s.bucket, &s.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.reset()
+	body := bytes.Repeat([]byte("0123456789abcdef"), 13<<16) // 13 MiB: three parts
+	if err := s.Publish(t.Context(), stage(t, s, "own-1-1", body)); err != nil {
+		t.Error(err)
+	}
+	if asked != 2 || f.calls("UploadPart") < 4 {
+		t.Errorf("credentials were asked for %d times and %d parts sent, want 2 and one more than 3", asked, f.calls("UploadPart"))
+	}
+}
+
+// A refusal is final: one request, an error that says so, and no storm.
+func TestARefusalWhileRunningIsNotTriedAgain(t *testing.T) {
+	s, f := bucket(t, Options{}, func(_ int, op string) fault {
+		if op == "PutObject" || op == "UploadPart" {
+			return fault{before: &answer{403, "<Error><Code>AccessDenied</Code></Error>"}}
+		}
+		return fault{}
+	})
+	u, err := s.Stage(t.Context(), "own-1-1", "own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Write([]byte("rows"))
+	if err == nil {
+		_, err = u.Close(t.Context())
+	}
+	for op, err := range map[string]error{"UploadPart": err, "PutObject": s.Create(t.Context(), "a", []byte("x"))} {
+		if !errors.Is(err, sink.ErrPermanent) || !strings.Contains(err.Error(), "do not allow") || f.calls(op) != 1 {
+			t.Errorf("%s: %v after %d requests, want ErrPermanent after one", op, err, f.calls(op))
+		}
+	}
+}
+
+// A service whose clock is far from ours refuses what we sign. Its answer has its time, by which the next attempt is signed.
+// The answer to HEAD has no body that would say so.
+func TestRequestsAreSignedByTheServicesClock(t *testing.T) {
+	const off = 3 * time.Hour
+	refused := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		now := time.Now().Add(off).UTC()
+		w.Header().Set("Date", now.Format(http.TimeFormat))
+		signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		if d := now.Sub(signed); err != nil || d.Abs() > 15*time.Minute {
+			refused++
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "<Error><Code>RequestTimeTooSkewed</Code></Error>")
+			return
+		}
+		switch {
+		case r.Method == http.MethodGet && r.URL.Query().Has("lifecycle"):
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, "<Error><Code>NoSuchLifecycleConfiguration</Code></Error>")
+		case r.Method == http.MethodPost:
+			fmt.Fprint(w, "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+		case r.Method == http.MethodGet:
+			fmt.Fprint(w, "<ListMultipartUploadsResult></ListMultipartUploadsResult>")
+		}
+	}))
+	defer s.Close()
+	store, err := Open(t.Context(), config("k", canarySecret), "b", &Options{Endpoint: s.URL, PathStyle: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Create(t.Context(), "a", []byte("x")); err != nil {
+		t.Error(err)
+	}
+	if refused == 0 || refused > 2 {
+		t.Errorf("%d requests were refused, want one or two", refused)
+	}
+	if now, err := store.Now(t.Context()); err != nil || time.Until(now) < off-time.Minute {
+		t.Errorf("the store's clock: %v, %v, want one that is %v ahead", now, err, off)
+	}
+}
