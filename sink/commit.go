@@ -215,7 +215,7 @@ func nextLane(before *carriedLane, cut *stream.LaneCut, lateness time.Duration, 
 		next.parts[p] = is
 		for _, child := range is.Children {
 			if _, known := next.parts[child]; !known {
-				next.parts[child] = stream.Progress{Seen: is.Seen, Low: is.Low} // as the fold of this commit will have it
+				next.parts[child] = stream.Progress{Seen: is.Seen, Low: is.Low, Arrived: is.Arrived} // as the fold of this commit will have it
 			}
 		}
 		read, counts := cut.Read[p], cut.Counts[p]
@@ -250,12 +250,12 @@ func lowOf(parts map[stream.Partition]stream.Progress) time.Time {
 }
 
 func sameProgress(a, b *stream.Progress) bool {
-	return sameBesideClocks(a, b) && a.Seen.Equal(b.Seen) && a.Low.Equal(b.Low)
+	return sameBesideClocks(a, b) && a.Seen.Equal(b.Seen) && a.Low.Equal(b.Low) && a.Arrived.Equal(b.Arrived)
 }
 
 func sameBesideClocks(a, b *stream.Progress) bool {
 	return a.UpTo == b.UpTo && a.Held.First == b.Held.First && a.Held.Through == b.Held.Through &&
-		slices.Equal(a.Held.Ordinals, b.Held.Ordinals) && a.HeldTime.Equal(b.HeldTime) && a.Arrived.Equal(b.Arrived) &&
+		slices.Equal(a.Held.Ordinals, b.Held.Ordinals) && a.HeldTime.Equal(b.HeldTime) &&
 		a.Ended == b.Ended && slices.Equal(a.Children, b.Children)
 }
 

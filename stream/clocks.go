@@ -50,6 +50,7 @@ func (c *laneCore) prove(id Partition, at time.Time) {
 	}
 	if p := &c.parts[i]; !p.ended && at.After(p.seen) {
 		p.seen, c.dirty = at, true
+		p.arrived = later(p.arrived, at) // nothing that came before it is left to read
 	}
 }
 

@@ -20,8 +20,9 @@ type Progress struct {
 	// previous value and of min(Seen - lateness, HeldTime). It never goes back. An Output sets it; a Cut need not.
 	Low time.Time
 
-	// Arrived is the source's own time of the newest record consumed, where the source gives one. A source whose
-	// positions have gaps by nature finds losses to retention with it.
+	// Arrived is the source's own time of the newest record consumed, where the source gives one, or that of the last
+	// proof that the log ends: all that arrived by then is consumed. A child begins with that of its parent. A source
+	// whose positions have gaps by nature finds losses to retention with it.
 	Arrived time.Time
 
 	// Ended means that no record will ever follow and that nothing is held back for the log's sake.

@@ -63,22 +63,28 @@ func (c *checker) commit(e *ledger.Entry) {
 	}
 }
 
-// lows are the lows of all lanes: the smallest of their partitions.
+// lows are the lows of all lanes: the smallest of their partitions. A child that is not read yet counts only where nothing
+// else does: the end of its other parent, in another lane, may have pulled its clocks back since this lane was touched.
 func (c *checker) lows() map[string]time.Time {
-	lows := map[string]time.Time{}
+	lows, unread := map[string]time.Time{}, map[string]time.Time{}
 	for _, p := range c.w.partList {
-		low := time.Time{}
-		t := c.parts[p.id]
+		low, t, into := time.Time{}, c.parts[p.id], lows
 		if t != nil {
 			low = t.low
 		}
-		if len(p.parents) > 1 && t != nil && t.upTo == 0 {
-			continue // another lane may have pulled its clocks back since this one was touched, and it is not read yet
+		if t != nil && c.w.cfg.reshards && t.free() {
+			continue
 		}
-		if l, ok := lows[c.laneOf(p)]; !ok || low.Before(l) {
-			if t == nil || !t.free() || !c.w.cfg.reshards {
-				lows[c.laneOf(p)] = low
-			}
+		if len(p.parents) > 0 && (t == nil || t.upTo == 0) {
+			into = unread
+		}
+		if l, ok := into[c.laneOf(p)]; !ok || low.Before(l) {
+			into[c.laneOf(p)] = low
+		}
+	}
+	for lane, low := range unread {
+		if _, ok := lows[lane]; !ok {
+			lows[lane] = low
 		}
 	}
 	return lows

@@ -111,7 +111,7 @@ func (s *State) foldChildren(lane string, p *PartitionCommit) {
 		if mutant.On("T16") {
 			return
 		}
-		child := Partition{Lane: lane, Progress: stream.Progress{Seen: p.Progress.Seen, Low: p.Progress.Low}}
+		child := Partition{Lane: lane, Progress: stream.Progress{Seen: p.Progress.Seen, Low: p.Progress.Low, Arrived: p.Progress.Arrived}}
 		if old := s.Partitions[c]; old != nil {
 			if !old.Progress.UpTo.IsZero() || old.Progress.Ended || old.Retired {
 				continue
@@ -119,6 +119,7 @@ func (s *State) foldChildren(lane string, p *PartitionCommit) {
 			child = *old
 			child.Progress.Seen = earlier(old.Progress.Seen, p.Progress.Seen)
 			child.Progress.Low = earlier(old.Progress.Low, p.Progress.Low)
+			child.Progress.Arrived = earlier(old.Progress.Arrived, p.Progress.Arrived)
 		}
 		s.put(c, &child)
 	}

@@ -385,3 +385,30 @@ func TestAListOfShardsIsRead(t *testing.T) {
 		}
 	})
 }
+
+// A shard in which nothing happens for longer than records are kept has lost nothing: the proofs that its log ends are
+// kept. Only time in which nobody looked counts.
+func TestAnIdleShardHasLostNothing(t *testing.T) {
+	for away, lost := range map[time.Duration]bool{10 * time.Minute: false, 3 * time.Hour: true} {
+		t.Run(away.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1, false)
+				w.fake.keeps = 2 // hours, and clocks alone are committed once an hour
+				w.hit(0, "a", "")
+				stop := w.run("one", nil)
+				wait(130 * time.Minute)
+				if err := stop(); err != nil {
+					t.Fatal(err)
+				}
+				w.fake.shards[0].trimmed = 1
+				wait(away)
+				stop = w.run("two", nil)
+				w.hit(0, "b", "")
+				wait(time.Minute)
+				if err := stop(); errors.Is(err, stream.ErrLost) != lost {
+					t.Fatalf("got %v, lost should be %v", err, lost)
+				}
+			})
+		})
+	}
+}
