@@ -52,7 +52,7 @@ func parseFlags(args []string, w io.Writer) (*options, error) {
 	codec := fs.String("codec", "zstd", "how files are compressed: "+strings.Join(slices.Sorted(maps.Keys(codecs)), ", "))
 	fs.Uint64Var(&o.seed, "seed", 1, "of the generated clickstream")
 	fs.IntVar(&o.events, "events", 1_000_000, "in the generated clickstream")
-	fs.DurationVar(&o.commit, "commit", time.Second, "the longest time between two commits")
+	fs.DurationVar(&o.commit, "commit", time.Second, "the longest `TIME` between two commits, such as 500ms or 1m")
 	for rest := args; ; {
 		if err := fs.Parse(rest); err != nil {
 			return nil, errUsage // which the flag package has said

@@ -28,8 +28,12 @@ func runJob[T any](ctx context.Context, o *options, input string, events stream.
 	if err != nil {
 		return err
 	}
-	return stream.Run(ctx, events, seal.Hourly(files, &seal.Options{JSON: true}), &stream.Options{
+	err = stream.Run(ctx, events, seal.Hourly(files, &seal.Options{JSON: true}), &stream.Options{
 		CommitEvery: o.commit,
 		Progress:    terminal,
 	})
+	if err != nil {
+		return fmt.Errorf("%w\nNothing is lost: %s keeps what was committed. Once that is mended, the same command goes on from there", err, o.out)
+	}
+	return nil
 }

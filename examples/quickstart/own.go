@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,11 @@ const (
 )
 
 func runOwn(ctx context.Context, o *options, out io.Writer, terminal *os.File) error {
+	for _, name := range o.in {
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			return fmt.Errorf("%s is a folder: name the files in it, such as %s", name, filepath.Join(name, "*"))
+		}
+	}
 	from := file.Config{Paths: o.in}
 	names, err := lookAt(ctx, from, o)
 	if err != nil {

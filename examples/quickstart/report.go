@@ -141,7 +141,7 @@ func printCounts(w io.Writer, o *options, s *ledger.State) error {
 		fmt.Fprintf(w, "The dead ones are broken: %s says which line of which file, and why.\n", o.out+"/dead")
 	}
 	if s.Counts[stream.Late] > 0 {
-		fmt.Fprintf(w, "The late ones are of hours that had been sealed before: they are in %s.\n", o.out+"/late")
+		fmt.Fprintf(w, "The late ones are of hours that had been sealed before: they are in %s. Another -out would start over.\n", o.out+"/late")
 	}
 	if len(o.in) == 0 && s.Counts[stream.Filtered] > 0 {
 		fmt.Fprintln(w, "The filtered ones are pings, which no flow wants.")

@@ -23,7 +23,11 @@ func verify(ctx context.Context, b bucket, job string, r *report) error {
 		return err
 	}
 	if !slices.ContainsFunc(jobs, func(l *ledger) bool { return job == "" || l.name == job }) {
-		return fmt.Errorf("there is no job %q: no object _onceflow/%s/%s", job, cmpOr(job, "<job>"), genesisName)
+		what := "there is no job"
+		if job != "" {
+			what = fmt.Sprintf("there is no job %q", job)
+		}
+		return fmt.Errorf("%s: no object _onceflow/%s/%s; is it the folder that a job writes to?", what, cmpOr(job, "<job>"), genesisName)
 	}
 	known := map[string]bool{}
 	broken := false
