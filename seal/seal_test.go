@@ -45,6 +45,14 @@ var partitions = []stream.Partition{{Source: "s", ID: "a"}, {Source: "s", ID: "b
 // reach commits one row of each lane at a time, and closes what can be closed.
 func reach(t *testing.T, out stream.Output[hit], position int64, at ...time.Time) {
 	t.Helper()
+	if err := tryReach(t, out, position, at...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tryReach returns the error of Maintain.
+func tryReach(t *testing.T, out stream.Output[hit], position int64, at ...time.Time) error {
+	t.Helper()
 	txn := out.Begin(nil)
 	var cut stream.Cut
 	for i, when := range at {
@@ -64,9 +72,8 @@ func reach(t *testing.T, out stream.Output[hit], position int64, at ...time.Time
 		t.Fatal(err)
 	}
 	list := func(context.Context) ([]stream.Partition, error) { return partitions[:len(at)], nil }
-	if _, err := out.Maintain(t.Context(), list); err != nil {
-		t.Fatal(err)
-	}
+	_, err := out.Maintain(t.Context(), list)
+	return err
 }
 
 func TestLatenessIsFifteenMinutesUnlessItSaysOtherwise(t *testing.T) {

@@ -90,6 +90,11 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 	if !ok {
 		return errNotYet
 	}
+	if k.seal.Verify {
+		if err := k.verifyFiles(ctx, through); err != nil {
+			return err
+		}
+	}
 	parts, err := list(ctx)
 	if err != nil {
 		return fmt.Errorf("sink: list the source's partitions: %w", err)

@@ -42,10 +42,10 @@ type ClosedPartition struct {
 	Retired bool      `json:"retired,omitempty"`
 }
 
-// hourFiles returns the files of the entries that wrote to the hours of a Close, by hour.
-func (k *keeper) hourFiles(ctx context.Context, c *closing) (map[time.Time][]File, error) {
+// hourFiles returns the on-time files of some hours, as the ledger sums them up, by hour.
+func (k *keeper) hourFiles(ctx context.Context, hours map[time.Time]ledger.Hour) (map[time.Time][]File, error) {
 	entries := map[uint64]bool{}
-	for _, h := range c.hours {
+	for _, h := range hours {
 		for id := h.First; id <= h.Last; id++ {
 			entries[id] = true
 		}
@@ -53,7 +53,7 @@ func (k *keeper) hourFiles(ctx context.Context, c *closing) (map[time.Time][]Fil
 	ids := slices.Sorted(maps.Keys(entries))
 	found := make([][]ledger.File, len(ids))
 	err := k.env.Wide().Each(ctx, len(ids), func(ctx context.Context, i int) (err error) {
-		found[i], err = k.filesOf(ctx, ids[i], c.hours)
+		found[i], err = k.filesOf(ctx, ids[i], hours)
 		return err
 	})
 	if err != nil {
@@ -67,7 +67,7 @@ func (k *keeper) hourFiles(ctx context.Context, c *closing) (map[time.Time][]Fil
 	}
 	for hour, files := range byHour {
 		slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Key, b.Key) })
-		if sum := c.hours[hour]; int64(len(files)) != sum.Files {
+		if sum := hours[hour]; int64(len(files)) != sum.Files {
 			return nil, &ledger.CorruptError{
 				Object: "hour " + hour.Format(time.RFC3339), Reason: fmt.Sprintf("its entries have %d files, the ledger counts %d", len(files), sum.Files),
 			}

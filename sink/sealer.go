@@ -105,7 +105,7 @@ func (k *keeper) sealsExist(ctx context.Context, c *closing) (bool, error) {
 
 // writeSeals creates, for each hour of a Close, first its manifest and then the seal objects of all flows.
 func (k *keeper) writeSeals(ctx context.Context, c *closing) error {
-	files, err := k.hourFiles(ctx, c)
+	files, err := k.hourFiles(ctx, c.hours)
 	if err != nil {
 		return err
 	}

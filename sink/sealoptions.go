@@ -20,6 +20,10 @@ type SealOptions struct {
 
 	// Lateness is how far behind the newest event of its partition an event may be. It is used as it is: 0 is none.
 	Lateness time.Duration
+
+	// Verify lists the folders of an hour before it closes, and does not close it if a file of it is gone or has another
+	// length.
+	Verify bool
 }
 
 // Seal makes the sink close and seal hours. It is called before Attach, by seal.Hourly, which is the way to use it.
