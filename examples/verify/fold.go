@@ -69,6 +69,7 @@ func (l *ledger) foldCommit(what string, e *entry) {
 	}
 	var finished counts
 	seen := map[partition]bool{}
+	ended := map[partition]bool{} // before this entry
 	for i := range c.Lanes {
 		ln := &c.Lanes[i]
 		l.r.expect(i == 0 || c.Lanes[i-1].Lane < ln.Lane, what, "its lanes are not in order")
@@ -78,6 +79,7 @@ func (l *ledger) foldCommit(what string, e *entry) {
 			p := &ln.Partitions[k]
 			l.r.expect(!seen[p.partition], what, "partition %s is in it twice", p.partition)
 			seen[p.partition] = true
+			ended[p.partition] = l.parts[p.partition] != nil && l.parts[p.partition].row.Ended
 			l.foldPartition(what, ln.Lane, touched, p)
 			finished = finished.plus(p.Counts)
 			l.read += p.Read
@@ -87,7 +89,9 @@ func (l *ledger) foldCommit(what string, e *entry) {
 		ln := &c.Lanes[i]
 		l.lanes[ln.Lane] = lane{e.ID, ln.Token}
 		for k := range ln.Partitions {
-			l.foldChildren(ln.Lane, &ln.Partitions[k])
+			if p := &ln.Partitions[k]; p.Ended && !ended[p.partition] { // afterwards the children have clocks of their own
+				l.foldChildren(ln.Lane, p)
+			}
 		}
 	}
 	l.counts = l.counts.plus(finished)

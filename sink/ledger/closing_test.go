@@ -147,6 +147,25 @@ func TestChildrenInheritTheClocks(t *testing.T) {
 	}
 }
 
+// A child in which nothing happens moves by proofs of its end while its parent still holds records. Once the parent's
+// clocks were put on it again by each entry that had the parent, and the next one was refused as going back.
+func TestAChildGoesOnWithClocksOfItsOwn(t *testing.T) {
+	s := newState(t)
+	end := lane(s, "p", 3, clock("09:30"), clock("09:15"))
+	end.Partitions[0].Progress.Ended = true
+	end.Partitions[0].Progress.Children = []stream.Partition{part("q")}
+	must(t, s, commit(end))
+	next := lane(s, "p", 3, clock("09:30"), clock("09:15"))
+	next.Partitions[0].Progress = end.Partitions[0].Progress
+	next.Partitions[0].Read, next.Partitions[0].Counts = 0, stream.Counts{}
+	child := PartitionCommit{Partition: part("q"), Progress: stream.Progress{Seen: clock("10:30"), Low: clock("10:15")}}
+	next.Partitions = append(next.Partitions, child)
+	must(t, s, commit(next))
+	if got := s.Partitions[part("q")].Progress; !got.Low.Equal(clock("10:15")) || !got.Seen.Equal(clock("10:30")) {
+		t.Errorf("the child is at %s, %s, want 10:30, 10:15", got.Seen, got.Low)
+	}
+}
+
 func TestAChildOfTwoParentsHasTheEarlierClocks(t *testing.T) {
 	s := newState(t)
 	end := func(name, seen, low string) LaneCommit {

@@ -65,11 +65,16 @@ func (s *State) foldCommit(e *Entry) {
 		if len(l.Partitions) > 0 || !mutant.On("T26") {
 			s.touch(l.Lane, e.ID, l.Token)
 		}
+		var ends []*PartitionCommit // those that end by this entry
 		for k := range l.Partitions {
-			s.foldPartition(l.Lane, &l.Partitions[k])
+			p := &l.Partitions[k]
+			if old := s.Partitions[p.Partition]; p.Progress.Ended && (old == nil || !old.Progress.Ended) {
+				ends = append(ends, p)
+			}
+			s.foldPartition(l.Lane, p)
 		}
-		for k := range l.Partitions {
-			s.foldChildren(l.Lane, &l.Partitions[k])
+		for _, p := range ends {
+			s.foldChildren(l.Lane, p)
 		}
 	}
 	if e.Commit.HasFiles() {
@@ -105,7 +110,8 @@ func (s *State) foldPartition(lane string, p *PartitionCommit) {
 }
 
 // foldChildren makes the children of an ended partition known, in its lane and with its clocks: they hold hours open from
-// the very entry that stops their parent from doing so. A child of two parents has the earlier clocks.
+// the very entry that stops their parent from doing so, and by no later one, since then they have clocks of their own. A
+// child of two parents has the earlier clocks.
 func (s *State) foldChildren(lane string, p *PartitionCommit) {
 	for _, c := range p.Progress.Children {
 		if mutant.On("T16") {

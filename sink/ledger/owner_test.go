@@ -55,3 +55,54 @@ func TestSweepableLooksFromTheAdoptionOn(t *testing.T) {
 		t.Error("Retire has touched the lane, and staging is kept")
 	}
 }
+
+// A lane whose partitions have all ended is never touched again. Without a rule for it what was staged beside it would stay
+// for ever.
+func TestALaneThatIsOverKeepsNothing(t *testing.T) {
+	s := newState(t)
+	must(t, s, commit(lane(s, "a", 1, clock("10:00"), time.Time{})))
+	own := func(name string, parts int) *Owner {
+		return &Owner{Lanes: []OwnerLane{{Lane: name, Token: token(2), Index: s.Last + 1, Parts: parts}}}
+	}
+	before, more := own("a", 1), own("a", 2)
+	l := lane(s, "a", 2, clock("10:00"), time.Time{})
+	l.Token = token(2)
+	if s.Sweepable(before) {
+		t.Error("the lane is not over, and its owner may commit")
+	}
+	l.Partitions[0].Progress.Ended = true
+	must(t, s, commit(l)) // by the owner itself
+	if !s.Sweepable(before) {
+		t.Error("nothing can come of the lane, and its staging is kept")
+	}
+	if s.Sweepable(more) {
+		t.Error("the lane had a partition more than the ledger knows, which may still come")
+	}
+}
+
+// The first commit of a lane that takes a partition from another lane touches that one too. So an entry of others there
+// makes it void, but not once the move is committed.
+func TestWhatWasToComeFromAnotherLane(t *testing.T) {
+	s := newState(t)
+	must(t, s, commit(lane(s, "a", 1, clock("10:00"), time.Time{})))
+	mine := &Owner{Lanes: []OwnerLane{{Lane: "b", Token: token(2), Index: s.Last + 1, Parts: 1, From: []string{"a"}}}}
+	if s.Sweepable(mine) {
+		t.Error("nobody has gone on with either lane")
+	}
+	others := s.Clone()
+	l := lane(others, "a", 2, clock("10:00"), time.Time{})
+	l.Token = token(3)
+	must(t, others, commit(l))
+	if !others.Sweepable(mine) {
+		t.Error("another went on with the lane that the partition was to come from, and the staging is kept")
+	}
+	moved := lane(s, "b", 1, clock("10:00"), time.Time{})
+	moved.Token = token(2)
+	must(t, s, commit(moved))
+	l = lane(s, "a", 2, clock("10:00"), time.Time{})
+	l.Token = token(3)
+	must(t, s, commit(l))
+	if s.Sweepable(mine) {
+		t.Error("the move is committed, so what becomes of the old lane does not matter")
+	}
+}
