@@ -13,7 +13,7 @@
 // counter of its own item again and again: one write for all its leases. It is taken for dead once others have seen that
 // counter unchanged for the lease time on their own monotonic clocks; clocks of two machines are never compared.
 //
-// All members deal leases by the same rule (see deal), each does its own part, and the counter decides where views differ.
+// All members that know the lanes deal leases by the same rule (see deal), each does its own part, and the counter decides where views differ.
 // Leases that nobody alive has are taken. Only if one member has two more than another, that one asks for one: it puts
 // its name into the lease, the owner commits, and gives the lease to it. An owner that does not within the time for it
 // loses the lease all the same.

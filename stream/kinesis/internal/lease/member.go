@@ -31,9 +31,9 @@ type Member struct {
 
 	// The rest belongs to the goroutine of run.
 	limit   time.Duration // of a call of the table
-	beats   int
-	counter uint64    // of the own item; 0 is not known
-	looked  time.Time // at the table, last
+	since   time.Time     // when others could first see that we take leases
+	counter uint64        // of the own item; 0 is not known
+	looked  time.Time     // at the table, last
 	seen    map[string]sight
 	asked   map[string]time.Time // when we asked for a lease, by key
 	failing bool

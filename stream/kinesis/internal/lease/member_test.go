@@ -72,6 +72,57 @@ func TestLanesOfADeadMemberAreTakenAfterTheLeaseTimeAndNotBefore(t *testing.T) {
 	})
 }
 
+// A process that has joined and is still reading the ledger takes nothing. It was once left a share of what a dead one had.
+func TestNoLeaseIsLeftToAMemberThatDoesNotTakeAny(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := newMemory()
+		j := newJob(t, table, 8)
+		a, b := j.join(), j.join()
+		pass(5 * time.Second)
+		starting, err := Join(t.Context(), table, &j.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.kill()
+		pass(14 * time.Second)
+		if got := j.loads(); !slices.Equal(got, []int{8}) {
+			t.Errorf("loads %v", got)
+		}
+		starting.SetLanes(j.lanes)
+		pass(5 * time.Second)
+		if n := j.held(b); n != 4 {
+			t.Errorf("once the other takes leases, %d of 8 are left", n)
+		}
+		b.leave()
+		if err := starting.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What a beat says can change while its reply is lost.
+func TestALostReplyOfTheLastBeatBeforeTakingLeasesIsRecognised(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := newMemory()
+		m, err := Join(t.Context(), table, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table.set(func(int, string) (error, error) { return nil, errors.New("reply lost") })
+		pass(1500 * time.Millisecond)
+		m.SetLanes([]string{"a"})
+		pass(1500 * time.Millisecond)
+		table.set(nil)
+		pass(5 * time.Second)
+		if lanes, _, err := m.Next(t.Context()); err != nil || len(lanes) != 1 {
+			t.Errorf("lanes %v, %v", lanes, err)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestLeavingHandsOverAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := newMemory()

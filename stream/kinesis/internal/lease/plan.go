@@ -3,7 +3,6 @@ package lease
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"time"
 )
@@ -15,8 +14,8 @@ type change struct {
 	forget bool
 }
 
-// plan says what is for us to write, given the leases and who is alive.
-func (m *Member) plan(leases map[string]Item, alive map[string]bool, now time.Time) (out []change) {
+// plan says what is for us to write, given the leases, who is alive and who takes leases.
+func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []string, now time.Time) (out []change) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	to := func(lane, owner, asker string) {
@@ -37,7 +36,8 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, now time.Ti
 			to(lane, "", "")
 		}
 	}
-	if m.lanes == nil || m.beats < 2 { // processes that start together see each other first
+	// Processes that start together see each other first.
+	if m.since.IsZero() || now.Sub(m.since) < m.opts.Beat/2 || !slices.Contains(taking, m.name) {
 		return out
 	}
 	owners := map[string]string{}
@@ -52,7 +52,7 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, now time.Ti
 		}
 	}
 	m.overdue(leases, alive, now, to)
-	for _, mv := range deal(slices.Collect(maps.Keys(alive)), owners) {
+	for _, mv := range deal(taking, owners) {
 		it := leases[mv.key]
 		if _, busy := m.held[mv.key]; mv.to != m.name || busy {
 			continue

@@ -27,7 +27,7 @@ func (m *Member) step(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	now := time.Now()
-	alive := m.observe(items, begin)
+	alive, taking := m.observe(items, begin)
 	leases := make(map[string]Item, len(items))
 	for _, it := range items {
 		if lane, ok := strings.CutPrefix(it.Key, leasePrefix); ok {
@@ -35,7 +35,7 @@ func (m *Member) step(ctx context.Context) (more bool, err error) {
 		}
 	}
 	m.settle(leases, alive, now)
-	writes := m.plan(leases, alive, now)
+	writes := m.plan(leases, alive, taking, now)
 	for i, w := range writes {
 		if i == maxWrites {
 			return true, nil
@@ -48,20 +48,34 @@ func (m *Member) step(ctx context.Context) (more bool, err error) {
 	return len(writes) > 0, m.bury(ctx, items, alive)
 }
 
-// beat adds to the counter of our item. If the item is gone, others took us for dead; it is made again.
+// beat adds to the counter of our item, and says there whether we take leases yet. If the item is gone, others took us for
+// dead; it is made again.
 func (m *Member) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.limit)
 	defer cancel()
+	m.mu.Lock()
+	ready := m.lanes != nil
+	m.mu.Unlock()
 	it := Item{Key: memberPrefix + m.name, Counter: m.counter + 1}
+	if ready {
+		it.Owner = m.name
+	}
 	err := m.table.Swap(ctx, m.counter, it)
+	if errors.Is(err, ErrConflict) { // an earlier beat said that we were not ready, and its reply was lost
+		it.Counter++
+		err = m.table.Swap(ctx, it.Counter-1, it)
+	}
 	if errors.Is(err, ErrConflict) {
 		err = m.table.Swap(ctx, 0, it)
 	}
-	if err == nil {
-		m.counter++
-		m.beats++
+	if err != nil {
+		return err
 	}
-	return err
+	m.counter = it.Counter
+	if ready && m.since.IsZero() {
+		m.since = time.Now()
+	}
+	return nil
 }
 
 func (m *Member) list(ctx context.Context) ([]Item, error) {
@@ -70,16 +84,21 @@ func (m *Member) list(ctx context.Context) ([]Item, error) {
 	return m.table.List(ctx)
 }
 
-// observe returns the members that are alive, ourselves always. Of a long time without a look, in a pause or because the
-// table did not answer anybody, only a part counts: the others may have had no chance to beat.
-func (m *Member) observe(items []Item, now time.Time) map[string]bool {
+// observe returns the members that are alive, ourselves always, and those of them that take leases: one that is still
+// starting must not be left any. Of a long time without a look, in a pause or because the table did not answer anybody,
+// only a part counts: the others may have had no chance to beat.
+func (m *Member) observe(items []Item, now time.Time) (alive map[string]bool, taking []string) {
 	passed := min(now.Sub(m.looked), m.opts.Lease/3)
 	m.looked = now
-	alive := map[string]bool{m.name: true}
+	alive = map[string]bool{m.name: true}
 	there := map[string]bool{}
 	for _, it := range items {
 		name, ok := strings.CutPrefix(it.Key, memberPrefix)
-		if !ok || name == m.name {
+		if !ok {
+			continue
+		}
+		if name == m.name {
+			taking = append(taking, name)
 			continue
 		}
 		there[name] = true
@@ -92,6 +111,9 @@ func (m *Member) observe(items []Item, now time.Time) map[string]bool {
 		m.seen[name] = s
 		if s.silent < m.opts.Lease {
 			alive[name] = true
+			if it.Owner == name {
+				taking = append(taking, name)
+			}
 		}
 	}
 	for name := range m.seen {
@@ -99,7 +121,7 @@ func (m *Member) observe(items []Item, now time.Time) map[string]bool {
 			delete(m.seen, name)
 		}
 	}
-	return alive
+	return alive, taking
 }
 
 // settle brings what we hold in line with the table.

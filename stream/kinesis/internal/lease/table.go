@@ -9,7 +9,7 @@ import (
 type Item struct {
 	Key     string
 	Counter uint64 // from 1; every write adds one
-	Owner   string // of a lease; empty is nobody
+	Owner   string // of a lease: empty is nobody; of a member: itself once it takes leases
 	Asker   string // of a lease: the member that wants it
 }
 
