@@ -10,14 +10,12 @@ import (
 
 // The sizes that a worker works with.
 const (
-	// chunkBytes of rows go to the compressor at once: few enough that they are still in the processor's cache.
-	chunkBytes = 64 << 10
-
-	// blockBytes of rows are gathered for a frame where no compressor is kept. A worker with thousands of files open
-	// rarely gets that far, see lot.shed.
+	// blockBytes of rows go to a compressor at once. With less, a worker of several flows spends much of its time on
+	// getting the windows and tables of their compressors back into the processor's cache: at 64 KiB six flows cost a
+	// third more, while one flow costs the same. A worker with thousands of files open rarely gets that far, see lot.shed.
 	blockBytes = 256 << 10
 
-	// keepCompressors is the most files of a worker that each keep a compressor from one chunk to the next, so that the
+	// keepCompressors is the most files of a worker that each keep a compressor from one block to the next, so that the
 	// frames of busy files are long.
 	keepCompressors = 8
 
@@ -32,7 +30,7 @@ const (
 
 // buffer holds the rows of one worker for one file. Only its worker uses it, until the transaction's files are finished.
 //
-// Rows are encoded into raw. From there they go, chunk by chunk, through a kept compressor into out, whose frame ends
+// Rows are encoded into raw. From there they go, block by block, through a kept compressor into out, whose frame ends
 // after Codec.FrameBytes; or, where no compressor is kept, in one piece through one that is borrowed.
 type buffer struct {
 	file *outFile
@@ -110,7 +108,7 @@ func (b *buffer) count() {
 
 // full reports whether drain is due.
 func (b *buffer) full() bool {
-	return len(b.raw) >= blockBytes || len(b.raw) >= chunkBytes && (b.comp != nil || b.lot.kept.Load() < b.lot.keep)
+	return len(b.raw) >= blockBytes
 }
 
 // drain takes the rows out of raw: into the frame under way, or to the file. It must not be called within a row.

@@ -157,11 +157,11 @@ func TestAnAppendOfUnknownOutcomeIsNeitherVoidNorCommitted(t *testing.T) {
 // Once all its lanes have other owners, what an instance has staged may be swept while it still writes. An instance failed
 // with "upload was discarded" instead of learning that its work was void.
 func TestWorkWhoseStagingWasSweptIsVoid(t *testing.T) {
-	for _, more := range []int{0, 20_000} { // found out by Commit, by Write
+	for _, more := range []int{0, 80_000} { // found out by Commit, by Write
 		store, _ := memory(noon)
 		old, young := open(t, store, nil, nil, rowsFlow("rows")), open(t, store, nil, nil, rowsFlow("rows"))
 		old.adopt("a")
-		old.write("a", noon, make([]int, 20_000)...)
+		old.write("a", noon, make([]int, 80_000)...)
 		if n := staged(t, store); n != 1 {
 			t.Fatalf("%d staged files, want 1", n)
 		}
@@ -196,7 +196,7 @@ func TestStagingStaysWhileOneOfItsLanesIsHeld(t *testing.T) {
 	old.commit() // what is adopted after it has another index
 	old.adopt("b")
 	old.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 1}, Seen: noon}
-	old.write("a", noon, make([]int, 20_000)...)
+	old.write("a", noon, make([]int, 80_000)...)
 	if n := staged(t, store); n != 1 {
 		t.Fatalf("%d staged files, want 1", n)
 	}
@@ -211,8 +211,8 @@ func TestStagingStaysWhileOneOfItsLanesIsHeld(t *testing.T) {
 	if err := old.tryCommit(); err != nil {
 		t.Errorf("commit of lane a, which nobody else has: %v", err)
 	}
-	if got := visible(t, store, "rows/"); len(got) != 20_002 {
-		t.Errorf("%d rows, want 20002", len(got))
+	if got := visible(t, store, "rows/"); len(got) != 80_002 {
+		t.Errorf("%d rows, want 80002", len(got))
 	}
 }
 
@@ -220,7 +220,7 @@ func TestDropDeletesWhatWasStaged(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
 	in.adopt("a")
-	big := make([]int, 20_000) // more than a buffer
+	big := make([]int, 80_000) // more than a buffer
 	in.write("a", noon, big...)
 	if n := staged(t, store); n == 0 {
 		t.Fatal("nothing was staged, so this tests nothing")

@@ -51,19 +51,22 @@ func TestUploadsOutliveTheContextOfTheWriteThatBeganThem(t *testing.T) {
 	in := open(t, gathering{store}, nil, nil, rowsFlow("rows"))
 	in.adopt("a")
 	ctx, cancel := context.WithCancel(testContext(t))
-	rows, fates := make([]stream.Event[row], 20_000), make([]stream.Fate, 20_000)
+	rows, fates := make([]stream.Event[row], 80_000), make([]stream.Fate, 80_000)
 	for i := range rows {
 		rows[i] = stream.Event[row]{Value: row{ID: i}, Time: noon}
 	}
 	if _, err := in.txn.Write(ctx, stream.Writer{Lane: "a"}, rows, fates); err != nil {
 		t.Fatal(err)
 	}
+	if staged(t, store) == 0 {
+		t.Fatal("no upload was begun, so this tests nothing")
+	}
 	cancel()
-	in.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 20_000}}
-	in.read["a"], in.done["a"] = 20_000, stream.Counts{stream.Written: 20_000}
+	in.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 80_000}}
+	in.read["a"], in.done["a"] = 80_000, stream.Counts{stream.Written: 80_000}
 	in.commit()
-	if got := visible(t, store, "rows/"); !slices.Equal(got, upTo(20_000)) {
-		t.Errorf("%d rows, want 20000", len(got))
+	if got := visible(t, store, "rows/"); !slices.Equal(got, upTo(80_000)) {
+		t.Errorf("%d rows, want 80000", len(got))
 	}
 }
 
@@ -120,11 +123,11 @@ func TestAFileThatCannotBeClosedIsNotCommitted(t *testing.T) {
 		}
 		return sinktest.Pass
 	}
-	if _, err := in.tryWrite("a", noon, upTo(20_000)...); !errors.Is(err, sinktest.ErrFault) {
+	if _, err := in.tryWrite("a", noon, upTo(80_000)...); !errors.Is(err, sinktest.ErrFault) {
 		t.Fatalf("write: %v, want the error of closing a file", err)
 	}
-	in.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 20_000}}
-	in.read["a"], in.done["a"] = 20_000, stream.Counts{stream.Written: 20_000}
+	in.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 80_000}}
+	in.read["a"], in.done["a"] = 80_000, stream.Counts{stream.Written: 80_000}
 	if err := in.tryCommit(); err == nil || errors.Is(err, stream.ErrFenced) {
 		t.Errorf("commit: %v, want an error", err)
 	}

@@ -20,6 +20,7 @@ import (
 type checker struct {
 	set         set
 	join, split bool
+	paths       bool
 
 	seen []atomic.Uint64 // a bit for each event
 	rows atomic.Int64
@@ -94,7 +95,8 @@ func (c *checker) file(f visible) error {
 		if want = c.row(want[:0], i); !bytes.Equal(line, want) {
 			return fmt.Errorf("row %d is %s, want %s", rows, line, want)
 		}
-		if e.time().Format("day=2006-01-02/hour=15") != day+"/"+hour || c.split && flow != kinds[c.set.kind(i)] || !c.split && flow != "all" {
+		if e.time().Format("day=2006-01-02/hour=15") != day+"/"+hour || c.split && flow != kinds[c.set.kind(i)] || !c.split && flow != "all" ||
+			c.paths && !strings.HasPrefix(name, "tenant="+e.tenant()+"/") {
 			return fmt.Errorf("row %d is in the wrong folder: %s", rows, line)
 		}
 		c.seen[i/64].Or(1 << (i % 64))

@@ -81,7 +81,7 @@ func start(ctx context.Context, o order) (out outcome, err error) {
 		return out, err
 	}
 	defer in.Close()
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, program, "-child")
 	c.Stdin, c.Stderr = in, os.Stderr

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"strconv"
 	"time"
 	"unsafe"
 
@@ -32,6 +33,7 @@ var kinds = [...]string{"load", "beat", "click", "view", "ad", "cart"}
 func (e *event) time() time.Time { return time.UnixMilli(e.at).UTC() }
 func (e *event) eventID() string { return e.id }
 func (e *event) isLoad() bool    { return e.kind == load }
+func (e *event) tenant() string  { return tenants[e.tenantNumber()] }
 func (e *event) merge(b *event)  { e.beat = b.at }
 
 // joinKey is empty for events that the join does not concern.
@@ -136,4 +138,23 @@ func appendRow(dst []byte, e *event) ([]byte, error) {
 	}
 	dst = append(dst, e.line[:len(e.line)-1]...)
 	return appendBeat(dst, e.beat), nil
+}
+
+// tenants are the values of a key, made once.
+var tenants = func() (names [5000]string) {
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+	}
+	return names
+}()
+
+// tenantNumber is made of the ID's first digits, evenly.
+func (e *event) tenantNumber() int {
+	n := 0
+	for _, c := range []byte(e.id[:8]) {
+		if n = n<<4 + int(c&15); c >= 'a' {
+			n += 9
+		}
+	}
+	return n % len(tenants)
 }

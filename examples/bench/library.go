@@ -71,9 +71,13 @@ func runJob[T any](ctx context.Context, done func(), r *run, pipe stream.Pipe[T]
 	var closed sync.Once
 	sealed := make(chan error, 1)
 	sealed <- nil
-	opts := &stream.Options{CommitEvery: r.commit, Observe: func(s stream.Status) {
+	opts := &stream.Options{CommitEvery: r.commit, Memory: r.memory, Observe: func(s stream.Status) {
 		counts = s.Counts
 		switch {
+		case r.paths: // it commits once, when it is told to end
+			if s.Read == r.total() {
+				done()
+			}
 		case hour.IsZero():
 			if counts.Sum() == r.total() {
 				done()
@@ -89,6 +93,9 @@ func runJob[T any](ctx context.Context, done func(), r *run, pipe stream.Pipe[T]
 			})
 		}
 	}}
+	if r.paths {
+		opts.CommitEvery, opts.CommitBytes, opts.Shutdown = time.Hour, -1, 3*time.Minute
+	}
 	if err := stream.Run(ctx, pipe, seal.Hourly(out, nil), opts); err != nil {
 		return outcome{}, err
 	}
@@ -142,7 +149,11 @@ func (r *run) store(ctx context.Context) (sink.Store, error) {
 func (r *run) flows() []sink.Flow[event] {
 	rows := sink.Lines(".jsonl", appendRow)
 	if !r.split {
-		return []sink.Flow[event]{{Name: "all", Format: rows, Codec: r.codec()}}
+		all := sink.Flow[event]{Name: "all", Format: rows, Codec: r.codec()}
+		if r.paths {
+			all.Keys = []sink.Key[event]{{Name: "tenant", Value: (*event).tenant}}
+		}
+		return []sink.Flow[event]{all}
 	}
 	var flows []sink.Flow[event]
 	for k, name := range kinds {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -99,7 +100,7 @@ func parseFlags(args []string, out io.Writer) (o options, isChild bool, err erro
 func (o *options) choose() (out []variant, err error) {
 	want := map[string]bool{}
 	for _, v := range variants() {
-		if o.only.MatchString(v.name) {
+		if o.only.MatchString(v.name) && (!v.paths || strings.Contains(o.only.String(), "paths")) {
 			want[v.name] = true
 			want[v.floorOf()] = true
 		}

@@ -36,6 +36,8 @@ type variant struct {
 	compression string
 	s3          bool
 	join, split bool // the 90-second join; a flow for each type
+	paths       bool // a file for each tenant and hour, all in one transaction; runs only if asked for by name
+	memory      int64
 	writes      bool // the whole output, to be checked
 	do          func(*run, context.Context) (outcome, error)
 }
@@ -55,7 +57,10 @@ func variants() []variant {
 	}
 	return append(vs,
 		variant{name: "disk-zstd-join", compression: "zstd", writes: true, join: true, do: (*run).library},
-		variant{name: "disk-zstd-flows", compression: "zstd", writes: true, split: true, do: (*run).library})
+		variant{name: "disk-zstd-flows", compression: "zstd", writes: true, split: true, do: (*run).library},
+		variant{name: "paths-disk", compression: "zstd", writes: true, paths: true, memory: 128 << 20, do: (*run).library},
+		variant{name: "paths-tight", compression: "zstd", writes: true, paths: true, memory: 64 << 20, do: (*run).library},
+		variant{name: "paths-s3", compression: "zstd", writes: true, paths: true, memory: 128 << 20, s3: true, do: (*run).library})
 }
 
 // floorOf is the variant that v is compared with; itself if it is one, empty if there is none.
