@@ -22,7 +22,7 @@ import (
 type Options struct {
 	Kills   int    // of workers, by SIGKILL
 	Brokers int    // 1 or 3
-	Store   string // "s3" or "dir"
+	Store   string // "s3", "gcs" or "dir"
 	Seed    uint64
 	Rate    int    // records a second
 	Dir     string // for logs and a copy of the bucket; kept if something is wrong
@@ -76,6 +76,7 @@ type world struct {
 	kafka   *servers.Kafka
 	minio   *servers.MinIO
 	front   *servers.MinIOFront
+	gcs     *servers.GCS
 	proxy   *servers.Toxiproxy
 	proxies []string // names
 	bucket  bucket
@@ -146,7 +147,11 @@ func (w *world) setUp(ctx context.Context) (err error) {
 	if w.cache, err = servers.Open(); err != nil {
 		return err
 	}
-	program, err := w.build(ctx, "kafka-to-s3")
+	example := "kafka-to-s3"
+	if w.Store == "gcs" {
+		example = "kafka-to-gcs"
+	}
+	program, err := w.build(ctx, example)
 	if err != nil {
 		return err
 	}
@@ -220,6 +225,8 @@ func (w *world) setUpStore(ctx context.Context) (args, env []string, err error) 
 		endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
 		return []string{"-bucket", name, "-endpoint", endpoint},
 			[]string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + servers.MinIOAccessKey, "AWS_SECRET_ACCESS_KEY=" + servers.MinIOSecretKey}, nil
+	case "gcs":
+		return w.setUpGCS(ctx)
 	default:
 		return nil, nil, fmt.Errorf("store %q is not known", w.Store)
 	}
@@ -251,6 +258,9 @@ func (w *world) tearDown() {
 	}
 	if w.front != nil {
 		w.front.Stop()
+	}
+	if w.gcs != nil {
+		w.gcs.Stop()
 	}
 	if w.minio != nil {
 		w.minio.Stop()

@@ -37,7 +37,7 @@ func run(ctx context.Context) (bool, error) {
 	}}
 	flag.IntVar(&o.Kills, "kills", 10, "how often to kill a worker")
 	flag.IntVar(&o.Brokers, "brokers", 1, "1 or 3")
-	flag.StringVar(&o.Store, "store", "s3", "s3 or dir")
+	flag.StringVar(&o.Store, "store", "s3", "s3, gcs or dir")
 	flag.Uint64Var(&o.Seed, "seed", 1, "what is done to whom; not when")
 	flag.IntVar(&o.Rate, "rate", 0, "records a second; default: 1000 on Kafka, 300 on Kinesis")
 	flag.BoolVar(&o.Toxics, "toxics", true, "bad networks too")
