@@ -28,7 +28,8 @@ type checker struct {
 	winners map[string]*record // by ID: whose row is committed
 	hours   map[time.Time][]string
 
-	descended  int                  // entries that read children of others
+	descended  int // entries that read children of others
+	ending     map[stream.Partition]bool
 	base       map[string]time.Time // lows of lanes before the entry that is being checked
 	topics     map[string]bool      // of the last Config
 	retired    map[stream.Partition]bool

@@ -7,7 +7,7 @@
 // scheduler draws all that happens from one seed, so a seed replays to the same trace.
 //
 // The scheduler refuses calls, loses replies, delays requests until long after their senders died, kills instances
-// between any two calls, pauses them for long, moves lanes about, adds partitions, leaves transactions of producers
+// between any two calls, pauses them for long, moves lanes about, adds, splits and merges partitions, leaves transactions of producers
 // open, and sets clocks off by a day. After every effect on the store the checker compares what is committed with what
 // the source holds. In the end the faults stop, and all work must complete, all hours that can must be sealed, and
 // nothing may be left in staging.

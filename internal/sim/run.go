@@ -17,6 +17,7 @@ type Result struct {
 	Entries    int
 	Records    int
 	Seals      int
+	Descended  int // entries that read what took the place of another partition
 }
 
 // Run simulates one seed for about the given number of steps, and then until all is done. trace may be nil.
@@ -46,6 +47,7 @@ func Run(seed uint64, steps int, trace io.Writer) (res Result) {
 func (w *world) result(seed uint64) Result {
 	r := Result{
 		Seed: seed, Violations: w.check.wrong, Hash: w.hash.Sum64(), Steps: w.steps, Entries: len(w.check.entries), Seals: len(w.check.seals),
+		Descended: w.check.descended,
 	}
 	for _, p := range w.partList {
 		r.Records += len(p.log)

@@ -20,10 +20,10 @@ func TestNoRunBreaksAnInvariant(t *testing.T) {
 		if len(r.Violations) > 0 {
 			t.Fatalf("seed %d: %s", seed, strings.Join(r.Violations, "\n"))
 		}
-		total.Entries, total.Seals = total.Entries+r.Entries, total.Seals+r.Seals
+		total.Entries, total.Seals, total.Descended = total.Entries+r.Entries, total.Seals+r.Seals, total.Descended+r.Descended
 	}
-	if total.Entries < int(n) || total.Seals < int(n) {
-		t.Errorf("%d entries and %d seals in %d runs: they test too little", total.Entries, total.Seals, n)
+	if total.Entries < int(n) || total.Seals < int(n) || total.Descended < int(n) {
+		t.Errorf("%d entries, %d of them of children, and %d seals in %d runs: they test too little", total.Entries, total.Descended, total.Seals, n)
 	}
 }
 

@@ -42,7 +42,7 @@ func inUse(err error) bool {
 	return errors.As(err, &e)
 }
 
-// subscribe is phase with enhanced fan-out: the service pushes what comes for five minutes, then we subscribe again. Where
+// subscribe is phase with enhanced fan-out, for what follows: the service pushes what comes for five minutes, then we subscribe again. Where
 // we are is what was delivered, so an event that is lost with its connection comes again.
 func (r *reader) subscribe(ctx context.Context) error {
 	for {

@@ -84,7 +84,7 @@ func (r *reader) phase(ctx context.Context, from origin) error {
 	if r.gone() {
 		return r.lost("the service does not list the shard any more")
 	}
-	if r.s.opts.FanOut != "" {
+	if r.s.opts.FanOut != "" && r.plan.phase == following { // what is old is polled: a subscription lasts, and keeps the next one away
 		return r.subscribe(ctx)
 	}
 	for {

@@ -192,6 +192,7 @@ func TestHeldRecordsMeetThoseOfChildren(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, true)
 		w.hit(0, "a", "")
+		w.hit(0, "alone", "") // waits for its time to be over
 		stop := w.run("one", nil)
 		wait(10 * time.Second)
 		kids := w.fake.replace([]int{0}, "0", halfLess, half, wholeRange)
@@ -216,7 +217,7 @@ func TestHeldRecordsMeetThoseOfChildren(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
-		w.want("rows", w.rows(), "ax", "b", "cy", "dz")
+		w.want("rows", w.rows(), "alone", "ax", "b", "cy", "dz")
 	})
 }
 
