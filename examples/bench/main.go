@@ -78,7 +78,7 @@ func parseFlags(args []string, out io.Writer) (o options, isChild bool, err erro
 	f.IntVar(&o.runs, "runs", 5, "how often each variant runs")
 	f.StringVar(&only, "only", "", "regular expression for the names of variants to run; floors that they are compared with run too")
 	f.StringVar(&input, "input", "zstd", "how the events are compressed in Kafka: zstd, gzip, snappy, lz4 or none")
-	f.DurationVar(&o.commit, "commit", time.Second, "time between two commits")
+	f.DurationVar(&o.commit, "commit", 3*time.Second, "time between two commits")
 	f.BoolVar(&o.smoke, "smoke", false, "few events, one run, no figures: checks the outputs")
 	f.StringVar(&o.profiles, "profile", "", "folder for a CPU profile of each variant's last run")
 	f.BoolVar(&isChild, "child", false, "make one run, as standard input says; the command's own")
