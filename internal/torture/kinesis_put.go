@@ -19,7 +19,7 @@ import (
 
 // putter writes to the stream at a steady pace: plain records, aggregates, and now and then an aggregate that is broken.
 // Some user records in aggregates have keys of another shard, as those of a producer that has missed a reshard; nobody may
-// write these. It sends nothing twice.
+// write these, unless the shard is as old as the stream, so that no reshard can have been missed. It sends nothing twice.
 type putter struct {
 	client   *kinesis.Client
 	idleFrom *big.Int // keys from here on get nothing
@@ -56,7 +56,8 @@ func (p *putter) run(ctx context.Context) {
 type entry struct {
 	in     types.PutRecordsRequestEntry
 	own    []int // numbers of user records that must come out once
-	strays []int // and of those that must not
+	strays []int // of those whose key is of another shard
+	broken []int // and of those that nobody can read
 }
 
 func (p *putter) once(ctx context.Context) error {
@@ -83,7 +84,13 @@ func (p *putter) once(ctx context.Context) error {
 		for _, n := range e.own {
 			p.log.settle(streamName, n, f, part, 0)
 		}
+		if f == acked && part >= firstShards {
+			f = aborted
+		}
 		for _, n := range e.strays {
+			p.log.settle(streamName, n, f, part, 0)
+		}
+		for _, n := range e.broken {
 			p.log.settle(streamName, n, aborted, -1, 0)
 		}
 	}
@@ -139,7 +146,8 @@ func (p *putter) aggregate() (e entry) {
 	data := kpl.Pack(in...)
 	if mrand.IntN(brokenOne) == 0 {
 		data[len(data)/2] ^= 1
-		e.own, e.strays = nil, append(e.strays, e.own...) // a dead letter, with no row
+		e.broken = append(e.strays, e.own...) // a dead letter, with no row
+		e.own, e.strays = nil, nil
 	}
 	e.in = types.PutRecordsRequestEntry{Data: data, PartitionKey: aws.String("a"), ExplicitHashKey: &key}
 	return e

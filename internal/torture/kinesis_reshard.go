@@ -33,9 +33,12 @@ type resharder struct {
 	say            func(string, ...any)
 }
 
-// begin makes the stream, of four shards.
+// firstShards is how many the stream has at first; they are numbered from 0.
+const firstShards = 4
+
+// begin makes the stream.
 func (r *resharder) begin(ctx context.Context) error {
-	_, err := r.client.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String(streamName), ShardCount: aws.Int32(4)},
+	_, err := r.client.CreateStream(ctx, &kinesis.CreateStreamInput{StreamName: aws.String(streamName), ShardCount: aws.Int32(firstShards)},
 		func(o *kinesis.Options) { o.Retryer = retry.NewStandard() })
 	var there *types.ResourceInUseException
 	if err != nil && !errors.As(err, &there) { // the first attempt's reply was lost
