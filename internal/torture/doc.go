@@ -8,4 +8,7 @@
 //   - a record is in the late folder only if it was acknowledged more than the lateness after its event time: else an
 //     hour was sealed too early;
 //   - the seals of an hour come after those of the hours before it, and nothing of a sealed hour ever changes.
+//
+// RunKinesis does the same to examples/kinesis-to-s3, on emulators: shards split and merge meanwhile, records are packed
+// together, some of them badly, and the front of the emulator throttles, expires iterators and cuts answers.
 package torture
