@@ -15,10 +15,14 @@ import (
 // All events have one key, and every second one is at a time that others have too.
 func TestOneKeyWithEverythingEqualsSortAndScan(t *testing.T) {
 	o := &join.Options{Window: 90 * time.Second, Early: 5 * time.Second, Grace: 100 * time.Second}
+	n := 2000
+	if testing.Short() {
+		n = 400
+	}
 	for _, settled := range []bool{true, false} {
 		r := rand.New(rand.NewPCG(3, 3))
 		var in []fed
-		for range 2000 {
+		for range n {
 			at := t0.Add(time.Duration(r.Int64N(int64(100*time.Second)/int64(10*time.Millisecond))) * 10 * time.Millisecond)
 			in = append(in, fed{event{Key: "k", Left: r.IntN(3) > 0, At: at}, r.IntN(2)})
 		}
@@ -32,7 +36,7 @@ func TestOneKeyWithEverythingEqualsSortAndScan(t *testing.T) {
 		l := streamtest.Open(t, join.Left((*event).key, (*event).isLeft, (*event).merge, given(o, settled)))
 		for i, e := range in {
 			l.Partition(e.partition).Feed(e.At, e.event)
-			if i%400 == 399 {
+			if i%(n/5) == n/5-1 {
 				l.CrashShuffled(uint64(i))
 			}
 		}
