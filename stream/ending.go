@@ -41,7 +41,8 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	if now.After(e.settleBy) {
-		return false, errors.New("stream: all is committed, but the output does not settle: run again to publish the rest")
+		err := errors.New("stream: all is committed, but the output does not settle: run again to publish the rest")
+		return false, errors.Join(err, e.keepErr)
 	}
 	e.keepTimer.Reset(jitter(5 * endPoll))
 	return false, nil

@@ -82,6 +82,7 @@ type engine[T any] struct {
 	kept       chan upkeep
 	failures   int // commits that failed since one succeeded
 	keepFails  int
+	keepErr    error                  // the last of upkeep since it succeeded
 	unacked    map[Partition]Position // committed, and the source was not told
 	settled    bool                   // the output had nothing left to do when it was last asked
 	ending     bool                   // the source has ended

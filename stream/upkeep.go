@@ -172,12 +172,12 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 	e.keepTimer.Reset(jitter(keepEvery))
 	if u.err != nil {
 		if ctx.Err() == nil && !errors.Is(u.err, context.Canceled) {
-			e.keepFails++
+			e.keepFails, e.keepErr = e.keepFails+1, u.err
 			e.opts.Logger.Warn("upkeep failed", "error", u.err, "attempt", e.keepFails)
 		}
 		return
 	}
-	e.keepFails, e.settled = 0, u.Settled
+	e.keepFails, e.keepErr, e.settled = 0, nil, u.Settled
 	if closed := e.status.kept(u.Upkeep); closed > 0 {
 		e.opts.Logger.Info("closed hours", "hours", closed, "earliest", u.EarliestHour)
 	}
