@@ -145,7 +145,7 @@ func (k *keeper) committed(id uint64, c *ledger.Commit, w *work) {
 				k.adoptions++      // an owner object that is being written is out of date
 				k.owner.Store(nil) // what is staged from now on comes from no other lane
 			}
-			k.lanes[l.Lane] = &held{carriedLane: *next, version: id, adopted: h.adopted}
+			k.lanes[l.Lane] = &held{carriedLane: *next, version: id, adopted: h.adopted, batch: h.batch}
 		}
 	}
 	for i := range c.Lanes {
@@ -154,10 +154,17 @@ func (k *keeper) committed(id uint64, c *ledger.Commit, w *work) {
 }
 
 // movedOn keeps the version of a lane that one of our own commits touched, for lanes whose partitions are still to come
-// from it: they are as they were. It needs lanesMu.
+// from it: they are as they were. Only those count that were adopted together, since a sweeper knows their tokens. It
+// needs lanesMu.
 func (k *keeper) movedOn(l *ledger.LaneCommit, id uint64) {
+	batch := -1
+	for _, h := range k.lanes {
+		if h.token == l.Token {
+			batch = h.batch
+		}
+	}
 	for name, h := range k.lanes {
-		if version, ok := h.from[l.Lane]; ok && version == l.Base {
+		if version, ok := h.from[l.Lane]; ok && version == l.Base && h.batch == batch {
 			next := *h
 			next.from = maps.Clone(h.from)
 			next.from[l.Lane] = id

@@ -35,6 +35,7 @@ type keeper struct {
 	lanesMu   sync.Mutex
 	lanes     map[string]*held
 	adoptions int // so far
+	batches   int // of adoptions; guarded by mu
 
 	upkeep
 }
@@ -45,6 +46,7 @@ type held struct {
 	carriedLane
 	version uint64 // the entry that touched it last, as far as we know; 0 if none did
 	adopted int    // how many partitions it had when it was adopted
+	batch   int    // lanes that were adopted together have the same
 
 	// from are the lanes, with their versions, that the ledger has partitions of this one in. The commit that moves them
 	// touches those lanes too, so that work there which is not committed yet is void. Nil once they are moved.
@@ -59,13 +61,14 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 	if err := k.tail(ctx); err != nil {
 		return nil, err
 	}
+	k.batches++
 	fresh := make(map[string]*held, len(lanes))
 	all := map[stream.Partition]stream.Progress{}
 	for _, a := range lanes {
 		h := &held{carriedLane: carriedLane{
 			token: newToken(k.env), index: k.state.Last + 1, low: k.state.Low(a.Lane, a.Partitions),
 			parts: make(map[stream.Partition]stream.Progress, len(a.Partitions)),
-		}, adopted: len(a.Partitions)}
+		}, adopted: len(a.Partitions), batch: k.batches}
 		if l := k.state.Lanes[a.Lane]; l != nil {
 			h.version = l.Version
 		}
@@ -95,6 +98,14 @@ func (h *held) move(s *ledger.State, lane string, p stream.Partition) {
 		h.from, h.moved = map[string]uint64{}, map[stream.Partition]bool{}
 	}
 	h.from[st.Lane], h.moved[p] = s.Base(st.Lane), true
+}
+
+// since is the entry behind the last one of the lanes that partitions are to come from; 0 if there are none.
+func (h *held) since() (n uint64) {
+	for _, version := range h.from {
+		n = max(n, version+1)
+	}
+	return n
 }
 
 // Tell says what is committed of all partitions: see stream.Teller.

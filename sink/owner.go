@@ -49,6 +49,7 @@ func (k *keeper) writeOwner(ctx context.Context, lanes map[string]*held) (string
 		h := lanes[name]
 		o.Lanes = append(o.Lanes, ledger.OwnerLane{
 			Lane: name, Token: h.token, Index: h.index, From: slices.Sorted(maps.Keys(h.from)), Parts: h.adopted,
+			Since: h.since(),
 		})
 	}
 	body, err := o.Encode()

@@ -44,7 +44,7 @@ func (c *checker) swept(s sink.Staging) {
 		return
 	}
 	for _, l := range o.Lanes {
-		if !c.overtaken(l) {
+		if !c.overtaken(o, l) {
 			c.violation("%s is swept, but its owner may still commit lane %s", s.Key, l.Lane)
 		}
 	}
@@ -52,7 +52,7 @@ func (c *checker) swept(s sink.Staging) {
 
 // overtaken reports whether others have gone on with a lane, or with one that its partitions were still to come from, or
 // whether nothing can come of it.
-func (c *checker) overtaken(l ledger.OwnerLane) bool {
+func (c *checker) overtaken(o *ledger.Owner, l ledger.OwnerLane) bool {
 	touched := func(lane string, ours bool) bool {
 		return slices.ContainsFunc(c.touches[lane], func(t touch) bool { return t.entry >= l.Index && (t.token == l.Token) == ours })
 	}
@@ -60,7 +60,12 @@ func (c *checker) overtaken(l ledger.OwnerLane) bool {
 		return true
 	}
 	if len(l.From) > 0 && !touched(l.Lane, true) {
-		return slices.ContainsFunc(l.From, func(from string) bool { return touched(from, false) })
+		return slices.ContainsFunc(l.From, func(from string) bool {
+			return slices.ContainsFunc(c.touches[from], func(t touch) bool {
+				ours := slices.ContainsFunc(o.Lanes, func(x ledger.OwnerLane) bool { return x.Token == t.token })
+				return !ours && t.entry >= l.Index && t.entry >= l.Since
+			})
+		})
 	}
 	n := 0
 	for _, p := range c.w.partList {

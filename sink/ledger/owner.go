@@ -27,6 +27,9 @@ type OwnerLane struct {
 	// from there.
 	From []string `json:"from,omitempty"`
 
+	// Since is the first entry that, in a lane of From, is not of the adoption's own making.
+	Since uint64 `json:"since,omitempty"`
+
 	// Parts is how many partitions the lane had. Until the ledger has as many in it, more may come of it than it shows.
 	Parts int `json:"parts,omitempty"`
 }
@@ -97,7 +100,7 @@ func (s *State) Sweepable(o *Owner) bool {
 	}
 	gone := 0
 	for _, l := range o.Lanes {
-		if s.dead(&l) {
+		if s.dead(o, &l) {
 			gone++
 		}
 	}
@@ -108,18 +111,20 @@ func (s *State) Sweepable(o *Owner) bool {
 }
 
 // dead reports whether no row of a lane can be committed any more under that adoption.
-func (s *State) dead(l *OwnerLane) bool {
-	touched := func(lane string) bool {
-		now := s.Lanes[lane]
-		return now != nil && now.Version >= l.Index && now.Token != l.Token
+func (s *State) dead(o *Owner, l *OwnerLane) bool {
+	// Another lane of the same adoption may have come from there before, which leaves this one's work as good as it was.
+	taken := func(from string) bool {
+		now := s.Lanes[from]
+		return now != nil && now.Version >= max(l.Index, l.Since) &&
+			!slices.ContainsFunc(o.Lanes, func(x OwnerLane) bool { return x.Token == now.Token })
 	}
 	now := s.Lanes[l.Lane]
 	moved := len(l.From) == 0 || now != nil && now.Version >= l.Index && now.Token == l.Token
 	switch {
-	case touched(l.Lane):
+	case now != nil && now.Version >= l.Index && now.Token != l.Token:
 		return true
 	case !moved: // its first commit touches all the lanes that it takes partitions from
-		return slices.ContainsFunc(l.From, touched)
+		return slices.ContainsFunc(l.From, taken)
 	}
 	return now != nil && len(now.parts) >= l.Parts && s.spent(now)
 }

@@ -89,8 +89,20 @@ func TestWhatWasToComeFromAnotherLane(t *testing.T) {
 	if s.Sweepable(mine) {
 		t.Error("nobody has gone on with either lane")
 	}
+	sibling, also := s.Clone(), *mine
+	also.Lanes = append([]OwnerLane{{Lane: "a1", Token: token(4), Index: s.Last + 1, Parts: 1, From: []string{"a"}}}, mine.Lanes...)
+	l := lane(sibling, "a", 2, clock("10:00"), time.Time{})
+	l.Token = token(4)
+	must(t, sibling, commit(l))
+	if sibling.Sweepable(&also) {
+		t.Error("what was adopted with it has taken its partition, and the rest is as it was")
+	}
+	later := &Owner{Lanes: []OwnerLane{{Lane: "b", Token: token(2), Index: mine.Lanes[0].Index, Parts: 1, From: []string{"a"}, Since: sibling.Last + 1}}}
+	if sibling.Sweepable(later) {
+		t.Error("the entry was known to be of the adoption's own making")
+	}
 	others := s.Clone()
-	l := lane(others, "a", 2, clock("10:00"), time.Time{})
+	l = lane(others, "a", 2, clock("10:00"), time.Time{})
 	l.Token = token(3)
 	must(t, others, commit(l))
 	if !others.Sweepable(mine) {
