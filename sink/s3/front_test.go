@@ -136,6 +136,8 @@ func (f *front) reset() {
 func opOf(r *http.Request) string {
 	q := r.URL.Query()
 	switch {
+	case q.Has("list-type"), q.Has("uploads") && r.Method == http.MethodGet:
+		return "List"
 	case strings.Count(strings.Trim(r.URL.Path, "/"), "/") == 0 && r.Method != http.MethodPut && !q.Has("delete"):
 		return "Bucket"
 	case q.Has("uploads") && r.Method == http.MethodPost:

@@ -26,36 +26,8 @@ func TestUploadsOfADeadProcessAreAborted(t *testing.T) {
 	if err := os.Mkdir(in, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	day := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
-	write := func(name string, from, to int) {
-		t.Helper()
-		f, err := os.Create(filepath.Join(in, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := from; i < to; i++ {
-			fmt.Fprintln(f, day.Add(time.Duration(i)*time.Minute).Format(time.RFC3339))
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	job := func(store sink.Store) error {
-		src, err := file.Open(file.Config{Dir: in}, nil)
-		if err != nil {
-			return err
-		}
-		defer src.Close()
-		at := func(at *time.Time) time.Time { return *at }
-		rows := stream.Via(stream.From(src), stream.Decode(func(r *stream.Record) (time.Time, error) {
-			return time.Parse(time.RFC3339, string(r.Value))
-		}, at))
-		out, err := sink.Open(t.Context(), store, "job", []sink.Flow[time.Time]{{Name: "rows", Format: sink.JSONLines[time.Time]()}}, nil)
-		if err != nil {
-			return err
-		}
-		return stream.Run(t.Context(), rows, seal.Hourly(out, nil), nil)
-	}
+	write(t, filepath.Join(in, "a.txt"), 100, time.Minute)
+	job := func(store sink.Store) error { return run(t, store, in, nil) }
 	left := func() (n int) {
 		for st, err := range open(t).Staged(t.Context()) {
 			if err != nil {
@@ -66,7 +38,6 @@ func TestUploadsOfADeadProcessAreAborted(t *testing.T) {
 		}
 		return n
 	}
-	write("a.txt", 0, 100)
 	faulty := sinktest.NewFaulty(open(t), func(_ context.Context, c sinktest.Call) sinktest.Mode {
 		if c.Op == sinktest.OpClose && strings.HasPrefix(c.Key, "rows/") {
 			return sinktest.ApplyThenCrash
@@ -87,4 +58,35 @@ func TestUploadsOfADeadProcessAreAborted(t *testing.T) {
 	if n := left(); n > 0 {
 		t.Errorf("%d uploads are left", n)
 	}
+}
+
+// write makes a file with n records, as much time after one another.
+func write(t *testing.T, name string, n int, step time.Duration) {
+	t.Helper()
+	day := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintln(&b, day.Add(time.Duration(i)*step).Format(time.RFC3339Nano))
+	}
+	if err := os.WriteFile(name, []byte(b.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run is a job that writes the records of a folder to a store, until all is there.
+func run(t *testing.T, store sink.Store, in string, o *stream.Options) error {
+	t.Helper()
+	src, err := file.Open(file.Config{Dir: in}, nil)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	rows := stream.Via(stream.From(src), stream.Decode(func(r *stream.Record) (time.Time, error) {
+		return time.Parse(time.RFC3339, string(r.Value))
+	}, func(at *time.Time) time.Time { return *at }))
+	out, err := sink.Open(t.Context(), store, "job", []sink.Flow[time.Time]{{Name: "rows", Format: sink.JSONLines[time.Time]()}}, nil)
+	if err != nil {
+		return err
+	}
+	return stream.Run(t.Context(), rows, seal.Hourly(out, nil), o)
 }
