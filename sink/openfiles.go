@@ -16,6 +16,7 @@ type openFiles struct {
 	hours   map[time.Time]map[uint64][]ledger.File
 	missing map[uint64]time.Time // entries that were offered and not kept, with the last hour that they have files of
 	room    int64                // bytes left
+	over    time.Time            // hours that begin before it are forgotten
 }
 
 // openFilesBytes bounds an openFiles: about 100,000 files. What has no room is read again.
@@ -61,6 +62,9 @@ func (o *openFiles) add(e *ledger.Entry) {
 
 // sealed forgets the hours that end at or before end, which begin before it.
 func (o *openFiles) sealed(end time.Time) {
+	if end.After(o.over) {
+		o.over = end
+	}
 	for start, entries := range o.hours {
 		if !start.Before(end) {
 			continue
@@ -104,6 +108,9 @@ func (k *keeper) remembered(id uint64, hours map[time.Time]ledger.Hour) (found [
 		return nil, false
 	}
 	for hour := range hours {
+		if hour.Before(o.over) { // another has sealed it while we were at it
+			return nil, false
+		}
 		found = append(found, o.hours[hour][id]...)
 	}
 	return found, true
