@@ -50,6 +50,48 @@ func TestRevokedLanesAreCommittedBeforeTheyAreGivenUp(t *testing.T) {
 	})
 }
 
+// The lane that is taken away waits in a stage, with a full queue and paused. It is given up at the deadline all the same,
+// and its next owner reads everything once.
+func TestAPausedLaneIsGivenUpInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1), newLedger(t)
+		src := log.Source(&streamtest.SourceOptions{Batch: 1})
+		stage := newBlocking()
+		for i := range 40 {
+			log.Append(0, 0, t0, big(fmt.Sprint("a", i), 100_000))
+		}
+		opts := often
+		opts.Memory = 8 << 20
+		j := startJob(t, src, ledger.Output(), opts, stage)
+		if got := src.Paused(); !slices.Equal(got, []string{"lane-0"}) {
+			t.Fatalf("%v are paused, want [lane-0]", got)
+		}
+		polled := src.Polled
+		src.Revoke(time.Now().Add(5*time.Second), "lane-0")
+		elapse(6 * time.Second)
+		if src.Polled == polled {
+			t.Error("the source was not polled again by the deadline")
+		}
+		next := startJob(t, log.Source(&streamtest.SourceOptions{Lanes: []string{"lane-0"}}), ledger.Output(), often)
+		elapse(2 * every)
+		if got := len(ledger.Rows()); got != 40 {
+			t.Errorf("the next owner wrote %d rows while the first one hung, want 40", got)
+		}
+		go func() {
+			for range stage.entered { // the first owner wakes up
+			}
+		}()
+		close(stage.gate)
+		elapse(2 * every)
+		next.mustStop()
+		j.mustStop()
+		if got := len(ledger.Rows()); got != 40 {
+			t.Errorf("%d rows, want 40", got)
+		}
+		close(stage.entered)
+	})
+}
+
 func TestALaneThatIsAssignedLaterJoins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1, 1), newLedger(t)
