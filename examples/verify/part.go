@@ -104,10 +104,11 @@ func (l *ledger) foldChildren(laneName string, p *partitionRow) {
 		if old != nil && (old.row.UpTo != "" || old.row.Ended || old.retired) {
 			continue
 		}
-		next := &part{lane: laneName, row: partitionRow{partition: c, Seen: p.Seen, Low: p.Low}}
+		next := &part{lane: laneName, row: partitionRow{partition: c, Seen: p.Seen, Low: p.Low, Arrived: p.Arrived}}
 		if old != nil {
 			next.lane, next.row = old.lane, old.row
 			next.row.Seen, next.row.Low = earlier(old.row.Seen, p.Seen), earlier(old.row.Low, p.Low)
+			next.row.Arrived = earlier(old.row.Arrived, p.Arrived)
 		}
 		l.parts[c] = next
 	}
