@@ -80,9 +80,9 @@ type engine[T any] struct {
 	keepTimer  *time.Timer
 	keepStop   context.CancelFunc
 	kept       chan upkeep
-	failures   int // commits that failed since one succeeded
-	keepFails  int
+	failures   int                    // commits that failed since one succeeded
 	keepErr    error                  // the last of upkeep since it succeeded
+	keepSince  time.Time              // when it began to fail
 	unacked    map[Partition]Position // committed, and the source was not told
 	settled    bool                   // the output had nothing left to do when it was last asked
 	ending     bool                   // the source has ended

@@ -15,8 +15,9 @@ const (
 	keepEvery = 3 * time.Second // between upkeeps
 	proveLag  = 2 * time.Second // clocks that are closer to now are not worth a question
 
-	// maxKeepFails is how often in a row upkeep may fail. Each attempt retries by itself what may pass.
-	maxKeepFails = 5
+	// keepPatience is how long upkeep may fail without a break. Nothing but seals waits for it, and a cluster may be away
+	// for a minute when it is deployed: five attempts, some 12 s, once ended a job that would have gone on.
+	keepPatience = 2 * time.Minute
 )
 
 // upkeep is what came of one.
@@ -160,8 +161,8 @@ func (c *laneCore) idle(now time.Time) map[Partition]Position {
 // afterKeep takes in what came of upkeep.
 func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
 	e.keepEnded(ctx, u)
-	if e.keepFails >= maxKeepFails {
-		return u.err
+	if e.keepErr != nil && time.Since(e.keepSince) >= keepPatience {
+		return e.keepErr
 	}
 	return nil
 }
@@ -172,12 +173,15 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 	e.keepTimer.Reset(jitter(keepEvery))
 	if u.err != nil {
 		if ctx.Err() == nil && !errors.Is(u.err, context.Canceled) {
-			e.keepFails, e.keepErr = e.keepFails+1, u.err
-			e.opts.Logger.Warn("upkeep failed", "error", u.err, "attempt", e.keepFails)
+			if e.keepErr == nil {
+				e.keepSince = time.Now()
+			}
+			e.keepErr = u.err
+			e.opts.Logger.Warn("upkeep failed", "error", u.err, "for", time.Since(e.keepSince).Round(time.Second))
 		}
 		return
 	}
-	e.keepFails, e.keepErr, e.settled = 0, nil, u.Settled
+	e.keepErr, e.settled = nil, u.Settled
 	if closed := e.status.kept(u.Upkeep); closed > 0 {
 		e.opts.Logger.Info("closed hours", "hours", closed, "earliest", u.EarliestHour)
 	}
