@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -23,6 +24,7 @@ func openTopic(brokers []string, name string) (t *topic, err error) {
 	cfg.Producer.Partitioner = sarama.NewManualPartitioner
 	cfg.Producer.Idempotent, cfg.Producer.RequiredAcks, cfg.Net.MaxOpenRequests = true, sarama.WaitForAll, 1
 	cfg.Producer.Return.Successes, cfg.Version = true, sarama.V2_8_0_0
+	cfg.Producer.Retry.Max, cfg.Metadata.Retry.Max = 100, 100 // a topic that was just made may have no leader for a while
 	t = &topic{name: name}
 	if t.client, err = sarama.NewClient(brokers, cfg); err != nil {
 		return nil, err
@@ -65,7 +67,7 @@ func produce(brokers []string, name, traffic string) error {
 }
 
 func (t *topic) file(partition int, name string) error {
-	there, err := t.client.GetOffset(t.name, int32(partition), sarama.OffsetNewest)
+	there, err := t.end(partition)
 	if err != nil {
 		return err
 	}
@@ -89,6 +91,19 @@ func (t *topic) file(partition int, name string) error {
 		}
 	}
 	return errors.Join(lines.Err(), t.send(partition, batch))
+}
+
+// end returns how many records a partition has. The broker of a topic that was just made may not know for a moment that it
+// leads it.
+func (t *topic) end(partition int) (n int64, err error) {
+	for range 100 {
+		n, err = t.client.GetOffset(t.name, int32(partition), sarama.OffsetNewest)
+		if !errors.Is(err, sarama.ErrNotLeaderForPartition) && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+			break
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	return n, err
 }
 
 func (t *topic) send(partition int, lines []line) error {
