@@ -182,6 +182,12 @@ func TestTheExampleRoleIsEnoughAndNotTooMuch(t *testing.T) {
 	}
 	account := cluster(t).Config("admin")
 	account.Impersonate.UserName = "system:serviceaccount:default:etl-scaler"
+	// The server's authorizer learns of new roles from a cache, a moment later.
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		if _, err := Open(t.Context(), Deployment("default", "etl"), &Options{Config: account}); !apierrors.IsForbidden(err) {
+			break
+		}
+	}
 	target := open(t, Deployment("default", "etl"), Options{Config: account})
 	lease, err := NewLease("default", "etl-scaler", &LeaseOptions{Config: account})
 	if err != nil {
