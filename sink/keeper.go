@@ -108,7 +108,7 @@ func (h *held) since() (n uint64) {
 	return n
 }
 
-// Tell says what is committed of all partitions: see stream.Teller.
+// tell says what is committed of all partitions: see stream.Teller.
 func (k *keeper) tell(ctx context.Context) (map[stream.Partition]stream.Standing, error) {
 	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
@@ -147,6 +147,7 @@ func (k *keeper) progress(ctx context.Context, p stream.Partition) (stream.Progr
 	return pr, nil
 }
 
+// unfinished is what has been begun and may still give records: see stream.Rememberer.
 func (k *keeper) unfinished() map[stream.Partition]stream.Progress {
 	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()

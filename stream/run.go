@@ -22,7 +22,7 @@ import (
 //
 // Options.Logger gets, at level Info: "commit" (lanes, records, held, bytes, reason, took), "closed hours" (hours,
 // earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),
-// "commit failed" (error, attempt), "upkeep failed" (error, attempt), "stalled" (error).
+// "commit failed" (error, attempt), "upkeep failed" (error, for), "stalled" (error).
 func Run[T any](ctx context.Context, p Pipe[T], out Output[T], opts *Options) error {
 	o, err := opts.filled()
 	if err == nil {

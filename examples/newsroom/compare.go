@@ -60,35 +60,45 @@ func measure(ctx context.Context, store sink.Store) (*result, error) {
 			if f.Flow != "all" {
 				continue
 			}
-			if err := r.scan(ctx, store, f.Key, seen); err != nil {
-				return nil, fmt.Errorf("%s: %w", f.Key, err)
+			if err := eachHit(ctx, store, f.Key, func(h *Hit) error {
+				if seen[h.ID] {
+					r.twice++
+				}
+				seen[h.ID] = true
+				if h.wasRead() {
+					r.pairs++
+				}
+				return nil
+			}); err != nil {
+				return nil, err
 			}
 		}
 	}
 	return r, nil
 }
 
-func (r *result) scan(ctx context.Context, store sink.Store, key string, seen map[string]bool) error {
+// eachHit reads the rows of a file of the flow all.
+func eachHit(ctx context.Context, store sink.Store, key string, each func(h *Hit) error) error {
 	body, err := store.Open(ctx, key)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", key, err)
 	}
 	defer body.Close()
 	lines := bufio.NewScanner(body)
 	for lines.Scan() {
 		var h Hit
-		if err := json.Unmarshal(lines.Bytes(), &h); err != nil {
-			return err
+		err := json.Unmarshal(lines.Bytes(), &h)
+		if err == nil {
+			err = each(&h)
 		}
-		if seen[h.ID] {
-			r.twice++
-		}
-		seen[h.ID] = true
-		if h.wasRead() {
-			r.pairs++
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
 		}
 	}
-	return lines.Err()
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return nil
 }
 
 // compare prints truth and result side by side and reports whether they are the same.

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -34,7 +32,11 @@ func (l *live) watch(ctx context.Context, store sink.Store, window time.Duration
 			if f.Flow != "all" {
 				continue
 			}
-			if err := l.rows(ctx, store, f.Key, func(h *Hit, sent time.Time) {
+			if err := eachHit(ctx, store, f.Key, func(h *Hit) error {
+				sent, err := l.sentAt(h)
+				if err != nil {
+					return err
+				}
 				if h.isLoad() && !h.wasRead() {
 					r.lone++
 					if left := h.At.Add(window + grace); left.After(sent) {
@@ -42,8 +44,9 @@ func (l *live) watch(ctx context.Context, store sink.Store, window time.Duration
 					}
 				}
 				r.took = append(r.took, now.Sub(sent))
+				return nil
 			}); err != nil {
-				return r, fmt.Errorf("%s: %w", f.Key, err)
+				return r, err
 			}
 		}
 		if int64(len(r.took)) >= l.truth.Rows["all"] {
@@ -53,27 +56,15 @@ func (l *live) watch(ctx context.Context, store sink.Store, window time.Duration
 	return r, nil
 }
 
-func (l *live) rows(ctx context.Context, store sink.Store, key string, each func(h *Hit, sent time.Time)) error {
-	body, err := store.Open(ctx, key)
-	if err != nil {
-		return err
+// sentAt is when the last record that a row was made of was sent.
+func (l *live) sentAt(h *Hit) (time.Time, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sent, ok := l.sent[cmp.Or(h.PageView, h.ID)]
+	if !ok {
+		return sent, fmt.Errorf("hit %s was never sent", h.ID)
 	}
-	defer body.Close()
-	lines := bufio.NewScanner(body)
-	for lines.Scan() {
-		var h Hit
-		if err := json.Unmarshal(lines.Bytes(), &h); err != nil {
-			return err
-		}
-		l.mu.Lock()
-		sent, ok := l.sent[cmp.Or(h.PageView, h.ID)]
-		l.mu.Unlock()
-		if !ok {
-			return fmt.Errorf("hit %s was never sent", h.ID)
-		}
-		each(&h, sent)
-	}
-	return lines.Err()
+	return sent, nil
 }
 
 // print reports whether 99 of 100 rows were visible a commit interval and two seconds after they could be.

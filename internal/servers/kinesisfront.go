@@ -7,10 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -58,15 +56,7 @@ type iterator struct {
 
 // Front starts a proxy without faults.
 func (k *Kinesis) Front(ctx context.Context, c *Cache) (*KinesisFront, error) {
-	port, err := c.Port(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr(port))
-	if err != nil {
-		return nil, err
-	}
-	to, err := url.Parse(k.Endpoint())
+	l, port, to, err := c.front(ctx, k.Endpoint())
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -25,15 +24,7 @@ type MinIOFront struct {
 
 // Front starts a proxy. What it forwards keeps its Host header, which is signed.
 func (m *MinIO) Front(ctx context.Context, c *Cache) (*MinIOFront, error) {
-	port, err := c.Port(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr(port))
-	if err != nil {
-		return nil, err
-	}
-	to, err := url.Parse(m.Endpoint())
+	l, port, to, err := c.front(ctx, m.Endpoint())
 	if err != nil {
 		return nil, err
 	}

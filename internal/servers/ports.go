@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -52,6 +53,18 @@ func (c *Cache) ports(ctx context.Context, n int) ([]int, error) {
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// front listens for a proxy of ours in front of a server.
+func (c *Cache) front(ctx context.Context, endpoint string) (l net.Listener, port int, to *url.URL, err error) {
+	if to, err = url.Parse(endpoint); err != nil {
+		return nil, 0, nil, err
+	}
+	if port, err = c.Port(ctx); err != nil {
+		return nil, 0, nil, err
+	}
+	l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr(port))
+	return l, port, to, err
 }
 
 func free(port int) bool {

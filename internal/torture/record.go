@@ -83,23 +83,28 @@ func number(id, topic string) (int, error) {
 	return strconv.Atoi(s)
 }
 
+// ackedSince goes through the records that were acknowledged after a moment, the newest first, with their numbers. It needs
+// the lock.
+func (l *log) ackedSince(since time.Time, each func(k tag, n int, r *record)) {
+	for topic, rs := range l.records {
+		for i := len(rs) - 1; i >= 0 && rs[i].at.After(since.Add(-2*disorder)); i-- {
+			if r := &rs[i]; r.fate == acked && r.acked.After(since) {
+				each(tag{topic, int(r.partition)}, i, r)
+			}
+		}
+	}
+}
+
 // firstSince returns, for each busy partition, the first offset that was acknowledged after a moment.
 func (l *log) firstSince(since time.Time) map[tag]int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := map[tag]int64{}
-	for topic, rs := range l.records {
-		for i := len(rs) - 1; i >= 0 && rs[i].at.After(since.Add(-2*disorder)); i-- {
-			r := rs[i]
-			if r.fate != acked || !r.acked.After(since) {
-				continue
-			}
-			k := tag{topic, int(r.partition)}
-			if o, ok := out[k]; !ok || r.offset < o {
-				out[k] = r.offset
-			}
+	l.ackedSince(since, func(k tag, _ int, r *record) {
+		if o, ok := out[k]; !ok || r.offset < o {
+			out[k] = r.offset
 		}
-	}
+	})
 	return out
 }
 
@@ -113,18 +118,11 @@ func (l *log) earliestSince(since time.Time) map[tag]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := map[tag]int{}
-	for topic, rs := range l.records {
-		for i := len(rs) - 1; i >= 0 && rs[i].at.After(since.Add(-2*disorder)); i-- {
-			r := rs[i]
-			if r.fate != acked || !r.acked.After(since) {
-				continue
-			}
-			k := tag{topic, int(r.partition)}
-			if n, ok := out[k]; !ok || r.acked.Before(rs[n].acked) {
-				out[k] = i
-			}
+	l.ackedSince(since, func(k tag, n int, r *record) {
+		if m, ok := out[k]; !ok || r.acked.Before(l.records[k.topic][m].acked) {
+			out[k] = n
 		}
-	}
+	})
 	return out
 }
 
