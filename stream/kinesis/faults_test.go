@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,9 +144,12 @@ func TestReadsKeepToTheLimitsOfAShard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1)
 		numbers(f, 0, 0, 7*40)
+		var mu sync.Mutex // the source reads on while the test looks
 		var reads []time.Time
 		refuse := false
 		f.before = func(op, _ string) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if op == "GetRecords" {
 				reads = append(reads, time.Now())
 				if refuse {
@@ -161,18 +165,20 @@ func TestReadsKeepToTheLimitsOfAShard(t *testing.T) {
 		if err := p.poll(8 * time.Second); err != nil {
 			t.Fatal(err)
 		}
+		mu.Lock()
 		for i := 5; i < len(reads); i++ {
 			if d := reads[i].Sub(reads[i-5]); d < time.Second {
 				t.Errorf("six reads within %v", d)
 			}
 		}
-		f.mu.Lock()
 		refuse = true
-		f.mu.Unlock()
 		before := len(reads)
+		mu.Unlock()
 		if err := p.poll(time.Minute); err != nil {
 			t.Fatal(err)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if n := len(reads) - before; n > 15 {
 			t.Errorf("%d reads in a minute of refusals", n)
 		}
