@@ -24,7 +24,7 @@ func TestAHandOverReplaysNothingAndPausesShortly(t *testing.T) {
 			case <-stop:
 				return
 			case <-pace.C:
-				if err := z.send(20, time.Now().Add(-20*time.Minute)); err != nil {
+				if err := z.send(20, openHour()); err != nil {
 					t.Errorf("produce: %v", err)
 					return
 				}
@@ -69,17 +69,17 @@ func TestAHandOverReplaysNothingAndPausesShortly(t *testing.T) {
 // The lanes of a worker that is killed are read on soon after its session has ended.
 func TestASuccessorCommitsSoonAfterTheSessionOfAKilledWorker(t *testing.T) {
 	z := newZombieTest(t, "killed", shared.Kafka(t), shared.MinIO(t))
-	z.produce(5, time.Now())
+	z.produce(5, openHour())
 	first := z.start("")
 	first.wait("commits 1")
 	second := z.start("")
-	z.produce(5, time.Now())
+	z.produce(5, openHour())
 	z.allThere()
 	at := time.Now()
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	z.produce(1, time.Now())
+	z.produce(1, openHour())
 	z.allThere()
 	took := time.Since(at)
 	t.Logf("it took %v", took)
