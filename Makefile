@@ -13,7 +13,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-short mutants fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-short
+.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-reshard sim-short mutants fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-short
 
 test: vet lint servers unit race sim-short mutants modules torture-short torture-kinesis-short bench-short
 	@echo all tests passed
@@ -46,6 +46,10 @@ modules:
 
 sim:
 	go run ./internal/sim/cmd/sim -seeds $(SEEDS)
+
+# The same with partitions that split and merge in every seed; in sim they do in two of five.
+sim-reshard:
+	go run ./internal/sim/cmd/sim -seeds $(SEEDS) -reshard
 
 sim-short:
 	go run ./internal/sim/cmd/sim -seeds 1000

@@ -38,7 +38,7 @@ type config struct {
 }
 
 // draw makes the configuration of a seed.
-func (w *world) draw(steps int) {
+func (w *world) draw(steps int, reshard bool) {
 	c := &w.cfg
 	c.instances, c.lanes = 1+w.rng.IntN(3), 1+w.rng.IntN(3)
 	c.join, c.dedup = w.chance(0.7), w.chance(0.6)
@@ -46,7 +46,7 @@ func (w *world) draw(steps int) {
 	c.txns, c.grows, c.skew = w.chance(0.3), w.chance(0.5), w.chance(0.5)
 	c.upgrade, c.retires = w.chance(0.25), !c.join && !c.dedup // a partner that is deleted has no one right answer
 	c.small = w.chance(0.3)
-	if c.reshards = w.chance(0.4); c.reshards {
+	if c.reshards = w.chance(0.4) || reshard; c.reshards {
 		c.pairs, c.txns, c.retires = false, false, false // what has shards has no transactions, and nothing to pair
 	}
 	c.steps = steps/2 + w.rng.IntN(steps)

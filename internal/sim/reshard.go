@@ -45,6 +45,7 @@ func (w *world) reshard() {
 
 // replace closes parents. Their children have the ranges between the borders.
 func (w *world) replace(parents []*partition, borders ...float64) {
+	w.resharded++
 	for i := range borders[1:] {
 		topic := parents[0].topic
 		c := &partition{id: stream.Partition{Source: topic, Epoch: "1", ID: fmt.Sprintf("%s:%03d", topic, len(w.partList))}, topic: topic}

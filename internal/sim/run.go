@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,11 +19,30 @@ type Result struct {
 	Records    int
 	Seals      int
 	Descended  int // entries that read what took the place of another partition
+	Reshards   int // splits and merges
 }
 
-// Run simulates one seed for about the given number of steps, and then until all is done. trace may be nil.
-func Run(seed uint64, steps int, trace io.Writer) (res Result) {
-	w := newWorld(seed, steps, trace)
+// Options are the optional settings of Run; nil means all defaults.
+type Options struct {
+	// Steps with faults, about; then it goes on until all is done. Defaults to Steps.
+	Steps int
+
+	// Reshard lets partitions split and merge whatever the seed says, at least once in a run. Else they do in two runs of
+	// five.
+	Reshard bool
+
+	// Trace gets what happens.
+	Trace io.Writer
+}
+
+// Run simulates one seed.
+func Run(seed uint64, opts *Options) (res Result) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	o.Steps = cmp.Or(o.Steps, Steps)
+	w := newWorld(seed, &o)
 	defer func() {
 		if r := recover(); r != nil {
 			w.check.violation("panic: %v\n%s", r, debug.Stack())
@@ -31,8 +51,11 @@ func Run(seed uint64, steps int, trace io.Writer) (res Result) {
 		w.end()
 	}()
 	buf := make([]*actor, 0, 16)
-	for range w.cfg.steps {
+	for i := range w.cfg.steps {
 		w.happen()
+		if o.Reshard && i >= w.cfg.steps/2 && w.resharded == 0 {
+			w.reshard()
+		}
 		if !w.step(buf) {
 			w.pass(w.nextWake())
 		}
@@ -47,7 +70,7 @@ func Run(seed uint64, steps int, trace io.Writer) (res Result) {
 func (w *world) result(seed uint64) Result {
 	r := Result{
 		Seed: seed, Violations: w.check.wrong, Hash: w.hash.Sum64(), Steps: w.steps, Entries: len(w.check.entries), Seals: len(w.check.seals),
-		Descended: w.check.descended,
+		Descended: w.check.descended, Reshards: w.resharded,
 	}
 	for _, p := range w.partList {
 		r.Records += len(p.log)

@@ -16,7 +16,7 @@ func TestNoRunBreaksAnInvariant(t *testing.T) {
 	}
 	var total Result
 	for seed := range n {
-		r := Run(seed, Steps, nil)
+		r := Run(seed, nil)
 		if len(r.Violations) > 0 {
 			t.Fatalf("seed %d: %s", seed, strings.Join(r.Violations, "\n"))
 		}
@@ -31,7 +31,7 @@ func TestNoRunBreaksAnInvariant(t *testing.T) {
 func TestASeedReplaysToTheSameTrace(t *testing.T) {
 	for seed := range uint64(20) {
 		var first, second bytes.Buffer
-		a, b := Run(seed, Steps, &first), Run(seed, Steps, &second)
+		a, b := Run(seed, &Options{Trace: &first}), Run(seed, &Options{Trace: &second})
 		if a.Hash == b.Hash && first.String() == second.String() {
 			continue
 		}
@@ -45,7 +45,16 @@ func TestASeedReplaysToTheSameTrace(t *testing.T) {
 }
 
 func TestSeedsDiffer(t *testing.T) {
-	if a, b := Run(1, Steps, nil), Run(2, Steps, nil); a.Hash == b.Hash {
+	if a, b := Run(1, nil), Run(2, nil); a.Hash == b.Hash {
 		t.Error("two seeds have one trace: the hash says nothing")
+	}
+}
+
+func TestReshardsAreInEveryRunIfToldTo(t *testing.T) {
+	for seed := range uint64(20) {
+		r := Run(seed, &Options{Reshard: true})
+		if len(r.Violations) > 0 || r.Reshards == 0 {
+			t.Errorf("seed %d: %d splits and merges, violations %q", seed, r.Reshards, r.Violations)
+		}
 	}
 }

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -21,14 +20,15 @@ type world struct {
 	store *sinktest.Memory
 	check *checker
 
-	lanes    []*lane
-	parts    map[stream.Partition]*partition
-	partList []*partition
-	numbers  map[string]int // of lanes, by topic
-	serial   int
-	partners []partnerOf
-	copies   []*record
-	upgraded bool // the second topic exists
+	lanes     []*lane
+	parts     map[stream.Partition]*partition
+	partList  []*partition
+	numbers   map[string]int // of lanes, by topic
+	serial    int
+	partners  []partnerOf
+	copies    []*record
+	upgraded  bool // the second topic exists
+	resharded int  // splits and merges so far
 
 	procs   []*process          // alive
 	senders []*sinktest.Faulty  // of all processes ever: their late requests may still come
@@ -37,15 +37,15 @@ type world struct {
 	calm    bool // no faults any more
 }
 
-func newWorld(seed uint64, steps int, trace io.Writer) *world {
+func newWorld(seed uint64, o *Options) *world {
 	start := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
 	w := &world{
-		scheduler: newScheduler(seed, start, trace), store: sinktest.NewMemory(),
+		scheduler: newScheduler(seed, start, o.Trace), store: sinktest.NewMemory(),
 		numbers: map[string]int{}, parts: map[stream.Partition]*partition{}, owner: map[string]*process{},
 	}
 	w.store.Clock = func() time.Time { return w.now }
 	w.check = newChecker(w)
-	w.draw(steps)
+	w.draw(o.Steps, o.Reshard)
 	w.logf("seed %d: %+v", seed, w.cfg)
 	for range w.cfg.lanes {
 		w.addLane(w.topics("a")...)

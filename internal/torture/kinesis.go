@@ -29,6 +29,7 @@ type kinesisWorld struct {
 // RunKinesis is Run for examples/kinesis-to-s3.
 func RunKinesis(ctx context.Context, o Options) (_ *Report, err error) {
 	o.Kills, o.Rate, o.Store, o.Brokers = cmp.Or(o.Kills, 10), cmp.Or(o.Rate, 300), cmp.Or(o.Store, "s3"), 0
+	o.Recovery = cmp.Or(o.Recovery, lease+5*time.Second)
 	w := &kinesisWorld{world: &world{
 		Options: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), log: newLog([]string{streamName}), report: &Report{},
 	}}
@@ -157,16 +158,19 @@ func (w *kinesisWorld) killTable(ctx context.Context) error {
 	return w.dynamo.Restart(ctx)
 }
 
-// firstOfEachShard reports whether of each shard that has had a record since then one of them is in the bucket.
+// firstOfEachShard reports whether of each shard that had records in the lease time after a moment one of them is in the
+// bucket. Shards that come later are not asked for: there is always one that was made just now.
 func (w *kinesisWorld) firstOfEachShard(since time.Time) bool {
-	if time.Since(since) < lease {
+	until := since.Add(lease)
+	if time.Now().Before(until) {
 		return false // all busy shards have had some by then
 	}
-	first := w.log.earliestSince(since)
+	first := w.log.earliestBetween(since, until)
 	w.watch.mu.Lock()
 	defer w.watch.mu.Unlock()
-	for _, n := range first {
+	for k, n := range first {
 		if onTime, late := w.watch.tally.times(streamName, n); onTime+late == 0 {
+			w.awaited = fmt.Sprintf("record %d of shard %d", n, k.n)
 			return false
 		}
 	}

@@ -113,12 +113,15 @@ func (l *log) busySince(since time.Time, parts int32) bool {
 	return len(l.firstSince(since)) == int(parts-1)*len(topics)
 }
 
-// earliestSince returns, for each partition, the first record that was acknowledged after a moment.
-func (l *log) earliestSince(since time.Time) map[tag]int {
+// earliestBetween returns, for each partition, the first record that was acknowledged between two moments.
+func (l *log) earliestBetween(since, until time.Time) map[tag]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := map[tag]int{}
 	l.ackedSince(since, func(k tag, n int, r *record) {
+		if r.acked.After(until) {
+			return
+		}
 		if m, ok := out[k]; !ok || r.acked.Before(l.records[k.topic][m].acked) {
 			out[k] = n
 		}

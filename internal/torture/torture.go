@@ -31,6 +31,7 @@ type Options struct {
 	Only    string // beside that, do only what has this in its name
 	Quick   bool   // end with the first hour that is sealed, not with the last
 
+	Recovery    time.Duration // the longest that a recovery may take which no other fault is near; -1 is no limit
 	BrokerEvery time.Duration // kill a broker this often, whatever else is done; 0 leaves it to chance
 	Say         func(string, ...any)
 }
@@ -43,6 +44,7 @@ type Report struct {
 	BrokerKills                          int           // of BrokerEvery
 	Refused                              int           // workers that did not begin, since a fault was in their way
 	Recovery                             time.Duration // the worst after a kill with no other fault near it
+	Relief                               time.Duration // the worst after other faults, and kills on top of them, from their end on
 	Wrong                                []string      // everything else
 }
 
@@ -88,6 +90,7 @@ type world struct {
 
 	what    []fault                    // that may be done
 	reached func(since time.Time) bool // something can be read that was acknowledged after a moment, of all that is busy
+	awaited string                     // what reached did not find the last time that it said no
 }
 
 // Run does it all. An error means that it could not be done; what is wrong with the output is in the report.

@@ -1,13 +1,13 @@
 // Command sim simulates many seeds and tells how many of them broke an invariant.
 //
 //	go run ./internal/sim/cmd/sim -seeds 20000
+//	go run ./internal/sim/cmd/sim -seeds 20000 -reshard
 //	go run ./internal/sim/cmd/sim -seed 17 -trace
 package main
 
 import (
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"sync"
@@ -19,6 +19,7 @@ func main() {
 	seeds := flag.Uint64("seeds", 1000, "how many seeds to run")
 	seed := flag.Uint64("seed", 0, "the first seed; alone it runs that seed only")
 	steps := flag.Int("steps", sim.Steps, "steps with faults in each run, about")
+	reshard := flag.Bool("reshard", false, "let partitions split and merge in every run; default: in two of five")
 	trace := flag.Bool("trace", false, "print what happens")
 	flag.Parse()
 	one := false
@@ -27,13 +28,17 @@ func main() {
 	if one {
 		*seeds = 1
 	}
-	if run(*seed, *seeds, *steps, *trace) > 0 {
+	o := sim.Options{Steps: *steps, Reshard: *reshard}
+	if *trace {
+		o.Trace = os.Stdout
+	}
+	if run(*seed, *seeds, &o) > 0 {
 		os.Exit(1)
 	}
 }
 
 // run simulates n seeds on all processors and returns how many failed.
-func run(first, n uint64, steps int, trace bool) int {
+func run(first, n uint64, o *sim.Options) int {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	bad := 0
@@ -49,13 +54,10 @@ func run(first, n uint64, steps int, trace bool) int {
 				if seed >= first+n {
 					return
 				}
-				var out io.Writer
-				if trace {
-					out = os.Stdout
-				}
-				r := sim.Run(seed, steps, out)
+				r := sim.Run(seed, o)
 				mu.Lock()
-				total.Steps, total.Entries, total.Records, total.Seals = total.Steps+r.Steps, total.Entries+r.Entries, total.Records+r.Records, total.Seals+r.Seals
+				total.Steps, total.Entries, total.Records = total.Steps+r.Steps, total.Entries+r.Entries, total.Records+r.Records
+				total.Seals, total.Reshards = total.Seals+r.Seals, total.Reshards+r.Reshards
 				if len(r.Violations) > 0 {
 					bad++
 					fmt.Printf("seed %d (trace %016x):\n", seed, r.Hash)
@@ -68,7 +70,7 @@ func run(first, n uint64, steps int, trace bool) int {
 		})
 	}
 	wg.Wait()
-	fmt.Printf("%d steps, %d entries, %d records, %d seals\n", total.Steps, total.Entries, total.Records, total.Seals)
+	fmt.Printf("%d steps, %d entries, %d records, %d seals, %d splits and merges\n", total.Steps, total.Entries, total.Records, total.Seals, total.Reshards)
 	fmt.Printf("seeds %d, violations %d\n", n, bad)
 	return bad
 }
