@@ -163,6 +163,7 @@ type ownedLane struct {
 	Token string   `json:"token"`
 	Index uint64   `json:"index"`
 	From  []string `json:"from,omitempty"`
+	Since uint64   `json:"since,omitempty"`
 	Parts int      `json:"parts,omitempty"`
 }
 
