@@ -11,9 +11,9 @@ type segment struct {
 	used  int // places with a tag, dead ones too
 }
 
-// init gives segment i of the table its first size. Sizes are spread over a factor of five quarters, by which segments
+// init gives segment i of the table its first size. Sizes are spread over a factor of three halves, by which segments
 // grow, so that at any time some are just grown and some nearly full.
-func (s *segment) init(i int) { s.slots = make([]slot, 32+8*i/segments) }
+func (s *segment) init(i int) { s.slots = make([]slot, 32+16*i/segments) }
 
 func (s *segment) full() bool { return s.used*4 >= len(s.slots)*3 }
 
@@ -66,7 +66,7 @@ func (s *segment) rebuild(tags *tags, t *memTable) {
 	s.used = live
 	n := len(s.slots)
 	for live*3 > n*2 {
-		n += n / 4
+		n += n / 2
 	}
 	for n > 64 && live*2 < n {
 		n -= n / 5
