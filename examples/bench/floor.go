@@ -16,13 +16,13 @@ import (
 )
 
 // floor is the loop that a good engineer writes in an afternoon. Each partition has a goroutine with a map of the IDs seen
-// and a file for each hour, so nothing is shared and nothing locked. It commits nothing: killed, it begins again at the
+// and a file for each hour, or hour and type, so nothing is shared and nothing locked. It commits nothing: killed, it begins again at the
 // first record or loses what is in its buffers.
 func (r *run) floor() (outcome, error) {
 	var mu sync.Mutex
 	var out outcome
 	err := r.consume(func(part int32, messages <-chan *sarama.ConsumerMessage, n int64) error {
-		w := &hourWriter{dir: r.dir, part: part, codec: r.codec(), files: map[int64]*hourFile{}}
+		w := &hourWriter{dir: r.dir, part: part, split: r.split, codec: r.codec(), files: map[hourKey]*hourFile{}}
 		seen := map[dedup.ID]struct{}{}
 		copies := int64(0)
 		for range n {
@@ -96,13 +96,19 @@ func (r *run) consume(f func(part int32, messages <-chan *sarama.ConsumerMessage
 	return errors.Join(errs...)
 }
 
-// hourWriter has one file for each hour.
+// hourWriter has one file for each hour, or for each hour and type.
 type hourWriter struct {
 	dir   string
 	part  int32
+	split bool
 	codec sink.Codec
-	files map[int64]*hourFile
-	last  *hourFile // most events are of the hour of the one before
+	files map[hourKey]*hourFile
+	last  [len(kinds)]*hourFile // most events are of the hour of the one before
+}
+
+type hourKey struct {
+	hour int64
+	flow kind // 0 if types are not told apart
 }
 
 type hourFile struct {
@@ -115,11 +121,14 @@ type hourFile struct {
 const hourMillis = 3600 * 1000
 
 func (w *hourWriter) write(e *event) error {
-	hour := e.at / hourMillis
-	h := w.last
-	if h == nil || h.hour != hour {
-		if h = w.files[hour]; h == nil {
-			dir := filepath.Join(w.dir, "all", e.time().Format("day=2006-01-02/hour=15"))
+	k, flow := hourKey{hour: e.at / hourMillis}, "all"
+	if w.split {
+		k.flow, flow = e.kind, kinds[e.kind]
+	}
+	h := w.last[k.flow]
+	if h == nil || h.hour != k.hour {
+		if h = w.files[k]; h == nil {
+			dir := filepath.Join(w.dir, flow, e.time().Format("day=2006-01-02/hour=15"))
 			if err := os.MkdirAll(dir, 0o777); err != nil {
 				return err
 			}
@@ -127,11 +136,11 @@ func (w *hourWriter) write(e *event) error {
 			if err != nil {
 				return err
 			}
-			h = &hourFile{hour: hour, f: f, b: bufio.NewWriterSize(f, 256<<10), z: w.codec.New()}
+			h = &hourFile{hour: k.hour, f: f, b: bufio.NewWriterSize(f, 256<<10), z: w.codec.New()}
 			h.z.Reset(h.b)
-			w.files[hour] = h
+			w.files[k] = h
 		}
-		w.last = h
+		w.last[k.flow] = h
 	}
 	if _, err := h.z.Write(e.line); err != nil {
 		return err

@@ -59,7 +59,7 @@ func printFigures(out io.Writer, runs map[string][]measured) {
 	fs = append(fs,
 		figure{"join, extra / floor", extra, 0.25, 0.15},
 		figure{"engine over source, us/event", difference(runs["engine"], runs["source"]), 0.20, 0.10},
-		figure{"6 flows on disk / floor", ratios(runs["disk-zstd-flows"], runs["floor-zstd"]), math.NaN(), math.NaN()})
+		figure{"6 flows on disk / floor", ratios(runs["disk-zstd-flows"], runs["floor-zstd-flows"]), math.NaN(), math.NaN()})
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nfigure\tmedian\tmin\tmax\tmust\taim\t")
 	for _, f := range fs {

@@ -57,6 +57,7 @@ func variants() []variant {
 	}
 	return append(vs,
 		variant{name: "disk-zstd-join", compression: "zstd", writes: true, join: true, do: (*run).library},
+		variant{name: "floor-zstd-flows", compression: "zstd", writes: true, split: true, do: floor},
 		variant{name: "disk-zstd-flows", compression: "zstd", writes: true, split: true, do: (*run).library},
 		variant{name: "paths-disk", compression: "zstd", writes: true, paths: true, memory: 128 << 20, do: (*run).library},
 		variant{name: "paths-tight", compression: "zstd", writes: true, paths: true, memory: 64 << 20, do: (*run).library},
@@ -67,6 +68,9 @@ func variants() []variant {
 func (v *variant) floorOf() string {
 	if v.compression == "" {
 		return ""
+	}
+	if v.split {
+		return "floor-" + v.compression + "-flows"
 	}
 	return "floor-" + v.compression
 }
