@@ -12,16 +12,15 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
 )
 
-// KinesisFront is a proxy in front of a Kinesis emulator. It begins the answers to SubscribeToShard with the message that
-// the service sends first and kinesis-local does not, without which the Go SDK refuses them; and it limits and spoils
+// KinesisFront is a proxy in front of a Kinesis emulator. It answers SubscribeToShard by itself, and it limits and spoils
 // calls as the service and its network do. Its methods are safe for concurrent use.
 type KinesisFront struct {
 	server http.Server
 	port   int
+	to     string // URL of the emulator
+	subs   subscriptions
 
 	mu     sync.Mutex
 	o      KinesisFaults
@@ -42,12 +41,15 @@ type KinesisFaults struct {
 	// what was asked. 0 is none.
 	Cut int
 
+	// Subscription is how long those last that begin from now on. 0 is the service's five minutes.
+	Subscription time.Duration
+
 	// Throttle refuses every call with LimitExceededException, as the service does if there are too many.
 	Throttle bool
 }
 
 // KinesisCounts is what was done so far.
-type KinesisCounts struct{ Throttled, Expired, Cut int }
+type KinesisCounts struct{ Throttled, Expired, Cut, Subscribed, InUse int }
 
 type iterator struct {
 	shard string // with the stream
@@ -61,7 +63,8 @@ func (k *Kinesis) Front(ctx context.Context, c *Cache) (*KinesisFront, error) {
 		return nil, err
 	}
 	f := &KinesisFront{
-		port: port, reads: map[string][]time.Time{}, made: map[string]iterator{}, calls: map[string]int{},
+		port: port, to: k.Endpoint(), reads: map[string][]time.Time{}, made: map[string]iterator{}, calls: map[string]int{},
+		subs: subscriptions{live: map[subscriber]subscription{}},
 	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -69,7 +72,6 @@ func (k *Kinesis) Front(ctx context.Context, c *Cache) (*KinesisFront, error) {
 			r.Out.Host = r.In.Host
 			r.Out.Header.Del("Accept-Encoding") // answers are read here
 		},
-		FlushInterval:  -1,
 		ModifyResponse: f.answer,
 		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
@@ -78,18 +80,27 @@ func (k *Kinesis) Front(ctx context.Context, c *Cache) (*KinesisFront, error) {
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		if code := f.refuse(operation(r), body); code != "" {
-			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-			w.WriteHeader(http.StatusBadRequest)
-			_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": "the front says so"})
-			return
+		switch code := f.refuse(operation(r), body); {
+		case code != "":
+			refuseCall(w, code)
+		case operation(r) == "SubscribeToShard":
+			f.subscribe(w, r, body)
+		default:
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), bodyKey{}, body)))
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), bodyKey{}, body)))
 	})
 	go func() { _ = f.server.Serve(l) }()
 	return f, nil
 }
+
+func refuseCall(w http.ResponseWriter, code string) {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": "the front says so"})
+}
+
+const contentType = "application/x-amz-json-1.1"
 
 // bodyKey finds the body of a request when its answer comes.
 type bodyKey struct{}
@@ -175,16 +186,6 @@ func (f *KinesisFront) answer(resp *http.Response) error {
 	if resp.StatusCode != http.StatusOK {
 		return nil
 	}
-	if op == "SubscribeToShard" {
-		first, err := initialResponse()
-		if err != nil {
-			return err
-		}
-		resp.Body = joined{io.MultiReader(bytes.NewReader(first), resp.Body), resp.Body}
-		resp.ContentLength = -1
-		resp.Header.Del("Content-Length")
-		return nil
-	}
 	if op == "GetShardIterator" || op == "GetRecords" {
 		body, err := io.ReadAll(resp.Body)
 		if err != nil {
@@ -248,21 +249,4 @@ func (f *KinesisFront) cut(op string, resp *http.Response) error {
 	resp.ContentLength = int64(len(body))
 	resp.Body = io.NopCloser(bytes.NewReader(body[:len(body)/2]))
 	return nil
-}
-
-// joined reads from one and closes the other.
-type joined struct {
-	io.Reader
-	io.Closer
-}
-
-// initialResponse is the first message of an event stream, which has no content for this operation.
-func initialResponse() ([]byte, error) {
-	var h eventstream.Headers
-	h.Set(":message-type", eventstream.StringValue("event"))
-	h.Set(":event-type", eventstream.StringValue("initial-response"))
-	h.Set(":content-type", eventstream.StringValue("application/x-amz-json-1.1"))
-	var b bytes.Buffer
-	err := eventstream.NewEncoder().Encode(&b, eventstream.Message{Headers: h, Payload: []byte("{}")})
-	return b.Bytes(), err
 }

@@ -24,10 +24,13 @@ const shard0 = "shardId-000000000000"
 func TestAFrontOfKinesis(t *testing.T) {
 	k := servertest.KinesisLocal(t)
 	for name, f := range map[string]func(*testing.T, *servers.Kinesis){
-		"LetsTheSDKSubscribe": letsTheSDKSubscribe, "LimitsReadsOfAShard": limitsReadsOfAShard,
+		"LetsTheSDKSubscribe": letsTheSDKSubscribe, "EndsSubscriptions": endsSubscriptions, "LimitsReadsOfAShard": limitsReadsOfAShard,
 		"ExpiresIterators": expiresIterators, "CutsAnswers": cutsAnswers,
 	} {
-		t.Run(name, func(t *testing.T) { f(t, k) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f(t, k)
+		})
 	}
 }
 
@@ -75,9 +78,9 @@ func first(t *testing.T, c *kinesis.Client) *string {
 	return out.ShardIterator
 }
 
-// The Go SDK refuses kinesis-local's own answer.
-func letsTheSDKSubscribe(t *testing.T, k *servers.Kinesis) {
-	_, c, d := kinesisFront(t, k)
+// consumer registers one.
+func consumer(t *testing.T, c *kinesis.Client, d *types.StreamDescriptionSummary) *string {
+	t.Helper()
 	con, err := c.RegisterStreamConsumer(t.Context(), &kinesis.RegisterStreamConsumerInput{StreamARN: d.StreamARN, ConsumerName: aws.String("fan")})
 	if err != nil {
 		t.Fatal(err)
@@ -89,25 +92,84 @@ func letsTheSDKSubscribe(t *testing.T, k *servers.Kinesis) {
 			t.Fatal(err)
 		}
 		if d.ConsumerDescription.ConsumerStatus == types.ConsumerStatusActive {
-			break
+			return arn
 		}
 	}
-	sub, err := c.SubscribeToShard(t.Context(), &kinesis.SubscribeToShardInput{
-		ConsumerARN: arn, ShardId: aws.String(shard0), StartingPosition: &types.StartingPosition{Type: types.ShardIteratorTypeTrimHorizon},
+}
+
+func subscribe(t *testing.T, c *kinesis.Client, consumer *string) (*kinesis.SubscribeToShardEventStream, error) {
+	t.Helper()
+	out, err := c.SubscribeToShard(t.Context(), &kinesis.SubscribeToShardInput{
+		ConsumerARN: consumer, ShardId: aws.String(shard0), StartingPosition: &types.StartingPosition{Type: types.ShardIteratorTypeTrimHorizon},
 	})
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = out.GetStream().Close() })
+	return out.GetStream(), nil
+}
+
+// The Go SDK refuses kinesis-local's own answer, which does not tell that a shard was split.
+func letsTheSDKSubscribe(t *testing.T, k *servers.Kinesis) {
+	_, c, d := kinesisFront(t, k)
+	sub, err := subscribe(t, c, consumer(t, c, d))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer sub.GetStream().Close()
-	for e := range sub.GetStream().Events() {
-		if e, ok := e.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent); ok && len(e.Value.Records) > 0 {
-			if got := string(e.Value.Records[0].Data); got != "hello" {
-				t.Errorf("got %q", got)
+	var got []string
+	children, at := 0, aws.String("")
+	for e := range sub.Events() {
+		v := e.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent).Value
+		for i := range v.Records {
+			got = append(got, string(v.Records[i].Data))
+			half := aws.String("170141183460469231731687303715884105728")
+			if _, err := c.SplitShard(t.Context(), &kinesis.SplitShardInput{StreamARN: d.StreamARN, ShardToSplit: aws.String(shard0), NewStartingHashKey: half}); err != nil {
+				t.Fatal(err)
 			}
-			return
+		}
+		children, at = children+len(v.ChildShards), v.ContinuationSequenceNumber
+	}
+	if len(got) != 1 || got[0] != "hello" || children != 2 || at != nil || sub.Err() != nil {
+		t.Errorf("got %q, then an end with %d children, to be continued at %v, error %v", got, children, at, sub.Err())
+	}
+}
+
+// A second subscription is refused for five seconds, then it takes the place of the first; each ends by itself in time.
+func endsSubscriptions(t *testing.T, k *servers.Kinesis) {
+	f, c, d := kinesisFront(t, k)
+	arn := consumer(t, c, d)
+	f.Set(servers.KinesisFaults{Cut: 1})
+	cut, err := subscribe(t, c, arn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	for range cut.Events() { // until it is over: the SDK takes a broken connection for an end
+	}
+	if f.Counts().Cut != 1 {
+		t.Errorf("counts %+v, want that it was cut off", f.Counts())
+	}
+	f.Set(servers.KinesisFaults{Subscription: 2 * time.Second})
+	var second *kinesis.SubscribeToShardEventStream
+	refused := 0
+	for second == nil {
+		if second, err = subscribe(t, c, arn); err != nil {
+			var busy *types.ResourceInUseException
+			if !errors.As(err, &busy) {
+				t.Fatal(err)
+			}
+			refused++
 		}
 	}
-	t.Errorf("no record came: %v", sub.GetStream().Err())
+	if took := time.Since(begin); refused == 0 || took < 4*time.Second || f.Counts().InUse != refused {
+		t.Errorf("granted after %v, refused %d times, counts %+v", took, refused, f.Counts())
+	}
+	begin = time.Now()
+	for range second.Events() { // until it is over
+	}
+	if took := time.Since(begin); second.Err() != nil || took < time.Second {
+		t.Errorf("it lasted %v and ended with %v, want 2 s and no error", took, second.Err())
+	}
 }
 
 func limitsReadsOfAShard(t *testing.T, k *servers.Kinesis) {

@@ -107,6 +107,7 @@ func (w *world) recovered(ctx context.Context, since time.Time, count bool) erro
 	}
 	w.Say("           recovery took %.1f s, last came %s", took.Seconds(), w.awaited)
 	w.report.Recovery = max(w.report.Recovery, took)
+	w.report.Recoveries++
 	if w.Recovery > 0 && took > w.Recovery {
 		w.report.Wrong = append(w.report.Wrong, fmt.Sprintf("at kill %d the recovery took %.1f s, at most %v is right", w.report.Kills, took.Seconds(), w.Recovery))
 	}

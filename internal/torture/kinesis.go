@@ -16,7 +16,8 @@ const lease = 2 * time.Second
 
 const streamName = "hits"
 
-// kinesisWorld is a world whose workers read a Kinesis stream that splits and merges, by leases in DynamoDB.
+// kinesisWorld is a world whose workers read a Kinesis stream that splits and merges, by leases in DynamoDB. Half of them
+// poll, the others read by enhanced fan-out.
 type kinesisWorld struct {
 	*world
 	kinesis *servers.Kinesis
@@ -84,7 +85,7 @@ func (w *kinesisWorld) setUp(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	w.crew = &crew{program: program, dir: w.Dir, args: append(args, to...), env: env, say: w.Say}
+	w.crew = &crew{program: program, dir: w.Dir, args: append(args, to...), odd: []string{"-fanout", "torture"}, env: env, say: w.Say}
 	w.watch = newWatcher(w.bucket, job, []string{streamName}, hour, w.Say)
 	client := newKinesisClient(w.kinesis.Endpoint())
 	w.shards = &resharder{client: client, rnd: rand.New(rand.NewPCG(w.Seed, 2)), say: w.Say}
@@ -128,12 +129,16 @@ func (w *kinesisWorld) whileResharding(ctx context.Context) error {
 	return err
 }
 
-// usual is how the service is at all times: 5 reads a second and shard.
-var usual = servers.KinesisFaults{ReadsPerSecond: 5}
+// usual is how the service is at all times: 5 reads a second and shard, and subscriptions that end, though not so soon.
+var usual = servers.KinesisFaults{ReadsPerSecond: 5, Subscription: 8 * time.Second}
 
 // throttle lets the service refuse what it is asked for a while.
 func (w *kinesisWorld) throttle(ctx context.Context) error {
-	w.kfront.Set([]servers.KinesisFaults{{ReadsPerSecond: 1}, {Throttle: true}}[w.rnd.IntN(2)])
+	bad := usual
+	if bad.Throttle = w.rnd.IntN(2) == 0; !bad.Throttle {
+		bad.ReadsPerSecond = 1
+	}
+	w.kfront.Set(bad)
 	sleep(ctx, time.Second+time.Duration(w.rnd.Int64N(int64(3*time.Second))))
 	w.kfront.Set(usual)
 	return nil
@@ -145,7 +150,9 @@ func (w *kinesisWorld) expire(context.Context) error {
 }
 
 func (w *kinesisWorld) cutReplies(ctx context.Context) error {
-	w.kfront.Set(servers.KinesisFaults{ReadsPerSecond: 5, Cut: 2 + w.rnd.IntN(4)})
+	bad := usual
+	bad.Cut = 2 + w.rnd.IntN(4)
+	w.kfront.Set(bad)
 	sleep(ctx, time.Second+time.Duration(w.rnd.Int64N(int64(3*time.Second))))
 	w.kfront.Set(usual)
 	return nil

@@ -69,6 +69,8 @@ type shard struct {
 	from, to *big.Int // inclusive
 }
 
+func (s shard) width() *big.Int { return new(big.Int).Sub(s.to, s.from) }
+
 // run changes the shards every few seconds, until ctx ends.
 func (r *resharder) run(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -87,7 +89,7 @@ func (r *resharder) change(ctx context.Context) error {
 			return err
 		}
 		if n := len(shards); n <= 4 || n < 9 && r.rnd.IntN(2) == 0 {
-			err = r.split(ctx, shards[r.rnd.IntN(n)])
+			err = r.split(ctx, shards)
 		} else {
 			err = r.merge(ctx, shards)
 		}
@@ -101,7 +103,12 @@ func (r *resharder) change(ctx context.Context) error {
 	return nil
 }
 
-func (r *resharder) split(ctx context.Context, s shard) error {
+// split halves the wider of two shards, so that all get records often.
+func (r *resharder) split(ctx context.Context, shards []shard) error {
+	s, other := shards[r.rnd.IntN(len(shards))], shards[r.rnd.IntN(len(shards))]
+	if other.width().Cmp(s.width()) > 0 {
+		s = other
+	}
 	middle := new(big.Int).Rsh(new(big.Int).Add(s.from, s.to), 1)
 	if middle.Cmp(s.from) == 0 {
 		return nil
@@ -115,9 +122,13 @@ func (r *resharder) split(ctx context.Context, s shard) error {
 	return err
 }
 
-// merge joins a shard and its neighbour, but never a busy one and an idle one.
+// merge joins the narrower of two pairs of neighbours, but never a busy one and an idle one.
 func (r *resharder) merge(ctx context.Context, shards []shard) error {
-	i := r.rnd.IntN(len(shards) - 1)
+	both := func(i int) *big.Int { return new(big.Int).Add(shards[i].width(), shards[i+1].width()) }
+	i, other := r.rnd.IntN(len(shards)-1), r.rnd.IntN(len(shards)-1)
+	if both(other).Cmp(both(i)) < 0 {
+		i = other
+	}
 	a, b := shards[i], shards[i+1]
 	if b.from.Cmp(r.idleFrom) == 0 {
 		return nil

@@ -43,7 +43,8 @@ type Report struct {
 	Sealed, EarlySeals                   int
 	BrokerKills                          int           // of BrokerEvery
 	Refused                              int           // workers that did not begin, since a fault was in their way
-	Recovery                             time.Duration // the worst after a kill with no other fault near it
+	Recoveries                           int           // kills with no other fault near them
+	Recovery                             time.Duration // the worst after one of these
 	Relief                               time.Duration // the worst after other faults, and kills on top of them, from their end on
 	Wrong                                []string      // everything else
 }

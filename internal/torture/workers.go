@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -102,6 +103,7 @@ func (w *worker) resume() {
 type crew struct {
 	program, dir string
 	args, env    []string
+	odd          []string // more arguments, for every other worker
 	say          func(string, ...any)
 
 	mu      sync.Mutex
@@ -116,7 +118,11 @@ func (c *crew) add() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.made++
-	w, err := startWorker(c.program, c.dir, fmt.Sprintf("worker-%03d", c.made), c.args, c.env)
+	args := c.args
+	if c.made%2 == 1 {
+		args = slices.Concat(args, c.odd)
+	}
+	w, err := startWorker(c.program, c.dir, fmt.Sprintf("worker-%03d", c.made), args, c.env)
 	if err == nil {
 		c.workers = append(c.workers, w)
 	}

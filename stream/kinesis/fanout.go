@@ -43,7 +43,8 @@ func inUse(err error) bool {
 }
 
 // subscribe is phase with enhanced fan-out, for what follows: the service pushes what comes for five minutes, then we subscribe again. Where
-// we are is what was delivered, so an event that is lost with its connection comes again.
+// we are is what was delivered, so an event that is lost with its connection comes again. While the service still keeps a
+// subscription for the one before us we poll: else what it had not committed would wait for that.
 func (r *reader) subscribe(ctx context.Context) error {
 	for {
 		over, err := r.subscription(ctx)
@@ -58,7 +59,8 @@ func (r *reader) subscribe(ctx context.Context) error {
 			return stop.err
 		}
 		if inUse(err) { // the one before it, of this process or of the shard's last owner, is let go within seconds
-			if err := pause(ctx, jitter(inUseFor), nil); err != nil {
+			r.iterator = ""
+			if over, err := r.poll(ctx, time.Now().Add(jitter(inUseFor))); over || err != nil {
 				return err
 			}
 			continue

@@ -3,8 +3,10 @@ package kinesis
 import (
 	"crypto/md5" // the service assigns keys to shards by it
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"math/big"
+	"math"
+	"math/bits"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -23,23 +25,31 @@ func (r hashRange) all() bool { return r == hashRange{to: hash{^uint64(0), ^uint
 
 func (r hashRange) has(h hash) bool { return !h.less(r.from) && !r.to.less(h) }
 
-// hashOf is where a record belongs: its explicit hash key if it has one, else the MD5 of its partition key.
-func hashOf(key, explicit []byte) (hash, error) {
-	if explicit != nil {
-		return parseHash(string(explicit))
-	}
+// hashOf is where a record without an explicit hash key belongs.
+func hashOf(key []byte) hash {
 	sum := md5.Sum(key)
-	return hash{binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])}, nil
+	return hash{binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])}
 }
 
-func parseHash(s string) (hash, error) {
-	n, ok := new(big.Int).SetString(s, 10)
-	if !ok || n.Sign() < 0 || n.BitLen() > 128 {
-		return hash{}, fmt.Errorf("hash key %q is not a number below 2^128", s)
+var errHash = errors.New("a hash key is not a number below 2^128")
+
+// parseHash reads a number of decimal digits. It takes part in every user record that has an explicit hash key.
+func parseHash[T string | []byte](s T) (h hash, err error) {
+	if len(s) == 0 {
+		return hash{}, errHash
 	}
-	var b [16]byte
-	n.FillBytes(b[:])
-	return hash{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}, nil
+	for i := range len(s) {
+		digit := uint64(s[i] - '0')
+		if digit > 9 || h.hi > math.MaxUint64/10 {
+			return hash{}, errHash
+		}
+		carry, lo := bits.Mul64(h.lo, 10)
+		h.lo, digit = bits.Add64(lo, digit, 0)
+		if h.hi, digit = bits.Add64(h.hi*10, carry, digit); digit != 0 {
+			return hash{}, errHash
+		}
+	}
+	return h, nil
 }
 
 func parseRange(r *types.HashKeyRange) (hashRange, error) {
@@ -48,8 +58,11 @@ func parseRange(r *types.HashKeyRange) (hashRange, error) {
 	}
 	from, err := parseHash(aws.ToString(r.StartingHashKey))
 	if err != nil {
-		return hashRange{}, err
+		return hashRange{}, fmt.Errorf("%w: %q", err, aws.ToString(r.StartingHashKey))
 	}
 	to, err := parseHash(aws.ToString(r.EndingHashKey))
-	return hashRange{from, to}, err
+	if err != nil {
+		return hashRange{}, fmt.Errorf("%w: %q", err, aws.ToString(r.EndingHashKey))
+	}
+	return hashRange{from, to}, nil
 }

@@ -87,16 +87,22 @@ func (r *reader) phase(ctx context.Context, from origin) error {
 	if r.s.opts.FanOut != "" && r.plan.phase == following { // what is old is polled: a subscription lasts, and keeps the next one away
 		return r.subscribe(ctx)
 	}
-	for {
+	_, err := r.poll(ctx, time.Time{})
+	return err
+}
+
+// poll asks again and again, until the phase is over or, if that is not zero, a moment has come.
+func (r *reader) poll(ctx context.Context, until time.Time) (over bool, err error) {
+	for until.IsZero() || time.Now().Before(until) {
 		if err := r.s.waitRoom(ctx, r.run, r.guess); err != nil {
-			return err
+			return false, err
 		}
 		booked := r.guess
 		out, took, err := r.read(ctx)
 		if err != nil {
 			r.s.unbook(booked)
 			if err := r.failed(ctx, err); err != nil {
-				return err
+				return false, err
 			}
 			continue
 		}
@@ -105,17 +111,18 @@ func (r *reader) phase(ctx context.Context, from origin) error {
 		over, err := r.take(ctx, &a)
 		r.s.unbook(booked)
 		if err != nil || over {
-			return err
+			return over, err
 		}
 		if r.at == at || r.at.after {
 			r.iterator = aws.ToString(out.NextShardIterator)
 		}
 		if a.behind == 0 {
 			if err := pause(ctx, jitter(r.s.opts.Poll)-minPoll, nil); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
+	return false, nil
 }
 
 // answer is what the service says of a shard at once.

@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,9 +21,17 @@ type unpacker struct {
 
 	foreign int64 // user records that were left out
 
-	last   *byte // of the last key that was looked up, as it lies in the aggregate's table, and the answer
-	lastIn bool
+	owns []answerOfKey // of the keys in the aggregate's table
 }
+
+// answerOfKey tells whether a key belongs to this shard. User records share keys, and each costs an MD5.
+type answerOfKey uint8
+
+const (
+	notAsked answerOfKey = iota
+	ours
+	another
+)
 
 // maxBatch is the most records of one batch, so that an answer of a million user records is no single step of a lane.
 const maxBatch = 4096
@@ -110,10 +119,14 @@ const recordOverhead = 160
 // the aggregate before the shards changed, and sends them again to where they belong. A broken aggregate is one record.
 func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at stream.Position) ([]*delivery, stream.Position, bool, error) {
 	records, err := u.agg.Unpack(raw.Data)
-	defer func() { u.agg.Reset(); u.last = nil }()
+	defer u.agg.Reset()
 	if err != nil {
 		out, over, err := u.bad(out, k, raw, at, err)
 		return out, at, over, err
+	}
+	if u.filter {
+		u.owns = slices.Grow(u.owns[:0], u.agg.Keys())[:u.agg.Keys()]
+		clear(u.owns)
 	}
 	passed := len(records) == 0
 	for i := range records {
@@ -140,20 +153,20 @@ func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at stream.P
 	return out, at, false, nil
 }
 
-// here reports whether a user record belongs to this shard. User records of one key share it.
+// here reports whether a user record belongs to this shard: by its explicit hash key if it has one, else by its partition key.
 func (u *unpacker) here(r *aggregate.Record) bool {
-	if r.ExplicitHash == nil && len(r.Key) > 0 && &r.Key[0] == u.last {
-		return u.lastIn
+	if r.ExplicitHash != nil {
+		h, err := parseHash(r.ExplicitHash)
+		return err != nil || u.keys.has(h) // the producer's fault, and it is in the right shard as far as anyone can tell
 	}
-	h, err := hashOf(r.Key, r.ExplicitHash)
-	if err != nil {
-		return true // the producer's fault, and it is in the right shard as far as anyone can tell
+	known := &u.owns[r.KeyIndex]
+	if *known == notAsked {
+		*known = another
+		if u.keys.has(hashOf(r.Key)) {
+			*known = ours
+		}
 	}
-	in := u.keys.has(h)
-	if r.ExplicitHash == nil && len(r.Key) > 0 {
-		u.last, u.lastIn = &r.Key[0], in
-	}
-	return in
+	return *known == ours
 }
 
 // bad passes on a record that cannot be unpacked.

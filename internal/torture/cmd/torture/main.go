@@ -78,8 +78,8 @@ func run(ctx context.Context) (bool, error) {
 	} else {
 		fmt.Println("logs are in", dir)
 	}
-	fmt.Printf("faults %d, brokers killed at intervals %d, workers that could not begin %d, late %d, sealed hours %d, aborted but there %d, worst recovery on top of other faults %.1f s, other faults found %d\n",
-		r.Faults, r.BrokerKills, r.Refused, r.Late, r.Sealed, r.Ghosts, r.Relief.Seconds(), len(r.Wrong))
+	fmt.Printf("faults %d, brokers killed at intervals %d, workers that could not begin %d, late %d, sealed hours %d, aborted but there %d, recoveries measured %d, the worst of others %.1f s, other faults found %d\n",
+		r.Faults, r.BrokerKills, r.Refused, r.Late, r.Sealed, r.Ghosts, r.Recoveries, r.Relief.Seconds(), len(r.Wrong))
 	fmt.Println(r)
 	return r.OK(), err
 }

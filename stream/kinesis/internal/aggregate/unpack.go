@@ -25,6 +25,7 @@ const (
 // Record is one user record. Its slices lie in the aggregate.
 type Record struct {
 	Key          []byte // partition key, never nil
+	KeyIndex     int    // of Key in the aggregate's table, which most user records of one key share
 	ExplicitHash []byte // decimal; nil if the producer set none
 	Value        []byte // never nil
 }
@@ -76,6 +77,9 @@ func (u *Unpacker) Unpack(data []byte) ([]Record, error) {
 	}
 	return u.records, nil
 }
+
+// Keys is how many partition keys the table of the last aggregate has.
+func (u *Unpacker) Keys() int { return len(u.keys) }
 
 // Reset forgets the records, and with them every reference to the aggregate.
 func (u *Unpacker) Reset() {
@@ -139,6 +143,7 @@ func (u *Unpacker) record(b []byte) (r Record, err error) {
 		switch f.number {
 		case fieldKey:
 			r.Key, err = entry(u.keys, f.value, "partition key")
+			r.KeyIndex = int(f.value)
 		case fieldHash:
 			r.ExplicitHash, err = entry(u.hashes, f.value, "explicit hash key")
 		case fieldValue:

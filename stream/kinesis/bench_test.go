@@ -1,0 +1,150 @@
+//go:build unix
+
+package kinesis
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/onceflow/onceflow/internal/kpl"
+)
+
+// cpu is what this process has used: a busy machine does not distort it as much as the wall clock.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// loads are answers of a megabyte or so, by what is in them.
+var loads = []struct {
+	name string
+	size int  // bytes of a user record
+	in   int  // user records of an aggregate; 0 is a plain record
+	keys int  // different partition keys of an aggregate
+	hash bool // user records have explicit hash keys
+}{
+	{"plain of 100 B", 100, 0, 1, false},
+	{"plain of 500 B", 500, 0, 1, false},
+	{"aggregates of 100 B", 100, 400, 400, false}, // 50 KB, which the Producer Library packs by default
+	{"aggregates of 100 B, 20 keys", 100, 400, 20, false},
+	{"aggregates of 100 B, explicit hash keys", 100, 400, 1, true},
+	{"aggregates of 500 B", 500, 100, 100, false},
+	{"aggregates of 500 B, 20 keys", 500, 100, 20, false},
+}
+
+// answerOf is what the service gives for a load, and how many user records are in it.
+func answerOf(size, in, keys int, explicit bool) (rs []types.Record, users int) {
+	for i := range (1 << 20) / (size * max(in, 1)) {
+		data := bytes.Repeat([]byte{'x'}, size)
+		if in > 0 {
+			var us []kpl.Record
+			for k := range in {
+				u := kpl.Record{Key: fmt.Sprintf("session-%06d-%06d", i, k%keys), Data: data}
+				if explicit {
+					u.Hash = fmt.Sprintf("1%037d", k)
+				}
+				us = append(us, u)
+			}
+			data = kpl.Pack(us...)
+		}
+		users += max(in, 1)
+		rs = append(rs, types.Record{
+			Data: data, PartitionKey: aws.String(fmt.Sprintf("session-%06d", i)), SequenceNumber: aws.String(fmt.Sprintf("4954%052d", i)),
+			ApproximateArrivalTimestamp: aws.Time(time.UnixMilli(1750000000000 + int64(i))),
+		})
+	}
+	return rs, users
+}
+
+// perRecord reports the CPU time of a user record.
+func perRecord(b *testing.B, users int, f func()) {
+	b.ReportAllocs()
+	f()
+	begin := cpu()
+	n := 0
+	for b.Loop() {
+		f()
+		n += users
+	}
+	b.ReportMetric(float64(cpu()-begin)/float64(n), "cpu-ns/record")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkUnpack is what the source does beside the SDK, for each user record: "child" in a shard that came of a reshard
+// , so that user records which belong to other shards must be looked for.
+func BenchmarkUnpack(b *testing.B) {
+	for _, l := range loads {
+		in, users := answerOf(l.size, l.in, l.keys, l.hash)
+		for _, child := range []bool{false, true} {
+			if l.in == 0 && child {
+				continue // plain records are where they belong
+			}
+			b.Run(fmt.Sprintf("%s/child=%v", l.name, child), func(b *testing.B) {
+				u, _ := unpackAll(0, 0)
+				u.filter, u.keys = child, hashRange{to: hash{1<<64 - 1, 1<<64 - 2}} // nothing is left out
+				perRecord(b, users, func() {
+					ds, _, _, err := u.unpack(in, &plan{phase: following}, []*delivery{newDelivery(s0, false)})
+					if err != nil {
+						b.Fatal(err)
+					}
+					for _, d := range ds {
+						d.Release()
+					}
+				})
+			})
+		}
+	}
+}
+
+// canned is a service that always gives the same answer.
+type canned []byte
+
+func (c canned) Do(*http.Request) (*http.Response, error) {
+	h := http.Header{"Content-Type": {"application/x-amz-json-1.1"}}
+	return &http.Response{StatusCode: http.StatusOK, Header: h, ContentLength: int64(len(c)), Body: io.NopCloser(bytes.NewReader(c))}, nil
+}
+
+// BenchmarkSDK is what the SDK does for the same answers, without a network.
+func BenchmarkSDK(b *testing.B) {
+	for _, l := range loads {
+		rs, users := answerOf(l.size, l.in, l.keys, l.hash)
+		type record struct {
+			ApproximateArrivalTimestamp  float64
+			Data                         []byte
+			PartitionKey, SequenceNumber string
+		}
+		var a struct {
+			MillisBehindLatest int
+			NextShardIterator  string
+			Records            []record
+		}
+		for i := range rs {
+			a.Records = append(a.Records, record{1750000000.25, rs[i].Data, *rs[i].PartitionKey, *rs[i].SequenceNumber})
+		}
+		body, err := json.Marshal(a)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(l.name, func(b *testing.B) {
+			c := kinesis.New(kinesis.Options{Region: "us-east-1", HTTPClient: canned(body), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "")})
+			perRecord(b, users, func() {
+				out, err := c.GetRecords(b.Context(), &kinesis.GetRecordsInput{ShardIterator: aws.String("i")})
+				if err != nil || len(out.Records) != len(rs) {
+					b.Fatal(err)
+				}
+			})
+		})
+	}
+}
