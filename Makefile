@@ -104,8 +104,9 @@ torture-short:
 torture-kinesis:
 	$(SERVERS) go run ./internal/torture/cmd/torture -kinesis -kills $(KILLS)
 
+# With a wider bound of recoveries, since whoever runs all tests often does other things beside.
 torture-kinesis-short:
-	$(SERVERS) go run ./internal/torture/cmd/torture -kinesis -kills 5 -quick
+	$(SERVERS) go run ./internal/torture/cmd/torture -kinesis -kills 5 -quick -recovery 30s
 
 # Workers that are stopped for a minute at each step of the protocol, and go on. The unit tests have the short form.
 zombies:
