@@ -3,8 +3,6 @@ package s3
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -21,11 +19,6 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// checksum is CRC-32C as S3 writes it: big-endian, base64.
-func checksum(b []byte) string {
-	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli)))
-}
-
 // Create stores body unless key exists. If an attempt ended in the unknown, the next one may find our own object; its
 // bytes tell whose it is.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
@@ -36,7 +29,7 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 	err := s.retry.do(ctx, len(body), func(ctx context.Context) error {
 		in := &s3.PutObjectInput{
 			Bucket: &s.bucket, Key: s.key(key), Body: bytes.NewReader(body),
-			IfNoneMatch: aws.String("*"), ChecksumCRC32C: aws.String(checksum(body)),
+			IfNoneMatch: aws.String("*"), ChecksumCRC32C: aws.String(encodeSum(crc32.Checksum(body, castagnoli))),
 		}
 		in.ServerSideEncryption, in.SSEKMSKeyId = s.encryption()
 		out, err := s.client.PutObject(ctx, in)

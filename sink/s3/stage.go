@@ -1,12 +1,12 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -38,9 +38,9 @@ type upload struct {
 	s    *Store
 	ctx  context.Context // of Stage: io.Writer has no place for one
 	ref  ref
-	buf  []byte
-	free []byte     // the buffer of the part sent last, to be used again
-	sent chan error // of the part on its way; nil if there is none
+	part body
+	sent chan error   // of the part on its way; nil if there is none
+	away atomic.Int64 // bytes of memory of the part on its way
 	err  error
 }
 
@@ -52,8 +52,8 @@ func (s *Store) Stage(ctx context.Context, key, owner string) (sink.Upload, erro
 	return &upload{s: s, ctx: ctx, ref: ref{Key: key, Token: rand.Text()}}, nil
 }
 
-// Gathered counts both buffers, the one that is filled and the one on its way.
-func (u *upload) Gathered() int64 { return int64(cap(u.buf)) + int64(cap(u.free)) }
+// Gathered counts both parts, the one that is filled and the one on its way.
+func (u *upload) Gathered() int64 { return u.part.held() + u.away.Load() }
 
 // partBytes grows with the file, so that a ref stays small and 10,000 parts are enough for any file.
 func (u *upload) partBytes() int { return u.s.opts.PartBytes << (len(u.ref.Parts) / 16) }
@@ -64,11 +64,11 @@ func (u *upload) Write(p []byte) (int, error) {
 	}
 	n := len(p)
 	for len(p) > 0 {
-		room := u.partBytes() - len(u.buf)
+		room := u.partBytes() - u.part.n
 		take := min(room, len(p))
-		u.buf = append(u.buf, p[:take]...)
+		u.part.add(p[:take], &u.s.spare)
 		p = p[take:]
-		if len(u.buf) < u.partBytes() {
+		if u.part.n < u.partBytes() {
 			continue
 		}
 		if err := u.flush(u.ctx); err != nil {
@@ -78,7 +78,7 @@ func (u *upload) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// flush sends the buffer as the next part, after the one before it has arrived.
+// flush sends what is gathered as the next part, after the one before it has arrived.
 func (u *upload) flush(ctx context.Context) error {
 	if err := u.wait(); err != nil {
 		return err
@@ -89,12 +89,17 @@ func (u *upload) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	body, number := u.buf, int32(len(u.ref.Parts)+1)
-	u.ref.Size += int64(len(body))
-	u.ref.Parts = append(u.ref.Parts, part{CRC: checksum(body)})
-	u.buf, u.free = u.free[:0], body // body is on its way until wait returns, and free only after that
+	b, number := u.part, int32(len(u.ref.Parts)+1)
+	u.ref.Size += int64(b.n)
+	u.ref.Parts = append(u.ref.Parts, part{CRC: b.checksum()})
+	u.part = body{}
+	u.away.Store(b.held())
 	u.sent = make(chan error, 1)
-	go func() { u.sent <- u.send(ctx, number, body) }()
+	go func() {
+		err := u.send(ctx, number, b)
+		u.away.Store(0)
+		u.sent <- err
+	}()
 	return nil
 }
 
@@ -126,12 +131,14 @@ func (u *upload) begin(ctx context.Context) error {
 	return nil
 }
 
-func (u *upload) send(ctx context.Context, number int32, body []byte) error {
-	p := &u.ref.Parts[number-1]
-	err := u.s.retry.do(ctx, len(body), func(ctx context.Context) error {
+// send gives the memory of b back. An attempt that failed may still be reading it, though, when the next one succeeds.
+func (u *upload) send(ctx context.Context, number int32, b body) error {
+	p, attempts := &u.ref.Parts[number-1], 0
+	err := u.s.retry.do(ctx, b.n, func(ctx context.Context) error {
+		attempts++
 		out, err := u.s.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &u.s.bucket, Key: u.s.key(u.ref.Key), UploadId: &u.ref.Upload, PartNumber: &number,
-			Body: bytes.NewReader(body), ChecksumCRC32C: &p.CRC,
+			Body: b.reader(), ChecksumCRC32C: &p.CRC,
 		})
 		if err == nil {
 			p.ETag = aws.ToString(out.ETag)
@@ -144,12 +151,15 @@ func (u *upload) send(ctx context.Context, number int32, body []byte) error {
 	if err != nil {
 		return u.s.fail(fmt.Sprintf("upload part %d of", number), u.ref.Key, err)
 	}
+	if attempts == 1 {
+		b.release(&u.s.spare)
+	}
 	return nil
 }
 
 // Close sends the last part, which may be short or empty.
 func (u *upload) Close(ctx context.Context) ([]byte, error) {
-	if len(u.buf) > 0 || len(u.ref.Parts) == 0 {
+	if u.part.n > 0 || len(u.ref.Parts) == 0 {
 		if err := u.flush(ctx); err != nil {
 			return nil, err
 		}
@@ -157,7 +167,6 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	if err := u.wait(); err != nil {
 		return nil, err
 	}
-	u.buf, u.free = nil, nil
 	b, err := json.Marshal(u.ref)
 	if err == nil && len(b) > 8<<10 {
 		err = fmt.Errorf("s3: file %q has %d parts, too many to name in 8 KiB: make PartBytes larger", u.ref.Key, len(u.ref.Parts))
@@ -169,7 +178,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 func (u *upload) Abort(ctx context.Context) error {
 	_ = u.wait() // its parts go with the upload
 	u.err = errors.New("s3: the upload was aborted")
-	u.buf, u.free = nil, nil
+	u.part.release(&u.s.spare)
 	if u.ref.Upload == "" {
 		return nil
 	}

@@ -66,6 +66,7 @@ type Store struct {
 	opts   Options
 	retry  retrier
 	clock  serverClock
+	spare  spare
 
 	listsUploads bool // see canList
 }
