@@ -88,6 +88,9 @@ func (w *world) killWorker(ctx context.Context, measure bool) error {
 	if w.rnd.IntN(2) == 0 {
 		sleep(ctx, time.Duration(w.rnd.Int64N(int64(2*time.Second))))
 	}
+	if w.crew.size() == 0 {
+		at = time.Now() // nobody could take over before one begins
+	}
 	if err := w.crew.add(); err != nil || !measure {
 		return err
 	}
