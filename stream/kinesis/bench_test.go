@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
@@ -112,23 +113,44 @@ func BenchmarkUnpack(b *testing.B) {
 type canned []byte
 
 func (c canned) Do(*http.Request) (*http.Response, error) {
-	h := http.Header{"Content-Type": {"application/x-amz-json-1.1"}}
+	h := http.Header{"Content-Type": {contentType}}
 	return &http.Response{StatusCode: http.StatusOK, Header: h, ContentLength: int64(len(c)), Body: io.NopCloser(bytes.NewReader(c))}, nil
+}
+
+const contentType = "application/x-amz-json-1.1"
+
+func (c canned) client() *kinesis.Client {
+	return kinesis.New(kinesis.Options{Region: "us-east-1", HTTPClient: c, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "")})
+}
+
+// pushed is an answer as fan-out brings it.
+func pushed(b *testing.B, answer []byte) canned {
+	var all bytes.Buffer
+	for _, m := range []struct{ event, body string }{{"initial-response", "{}"}, {"SubscribeToShardEvent", string(answer)}} {
+		var h eventstream.Headers
+		h.Set(":message-type", eventstream.StringValue("event"))
+		h.Set(":event-type", eventstream.StringValue(m.event))
+		h.Set(":content-type", eventstream.StringValue(contentType))
+		if err := eventstream.NewEncoder().Encode(&all, eventstream.Message{Headers: h, Payload: []byte(m.body)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return all.Bytes()
 }
 
 // BenchmarkSDK is what the SDK does for the same answers, without a network.
 func BenchmarkSDK(b *testing.B) {
+	type record struct {
+		ApproximateArrivalTimestamp  float64
+		Data                         []byte
+		PartitionKey, SequenceNumber string
+	}
 	for _, l := range loads {
 		rs, users := answerOf(l.size, l.in, l.keys, l.hash)
-		type record struct {
-			ApproximateArrivalTimestamp  float64
-			Data                         []byte
-			PartitionKey, SequenceNumber string
-		}
 		var a struct {
-			MillisBehindLatest int
-			NextShardIterator  string
-			Records            []record
+			MillisBehindLatest                            int
+			NextShardIterator, ContinuationSequenceNumber string
+			Records                                       []record
 		}
 		for i := range rs {
 			a.Records = append(a.Records, record{1750000000.25, rs[i].Data, *rs[i].PartitionKey, *rs[i].SequenceNumber})
@@ -137,12 +159,30 @@ func BenchmarkSDK(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Run(l.name, func(b *testing.B) {
-			c := kinesis.New(kinesis.Options{Region: "us-east-1", HTTPClient: canned(body), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "")})
+		b.Run(l.name+"/polled", func(b *testing.B) {
+			c := canned(body).client()
 			perRecord(b, users, func() {
 				out, err := c.GetRecords(b.Context(), &kinesis.GetRecordsInput{ShardIterator: aws.String("i")})
 				if err != nil || len(out.Records) != len(rs) {
 					b.Fatal(err)
+				}
+			})
+		})
+		b.Run(l.name+"/pushed", func(b *testing.B) {
+			c := pushed(b, body).client()
+			perRecord(b, users, func() {
+				out, err := c.SubscribeToShard(b.Context(), &kinesis.SubscribeToShardInput{
+					ConsumerARN: aws.String("arn:aws:kinesis:us-east-1:000000000000:stream/hits/consumer/job:1"), ShardId: aws.String(s0), StartingPosition: origin{}.starting(),
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+				n := 0
+				for e := range out.GetStream().Events() {
+					n += len(e.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent).Value.Records)
+				}
+				if n != len(rs) {
+					b.Fatalf("%d of %d records: %v", n, len(rs), out.GetStream().Err())
 				}
 			})
 		})

@@ -178,9 +178,18 @@ func TestReadsKeepToTheLimitsOfAShard(t *testing.T) {
 			t.Fatal(err)
 		}
 		mu.Lock()
-		defer mu.Unlock()
 		if n := len(reads) - before; n > 15 {
 			t.Errorf("%d reads in a minute of refusals", n)
+		}
+		refuse, before = false, len(reads)
+		mu.Unlock()
+		if err := p.poll(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if n := len(reads) - before; n < 25 { // it once was 8
+			t.Errorf("%d reads in the minute after that", n)
 		}
 	})
 }

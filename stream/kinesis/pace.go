@@ -13,7 +13,8 @@ const (
 )
 
 // pace spaces the reads of one shard so that they fit its limits, which all processes and applications that poll it share:
-// each refusal doubles the gap, each success makes it a tenth shorter. It is safe for concurrent use.
+// each refusal doubles the gap, each success makes it a tenth shorter, or half as long if it is above a second, which five
+// readers of a shard do not need. It is safe for concurrent use.
 type pace struct {
 	mu   sync.Mutex
 	gap  time.Duration
@@ -38,7 +39,11 @@ func (p *pace) wait(ctx context.Context) error {
 func (p *pace) read(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.gap = max(minPoll, p.gap-p.gap/10)
+	less := p.gap / 10
+	if p.gap > time.Second { // else the shard would be read rarely for minutes after a minute of refusals
+		less = p.gap / 2
+	}
+	p.gap = max(minPoll, p.gap-less)
 	if busy := time.Now().Add(time.Duration(n) * time.Second / shardBytes); busy.After(p.next) {
 		p.next = busy
 	}
