@@ -14,8 +14,10 @@ type assigner interface {
 	// SetLanes tells which lanes the job has now, sorted, each once: those to share among the processes. It is called
 	// at the start and whenever the list changes: shards split, merge and expire. A lane that is no longer in it needs no
 	// reader any more, whoever had it. Processes learn of a change at different times, so one may know of a lane that
-	// another does not. It must not block for I/O and must not keep lanes.
-	SetLanes(lanes []string)
+	// another does not. Kept are those of them that are new and that this process reads already, since they were part of
+	// another lane that is no longer in the list: it should go on with them, and the next Next has them. It must not block
+	// for I/O and must not keep the slices.
+	SetLanes(lanes, kept []string)
 
 	// Next blocks until the lanes that this process should read differ from what the last Next returned, the first being
 	// compared with none, and returns all of them, sorted. Lanes that are missing in it are to be given up: the process

@@ -25,18 +25,45 @@ func (s *Source) follow(ctx context.Context) {
 		}
 		n = 0
 		next := leasesOf(lanes)
+		var kept []string
 		if !slices.Equal(next, leases) || leases == nil {
+			kept = s.kept(lanes)
 			leases = next
-			s.assigner.SetLanes(leases)
+			s.assigner.SetLanes(leases, kept)
 		}
 		s.mu.Lock()
 		s.want = lanes
+		s.leases = union(s.leases, kept) // as the assigner will say
 		s.watching = s.watchful(known)
 		had = s.released(had)
 		s.wakePoll()
 		s.mu.Unlock()
 		_ = pause(ctx, jitter(s.opts.Refresh), s.news)
 	}
+}
+
+// kept are the leases of lanes that we read under another lease, that of the lane which they were in until now.
+func (s *Source) kept(lanes []lineage.Lane) (kept []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range lanes {
+		l := s.lanes[w.Lane]
+		if l == nil || l.lease == w.Lease {
+			continue
+		}
+		_, had := slices.BinarySearch(s.leases, l.lease)
+		if _, has := slices.BinarySearch(s.leases, w.Lease); had && !has {
+			kept = append(kept, w.Lease)
+		}
+	}
+	return kept
+}
+
+// union is sorted, and so is a.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // released tells the assigner of leases that we have no lane of any more. It needs s.mu.

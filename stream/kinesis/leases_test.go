@@ -27,8 +27,8 @@ func TestTwoProcessesShareLanesByLeases(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := []string{"one", "two"}
-	a.SetLanes(all)
-	b.SetLanes(all)
+	a.SetLanes(all, nil)
+	b.SetLanes(all, nil)
 	x, _, err := a.Next(t.Context())
 	if err != nil {
 		t.Fatal(err)

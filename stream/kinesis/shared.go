@@ -20,7 +20,7 @@ func newShared(roots []string, parent func(string) string) *shared {
 }
 
 // SetLanes keeps those of the list that are ours.
-func (a *shared) SetLanes(lanes []string) {
+func (a *shared) SetLanes(lanes, _ []string) {
 	var mine []string
 	for _, l := range lanes {
 		if a.mine(l) {

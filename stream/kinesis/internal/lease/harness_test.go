@@ -71,7 +71,7 @@ func (j *job) join() *reader {
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	m.SetLanes(j.lanes)
+	m.SetLanes(j.lanes, nil)
 	r := &reader{Member: m, job: j, done: make(chan struct{}), log: log}
 	go r.read()
 	return r

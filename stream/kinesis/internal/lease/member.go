@@ -27,6 +27,7 @@ type Member struct {
 	lanes map[string]bool // nil before the first SetLanes
 	held  map[string]hold
 	said  []string // what Next returned last
+	again bool     // Next is to return even if nothing has changed: the caller has leases that it did not have from there
 	err   error    // why the job must stop
 
 	// The rest belongs to the goroutine of run.
@@ -36,6 +37,7 @@ type Member struct {
 	looked  time.Time     // at the table, last
 	seen    map[string]sight
 	asked   map[string]time.Time // when we asked for a lease, by key
+	waited  map[string]time.Time // since when we leave a lease that nobody has to who may read its lane already
 	failing bool
 }
 
@@ -49,6 +51,7 @@ type state uint8
 
 const (
 	reading  state = iota
+	claimed        // reading, and the table is to say so
 	going          // asked for by another, or no lane any more: until Release
 	gone           // taken by another: until Release
 	released       // to be given away in the table
@@ -64,6 +67,7 @@ func Join(ctx context.Context, table Table, opts *Options) (*Member, error) {
 	m := &Member{
 		table: table, opts: o, name: crand.Text(), ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		news: make(chan struct{}, 1), held: map[string]hold{}, seen: map[string]sight{}, asked: map[string]time.Time{},
+		waited: map[string]time.Time{},
 	}
 	m.limit = time.Hour // ctx says how long; a first call may have to look for credentials
 	if _, err := m.step(ctx); err != nil {
@@ -79,14 +83,22 @@ func Join(ctx context.Context, table Table, opts *Options) (*Member, error) {
 // Name is the name of this member in the table.
 func (m *Member) Name() string { return m.name }
 
-// SetLanes tells which lanes there are. Those that are no longer among them need no reader any more.
-func (m *Member) SetLanes(lanes []string) {
+// SetLanes tells which lanes there are. Those that are no longer among them need no reader any more. Kept are new ones
+// that we read already, as parts of such lanes: Next returns at once, with them unless another was faster.
+func (m *Member) SetLanes(lanes, kept []string) {
 	m.mu.Lock()
 	m.lanes = make(map[string]bool, len(lanes))
 	for _, l := range lanes {
 		m.lanes[l] = true
 	}
+	for _, l := range kept {
+		if _, ok := m.held[l]; !ok {
+			m.held[l] = hold{state: claimed}
+		}
+	}
+	m.again = m.again || len(kept) > 0
 	m.mu.Unlock()
+	signal(m.news)
 	signal(m.wake)
 }
 
@@ -115,13 +127,14 @@ func (m *Member) now() (lanes []string, deadline time.Time, changed bool, err er
 	}
 	for _, lane := range slices.Sorted(maps.Keys(m.held)) {
 		h := m.held[lane]
-		if h.state == reading {
+		if h.state <= claimed {
 			lanes = append(lanes, lane)
 		} else if slices.Contains(m.said, lane) && !h.deadline.IsZero() && (deadline.IsZero() || h.deadline.Before(deadline)) {
 			deadline = h.deadline
 		}
 	}
-	changed = !slices.Equal(lanes, m.said)
+	changed = m.again || !slices.Equal(lanes, m.said)
+	m.again = false
 	m.said = slices.Clone(lanes)
 	return lanes, deadline, changed, nil
 }

@@ -88,7 +88,7 @@ func TestNoLeaseIsLeftToAMemberThatDoesNotTakeAny(t *testing.T) {
 		if got := j.loads(); !slices.Equal(got, []int{8}) {
 			t.Errorf("loads %v", got)
 		}
-		starting.SetLanes(j.lanes)
+		starting.SetLanes(j.lanes, nil)
 		pass(5 * time.Second)
 		if n := j.held(b); n != 4 {
 			t.Errorf("once the other takes leases, %d of 8 are left", n)
@@ -110,7 +110,7 @@ func TestALostReplyOfTheLastBeatBeforeTakingLeasesIsRecognised(t *testing.T) {
 		}
 		table.set(func(int, string) (error, error) { return nil, errors.New("reply lost") })
 		pass(1500 * time.Millisecond)
-		m.SetLanes([]string{"a"})
+		m.SetLanes([]string{"a"}, nil)
 		pass(1500 * time.Millisecond)
 		table.set(nil)
 		pass(5 * time.Second)
@@ -167,7 +167,7 @@ func TestOwnersThatDoNotGiveAwayInTimeLoseTheLease(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.SetLanes(j.lanes)
+		a.SetLanes(j.lanes, nil)
 		if lanes, _, err := a.Next(t.Context()); err != nil || len(lanes) != 2 {
 			t.Fatal(lanes, err)
 		}
@@ -271,9 +271,9 @@ func TestLanesThatEndAreGivenUpAndForgotten(t *testing.T) {
 		a, b := j.join(), j.join()
 		pass(5 * time.Second)
 		now := append(slices.Clone(j.lanes[3:]), "child1", "child2") // three end, two begin
-		a.SetLanes(now)
+		a.SetLanes(now, nil)
 		pass(20 * time.Second) // the other learns of it late
-		b.SetLanes(now)
+		b.SetLanes(now, nil)
 		pass(20 * time.Second)
 		j.lanes = now
 		if got := j.loads(); !slices.Equal(got, []int{2, 3}) {
@@ -284,7 +284,7 @@ func TestLanesThatEndAreGivenUpAndForgotten(t *testing.T) {
 			t.Errorf("leases of %v, want %v", got, now)
 		}
 		a.kill()
-		b.SetLanes(nil)
+		b.SetLanes(nil, nil)
 		pass(5 * time.Minute)
 		if got, want := table.keys(""), []string{memberPrefix + b.Name()}; !slices.Equal(got, want) {
 			t.Errorf("left in the table: %v, want %v", got, want)

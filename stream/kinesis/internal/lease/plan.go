@@ -3,6 +3,7 @@ package lease
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 )
@@ -22,6 +23,12 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []st
 		old := leases[lane].Counter
 		out = append(out, change{old: old, item: Item{leasePrefix + lane, old + 1, owner, asker}})
 	}
+	// Before the leases that they came from go: others wait for these.
+	for lane, h := range m.held {
+		if h.state == claimed && !alive[leases[lane].Owner] {
+			to(lane, m.name, "")
+		}
+	}
 	for lane, it := range leases {
 		h, held := m.held[lane]
 		if it.Owner != m.name || held && h.state != released || m.lanes == nil {
@@ -40,9 +47,16 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []st
 	if m.since.IsZero() || now.Sub(m.since) < m.opts.Beat/2 || !slices.Contains(taking, m.name) {
 		return out
 	}
+	maps.DeleteFunc(m.waited, func(lane string, _ time.Time) bool { return !m.lanes[lane] })
 	owners := map[string]string{}
 	for lane := range m.lanes {
-		switch it := leases[lane]; {
+		it := leases[lane]
+		if m.reserved(lane, leases, alive, now) {
+			continue
+		}
+		switch {
+		case m.held[lane].state == claimed:
+			owners[lane] = m.name
 		case alive[it.Asker]:
 			owners[lane] = it.Asker
 		case alive[it.Owner]:
@@ -66,6 +80,28 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []st
 		to(mv.key, m.name, "")
 	}
 	return out
+}
+
+// reserved reports whether a lease that nobody has ever had may be for another: a lane that has come of one whose lease
+// somebody alive has, though it is over, is read by that one already, until it has claimed it or has let the old one go.
+// That takes it a moment; we wait for the lease time at most.
+func (m *Member) reserved(lane string, leases map[string]Item, alive map[string]bool, now time.Time) bool {
+	if _, there := leases[lane]; there || m.held[lane].state == claimed {
+		delete(m.waited, lane)
+		return false
+	}
+	for old, it := range leases {
+		if m.lanes[old] || it.Owner == m.name || !alive[it.Owner] {
+			continue
+		}
+		since, ok := m.waited[lane]
+		if !ok {
+			m.waited[lane] = now
+			since = now
+		}
+		return now.Sub(since) < m.opts.Lease
+	}
+	return false
 }
 
 // overdue takes leases that we asked for whose owners did not give them away in time, or have died since.

@@ -131,7 +131,7 @@ func (m *Member) settle(leases map[string]Item, alive map[string]bool, now time.
 	for lane, it := range leases {
 		h, ok := m.held[lane]
 		switch ours := it.Owner == m.name; {
-		case ours && !ok && m.lanes[lane]:
+		case ours && (!ok && m.lanes[lane] || h.state == claimed):
 			m.held[lane] = hold{}
 			m.opts.Logger.Info("lease taken", "lane", lane)
 		case ours && ok && h.state == reading && it.Asker != "" && alive[it.Asker]:
@@ -140,13 +140,18 @@ func (m *Member) settle(leases map[string]Item, alive map[string]bool, now time.
 		}
 	}
 	for lane, h := range m.held {
-		switch ours := leases[lane].Owner == m.name; {
+		owner := leases[lane].Owner
+		switch ours := owner == m.name; {
 		case h.state == released && !ours:
 			delete(m.held, lane)
+		case h.state == claimed && !alive[owner] && m.lanes[lane]: // plan takes it
+		case h.state == claimed && !ours: // Next may never have had it
+			delete(m.held, lane)
+			m.again = true
 		case h.state <= going && !ours:
 			m.held[lane] = hold{state: gone}
 			m.opts.Logger.Warn("lease lost", "lane", lane, "to", leases[lane].Owner)
-		case h.state == reading && m.lanes != nil && !m.lanes[lane]:
+		case h.state <= claimed && m.lanes != nil && !m.lanes[lane]:
 			m.held[lane] = hold{state: going}
 		}
 	}
