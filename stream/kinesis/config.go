@@ -38,7 +38,8 @@ type Options struct {
 
 	// FanOut is the name of an enhanced fan-out consumer to read with, registered if it does not exist. Each shard then
 	// has 2 MB a second for this job alone, pushed within about 70 ms, at a price per shard and per GB. A job needs a name
-	// of its own: two that use one take each other's subscriptions away.
+	// of its own: two that use one take each other's subscriptions away. What is old when a lane begins is polled, and so is
+	// a shard for which the service still keeps a subscription for its last reader.
 	//
 	// Defaults to polling, which shares 5 reads and 2 MB a second and shard with all that polls the stream.
 	FanOut string
