@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,10 +14,11 @@ import (
 // minioVersion is pinned: this is the release whose conditional writes were tried.
 const minioVersion = "v0.0.0-20260212201848-7aac2a2c5b7c"
 
-// Keys of every MinIO started here.
+// Keys of every MinIO started here; the last is the name of the one key that it can encrypt objects with.
 const (
 	MinIOAccessKey = "minioadmin"
 	MinIOSecretKey = "minioadmin"
+	MinIOKMSKey    = "onceflow-test"
 )
 
 // MinIO is a running S3 server. Its methods are safe for concurrent use.
@@ -71,6 +73,7 @@ func (m *MinIO) Restart(ctx context.Context) error {
 		env: []string{
 			"MINIO_ROOT_USER=" + MinIOAccessKey, "MINIO_ROOT_PASSWORD=" + MinIOSecretKey, "MINIO_BROWSER=off",
 			"MINIO_UPDATE=off", "MINIO_CALLHOME_ENABLE=off",
+			"MINIO_KMS_SECRET_KEY=" + MinIOKMSKey + ":" + base64.StdEncoding.EncodeToString(make([]byte, 32)),
 		},
 		ready: answers(m.Endpoint() + "/minio/health/ready"),
 	})

@@ -42,7 +42,7 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 			return headErr // unknown: asked again, if that may pass
 		case ours:
 			return nil
-		case err == nil:
+		case err == nil, exists(err): // no condition was set, so none has failed
 			return &emptyAnswer{}
 		}
 		return err
@@ -58,7 +58,7 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 	return nil
 }
 
-// emptyAnswer is a completion that was answered with success and nothing else, while the object is not there yet.
+// emptyAnswer is a completion whose answer says nothing of use, while the object is not there yet.
 type emptyAnswer struct{}
 
 func (*emptyAnswer) Error() string   { return "the store answered without saying what it stored" }

@@ -55,7 +55,7 @@ func (r retrier) do(ctx context.Context, bytes int, f func(context.Context) erro
 // passing reports whether the same request may succeed later. It is a closed list: what it does not know is final.
 func passing(err error) bool {
 	switch errorCode(err) {
-	case "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "InternalError",
+	case "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "InternalError", "KMS.ThrottlingException",
 		"ServiceUnavailable", "RequestTimeout", "RequestTimeTooSkewed", "OperationAborted",
 		"ConditionalRequestConflict", "ExpiredToken",
 		// The body has changed on its way; the last is MinIO's.
@@ -114,9 +114,9 @@ func notFound(err error) bool {
 	return httpStatus(err) == http.StatusNotFound
 }
 
-func exists(err error) bool {
-	return errorCode(err) == "PreconditionFailed" || httpStatus(err) == http.StatusPreconditionFailed
-}
+// exists goes by the status: the client gives the code also for a 200 whose body is an error, which is not known to have
+// looked at the key.
+func exists(err error) bool { return httpStatus(err) == http.StatusPreconditionFailed }
 
 // fail says what was done, to what, and what to do where that is known. The SDK's own text may hold request IDs but no
 // credentials; it is kept, since it names the host.
@@ -133,6 +133,8 @@ func (s *Store) fail(doing, key string, err error) error {
 		return fmt.Errorf("%s: the credentials do not allow it (see the package comment for what is needed): %w: %w", at, sink.ErrPermanent, err)
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
 		return fmt.Errorf("%s: the store does not know these credentials: %w: %w", at, sink.ErrPermanent, err)
+	case "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.InvalidStateException", "KMS.NotFoundException", "KMS.InvalidKeyUsageException":
+		return fmt.Errorf("%s: the key for encryption is disabled, about to be deleted, or not there: %w: %w", at, sink.ErrPermanent, err)
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently", "BadRequest":
 		return fmt.Errorf("%s: the bucket may be in another region than the configuration says: %w: %w", at, sink.ErrPermanent, err)
 	}

@@ -167,6 +167,10 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	if err := u.wait(); err != nil {
 		return nil, err
 	}
+	return u.encode()
+}
+
+func (u *upload) encode() ([]byte, error) {
 	b, err := json.Marshal(u.ref)
 	if err == nil && len(b) > 8<<10 {
 		err = fmt.Errorf("s3: file %q has %d parts, too many to name in 8 KiB: make PartBytes larger", u.ref.Key, len(u.ref.Parts))

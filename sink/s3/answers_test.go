@@ -1,0 +1,120 @@
+package s3
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/onceflow/onceflow/sink"
+)
+
+const failedCondition = "<Error><Code>PreconditionFailed</Code><Message>a condition did not hold</Message></Error>"
+
+// The service may say 200 before it knows, and put the error into the body. What it says there is no success, and no proof
+// that another has the key either.
+func TestA200ThatCarriesAnErrorIsNoSuccess(t *testing.T) {
+	for name, ft := range map[string]fault{
+		"a failed condition, undone": {before: &answer{200, failedCondition}},
+		"a failed condition, done":   {after: &answer{200, failedCondition}},
+		"an inner error, undone":     {before: &answer{200, "<Error><Code>InternalError</Code></Error>"}},
+		"an inner error, done":       {after: &answer{200, "<Error><Code>InternalError</Code></Error>"}},
+		"412, undone":                {before: &answer{412, failedCondition}},
+	} {
+		for _, op := range []string{"PutObject", "CompleteMultipartUpload"} {
+			if op == "PutObject" && ft.before != nil && ft.before.status == 412 {
+				continue // that is the answer to a condition of ours
+			}
+			t.Run(name+" "+op, func(t *testing.T) {
+				s, f := bucket(t, Options{}, func(n int, got string) fault {
+					if got == op && n == 0 {
+						return ft
+					}
+					return fault{}
+				})
+				if err := s.Create(t.Context(), "a", []byte("mine")); err != nil {
+					t.Errorf("create: %v, want success", err)
+				}
+				if err := s.Create(t.Context(), "a", []byte("other")); !errors.Is(err, fs.ErrExist) {
+					t.Errorf("second create with other bytes: %v, want fs.ErrExist", err)
+				}
+				if err := s.Publish(t.Context(), stage(t, s, "own-1-1", []byte("rows"))); err != nil {
+					t.Errorf("publish: %v, want success", err)
+				}
+				for key, want := range map[string]string{"a": "mine", "own-1-1": "rows"} {
+					if got, err := s.Read(t.Context(), key, 100); string(got) != want {
+						t.Errorf("%s: read %q, %v, want %q", key, got, err, want)
+					}
+				}
+				t.Logf("requests: %v", f.all())
+			})
+		}
+	}
+}
+
+// However often it is said, the key is not taken by that.
+func TestA200WithAFailedConditionProvesNoOther(t *testing.T) {
+	s, f := bucket(t, Options{Attempts: 3}, func(int, string) fault { return fault{before: &answer{200, failedCondition}} })
+	if err := s.Create(t.Context(), "a", []byte("mine")); err == nil || errors.Is(err, fs.ErrExist) || f.calls("PutObject") != 3 {
+		t.Errorf("create: %v after %d requests, want an error after 3 that does not say that the key exists", err, f.calls("PutObject"))
+	}
+}
+
+// A key that cannot be used stops the job with a word about it; one that is asked for too often is tried again.
+func TestAKeyForEncryptionThatCannotBeUsedIsSaid(t *testing.T) {
+	for code, permanent := range map[string]bool{
+		"KMS.DisabledException": true, "KMS.KMSInvalidStateException": true, "KMS.NotFoundException": true,
+		"ThrottlingException": false, "KMS.ThrottlingException": false,
+	} {
+		s, f := bucket(t, Options{Attempts: 2}, func(_ int, op string) fault {
+			return fault{before: &answer{400, "<Error><Code>" + code + "</Code></Error>"}}
+		})
+		u, err := s.Stage(t.Context(), "own-1-1", "own")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = u.Close(t.Context())
+		for op, err := range map[string]error{"PutObject": s.Create(t.Context(), "a", []byte("x")), "CreateMultipartUpload": err} {
+			if err == nil || permanent != errors.Is(err, sink.ErrPermanent) || permanent != strings.Contains(err.Error(), "key for encryption") ||
+				permanent != (f.calls(op) == 1) {
+				t.Errorf("%s %s: %v after %d requests, permanent is %v", op, code, err, f.calls(op), permanent)
+			}
+		}
+	}
+}
+
+// A bucket of another region is a mistake of the configuration: it is said at once, and each request is sent once.
+func TestARedirectToAnotherRegionIsNeitherFollowedNorTriedAgain(t *testing.T) {
+	const moved = "<Error><Code>PermanentRedirect</Code><Endpoint>b.s3.eu-west-3.amazonaws.com</Endpoint></Error>"
+	s, f := bucket(t, Options{}, func(int, string) fault { return fault{before: &answer{301, moved}} })
+	_, opened := Open(t.Context(), config("k", canarySecret), s.bucket, &s.opts)
+	_, read := s.Read(t.Context(), "a", 1)
+	for op, err := range map[string]error{"Bucket": opened, "PutObject": s.Create(t.Context(), "a", nil), "GetObject": read} {
+		if !errors.Is(err, sink.ErrPermanent) || !strings.Contains(err.Error(), "another region") || f.calls(op) != 1 {
+			t.Errorf("%s: %v after %d requests, want that it is permanent, another region, and one request", op, err, f.calls(op))
+		}
+	}
+}
+
+// A file is sent in parts whose number and size stay within what the service takes, up to the longest file that its
+// reference has room for; what is longer is refused, not cut.
+func TestPartsStayWithinTheServicesLimits(t *testing.T) {
+	const mostParts, mostPart = 10_000, 5 << 30
+	u := &upload{s: &Store{opts: Options{PartBytes: 5 << 20}}}
+	var total, last int64
+	for n := 1; ; n++ {
+		size := int64(u.partBytes())
+		if n > mostParts || size > mostPart || size < 5<<20 {
+			t.Fatalf("part %d has %d bytes", n, size)
+		}
+		u.ref.Parts = append(u.ref.Parts, part{ETag: `"0123456789abcdef0123456789abcdef"`, CRC: "AAAAAA=="})
+		if _, err := u.encode(); err != nil {
+			t.Logf("%d parts of up to %d MiB: %d GiB in one file; then: %v", n-1, last>>20, total>>30, err)
+			break
+		}
+		last, total = size, total+size
+	}
+	if total < 8<<30 {
+		t.Errorf("the longest file has %d bytes, want 8 GiB, 32 times what a sink cuts at by default", total)
+	}
+}
