@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -125,6 +126,9 @@ func (k *keeper) tell(ctx context.Context) (map[stream.Partition]stream.Standing
 	return out, nil
 }
 
+// errUnreadable ends tries to adopt a partition that a person has given up.
+var errUnreadable = errors.New("cannot be read again")
+
 // progress returns that of a partition, with its held set. It needs k.mu.
 func (k *keeper) progress(ctx context.Context, p stream.Partition) (stream.Progress, error) {
 	st := k.state.Partitions[p]
@@ -132,7 +136,7 @@ func (k *keeper) progress(ctx context.Context, p stream.Partition) (stream.Progr
 		return stream.Progress{}, nil
 	}
 	if st.Retired {
-		return stream.Progress{}, fmt.Errorf("sink: partition %s was retired from the job %q and cannot be read again", p, k.job)
+		return stream.Progress{}, fmt.Errorf("sink: partition %s was retired from the job %q and %w", p, k.job, errUnreadable)
 	}
 	pr := st.Progress
 	if st.HeldBlob != nil {

@@ -30,7 +30,7 @@ type retrying struct {
 func permanent(err error) bool {
 	for _, e := range []error{
 		fs.ErrExist, fs.ErrNotExist, fs.ErrPermission, fs.ErrInvalid, errors.ErrUnsupported,
-		ErrStagingLost, ErrPermanent, syscall.ENOSPC, syscall.EROFS,
+		ErrStagingLost, ErrPermanent, errUnreadable, syscall.ENOSPC, syscall.EROFS,
 	} {
 		if errors.Is(err, e) {
 			return true

@@ -79,9 +79,13 @@ func (s *Sink[T]) Attach(ctx context.Context, job stream.Job) error {
 // Unfinished is the progress of the partitions that may still give records: see stream.Rememberer.
 func (s *Sink[T]) Unfinished() map[stream.Partition]stream.Progress { return s.keep.unfinished() }
 
-// Adopt takes lanes over.
-func (s *Sink[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (map[stream.Partition]stream.Progress, error) {
-	return s.keep.adopt(ctx, lanes)
+// Adopt takes lanes over. While the store fails in a way that may pass, it tries on until ctx ends.
+func (s *Sink[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (at map[stream.Partition]stream.Progress, err error) {
+	err = s.keep.insist(ctx, "adopt lanes", func(ctx context.Context) error {
+		at, err = s.keep.adopt(ctx, lanes)
+		return err
+	})
+	return at, err
 }
 
 // Tell is stream.Teller's.

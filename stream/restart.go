@@ -55,7 +55,7 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []Assignment) ([]starting[T
 		}
 	}
 	e.settled = false
-	at, err := e.out.Adopt(ctx, lanes)
+	at, err := e.takeOver(ctx, lanes)
 	if err != nil {
 		return nil, fmt.Errorf("stream: adopt lanes: %w", err)
 	}
@@ -65,6 +65,15 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []Assignment) ([]starting[T
 	starts, err := e.openLanes(lanes, at)
 	e.status.lanes(len(e.lanes))
 	return starts, err
+}
+
+// takeOver gives the output as long as upkeep has: a store that was away for half a minute once ended jobs that a commit had
+// failed in it, or to which lanes were assigned.
+func (e *engine[T]) takeOver(ctx context.Context, lanes []Assignment) (map[Partition]Progress, error) {
+	ctx, cancel := context.WithTimeout(ctx, keepPatience)
+	defer cancel()
+	defer context.AfterFunc(e.hard, cancel)()
+	return e.out.Adopt(ctx, lanes)
 }
 
 // begin opens a transaction on top of the ledger.
