@@ -7,9 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/onceflow/onceflow/dedup"
+	"github.com/onceflow/onceflow/internal/env"
 )
 
 const minBound = math.MinInt64
@@ -127,12 +126,9 @@ func (t *table) round(ctx context.Context, rs []*request) error {
 
 // each calls f for groups of at most n requests, several at once.
 func (t *table) each(ctx context.Context, rs []*request, n int, f func(context.Context, []*request) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(t.opts.Parallel)
-	for group := range slices.Chunk(rs, n) {
-		g.Go(func() error { return f(ctx, group) })
-	}
-	return g.Wait()
+	groups := slices.Collect(slices.Chunk(rs, n))
+	several := env.Env{Parallel: t.opts.Parallel}
+	return several.Each(ctx, len(groups), func(ctx context.Context, i int) error { return f(ctx, groups[i]) })
 }
 
 // judge decides a claim whose ID has an item.

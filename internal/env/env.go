@@ -3,9 +3,12 @@
 package env
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -82,8 +85,12 @@ func (e *Env) Wide() *Env {
 	return &w
 }
 
-// Each calls f for 0 to n-1, at most Parallel at once, and waits for all that it began. After an error it begins no
-// more; it returns the first.
+// errPanicked is seen only by what runs on for a moment beside a panic.
+var errPanicked = errors.New("a goroutine ended without a result: the process is about to die of its panic")
+
+// Each calls f for 0 to n-1, at most Parallel at once, and waits for all that it began. After an error, or the end of ctx,
+// it begins no more; it returns the first. It is nil only if all n have returned nil: a panic of f wakes us up while the
+// process is still dying of it, and a commit once used that moment to leave out the file whose codec had panicked.
 func (e *Env) Each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
 	if e.Parallel <= 1 || n <= 1 {
 		for i := range n {
@@ -93,15 +100,24 @@ func (e *Env) Each(ctx context.Context, n int, f func(ctx context.Context, i int
 		}
 		return nil
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, within := errgroup.WithContext(ctx)
 	g.SetLimit(e.Parallel)
+	var returned atomic.Int64
 	for i := range n {
-		if ctx.Err() != nil {
+		if within.Err() != nil {
 			break
 		}
-		g.Go(func() error { return f(ctx, i) })
+		g.Go(func() error {
+			err := f(within, i)
+			returned.Add(1)
+			return err
+		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	if err == nil && returned.Load() < int64(n) {
+		err = cmp.Or(context.Cause(ctx), errPanicked)
+	}
+	return err
 }
 
 // Jitter returns a random duration between d/2 and d.

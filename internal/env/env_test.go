@@ -3,6 +3,7 @@ package env
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,6 +27,37 @@ func TestEachKeepsToItsBound(t *testing.T) {
 			t.Errorf("%d calls, %d at once, %v, want 20 and 3", calls.Load(), most.Load(), err)
 		}
 	})
+}
+
+// A goroutine that panics runs its deferred calls before the process dies, as one does that ends by runtime.Goexit. Each
+// once returned nil then, and a commit went on without the file whose codec had panicked.
+func TestEachDoesNotSucceedWhenACallEndsWithoutAResult(t *testing.T) {
+	var calls atomic.Int64
+	err := (&Env{Parallel: 3}).Each(t.Context(), 3, func(_ context.Context, i int) error {
+		calls.Add(1)
+		if i == 1 {
+			runtime.Goexit()
+		}
+		return nil
+	})
+	if err == nil || calls.Load() != 3 {
+		t.Errorf("got %v after %d calls, want an error after 3", err, calls.Load())
+	}
+}
+
+// The end of the context keeps calls from being made, and those that were made may not have noticed it.
+func TestEachDoesNotSucceedWhenCallsWereNotMade(t *testing.T) {
+	why := errors.New("why")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var calls atomic.Int64
+	err := (&Env{Parallel: 2}).Each(ctx, 100, func(context.Context, int) error {
+		calls.Add(1)
+		cancel(why)
+		return nil
+	})
+	if !errors.Is(err, why) || calls.Load() == 100 {
+		t.Errorf("got %v after %d calls, want the cause, and fewer than 100", err, calls.Load())
+	}
 }
 
 func TestEachAloneGoesInOrderAndStopsAtAnError(t *testing.T) {
