@@ -124,6 +124,8 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	}
 	e.failures = 0
 	e.record(c)
+	e.settled = false // that was said of what came before
+	e.keepAgain = e.keeping
 	e.keep(ctx)
 	open := e.open.Bytes()
 	e.poller.do(func(context.Context) error { e.unchoke(open); return nil })

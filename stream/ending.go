@@ -16,7 +16,7 @@ const endPoll = 20 * time.Millisecond
 // endStep brings a finite source to its end: everything processed, committed and published. It returns true when that is
 // done; else it sees to it that something happens that calls it again.
 func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
-	if e.committing != nil || e.keeping || e.want != "" {
+	if e.committing != nil || e.want != "" {
 		return false, nil
 	}
 	left, waits, dirty, err := e.unfinished(ctx)
@@ -31,6 +31,8 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	case dirty:
 		e.want = "end"
 		return false, e.cut()
+	case e.keeping:
+		return false, nil
 	case e.settled:
 		return true, nil
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // Output makes results durable exactly once. Package sink has the usual one. Methods of Output are called by one
-// goroutine at a time, but beside those of its transactions.
+// goroutine at a time, but beside those of its transactions, and Begin also beside Maintain and Now.
 type Output[T any] interface {
 	// Attach is called once, first. The error tells why job cannot write here, before anything was written.
 	Attach(ctx context.Context, job Job) error
@@ -25,7 +25,8 @@ type Output[T any] interface {
 	Begin(after Txn[T]) Txn[T]
 
 	// Maintain does what is nobody's transaction: publishes what others left behind, closes hours, sweeps. The engine
-	// calls it after each commit and at least every few seconds. list is Source.Partitions.
+	// calls it after each commit and at least every few seconds, and ends ctx when lanes come or go. It may take long:
+	// transactions begin and commit meanwhile. list is Source.Partitions.
 	Maintain(ctx context.Context, list func(context.Context) ([]Partition, error)) (Upkeep, error)
 
 	// Now is the output's own clock, the store's; the engine asks it before it asks a source whether a log has ended.

@@ -216,11 +216,13 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 
 // abandon ends the commit and the upkeep under way, takes all lanes from the workers and drops the open transaction.
 func (e *engine[T]) abandon(ctx context.Context) error {
+	if e.committing != nil {
+		e.committing.cancel() // first: upkeep may be waiting for it
+	}
 	if err := e.waitKeep(ctx); err != nil {
 		return err
 	}
 	if e.committing != nil {
-		e.committing.cancel()
 		select {
 		case <-e.committed:
 			e.committing = nil

@@ -77,6 +77,7 @@ type engine[T any] struct {
 	committing *commit[T]
 	committed  chan *commit[T]
 	keeping    bool // Maintain and its like are under way
+	keepAgain  bool // a commit has ended since that began
 	keepTimer  *time.Timer
 	keepStop   context.CancelFunc
 	kept       chan upkeep
@@ -235,7 +236,7 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			e.ending, e.settleBy = true, time.Time{}
 		case <-e.endTimer.C: // endStep looks again
 		}
-		if err == nil && e.want != "" && e.committing == nil && !e.keeping {
+		if err == nil && e.want != "" && e.committing == nil {
 			err = e.cut()
 		}
 		if err == nil && e.ending {

@@ -27,12 +27,12 @@ type upkeep struct {
 }
 
 // keep starts upkeep, unless it is under way: it proves the ends of idle logs and maintains the output. It runs beside
-// workers and commits, but not beside adopting, cutting and releasing.
+// workers, cuts and commits, since it may read for long before an hour closes, but not beside adopting and releasing.
 func (e *engine[T]) keep(ctx context.Context) {
 	if e.keeping {
 		return
 	}
-	e.keeping = true
+	e.keeping, e.keepAgain = true, false
 	ctx, e.keepStop = context.WithCancel(ctx)
 	done := e.keepStop
 	upTo := e.unacked
@@ -163,6 +163,9 @@ func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
 	e.keepEnded(ctx, u)
 	if e.keepErr != nil && time.Since(e.keepSince) >= keepPatience {
 		return e.keepErr
+	}
+	if e.keepAgain && u.err == nil {
+		e.keep(ctx)
 	}
 	return nil
 }

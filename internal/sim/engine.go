@@ -15,8 +15,8 @@ import (
 	"github.com/onceflow/onceflow/stream"
 )
 
-// engine drives the sink as package stream says an engine does, in the smallest way: one actor reads, processes and
-// looks after the output; another one commits, while the first fills the next transaction.
+// engine drives the sink as package stream says an engine does, in the smallest way: one actor reads, processes and cuts;
+// another one commits, while the first fills the next transaction; a third does upkeep beside both.
 type engine struct {
 	p      *process
 	w      *world
@@ -24,6 +24,7 @@ type engine struct {
 	lanes  map[string]*laneWork
 	open   stream.Txn[Row]
 	commit *commit // under way, or not looked at yet
+	upkeep *upkeep // as commit
 	clock  stream.Clock
 	ids    *dedup.Memory
 
@@ -34,6 +35,14 @@ type engine struct {
 // commit is a transaction that is committing.
 type commit struct {
 	cut    stream.Cut
+	done   bool
+	err    error
+	cancel context.CancelFunc
+}
+
+// upkeep is a call of Maintain.
+type upkeep struct {
+	did    stream.Upkeep
 	done   bool
 	err    error
 	cancel context.CancelFunc
@@ -81,7 +90,15 @@ func (e *engine) run(ctx context.Context) error {
 		if err := e.finishCommit(ctx); err != nil {
 			return err
 		}
+		if e.upkeep != nil && e.upkeep.done {
+			if err := e.finishUpkeep(); err != nil {
+				return err
+			}
+		}
 		if e.p.leaving {
+			if err := e.endUpkeep(); err != nil {
+				return err
+			}
 			return e.commitAll(ctx)
 		}
 		var err error
@@ -93,7 +110,7 @@ func (e *engine) run(ctx context.Context) error {
 		case c < 0.85:
 			err = e.proveIdle(ctx)
 		case c < 0.97:
-			err = e.maintain(ctx)
+			e.maintain(ctx)
 		default:
 			err = e.w.sleep(ctx, e.w.upTo(2*time.Second))
 		}
@@ -154,6 +171,9 @@ func (e *engine) revoke(ctx context.Context, lanes []string) error {
 	for _, l := range lanes {
 		delete(e.lanes, l)
 	}
+	if err := e.endUpkeep(); err != nil {
+		return err
+	}
 	if err := e.out.Release(ctx, lanes); err != nil {
 		return err
 	}
@@ -184,6 +204,9 @@ func (e *engine) commitAll(ctx context.Context) error {
 
 // adopt takes lanes over.
 func (e *engine) adopt(ctx context.Context, as []stream.Assignment) error {
+	if err := e.endUpkeep(); err != nil {
+		return err
+	}
 	from, err := e.out.Adopt(ctx, as)
 	if err != nil {
 		return err
@@ -304,23 +327,54 @@ func (e *engine) proveIdle(ctx context.Context) error {
 	return nil
 }
 
-func (e *engine) maintain(ctx context.Context) error {
-	up, err := e.out.Maintain(ctx, func(context.Context) ([]stream.Partition, error) {
-		e.w.Yield("ask for partitions")
-		var list []stream.Partition
-		for _, p := range e.w.partList {
-			if !p.retired && slices.Contains(e.p.topics, p.topic) {
-				list = append(list, p.id)
-			}
-		}
-		e.w.Yield("told of partitions")
-		return list, nil
-	})
-	if err != nil {
-		return passing(err)
+// maintain lets another actor do upkeep, unless one is at it.
+func (e *engine) maintain(ctx context.Context) {
+	if e.upkeep != nil {
+		return
 	}
-	e.clock = up.Clock
+	u := &upkeep{}
+	ctx, u.cancel = e.w.deadline(ctx, time.Hour)
+	e.upkeep = u
+	e.w.spawn(e.p, e.p.name+"/upkeep", func() {
+		u.did, u.err = e.out.Maintain(ctx, e.listed)
+		u.done = true
+	})
+}
+
+func (e *engine) listed(context.Context) ([]stream.Partition, error) {
+	e.w.Yield("ask for partitions")
+	var list []stream.Partition
+	for _, p := range e.w.partList {
+		if !p.retired && slices.Contains(e.p.topics, p.topic) {
+			list = append(list, p.id)
+		}
+	}
+	e.w.Yield("told of partitions")
+	return list, nil
+}
+
+// finishUpkeep takes in the outcome of upkeep that is over.
+func (e *engine) finishUpkeep() error {
+	u := e.upkeep
+	e.upkeep = nil
+	u.cancel()
+	if u.err != nil {
+		return passing(u.err)
+	}
+	e.clock = u.did.Clock
 	return nil
+}
+
+// endUpkeep ends upkeep, if it is under way, before lanes come or go.
+func (e *engine) endUpkeep() error {
+	if e.upkeep == nil {
+		return nil
+	}
+	e.upkeep.cancel()
+	for !e.upkeep.done {
+		e.w.Yield("wait for upkeep")
+	}
+	return e.finishUpkeep()
 }
 
 // passing hides errors after which the engine goes on.

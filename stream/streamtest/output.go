@@ -28,7 +28,8 @@ type Output[T any] struct {
 	mu      sync.Mutex
 	base    map[string]*laneBase
 	adopted atomic.Int64
-	serial  sync.Mutex // checks that methods are called by one goroutine at a time
+	serial  sync.Mutex // checks that methods are called by one goroutine at a time: all but Begin
+	lanes   sync.Mutex // and that Begin is not called beside those that change the lanes
 	job     stream.Job
 	state   struct{ begun, ended int }
 }
@@ -46,12 +47,19 @@ func (l *Ledger[T]) Output() *Output[T] { return &Output[T]{l: l, base: map[stri
 var _ stream.Output[int] = (*Output[int])(nil)
 
 // alone reports methods that are called beside each other.
-func (o *Output[T]) alone(method string) func() {
-	if !o.serial.TryLock() {
-		o.l.t.Errorf("%s of the output is called beside another method", method)
-		return func() {}
+func (o *Output[T]) alone(method string, checks ...*sync.Mutex) func() {
+	for i, c := range checks {
+		if !c.TryLock() {
+			o.l.t.Errorf("%s of the output is called beside another method", method)
+			checks = checks[:i]
+			break
+		}
 	}
-	return o.serial.Unlock
+	return func() {
+		for _, c := range checks {
+			c.Unlock()
+		}
+	}
 }
 
 func (o *Output[T]) call(f func(string) error, op string) error {
@@ -63,7 +71,7 @@ func (o *Output[T]) call(f func(string) error, op string) error {
 
 // Attach keeps job for Job.
 func (o *Output[T]) Attach(_ context.Context, job stream.Job) error {
-	defer o.alone("Attach")()
+	defer o.alone("Attach", &o.serial, &o.lanes)()
 	o.job = job
 	return nil
 }
@@ -73,7 +81,7 @@ func (o *Output[T]) Job() stream.Job { return o.job }
 
 // Adopt reads the lanes' progress.
 func (o *Output[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (map[stream.Partition]stream.Progress, error) {
-	defer o.alone("Adopt")()
+	defer o.alone("Adopt", &o.serial, &o.lanes)()
 	if err := o.call(o.Hook, "adopt"); err != nil {
 		return nil, err
 	}
@@ -94,7 +102,7 @@ func (o *Output[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (map[s
 
 // Release forgets lanes.
 func (o *Output[T]) Release(_ context.Context, lanes []string) error {
-	defer o.alone("Release")()
+	defer o.alone("Release", &o.serial, &o.lanes)()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, name := range lanes {
@@ -105,7 +113,7 @@ func (o *Output[T]) Release(_ context.Context, lanes []string) error {
 
 // Maintain does nothing.
 func (o *Output[T]) Maintain(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) (stream.Upkeep, error) {
-	defer o.alone("Maintain")()
+	defer o.alone("Maintain", &o.serial)()
 	if err := o.call(o.Hook, "maintain"); err != nil {
 		return stream.Upkeep{}, err
 	}
@@ -135,7 +143,7 @@ func (l *Ledger[T]) clock() (c stream.Clock) {
 
 // Now is the ledger's clock.
 func (o *Output[T]) Now(context.Context) (time.Time, error) {
-	defer o.alone("Now")()
+	defer o.alone("Now", &o.serial)()
 	if err := o.call(o.Hook, "now"); err != nil {
 		return time.Time{}, err
 	}
@@ -144,7 +152,7 @@ func (o *Output[T]) Now(context.Context) (time.Time, error) {
 
 // Begin begins a transaction.
 func (o *Output[T]) Begin(after stream.Txn[T]) stream.Txn[T] {
-	defer o.alone("Begin")()
+	defer o.alone("Begin", &o.lanes)()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.state.begun++
