@@ -121,7 +121,7 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 	k.env.Lock(&k.mu)
 	for _, c := range k.closings {
 		if c.entry == id {
-			c.ours, c.fresh = true, true
+			c.ours, c.sealed = true, from
 		}
 	}
 	k.mu.Unlock()

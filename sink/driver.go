@@ -45,7 +45,7 @@ type closing struct {
 	hours  map[time.Time]ledger.Hour // those that had files
 	behind *ledger.State             // its Partitions and Counts
 	ours   bool                      // we have closed, or found it closed when we started
-	fresh  bool                      // we have closed it just now
+	sealed time.Time                 // end of the hours whose seals are known to be there; zero: nothing is known
 }
 
 // open reads the ledger that begins with genesis g: the latest snapshot, found by one listing, and what follows.

@@ -12,11 +12,18 @@ import (
 	"github.com/onceflow/onceflow/stream"
 )
 
-// far is a Store whose reads take a while, once it is told to.
+// far is a Store whose reads, or creations, take a while, once it is told to.
 type far struct {
 	sink.Store
-	delay atomic.Int64 // nanoseconds
-	reads atomic.Int64
+	delay, creation atomic.Int64 // nanoseconds
+	reads           atomic.Int64
+}
+
+func (f *far) Create(ctx context.Context, key string, body []byte) error {
+	if d := time.Duration(f.creation.Load()); d > 0 {
+		time.Sleep(d) //nolint:forbidigo // it is what is measured
+	}
+	return f.Store.Create(ctx, key, body)
 }
 
 func (f *far) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
@@ -129,4 +136,60 @@ func sealing(tb testing.TB, store sink.Store) *sink.Sink[row] {
 		tb.Fatal(err)
 	}
 	return out
+}
+
+// BenchmarkSealEmptyHours closes and seals a thousand hours without data, on a disk that syncs and on a store where each
+// object that is created takes a while.
+func BenchmarkSealEmptyHours(b *testing.B) {
+	const hours = 1000
+	for _, name := range []string{"disk", "20 ms a create"} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				mem, _ := memory(noon.Add((hours + 2) * time.Hour))
+				store := &far{Store: mem}
+				if name == "disk" {
+					s, err := sinkfile.Open(b.TempDir(), nil)
+					if err != nil {
+						b.Fatal(err)
+					}
+					b.Cleanup(func() { s.Close() })
+					store.Store = s
+				}
+				out := sealing(b, store)
+				adoptLane(b, out, "a")
+				commitClock(b, out, "a", noon, noon.Add(hours*time.Hour+quarter.Lateness))
+				if name != "disk" {
+					store.creation.Store(int64(20 * time.Millisecond))
+				}
+				b.StartTimer()
+				up, err := out.Maintain(b.Context(), func(context.Context) ([]stream.Partition, error) { return []stream.Partition{part("a")}, nil })
+				if err != nil || up.ClosedHours != hours {
+					b.Fatalf("%+v, %v", up, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/hours/1e6, "ms/hour")
+		})
+	}
+}
+
+// commitClock commits a row of an hour, and then a clock.
+func commitClock(tb testing.TB, out *sink.Sink[row], lane string, first, seen time.Time) {
+	tb.Helper()
+	txn, p := out.Begin(nil), part(lane)
+	rows, fates := []stream.Event[row]{{Time: first}}, make([]stream.Fate, 1)
+	if _, err := txn.Write(tb.Context(), stream.Writer{Lane: lane}, rows, fates); err != nil {
+		tb.Fatal(err)
+	}
+	for i, at := range []time.Time{first, seen} {
+		rows := int64(1 - i)
+		cut := stream.Cut{Lanes: []stream.LaneCut{{
+			Lane: lane, Partitions: map[stream.Partition]stream.Progress{p: {UpTo: stream.Position{Sub: 1}, Seen: at}},
+			Read: map[stream.Partition]int64{p: rows}, Counts: map[stream.Partition]stream.Counts{p: {stream.Written: rows}},
+		}}}
+		if err := txn.Commit(tb.Context(), cut); err != nil {
+			tb.Fatal(err)
+		}
+		txn = out.Begin(txn)
+	}
 }

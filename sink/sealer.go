@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"sort"
 	"time"
 
 	"github.com/onceflow/onceflow/sink/ledger"
@@ -29,14 +31,8 @@ func (k *keeper) sealClosed(ctx context.Context, now time.Time) (bool, error) {
 	} else if noticed && now.Before(due) {
 		return false, nil
 	}
-	there, err := k.sealsExist(ctx, c)
-	if err != nil {
+	if err := k.writeSeals(ctx, c); err != nil {
 		return false, err
-	}
-	if !there {
-		if err := k.writeSeals(ctx, c); err != nil {
-			return false, err
-		}
 	}
 	delete(k.noticed, c.entry)
 	k.upMu.Lock()
@@ -75,18 +71,35 @@ func (k *keeper) unsealed(ctx context.Context) (*closing, error) {
 	return c, nil
 }
 
-// sealsExist reports whether somebody has written the seals of a Close and not marked them yet. After a stop of all
-// instances each of them finds the same Close, and making its seals may take thousands of reads. Those of the last hour
-// tell, since they come after everything else.
-func (k *keeper) sealsExist(ctx context.Context, c *closing) (bool, error) {
-	if c.fresh {
-		return false, nil
+// unsealedFrom returns the first hour of a Close that lacks a seal; its end if none does. Somebody may have written some and
+// died, or all and not marked them: after a stop of all instances each of them finds the same Close, and making its seals
+// may take thousands of reads. Since seals are written in order, those of one hour tell that all before it are there, too.
+func (k *keeper) unsealedFrom(ctx context.Context, c *closing) (time.Time, error) {
+	if !c.sealed.IsZero() {
+		return c.sealed, nil
 	}
-	last := c.close.Through.Add(-k.opts.Hour)
-	keys := []string{k.root + ledger.HourName(last, k.opts.Hour)}
+	n := int(c.close.Through.Sub(c.close.From) / k.opts.Hour)
+	hour := func(i int) time.Time { return c.close.From.Add(time.Duration(i) * k.opts.Hour) }
+	if there, err := k.sealsExist(ctx, c, hour(n-1)); err != nil || there {
+		return c.close.Through, err
+	}
+	var failed error
+	first := sort.Search(n-1, func(i int) bool {
+		if failed != nil {
+			return true
+		}
+		there, err := k.sealsExist(ctx, c, hour(i))
+		failed = err
+		return !there
+	})
+	return hour(first), failed
+}
+
+// sealsExist reports whether an hour's manifest and all its seals are there.
+func (k *keeper) sealsExist(ctx context.Context, c *closing, hour time.Time) (bool, error) {
+	keys := []string{k.root + ledger.HourName(hour, k.opts.Hour)}
 	for _, flow := range c.close.Flows {
-		folder := flowFolder(k.opts.Prefix, flow, ledger.DataFile, last, k.opts.Hour)
-		keys = append(keys, string(folder)+c.close.Seal)
+		keys = append(keys, k.sealKey(c, flow, hour))
 	}
 	for _, key := range keys {
 		r, err := k.store.Open(ctx, key)
@@ -103,30 +116,61 @@ func (k *keeper) sealsExist(ctx context.Context, c *closing) (bool, error) {
 	return true, nil
 }
 
-// writeSeals creates, for each hour of a Close, first its manifest and then the seal objects of all flows.
+func (k *keeper) sealKey(c *closing, flow string, hour time.Time) string {
+	return string(flowFolder(k.opts.Prefix, flow, ledger.DataFile, hour, k.opts.Hour)) + c.close.Seal
+}
+
+// writeSeals creates, for each hour of a Close, first its manifest and then the seal objects of all flows. Readers rely on
+// the order of the hours: no manifest and no seal comes before the one of the hour before. A job that begins with events of
+// long ago has thousands of empty hours, so the next hour's manifest is made beside an hour's seals, and who is interrupted
+// goes on where it was.
 func (k *keeper) writeSeals(ctx context.Context, c *closing) error {
-	files, err := k.hourFiles(ctx, c.hours)
+	from, err := k.unsealedFrom(ctx, c)
+	if err != nil || !from.Before(c.close.Through) {
+		return err
+	}
+	c.sealed = from
+	left := maps.Clone(c.hours)
+	maps.DeleteFunc(left, func(hour time.Time, _ ledger.Hour) bool { return hour.Before(from) })
+	files, err := k.hourFiles(ctx, left)
 	if err != nil {
 		return err
 	}
-	// One hour after the other: readers rely on the order.
-	for hour := c.close.From; hour.Before(c.close.Through); hour = hour.Add(k.opts.Hour) {
-		if err := k.sealHour(ctx, c, k.hourManifest(c, hour, files[hour])); err != nil {
+	m := k.hourManifest(c, from, files[from])
+	if err := k.createManifest(ctx, m); err != nil {
+		return err
+	}
+	for m != nil {
+		var next *HourManifest
+		if m.End.Before(c.close.Through) {
+			next = k.hourManifest(c, m.End, files[m.End])
+		}
+		if err := k.sealHour(ctx, c, m, next); err != nil {
 			return err
 		}
+		c.sealed, m = m.End, next
 	}
 	return nil
 }
 
-func (k *keeper) sealHour(ctx context.Context, c *closing, m *HourManifest) error {
+func (k *keeper) createManifest(ctx context.Context, m *HourManifest) error {
 	body, err := encodeJSON(m)
 	if err != nil {
 		return err
 	}
-	if err := k.createSame(ctx, k.root+ledger.HourName(m.Hour, k.opts.Hour), body); err != nil {
-		return err
+	return k.createSame(ctx, k.root+ledger.HourName(m.Hour, k.opts.Hour), body)
+}
+
+// sealHour creates the seals of an hour, whose manifest is there, and the manifest of the next, if there is one.
+func (k *keeper) sealHour(ctx context.Context, c *closing, m, next *HourManifest) error {
+	n := len(c.close.Flows)
+	if next != nil {
+		n++
 	}
-	return k.env.Each(ctx, len(c.close.Flows), func(ctx context.Context, i int) error {
+	return k.env.Each(ctx, n, func(ctx context.Context, i int) error {
+		if i == len(c.close.Flows) {
+			return k.createManifest(ctx, next)
+		}
 		flow, body := c.close.Flows[i], []byte{}
 		if c.close.JSON {
 			var err error
@@ -134,8 +178,7 @@ func (k *keeper) sealHour(ctx context.Context, c *closing, m *HourManifest) erro
 				return err
 			}
 		}
-		folder := flowFolder(k.opts.Prefix, flow, ledger.DataFile, m.Hour, k.opts.Hour)
-		return k.createSame(ctx, string(folder)+c.close.Seal, body)
+		return k.createSame(ctx, k.sealKey(c, flow, m.Hour), body)
 	})
 }
 
