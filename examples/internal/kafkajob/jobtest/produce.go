@@ -8,7 +8,9 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// produce writes n records to each topic, some a second late, over about d, and then closes done.
+// produce writes n records to each topic, some a second or two late, over about d, and then closes done. Their hour is one
+// that no test is there to see the end of, whatever the time of the day: when an hour ended meanwhile, records that a slow
+// broker took long to accept were late, and so not where the test looks for them.
 func produce(t *testing.T, brokers, topics []string, n int, d time.Duration) (done chan struct{}) {
 	t.Helper()
 	c := sarama.NewConfig()
@@ -33,6 +35,8 @@ func produce(t *testing.T, brokers, topics []string, n int, d time.Duration) (do
 		t.Fatal(err)
 	}
 	done = make(chan struct{})
+	begin := time.Now()
+	open := begin.Add(30 * time.Minute).Truncate(time.Hour).Add(2 * time.Second)
 	go func() {
 		defer close(done)
 		const batch = 200
@@ -40,7 +44,7 @@ func produce(t *testing.T, brokers, topics []string, n int, d time.Duration) (do
 			var ms []*sarama.ProducerMessage
 			for _, topic := range topics {
 				for j := i; j < min(n, i+batch); j++ {
-					at := time.Now().Add(-time.Duration(j%3) * time.Second).Format(time.RFC3339Nano)
+					at := open.Add(time.Since(begin) - time.Duration(j%3)*time.Second).Format(time.RFC3339Nano)
 					ms = append(ms, &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder(fmt.Sprint(j)),
 						Value: sarama.StringEncoder(fmt.Sprintf(`{"id":"%s-%d","at":%q}`, topic, j, at))})
 				}
