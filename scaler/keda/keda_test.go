@@ -104,7 +104,7 @@ func TestTheJobIsAlwaysActive(t *testing.T) {
 	if got, err := client.IsActive(t.Context(), &externalscaler.ScaledObjectRef{}); err != nil || !got.Result {
 		t.Errorf("%v (%v), want active", got, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	stream, err := client.StreamIsActive(ctx, &externalscaler.ScaledObjectRef{})
 	if err != nil {

@@ -23,12 +23,12 @@ func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(30 * time.Second)
+	limit := time.After(time.Minute)
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatalf("%s did not come within 30 s", what)
+			t.Fatalf("%s did not come within a minute", what)
 		}
 	}
 }
