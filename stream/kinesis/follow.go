@@ -14,7 +14,6 @@ import (
 // follow keeps the list of lanes up to date with the ledger and the service's shards.
 func (s *Source) follow(ctx context.Context) {
 	var leases []string
-	var had map[string]bool
 	for n := 0; ctx.Err() == nil; {
 		known, lanes, err := s.look(ctx)
 		s.looked(err)
@@ -35,7 +34,7 @@ func (s *Source) follow(ctx context.Context) {
 		s.want = lanes
 		s.leases = union(s.leases, kept) // as the assigner will say
 		s.watching = s.watchful(known)
-		had = s.released(had)
+		s.release()
 		s.wakePoll()
 		s.mu.Unlock()
 		_ = pause(ctx, jitter(s.opts.Refresh), s.news)
@@ -66,21 +65,21 @@ func union(a, b []string) []string {
 	return slices.Compact(all)
 }
 
-// released tells the assigner of leases that we have no lane of any more. It needs s.mu.
-func (s *Source) released(had map[string]bool) map[string]bool {
+// release tells the assigner of leases that it has taken back, once we have no lane of them any more. It needs s.mu.
+func (s *Source) release() {
 	if s.told {
-		return had // lanes that were revoked may still commit
+		return // lanes that were revoked may still commit
 	}
 	have := map[string]bool{}
 	for _, l := range s.lanes {
 		have[l.lease] = true
 	}
-	for lease := range had {
+	for lease := range s.owed {
 		if !have[lease] {
+			delete(s.owed, lease)
 			s.assigner.Release(lease)
 		}
 	}
-	return have
 }
 
 // look reads the ledger, then lists the shards: so children of shards that have ended are listed.
@@ -196,8 +195,15 @@ func (s *Source) takeLeases(ctx context.Context) {
 			s.mu.Unlock()
 			return
 		}
+		for _, l := range s.leases {
+			s.owed[l] = true // however short we had it, and whether there was a lane or not
+		}
+		for _, l := range leases {
+			delete(s.owed, l)
+		}
 		s.leases, s.until = slices.Clone(leases), until
 		s.wakePoll()
 		s.mu.Unlock()
+		s.poke()
 	}
 }

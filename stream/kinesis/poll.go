@@ -110,7 +110,10 @@ func (s *Source) rebalance() *stream.Batch {
 		}
 		mine[w.Lane] = true
 		if l := s.lanes[w.Lane]; l != nil {
-			l.lease = w.Lease
+			if l.lease != w.Lease {
+				l.lease = w.Lease
+				s.poke() // the old one is to be released
+			}
 			if slices.Equal(l.assignment.Partitions, w.Partitions) {
 				continue
 			}

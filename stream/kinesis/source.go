@@ -50,12 +50,13 @@ type Source struct {
 	booked   int64 // bytes that requests under way may bring
 	room     chan struct{}
 	fatal    error
-	want     []lineage.Lane // all lanes there are
-	leases   []string       // that the assigner says are ours
-	until    time.Time      // deadline to give up those that are not
-	told     bool           // a Batch with rebalance was returned, and Poll was not called since
-	watching bool           // lanes hold shards whose end, or whose ancestors' last record, is to be committed
-	listErr  error          // why the list of shards or the ledger cannot be read
+	want     []lineage.Lane  // all lanes there are
+	leases   []string        // that the assigner says are ours
+	owed     map[string]bool // leases that were and of which the assigner is to hear that we have given them up
+	until    time.Time       // deadline to give up those that are not
+	told     bool            // a Batch with rebalance was returned, and Poll was not called since
+	watching bool            // lanes hold shards whose end, or whose ancestors' last record, is to be committed
+	listErr  error           // why the list of shards or the ledger cannot be read
 	listFrom time.Time
 }
 
@@ -77,7 +78,7 @@ func Open(ctx context.Context, c Config, opts *Options) (*Source, error) {
 func open(ctx context.Context, c Config, o *Options, client api) (*Source, error) {
 	s := &Source{
 		conf: c, opts: o, client: client, ready: make(chan struct{}, 1), news: make(chan struct{}, 1), room: make(chan struct{}),
-		paces: map[string]*pace{}, probes: map[stream.Partition]*probe{}, lanes: map[string]*lane{},
+		paces: map[string]*pace{}, probes: map[stream.Partition]*probe{}, lanes: map[string]*lane{}, owed: map[string]bool{},
 	}
 	err := s.insist(ctx, "description", func(ctx context.Context) (err error) {
 		s.stream, err = s.describe(ctx)

@@ -1,0 +1,104 @@
+package kinesis
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// scripted is an assigner that a test plays. It is told of lanes and releases.
+type scripted struct {
+	next chan []string
+
+	mu       sync.Mutex
+	released []string
+}
+
+func (a *scripted) SetLanes(_, _ []string) {}
+
+func (a *scripted) Next(ctx context.Context) ([]string, time.Time, error) {
+	select {
+	case lanes := <-a.next:
+		return lanes, time.Time{}, nil
+	case <-ctx.Done():
+		return nil, time.Time{}, ctx.Err()
+	}
+}
+
+func (a *scripted) Release(lane string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.released = append(a.released, lane)
+}
+
+func (a *scripted) Close() error { return nil }
+
+func (a *scripted) wantReleased(t *testing.T, when string, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !slices.Equal(a.released, want) {
+		t.Errorf("%s: released %q, want %q", when, a.released, want)
+	}
+}
+
+// A lease was taken back 0.2 s after it was given, while the ledger was being read. It was never released, so nobody had
+// it for the 30 seconds of a hand-over.
+func TestALeaseIsReleasedHoweverShortItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(2)
+		s := f.open(t, &Options{Refresh: time.Hour})
+		defer s.Close()
+		a := &scripted{next: make(chan []string)}
+		s.assigner = a
+		slow := make(chan struct{}) // how long reading the ledger takes
+		s.Follow(func(context.Context) (map[stream.Partition]stream.Standing, error) {
+			<-slow
+			return nil, nil
+		})
+		ids := []string{f.partition(0).ID, f.partition(1).ID}
+		batches := make(chan *stream.Batch)
+		go func() {
+			for {
+				b, err := s.Poll(t.Context())
+				if err != nil {
+					return
+				}
+				batches <- b
+			}
+		}()
+		slow <- struct{}{}
+		a.next <- ids
+		if b := <-batches; len(b.Assigned) != 2 {
+			t.Fatalf("assigned %v, want both lanes", b.Assigned)
+		}
+		synctest.Wait() // the ledger is being read again
+		a.next <- ids[:1]
+		if b := <-batches; !slices.Equal(b.Revoked, ids[1:]) {
+			t.Fatalf("revoked %v, want the second", b.Revoked)
+		}
+		a.wantReleased(t, "while the ledger is read")
+		for range 2 { // the reading that was under way, and one that the end of the revocation asks for
+			slow <- struct{}{}
+			synctest.Wait()
+		}
+		a.wantReleased(t, "once the engine has given the lane up", ids[1])
+
+		// One that never came to be a lane.
+		a.next <- append(ids[:1:1], "shardId-over")
+		a.next <- ids[:1]
+		slow <- struct{}{}
+		synctest.Wait()
+		select {
+		case slow <- struct{}{}:
+		default: // one look was enough
+		}
+		a.wantReleased(t, "once a lease of no lane is taken back", ids[1], "shardId-over")
+	})
+}
