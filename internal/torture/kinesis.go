@@ -38,6 +38,11 @@ func RunKinesis(ctx context.Context, o Options) (_ *Report, err error) {
 	defer func() {
 		if err != nil && ctx.Err() == nil && w.crew != nil {
 			w.crew.dump() // something hangs
+			for _, p := range []*servers.Process{w.kinesis.Process, w.dynamo.Process()} {
+				if !p.Alive() {
+					w.Say("a server has ended: %s", p.Tail(20))
+				}
+			}
 		}
 	}()
 	if err := w.setUp(ctx); err != nil {
