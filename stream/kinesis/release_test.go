@@ -16,10 +16,15 @@ type scripted struct {
 	next chan []string
 
 	mu       sync.Mutex
+	kept     []string // of the last SetLanes
 	released []string
 }
 
-func (a *scripted) SetLanes(_, _ []string) {}
+func (a *scripted) SetLanes(_, kept []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.kept = slices.Clone(kept)
+}
 
 func (a *scripted) Next(ctx context.Context) ([]string, time.Time, error) {
 	select {
@@ -100,5 +105,62 @@ func TestALeaseIsReleasedHoweverShortItWas(t *testing.T) {
 		default: // one look was enough
 		}
 		a.wantReleased(t, "once a lease of no lane is taken back", ids[1], "shardId-over")
+	})
+}
+
+// Lanes that get leases of their own, since the ledger has them as lanes of their own now, are read on as if nothing had
+// happened. They were once given up until the assigner gave their new leases to somebody.
+func TestLanesWithNewLeasesAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		f.replace([]int{0}, "0", halfLess, half, wholeRange)
+		s := f.open(t, &Options{Refresh: time.Hour})
+		defer s.Close()
+		a := &scripted{next: make(chan []string)}
+		s.assigner = a
+		parent, children := f.partition(0), []string{f.partition(1).ID, f.partition(2).ID}
+		moved := false // by what is committed
+		s.Follow(func(context.Context) (map[stream.Partition]stream.Standing, error) {
+			all := map[stream.Partition]stream.Standing{parent: {Lane: parent.ID, Ended: true}}
+			for i := 1; i <= 2; i++ {
+				all[f.partition(i)] = stream.Standing{Lane: parent.ID}
+				if moved {
+					all[f.partition(i)] = stream.Standing{Lane: f.partition(i).ID}
+				}
+			}
+			return all, nil
+		})
+		batches := make(chan *stream.Batch, 10)
+		go func() {
+			for {
+				b, err := s.Poll(t.Context())
+				if err != nil {
+					return
+				}
+				batches <- b
+			}
+		}()
+		a.next <- []string{parent.ID}
+		synctest.Wait()
+		if b := <-batches; len(b.Assigned) != 2 {
+			t.Fatalf("assigned %v, want both children", b.Assigned)
+		}
+		moved = true
+		if err := s.Ack(t.Context(), nil); err != nil { // there is news
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		a.mu.Lock()
+		if !slices.Equal(a.kept, children) {
+			t.Errorf("kept %q, want %q", a.kept, children)
+		}
+		a.mu.Unlock()
+		a.next <- children
+		a.wantReleased(t, "once the children have leases", parent.ID)
+		select {
+		case b := <-batches:
+			t.Errorf("assigned %v, revoked %v, want no change", b.Assigned, b.Revoked)
+		default:
+		}
 	})
 }
