@@ -3,7 +3,10 @@ package kafka
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -146,4 +149,34 @@ func TestTheLogsEndsDecideWhatIsLost(t *testing.T) {
 			t.Errorf("%s: error %v, goes on at %d", c.name, s.fatal, p.plan.next)
 		}
 	}
+}
+
+// A transaction that its producer has left open hides all records behind it. Brokers end it after at most 15 minutes unless
+// they are told otherwise; one that lasts longer is told, again and again, and nothing is given up or skipped for it.
+func TestATransactionThatHangsIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p, l := newFollowing()
+		s.session, s.opts.Stall, s.opts.GiveUp = &session{}, time.Minute, 5*time.Minute
+		open := ok(wire.Part{HighWatermark: 60, LastStable: 50})
+		begin := time.Now()
+		for time.Since(begin) < 2*hanging {
+			if answer(s, l, open) == nil {
+				t.Fatal("nothing was asked")
+			}
+			s.watchdog(time.Now())
+			var stall *StallError
+			told := errors.As(s.Stalled(), &stall)
+			if told != (time.Since(begin) > hanging) || told && (!strings.Contains(stall.Error(), "c/t") || stall.Since != begin) {
+				t.Fatalf("after %v: %v", time.Since(begin), s.Stalled())
+			}
+			<-time.After(10 * time.Second)
+		}
+		if s.fatal != nil || p.plan.next != 50 {
+			t.Errorf("it was given up with %v, or skipped: it goes on at %d", s.fatal, p.plan.next)
+		}
+		answer(s, l, ok(wire.Part{HighWatermark: 60, LastStable: 60, Data: emptyBatch(50, 59, txnRecords, 10)}))
+		if err := s.Stalled(); err != nil || p.plan.next != 60 {
+			t.Errorf("it has ended, and %v; it goes on at %d", err, p.plan.next)
+		}
+	})
 }

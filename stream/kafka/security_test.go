@@ -31,8 +31,8 @@ import (
 
 const canary = "canary-Xy7-secret"
 
-// certificate makes one that signs itself, for 127.0.0.1, as PEM.
-func certificate(t *testing.T) (key, cert string) {
+// certificate makes one that signs itself, for 127.0.0.1, as PEM. It is valid for two hours.
+func certificate(t *testing.T, until time.Time) (key, cert string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -40,7 +40,7 @@ func certificate(t *testing.T) (key, cert string) {
 	}
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		NotBefore: until.Add(-2 * time.Hour), NotAfter: until, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, &k.PublicKey, k)
 	if err != nil {
@@ -74,7 +74,7 @@ const session = 2 * time.Second
 func secure(t *testing.T) (*servers.Kafka, *tls.Config) {
 	t.Helper()
 	servertest.Need(t)
-	key, cert := certificate(t)
+	key, cert := certificate(t, time.Now().Add(time.Hour))
 	line := func(s string) string { return strings.ReplaceAll(s, "\n", "\\n") }
 	const l = "listener.name.client."
 	k := servertest.Kafka(t, &servers.KafkaOptions{
@@ -164,6 +164,41 @@ func TestWrongCredentialsAreAnErrorWithinSecondsThatTellsNoSecret(t *testing.T) 
 			t.Errorf("%s: it tells the secret, or not the broker: %s", name, s)
 		}
 		t.Logf("%s: %v", name, err)
+	}
+}
+
+// A certificate that has expired while nobody looked is an error within seconds, which says so and names the broker.
+func TestAnExpiredCertificateIsSaidWithinSeconds(t *testing.T) {
+	key, cert := certificate(t, time.Now().Add(-time.Minute))
+	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.(*tls.Conn).Handshake() // it fails at the other end
+			_ = c.Close()
+		}
+	}()
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(cert))
+	broker, begin := l.Addr().String(), time.Now()
+	o := &kafka.Options{TLS: &tls.Config{RootCAs: pool}, SASL: kafka.SCRAM256("alice", canary)}
+	_, err = kafka.Open(t.Context(), kafka.Config{Brokers: []string{broker}, Group: "g", Topics: []string{"t"}}, o)
+	if err == nil || !strings.Contains(err.Error(), "expired") || !strings.Contains(err.Error(), broker) || strings.Contains(err.Error(), canary) {
+		t.Errorf("got %v, want an error that says which broker's certificate has expired, and no secret", err)
+	}
+	if d := time.Since(begin); d > 12*time.Second {
+		t.Errorf("it took %v", d)
 	}
 }
 
