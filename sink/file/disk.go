@@ -31,11 +31,18 @@ type handle interface {
 
 // rootDisk is the real one. An os.Root cannot be left, neither by ".." nor by symbolic links.
 type rootDisk struct {
-	root   *os.Root
+	*opened
 	noSync bool
 }
 
-func (d rootDisk) Open(name string) (handle, error) { return d.open(name, os.O_RDONLY) }
+// Open is for readers, who come to a folder once.
+func (d rootDisk) Open(name string) (handle, error) {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
 
 func (d rootDisk) Create(name string) (handle, error) {
 	return d.open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
@@ -43,26 +50,41 @@ func (d rootDisk) Create(name string) (handle, error) {
 
 func (d rootDisk) Append(name string) (handle, error) { return d.open(name, os.O_RDWR) }
 
-func (d rootDisk) open(name string, flag int) (handle, error) {
-	f, err := d.root.OpenFile(name, flag, 0o666) // the umask takes from it
+func (d rootDisk) open(name string, flag int) (h handle, err error) {
+	err = d.in(name, func(r *os.Root, name string) error {
+		f, err := r.OpenFile(name, flag, 0o666) // the umask takes from it
+		if h = f; d.noSync {
+			h = unsynced{f}
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if d.noSync {
-		return unsynced{f}, nil
-	}
-	return f, nil
+	return h, nil
 }
 
 type unsynced struct{ *os.File }
 
 func (unsynced) Sync() error { return nil }
 
-func (d rootDisk) Mkdir(name string) error                { return d.root.Mkdir(name, 0o777) }
-func (d rootDisk) Link(from, to string) error             { return d.root.Link(from, to) }
-func (d rootDisk) Remove(name string) error               { return d.root.Remove(name) }
-func (d rootDisk) Lstat(name string) (fs.FileInfo, error) { return d.root.Lstat(name) }
-func (d rootDisk) Same(a, b fs.FileInfo) bool             { return os.SameFile(a, b) }
+func (d rootDisk) Mkdir(name string) error {
+	return d.in(name, func(r *os.Root, name string) error { return r.Mkdir(name, 0o777) })
+}
+
+func (d rootDisk) Link(from, to string) error { return d.root.Link(from, to) }
+
+func (d rootDisk) Remove(name string) error { return d.in(name, (*os.Root).Remove) }
+
+func (d rootDisk) Lstat(name string) (info fs.FileInfo, err error) {
+	err = d.in(name, func(r *os.Root, name string) error {
+		info, err = r.Lstat(name)
+		return err
+	})
+	return info, err
+}
+
+func (d rootDisk) Same(a, b fs.FileInfo) bool { return os.SameFile(a, b) }
 
 func (d rootDisk) ReadDir(name string) ([]fs.DirEntry, error) {
 	f, err := d.root.Open(name)
@@ -77,10 +99,12 @@ func (d rootDisk) SyncDir(name string) error {
 	if d.noSync {
 		return nil
 	}
-	f, err := d.root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return syncFolder(f)
+	return d.in(name, func(r *os.Root, name string) error {
+		f, err := r.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return syncFolder(f)
+	})
 }

@@ -4,6 +4,9 @@ package file
 
 import "os"
 
+// keptFolders is none: on Windows a folder that is open cannot be removed and made again.
+const keptFolders = 0
+
 // syncFolder does nothing: Windows has no such call, and NTFS keeps names in its journal.
 func syncFolder(*os.File) error { return nil }
 

@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// keptFolders is how many folders are kept open.
+const keptFolders = 32
+
 // syncFolder makes the names in a folder durable. A few network file systems have no such call, say EINVAL, and keep names
 // by themselves.
 func syncFolder(f *os.File) error {

@@ -283,8 +283,8 @@ func TestManyUploadsKeepFewHandles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if d.open != 0 || s.open.Load() != 0 {
-		t.Errorf("in the end %d handles are open, %d counted", d.open, s.open.Load())
+	if d.open != 0 || s.handles.used.Len() != 0 {
+		t.Errorf("in the end %d handles are open, %d counted", d.open, s.handles.used.Len())
 	}
 	checkClaims(t, d, claims{}, "after many uploads")
 }

@@ -11,45 +11,55 @@ import (
 	"sync"
 )
 
-// folders makes folders that last. Its zero value knows of none. It is safe for concurrent use.
+// folders remembers which folders are there and last. Its zero value knows of none. It is safe for concurrent use.
 type folders struct {
 	mu    sync.Mutex
 	known map[string]struct{} // made, and all above them, and synced
 }
 
-const knownFolders = 10000 // an hour of many keys; beyond that it is begun anew
+const knownFolders = 50000 // some hours of many keys, about 5 MB; beyond that it is begun anew
 
 // ensure makes name, a folder, and those above it. The names of all are durable afterwards, also of those that another
 // process made and may not have synced yet: what is put into a folder whose own name is lost is lost.
-func (f *folders) ensure(d disk, name string) error {
-	f.mu.Lock()
-	_, ok := f.known[name]
-	f.mu.Unlock()
-	if ok || name == "." {
+func (s *Store) ensure(name string) error {
+	if name == "." || s.folders.has(name) {
 		return nil
 	}
-	if err := f.ensure(d, path.Dir(name)); err != nil {
+	if err := s.ensure(path.Dir(name)); err != nil {
 		return err
 	}
-	if err := d.Mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := s.disk.Mkdir(name); err != nil {
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		switch info, err := s.disk.Lstat(name); {
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return fmt.Errorf("%s is no folder but a file or a link: %w", name, fs.ErrInvalid)
+		}
+	}
+	if err := s.syncs.sync(s.disk, path.Dir(name)); err != nil {
 		return err
 	}
-	switch info, err := d.Lstat(name); {
-	case err != nil:
-		return err
-	case !info.IsDir():
-		return fmt.Errorf("%s is no folder but a file or a link: %w", name, fs.ErrInvalid)
-	}
-	if err := d.SyncDir(path.Dir(name)); err != nil {
-		return err
-	}
+	s.folders.add(name)
+	return nil
+}
+
+func (f *folders) has(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.known[name]
+	return ok
+}
+
+func (f *folders) add(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.known == nil || len(f.known) >= knownFolders {
 		f.known = make(map[string]struct{})
 	}
 	f.known[name] = struct{}{}
-	return nil
 }
 
 // makeFolder makes dir, which may lie anywhere, and those above it. The names of those that it made are durable.

@@ -193,7 +193,7 @@ func TestLinkThatTookEffectIsSuccess(t *testing.T) {
 		return nil
 	}
 	s := &Store{dir: "fake", disk: d}
-	if err := s.folders.ensure(d, tempFolder); err != nil {
+	if err := s.ensure(tempFolder); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Create(t.Context(), "a/b", []byte(body)); err != nil {

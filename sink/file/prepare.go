@@ -13,7 +13,7 @@ const oldTemp = time.Hour
 
 // prepare makes the folders of staging, tries what the file system can do, and removes what dead processes left.
 func (s *Store) prepare() error {
-	if err := s.folders.ensure(s.disk, tempFolder); err != nil {
+	if err := s.ensure(tempFolder); err != nil {
 		return s.fail("make", tempFolder, err)
 	}
 	if err := s.probe(); err != nil {

@@ -57,7 +57,7 @@ func (s *Store) publish(r ref) error {
 	}
 	err := s.link(from, to)
 	// Synced whoever made the name, since our caller goes on as if it lasted; and before the other name goes.
-	if syncErr := s.disk.SyncDir(path.Dir(to)); syncErr != nil {
+	if syncErr := s.syncs.sync(s.disk, path.Dir(to)); syncErr != nil {
 		return errors.Join(err, syncErr)
 	}
 	if err != nil {
@@ -69,13 +69,13 @@ func (s *Store) publish(r ref) error {
 }
 
 func (s *Store) link(from, to string) error {
-	if err := s.folders.ensure(s.disk, path.Dir(to)); err != nil {
+	if err := s.ensure(path.Dir(to)); err != nil {
 		return err
 	}
 	err := s.disk.Link(from, to)
 	if errors.Is(err, fs.ErrNotExist) { // the staged file is not there, or a folder that was
 		s.folders.forget(path.Dir(to))
-		if err := s.folders.ensure(s.disk, path.Dir(to)); err != nil {
+		if err := s.ensure(path.Dir(to)); err != nil {
 			return err
 		}
 		err = s.disk.Link(from, to)

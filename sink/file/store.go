@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
@@ -32,7 +32,8 @@ type Store struct {
 	disk    disk
 	close   func() error
 	folders folders
-	open    atomic.Int64 // handles that uploads keep
+	syncs   syncs
+	handles handles
 }
 
 // Open makes dir if it is not there, and finds out whether its file system can do what a Store needs.
@@ -49,13 +50,17 @@ func Open(dir string, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("file: %w", err)
 	}
-	s := &Store{dir: dir, disk: rootDisk{root, opts.NoSync}, close: root.Close}
+	folders := &opened{root: root, dir: dir}
+	if abs, err := filepath.Abs(dir); err == nil {
+		folders.dir = abs // wherever the process goes
+	}
+	s := &Store{dir: dir, disk: rootDisk{folders, opts.NoSync}, close: folders.close}
 	if opts.ReadOnly {
 		s.disk = readOnly{s.disk}
 		return s, nil
 	}
 	if err := s.prepare(); err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, folders.close())
 	}
 	return s, nil
 }
@@ -76,7 +81,7 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 			return s.fail("create", key, errFolder)
 		}
 		// Who acts on what is there must not be ahead of the disk: the other process may not have synced its name yet.
-		if err := s.disk.SyncDir(path.Dir(key)); err != nil {
+		if err := s.syncs.sync(s.disk, path.Dir(key)); err != nil {
 			return s.fail("create", key, err)
 		}
 		return exists
@@ -98,7 +103,7 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 }
 
 func (s *Store) create(key string, body []byte) (err error) {
-	if err := s.folders.ensure(s.disk, path.Dir(key)); err != nil {
+	if err := s.ensure(path.Dir(key)); err != nil {
 		return err
 	}
 	tmp := tempFolder + "/" + randomID()
@@ -112,11 +117,11 @@ func (s *Store) create(key string, body []byte) (err error) {
 	}
 	if err := s.disk.Link(tmp, key); err != nil && !s.linked(tmp, key) {
 		if errors.Is(err, fs.ErrExist) {
-			err = errors.Join(err, s.disk.SyncDir(path.Dir(key)))
+			err = errors.Join(err, s.syncs.sync(s.disk, path.Dir(key)))
 		}
 		return err
 	}
-	return s.disk.SyncDir(path.Dir(key))
+	return s.syncs.sync(s.disk, path.Dir(key))
 }
 
 // write makes a durable file.

@@ -1,19 +1,17 @@
 package file
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
 	"path"
+	"sync"
 
 	"github.com/onceflow/onceflow/sink"
 )
-
-// keptHandles is how many uploads of a Store keep their file open. The others, of a flow with thousands of folders, open
-// it for each write: the usual limit of a process is 1,024 files.
-const keptHandles = 512
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -21,11 +19,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type upload struct {
 	s    *Store
 	name stagedName
-	h    handle // nil if it is not kept open
-	kept bool   // h counts
-	size int64
-	crc  uint32
-	err  error // of a Write, or why it ended
+
+	mu    sync.Mutex    // uploads close each other's handles
+	h     handle        // nil if it is not kept open
+	place *list.Element // among the handles that are kept; guarded by their lock
+	size  int64
+	crc   uint32
+	err   error // of a Write, or why it ended
 }
 
 // Stage makes an empty file in staging.
@@ -37,33 +37,47 @@ func (s *Store) Stage(ctx context.Context, key, owner string) (sink.Upload, erro
 		return nil, s.fail("stage", key, err)
 	}
 	u := &upload{s: s, name: stagedName{randomID(), owner, key}}
-	if err := s.folders.ensure(s.disk, path.Dir(u.name.path())); err != nil {
+	if err := s.ensure(path.Dir(u.name.path())); err != nil {
 		return nil, s.fail("stage", key, err)
 	}
 	h, err := s.disk.Create(u.name.path())
 	if err != nil {
 		return nil, s.fail("stage", key, err)
 	}
-	u.h, u.kept = h, true
-	if s.open.Add(1) > keptHandles {
-		if err := u.release(); err != nil {
-			return nil, s.fail("stage", key, errors.Join(err, s.unstage(u.name)))
-		}
-	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.h = h
+	s.handles.use(u)
 	return u, nil
 }
 
-// release closes the handle.
+// open opens the file unless it is.
+func (u *upload) open() (err error) {
+	if u.h == nil {
+		if u.h, err = u.s.disk.Append(u.name.path()); err != nil {
+			return err
+		}
+	}
+	u.s.handles.use(u)
+	return nil
+}
+
+// closeHandle is for others that want it. An error says that bytes may be lost, so it ends the upload.
+func (u *upload) closeHandle() {
+	if err := u.h.Close(); err != nil && u.err == nil {
+		u.err = err
+	}
+	u.h = nil
+}
+
+// release closes the handle, if it is kept.
 func (u *upload) release() error {
 	if u.h == nil {
 		return nil
 	}
+	u.s.handles.drop(u)
 	err := u.h.Close()
 	u.h = nil
-	if u.kept {
-		u.kept = false
-		u.s.open.Add(-1)
-	}
 	return err
 }
 
@@ -73,6 +87,8 @@ var (
 )
 
 func (u *upload) Write(p []byte) (int, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	if u.err == nil {
 		u.err = u.write(p)
 	}
@@ -85,16 +101,11 @@ func (u *upload) Write(p []byte) (int, error) {
 }
 
 func (u *upload) write(p []byte) error {
-	if u.h != nil {
-		_, err := u.h.WriteAt(p, u.size)
+	if err := u.open(); err != nil {
 		return err
 	}
-	h, err := u.s.disk.Append(u.name.path())
-	if err != nil {
-		return err
-	}
-	_, err = h.WriteAt(p, u.size)
-	return errors.Join(err, h.Close())
+	_, err := u.h.WriteAt(p, u.size)
+	return err
 }
 
 // Close syncs the file, then its name.
@@ -102,6 +113,8 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	if u.err == nil {
 		u.err = u.finish()
 	}
@@ -112,12 +125,10 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	return ref{Key: u.name.key, Owner: u.name.owner, ID: u.name.id, Size: u.size, CRC: u.crc}.encode(), nil
 }
 
-func (u *upload) finish() (err error) {
+func (u *upload) finish() error {
 	p := u.name.path()
-	if u.h == nil {
-		if u.h, err = u.s.disk.Append(p); err != nil {
-			return err
-		}
+	if err := u.open(); err != nil {
+		return err
 	}
 	if err := u.h.Sync(); err != nil {
 		return err
@@ -137,13 +148,15 @@ func (u *upload) finish() (err error) {
 	} else if err != nil {
 		return err
 	}
-	return u.s.disk.SyncDir(path.Dir(p))
+	return u.s.syncs.sync(u.s.disk, path.Dir(p))
 }
 
 func (u *upload) Abort(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	if u.err == nil {
 		u.err = errEnded
 	}
