@@ -119,7 +119,7 @@ func (s *fileSet) finish(ctx context.Context) ([]ledger.File, error) {
 		files = append(files, f)
 	}
 	slices.SortFunc(files, func(a, b *outFile) int { return cmp.Compare(a.path, b.path) })
-	err := s.env.Each(ctx, len(files), func(ctx context.Context, i int) error { return files[i].finish(ctx) })
+	err := s.env.Wide().Each(ctx, len(files), func(ctx context.Context, i int) error { return files[i].finish(ctx) })
 	if err != nil {
 		return nil, err
 	}

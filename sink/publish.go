@@ -41,7 +41,7 @@ func (k *keeper) publish(ctx context.Context, e *ledger.Entry) error {
 	if err != nil {
 		return err
 	}
-	err = k.env.Each(ctx, len(files), func(ctx context.Context, i int) error {
+	err = k.env.Wide().Each(ctx, len(files), func(ctx context.Context, i int) error {
 		return k.insist(ctx, "publish "+files[i].Key, func(ctx context.Context) error {
 			if err := k.store.Publish(ctx, files[i].Ref); err != nil {
 				return fmt.Errorf("sink: publish %s of entry %d: %w", files[i].Key, e.ID, err)

@@ -101,16 +101,21 @@ func (e *Env) Each(ctx context.Context, n int, f func(ctx context.Context, i int
 		return nil
 	}
 	g, within := errgroup.WithContext(ctx)
-	g.SetLimit(e.Parallel)
-	var returned atomic.Int64
-	for i := range n {
-		if within.Err() != nil {
-			break
-		}
+	var next, returned atomic.Int64
+	for range min(e.Parallel, n) { // whose stacks grow once, not for each of thousands of calls
 		g.Go(func() error {
-			err := f(within, i)
-			returned.Add(1)
-			return err
+			for within.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					break
+				}
+				err := f(within, i)
+				returned.Add(1)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 	err := g.Wait()
