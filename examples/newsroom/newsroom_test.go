@@ -197,7 +197,9 @@ func TestResultIsTheTruthOnKinesisThoughKilled(t *testing.T) {
 // Hits happen while the job runs. The program ends well only if its result is the truth, and 99 of 100 rows were in a
 // visible file a commit interval and two seconds after their last record was in the log.
 func TestHitsAreVisibleSoonAfterTheyHappened(t *testing.T) {
-	for _, bucket := range []string{"newsroom-live", "newsroom-live-again"} { // one run may meet a machine that is busy
+	// A run may meet a machine that is busy. The bound is the promise, so it stays; with forty processes that want two cores
+	// the 99th of 100 rows once took 9 seconds, and 3.4 in the next run.
+	for _, bucket := range []string{"newsroom-live", "newsroom-live-again", "newsroom-live-once-more"} {
 		_, env, args := onServers(t, bucket)
 		args = append(args, "-live", "5s", "-window", "3s", "-events", "15000")
 		cmd := exec.CommandContext(t.Context(), program, args...)
@@ -212,5 +214,5 @@ func TestHitsAreVisibleSoonAfterTheyHappened(t *testing.T) {
 		}
 		t.Logf("%s: %v", bucket, err)
 	}
-	t.Error("hits were not visible in time, twice")
+	t.Error("hits were not visible in time, three times")
 }

@@ -197,6 +197,10 @@ func TestKilledProcessEndsWithTheSameRows(t *testing.T) {
 				} else {
 					took += took / 4 // a busy machine: all kills once came before the first commit
 				}
+			case alarm != nil && err != nil && err.Error() == "signal: interrupt":
+				// A busy machine: it was told to end before it listened to that, which is as good as a kill, and not midway.
+				kills--
+				took += took / 4
 			case err != nil:
 				t.Fatalf("%v\n%s", err, said(cmd))
 			case strings.Contains(said(cmd), "Stopped "): // it was faster than the kill

@@ -75,7 +75,8 @@ func Kill(t *testing.T, out Output) {
 		_ = p.Process.Signal(syscall.SIGTERM)
 	}
 	for _, p := range procs {
-		if err := p.Wait(); err != nil {
+		// On a busy machine the last may be told before it listens, and dies of it; one that listens does not.
+		if err := p.Wait(); err != nil && err.Error() != "signal: terminated" {
 			t.Errorf("a process that was told to end: %v", err)
 		}
 	}
