@@ -53,7 +53,9 @@ func (s *spoiler) wrap(h http.Handler) http.Handler {
 
 func (s *spoiler) arm(match string) { s.match.Store(&match) }
 
-func open(t *testing.T, sp *spoiler) *Store {
+func open(t *testing.T, sp interface {
+	wrap(http.Handler) http.Handler
+}) *Store {
 	t.Helper()
 	g := servertest.GCS(t, sp.wrap)
 	t.Setenv("STORAGE_EMULATOR_HOST", strings.TrimPrefix(g.Endpoint(), "http://"))
