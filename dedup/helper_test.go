@@ -59,7 +59,7 @@ func (t *sharedTable) Claim(_ context.Context, claims []dedup.Claim, won []bool)
 		k := sharedKey{t.space.Name, c.ID}
 		had, known := t.held[k]
 		known = known && had.bucket >= t.bound
-		by, b := c.By.Hash(), dedup.BucketOf(c.Time, t.space.Bucket)
+		by, b := c.By.Hash(), t.space.End(c.Time)
 		switch {
 		case !known:
 			t.held[k] = sharedClaim{by, b}
@@ -74,7 +74,7 @@ func (t *sharedTable) Claim(_ context.Context, claims []dedup.Claim, won []bool)
 func (t *sharedTable) Expire(_ context.Context, at time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.bound = dedup.BucketOf(at, t.space.Bucket)
+	t.bound = t.space.Bound(at)
 	return t.err
 }
 

@@ -34,6 +34,13 @@ type Space struct {
 	Window, Bucket time.Duration
 }
 
+// End is the second, counted from 1970, in which the bucket of t ends. A shared store keeps it with a claim instead of the
+// bucket's number, which would mean another time once the window, and with it the length of buckets, is changed.
+func (s Space) End(t time.Time) int64 { return (BucketOf(t, s.Bucket) + 1) * seconds(s.Bucket) }
+
+// Bound is what the End of a claim is below once its bucket has ended at t.
+func (s Space) Bound(t time.Time) int64 { return BucketOf(t, s.Bucket)*seconds(s.Bucket) + 1 }
+
 // Table maps IDs to the records that claimed them first. A handle is not safe for concurrent use; several handles on one
 // shared table are, also from several processes.
 type Table interface {
@@ -96,11 +103,12 @@ func (h Holder) Hash() ID {
 
 // BucketOf returns the number of the bucket of t: buckets begin at whole multiples of length since 1970.
 func BucketOf(t time.Time, length time.Duration) int64 {
-	secs := max(1, int64(length/time.Second))
-	s := t.Unix()
+	secs, s := seconds(length), t.Unix()
 	b := s / secs
 	if s%secs < 0 {
 		b--
 	}
 	return b
 }
+
+func seconds(length time.Duration) int64 { return max(1, int64(length/time.Second)) }

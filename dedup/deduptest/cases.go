@@ -238,3 +238,24 @@ func testOldClock(t *testing.T, s *suite) {
 		t.Error("a claim that the newer clock let go is still there")
 	}
 }
+
+// Contract: a shared table goes on when the window changes, and with it the length of the buckets: what was claimed under
+// the old one is forgotten no earlier than under the new one.
+func testWindowChanges(t *testing.T, s *suite) {
+	for name, lengths := range map[string][2]time.Duration{"finer": {time.Hour, 10 * time.Minute}, "coarser": {10 * time.Minute, time.Hour}} {
+		before, after, at := space(name), space(name), start()
+		before.Bucket, after.Bucket = lengths[0], lengths[1]
+		h := s.open(t, before)
+		for i := range 12 {
+			h.claim(i, at.Add(time.Duration(i)*10*time.Minute), int64(i))
+		}
+		h.close()
+		h = s.open(t, after)
+		h.expire(at.Add(time.Hour))
+		for i := range 12 {
+			if got := h.claim(i, at.Add(2*time.Hour), int64(100+i)); got != (i < 6) {
+				t.Errorf("%s buckets: ID %d, whose time is %d minutes after the clock, is free: %v", name, i, 10*i-60, got)
+			}
+		}
+	}
+}

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) dedup.Store, o *Options) {
 		{"HandlesShareTheTable", testHandles, !local},
 		{"OneWinnerAmongManyHandles", testRace, !local},
 		{"AnOlderClockExpiresNothingMore", testOldClock, !local},
+		{"TheWindowMayChange", testWindowChanges, !local},
 	}
 	for _, c := range cases {
 		if c.when {

@@ -36,7 +36,7 @@ type Options struct {
 const (
 	keyAttr    = "k"       // binary: name of the job, name of the space, ID
 	holderAttr = "by"      // binary: hash of the holder
-	bucketAttr = "b"       // number
+	bucketAttr = "b"       // number: end of the bucket, seconds since 1970
 	ttlAttr    = "expires" // number: seconds since 1970
 	begunAttr  = "begun"   // map from bucket to seconds since 1970, in the item of the buckets only
 )

@@ -42,7 +42,7 @@ func (t *table) begin(ctx context.Context, rs []*request) error {
 
 // Expire lets claims below the bucket of at be taken by others, and checks that all others are still there.
 func (t *table) Expire(ctx context.Context, at time.Time) error {
-	bound := dedup.BucketOf(at, t.space.Bucket)
+	bound := t.space.Bound(at)
 	if bound <= t.bound {
 		return nil
 	}

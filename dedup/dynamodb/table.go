@@ -19,8 +19,8 @@ type table struct {
 	space  dedup.Space
 	ttl    time.Duration
 	prefix []byte
-	bound  int64          // first bucket that is not expired
-	begun  map[int64]bool // buckets that this handle has told the service of
+	bound  int64          // buckets whose end is not below it are not expired
+	begun  map[int64]bool // ends of buckets that this handle has told the service of
 }
 
 // request is a claim on its way.
@@ -48,7 +48,7 @@ func (t *table) Claim(ctx context.Context, claims []dedup.Claim, won []bool) err
 	for i := range claims {
 		c := &claims[i]
 		by := c.By.Hash()
-		left[i] = &request{claim: c, at: i, key: t.key(c.ID[:]), by: by[:], bucket: dedup.BucketOf(c.Time, t.space.Bucket)}
+		left[i] = &request{claim: c, at: i, key: t.key(c.ID[:]), by: by[:], bucket: t.space.End(c.Time)}
 	}
 	if err := t.begin(ctx, left); err != nil {
 		return err

@@ -16,8 +16,8 @@ type table struct {
 	*Store
 	space dedup.Space
 	ttl   time.Duration
-	bound int64          // first bucket that is not expired
-	begun map[int64]bool // buckets that this handle has told the server of
+	bound int64          // buckets whose end is not below it are not expired
+	begun map[int64]bool // ends of buckets that this handle has told the server of
 	slots []slot
 
 	digits [20]byte
@@ -53,7 +53,7 @@ func (t *table) batch(ctx context.Context, claims []dedup.Claim, won []bool) err
 	var by dedup.ID
 	width := 0
 	for i := range claims {
-		width = max(width, len(strconv.AppendInt(t.digits[:0], dedup.BucketOf(claims[i].Time, t.space.Bucket), 10)))
+		width = max(width, len(strconv.AppendInt(t.digits[:0], t.space.End(claims[i].Time), 10)))
 	}
 	for i := range t.slots {
 		t.slots[i].reset(len(by) + width)
@@ -61,7 +61,7 @@ func (t *table) batch(ctx context.Context, claims []dedup.Claim, won []bool) err
 	for i := range claims {
 		c := &claims[i]
 		s := &t.slots[int(c.ID[0])%len(t.slots)]
-		bucket := dedup.BucketOf(c.Time, t.space.Bucket)
+		bucket := t.space.End(c.Time)
 		if !t.begun[bucket] { // every slot counts every bucket: they are few
 			t.begun[bucket] = true
 			for j := range t.slots {
@@ -119,7 +119,7 @@ func (t *table) run(ctx context.Context, s *slot, won []bool) error {
 
 // Expire lets claims below the bucket of at be taken by others, and checks that the server still has all others.
 func (t *table) Expire(ctx context.Context, at time.Time) error {
-	bound := dedup.BucketOf(at, t.space.Bucket)
+	bound := t.space.Bound(at)
 	if bound <= t.bound {
 		return nil
 	}
