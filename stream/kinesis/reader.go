@@ -30,6 +30,7 @@ type reader struct {
 	armed    bool      // what follows bound must come
 	anchor   string    // sequence number that must be the first to come; empty: none
 	guess    int64     // bytes of the next answer
+	limit    int32     // records of the next answer
 
 	// Guarded by Source.mu.
 	sent    stream.Position // the last position that was queued, with all that the service gave beside it
@@ -42,7 +43,7 @@ type reader struct {
 
 // newReader needs s.mu.
 func (s *Source) newReader(r *run, p stream.Partition, k *plan) *reader {
-	rd := &reader{s: s, run: r, part: p, plan: k, guess: 256 << 10, pace: s.paceOf(p)}
+	rd := &reader{s: s, run: r, part: p, plan: k, guess: 256 << 10, limit: s.opts.Limit, pace: s.paceOf(p)}
 	rd.un.part = &rd.part
 	if sh, ok := s.shards[p.ID]; ok {
 		rd.un.keys = sh.keys
@@ -150,8 +151,9 @@ func (r *reader) read(ctx context.Context) (*kinesis.GetRecordsOutput, time.Time
 	}
 	asked := time.Now()
 	out, err := r.s.client.GetRecords(ctx, &kinesis.GetRecordsInput{
-		ShardIterator: &r.iterator, Limit: &r.s.opts.Limit, StreamARN: &r.part.Source,
+		ShardIterator: &r.iterator, Limit: &r.limit, StreamARN: &r.part.Source,
 	})
+	r.fit(time.Since(asked), errors.Is(ctx.Err(), context.DeadlineExceeded))
 	if err != nil {
 		return nil, asked, err
 	}
@@ -162,6 +164,18 @@ func (r *reader) read(ctx context.Context) (*kinesis.GetRecordsOutput, time.Time
 	r.pace.read(n)
 	r.guess = min(minBuffer, max(256<<10, int64(n)+int64(n)/2))
 	return out, asked, nil
+}
+
+// fit lets the next answer be smaller if this one did not come in time, since asking for the same again may take as long: 10
+// MB are too much for a slow line, or for a service that is busy with the answers nobody waits for any more. It grows again
+// while answers come quickly.
+func (r *reader) fit(took time.Duration, late bool) {
+	switch {
+	case late:
+		r.limit = max(1, r.limit/16)
+	case took < r.s.opts.Timeout/4:
+		r.limit = min(r.s.opts.Limit, 2*r.limit)
+	}
 }
 
 // iterator makes one for a place in a shard.
