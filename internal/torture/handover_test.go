@@ -61,6 +61,8 @@ func TestAHandOverReplaysNothingAndPausesShortly(t *testing.T) {
 		t.Logf("partition %s is in %d manifests", name, len(at))
 	}
 	t.Logf("the longest time between two commits of a partition was %v", longest)
+	// A pause, not liveness, is what is tested, so it has a bound: two seconds beside the commit interval. Two cores that forty
+	// processes wanted took 1.3 s.
 	if limit := 2*time.Second + zombieCommit; longest > limit {
 		t.Errorf("a partition waited %v for its next commit, want at most %v", longest, limit)
 	}
@@ -83,6 +85,7 @@ func TestASuccessorCommitsSoonAfterTheSessionOfAKilledWorker(t *testing.T) {
 	z.allThere()
 	took := time.Since(at)
 	t.Logf("it took %v", took)
+	// So is this: five seconds beside the session, of which such a machine took half.
 	if limit := zombieSession + 5*time.Second; took > limit {
 		t.Errorf("what came after the kill was readable after %v, want at most %v", took, limit)
 	}
