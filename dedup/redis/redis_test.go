@@ -221,10 +221,16 @@ func TestClosedClientAndWrongPasswordAreFinal(t *testing.T) {
 	if err := h.Claim(t.Context(), claims(0, 1), make([]bool, 1)); !errors.Is(err, dedup.ErrRefused) {
 		t.Errorf("closed client: %v, want ErrRefused", err)
 	}
-	wrong := goredis.NewClient(&goredis.Options{Addr: shared.Addr(), Username: "nobody", Password: "wrong"})
+	const canary = "canary-Xy7-secret"
+	wrong := goredis.NewClient(&goredis.Options{Addr: shared.Addr(), Username: "nobody", Password: canary})
 	defer wrong.Close()
-	if _, err := redis.Open(t.Context(), wrong, name(), nil); !errors.Is(err, dedup.ErrRefused) {
-		t.Errorf("wrong password: %v, want ErrRefused", err)
+	if _, err := redis.Open(t.Context(), wrong, name(), nil); !errors.Is(err, dedup.ErrRefused) || strings.Contains(err.Error(), canary) {
+		t.Errorf("wrong password: %v, want ErrRefused and no secret", err)
+	}
+	away := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", Password: canary, MaxRetries: -1})
+	defer away.Close()
+	if _, err := redis.Open(t.Context(), away, name(), nil); err == nil || strings.Contains(err.Error(), canary) {
+		t.Errorf("no server: %v, want an error and no secret", err)
 	}
 }
 

@@ -14,10 +14,11 @@ import (
 // minioVersion is pinned: this is the release whose conditional writes were tried.
 const minioVersion = "v0.0.0-20260212201848-7aac2a2c5b7c"
 
-// Keys of every MinIO started here; the last is the name of the one key that it can encrypt objects with.
+// Keys of every MinIO started here. The secret is one that tests can look for in what must not have it; the last is the name
+// of the one key that objects can be encrypted with.
 const (
 	MinIOAccessKey = "minioadmin"
-	MinIOSecretKey = "minioadmin"
+	MinIOSecretKey = "canary-9fK-secret"
 	MinIOKMSKey    = "onceflow-test"
 )
 
