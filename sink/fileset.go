@@ -43,6 +43,7 @@ func (s *fileSet) open(d folder) *outFile {
 	if f == nil {
 		f = &outFile{folder: d, set: s}
 		s.files[d.path] = f
+		s.budget.Add(folderBytes)
 	}
 	return f
 }
@@ -156,6 +157,7 @@ func (s *fileSet) free() {
 func (s *fileSet) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.budget.Add(-folderBytes * int64(len(s.files)))
 	s.files, s.parts, s.closed = nil, nil, nil
 }
 
@@ -176,12 +178,13 @@ func (s *fileSet) shed(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	mean := s.gathered.Load() / int64(max(len(files), 1))
-	for _, f := range files {
+	return s.env.Wide().Each(ctx, len(files), func(ctx context.Context, i int) error {
+		f := files[i]
 		if p := f.cut(mean); p != nil {
 			if err := s.close(ctx, p); err != nil {
 				return f.fail(err)
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }

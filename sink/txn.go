@@ -73,7 +73,7 @@ func (t *txn[T]) account(ctx context.Context, r *router[T], err error) error {
 	if r.lot.held.Load() >= t.sink.shedFloor() {
 		err = r.lot.shed(ctx)
 	}
-	if over = r.report(t.sink.budget); err == nil && over && t.set.gathered.Load() > t.sink.budget.Limit()/4 {
+	if over = r.report(t.sink.budget); err == nil && over && t.set.gathered.Load() > t.sink.budget.Limit()*3/8 { // smaller files would not help
 		err = t.set.shed(ctx)
 	}
 	return t.failed(ctx, err)
@@ -91,7 +91,7 @@ func (w *work) isVoid() bool { return w.void.Load() != nil }
 
 // report brings the budget up to date with what the router's buffers hold.
 func (r *router[T]) report(b *stream.Budget) (over bool) {
-	held := r.lot.held.Load() + int64(len(r.lot.buffers))*folderBytes
+	held := r.lot.held.Load() + int64(len(r.lot.buffers))*bufferBytes
 	over = b.Add(held - r.reported)
 	r.reported = held
 	return over
