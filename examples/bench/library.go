@@ -94,7 +94,7 @@ func runJob[T any](ctx context.Context, done func(), r *run, pipe stream.Pipe[T]
 		}
 	}}
 	if r.paths {
-		opts.CommitEvery, opts.CommitBytes, opts.Shutdown = time.Hour, -1, 3*time.Minute
+		opts.CommitEvery, opts.CommitBytes, opts.Shutdown = time.Hour, -1, runTimeout
 	}
 	if err := stream.Run(ctx, pipe, seal.Hourly(out, nil), opts); err != nil {
 		return outcome{}, err
