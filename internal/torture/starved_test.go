@@ -22,10 +22,10 @@ func TestStarvedWorkersLoseAndDoubleNothing(t *testing.T) {
 	z.allThere()
 
 	feed := []func(){first.starve(30*time.Millisecond, 300*time.Millisecond), second.starve(100*time.Millisecond, 3*zombieSession/2)}
-	pace := time.NewTicker(400 * time.Millisecond)
+	pace := time.NewTicker(100 * time.Millisecond)
 	defer pace.Stop()
-	for range 20 {
-		z.produce(1, openHour())
+	for range 80 {
+		z.produce(3, openHour())
 		<-pace.C
 	}
 	for _, f := range feed {
