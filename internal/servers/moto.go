@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 )
 
 // Versions of moto and of what makes it a server; its own list of extras would bring all of AWS.
@@ -69,14 +70,15 @@ func (c *Cache) Moto(ctx context.Context) (*Moto, error) {
 	return m, nil
 }
 
-// serve starts a front: this version stumbles over the completion of an upload that is not there, and answers 500.
+// serve starts a front, for two faults of this version: it looks whether an object is there and then writes it, in threads, so
+// that two creations can both succeed; and it stumbles over the completion of an upload that is not there, and answers 500.
 func (m *Moto) serve(ctx context.Context, port int) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr(m.port))
 	if err != nil {
 		return err
 	}
 	to := &url.URL{Scheme: "http", Host: addr(port)}
-	m.front.Handler = &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host },
 		ModifyResponse: func(r *http.Response) error {
 			if r.StatusCode != http.StatusInternalServerError || r.Request.Method != http.MethodPost || !r.Request.URL.Query().Has("uploadId") {
@@ -90,6 +92,14 @@ func (m *Moto) serve(ctx context.Context, port int) error {
 			return nil
 		},
 	}
+	var creating sync.Mutex
+	m.front.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("If-None-Match") != "" {
+			creating.Lock()
+			defer creating.Unlock()
+		}
+		proxy.ServeHTTP(w, r)
+	})
 	go func() { _ = m.front.Serve(l) }()
 	return nil
 }

@@ -63,8 +63,9 @@ var (
 	// ErrFault is what a call returns that was made to fail. Whether it took effect is not to be seen from it.
 	ErrFault = errors.New("sinktest: injected fault")
 
-	// ErrCrashed is what every call returns after a crash: to the program it is as if it were dead.
-	ErrCrashed = errors.New("sinktest: crashed")
+	// ErrCrashed is what every call returns after a crash: to the program it is as if it were dead. It matches
+	// sink.ErrPermanent, so that what is left of the program gives up at once.
+	ErrCrashed = fmt.Errorf("sinktest: crashed: %w", sink.ErrPermanent)
 )
 
 // Faulty passes calls on to a Store and fails those that Before chooses. It stands for one process. It is safe for
