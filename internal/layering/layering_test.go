@@ -44,7 +44,7 @@ var may = map[string][]string{
 	"stream/streamtest": {"stream"},
 
 	"dedup/deduptest": {"dedup", "stream"},
-	"dedup/dynamodb":  {"dedup", "stream"},
+	"dedup/dynamodb":  {"dedup", "stream", "internal/env"},
 	"dedup/pebble":    {"dedup", "stream"},
 	"dedup/redis":     {"dedup", "stream"},
 
