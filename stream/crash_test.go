@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,19 +27,28 @@ const (
 
 var faultNames = []string{"refuse", "lose the reply", "crash before", "crash after"}
 
-// faults counts calls and breaks some of them.
+// faults counts calls and breaks some of them. Upkeep calls beside commits.
 type faults struct {
+	at map[int]fault
+
+	mu      sync.Mutex
 	calls   int
-	at      map[int]fault
+	last    map[string]int // call of each operation, of which there is one at a time
 	crashed bool
 	ops     []string
 }
 
 func (f *faults) hook(op string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.crashed {
 		return errFault
 	}
 	f.calls++
+	if f.last == nil {
+		f.last = map[string]int{}
+	}
+	f.last[op] = f.calls
 	f.ops = append(f.ops, op)
 	switch kind, ok := f.at[f.calls]; {
 	case ok && kind == crashBefore:
@@ -50,8 +60,10 @@ func (f *faults) hook(op string) error {
 	return nil
 }
 
-func (f *faults) done(string) error {
-	switch kind, ok := f.at[f.calls]; {
+func (f *faults) done(op string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch kind, ok := f.at[f.last[op]]; {
 	case ok && kind == crashAfter:
 		f.crashed = true
 		return errFault
