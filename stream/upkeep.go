@@ -118,11 +118,10 @@ func (e *engine[T]) prove(ctx context.Context) error {
 func (e *engine[T]) idle(now time.Time) (map[Partition]Position, map[Partition]*lane[T]) {
 	at, owner := map[Partition]Position{}, map[Partition]*lane[T]{}
 	var mu sync.Mutex
-	var all sync.WaitGroup
+	answered := make(chan struct{}, len(e.workers)) // has room for all, so nobody waits for us when we are gone
 	for _, w := range e.workers {
-		all.Add(1)
 		w.do(func(context.Context) error {
-			defer all.Done()
+			defer func() { answered <- struct{}{} }()
 			mu.Lock()
 			defer mu.Unlock()
 			for _, l := range w.lanes {
@@ -135,14 +134,14 @@ func (e *engine[T]) idle(now time.Time) (map[Partition]Position, map[Partition]*
 			return nil
 		})
 	}
-	done := make(chan struct{})
-	go func() { all.Wait(); close(done) }()
-	select {
-	case <-done:
-		return at, owner
-	case <-e.hard.Done(): // workers may be gone
-		return nil, nil
+	for range e.workers {
+		select {
+		case <-answered:
+		case <-e.hard.Done(): // workers may be gone
+			return nil, nil
+		}
 	}
+	return at, owner
 }
 
 // idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind.
