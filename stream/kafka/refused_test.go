@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/onceflow/onceflow/internal/servers"
-	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka"
 )
@@ -21,15 +18,8 @@ import (
 // The group's offsets are advice: a coordinator that refuses them, whatever it says and for however long, while heartbeats
 // pass, ends no session, and what is read goes on where it was.
 func TestOffsetsThatAreRefusedStopNothing(t *testing.T) {
-	servertest.Need(t)
 	f := &refuser{}
-	var own atomic.Int64
-	port := f.forward(t, func() string { return "127.0.0.1:" + strconv.FormatInt(own.Load(), 10) })
-	k := servertest.Kafka(t, &servers.KafkaOptions{Advertise: func(p int) (int, error) {
-		own.Store(int64(p))
-		return port, nil
-	}})
-	w := at(t, k.Brokers())
+	w := at(t, behind(t, f.join))
 	topic := w.topic(1)
 	r := read(t, w.open(&kafka.Options{SessionTimeout: 2 * time.Second}, topic))
 	name, n := r.partition(topic, 0), 0
@@ -80,39 +70,20 @@ type refuser struct {
 	refused atomic.Int64
 }
 
-func (f *refuser) forward(t *testing.T, to func() string) (port int) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			up, err := net.Dial("tcp", to())
-			if err != nil {
-				_ = c.Close()
-				continue
-			}
-			var commits sync.Map // correlations of commits on this connection
-			go frames(c, up, func(b []byte) {
-				if binary.BigEndian.Uint16(b) == keyOffsetCommit {
-					commits.Store(binary.BigEndian.Uint32(b[4:]), true)
-				}
-			})
-			go frames(up, c, func(b []byte) {
-				if _, ok := commits.LoadAndDelete(binary.BigEndian.Uint32(b)); ok && f.code.Load() != 0 {
-					// The answer, of one topic and partition, ends with its code.
-					binary.BigEndian.PutUint16(b[len(b)-2:], uint16(f.code.Load()))
-					f.refused.Add(1)
-				}
-			})
+func (f *refuser) join(client, broker net.Conn) {
+	var commits sync.Map // correlations of commits on this connection
+	go frames(client, broker, func(b []byte) {
+		if binary.BigEndian.Uint16(b) == keyOffsetCommit {
+			commits.Store(binary.BigEndian.Uint32(b[4:]), true)
 		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port
+	})
+	go frames(broker, client, func(b []byte) {
+		if _, ok := commits.LoadAndDelete(binary.BigEndian.Uint32(b)); ok && f.code.Load() != 0 {
+			// The answer, of one topic and partition, ends with its code.
+			binary.BigEndian.PutUint16(b[len(b)-2:], uint16(f.code.Load()))
+			f.refused.Add(1)
+		}
+	})
 }
 
 // frames forwards messages, each of which change may look at and change.

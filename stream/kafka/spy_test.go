@@ -19,14 +19,7 @@ const keyFetch, keyListOffsets = 1, 2
 // The group leans on the inside of the client library not to fetch, so a new version of it must not begin to.
 func TestTheGroupFetchesNothingAndAnIdlePartitionIsNotHammered(t *testing.T) {
 	s := &spy{count: map[int16]map[int16]int{}}
-	var own atomic.Int64
-	servertest.Need(t)
-	port := s.forward(t, func() string { return "127.0.0.1:" + strconv.FormatInt(own.Load(), 10) })
-	k := servertest.Kafka(t, &servers.KafkaOptions{Advertise: func(p int) (int, error) {
-		own.Store(int64(p))
-		return port, nil
-	}})
-	w := at(t, k.Brokers())
+	w := at(t, behind(t, s.join))
 	topic := w.topic(1)
 	w.produce(topic, 0, 0, 10)
 	s.mu.Lock()
@@ -55,14 +48,7 @@ func TestTheGroupFetchesNothingAndAnIdlePartitionIsNotHammered(t *testing.T) {
 
 func TestABrokerWithoutTopicIDsInFetchIsReadByName(t *testing.T) {
 	s := &spy{count: map[int16]map[int16]int{}, old: true}
-	var own atomic.Int64
-	servertest.Need(t)
-	port := s.forward(t, func() string { return "127.0.0.1:" + strconv.FormatInt(own.Load(), 10) })
-	k := servertest.Kafka(t, &servers.KafkaOptions{Advertise: func(p int) (int, error) {
-		own.Store(int64(p))
-		return port, nil
-	}})
-	w := at(t, k.Brokers())
+	w := at(t, behind(t, s.join))
 	topic := w.topic(2)
 	w.produce(topic, 0, 0, 100)
 	r := read(t, w.open(&kafka.Options{Refresh: 200 * time.Millisecond}, topic))
@@ -89,28 +75,41 @@ type spy struct {
 	old   bool                    // make the broker say that it has Fetch up to v12 only
 }
 
-func (s *spy) forward(t *testing.T, to func() string) int {
+func (s *spy) join(client, broker net.Conn) {
+	go s.pipe(client, broker, true)
+	go s.pipe(broker, client, false)
+}
+
+// behind starts a broker that clients reach through connections of ours: join is called for each, with both of its ends, and
+// must not block. It returns the addresses to give to a client.
+func behind(t *testing.T, join func(client, broker net.Conn)) []string {
+	t.Helper()
+	servertest.Need(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
+	var own atomic.Int64
 	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			up, err := net.Dial("tcp", to())
+			up, err := net.Dial("tcp", "127.0.0.1:"+strconv.FormatInt(own.Load(), 10))
 			if err != nil {
 				_ = c.Close()
 				continue
 			}
-			go s.pipe(c, up, true)
-			go s.pipe(up, c, false)
+			join(c, up)
 		}
 	}()
-	return l.Addr().(*net.TCPAddr).Port
+	k := servertest.Kafka(t, &servers.KafkaOptions{Advertise: func(p int) (int, error) {
+		own.Store(int64(p))
+		return l.Addr().(*net.TCPAddr).Port, nil
+	}})
+	return k.Brokers()
 }
 
 func (s *spy) pipe(from, to net.Conn, requests bool) {
