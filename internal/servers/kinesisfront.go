@@ -20,9 +20,9 @@ type KinesisFront struct {
 	server http.Server
 	port   int
 	to     string // URL of the emulator
-	subs   subscriptions
 
 	mu     sync.Mutex
+	subs   subscriptions
 	o      KinesisFaults
 	reads  map[string][]time.Time // in the last second, by shard
 	made   map[string]iterator    // by iterator
@@ -64,7 +64,7 @@ func (k *Kinesis) Front(ctx context.Context, c *Cache) (*KinesisFront, error) {
 	}
 	f := &KinesisFront{
 		port: port, to: k.Endpoint(), reads: map[string][]time.Time{}, made: map[string]iterator{}, calls: map[string]int{},
-		subs: subscriptions{live: map[subscriber]subscription{}},
+		subs: subscriptions{},
 	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
@@ -17,11 +16,8 @@ import (
 
 // subscriptions lets a shard have one subscription of a consumer at a time, as the service does
 // (https://docs.aws.amazon.com/kinesis/latest/APIReference/API_SubscribeToShard.html): within five seconds of one that
-// was granted another is refused, later it takes over, and the first ends. It is safe for concurrent use.
-type subscriptions struct {
-	mu   sync.Mutex
-	live map[subscriber]subscription
-}
+// was granted another is refused, later it takes over, and the first ends. The front's lock guards it.
+type subscriptions map[subscriber]subscription
 
 type subscriber struct{ ConsumerARN, ShardID string }
 
@@ -37,10 +33,8 @@ const (
 )
 
 // begin asks for a subscription. Its context is nil if it must be refused.
-func (s *subscriptions) begin(ctx context.Context, who subscriber, lasts time.Duration) (context.Context, context.CancelFunc) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old, ok := s.live[who]
+func (s subscriptions) begin(ctx context.Context, who subscriber, lasts time.Duration) (context.Context, context.CancelFunc) {
+	old, ok := s[who]
 	if ok && time.Since(old.granted) < subscriptionKept {
 		return nil, nil
 	}
@@ -48,7 +42,7 @@ func (s *subscriptions) begin(ctx context.Context, who subscriber, lasts time.Du
 		old.end()
 	}
 	ctx, end := context.WithTimeout(ctx, lasts)
-	s.live[who] = subscription{time.Now(), end}
+	s[who] = subscription{time.Now(), end}
 	return ctx, end
 }
 
