@@ -69,15 +69,7 @@ func TestALeaseIsReleasedHoweverShortItWas(t *testing.T) {
 		})
 		ids := []string{f.partition(0).ID, f.partition(1).ID}
 		batches := make(chan *stream.Batch)
-		go func() {
-			for {
-				b, err := s.Poll(t.Context())
-				if err != nil {
-					return
-				}
-				batches <- b
-			}
-		}()
+		go polling(t.Context(), s, batches)
 		slow <- struct{}{}
 		a.next <- ids
 		if b := <-batches; len(b.Assigned) != 2 {
@@ -131,15 +123,7 @@ func TestLanesWithNewLeasesAreKept(t *testing.T) {
 			return all, nil
 		})
 		batches := make(chan *stream.Batch, 10)
-		go func() {
-			for {
-				b, err := s.Poll(t.Context())
-				if err != nil {
-					return
-				}
-				batches <- b
-			}
-		}()
+		go polling(t.Context(), s, batches)
 		a.next <- []string{parent.ID}
 		synctest.Wait()
 		if b := <-batches; len(b.Assigned) != 2 {
@@ -163,4 +147,15 @@ func TestLanesWithNewLeasesAreKept(t *testing.T) {
 		default:
 		}
 	})
+}
+
+// polling passes on what Poll returns, until it fails.
+func polling(ctx context.Context, s *Source, to chan<- *stream.Batch) {
+	for {
+		b, err := s.Poll(ctx)
+		if err != nil {
+			return
+		}
+		to <- b
+	}
 }
