@@ -26,12 +26,7 @@ func TestA200ThatCarriesAnErrorIsNoSuccess(t *testing.T) {
 				continue // that is the answer to a condition of ours
 			}
 			t.Run(name+" "+op, func(t *testing.T) {
-				s, f := bucket(t, Options{}, func(n int, got string) fault {
-					if got == op && n == 0 {
-						return ft
-					}
-					return fault{}
-				})
+				s, f := bucket(t, Options{}, first(op, ft))
 				if err := s.Create(t.Context(), "a", []byte("mine")); err != nil {
 					t.Errorf("create: %v, want success", err)
 				}

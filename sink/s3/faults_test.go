@@ -28,12 +28,7 @@ func TestEachRequestIsTriedAgain(t *testing.T) {
 			}
 			t.Run(how+" "+op, func(t *testing.T) {
 				t.Parallel()
-				s, f := bucket(t, Options{Timeout: 700 * time.Millisecond}, func(n int, got string) fault {
-					if got == op && n == 0 {
-						return ft
-					}
-					return fault{}
-				})
+				s, f := bucket(t, Options{Timeout: 700 * time.Millisecond}, first(op, ft))
 				if err := s.Publish(t.Context(), stage(t, s, "own-1-1", body)); err != nil {
 					t.Error(err)
 				}

@@ -31,6 +31,16 @@ func config(key, secret string) aws.Config {
 	return aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(key, secret, "")}
 }
 
+// first spoils the first request of an operation.
+func first(op string, ft fault) func(n int, op string) fault {
+	return func(n int, got string) fault {
+		if got == op && n == 0 {
+			return ft
+		}
+		return fault{}
+	}
+}
+
 // bucket makes a bucket on the real server and a store that reaches it through a front.
 func bucket(t *testing.T, o Options, spoil func(n int, op string) fault) (*Store, *front) {
 	t.Helper()
@@ -95,12 +105,7 @@ func TestCreateKnowsItsOwnObjectAfterALostReply(t *testing.T) {
 		"expired token": {before: &answer{400, "<Error><Code>ExpiredToken</Code></Error>"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, _ := bucket(t, Options{Timeout: 300 * time.Millisecond}, func(n int, op string) fault {
-				if op == "PutObject" && n == 0 {
-					return ft
-				}
-				return fault{}
-			})
+			s, _ := bucket(t, Options{Timeout: 300 * time.Millisecond}, first("PutObject", ft))
 			if err := s.Create(t.Context(), "a", []byte("mine")); err != nil {
 				t.Errorf("create: %v, want success", err)
 			}
@@ -126,12 +131,7 @@ func TestPublishLooksAtTheObjectWhenTheAnswerIsUnclear(t *testing.T) {
 		"503":                  {before: &answer{503, "<Error><Code>SlowDown</Code></Error>"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, _ := bucket(t, Options{Timeout: 300 * time.Millisecond}, func(n int, op string) fault {
-				if op == "CompleteMultipartUpload" && n == 0 {
-					return ft
-				}
-				return fault{}
-			})
+			s, _ := bucket(t, Options{Timeout: 300 * time.Millisecond}, first("CompleteMultipartUpload", ft))
 			ref := stage(t, s, "own-1-1", []byte("rows"))
 			for range 2 {
 				if err := s.Publish(t.Context(), ref); err != nil {
