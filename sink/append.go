@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -149,7 +148,7 @@ func isLedgerError(err error) bool {
 // saveSnapshot writes a snapshot if entry id is one of those that get one. It only saves time at the next start, so its
 // failure is no error. Entries may have been folded since; then the next one is in time.
 func (d *driver) saveSnapshot(ctx context.Context, id uint64) {
-	if id%cmp.Or(d.env.SnapshotEvery, ledger.SnapshotEvery) != 0 {
+	if id%d.snapshotEvery() != 0 {
 		return
 	}
 	d.env.Lock(&d.mu)

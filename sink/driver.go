@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,11 +49,11 @@ type closing struct {
 	sealed time.Time                 // end of the hours whose seals are known to be there; zero: nothing is known
 }
 
-// open reads the ledger that begins with genesis g: the latest snapshot, found by one listing, and what follows.
+// open reads the ledger that begins with genesis g: the latest snapshot and what follows.
 func (d *driver) open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash) error {
 	d.env.Lock(&d.mu)
 	defer d.mu.Unlock()
-	state, err := d.snapshot(ctx, g, hash, ^uint64(0))
+	state, err := d.snapshot(ctx, g, hash, math.MaxUint64)
 	if err != nil {
 		return err
 	}
@@ -65,32 +66,6 @@ func (d *driver) open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash) 
 		c.ours = true
 	}
 	return nil
-}
-
-// snapshot returns the state of the latest usable snapshot of an entry up to most, or the empty state.
-func (d *driver) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, most uint64) (*ledger.State, error) {
-	var found []uint64
-	for o, err := range d.store.List(ctx, d.root+ledger.SnapshotPrefix, "") {
-		if err != nil {
-			return nil, fmt.Errorf("sink: list snapshots: %w", err)
-		}
-		if n, ok := ledger.ParseSnapshotName(o.Key[len(d.root):]); ok && n <= most {
-			found = append(found, n)
-		}
-	}
-	for i := len(found) - 1; i >= 0; i-- {
-		body, err := d.store.Read(ctx, d.root+ledger.SnapshotName(found[i]), ledger.MaxSnapshot)
-		if err != nil {
-			return nil, fmt.Errorf("sink: read snapshot %d: %w", found[i], err)
-		}
-		s, err := ledger.DecodeState(*g, hash, found[i], body)
-		if _, corrupt := errors.AsType[*ledger.CorruptError](err); corrupt {
-			d.log.Warn("a snapshot is corrupt; reading an older one", "entry", found[i], "err", err)
-			continue
-		}
-		return s, err
-	}
-	return ledger.NewState(*g, hash), nil
 }
 
 // read folds all entries there are.
