@@ -157,6 +157,13 @@ func (in *instance) seen(lane string, at time.Time) {
 	in.at[lane] = pr
 }
 
+// end ends a lane's partition.
+func (in *instance) end(lane string) {
+	pr := in.at[lane]
+	pr.Ended = true
+	in.at[lane] = pr
+}
+
 func (in *instance) cut() stream.Cut {
 	var cut stream.Cut
 	for _, l := range slices.Sorted(maps.Keys(in.at)) {

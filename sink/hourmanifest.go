@@ -22,11 +22,11 @@ type HourManifest struct {
 	End        time.Time          `json:"end"`
 	Entry      uint64             `json:"entry"` // of the ledger, that closed it
 	ClosedAt   time.Time          `json:"closed_at"`
-	Flows      map[string]FlowSum `json:"flows"` // all flows that get a seal, also those without files
-	Files      []File             `json:"files"` // on-time files of all transactions, ordered by key
-	Partitions []ClosedPartition  `json:"partitions,omitempty"`
-	Read       int64              `json:"read"`   // records of the whole job up to the close
-	Counts     map[string]int64   `json:"counts"` // and what became of them
+	Flows      map[string]FlowSum `json:"flows"`                // all flows that get a seal, also those without files
+	Files      []File             `json:"files"`                // on-time files of all transactions, ordered by key
+	Partitions []ClosedPartition  `json:"partitions,omitempty"` // that may have more to give: not those that have ended and hold nothing
+	Read       int64              `json:"read"`                 // records of the whole job up to the close
+	Counts     map[string]int64   `json:"counts"`               // and what became of them
 }
 
 // ClosedPartition is how far a partition was when the hour was closed: records behind it are in later hours, or late.
@@ -90,6 +90,9 @@ func (k *keeper) hourManifest(c *closing, hour time.Time, files []File) *HourMan
 		m.Flows[files[i].Flow] = s
 	}
 	for p, st := range c.behind.Partitions {
+		if st.Progress.Ended && st.HeldLen == 0 && !st.Retired {
+			continue // no later hour has anything of it, and there may be thousands
+		}
 		cp := ClosedPartition{
 			Lane: st.Lane, Source: p.Source, Epoch: p.Epoch, ID: p.ID, Low: st.Progress.Low, Held: st.HeldLen,
 			Ended: st.Progress.Ended, Retired: st.Retired,

@@ -85,6 +85,25 @@ func TestHourManifestListsAllFilesOfTheHour(t *testing.T) {
 	}
 }
 
+// Each finished file once cost 239 bytes in every later hour's manifest.
+func TestHourManifestLeavesOutWhatHasEnded(t *testing.T) {
+	store, _ := memory(noon.Add(4 * time.Hour))
+	in := open(t, store, quarter, nil, rowsFlow("rows"))
+	in.adopt("a", "b")
+	in.write("a", noon.Add(2*time.Hour), 1)
+	in.write("b", noon, 2)
+	in.end("b")
+	in.commit()
+	in.maintain("a", "b")
+	m, err := sink.Sealed(context.Background(), store, "job", noon, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Partitions) != 1 || m.Partitions[0].ID != "a" || m.Read != 2 {
+		t.Errorf("partitions %+v, %d read, want a alone and 2 read", m.Partitions, m.Read)
+	}
+}
+
 func TestRowOfAClosedHourIsLate(t *testing.T) {
 	store, _ := memory(noon.Add(5 * time.Hour))
 	drop := rowsFlow("drop")

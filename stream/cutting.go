@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -105,14 +106,7 @@ func (w *worker[T]) collect(revoked []*lane[T]) (cuts []LaneCut, err error) {
 			cuts = append(cuts, cut)
 		}
 	}
-	for _, l := range revoked {
-		if l.w == w {
-			if err := w.remove(l); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return cuts, nil
+	return cuts, w.remove(slices.DeleteFunc(slices.Clone(revoked), func(l *lane[T]) bool { return l.w != w })...)
 }
 
 // afterCommit takes in how a commit ended.
@@ -125,6 +119,10 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	e.failures = 0
 	e.record(c)
 	e.settled = false // that was said of what came before
+	e.endLanes(c)
+	if err := e.letGo(ctx); err != nil { // of earlier commits
+		return err
+	}
 	e.keepAgain = e.keeping
 	e.keep(ctx)
 	open := e.open.Bytes()

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync/atomic"
@@ -97,22 +98,31 @@ func (e *engine[T]) leastBusy() *worker[T] {
 	return slices.MinFunc(e.workers, func(a, b *worker[T]) int { return a.loads - b.loads })
 }
 
-// remove takes l from the worker, on its goroutine. Batches that are queued are thrown away when their turn comes.
-func (w *worker[T]) remove(l *lane[T]) error {
-	l.gone = true
-	w.lanes = slices.DeleteFunc(w.lanes, func(o *lane[T]) bool { return o == l })
-	w.e.charge(-l.charged)
-	l.charged = 0
-	return l.core.close()
+// remove takes lanes from the worker, on its goroutine. Batches that are queued are thrown away when their turn comes.
+func (w *worker[T]) remove(lanes ...*lane[T]) error {
+	var errs []error
+	for _, l := range lanes {
+		if l.gone {
+			continue
+		}
+		l.gone = true
+		w.e.charge(-l.charged)
+		l.charged = 0
+		errs = append(errs, l.core.close())
+	}
+	w.lanes = slices.DeleteFunc(w.lanes, func(l *lane[T]) bool { return l.gone })
+	return errors.Join(errs...)
 }
 
-// forget ends a lane on the conductor's side.
-func (e *engine[T]) forget(l *lane[T]) {
-	if e.lanes[l.assignment.Lane] == l {
-		delete(e.lanes, l.assignment.Lane)
-		l.w.loads--
-		e.share()
+// forget ends lanes on the conductor's side.
+func (e *engine[T]) forget(lanes ...*lane[T]) {
+	for _, l := range lanes {
+		if e.lanes[l.assignment.Lane] == l {
+			delete(e.lanes, l.assignment.Lane)
+			l.w.loads--
+		}
 	}
+	e.share()
 }
 
 // share tells the status which lanes there are, and divides the bytes that may wait in queues among them. More than a few

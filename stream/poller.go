@@ -39,7 +39,7 @@ type rebalance[T any] struct {
 
 // starting is a lane that is ready to begin.
 type starting[T any] struct {
-	lane  *lane[T]
+	lane  *lane[T] // nil if it was over before
 	start Start
 }
 
@@ -186,6 +186,10 @@ func (e *engine[T]) start(ctx context.Context, starts []starting[T]) error {
 		}
 		if err := e.src.Start(ctx, s.start); err != nil {
 			return fmt.Errorf("stream: start lane %s: %w", name, err)
+		}
+		if s.lane == nil {
+			e.finished([]string{name})
+			continue
 		}
 		e.polling[name] = s.lane
 		if e.choked.Load() {

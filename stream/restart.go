@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -62,9 +63,13 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []Assignment) ([]starting[T
 	if e.open == nil { // a restart: transactions of before are void
 		e.begin()
 	}
+	lanes, over, err := e.withoutOver(ctx, lanes, at)
+	if err != nil {
+		return nil, err
+	}
 	starts, err := e.openLanes(lanes, at)
 	e.status.lanes(len(e.lanes))
-	return starts, err
+	return append(over, starts...), err
 }
 
 // takeOver gives the output as long as upkeep has: a store that was away for half a minute once ended jobs that a commit had
@@ -115,9 +120,7 @@ func (e *engine[T]) handOver(ctx context.Context, b *Batch) error {
 			if err := e.cut(revoked...); err != nil {
 				return err
 			}
-			for _, l := range revoked {
-				e.forget(l)
-			}
+			e.forget(revoked...)
 			e.status.lanes(len(e.lanes))
 			cut = true
 			continue
@@ -234,10 +237,7 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 	done := make(chan error, len(e.workers))
 	for _, w := range e.workers {
 		w.do(func(context.Context) error {
-			var err error
-			for len(w.lanes) > 0 {
-				err = errors.Join(err, w.remove(w.lanes[0]))
-			}
+			err := w.remove(w.lanes...)
 			done <- err
 			return err
 		})
@@ -271,8 +271,8 @@ func (e *engine[T]) drop(ctx context.Context) {
 func (e *engine[T]) closeLanes(r *rebalance[T]) (next []Assignment) {
 	for _, l := range e.lanes {
 		next = append(next, l.assignment)
-		e.forget(l)
 	}
+	e.forget(slices.Collect(maps.Values(e.lanes))...)
 	if r != nil {
 		next = slices.DeleteFunc(next, func(a Assignment) bool { return slices.Contains(r.batch.Revoked, a.Lane) })
 		next = append(next, r.batch.Assigned...)

@@ -53,6 +53,14 @@ type engine[T any] struct {
 	budget  *Budget
 	clock   storeClock
 
+	finisher Finisher // the source, if it is one
+	over     struct {
+		sync.Mutex
+		lanes []*lane[T] // closed by workers, and not forgotten yet
+	}
+	overs chan struct{}
+	ends  atomic.Int64 // of partitions, since a commit was asked for because of them
+
 	// The poller's.
 	polling   map[string]*lane[T]
 	restarted bool
@@ -102,6 +110,8 @@ func newEngine[T any](p Pipe[T], out Output[T], o Options) *engine[T] {
 		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1), asks: make(chan string, 1),
 		committed: make(chan *commit[T], 1), kept: make(chan upkeep, 1),
 	}
+	e.finisher, _ = p.src.(Finisher)
+	e.overs = make(chan struct{}, 1)
 	e.poller.wake = make(chan struct{}, 1)
 	e.terminal = o.Progress != nil && isTerminal(o.Progress)
 	e.ceiling.Store(o.Memory)
@@ -230,6 +240,8 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			e.keep(ctx)
 		case u := <-e.kept:
 			err = e.afterKeep(ctx, u)
+		case <-e.overs:
+			err = e.letGo(ctx)
 		case broken := <-e.broken:
 			return broken
 		case <-e.eof:

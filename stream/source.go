@@ -82,6 +82,16 @@ type Follower interface {
 	Follow(tell func(context.Context) (map[Partition]Standing, error))
 }
 
+// Finisher is a Source whose lanes end one by one, as files do. Without it the engine keeps all that belongs to a lane that
+// has ended until Run ends.
+type Finisher interface {
+	// Finish says that lanes are over, which Poll assigned and Start began: all of their partitions have ended, none holds a
+	// record, and that is committed. The engine has forgotten them, so the source must neither deliver nor assign them again. A
+	// lane of the same name with another partition is a new one. It is called by the goroutine that calls Poll, and right after
+	// Start for a lane that was over before it was assigned.
+	Finish(lanes []string)
+}
+
 // SourceInfo names a source.
 type SourceInfo struct {
 	// ID is fixed by the first run of a job: "kafka:<cluster ID>", "file". Another ID is refused.

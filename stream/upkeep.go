@@ -163,6 +163,9 @@ func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
 	if e.keepErr != nil && time.Since(e.keepSince) >= keepPatience {
 		return e.keepErr
 	}
+	if err := e.letGo(ctx); err != nil {
+		return err
+	}
 	if e.keepAgain && u.err == nil {
 		e.keep(ctx)
 	}

@@ -141,7 +141,7 @@ func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
 // process runs one batch through its lane.
 func (w *worker[T]) process(ctx context.Context, l *lane[T], b *Batch) error {
 	n := size(b) // after process it is the source's again
-	split := slices.ContainsFunc(b.Ended, func(e Ended) bool { return len(e.Children) > 0 })
+	ends, split := int64(len(b.Ended)), slices.ContainsFunc(b.Ended, func(e Ended) bool { return len(e.Children) > 0 })
 	w.begin(l)
 	err := l.core.process(ctx, b)
 	w.end(l)
@@ -151,6 +151,10 @@ func (w *worker[T]) process(ctx context.Context, l *lane[T], b *Batch) error {
 	}
 	if split {
 		w.e.ask("split") // the children may begin once that is committed
+	}
+	if ends > 0 && w.e.finisher != nil && w.e.ends.Add(ends) >= mostEnds {
+		w.e.ends.Store(0)
+		w.e.ask("ends")
 	}
 	if most := w.e.opts.CommitBytes; most > 0 && w.open.Bytes() >= most {
 		w.e.ask("bytes")

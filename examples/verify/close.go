@@ -65,6 +65,9 @@ type closedPartition struct {
 func (l *ledger) closedPartitions() (list []closedPartition) {
 	for p, st := range l.parts {
 		r := &st.row
+		if r.Ended && r.HeldLen == 0 && !st.retired {
+			continue // no later hour has anything of it
+		}
 		list = append(list, closedPartition{st.lane, p.Source, p.Epoch, p.ID, r.UpTo, r.Low, r.HeldLen, r.Ended, st.retired})
 	}
 	slices.SortFunc(list, func(a, b closedPartition) int {

@@ -23,6 +23,7 @@ type lane struct {
 	warm   bool // a first pass, for the warm-up, is to do or under way
 	paused bool
 	open   bool
+	over   bool    // that it has ended is committed
 	r      *reader // nil until the file was opened for this start
 	sound  bool    // the file was read through and its checksum is right, or it has none
 }

@@ -21,6 +21,7 @@ type listed struct {
 	info os.FileInfo
 	kind content
 	part stream.Partition // without Epoch while the file has no record
+	over bool             // it was read to its end, and that is committed
 }
 
 // look finds the files that Config means, in the order of their IDs. It opens those that changed since the last look.
@@ -32,9 +33,15 @@ func (s *Source) look() ([]listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := make(map[string]listed, len(found))
+	seen, done := make(map[string]listed, len(s.seen)), make(doneFiles, len(s.done))
 	for i := range found {
 		f := &found[i]
+		key := hashName(f.id)
+		if e, ok := s.done[key]; ok && e.same(f.info) {
+			f.part, f.over = stream.Partition{Source: s.opts.Name, Epoch: e.epoch(), ID: f.id}, true
+			done[key] = e
+			continue
+		}
 		old, ok := s.seen[f.id]
 		if ok && os.SameFile(old.info, f.info) && old.info.Size() == f.info.Size() && old.info.ModTime().Equal(f.info.ModTime()) {
 			f.part, f.kind = old.part, old.kind
@@ -44,9 +51,14 @@ func (s *Source) look() ([]listed, error) {
 			}
 			return nil, err
 		}
+		if e, ok := s.done[key]; ok && e.epoch() == f.part.Epoch { // lines that were added: the next run refuses them
+			f.over = true
+			done.add(f)
+			continue
+		}
 		seen[f.id] = *f
 	}
-	s.seen = seen
+	s.seen, s.done = seen, done
 	found = slices.DeleteFunc(found, func(f listed) bool { return f.part == stream.Partition{} })
 	slices.SortFunc(found, func(a, b listed) int { return strings.Compare(a.id, b.id) })
 	return found, nil

@@ -16,8 +16,8 @@ func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
 	if s.first != nil {
 		found := s.first
 		s.first = nil
-		if b, err := s.assign(found); b != nil || err != nil {
-			return b, err
+		if err := s.enqueue(found); err != nil {
+			return nil, err
 		}
 	}
 	for {
@@ -25,21 +25,31 @@ func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
 			return nil, err
 		}
 		if s.opts.Follow && !time.Now().Before(s.next) {
-			if b, err := s.lookAgain(); b != nil || err != nil {
-				return b, err
+			if err := s.lookAgain(); err != nil {
+				return nil, err
 			}
 		}
+		if b := s.assign(); b != nil {
+			return b, nil
+		}
 		if l := s.pick(); l != nil {
-			if b, err := l.read(ctx); b != nil || err != nil {
+			b, err := l.read(ctx)
+			if l.over && l.state == ended {
+				s.drop()
+			}
+			if b != nil || err != nil {
 				return b, err
 			}
 			continue
 		}
 		if !s.opts.Follow && s.over() {
-			if b, err := s.lookAgain(); b != nil || err != nil {
-				return b, err
+			if err := s.lookAgain(); err != nil {
+				return nil, err
 			}
-			return nil, io.EOF
+			if len(s.backlog) == 0 {
+				return nil, io.EOF
+			}
+			continue
 		}
 		if err := s.wait(ctx); err != nil {
 			return nil, err
@@ -48,11 +58,11 @@ func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
 }
 
 // lookAgain finds new files, and what became of the others.
-func (s *Source) lookAgain() (*stream.Batch, error) {
+func (s *Source) lookAgain() error {
 	s.next = time.Now().Add(s.opts.Poll)
 	found, err := s.look()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if s.opts.Follow {
 		by := make(map[string]*listed, len(found))
@@ -61,40 +71,71 @@ func (s *Source) lookAgain() (*stream.Batch, error) {
 		}
 		for _, l := range s.lanes {
 			if err := l.update(by[l.name]); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	return s.assign(found)
+	return s.enqueue(found)
 }
 
 func (s *Source) laneName(f *listed) string { return s.opts.Name + "/" + f.id }
 
-// assign makes lanes of files that are new and have a record; nil if there is none.
-func (s *Source) assign(found []listed) (*stream.Batch, error) {
-	var b *stream.Batch
+// Lanes are assigned in portions, since each costs its stages' memory until it has ended: as many as may wait for their
+// turn, once fewer than half as many do.
+const (
+	portion  = 1024
+	fewLanes = portion / 2
+)
+
+// enqueue takes down which files are new and have a record. Their lanes come by assign.
+func (s *Source) enqueue(found []listed) error {
+	s.backlog = s.backlog[:0]
 	for _, f := range found {
-		name := s.laneName(&f)
-		if l := s.byName[name]; l != nil {
-			if *l.part != f.part {
-				return nil, fmt.Errorf("file: %s (%s) was read to its end and has another first line now: run again to read it",
-					f.path, l.part)
-			}
+		if f.over || f.part.Epoch == "" {
 			continue
 		}
-		if f.part.Epoch == "" {
-			continue
-		}
-		l := &lane{src: s, name: name, file: f, part: &f.part}
-		s.byName[name] = l
-		s.lanes = append(s.lanes, l)
-		if b == nil {
-			b = &stream.Batch{}
-		}
-		b.Assigned = append(b.Assigned, stream.Assignment{Lane: name, Partitions: []stream.Partition{f.part}})
+		l := s.byName[s.laneName(&f)]
+		switch {
+		case l == nil:
+			s.backlog = append(s.backlog, f)
+		case *l.part != f.part && !s.opts.Follow:
+			return fmt.Errorf("file: %s (%s) was read to its end and has another first line now: run again to read it", f.path, l.part)
+		} // a followed one is assigned anew once the end of the old one is committed
 	}
+	if len(s.backlog) == 0 {
+		s.backlog = nil
+	}
+	return nil
+}
+
+// assign makes lanes of the next files; nil if there is none or enough lanes have something to read.
+func (s *Source) assign() *stream.Batch {
+	if len(s.backlog) == 0 || s.busy() >= fewLanes {
+		return nil
+	}
+	b := &stream.Batch{}
+	for _, f := range s.backlog[:min(portion, len(s.backlog))] {
+		l := &lane{src: s, name: s.laneName(&f), file: f, part: &f.part}
+		s.byName[l.name] = l
+		s.lanes = append(s.lanes, l)
+		b.Assigned = append(b.Assigned, stream.Assignment{Lane: l.name, Partitions: []stream.Partition{f.part}})
+	}
+	s.backlog = s.backlog[len(b.Assigned):]
 	slices.SortFunc(s.lanes, func(a, b *lane) int { return strings.Compare(a.file.id, b.file.id) })
-	return b, nil
+	return b
+}
+
+// busy is how many lanes may have something to read now.
+func (s *Source) busy() (n int) {
+	if len(s.lanes) < fewLanes {
+		return len(s.lanes)
+	}
+	for _, l := range s.lanes {
+		if l.state == assigned || l.state == ready {
+			n++
+		}
+	}
+	return n
 }
 
 // pick chooses the lane to read next: a file to open while few are open, else the open ones in turn. nil is none.
@@ -115,7 +156,7 @@ func (s *Source) pick() *lane {
 	return nil
 }
 
-// over says that all lanes have ended.
+// over says that all lanes that were assigned have ended.
 func (s *Source) over() bool {
 	return !slices.ContainsFunc(s.lanes, func(l *lane) bool { return l.state != ended })
 }

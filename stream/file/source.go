@@ -24,18 +24,20 @@ type Source struct {
 	chunks   chunks
 
 	looking sync.Mutex        // is held while the files are looked at
-	seen    map[string]listed // by ID: the last look
+	seen    map[string]listed // by ID: the last look, but for files that are done
+	done    doneFiles         // those that are there yet
 
 	marking sync.Mutex
 	ends    map[stream.Partition]mark
 
 	// Of the goroutine that calls Poll, Start, Pause and Close.
-	lanes  []*lane // in the order of their names
-	byName map[string]*lane
-	open   []*lane // lanes with an open file
-	turn   int     // index in open
-	next   time.Time
-	first  []listed // what Open found; nil once Poll has assigned it
+	lanes   []*lane // in the order of their names
+	byName  map[string]*lane
+	open    []*lane // lanes with an open file
+	turn    int     // index in open
+	next    time.Time
+	first   []listed // what Open found; nil once Poll has seen it
+	backlog []listed // found and not assigned yet, in the order of their names
 }
 
 var _ stream.Source = (*Source)(nil)
@@ -54,6 +56,7 @@ func Open(c Config, opts *Options) (*Source, error) {
 		conf: c, opts: o, rules: c.Format.rules(),
 		decoders: &decoders{window: o.MaxWindow, keep: o.MaxOpen},
 		ends:     map[stream.Partition]mark{},
+		done:     doneFiles{},
 		byName:   map[string]*lane{},
 	}
 	if err := s.resolve(); err != nil {
