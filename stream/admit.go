@@ -46,10 +46,11 @@ func (c *laneCore) admit(b *Batch, from, to int) error {
 		e := Event[Record]{Value: *r, Time: r.Time, Origin: Origin{slot, c.slots.slots[slot].gen}}
 		if !c.decodes {
 			e.Time = e.Time.Round(0).UTC()
-			if !c.setTime(e.Origin, e.Time) {
+			if !c.usable(e.Time) {
 				c.reject(slot, DeadLetter{Stage: "source", Err: ErrEventTime})
 				continue
 			}
+			c.setTime(e.Origin, e.Time, e.Time)
 		}
 		c.events = append(c.events, e)
 	}

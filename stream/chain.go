@@ -40,7 +40,10 @@ func openStage[In, Out any](core *laneCore, index int, stage Stage[In, Out], nex
 		p.advance = func(ctx context.Context, seen time.Time) error { return r.end(ctx, a.Advance(ctx, seen, r.out())) }
 	}
 	if a, ok := proc.(Puller[Out]); ok {
-		p.pull = func(ctx context.Context) error { return r.end(ctx, a.Pull(ctx, r.out())) }
+		p.pull = func(ctx context.Context) error {
+			core.fed[index] = true
+			return r.end(ctx, a.Pull(ctx, r.out()))
+		}
 	}
 	if a, ok := proc.(Ticker[Out]); ok {
 		p.tick = func(ctx context.Context, now time.Time) error { return r.end(ctx, a.Tick(ctx, now, r.out())) }
@@ -65,6 +68,7 @@ func (r *running[In, Out]) out() *Emitter[Out] {
 
 // run passes a batch through the stage and what it emits through those behind it.
 func (r *running[In, Out]) run(ctx context.Context, in []Event[In]) error {
+	r.core.fed[r.index] = true
 	return r.end(ctx, r.proc.Process(ctx, in, r.out()))
 }
 

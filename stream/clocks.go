@@ -7,23 +7,24 @@ import (
 	"github.com/onceflow/onceflow/internal/mutant"
 )
 
-// setTime notes an event time that Decode found, and returns false if it is not usable.
-func (c *laneCore) setTime(o Origin, t time.Time) bool {
-	if timeMissing(t) || (t.After(c.limit) && !c.limit.IsZero()) {
-		return false
-	}
+// usable reports whether an event may have the time t.
+func (c *laneCore) usable(t time.Time) bool {
+	return !timeMissing(t) && (!t.After(c.limit) || c.limit.IsZero())
+}
+
+// setTime notes the times of the oldest and the newest event of a record, which are usable.
+func (c *laneCore) setTime(o Origin, oldest, newest time.Time) {
 	s := c.slots.get(o)
 	if s == nil || s.flags&flagWarm != 0 {
-		return true // a wrong origin is noticed when the event arrives
+		return // a wrong origin is noticed when the event arrives
 	}
-	if us := t.UnixMicro(); s.flags&flagTimed == 0 || us < s.time {
+	if us := oldest.UnixMicro(); s.flags&flagTimed == 0 || us < s.time {
 		s.time = us
 		s.flags |= flagTimed
 	}
-	if p := &c.parts[s.part]; t.After(p.seen) {
-		p.seen, c.dirty = t, true
+	if p := &c.parts[s.part]; newest.After(p.seen) {
+		p.seen, c.dirty = newest, true
 	}
-	return true
 }
 
 // seen is how far event time has got in the lane: the clock of its slowest partition that has not ended. An ended one
@@ -57,8 +58,10 @@ func (c *laneCore) prove(id Partition, at time.Time) {
 // ready reports whether warm-up and held records are behind us.
 func (c *laneCore) ready() bool { return !c.warming && c.replaying == 0 && len(c.returned) == 0 }
 
-// advance tells the stages how far event time has got. A stage is told at most the time that was reached when the oldest
-// record that an earlier stage holds was read: to the later stage that record is still to come.
+// advance tells the stages how far event time has got: those to which it is news, and those that may have got an event
+// since they were told, which may lie so far behind that nothing can come for it any more. A stage is told at most the
+// time that was reached when the oldest record that an earlier stage holds was read: to the later stage that record is
+// still to come.
 func (c *laneCore) advance(ctx context.Context) error {
 	if !c.ready() {
 		return nil
@@ -74,11 +77,11 @@ func (c *laneCore) advance(ctx context.Context) error {
 			}
 		}
 		f := c.procs[i].advance
-		if f == nil || !seen.After(c.advanced[i]) {
+		if f == nil || !seen.After(c.advanced[i]) && (!c.fed[i] || mutant.On("T43")) {
 			continue
 		}
-		c.advanced[i] = seen
-		if err := f(ctx, seen); err != nil {
+		c.advanced[i], c.fed[i] = later(c.advanced[i], seen), false
+		if err := f(ctx, c.advanced[i]); err != nil {
 			return err
 		}
 	}

@@ -101,7 +101,7 @@ func TestAComposedStagePassesEveryCallOn(t *testing.T) {
 	l.Committed(stream.Clocks{})
 	l.Crash()
 	want := []string{
-		"a process 1", "b process 1", "a advance", "b advance", "a pull", "b pull", "a tick", "b tick", "a committed", "b committed",
+		"a process 1", "b process 1", "a advance", "b advance", "a pull", "b pull", "a advance", "b advance", "a tick", "b tick", "a committed", "b committed",
 		"a close", "b close", "a warm 1", "b warm 1", "a advance", "b advance",
 	}
 	if !slices.Equal(said, want) {

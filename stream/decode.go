@@ -43,13 +43,18 @@ func (d *decode[T]) Process(_ context.Context, in []Event[Record], out *Emitter[
 			out.Reject(r.Origin, err)
 			continue
 		}
-		setDecoded(e, r, d.at, out)
+		if t := setDecoded(e, r, d.at); out.usable(t) {
+			out.setTime(r.Origin, t, t)
+		} else {
+			out.Reject(r.Origin, ErrEventTime)
+		}
 	}
 	return nil
 }
 
 // DecodeMany is Decode for records that hold many events each, such as lines or a JSON array. parse calls yield for each
-// of them. If it returns an error, the whole record goes to the dead-letter flow and what it yielded is taken back.
+// of them. If it returns an error, or one of the events has no usable time, the whole record goes to the dead-letter flow,
+// what it yielded is taken back, and it moves no clock.
 func DecodeMany[T any](parse func(r *Record, yield func(T)) error, at func(*T) time.Time) Stage[Record, T] {
 	return &decodeMany[T]{parse: parse, at: at}
 }
@@ -68,34 +73,57 @@ func (d *decodeMany[T]) Open(lane *Lane) (Processor[Record, T], error) {
 
 func (d *decodeMany[T]) Process(_ context.Context, in []Event[Record], out *Emitter[T]) error {
 	var r *Event[Record]
+	var many times
 	yield := func(v T) { // one closure for the batch, not one a record
 		e := out.place()
 		e.Value = v
-		setDecoded(e, r, d.at, out)
+		t := setDecoded(e, r, d.at)
+		many.add(t, out.usable(t))
 	}
 	for i := range in {
-		r = &in[i]
-		if err := d.parse(&r.Value, yield); err != nil {
+		r, many = &in[i], times{}
+		switch err := d.parse(&r.Value, yield); {
+		case err != nil:
 			out.Reject(r.Origin, err)
+		case many.bad:
+			out.Reject(r.Origin, ErrEventTime)
+		case many.n > 0:
+			out.setTime(r.Origin, many.first, many.last)
 		}
 	}
 	return nil
 }
 
+// times are those of the events of one record. No clock hears of them before the whole record is known to be good.
+type times struct {
+	n           int
+	bad         bool // one of them is not usable
+	first, last time.Time
+}
+
+func (m *times) add(t time.Time, usable bool) {
+	if m.n == 0 || t.Before(m.first) {
+		m.first = t
+	}
+	if m.n == 0 || t.After(m.last) {
+		m.last = t
+	}
+	m.n++
+	m.bad = m.bad || !usable
+}
+
 // ErrEventTime is why a record without a usable event time was rejected.
 var ErrEventTime = errors.New("stream: event time is missing or too far in the future")
 
-// setDecoded gives e, which has its value, the rest, and tells the clocks its time. e is in the emitter's buffer: a copy
-// whose address is given to at would be allocated for each event.
-func setDecoded[T any](e *Event[T], r *Event[Record], at func(*T) time.Time, out *Emitter[T]) {
+// setDecoded gives e, which has its value, the rest, and returns its time. e is in the emitter's buffer: a copy whose
+// address is given to at would be allocated for each event.
+func setDecoded[T any](e *Event[T], r *Event[Record], at func(*T) time.Time) time.Time {
 	e.Time, e.Origin = r.Value.Time, r.Origin
 	if at != nil {
 		e.Time = at(&e.Value)
 	}
 	e.Time = e.Time.Round(0).UTC() // no monotonic reading: a time that went through a ledger must compare the same
-	if !out.setTime(e.Origin, e.Time) {
-		out.Reject(e.Origin, ErrEventTime)
-	}
+	return e.Time
 }
 
 // Seconds since 1970 of times that nobody can mean.

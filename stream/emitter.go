@@ -123,10 +123,17 @@ func (o *Emitter[T]) Lookup(origin Origin) RecordRef {
 	return RecordRef{Partition: &Partition{Source: "test", ID: "0"}, Position: Position{Sub: int64(origin.slot)}}
 }
 
-// setTime tells the lane's clocks an event time that Decode found, and returns false if it is not usable.
-func (o *Emitter[T]) setTime(origin Origin, t time.Time) bool {
+// usable reports whether an event may have the time t.
+func (o *Emitter[T]) usable(t time.Time) bool {
 	if o.lane == nil {
 		return !timeMissing(t)
 	}
-	return o.lane.setTime(origin, t)
+	return o.lane.usable(t)
+}
+
+// setTime tells the lane's clocks the times of the oldest and the newest event of a record that Decode found good.
+func (o *Emitter[T]) setTime(origin Origin, oldest, newest time.Time) {
+	if o.lane != nil {
+		o.lane.setTime(origin, oldest, newest)
+	}
 }

@@ -49,6 +49,7 @@ type laneCore struct {
 	pinned    []*Batch // of records that came back, until all are: their rows wait
 
 	advanced []time.Time  // by stage
+	fed      []bool       // by stage: it may have got events since it was told advanced
 	times    []*heldTimes // by stage; nil where no later stage wants to know
 
 	reasons   reasons
@@ -77,7 +78,8 @@ func newLaneCore(lane Lane, stages []stageInfo, from map[Partition]Progress, s *
 		lane: lane, stages: stages, claimer: -1, warmer: -1, scratch: s,
 		byPtr: map[*Partition]uint32{}, byID: map[Partition]uint32{},
 		deaths: map[uint32]DeadLetter{}, kept: map[uint32]Record{},
-		procs: make([]processor, len(stages)), advanced: make([]time.Time, len(stages)), times: make([]*heldTimes, len(stages)),
+		procs: make([]processor, len(stages)), advanced: make([]time.Time, len(stages)), fed: make([]bool, len(stages)),
+		times: make([]*heldTimes, len(stages)),
 		reasons: newReasons(),
 	}
 	c.lane.core = c

@@ -48,6 +48,9 @@ type Advancer[Out any] interface {
 	// Advance says how far event time has got: seen is the newest event time of the lane's slowest partition, with no
 	// tolerance subtracted. It never goes back. A stage subtracts its own tolerance: a join waits seconds, a seal many
 	// minutes. At the end of a lane that will never get another record seen is EndOfTime.
+	//
+	// It comes again with the time that it had if the stage may have got events since, at most once for a batch: what
+	// they wait for may be over already. So a second call with the same time must do no more than the first left to do.
 	Advance(ctx context.Context, seen time.Time, out *Emitter[Out]) error
 }
 

@@ -102,7 +102,8 @@ func (l *Lane[In, Out]) Partition(i int) *Lane[In, Out] {
 	return l
 }
 
-// Feed gives the stage one event, as a batch of its own.
+// Feed gives the stage one event, as a batch of its own. Like each method that gives it events it ends with Advance at the
+// time that was reached, once there is one, as a batch does in a running job.
 func (l *Lane[In, Out]) Feed(at time.Time, v In) []Out {
 	l.t.Helper()
 	return l.FeedAll([]stream.Event[In]{{Value: v, Time: at}})
@@ -134,11 +135,17 @@ func (l *Lane[In, Out]) Advance(seen time.Time) []Out {
 		l.t.Fatalf("Advance(%v) after Advance(%v): event time never goes back", seen, l.seen)
 	}
 	l.seen, l.advanced = seen, true
+	return l.tell()
+}
+
+// tell says l.seen, where the engine does: when it has moved, and behind a call by which the stage may have got events.
+func (l *Lane[In, Out]) tell() []Out {
+	l.t.Helper()
 	a, ok := l.proc.(stream.Advancer[Out])
-	if !ok {
+	if !ok || !l.advanced {
 		return nil
 	}
-	if err := a.Advance(l.t.Context(), seen, l.em); err != nil {
+	if err := a.Advance(l.t.Context(), l.seen, l.em); err != nil {
 		l.t.Fatalf("Advance: %v", err)
 	}
 	return l.settle("Advance")
@@ -154,7 +161,7 @@ func (l *Lane[In, Out]) Pull() []Out {
 	if err := p.Pull(l.t.Context(), l.em); err != nil {
 		l.t.Fatalf("Pull: %v", err)
 	}
-	return l.settle("Pull")
+	return append(l.settle("Pull"), l.tell()...)
 }
 
 // Woken gets a value after the stage has called Lane.Wake.

@@ -3,8 +3,12 @@ package streamtest_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
@@ -103,5 +107,76 @@ func TestDecodeRejectsMissingEventTime(t *testing.T) {
 		if !errors.Is(err, stream.ErrEventTime) {
 			t.Errorf("rejected with %v, want ErrEventTime", err)
 		}
+	}
+}
+
+// late is a stage that lets an event go once event time is a minute beyond it, and notes the time at which it did.
+type late struct{ said *[]string }
+
+func (late) Holds() {}
+
+func (s late) Open(*stream.Lane) (stream.Processor[int, int], error) { return &lating{late: s}, nil }
+
+type lating struct {
+	late
+	held []stream.Event[int]
+}
+
+func (p *lating) Process(_ context.Context, in []stream.Event[int], out *stream.Emitter[int]) error {
+	for _, e := range in {
+		out.Hold(e.Origin)
+		p.held = append(p.held, e)
+	}
+	return nil
+}
+
+func (p *lating) Advance(_ context.Context, seen time.Time, out *stream.Emitter[int]) error {
+	p.held = slices.DeleteFunc(p.held, func(e stream.Event[int]) bool {
+		if !e.Time.Add(time.Minute).Before(seen) {
+			return false
+		}
+		*p.said = append(*p.said, fmt.Sprint(e.Value, " at ", seen.Format(time.TimeOnly)))
+		out.Release(e.Origin)
+		out.Emit(e)
+		return true
+	})
+	return nil
+}
+
+// The lane let an event go that came behind the clock, the engine kept it: a stage that was right here stuck there.
+func TestLaneTellsTheTimeWhereTheEngineDoes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 11))
+	var minutes []int
+	for i := range 60 {
+		minutes = append(minutes, max(0, i/4-r.IntN(6)))
+	}
+	var inLane, inJob []string
+	l := streamtest.Open(t, stream.Stage[int, int](late{&inLane}))
+	newest := t0
+	for i, m := range minutes {
+		at := t0.Add(time.Duration(m) * time.Minute)
+		l.Feed(at, i)
+		if at.After(newest) || i == 0 {
+			newest = at
+			l.Advance(newest)
+		}
+	}
+	l.Advance(stream.EndOfTime)
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1), streamtest.NewLedger[int](t)
+		ledger.Lateness, ledger.Now = -1, func() time.Time { return t0.Add(time.Hour) }
+		for i, m := range minutes {
+			log.Append(0, 0, t0.Add(time.Duration(m)*time.Minute), fmt.Sprint(i))
+		}
+		log.EndAll()
+		p := stream.Via(stream.From(log.Source(&streamtest.SourceOptions{Batch: 1})),
+			stream.Decode(func(r *stream.Record) (int, error) { return strconv.Atoi(string(r.Value)) }, nil))
+		p = stream.Via(p, stream.Stage[int, int](late{&inJob}))
+		if err := stream.Run(t.Context(), p, ledger.Output(), nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if !slices.Equal(inLane, inJob) {
+		t.Errorf("the lane and the engine differ:\n lane %v\n job  %v", inLane, inJob)
 	}
 }

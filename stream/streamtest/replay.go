@@ -123,7 +123,7 @@ func (l *Lane[In, Out]) process(batch []*record[In]) []Out {
 	}
 	out := l.settle("Process")
 	l.spoil(in)
-	return out
+	return append(out, l.tell()...)
 }
 
 // admit makes events of records, each with an origin that was never used before and bytes of its own.

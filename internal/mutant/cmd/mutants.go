@@ -67,6 +67,7 @@ var mutants = []mutant{
 	{"T38a", "a position in an aggregate stands for all of it", in("stream/kinesis#FromItsMiddle")},
 	{"T38b", "a new iterator is made for where the reading began", in("stream/kinesis#TriedAgain")},
 	{"T38c", "what retention took is passed over", in("stream/kinesis#RetentionTook")},
+	{"T43", "a stage is told event time only when it moves", in("stream#ToldTheTimeAgain", "join#BehindTheClock")},
 }
 
 func in(packages ...string) []string { return packages }
