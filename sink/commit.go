@@ -120,15 +120,26 @@ func (k *keeper) baseOfMoves(c *ledger.Commit) error {
 	if mutant.On("T20b") {
 		return nil
 	}
-	for _, l := range slices.Clone(c.Lanes) {
+	byLane := func(l ledger.LaneCommit, name string) int { return cmp.Compare(l.Lane, name) }
+	added := map[string]ledger.LaneCommit{}
+	for _, l := range c.Lanes {
 		for from, version := range k.lanes[l.Lane].from {
-			i, found := slices.BinarySearchFunc(c.Lanes, from, func(l ledger.LaneCommit, name string) int { return cmp.Compare(l.Lane, name) })
-			if !found {
-				c.Lanes = slices.Insert(c.Lanes, i, ledger.LaneCommit{Lane: from, Base: version, Token: l.Token})
-			} else if c.Lanes[i].Base != version {
+			base := version
+			if i, found := slices.BinarySearchFunc(c.Lanes, from, byLane); found {
+				base = c.Lanes[i].Base
+			} else if a, found := added[from]; found {
+				base = a.Base
+			} else {
+				added[from] = ledger.LaneCommit{Lane: from, Base: version, Token: l.Token}
+			}
+			if base != version {
 				return &ledger.VoidError{Lane: from, Reason: "a partition was to come from it, and it went on"}
 			}
 		}
+	}
+	if len(added) > 0 {
+		c.Lanes = slices.AppendSeq(c.Lanes, maps.Values(added))
+		slices.SortFunc(c.Lanes, func(a, b ledger.LaneCommit) int { return cmp.Compare(a.Lane, b.Lane) })
 	}
 	return nil
 }
@@ -137,10 +148,12 @@ func (k *keeper) baseOfMoves(c *ledger.Commit) error {
 func (k *keeper) committed(id uint64, c *ledger.Commit, w *work) {
 	k.lanesMu.Lock()
 	defer k.lanesMu.Unlock()
+	batches := make(map[ledger.Token]int, len(c.Lanes)) // of the adoptions that c is of
 	for i := range c.Lanes {
 		l := &c.Lanes[i]
 		h, next := k.lanes[l.Lane], w.carried[l.Lane]
 		if h != nil && h.token == l.Token {
+			batches[h.token] = h.batch
 			if len(h.from) > 0 {
 				k.adoptions++      // an owner object that is being written is out of date
 				k.owner.Store(nil) // what is staged from now on comes from no other lane
@@ -148,28 +161,36 @@ func (k *keeper) committed(id uint64, c *ledger.Commit, w *work) {
 			k.lanes[l.Lane] = &held{carriedLane: *next, version: id, adopted: h.adopted, batch: h.batch}
 		}
 	}
-	for i := range c.Lanes {
-		k.movedOn(&c.Lanes[i], id)
-	}
+	k.movedOn(id, c, batches)
 }
 
-// movedOn keeps the version of a lane that one of our own commits touched, for lanes whose partitions are still to come
-// from it: they are as they were. Only those count that were adopted together, since a sweeper knows their tokens. It
-// needs lanesMu.
-func (k *keeper) movedOn(l *ledger.LaneCommit, id uint64) {
-	batch := -1
-	for _, h := range k.lanes {
-		if h.token == l.Token {
-			batch = h.batch
-		}
-	}
+// movedOn keeps the version of a lane that our own commit c touched, for lanes whose partitions are still to come from it:
+// they are as they were. Only those count that were adopted together, since a sweeper knows their tokens. A commit once
+// took seconds here, since it looked at every lane for every lane. It needs lanesMu.
+func (k *keeper) movedOn(id uint64, c *ledger.Commit, batches map[ledger.Token]int) {
+	var touched map[string]*ledger.LaneCommit
 	for name, h := range k.lanes {
-		if version, ok := h.from[l.Lane]; ok && version == l.Base && h.batch == batch {
-			next := *h
-			next.from = maps.Clone(h.from)
-			next.from[l.Lane] = id
-			k.lanes[name] = &next
+		if len(h.from) == 0 {
+			continue
 		}
+		if touched == nil {
+			touched = make(map[string]*ledger.LaneCommit, len(c.Lanes))
+			for i := range c.Lanes {
+				touched[c.Lanes[i].Lane] = &c.Lanes[i]
+			}
+		}
+		next := *h
+		next.from = maps.Clone(h.from)
+		for from, version := range h.from {
+			l := touched[from]
+			if l == nil || version != l.Base {
+				continue
+			}
+			if batch, ours := batches[l.Token]; ours && batch == h.batch {
+				next.from[from] = id
+			}
+		}
+		k.lanes[name] = &next
 	}
 }
 

@@ -170,7 +170,6 @@ func (k *keeper) unfinished() map[stream.Partition]stream.Progress {
 func (k *keeper) own(fresh map[string]*held) {
 	k.lanesMu.Lock()
 	defer k.lanesMu.Unlock()
-	k.lanes = maps.Clone(k.lanes)
 	maps.Copy(k.lanes, fresh)
 	k.adoptions++
 	k.owner.Store(nil)

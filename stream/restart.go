@@ -269,14 +269,19 @@ func (e *engine[T]) drop(ctx context.Context) {
 
 // closeLanes forgets all lanes and returns those that go on: the ones not revoked, and the newly assigned.
 func (e *engine[T]) closeLanes(r *rebalance[T]) (next []Assignment) {
-	for _, l := range e.lanes {
-		next = append(next, l.assignment)
-	}
-	e.forget(slices.Collect(maps.Values(e.lanes))...)
+	revoked := map[string]bool{}
 	if r != nil {
-		next = slices.DeleteFunc(next, func(a Assignment) bool { return slices.Contains(r.batch.Revoked, a.Lane) })
+		for _, name := range r.batch.Revoked {
+			revoked[name] = true
+		}
 		next = append(next, r.batch.Assigned...)
 	}
+	for name, l := range e.lanes {
+		if !revoked[name] {
+			next = append(next, l.assignment)
+		}
+	}
+	e.forget(slices.Collect(maps.Values(e.lanes))...)
 	slices.SortFunc(next, func(a, b Assignment) int {
 		if a.Lane < b.Lane {
 			return -1

@@ -145,11 +145,13 @@ func (e *engine[T]) idle(now time.Time) (map[Partition]Position, map[Partition]*
 }
 
 // idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind.
-func (c *laneCore) idle(now time.Time) map[Partition]Position {
-	at := map[Partition]Position{}
+func (c *laneCore) idle(now time.Time) (at map[Partition]Position) {
 	for i := range c.parts {
 		p := &c.parts[i]
 		if c.ready() && !p.ended && p.asked == p.upTo && p.seen.Before(now.Add(-proveLag)) {
+			if at == nil { // for most of thousands of lanes there is none
+				at = map[Partition]Position{}
+			}
 			at[p.id] = p.upTo
 		}
 		p.asked = p.upTo

@@ -14,8 +14,8 @@ import (
 // Limits of control objects, and of manifests, in bytes.
 const (
 	maxEntry    = 64 << 10
-	maxOwner    = 1 << 24
-	maxBlob     = 1 << 26
+	maxOwner    = 1 << 26
+	maxBlob     = 1 << 28
 	maxSnapshot = 1 << 28
 	maxManifest = 1 << 28
 )

@@ -151,17 +151,21 @@ func (c *Commit) body() (bodyJSON, error) {
 		l := &c.Lanes[i]
 		j.Lanes[i] = laneJSON{Lane: l.Lane, Base: l.Base, Token: l.Token, Partitions: make([]partitionRowJSON, len(l.Partitions))}
 		for k := range l.Partitions {
-			p := &l.Partitions[k]
-			progress, err := toProgress(&p.Progress, p.HeldBlob != nil)
-			if err != nil {
-				return j, fmt.Errorf("ledger: partition %s: %w", p.Partition, err)
-			}
-			j.Lanes[i].Partitions[k] = partitionRowJSON{
-				toPartition(p.Partition), progress, p.HeldBlob, p.HeldLen, p.Read, toCounts(p.Counts),
+			var err error
+			if j.Lanes[i].Partitions[k], err = l.Partitions[k].row(); err != nil {
+				return j, err
 			}
 		}
 	}
 	return j, nil
+}
+
+func (p *PartitionCommit) row() (partitionRowJSON, error) {
+	progress, err := toProgress(&p.Progress, p.HeldBlob != nil)
+	if err != nil {
+		return partitionRowJSON{}, fmt.Errorf("ledger: partition %s: %w", p.Partition, err)
+	}
+	return partitionRowJSON{toPartition(p.Partition), progress, p.HeldBlob, p.HeldLen, p.Read, toCounts(p.Counts)}, nil
 }
 
 func (j *commitJSON) commit() (*Commit, error) {

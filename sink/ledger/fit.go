@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -31,25 +32,37 @@ func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
 		out = append(out, Detached{b.Key, body})
 		return b, nil
 	}
-	if fits, err := e.fits(limit); fits || err != nil {
+	size, err := e.size()
+	if size <= limit || err != nil {
 		return nil, err
 	}
-	var err error
 	if len(c.Files) > 0 && c.FilesBlob == nil {
 		if c.FilesBlob, err = add(EncodeFiles(c.Files)); err != nil {
 			return nil, err
 		}
+		if size, err = e.size(); err != nil {
+			return nil, err
+		}
 	}
 	for _, p := range c.longestHeld(limit / 256) {
-		if fits, err := e.fits(limit); fits || err != nil {
-			return out, err
+		if size <= limit {
+			return out, nil
+		}
+		inline, err := p.size()
+		if err != nil {
+			return nil, err
 		}
 		if p.HeldBlob, err = add(EncodeHeld(p.Progress.Held)); err != nil {
 			return nil, err
 		}
+		short, err := p.size()
+		if err != nil {
+			return nil, err
+		}
+		size -= inline - short // to encode the entry for each of them would take minutes with thousands
 	}
-	if fits, err := e.fits(limit); fits || err != nil {
-		return out, err
+	if size <= limit {
+		return out, nil
 	}
 	body, err := c.body()
 	if err != nil {
@@ -64,9 +77,20 @@ func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
 // slack is for what Prepare may still change: the number of the entry.
 const slack = 64
 
-func (e *Entry) fits(limit int) (bool, error) {
+// size is how long the entry is, at most.
+func (e *Entry) size() (int, error) {
 	body, err := e.encode()
-	return len(body)+slack <= limit, err
+	return len(body) + slack, err
+}
+
+// size is how much of an entry the partition takes.
+func (p *PartitionCommit) size() (int, error) {
+	row, err := p.row()
+	if err != nil {
+		return 0, err
+	}
+	body, err := json.Marshal(row)
+	return len(body), err
 }
 
 // longestHeld returns the partitions that hold more than so many records, which are worth a blob, the longest first.

@@ -60,6 +60,7 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 
 // foldCommit touches each lane of the entry, whether progress changed or not: only so a version tells who came last.
 func (s *State) foldCommit(e *Entry) {
+	left := map[string]bool{} // lanes that partitions move away from
 	for i := range e.Commit.Lanes {
 		l := &e.Commit.Lanes[i]
 		if len(l.Partitions) > 0 || !mutant.On("T26") {
@@ -71,11 +72,18 @@ func (s *State) foldCommit(e *Entry) {
 			if old := s.Partitions[p.Partition]; p.Progress.Ended && (old == nil || !old.Progress.Ended) {
 				ends = append(ends, p)
 			}
-			s.foldPartition(l.Lane, p)
+			if from := s.foldPartition(l.Lane, p); from != "" {
+				left[from] = true
+			}
 		}
 		for _, p := range ends {
 			s.foldChildren(l.Lane, p)
 		}
+	}
+	for lane := range left {
+		next := *s.Lanes[lane]
+		next.parts = slices.DeleteFunc(slices.Clone(next.parts), func(p stream.Partition) bool { return s.Partitions[p].Lane != lane })
+		s.Lanes[lane] = &next
 	}
 	if e.Commit.HasFiles() {
 		p := Pending{Hours: make([]time.Time, len(e.Commit.Hours))}
@@ -95,7 +103,9 @@ func (s *State) foldCommit(e *Entry) {
 	}
 }
 
-func (s *State) foldPartition(lane string, p *PartitionCommit) {
+// foldPartition returns the lane that the partition moves away from, in whose list it stays until its caller takes it out;
+// empty if it does not move.
+func (s *State) foldPartition(lane string, p *PartitionCommit) (from string) {
 	next := Partition{Lane: lane, Progress: p.Progress, HeldBlob: p.HeldBlob, HeldLen: p.HeldLen, Read: p.Read, Counts: p.Counts}
 	if p.HeldBlob != nil {
 		next.Progress.Held = stream.HeldSet{}
@@ -103,10 +113,14 @@ func (s *State) foldPartition(lane string, p *PartitionCommit) {
 	if old := s.Partitions[p.Partition]; old != nil {
 		next.Read += old.Read
 		next.Counts.Add(old.Counts)
+		if old.Lane != lane {
+			from = old.Lane
+		}
 	}
 	s.put(p.Partition, &next)
 	s.Read += p.Read
 	s.Counts.Add(p.Counts)
+	return from
 }
 
 // foldChildren makes the children of an ended partition known, in its lane and with its clocks: they hold hours open from
@@ -165,22 +179,17 @@ func (s *State) touch(lane string, version uint64, token Token) {
 	s.Lanes[lane] = &next
 }
 
-// put sets the state of a partition and keeps the lists of lanes. Its lane is touched by the same entry.
+// put sets the state of a partition, and takes it into the list of its lane, which is touched by the same entry.
 func (s *State) put(p stream.Partition, next *Partition) {
 	old := s.Partitions[p]
 	s.Partitions[p] = next
 	if old != nil && old.Lane == next.Lane {
 		return
 	}
-	if old != nil {
-		from := *s.Lanes[old.Lane]
-		from.parts = slices.DeleteFunc(slices.Clone(from.parts), func(q stream.Partition) bool { return q == p })
-		s.Lanes[old.Lane] = &from
-	}
 	to := Lane{}
 	if l := s.Lanes[next.Lane]; l != nil {
 		to = *l
 	}
-	to.parts = append(slices.Clip(to.parts), p)
+	to.parts = append(to.parts, p) // behind the end of the list in copies of the state
 	s.Lanes[next.Lane] = &to
 }

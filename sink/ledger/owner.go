@@ -98,9 +98,12 @@ func (s *State) Sweepable(o *Owner) bool {
 	if mutant.On("T19") {
 		return true
 	}
-	gone := 0
-	for _, l := range o.Lanes {
-		if s.dead(o, &l) {
+	gone, ours := 0, make(map[Token]bool, len(o.Lanes))
+	for i := range o.Lanes {
+		ours[o.Lanes[i].Token] = true
+	}
+	for i := range o.Lanes {
+		if s.dead(ours, &o.Lanes[i]) {
 			gone++
 		}
 	}
@@ -110,13 +113,12 @@ func (s *State) Sweepable(o *Owner) bool {
 	return gone == len(o.Lanes) && gone > 0
 }
 
-// dead reports whether no row of a lane can be committed any more under that adoption.
-func (s *State) dead(o *Owner, l *OwnerLane) bool {
+// dead reports whether no row of a lane can be committed any more under that adoption, which made the tokens ours.
+func (s *State) dead(ours map[Token]bool, l *OwnerLane) bool {
 	// Another lane of the same adoption may have come from there before, which leaves this one's work as good as it was.
 	taken := func(from string) bool {
 		now := s.Lanes[from]
-		return now != nil && now.Version >= max(l.Index, l.Since) &&
-			!slices.ContainsFunc(o.Lanes, func(x OwnerLane) bool { return x.Token == now.Token })
+		return now != nil && now.Version >= max(l.Index, l.Since) && !ours[now.Token]
 	}
 	now := s.Lanes[l.Lane]
 	moved := len(l.From) == 0 || now != nil && now.Version >= l.Index && now.Token == l.Token

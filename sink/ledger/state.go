@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/mutant"
@@ -38,7 +39,9 @@ type Lane struct {
 	Version uint64 // the entry that last touched it
 	Token   Token  // of the adoption under which that entry was written
 
-	parts []stream.Partition // all that are in it; shared by copies of the state, so never changed in place
+	// parts are all that are in it. Copies of the state share the array: what lies in it is never changed, and only the
+	// state that was copied may append to it.
+	parts []stream.Partition
 }
 
 // Partition is the state of a partition. A *Partition of a State is never changed, only replaced.
@@ -78,6 +81,13 @@ func NewState(g Genesis, hash Hash) *State {
 func (s *State) Clone() *State {
 	c := *s
 	c.Lanes, c.Partitions = maps.Clone(s.Lanes), maps.Clone(s.Partitions)
+	for name, l := range c.Lanes {
+		if len(l.parts) < cap(l.parts) {
+			own := *l
+			own.parts = slices.Clip(l.parts)
+			c.Lanes[name] = &own
+		}
+	}
 	c.Pending, c.Hours = maps.Clone(s.Pending), maps.Clone(s.Hours)
 	return &c
 }

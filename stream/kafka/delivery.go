@@ -18,6 +18,8 @@ type delivery struct {
 	plan  *plan
 	from  int64 // where the partition stood before it
 
+	number int // among those that wait for Poll
+
 	set    batch.Set
 	arena  arena
 	buf    *buffer // in which uncompressed records lie; nil if there are none
@@ -109,7 +111,7 @@ func (d *delivery) recycle() {
 
 // queueUp makes d wait for Poll.
 func (s *Source) queueUp(d *delivery) {
-	s.queue = append(s.queue, d)
+	s.queue.add(d)
 	s.used += d.batch.Bytes
 	if d.part != nil {
 		d.part.out++
@@ -119,16 +121,13 @@ func (s *Source) queueUp(d *delivery) {
 
 // discard drops what waits for Poll of a lane.
 func (s *Source) discard(l *lane) {
-	s.queue = slices.DeleteFunc(s.queue, func(d *delivery) bool {
-		if d.lane != l {
-			return false
-		}
-		s.unqueued(d)
-		return true
-	})
+	for len(l.waiting) > 0 {
+		s.unqueue(l.waiting[0])
+	}
 }
 
-func (s *Source) unqueued(d *delivery) {
+func (s *Source) unqueue(d *delivery) {
+	s.queue.remove(d)
 	s.used -= d.batch.Bytes
 	if d.part != nil {
 		d.part.out--
@@ -147,10 +146,10 @@ func (s *Source) shed(l *loop) bool {
 		return false
 	}
 	rewound := map[*part]bool{}
-	s.queue = slices.DeleteFunc(s.queue, func(d *delivery) bool {
+	for _, d := range s.queue.all() {
 		p := d.part
 		if !d.lane.paused || p == nil || p.working != nil || d.plan != p.plan || d.plan.phase != following {
-			return false
+			continue
 		}
 		if !rewound[p] { // the first one in the queue is the oldest
 			rewound[p] = true
@@ -159,9 +158,8 @@ func (s *Source) shed(l *loop) bool {
 			p.route++
 			p.asked = false
 		}
-		s.unqueued(d)
-		return true
-	})
+		s.unqueue(d)
+	}
 	return len(rewound) > 0 && slices.ContainsFunc(s.parts, func(p *part) bool {
 		ask, _ := s.wants(l, p)
 		return ask

@@ -15,6 +15,7 @@ type lane struct {
 	started bool
 	paused  bool
 	gone    bool // revoked
+	waiting []*delivery
 }
 
 // part is a partition that the group gave us. What is not fixed is guarded by Source.mu.

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
@@ -39,17 +38,16 @@ func (s *Source) next() (*stream.Batch, error) {
 	if b := s.tell(); b != nil {
 		return b, nil
 	}
-	for i, d := range s.queue {
-		if !d.lane.paused {
-			s.queue = slices.Delete(s.queue, i, i+1)
-			if d.part != nil {
-				d.part.out--
-				s.wakeLoops()
-			}
-			return &d.batch, nil
-		}
+	d := s.queue.ready()
+	if d == nil {
+		return nil, nil
 	}
-	return nil, nil
+	s.queue.remove(d)
+	if d.part != nil {
+		d.part.out--
+		s.wakeLoops()
+	}
+	return &d.batch, nil
 }
 
 // Start begins a lane at its progress. A lane that was revoked meanwhile is left alone: Poll tells of it.

@@ -123,18 +123,18 @@ func (p *prover) round(ctx context.Context, c fetcher, addr string, claims []*cl
 	if _, err := c.Receive(time.Second, &r, nil); err != nil {
 		return err
 	}
+	answers := make(map[partOf]*wire.Part, len(r.Parts)) // to look for each among all would take seconds with 10,000
+	for i := range r.Parts {
+		a := &r.Parts[i]
+		answers[nameOf(a.TopicID, a.Name, a.ID, c.ByID())] = a
+	}
 	for _, cl := range claims {
 		if cl.proved || cl.failed {
 			continue
 		}
-		cl.failed = true // unless the answer says more
-		for i := range r.Parts {
-			a := &r.Parts[i]
-			if a.ID == cl.num && (c.ByID() && a.TopicID == cl.topic.id || !c.ByID() && string(a.Name) == cl.topic.name) {
-				cl.failed = false
-				p.judge(ctx, addr, cl, a)
-				break
-			}
+		a := answers[nameOf(cl.topic.id, []byte(cl.topic.name), cl.num, c.ByID())]
+		if cl.failed = a == nil; a != nil { // failed unless the answer says more
+			p.judge(ctx, addr, cl, a)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/stream/kafka/internal/wire"
@@ -11,6 +12,15 @@ type round struct {
 	asks []ask
 	req  wire.Request
 	resp wire.Response
+
+	topics map[[16]byte]int // where each topic is in the request
+	index  map[partOf]int32 // where the ask for each partition is; empty until find needs it
+}
+
+// partOf is a partition as an answer names it: by the topic's ID or, from an old broker, by its name.
+type partOf struct {
+	topic string
+	num   int32
 }
 
 // ask is the part of a round for one partition. An answer counts only if partition, plan and route still agree.
@@ -19,6 +29,7 @@ type ask struct {
 	plan  *plan
 	route uint64
 	from  int64
+	topic int   // where the part's topic is in the request
 	est   int64 // bytes reserved for the answer; 0 once they are given back
 
 	// Of an answer that has something to decode; data is nil without.
@@ -57,6 +68,8 @@ func (s *Source) take(l *loop, r *round) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.asks = r.asks[:0]
+	clear(r.topics)
+	clear(r.index)
 	r.req = wire.Request{
 		MaxWait: idle, MinBytes: 1, MaxBytes: maxAnswer, Committed: true, Rack: s.opts.Rack, Topics: r.req.Topics[:0],
 	}
@@ -74,40 +87,67 @@ func (s *Source) take(l *loop, r *round) bool {
 		}
 		p.asked = true
 		s.reserved += p.size
-		r.asks = append(r.asks, ask{part: p, plan: p.plan, route: p.route, from: p.plan.next, est: p.size})
-		r.add(p)
+		r.asks = append(r.asks, ask{part: p, plan: p.plan, route: p.route, from: p.plan.next, topic: r.add(p), est: p.size})
+	}
+	if len(r.req.Topics) > 1 { // into the order of the request, which the answer most likely has
+		slices.SortStableFunc(r.asks, func(a, b ask) int { return a.topic - b.topic })
 	}
 	return len(r.asks) > 0
 }
 
-// add puts p into the request.
-func (r *round) add(p *part) {
+// add puts p into the request, and returns where its topic is.
+func (r *round) add(p *part) int {
 	q := wire.PartRequest{ID: p.num, Epoch: p.epoch, Offset: p.plan.next, LastEpoch: p.plan.lastEpoch, MaxBytes: p.want}
-	for i := range r.req.Topics {
-		if t := &r.req.Topics[i]; t.ID == p.id {
-			t.Parts = append(t.Parts, q)
-			return
-		}
+	n, known := r.topics[p.id]
+	if known {
+		t := &r.req.Topics[n]
+		t.Parts = append(t.Parts, q)
+		return n
 	}
-	if n := len(r.req.Topics); n < cap(r.req.Topics) { // with the memory it had before
+	if n = len(r.req.Topics); n < cap(r.req.Topics) { // with the memory it had before
 		r.req.Topics = r.req.Topics[:n+1]
 		r.req.Topics[n].Parts = r.req.Topics[n].Parts[:0]
 	} else {
 		r.req.Topics = append(r.req.Topics, wire.Topic{})
 	}
-	t := &r.req.Topics[len(r.req.Topics)-1]
+	t := &r.req.Topics[n]
 	t.Name, t.ID, t.Parts = p.topic, p.id, append(t.Parts, q)
+	if r.topics == nil {
+		r.topics = map[[16]byte]int{}
+	}
+	r.topics[p.id] = n
+	return n
 }
 
-// find returns the ask that p answers, or nil. hint is where to look first.
+// find returns the ask that p answers, or nil. hint is where to look first: a broker answers in the order of the request,
+// unless it has errors to tell.
 func (r *round) find(p *wire.Part, byID bool, hint int) *ask {
-	for i := range r.asks {
-		a := &r.asks[(hint+i)%len(r.asks)]
+	if hint < len(r.asks) {
+		a := &r.asks[hint]
 		if a.part.num == p.ID && (byID && a.part.id == p.TopicID || !byID && a.part.topic == string(p.Name)) {
 			return a
 		}
 	}
+	if len(r.index) == 0 {
+		if r.index == nil {
+			r.index = make(map[partOf]int32, len(r.asks))
+		}
+		for i := range r.asks {
+			a := r.asks[i].part
+			r.index[nameOf(a.id, []byte(a.topic), a.num, byID)] = int32(i)
+		}
+	}
+	if i, ok := r.index[nameOf(p.TopicID, p.Name, p.ID, byID)]; ok {
+		return &r.asks[i]
+	}
 	return nil
+}
+
+func nameOf(id [16]byte, topic []byte, num int32, byID bool) partOf {
+	if byID {
+		topic = id[:]
+	}
+	return partOf{string(topic), num}
 }
 
 // abandon gives up a round that will not be answered.

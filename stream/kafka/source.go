@@ -38,9 +38,9 @@ type Source struct {
 	leaving  *session // revoked, and the engine may still commit
 	byLane   map[string]*lane
 	parts    []*part
-	queue    []*delivery // decoded, not returned by Poll
-	used     int64       // bytes of deliveries that are queued or in use
-	reserved int64       // what requests that are under way may bring
+	queue    waiting // decoded, not returned by Poll
+	used     int64   // bytes of deliveries that are queued or in use
+	reserved int64   // what requests that are under way may bring
 	loops    map[int32]*loop
 	fatal    error
 	known    identities
