@@ -68,6 +68,8 @@ var mutants = []mutant{
 	{"T38b", "a new iterator is made for where the reading began", in("stream/kinesis#TriedAgain")},
 	{"T38c", "what retention took is passed over", in("stream/kinesis#RetentionTook")},
 	{"T43", "a stage is told event time only when it moves", in("stream#ToldTheTimeAgain", "join#BehindTheClock")},
+	{"T50", "a ledger without its genesis begins anew", in("sink#LostObjects")},
+	{"T51", "what speaks of entries beyond the end of the ledger is not looked for", in("internal/sim", "sink#LostObjects")},
 }
 
 func in(packages ...string) []string { return packages }
