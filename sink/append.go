@@ -141,9 +141,6 @@ func isLedgerError(err error) bool {
 	if _, ok := errors.AsType[*ledger.CorruptError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*ledger.LostError](err); ok {
-		return true
-	}
 	_, ok := errors.AsType[*ledger.VersionError](err)
 	return ok
 }
@@ -156,10 +153,17 @@ func (d *driver) saveSnapshot(ctx context.Context, id uint64) {
 	}
 	d.env.Lock(&d.mu)
 	last := d.state.Last
-	body, err := d.state.Encode()
+	chunks, err := d.state.Finished.Unsaved()
+	var body []byte
+	if err == nil {
+		body, err = d.state.Encode()
+	}
 	d.mu.Unlock()
 	if last != id {
 		return
+	}
+	if err == nil {
+		err = d.saveChunks(ctx, chunks)
 	}
 	if err == nil {
 		err = d.store.Create(ctx, d.root+ledger.SnapshotName(id), body)

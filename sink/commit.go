@@ -111,6 +111,9 @@ func (k *keeper) base(c *ledger.Commit, w *work) error {
 			return &ledger.VoidError{Lane: l.Lane, Reason: "the lane was adopted again or released"}
 		}
 		l.Token, l.Base = b.token, cmp.Or(h.version, b.closedEntry)
+		if h.version == 0 {
+			l.Adopted = h.index
+		}
 	}
 	return k.baseOfMoves(c)
 }

@@ -147,7 +147,7 @@ func (d *driver) fold(e *ledger.Entry, hash ledger.Hash) error {
 		return err
 	}
 	if c != nil {
-		c.behind = d.state.Clone()
+		c.behind = d.state.Standing()
 		d.closings = append(d.closings, c)
 	}
 	if e.Kind == ledger.KindCommit && e.Commit.HasFiles() {
@@ -195,7 +195,7 @@ func (d *driver) replay(ctx context.Context, id uint64) (*closing, error) {
 		return nil, err
 	}
 	for past.state.Last < id {
-		e, hash, err := past.folded(ctx, past.state.Last+1)
+		e, hash, err := past.entry(ctx, past.state.Last+1)
 		if err != nil {
 			return nil, err
 		}

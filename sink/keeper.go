@@ -133,7 +133,8 @@ var errUnreadable = errors.New("cannot be read again")
 func (k *keeper) progress(ctx context.Context, p stream.Partition) (stream.Progress, error) {
 	st := k.state.Partitions[p]
 	if st == nil {
-		return stream.Progress{}, nil
+		pr, _ := k.state.Resume(p)
+		return pr, nil
 	}
 	if st.Retired {
 		return stream.Progress{}, fmt.Errorf("sink: partition %s was retired from the job %q and %w", p, k.job, errUnreadable)

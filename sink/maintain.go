@@ -58,6 +58,11 @@ func (k *keeper) upkeepSteps(ctx context.Context, now time.Time, list func(conte
 		}
 		settled = settled && sealed
 	}
+	if k.mayClose {
+		if err := k.forget(ctx, now, list); err != nil {
+			return false, err
+		}
+	}
 	if !now.Before(k.nextSweep) {
 		if err := k.sweep(ctx); err != nil {
 			return false, err

@@ -29,6 +29,7 @@ type upkeep struct {
 	cached              []stream.Partition   // for the mistake T14b
 	oldProbes           map[string]bool      // staged probes that the last sweep has seen
 	noticed             map[uint64]time.Time // entries of others that lack something, and when we do it for them
+	forgetter           forgetter
 }
 
 // publish makes the files of a committed entry visible and then creates its manifest, which is the last step. Anybody may

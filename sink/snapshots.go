@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 
 	"github.com/onceflow/onceflow/sink/ledger"
@@ -15,10 +16,8 @@ const listed = 1000
 
 // snapshot returns the state of the latest usable snapshot of an entry up to most, or the empty state.
 func (d *driver) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, most uint64) (*ledger.State, error) {
-	var found []uint64
-	above := most // all snapshots above above are in found, or were tried
+	found, above, err := []uint64(nil), most, error(nil) // all snapshots above above are in found, or were tried
 	if most == math.MaxUint64 {
-		var err error
 		if found, above, err = d.lastSnapshots(ctx); err != nil {
 			return nil, err
 		}
@@ -30,6 +29,9 @@ func (d *driver) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Ha
 				return nil, fmt.Errorf("sink: read snapshot %d: %w", found[i], err)
 			}
 			s, err := ledger.DecodeState(*g, hash, found[i], body)
+			if err == nil {
+				err = d.readChunks(ctx, s.Finished)
+			}
 			if _, corrupt := errors.AsType[*ledger.CorruptError](err); corrupt {
 				d.log.Warn("a snapshot is corrupt; reading an older one", "entry", found[i], "err", err)
 				continue
@@ -40,7 +42,6 @@ func (d *driver) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Ha
 			return ledger.NewState(*g, hash), nil
 		}
 		from := above - min(above, window)
-		var err error
 		if found, _, err = d.snapshotsBehind(ctx, from, above, math.MaxInt); err != nil {
 			return nil, err
 		}
@@ -102,3 +103,41 @@ func (d *driver) snapshotsBehind(ctx context.Context, from, most uint64, limit i
 }
 
 func (d *driver) snapshotEvery() uint64 { return cmp.Or(d.env.SnapshotEvery, ledger.SnapshotEvery) }
+
+// saveChunks creates the objects that a snapshot is going to name.
+func (d *driver) saveChunks(ctx context.Context, chunks []ledger.Chunk) error {
+	err := d.env.Each(ctx, len(chunks), func(ctx context.Context, i int) error {
+		if err := d.store.Create(ctx, d.root+chunks[i].Key, chunks[i].Body); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("sink: create %s: %w", chunks[i].Key, err)
+		}
+		return nil
+	})
+	if err == nil {
+		d.env.Lock(&d.mu)
+		d.state.Finished.Saved(chunks)
+		d.mu.Unlock()
+	}
+	return err
+}
+
+// readChunks reads what a snapshot names. That an object is missing is corruption, since it was written first.
+func (d *driver) readChunks(ctx context.Context, f *ledger.Finished) error {
+	missing := f.Missing()
+	bodies := make([][]byte, len(missing))
+	err := d.env.Wide().Each(ctx, len(missing), func(ctx context.Context, i int) error {
+		name := ledger.ChunkName(missing[i])
+		object, err := d.store.Read(ctx, d.root+name, ledger.MaxChunk)
+		if errors.Is(err, fs.ErrNotExist) {
+			return &ledger.CorruptError{Object: name, Reason: "it is missing"}
+		}
+		if err != nil {
+			return fmt.Errorf("sink: read %s: %w", name, err)
+		}
+		bodies[i], err = ledger.DecodeChunk(missing[i], object)
+		return err
+	})
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return f.Complete(bodies)
+}

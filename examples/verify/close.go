@@ -31,7 +31,7 @@ func (l *ledger) foldClose(what string, e *entry) {
 		generation = l.config.Generation
 	}
 	l.r.expect(c.Generation == generation, what, "it knows the topics of generation %d, the last is %d", c.Generation, generation)
-	l.r.expect(len(l.parts) > 0, what, "no partition is known")
+	l.r.expect(len(l.parts) > 0 || l.over > 0, what, "no partition is known")
 	l.r.expect(slices.IsSorted(c.Flows) && len(c.Flows) > 0, what, "flows %q", c.Flows)
 	for p, st := range l.parts {
 		if !st.retired && !st.row.Ended {

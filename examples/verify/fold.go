@@ -12,7 +12,7 @@ func (l *ledger) fold(what string, e *entry) {
 	other, twice := l.tokens[e.Token]
 	l.r.expect(!twice, what, "entry %d has the same token", other)
 	l.tokens[e.Token] = e.ID
-	parts := map[string]bool{"config": e.Config != nil, "commit": e.Commit != nil, "close": e.Close != nil, "retire": e.Retire != nil}
+	parts := map[string]bool{"config": e.Config != nil, "commit": e.Commit != nil, "close": e.Close != nil, "retire": e.Retire != nil, "forget": e.Forget != nil}
 	for name, there := range parts {
 		l.r.expect(there == (name == e.Kind), what, "kind %q with or without the part %q", e.Kind, name)
 	}
@@ -31,6 +31,8 @@ func (l *ledger) fold(what string, e *entry) {
 		l.foldClose(what, e)
 	case e.Kind == "retire" && e.Retire != nil:
 		l.foldRetire(what, e)
+	case e.Kind == "forget" && e.Forget != nil:
+		l.foldForget(what, e)
 	case e.Kind != "mark":
 		l.r.bad(what, "kind %q", e.Kind)
 	}
@@ -75,6 +77,7 @@ func (l *ledger) foldCommit(what string, e *entry) {
 		l.r.expect(i == 0 || c.Lanes[i-1].Lane < ln.Lane, what, "its lanes are not in order")
 		l.r.expect(ln.Base == l.base(ln.Lane), what, "lane %s: its base is entry %d, the lane was at %d", ln.Lane, ln.Base, l.base(ln.Lane))
 		l.r.expect(isHex(ln.Token, 32), what, "lane %s: token %q", ln.Lane, ln.Token)
+		l.knew(what, ln)
 		for k := range ln.Partitions {
 			p := &ln.Partitions[k]
 			l.r.expect(!seen[p.partition], what, "partition %s is in it twice", p.partition)

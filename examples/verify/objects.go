@@ -30,6 +30,7 @@ type entry struct {
 	Commit    *commit     `json:"commit"`
 	Close     *closeEntry `json:"close"`
 	Retire    *retire     `json:"retire"`
+	Forget    *forget     `json:"forget"`
 }
 
 type config struct {
@@ -62,6 +63,7 @@ type laneCommit struct {
 	Lane       string         `json:"lane"`
 	Base       uint64         `json:"base"`
 	Token      string         `json:"token"`
+	Adopted    uint64         `json:"adopted,omitempty"`
 	Partitions []partitionRow `json:"partitions"`
 }
 
@@ -145,6 +147,23 @@ type retire struct {
 	Reason    string    `json:"reason"`
 }
 
+type forget struct {
+	Over       []byte `json:"over"`
+	Gone       []byte `json:"gone"`
+	Generation uint64 `json:"generation"`
+}
+
+// chunk is an object that snapshots name.
+type chunk struct {
+	header
+	Changes []byte `json:"changes"`
+}
+
+type snapshotFinished struct {
+	Chunks []string `json:"chunks,omitempty"`
+	Tail   []byte   `json:"tail,omitempty"`
+}
+
 type blob struct {
 	header
 	Files []file       `json:"files"`
@@ -183,6 +202,9 @@ type snapshot struct {
 	Partitions  []snapshotPartition `json:"partitions,omitempty"`
 	Pending     []snapshotPending   `json:"pending,omitempty"`
 	Hours       []snapshotHour      `json:"hours,omitempty"`
+	Floor       uint64              `json:"floor,omitempty"`
+	Over        int64               `json:"over,omitempty"`
+	Finished    *snapshotFinished   `json:"finished,omitempty"`
 }
 
 type snapshotLane struct {

@@ -34,6 +34,9 @@ func (l *ledger) checkSnapshot(ctx context.Context) error {
 		p.Held = b.Held
 	}
 	l.compared++
+	if err := l.checkFinished(ctx, key, &s); err != nil {
+		return err
+	}
 	if diff := difference(&s, l.state()); diff != "" {
 		l.r.bad(key, "%s", diff)
 	}

@@ -145,7 +145,7 @@ func (l *ledger) print(found *contents, manifests int, seals *sealCheck) {
 	if l.read != c.sum()+held { // then a partition was reported
 		sign = "is not"
 	}
-	l.r.line("records", "%s read %s %s written + %s merged + %s filtered + %s duplicate + %s late + %s dead + %s held, in %d partitions",
+	l.r.line("records", "%s read %s %s written + %s merged + %s filtered + %s duplicate + %s late + %s dead + %s held, in %s",
 		thousands(l.read), sign, thousands(c.Written), thousands(c.Merged), thousands(c.Filtered), thousands(c.Duplicate), thousands(c.Late),
-		thousands(c.Dead), thousands(held), len(l.parts))
+		thousands(c.Dead), thousands(held), l.partitions())
 }

@@ -36,6 +36,9 @@ type Env struct {
 	MaxEntry      int
 	SnapshotEvery uint64
 
+	// GoneAfter is for how long a finished partition is missed until it is forgotten for good. 0 is what package sink says.
+	GoneAfter time.Duration
+
 	// Scheduler is nil but in a simulation.
 	Scheduler Scheduler
 }

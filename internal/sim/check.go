@@ -28,6 +28,10 @@ type checker struct {
 	winners map[string]*record // by ID: whose row is committed
 	hours   map[time.Time][]string
 
+	forgotten   map[stream.Partition]bool
+	goneForGood int
+	floor       uint64 // who adopted an unknown lane before it cannot commit anything of it
+
 	descended  int // entries that read children of others
 	ending     map[stream.Partition]bool
 	base       map[string]time.Time // lows of lanes before the entry that is being checked
@@ -62,7 +66,7 @@ func newChecker(w *world) *checker {
 	return &checker{
 		w: w, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
 		touches: map[string][]touch{}, parts: map[stream.Partition]*truth{}, winners: map[string]*record{}, hours: map[time.Time][]string{},
-		retired: map[stream.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
+		retired: map[stream.Partition]bool{}, forgotten: map[stream.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
 	}
 }
 
@@ -154,6 +158,8 @@ func (c *checker) entry(n uint64, body []byte) {
 		c.commit(e)
 	case ledger.KindClose:
 		c.close(e)
+	case ledger.KindForget:
+		c.forget(e)
 	case ledger.KindRetire:
 		c.retired[e.Retire.Partition] = true
 	}

@@ -72,7 +72,7 @@ func (c *checker) lows() map[string]time.Time {
 		if t != nil {
 			low = t.low
 		}
-		if t != nil && c.w.cfg.reshards && t.free() {
+		if t != nil && (c.w.cfg.reshards || c.w.cfg.files) && t.free() {
 			continue
 		}
 		if len(p.parents) > 0 && (t == nil || t.upTo == 0) {

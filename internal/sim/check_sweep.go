@@ -59,6 +59,9 @@ func (c *checker) overtaken(o *ledger.Owner, l ledger.OwnerLane) bool {
 	if touched(l.Lane, false) {
 		return true
 	}
+	if l.Index < c.floor && c.unknown(l.Lane) {
+		return true
+	}
 	if len(l.From) > 0 && !touched(l.Lane, true) {
 		return slices.ContainsFunc(l.From, func(from string) bool {
 			return slices.ContainsFunc(c.touches[from], func(t touch) bool {

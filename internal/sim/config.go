@@ -26,6 +26,7 @@ type config struct {
 	upgrade   bool // a second generation of instances reads another topic
 	retires   bool
 	reshards  bool // partitions split and merge
+	files     bool // partitions end, are forgotten, and are not listed now and then
 	small     bool // entries are short, so that parts of them are blobs
 
 	steps   int
@@ -48,6 +49,9 @@ func (w *world) draw(steps int, reshard bool) {
 	c.small = w.chance(0.3)
 	if c.reshards = w.chance(0.4) || reshard; c.reshards {
 		c.pairs, c.txns, c.retires = false, false, false // what has shards has no transactions, and nothing to pair
+	}
+	if c.files = !c.reshards && w.chance(0.4); c.files {
+		c.txns, c.retires = false, false
 	}
 	c.steps = steps/2 + w.rng.IntN(steps)
 	if w.chance(0.02) {

@@ -22,6 +22,7 @@ type engine struct {
 	w      *world
 	out    stream.Output[Row]
 	lanes  map[string]*laneWork
+	over   map[string]bool // lanes that have ended, which are not wanted again
 	open   stream.Txn[Row]
 	commit *commit // under way, or not looked at yet
 	upkeep *upkeep // as commit
@@ -70,7 +71,7 @@ func openEngine(ctx context.Context, p *process) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{p: p, w: p.w, lanes: map[string]*laneWork{}, ids: dedup.NewMemory(nil)}
+	e := &engine{p: p, w: p.w, lanes: map[string]*laneWork{}, over: map[string]bool{}, ids: dedup.NewMemory(nil)}
 	e.out = seal.Hourly(s, &seal.Options{Lateness: lateness})
 	err = e.out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "sim", Topics: p.topics}, Workers: 1})
 	if err != nil {
@@ -84,6 +85,9 @@ func openEngine(ctx context.Context, p *process) (*engine, error) {
 func (e *engine) run(ctx context.Context) error {
 	for {
 		e.w.Yield("loop")
+		if err := e.letGo(ctx); err != nil {
+			return err
+		}
 		if err := e.rebalance(ctx); err != nil {
 			return err
 		}
@@ -343,12 +347,7 @@ func (e *engine) maintain(ctx context.Context) {
 
 func (e *engine) listed(context.Context) ([]stream.Partition, error) {
 	e.w.Yield("ask for partitions")
-	var list []stream.Partition
-	for _, p := range e.w.partList {
-		if !p.retired && slices.Contains(e.p.topics, p.topic) {
-			list = append(list, p.id)
-		}
-	}
+	list := e.w.listedNow(e.p.topics)
 	e.w.Yield("told of partitions")
 	return list, nil
 }

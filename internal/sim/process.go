@@ -30,7 +30,7 @@ func (p *process) reads(l *lane) bool { return slices.Contains(p.topics, l.parts
 
 // env is the world as the sink sees it.
 func (p *process) env() *env.Env {
-	e := &env.Env{Rand: p.rand.Uint64, Sleep: p.w.sleep, Now: p.local, Parallel: 1, Scheduler: p.w, SnapshotEvery: 5}
+	e := &env.Env{Rand: p.rand.Uint64, Sleep: p.w.sleep, Now: p.local, Parallel: 1, Scheduler: p.w, SnapshotEvery: 5, GoneAfter: time.Hour}
 	if p.w.cfg.small {
 		e.MaxEntry = 1500
 	}

@@ -124,7 +124,7 @@ func (e *engine) look(ctx context.Context) error {
 func (e *engine) wanted(ctx context.Context) (want []stream.Assignment, err error) {
 	if !e.w.cfg.reshards {
 		for _, l := range e.w.lanes {
-			if e.w.owner[l.name] == e.p {
+			if e.w.owner[l.name] == e.p && !e.over[l.name] {
 				want = append(want, l.assignment())
 			}
 		}

@@ -20,6 +20,8 @@ type Result struct {
 	Seals      int
 	Descended  int // entries that read what took the place of another partition
 	Reshards   int // splits and merges
+	Forgotten  int // partitions that had ended
+	Gone       int // of those, forgotten for good
 }
 
 // Options are the optional settings of Run; nil means all defaults.
@@ -70,7 +72,7 @@ func Run(seed uint64, opts *Options) (res Result) {
 func (w *world) result(seed uint64) Result {
 	r := Result{
 		Seed: seed, Violations: w.check.wrong, Hash: w.hash.Sum64(), Steps: w.steps, Entries: len(w.check.entries), Seals: len(w.check.seals),
-		Descended: w.check.descended, Reshards: w.resharded,
+		Descended: w.check.descended, Reshards: w.resharded, Forgotten: len(w.check.forgotten), Gone: w.check.goneForGood,
 	}
 	for _, p := range w.partList {
 		r.Records += len(p.log)
@@ -121,11 +123,7 @@ func (w *world) settle(buf []*actor) {
 		if !w.step(buf) {
 			w.pass(w.nextWake())
 		}
-		if len(w.check.wrong) > 0 {
-			return
-		}
-		if w.done(until) == "" {
-			w.loss()
+		if len(w.check.wrong) > 0 || w.done(until) == "" {
 			return
 		}
 	}

@@ -58,6 +58,7 @@ type partition struct {
 	log     []*record // log[i] has position i+1
 	open    *producerTxn
 	retired bool
+	hidden  time.Time // since when a file is not there; zero: it is
 	shard
 }
 

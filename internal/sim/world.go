@@ -125,6 +125,9 @@ func (w *world) happen() {
 	if c.retires && w.chance(0.003) {
 		w.retire()
 	}
+	if c.files {
+		w.fileEvents()
+	}
 	if c.reshards && w.chance(0.006) {
 		w.reshard()
 	}
@@ -200,7 +203,7 @@ func (w *world) group() {
 	}
 	for _, l := range w.lanes {
 		o := w.owner[l.name]
-		if w.now.Before(l.since) {
+		if w.now.Before(l.since) || !l.parts[0].hidden.IsZero() {
 			continue
 		}
 		if o == nil && w.chance(0.1) || o != nil && o.paused && w.chance(0.02) || o != nil && w.chance(moves) {

@@ -23,6 +23,7 @@ func (e *Entry) check() error {
 	}
 	has := map[Kind]bool{
 		KindConfig: e.Config != nil, KindCommit: e.Commit != nil, KindClose: e.Close != nil, KindRetire: e.Retire != nil,
+		KindForget: e.Forget != nil,
 	}
 	for kind, set := range has {
 		if set != (kind == e.Kind) {
@@ -30,7 +31,7 @@ func (e *Entry) check() error {
 		}
 	}
 	switch e.Kind {
-	case KindConfig, KindCommit, KindClose, KindRetire:
+	case KindConfig, KindCommit, KindClose, KindRetire, KindForget:
 	case KindMark:
 		if len(e.Published) == 0 && e.Sealed.IsZero() {
 			errs = append(errs, errors.New("a mark that marks nothing"))
@@ -50,6 +51,8 @@ func (e *Entry) check() error {
 		return e.Close.check()
 	case KindRetire:
 		return e.Retire.check()
+	case KindForget:
+		return e.Forget.check()
 	}
 	return nil
 }

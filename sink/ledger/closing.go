@@ -93,7 +93,7 @@ func (s *State) ready() time.Time {
 // It is worth asking the source then, and CheckClose decides.
 func (s *State) CloseDue(now time.Time, lateness time.Duration) (from, through time.Time, ok bool) {
 	from = s.NextHour()
-	if from.IsZero() || lateness < 0 || len(s.Partitions) == 0 {
+	if from.IsZero() || lateness < 0 || !s.begun() {
 		return from, through, false
 	}
 	if mutant.On("T30b") {
@@ -130,7 +130,7 @@ func (s *State) validateClose(e *Entry) error {
 	if c.At.Add(-c.Lateness).Before(c.Through) && !mutant.On("T30b") {
 		return void("%s is less than %s after %s", c.At, c.Lateness, c.Through)
 	}
-	if ready := s.ready(); ready.Before(c.Through) || len(s.Partitions) == 0 {
+	if ready := s.ready(); ready.Before(c.Through) || !s.begun() {
 		return void("partitions have got to %s only", ready)
 	}
 	for id, p := range s.Pending {
@@ -159,7 +159,7 @@ func (s *State) CheckClose(e *Entry, listed []stream.Partition) error {
 		return corrupt(fmt.Sprintf("entry %d", e.ID), "it was made with another list of partitions")
 	}
 	for _, p := range listed {
-		if s.Partitions[p] == nil && !mutant.On("T14a") {
+		if !s.knows(p) && !mutant.On("T14a") {
 			return &VoidError{Entry: s.Last, Reason: fmt.Sprintf("partition %s exists and has no progress", p)}
 		}
 	}
@@ -223,7 +223,7 @@ func (s *State) Blockers(end, now time.Time, lateness time.Duration, listed []st
 		}
 	}
 	for _, p := range listed {
-		if s.Partitions[p] == nil {
+		if !s.knows(p) {
 			out = append(out, Blocker{Kind: BlockedByUnknown, Partition: p})
 		}
 	}

@@ -34,6 +34,10 @@ type LaneCommit struct {
 	Base  uint64
 	Token Token // of the adoption by which the author holds the lane
 
+	// Adopted is the first entry that the adoption had not folded, if it knew nothing of the lane; else 0. It tells that
+	// nobody has read the lane to its end since, whose Forget left no trace of it.
+	Adopted uint64
+
 	// Partitions are ordered by Partition.Compare. A partition of the lane that is missing keeps its progress; the lane
 	// is touched even if all are missing.
 	Partitions []PartitionCommit
@@ -120,6 +124,7 @@ type laneJSON struct {
 	Lane       string             `json:"lane"`
 	Base       uint64             `json:"base"`
 	Token      Token              `json:"token"`
+	Adopted    uint64             `json:"adopted,omitempty"`
 	Partitions []partitionRowJSON `json:"partitions,omitempty"`
 }
 
@@ -149,7 +154,7 @@ func (c *Commit) body() (bodyJSON, error) {
 	j := bodyJSON{Hours: c.Hours, Lanes: make([]laneJSON, len(c.Lanes))}
 	for i := range c.Lanes {
 		l := &c.Lanes[i]
-		j.Lanes[i] = laneJSON{Lane: l.Lane, Base: l.Base, Token: l.Token, Partitions: make([]partitionRowJSON, len(l.Partitions))}
+		j.Lanes[i] = laneJSON{Lane: l.Lane, Base: l.Base, Token: l.Token, Adopted: l.Adopted, Partitions: make([]partitionRowJSON, len(l.Partitions))}
 		for k := range l.Partitions {
 			var err error
 			if j.Lanes[i].Partitions[k], err = l.Partitions[k].row(); err != nil {
@@ -178,7 +183,7 @@ func (j *bodyJSON) into(c *Commit) error {
 	c.Lanes = make([]LaneCommit, len(j.Lanes))
 	for i := range j.Lanes {
 		l := &j.Lanes[i]
-		c.Lanes[i] = LaneCommit{Lane: l.Lane, Base: l.Base, Token: l.Token, Partitions: make([]PartitionCommit, len(l.Partitions))}
+		c.Lanes[i] = LaneCommit{Lane: l.Lane, Base: l.Base, Token: l.Token, Adopted: l.Adopted, Partitions: make([]PartitionCommit, len(l.Partitions))}
 		for k := range l.Partitions {
 			p := &l.Partitions[k]
 			progress, err := p.progress()

@@ -281,7 +281,7 @@ func TestFormatDocumentNamesEveryField(t *testing.T) {
 			fields(f.Type)
 		}
 	}
-	for _, v := range []any{entryJSON{}, Genesis{}, ownerJSON{}, snapshotJSON{}, filesJSON{}, heldBlobJSON{}, bodyBlobJSON{}} {
+	for _, v := range []any{entryJSON{}, Genesis{}, ownerJSON{}, snapshotJSON{}, filesJSON{}, heldBlobJSON{}, bodyBlobJSON{}, chunkJSON{}} {
 		fields(reflect.TypeOf(v))
 	}
 }

@@ -16,6 +16,7 @@ const (
 	KindMark   Kind = "mark"
 	KindClose  Kind = "close"
 	KindRetire Kind = "retire"
+	KindForget Kind = "forget"
 
 	// Reserved, refused for now: KindNop, KindReplace, KindRepair, KindEnd.
 	KindNop     Kind = "nop"
@@ -56,6 +57,7 @@ type Entry struct {
 	Commit *Commit
 	Close  *Close
 	Retire *Retire
+	Forget *Forget
 }
 
 // Config says which topics a job reads.
@@ -90,6 +92,7 @@ type entryJSON struct {
 	Commit    *commitJSON `json:"commit,omitempty"`
 	Close     *Close      `json:"close,omitempty"`
 	Retire    *retireJSON `json:"retire,omitempty"`
+	Forget    *forgetJSON `json:"forget,omitempty"`
 }
 
 type retireJSON struct {
@@ -132,6 +135,9 @@ func (e *Entry) encode() ([]byte, error) {
 	if r := e.Retire; r != nil {
 		j.Retire = &retireJSON{r.Lane, r.Base, r.Token, toPartition(r.Partition), r.Reason}
 	}
+	if e.Forget != nil {
+		j.Forget = e.Forget.toJSON()
+	}
 	return pack(&j)
 }
 
@@ -144,7 +150,7 @@ func Decode(id uint64, body []byte) (*Entry, error) {
 		return nil, err
 	}
 	switch h.Kind {
-	case KindConfig, KindCommit, KindMark, KindClose, KindRetire:
+	case KindConfig, KindCommit, KindMark, KindClose, KindRetire, KindForget:
 	default:
 		return nil, &VersionError{Object: object, Kind: h.Kind, Format: h.Format, MinReader: h.MinReader}
 	}
@@ -163,6 +169,11 @@ func Decode(id uint64, body []byte) (*Entry, error) {
 	}
 	if r := j.Retire; r != nil {
 		e.Retire = &Retire{r.Lane, r.Base, r.Token, r.Partition.partition(), r.Reason}
+	}
+	if j.Forget != nil {
+		if e.Forget, err = j.Forget.forget(); err != nil {
+			return nil, corrupt(object, "%v", err)
+		}
 	}
 	if e.ID != id {
 		return nil, corrupt(object, "it says that it is entry %d", e.ID)

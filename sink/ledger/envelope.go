@@ -11,6 +11,7 @@ import (
 const (
 	MaxEntry    = 64 << 10
 	MaxGenesis  = 64 << 10
+	MaxChunk    = 64 << 10
 	MaxOwner    = 64 << 20  // about 300,000 lanes with names of 100 bytes
 	MaxBlob     = 256 << 20 // about 250,000 files of S3 in one commit
 	MaxSnapshot = 256 << 20

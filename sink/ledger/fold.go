@@ -53,6 +53,8 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 		s.foldClose(e)
 	case KindRetire:
 		s.foldRetire(e)
+	case KindForget:
+		s.foldForget(e.Forget)
 	}
 	s.Last, s.Hash = e.ID, hash
 	return nil

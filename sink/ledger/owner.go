@@ -34,14 +34,6 @@ type OwnerLane struct {
 	Parts int `json:"parts,omitempty"`
 }
 
-// Index is the newest of all lanes: all entries below it were there when the object was written.
-func (o *Owner) Index() (n uint64) {
-	for _, l := range o.Lanes {
-		n = max(n, l.Index)
-	}
-	return n
-}
-
 type ownerJSON struct {
 	blobHeader
 	Lanes []OwnerLane `json:"lanes"`
@@ -123,10 +115,13 @@ func (s *State) Sweepable(o *Owner) bool {
 
 // dead reports whether no row of a lane can be committed any more under that adoption, which made the tokens ours.
 func (s *State) dead(ours map[Token]bool, l *OwnerLane) bool {
+	if s.Lanes[l.Lane] == nil && (l.Index < s.Floor || mutant.On("T63")) {
+		return true // a first touch of a lane that was adopted then is void, and an earlier one was forgotten
+	}
 	// Another lane of the same adoption may have come from there before, which leaves this one's work as good as it was.
 	taken := func(from string) bool {
 		now := s.Lanes[from]
-		return now != nil && now.Version >= max(l.Index, l.Since) && !ours[now.Token]
+		return now == nil || now.Version >= max(l.Index, l.Since) && !ours[now.Token]
 	}
 	now := s.Lanes[l.Lane]
 	moved := len(l.From) == 0 || now != nil && now.Version >= l.Index && now.Token == l.Token

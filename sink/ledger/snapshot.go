@@ -24,6 +24,9 @@ type snapshotJSON struct {
 	Partitions  []snapPartitionJSON `json:"partitions,omitempty"`
 	Pending     []snapPendingJSON   `json:"pending,omitempty"`
 	Hours       []snapHourJSON      `json:"hours,omitempty"`
+	Floor       uint64              `json:"floor,omitempty"`
+	Over        int64               `json:"over,omitempty"`
+	Finished    *finishedJSON       `json:"finished,omitempty"`
 }
 
 type snapLaneJSON struct {
@@ -67,6 +70,7 @@ func (s *State) toJSON() (*snapshotJSON, error) {
 		blobHeader: blobHeader{Format, MinReader}, Genesis: s.GenesisHash, Last: s.Last, Hash: s.Hash,
 		Closed: s.Closed, ClosedEntry: s.ClosedEntry, Sealed: s.Sealed, Read: s.Read, Counts: toCounts(s.Counts), Rows: s.Rows,
 		Lanes: make([]snapLaneJSON, 0, len(s.Lanes)), Partitions: make([]snapPartitionJSON, 0, len(s.Partitions)),
+		Floor: s.Floor, Over: s.Over, Finished: s.Finished.toJSON(),
 		Pending: make([]snapPendingJSON, 0, len(s.Pending)), Hours: make([]snapHourJSON, 0, len(s.Hours)),
 	}
 	if s.Config.Generation > 0 {
@@ -104,7 +108,8 @@ func (a snapPendingJSON) compare(b snapPendingJSON) int { return cmp.Compare(a.E
 func (a snapHourJSON) compare(b snapHourJSON) int       { return a.Hour.Compare(b.Hour) }
 
 // DecodeState reads the snapshot of the state after entry n of the ledger that begins with g. The error is a
-// *VersionError if a newer version is needed, else a *CorruptError. A snapshot only saves reading entries: a reader that
+// *VersionError if a newer version is needed, else a *CorruptError. The state is whole once Finished.Complete was given
+// what Finished.Missing names. A snapshot only saves reading entries: a reader that
 // cannot use one may fold them from an older one, or from the first.
 func DecodeState(g Genesis, genesis Hash, n uint64, body []byte) (*State, error) {
 	object := fmt.Sprintf("snapshot %d", n)
@@ -138,6 +143,15 @@ func (j *snapshotJSON) state(g Genesis) (*State, error) {
 	s.Last, s.Hash, s.Closed, s.ClosedEntry, s.Sealed = j.Last, j.Hash, j.Closed, j.ClosedEntry, j.Sealed
 	s.Read, s.Counts, s.Rows = j.Read, j.Counts.counts(), j.Rows
 	errs := []error{checkHash("hash", j.Hash), checkUTC("closed", j.Closed), checkUTC("sealed", j.Sealed)}
+	if j.Floor > j.Last || j.Over < 0 {
+		errs = append(errs, fmt.Errorf("floor %d, %d partitions forgotten", j.Floor, j.Over))
+	}
+	s.Floor, s.Over = j.Floor, j.Over
+	finished, err := j.Finished.finished()
+	if err != nil {
+		return nil, err
+	}
+	s.Finished = finished
 	if j.ClosedEntry > j.Last {
 		errs = append(errs, fmt.Errorf("closed by entry %d", j.ClosedEntry))
 	}

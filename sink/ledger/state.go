@@ -10,7 +10,7 @@ import (
 )
 
 // State is the fold of a ledger's entries: all that validation, adoption, closing and sweeping need. Its size is
-// O(partitions + unpublished entries + open hours). It is not safe for concurrent use.
+// O(partitions that were not forgotten + unpublished entries + open hours), and some 60 bytes for each of Finished. It is not safe for concurrent use.
 type State struct {
 	Genesis     Genesis
 	GenesisHash Hash
@@ -32,6 +32,11 @@ type State struct {
 	Read   int64 // of all partitions
 	Counts stream.Counts
 	Rows   int64 // in on-time files
+
+	// Floor is the smallest adoption, as LaneCommit.Adopted has it, of which an unknown lane is sure to be untouched since.
+	Floor    uint64
+	Over     int64     // partitions that were forgotten
+	Finished *Finished // those of them that the source may still list; shared by no copy
 }
 
 // Lane is the state of a lane that was touched. A *Lane of a State is never changed, only replaced.
@@ -74,6 +79,7 @@ func NewState(g Genesis, hash Hash) *State {
 		Partitions: make(map[stream.Partition]*Partition),
 		Pending:    make(map[uint64]Pending),
 		Hours:      make(map[time.Time]*Hour),
+		Finished:   newFinished(),
 	}
 }
 
@@ -89,7 +95,13 @@ func (s *State) Clone() *State {
 		}
 	}
 	c.Pending, c.Hours = maps.Clone(s.Pending), maps.Clone(s.Hours)
+	c.Finished = s.Finished.clone()
 	return &c
+}
+
+// Standing returns a copy of the partitions and sums of s as they are now, for a look back; nothing can be folded into it.
+func (s *State) Standing() *State {
+	return &State{Genesis: s.Genesis, Last: s.Last, Partitions: maps.Clone(s.Partitions), Read: s.Read, Counts: s.Counts, Rows: s.Rows}
 }
 
 // Base returns the version of a lane: what LaneCommit.Base and Retire.Base must be.
@@ -137,6 +149,7 @@ func (s *State) Resume(p stream.Partition) (progress stream.Progress, held *Blob
 	st := s.Partitions[p]
 	switch {
 	case st == nil:
+		progress, _ = s.Finished.progress(p)
 		return progress, nil
 	case st.Retired:
 		was := st.Progress

@@ -39,6 +39,8 @@ func (s *State) Validate(e *Entry) error {
 		return s.validateClose(e)
 	case KindRetire:
 		return s.validateRetire(object, e.Retire)
+	case KindForget:
+		return s.validateForget(e.Forget)
 	}
 	return nil
 }
@@ -48,6 +50,9 @@ func (s *State) validateCommit(object string, c *Commit) error {
 		l := &c.Lanes[i]
 		if v := s.Base(l.Lane); v != l.Base && !(mutant.On("T20") && s.knowsNone(l)) {
 			return &VoidError{Lane: l.Lane, Entry: v, Reason: fmt.Sprintf("the work is based on version %d", l.Base)}
+		}
+		if s.Lanes[l.Lane] == nil && l.Adopted < s.Floor {
+			return &VoidError{Lane: l.Lane, Entry: s.Floor - 1, Reason: fmt.Sprintf("it was adopted before entry %d, and may have been read and forgotten since", l.Adopted)}
 		}
 	}
 	for _, h := range c.Hours {
@@ -84,6 +89,9 @@ func (s *State) validatePartition(object string, c *Commit, lane string, p *Part
 	old := s.Partitions[p.Partition]
 	if old == nil {
 		old = &Partition{Lane: lane}
+		if s.Finished.Has(p.Partition) {
+			return &VoidError{Lane: lane, Entry: s.Last, Reason: fmt.Sprintf("partition %s has ended, and was forgotten", p.Partition)}
+		}
 	}
 	switch {
 	case old.Retired:
@@ -165,6 +173,8 @@ func (s *State) validateRetire(object string, r *Retire) error {
 	}
 	old := s.Partitions[r.Partition]
 	switch {
+	case old == nil && s.Finished.Has(r.Partition):
+		return &VoidError{Lane: r.Lane, Reason: fmt.Sprintf("partition %s has ended, and was forgotten", r.Partition)}
 	case old == nil:
 		return nil
 	case old.Retired:

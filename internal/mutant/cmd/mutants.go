@@ -68,8 +68,11 @@ var mutants = []mutant{
 	{"T38b", "a new iterator is made for where the reading began", in("stream/kinesis#TriedAgain")},
 	{"T38c", "what retention took is passed over", in("stream/kinesis#RetentionTook")},
 	{"T43", "a stage is told event time only when it moves", in("stream#ToldTheTimeAgain", "join#BehindTheClock")},
-	{"T50", "a ledger without its genesis begins anew", in("sink#LostObjects")},
-	{"T51", "what speaks of entries beyond the end of the ledger is not looked for", in("internal/sim", "sink#LostObjects")},
+	{"T60", "what holds records is forgotten", in("sink/ledger")},
+	{"T61", "a first touch is not checked against a Forget in between", in("sink/ledger", "internal/sim")},
+	{"T62", "nothing is kept of a forgotten partition that the source lists", in("sink/ledger", "internal/sim")},
+	{"T63", "a lane that is not known is taken for a forgotten one", in("sink/ledger", "internal/sim")},
+	{"T64", "what a list lacks once is forgotten for good", in("sink#AwayForAWhile", "internal/sim")},
 }
 
 func in(packages ...string) []string { return packages }

@@ -58,6 +58,7 @@ func run(first, n uint64, o *sim.Options) int {
 				mu.Lock()
 				total.Steps, total.Entries, total.Records = total.Steps+r.Steps, total.Entries+r.Entries, total.Records+r.Records
 				total.Seals, total.Reshards = total.Seals+r.Seals, total.Reshards+r.Reshards
+				total.Forgotten, total.Gone = total.Forgotten+r.Forgotten, total.Gone+r.Gone
 				if len(r.Violations) > 0 {
 					bad++
 					fmt.Printf("seed %d (trace %016x):\n", seed, r.Hash)
@@ -70,7 +71,8 @@ func run(first, n uint64, o *sim.Options) int {
 		})
 	}
 	wg.Wait()
-	fmt.Printf("%d steps, %d entries, %d records, %d seals, %d splits and merges\n", total.Steps, total.Entries, total.Records, total.Seals, total.Reshards)
+	fmt.Printf("%d steps, %d entries, %d records, %d seals, %d splits and merges, %d partitions forgotten, %d for good\n",
+		total.Steps, total.Entries, total.Records, total.Seals, total.Reshards, total.Forgotten, total.Gone)
 	fmt.Printf("seeds %d, violations %d\n", n, bad)
 	return bad
 }

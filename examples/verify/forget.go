@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// finished are the partitions that were forgotten and that the source may still list, as a list of changes of 32 bytes each.
+type finished struct {
+	changes []byte
+	at      map[string]int // index of the change that added a partition, by hash
+}
+
+const (
+	changeLen = 32
+	chunkLen  = 1024 * changeLen
+)
+
+// hashOfPartition stands for a partition.
+func hashOfPartition(p partition) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode([3]string{p.Source, p.Epoch, p.ID}) // strings can be encoded
+	sum := sha256.Sum256(b.Bytes())
+	return string(sum[:16])
+}
+
+func (f *finished) add(hash string, upTo, arrived int64) {
+	f.at[hash] = len(f.changes) / changeLen
+	f.append(hash, upTo, arrived)
+}
+
+func (f *finished) append(hash string, upTo, arrived int64) {
+	f.changes = append(f.changes, hash...)
+	f.changes = binary.BigEndian.AppendUint64(f.changes, uint64(upTo))
+	f.changes = binary.BigEndian.AppendUint64(f.changes, uint64(arrived))
+}
+
+// tidy begins the list anew, in the order of hashes, once it has more than 1024 changes above two for each partition.
+func (f *finished) tidy() {
+	if len(f.changes)/changeLen <= 2*len(f.at)+chunkLen/changeLen {
+		return
+	}
+	old := *f
+	*f = finished{at: map[string]int{}}
+	for _, h := range slices.Sorted(maps.Keys(old.at)) {
+		f.at[h] = len(f.changes) / changeLen
+		f.changes = append(f.changes, old.changes[old.at[h]*changeLen:][:changeLen]...)
+	}
+}
+
+func (l *ledger) foldForget(what string, e *entry) {
+	f := e.Forget
+	generation := uint64(0)
+	if l.config != nil {
+		generation = l.config.Generation
+	}
+	l.r.expect(f.Generation == generation, what, "it knows the topics of generation %d, the last is %d", f.Generation, generation)
+	over, ok := splitHashes(f.Over)
+	gone, ok2 := splitHashes(f.Gone)
+	if !l.r.expect(ok && ok2 && len(over)+len(gone) > 0, what, "its hashes are not in order, or there are none") {
+		return
+	}
+	byHash := map[string]partition{}
+	for p := range l.parts {
+		byHash[hashOfPartition(p)] = p
+	}
+	for _, h := range over {
+		p, known := byHash[h]
+		st := l.parts[p]
+		if !l.r.expect(known && st.row.Ended && st.row.HeldLen == 0 && !st.retired, what, "it forgets partition %x (%s), which is not known, or not over", h, p) {
+			continue
+		}
+		l.floor = max(l.floor, l.lanes[st.lane].version+1)
+		delete(l.parts, p)
+		l.over++
+		if n, err := strconv.ParseInt(st.row.UpTo, 10, 64); (err == nil || st.row.UpTo == "") && len(st.row.Children) == 0 {
+			arrived := int64(0)
+			if y := st.row.Arrived.Year(); y > 1700 && y < 2200 {
+				arrived = st.row.Arrived.UnixNano()
+			}
+			l.finished.add(h, n, arrived)
+		}
+		empty := true
+		for _, other := range l.parts {
+			empty = empty && other.lane != st.lane
+		}
+		if empty {
+			delete(l.lanes, st.lane)
+		}
+	}
+	for _, h := range gone {
+		_, known := l.finished.at[h]
+		l.r.expect(known, what, "partition %x is gone, and was not finished", h)
+		delete(l.finished.at, h)
+		l.finished.append(h, -1, 0)
+	}
+	l.finished.tidy()
+}
+
+func splitHashes(b []byte) (list []string, ok bool) {
+	for ; len(b) >= 16; b = b[16:] {
+		list = append(list, string(b[:16]))
+	}
+	return list, len(b) == 0 && slices.IsSorted(list)
+}
+
+// checkFinished compares what a snapshot says of finished partitions with what was folded.
+func (l *ledger) checkFinished(ctx context.Context, key string, s *snapshot) error {
+	var changes []byte
+	if s.Finished != nil {
+		for _, hash := range s.Finished.Chunks {
+			var c chunk
+			name := l.root + "finished/" + hash
+			found, err := control(ctx, l.b, name, maxEntry, &c)
+			if errors.Is(err, errNewer) {
+				return err
+			}
+			l.r.expect(err == nil && found == hash && len(c.Changes) == chunkLen, key, "%s is not the chunk that it names: %v", name, err)
+			changes = append(changes, c.Changes...)
+		}
+		changes = append(changes, s.Finished.Tail...)
+		l.r.expect(len(s.Finished.Tail) < chunkLen, key, "%d bytes of changes beside the chunks", len(s.Finished.Tail))
+	}
+	l.r.expect(bytes.Equal(changes, l.finished.changes), key, "it has %d changes of finished partitions that are not those of the ledger, which has %d",
+		len(changes)/changeLen, len(l.finished.changes)/changeLen)
+	l.r.expect(s.Floor == l.floor && s.Over == l.over, key, "floor %d and %d partitions forgotten, the ledger says %d and %d", s.Floor, s.Over, l.floor, l.over)
+	s.Finished, s.Floor, s.Over = nil, 0, 0
+	return nil
+}
+
+// knew checks that an unknown lane was adopted late enough for nobody to have read it and forgotten it since.
+func (l *ledger) knew(what string, ln *laneCommit) {
+	if _, known := l.lanes[ln.Lane]; !known {
+		l.r.expect(ln.Adopted >= l.floor, what, "lane %s was adopted at entry %d, and lanes touched before entry %d were forgotten", ln.Lane, ln.Adopted, l.floor)
+	}
+	for k := range ln.Partitions {
+		p := ln.Partitions[k].partition
+		_, over := l.finished.at[hashOfPartition(p)]
+		l.r.expect(!over || l.parts[p] != nil, what, "partition %s had ended and was forgotten", p)
+	}
+}
+
+// partitions says how many there are, for people.
+func (l *ledger) partitions() string {
+	if l.over == 0 {
+		return fmt.Sprintf("%d partitions", len(l.parts))
+	}
+	return fmt.Sprintf("%d partitions, and %d that have ended", len(l.parts), l.over)
+}

@@ -1,0 +1,130 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/onceflow/onceflow/internal/mutant"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Forget takes out of the state what is over, so that a job's state is as large as what it works on and not as what it has
+// ever read.
+type Forget struct {
+	// Over are partitions that have ended and hold nothing, sorted. A lane that has no other goes with them. What they have
+	// added to the job's counts stays. Those that the source may still list are in State.Finished from now on.
+	Over []PartitionHash
+
+	// Gone are partitions of State.Finished that the source has listed no more for long, sorted: one that comes back is new.
+	Gone []PartitionHash
+
+	Generation uint64 // of the Config by which the author knew what the source lists
+}
+
+// MaxForget is the largest number of partitions in each part of a Forget.
+const MaxForget = 1024
+
+type forgetJSON struct {
+	Over       []byte `json:"over,omitempty"`
+	Gone       []byte `json:"gone,omitempty"`
+	Generation uint64 `json:"generation"`
+}
+
+func (f *Forget) toJSON() *forgetJSON {
+	return &forgetJSON{joinHashes(f.Over), joinHashes(f.Gone), f.Generation}
+}
+
+func (j *forgetJSON) forget() (*Forget, error) {
+	over, err := splitHashes(j.Over)
+	gone, err2 := splitHashes(j.Gone)
+	return &Forget{over, gone, j.Generation}, errors.Join(err, err2)
+}
+
+func (f *Forget) check() error {
+	if len(f.Over)+len(f.Gone) == 0 || len(f.Over) > MaxForget || len(f.Gone) > MaxForget {
+		return fmt.Errorf("it forgets %d and %d partitions", len(f.Over), len(f.Gone))
+	}
+	return errors.Join(checkHashes(f.Over), checkHashes(f.Gone))
+}
+
+// spent reports whether p may be forgotten: it has ended and holds nothing. A retired one stays, since only a person
+// can say that it may be read again.
+func (p *Partition) spent() bool {
+	return p.Progress.Ended && (p.HeldLen == 0 || mutant.On("T60")) && !p.Retired
+}
+
+// Spent returns the partitions that have ended and hold nothing, and whose lane no entry has touched from entry since on,
+// by their hashes.
+func (s *State) Spent(since uint64) map[PartitionHash]stream.Partition {
+	out := map[PartitionHash]stream.Partition{}
+	for p, st := range s.Partitions {
+		if st.spent() && s.Lanes[st.Lane].Version < since {
+			out[HashPartition(p)] = p
+		}
+	}
+	return out
+}
+
+// Listable reports whether p may be forgotten although the source lists it: there is enough left of it in Finished.
+func (s *State) Listable(p stream.Partition) bool {
+	st := s.Partitions[p]
+	return st != nil && keeps(&st.Progress)
+}
+
+func (s *State) validateForget(f *Forget) error {
+	if f.Generation != s.Config.Generation {
+		return &VoidError{Entry: s.Last, Reason: fmt.Sprintf("the topics are those of generation %d, not %d", s.Config.Generation, f.Generation)}
+	}
+	if len(f.Over) > 0 {
+		spent := s.Spent(s.Last + 1)
+		for _, h := range f.Over {
+			if _, ok := spent[h]; !ok {
+				return &VoidError{Entry: s.Last, Reason: "a partition that is to be forgotten is not known, or has more to come"}
+			}
+		}
+	}
+	for _, h := range f.Gone {
+		if _, ok := s.Finished.at[h]; !ok {
+			return &VoidError{Entry: s.Last, Reason: "a partition that is gone was not finished"}
+		}
+	}
+	return nil
+}
+
+// foldForget raises Floor above all that touched the forgotten lanes: who adopted one of them before that may know
+// nothing of what was done in it.
+func (s *State) foldForget(f *Forget) {
+	if len(f.Over) > 0 {
+		spent := s.Spent(s.Last + 1)
+		for _, h := range f.Over {
+			p := spent[h]
+			st := s.Partitions[p]
+			l := *s.Lanes[st.Lane]
+			if !mutant.On("T61") {
+				s.Floor = max(s.Floor, l.Version+1)
+			}
+			l.parts = slices.DeleteFunc(slices.Clone(l.parts), func(q stream.Partition) bool { return q == p })
+			if len(l.parts) > 0 {
+				s.Lanes[st.Lane] = &l
+			} else {
+				delete(s.Lanes, st.Lane)
+			}
+			delete(s.Partitions, p)
+			s.Over++
+			if keeps(&st.Progress) && !mutant.On("T62") {
+				s.Finished.add(h, &st.Progress)
+			}
+		}
+	}
+	for _, h := range f.Gone {
+		s.Finished.remove(h)
+	}
+	s.Finished.tidy()
+}
+
+// begun reports whether the job has read, or forgotten, any partition.
+func (s *State) begun() bool { return len(s.Partitions) > 0 || s.Over > 0 }
+
+// knows reports whether there is anything of p: it was read, or at least begun, and is not new.
+func (s *State) knows(p stream.Partition) bool { return s.Partitions[p] != nil || s.Finished.Has(p) }
