@@ -20,19 +20,14 @@ func (c *laneCore) admit(b *Batch, from, to int) error {
 	c.borrow()
 	c.records = b.Records
 	c.events = c.events[:0]
-	bad := b.Unreadable
-	if len(bad) > 0 {
-		bad = slices.Clone(bad)
-		slices.SortStableFunc(bad, func(x, y DeadLetter) int { return x.Record.Position.Compare(y.Record.Position) })
-	}
 	for i := from; i < to; i++ {
 		r := &b.Records[i]
 		at, err := c.partition(r.Partition)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errSource, err)
 		}
-		for len(bad) > 0 && !bad[0].Record.Position.after(r.Position) { // they take their place among the others
-			if bad, err = c.admitBad(bad); err != nil {
+		if len(c.feed.bad) > 0 {
+			if err := c.admitBad(r); err != nil {
 				return err
 			}
 		}
@@ -54,31 +49,52 @@ func (c *laneCore) admit(b *Batch, from, to int) error {
 		}
 		c.events = append(c.events, e)
 	}
-	for len(bad) > 0 {
-		var err error
-		if bad, err = c.admitBad(bad); err != nil {
-			return err
-		}
+	if to < len(b.Records) {
+		return nil
 	}
-	return nil
+	return c.admitBad(nil)
 }
 
-// admitBad takes in the first of bad, records that cannot be read, and returns the others.
-func (c *laneCore) admitBad(bad []DeadLetter) ([]DeadLetter, error) {
-	d := bad[0]
-	at, err := c.partition(d.Record.Partition)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errSource, err)
+// byPosition returns unreadable records in the order of their positions.
+func byPosition(bad []DeadLetter) []DeadLetter {
+	if len(bad) == 0 {
+		return nil
 	}
-	slot, ok, err := c.enter(at, d.Record.Position, -1)
-	if err != nil {
-		return nil, err
+	bad = slices.Clone(bad)
+	slices.SortStableFunc(bad, func(x, y DeadLetter) int { return x.Record.Position.Compare(y.Record.Position) })
+	return bad
+}
+
+// admitBad takes in the unreadable records of the batch that come before r in its partition, so that they take their place
+// among the others; nil is all that are left. Those of other partitions wait for records of their own: a position that
+// was passed too early would let these be taken for records that came before.
+func (c *laneCore) admitBad(r *Record) error {
+	bad, kept := c.feed.bad, c.feed.bad[:0]
+	for i := range bad {
+		d := bad[i]
+		if r != nil && d.Record.Position.after(r.Position) {
+			kept = append(kept, bad[i:]...)
+			break
+		}
+		if r != nil && d.Record.Partition != nil && *d.Record.Partition != *r.Partition {
+			kept = append(kept, d)
+			continue
+		}
+		at, err := c.partition(d.Record.Partition)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errSource, err)
+		}
+		slot, ok, err := c.enter(at, d.Record.Position, -1)
+		if err != nil {
+			return err
+		}
+		if ok {
+			d.Stage = cmp.Or(d.Stage, "source")
+			c.reject(slot, d)
+		}
 	}
-	if ok {
-		d.Stage = cmp.Or(d.Stage, "source")
-		c.reject(slot, d)
-	}
-	return bad[1:], nil
+	c.feed.bad = kept
+	return nil
 }
 
 // enter makes a slot for a record of the batch, at index rec of it, and moves the partition's position. It returns false
@@ -169,14 +185,15 @@ func (c *laneCore) elderOrOwn(id *Partition) (uint32, error) {
 	return c.partition(id)
 }
 
-// warm passes the records of the warm-up through the stages that want them. They leave no trace but there.
-func (c *laneCore) warm(ctx context.Context, b *Batch, in feeds[Record]) error {
+// warm passes records of the warm-up, with indexes from from to below to, through the stages that want them. They leave no
+// trace but there.
+func (c *laneCore) warm(ctx context.Context, b *Batch, from, to int, in feeds[Record]) error {
 	if !c.warming {
 		return fmt.Errorf("%w: lane %s got warm-up records that it did not ask for", errSource, c.lane.Name)
 	}
 	c.borrow()
 	c.records, c.events = b.Records, c.events[:0]
-	for i := range b.Records {
+	for i := from; i < to; i++ {
 		r := &b.Records[i]
 		at, err := c.elderOrOwn(r.Partition)
 		if err != nil {

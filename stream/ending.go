@@ -13,10 +13,26 @@ const settleFor = time.Minute
 // endPoll is how often the end of a finite source looks whether stages that work beside the lane are done.
 const endPoll = 20 * time.Millisecond
 
+// beginEnd notes that the source has ended. What is queued is worked off beside cuts and commits, so nobody waits here:
+// each worker says when it has come to the end of its queue.
+func (e *engine[T]) beginEnd() {
+	e.ending, e.settleBy = true, time.Time{}
+	e.emptied, e.filled = e.markQueues(), len(e.workers)
+}
+
+// markQueues returns a channel on which each worker says once that it has come to what is now the end of its queue.
+func (e *engine[T]) markQueues() <-chan struct{} {
+	passed := make(chan struct{}, len(e.workers))
+	for _, w := range e.workers {
+		w.push(item[T]{do: func(context.Context) error { passed <- struct{}{}; return nil }})
+	}
+	return passed
+}
+
 // endStep brings a finite source to its end: everything processed, committed and published. It returns true when that is
 // done; else it sees to it that something happens that calls it again.
 func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
-	if e.committing != nil || e.want != "" {
+	if e.committing != nil || e.want != "" || e.filled > 0 {
 		return false, nil
 	}
 	left, waits, dirty, err := e.unfinished(ctx)
@@ -50,8 +66,8 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// unfinished counts the records that are queued, in flight or held, and tells whether stages may finish them without
-// further input, and whether there is anything to commit.
+// unfinished counts the records that are in flight or held, once the queues are empty, and tells whether stages may finish
+// them without further input, and whether there is anything to commit.
 func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bool, err error) {
 	type answer struct {
 		left         int64
@@ -60,7 +76,7 @@ func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bo
 	}
 	answers := make(chan answer, len(e.workers))
 	for _, w := range e.workers {
-		w.push(item[T]{do: func(ctx context.Context) error { // behind all batches
+		w.do(func(ctx context.Context) error {
 			a := answer{err: w.pullAll(ctx)}
 			for _, l := range w.lanes {
 				a.left += int64(l.core.slots.live + l.core.replaying)
@@ -69,7 +85,7 @@ func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bo
 			}
 			answers <- a
 			return a.err
-		}})
+		})
 	}
 	for range e.workers {
 		select {
@@ -94,13 +110,18 @@ func (c *laneCore) pulls() bool {
 	return false
 }
 
-// shutdown ends the job because the caller wants it: no more records are read, those that wait are processed, and what
-// is finished is committed, within Options.Shutdown.
-func (e *engine[T]) shutdown(ctx context.Context, stopPolling func(), polled <-chan struct{}) error {
+// shutdown ends the job because the caller wants it: no more records are read, what is queued is thrown away, since the
+// next run reads it again, and what is finished is committed, within Options.Shutdown. If it is the source that ends the
+// job, queue is true: what the source gave before it broke is processed first, for at most half of that time, since the
+// next run may get no further.
+func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func(), polled <-chan struct{}) error {
 	e.status.shutdown()
 	timer := time.AfterFunc(e.opts.Shutdown, func() { e.stop(errShutdown) })
 	defer timer.Stop()
 	stopPolling()
+	if !queue {
+		e.hurry.Store(true)
+	}
 	late := context.WithoutCancel(ctx)
 	if err := e.waitKeep(late); err != nil {
 		return err
@@ -110,10 +131,12 @@ func (e *engine[T]) shutdown(ctx context.Context, stopPolling func(), polled <-c
 	case <-e.hard.Done():
 		return e.lastError()
 	}
-	half := time.AfterFunc(e.opts.Shutdown/2, func() { e.hurry.Store(true) })
-	defer half.Stop()
-	if err := e.drain(); err != nil {
-		return err
+	if queue {
+		half := time.AfterFunc(e.opts.Shutdown/2, func() { e.hurry.Store(true) })
+		defer half.Stop()
+		if err := e.drain(); err != nil {
+			return err
+		}
 	}
 	for last := false; ; {
 		if e.committing != nil {
@@ -154,13 +177,10 @@ func (e *engine[T]) lastCommit(err error) error {
 
 // drain waits until the workers have processed what is queued.
 func (e *engine[T]) drain() error {
-	done := make(chan struct{}, len(e.workers))
-	for _, w := range e.workers {
-		w.push(item[T]{do: func(context.Context) error { done <- struct{}{}; return nil }})
-	}
+	passed := e.markQueues()
 	for range e.workers {
 		select {
-		case <-done:
+		case <-passed:
 		case <-e.hard.Done():
 			return e.lastError()
 		}

@@ -36,6 +36,7 @@ type laneCore struct {
 
 	*scratch
 	in      feeds[Record] // the first stage
+	feed    feed
 	slots   slotTable
 	records []Record // of the batch in progress
 	end     rowKeeper

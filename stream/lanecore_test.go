@@ -326,3 +326,64 @@ func TestTheNextStageDoesNotSeeWhatWasTakenBack(t *testing.T) {
 		t.Errorf("the next stage saw %v and rows are %v, want %v", seen, l.txn.rows, want)
 	}
 }
+
+// Records that cannot be read, of two partitions in one batch: those of the second once moved its position beyond records
+// before them, which were then left out as if they had come before.
+func TestUnreadableRecordsTakeTheirPlaceInTheirPartition(t *testing.T) {
+	l := newTestLane(t, nil)
+	b := &Batch{Lane: "p/0"}
+	for at := int64(1); at <= 200; at++ {
+		if at != 150 {
+			b.Records = append(b.Records, rec(0, at, fmt.Sprint("a", at)))
+		}
+	}
+	for at := int64(1); at <= 200; at++ {
+		if at != 3 && at != 200 {
+			b.Records = append(b.Records, rec(1, at, fmt.Sprint("b", at)))
+		}
+	}
+	for _, r := range []Record{rec(1, 200, ""), rec(1, 3, ""), rec(0, 150, "")} {
+		b.Unreadable = append(b.Unreadable, DeadLetter{Record: r, Err: errors.New("corrupt")})
+	}
+	if err := l.try(b); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.txn.rows) != 397 || len(l.txn.dead) != 3 {
+		t.Errorf("got %d rows and %d dead letters, want 397 and 3", len(l.txn.rows), len(l.txn.dead))
+	}
+	cut := l.cut()
+	for i, p := range testParts {
+		if g := cut.Partitions[p]; g.UpTo.Sub != 200 || cut.Read[p] != 200 {
+			t.Errorf("partition %d: read %d up to %v, want 200", i, cut.Read[p], g.UpTo)
+		}
+	}
+}
+
+// A cut within a batch is the progress of what was processed, with the time at which the newest of that came.
+func TestACutWithinABatchIsOfWhatWasProcessed(t *testing.T) {
+	l := newTestLane(t, nil)
+	var values []string
+	for i := range 300 {
+		values = append(values, fmt.Sprint("v", i))
+	}
+	b := l.batch(0, values...)
+	b.Passed = []Passed{{testParts[0], Position{Sub: 310}}}
+	b.Ended = []Ended{{Partition: testParts[1]}}
+	for _, want := range []struct {
+		upTo, read int64
+		ended      bool
+	}{{128, 128, false}, {256, 128, false}, {310, 44, true}} {
+		done, err := l.core.slice(t.Context(), b)
+		if err != nil || done != want.ended {
+			t.Fatalf("slice: %v, %v", done, err)
+		}
+		cut := l.cut()
+		g := cut.Partitions[testParts[0]]
+		if g.UpTo.Sub != want.upTo || cut.Read[testParts[0]] != want.read || !g.Arrived.Equal(minute(min(want.upTo, 300))) {
+			t.Errorf("read %d up to %v, arrived %v, want %d up to %d", cut.Read[testParts[0]], g.UpTo, g.Arrived, want.read, want.upTo)
+		}
+		if ended := cut.Partitions[testParts[1]].Ended; ended != want.ended {
+			t.Errorf("at %v: the other partition ended: %v, want %v", g.UpTo, ended, want.ended)
+		}
+	}
+}

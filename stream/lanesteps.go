@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // openLane builds the stages of a lane that begins at from. After an error nothing is left open.
@@ -52,46 +54,83 @@ func (c *laneCore) checkWarmers() error {
 	return nil
 }
 
-// process handles a batch. It releases the batch, now or once all held records are back.
+// stepRecords is how many records of a batch pass the stages at once: few enough that they, and what stages make of them,
+// are still in the processor's cache when the next stage looks at them.
+const stepRecords = 128
+
+// feed is the batch that a lane is within. Cuts, revocations and the end of the job do not wait for its end: what was not
+// processed is no part of a cut, and whoever has the lane next reads it again.
+type feed struct {
+	batch *Batch
+	next  int          // index of the first record that was not processed
+	bad   []DeadLetter // unreadable records that did not take their place yet, by position
+}
+
+// process handles a batch from its beginning to its end.
 func (c *laneCore) process(ctx context.Context, b *Batch) error {
-	if b.Warm {
-		err := c.warm(ctx, b, c.in)
-		if err == nil && b.WarmDone {
-			err = c.warmDone(ctx)
-		}
-		b.Release()
-		return err
-	}
-	if b.WarmDone {
-		if err := c.warmDone(ctx); err != nil {
+	for done := false; !done; {
+		var err error
+		if done, err = c.slice(ctx, b); err != nil {
 			return err
 		}
-	}
-	for from, more := 0, true; more; {
-		to := len(b.Records)
-		if to-from > stepRecords && len(b.Unreadable) == 0 {
-			to = from + stepRecords
-		}
-		more = to < len(b.Records)
-		if err := c.step(ctx, b, from, to, !more); err != nil {
-			return err
-		}
-		from = to
-	}
-	c.pinned = append(c.pinned, b)
-	if len(c.returned) == 0 { // else rows that wait may share bytes with the batches
-		for i, b := range c.pinned {
-			b.Release()
-			c.pinned[i] = nil
-		}
-		c.pinned = c.pinned[:0]
 	}
 	return nil
 }
 
-// stepRecords is how many records of a batch pass the stages at once: few enough that they, and what stages make of them,
-// are still in the processor's cache when the next stage looks at them.
-const stepRecords = 128
+// slice handles the next records of a batch, at most stepRecords, and reports whether they were the last. Then it releases
+// the batch, now or once all held records are back.
+func (c *laneCore) slice(ctx context.Context, b *Batch) (done bool, err error) {
+	f := &c.feed
+	if f.batch != b {
+		*f = feed{batch: b, bad: byPosition(b.Unreadable)}
+		if b.WarmDone && !b.Warm {
+			if err := c.warmDone(ctx); err != nil {
+				return false, err
+			}
+		}
+	}
+	from := f.next
+	f.next = min(from+stepRecords, len(b.Records))
+	done = f.next == len(b.Records)
+	if b.Warm {
+		err = c.warm(ctx, b, from, f.next, c.in)
+		if err == nil && done && b.WarmDone {
+			err = c.warmDone(ctx)
+		}
+	} else {
+		err = c.step(ctx, b, from, f.next, done)
+	}
+	if err != nil || !done {
+		return false, err
+	}
+	*f = feed{}
+	c.finishBatch(b)
+	return true, nil
+}
+
+// leave forgets that the lane is within b. It must get no batch behind b: positions would be left out.
+func (c *laneCore) leave(b *Batch) {
+	if c.feed.batch == b {
+		c.feed = feed{}
+	}
+}
+
+// finishBatch gives a batch back that was processed.
+func (c *laneCore) finishBatch(b *Batch) {
+	if b.Warm {
+		b.Release()
+		return
+	}
+	c.pinned = append(c.pinned, b)
+	if len(c.returned) > 0 { // rows that wait may share bytes with the batches
+		return
+	}
+	for i, b := range c.pinned {
+		b.Release()
+		c.pinned[i] = nil
+	}
+	c.pinned = c.pinned[:0]
+}
 
 // step handles the records of a batch with indexes from from to below to.
 func (c *laneCore) step(ctx context.Context, b *Batch, from, to int, last bool) error {
@@ -144,12 +183,7 @@ func (c *laneCore) allBack(ctx context.Context) error {
 
 // endsOf takes in what else a batch says of its partitions.
 func (c *laneCore) endsOf(b *Batch) error {
-	for i := range c.parts {
-		if p := &c.parts[i]; p.newest > 0 {
-			p.arrived = later(p.arrived, b.Records[p.newest-1].Time)
-			p.newest = 0
-		}
-	}
+	c.noteArrivals(b)
 	for _, e := range b.Passed {
 		i, ok := c.byID[e.Partition]
 		if !ok {
@@ -174,6 +208,16 @@ func (c *laneCore) endsOf(b *Batch) error {
 		}
 	}
 	return nil
+}
+
+// noteArrivals takes down when the newest records of a batch that were processed came.
+func (c *laneCore) noteArrivals(b *Batch) {
+	for i := range c.parts {
+		if p := &c.parts[i]; p.newest > 0 {
+			p.arrived = later(p.arrived, b.Records[p.newest-1].Time)
+			p.newest = 0
+		}
+	}
 }
 
 // pull lets the stages take in what other goroutines made.
@@ -219,10 +263,14 @@ func (c *laneCore) committed(ctx context.Context, k Clocks) error {
 }
 
 // cut returns the lane's progress since the last cut, and begins the next. It returns false if there is none, and while
-// held records are coming back.
+// held records are coming back. The lane may be within a batch.
 func (c *laneCore) cut() (LaneCut, bool, error) {
 	if !c.dirty || c.replaying > 0 || len(c.returned) > 0 {
 		return LaneCut{}, false, nil
+	}
+	if c.feed.batch != nil {
+		c.noteArrivals(c.feed.batch)
+		c.skipMistaken(c.feed.batch)
 	}
 	n := len(c.parts)
 	cut := LaneCut{
@@ -240,4 +288,16 @@ func (c *laneCore) cut() (LaneCut, bool, error) {
 	}
 	c.dirty = false
 	return cut, true, nil
+}
+
+// skipMistaken is trap T75: a cut within a batch that takes all of it for processed.
+func (c *laneCore) skipMistaken(b *Batch) {
+	if !mutant.On("T75") {
+		return
+	}
+	for i := c.feed.next; i < len(b.Records); i++ {
+		if at, err := c.partition(b.Records[i].Partition); err == nil {
+			c.parts[at].upTo = b.Records[i].Position
+		}
+	}
 }

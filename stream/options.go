@@ -29,7 +29,8 @@ type Options struct {
 	// Defaults to a quarter of the memory limit of the process (GOMEMLIMIT), else 512 MiB.
 	Memory int64
 
-	// Shutdown is how long the last commit may take after ctx has ended.
+	// Shutdown is how long the last commit may take after ctx has ended. It is of what was finished by then; what is
+	// queued is read again by the next run.
 	//
 	// Defaults to 20 seconds.
 	Shutdown time.Duration

@@ -151,7 +151,7 @@ func (e *engine[T]) polled(ctx context.Context, b *Batch) error {
 	over := e.charge(n)
 	e.queued.Add(n)
 	q := l.queued.Add(n)
-	l.w.push(item[T]{lane: l, batch: b})
+	l.w.push(item[T]{lane: l, batch: b, bytes: n})
 	if q > e.laneBytes.Load() {
 		e.pause(l)
 	}

@@ -182,7 +182,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	case <-e.eof: // said of lanes that begin again
 	default:
 	}
-	e.ending = false
+	e.ending, e.emptied, e.filled = false, nil, 0
 	if r == nil { // the poller may have been about to tell of a rebalance, and waits for the answer then
 		select {
 		case pending := <-e.rebalances:

@@ -11,7 +11,7 @@ import (
 	"github.com/onceflow/onceflow/internal/mutant"
 )
 
-// Run runs the pipe until ctx ends, commits what is finished, and returns nil; or until the source has ended, with
+// Run runs the pipe until ctx ends, commits what is finished by then, and returns nil; or until the source has ended, with
 // everything committed and published, and returns nil; or it returns the first error. It closes neither source nor
 // output. Signals are the caller's: use signal.NotifyContext.
 //
@@ -75,7 +75,7 @@ type engine[T any] struct {
 	queued     atomic.Int64 // bytes of batches that wait
 	laneBytes  atomic.Int64
 	read       atomic.Int64
-	hurry      atomic.Bool // throw away what is queued
+	hurry      atomic.Bool // throw away what is queued; the next run reads it again
 
 	// The conductor's.
 	lanes      map[string]*lane[T]
@@ -95,6 +95,8 @@ type engine[T any] struct {
 	unacked    map[Partition]Position // committed, and the source was not told
 	settled    bool                   // the output had nothing left to do when it was last asked
 	ending     bool                   // the source has ended
+	emptied    <-chan struct{}        // since then: a worker has come to the end of its queue
+	filled     int                    // workers that have not
 	endTimer   *time.Timer
 	settleBy   time.Time
 
@@ -194,9 +196,9 @@ func (e *engine[T]) run(ctx context.Context) error {
 	switch {
 	case e.hard.Err() != nil:
 	case errors.As(err, &broken): // what it gave before is not read again in vain
-		err = errors.Join(err, e.shutdown(ctx, stopPolling, polled))
+		err = errors.Join(err, e.shutdown(ctx, true, stopPolling, polled))
 	case err == nil && ctx.Err() != nil:
-		err = e.shutdown(ctx, stopPolling, polled)
+		err = e.shutdown(ctx, false, stopPolling, polled)
 	}
 	return e.close(err)
 }
@@ -245,7 +247,9 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 		case broken := <-e.broken:
 			return broken
 		case <-e.eof:
-			e.ending, e.settleBy = true, time.Time{}
+			e.beginEnd()
+		case <-e.emptied:
+			e.filled--
 		case <-e.endTimer.C: // endStep looks again
 		}
 		if err == nil && e.want != "" && e.committing == nil {

@@ -83,7 +83,7 @@ func (e *engine[T]) prove(ctx context.Context) error {
 	if err != nil {
 		return wrap("the output's clock", err)
 	}
-	at, owner := e.idle(now)
+	at, owner := e.idle(ctx, now)
 	if len(at) == 0 {
 		return nil
 	}
@@ -114,8 +114,9 @@ func (e *engine[T]) prove(ctx context.Context) error {
 	return nil
 }
 
-// idle returns the positions of partitions that gave no record since it was last called.
-func (e *engine[T]) idle(now time.Time) (map[Partition]Position, map[Partition]*lane[T]) {
+// idle returns the positions of partitions that gave no record since it was last called; none if ctx ends, since workers
+// may be within a slice for long, and what ends ctx waits for us.
+func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[Partition]Position, map[Partition]*lane[T]) {
 	at, owner := map[Partition]Position{}, map[Partition]*lane[T]{}
 	var mu sync.Mutex
 	answered := make(chan struct{}, len(e.workers)) // has room for all, so nobody waits for us when we are gone
@@ -137,6 +138,8 @@ func (e *engine[T]) idle(now time.Time) (map[Partition]Position, map[Partition]*
 	for range e.workers {
 		select {
 		case <-answered:
+		case <-ctx.Done():
+			return nil, nil
 		case <-e.hard.Done(): // workers may be gone
 			return nil, nil
 		}

@@ -17,11 +17,14 @@ type worker[T any] struct {
 
 	mu    sync.Mutex
 	todo  []func(context.Context) error // before the next batch
+	cur   item[T]                       // a batch that was begun; before the queue
 	queue []item[T]                     // from head on
 	head  int
+	asked atomic.Bool   // todo is not empty
 	poke  chan struct{} // something was added
 
 	scratch *scratch
+	ticked  bool // a tick is due
 
 	lanes []*lane[T]
 	loads int // lanes, as the conductor counts them
@@ -34,6 +37,7 @@ type worker[T any] struct {
 type item[T any] struct {
 	lane  *lane[T]
 	batch *Batch
+	bytes int64 // of the batch: once it is processed it is the source's again
 	do    func(context.Context) error
 }
 
@@ -41,10 +45,11 @@ func newWorker[T any](e *engine[T], index int) *worker[T] {
 	return &worker[T]{e: e, index: index, poke: make(chan struct{}, 1), scratch: newScratch(len(e.pipe.stages))}
 }
 
-// do runs f at the next border between batches.
+// do runs f soon: the worker stops for it within a batch, after at most stepRecords records.
 func (w *worker[T]) do(f func(context.Context) error) {
 	w.mu.Lock()
 	w.todo = append(w.todo, f)
+	w.asked.Store(true)
 	w.mu.Unlock()
 	w.signal()
 }
@@ -74,6 +79,11 @@ func (w *worker[T]) next() (it item[T], ok bool) {
 	if len(w.todo) > 0 {
 		it.do = w.todo[0]
 		w.todo = w.todo[1:]
+		w.asked.Store(len(w.todo) > 0)
+		return it, true
+	}
+	if w.cur.batch != nil {
+		it, w.cur = w.cur, item[T]{}
 		return it, true
 	}
 	if w.head == len(w.queue) {
@@ -113,10 +123,13 @@ func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
 	}
 	select {
 	case <-tick:
+		w.ticked = true
+	default:
+	}
+	if w.ticked {
 		if err := w.tick(ctx); err != nil {
 			return err
 		}
-	default:
 	}
 	it, ok := w.next()
 	switch {
@@ -134,25 +147,33 @@ func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
 		w.discard(it)
 		return nil
 	default:
-		return w.process(ctx, it.lane, it.batch)
+		return w.process(ctx, it, tick)
 	}
 }
 
-// process runs one batch through its lane.
-func (w *worker[T]) process(ctx context.Context, l *lane[T], b *Batch) error {
-	n := size(b) // after process it is the source's again
+// process runs a batch through its lane, or the part of it that nothing more urgent interrupts.
+func (w *worker[T]) process(ctx context.Context, it item[T], tick <-chan time.Time) error {
+	l, b := it.lane, it.batch
 	ends, split := int64(len(b.Ended)), slices.ContainsFunc(b.Ended, func(e Ended) bool { return len(e.Children) > 0 })
 	w.begin(l)
-	err := l.core.process(ctx, b)
+	done, err := l.core.slice(ctx, b)
+	for err == nil && !done && !w.pressed(ctx, tick) {
+		done, err = l.core.slice(ctx, b)
+	}
 	w.end(l)
-	w.drained(l, n)
+	switch {
+	case done:
+		w.drained(l, it.bytes)
+	case err == nil:
+		w.cur = it
+	}
 	if err != nil {
 		return err
 	}
-	if split {
+	if done && split {
 		w.e.ask("split") // the children may begin once that is committed
 	}
-	if ends > 0 && w.e.finisher != nil && w.e.ends.Add(ends) >= mostEnds {
+	if done && ends > 0 && w.e.finisher != nil && w.e.ends.Add(ends) >= mostEnds {
 		w.e.ends.Store(0)
 		w.e.ask("ends")
 	}
@@ -160,6 +181,19 @@ func (w *worker[T]) process(ctx context.Context, l *lane[T], b *Batch) error {
 		w.e.ask("bytes")
 	}
 	return nil
+}
+
+// pressed reports whether something should be done within a batch. It is asked for every few records.
+func (w *worker[T]) pressed(ctx context.Context, tick <-chan time.Time) bool {
+	if w.asked.Load() || w.e.hurry.Load() || w.ticked || ctx.Err() != nil {
+		return true
+	}
+	select {
+	case <-tick:
+		w.ticked = true
+	default:
+	}
+	return w.ticked
 }
 
 func (w *worker[T]) begin(l *lane[T]) {
@@ -176,11 +210,11 @@ func (w *worker[T]) end(l *lane[T]) {
 	l.publish()
 }
 
-// discard throws a batch away that is to be read again by whoever has the lane next.
+// discard throws a batch, or the rest of one, away that is to be read again by whoever has the lane next.
 func (w *worker[T]) discard(it item[T]) {
-	n := size(it.batch)
+	it.lane.core.leave(it.batch)
 	it.batch.Release()
-	w.drained(it.lane, n)
+	w.drained(it.lane, it.bytes)
 }
 
 // drained counts a batch of n bytes out, and asks for more if the lane was paused.
@@ -232,6 +266,7 @@ func (w *worker[T]) pull(ctx context.Context) error {
 }
 
 func (w *worker[T]) tick(ctx context.Context) error {
+	w.ticked = false
 	now := w.e.opts.Now()
 	return w.each(ctx, func(ctx context.Context, c *laneCore) error { return c.tick(ctx, now) })
 }

@@ -73,6 +73,9 @@ var mutants = []mutant{
 	{"T62", "nothing is kept of a forgotten partition that the source lists", in("sink/ledger", "internal/sim")},
 	{"T63", "a lane that is not known is taken for a forgotten one", in("sink/ledger", "internal/sim")},
 	{"T64", "what a list lacks once is forgotten for good", in("sink#AwayForAWhile", "internal/sim")},
+	{"T50", "a ledger without its genesis begins anew", in("sink#LostObjects")},
+	{"T51", "what speaks of entries beyond the end of the ledger is not looked for", in("internal/sim", "sink#LostObjects")},
+	{"T75", "a cut within a batch takes all of it for processed", in("stream")},
 }
 
 func in(packages ...string) []string { return packages }
