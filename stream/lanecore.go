@@ -80,7 +80,7 @@ func newLaneCore(lane Lane, stages []stageInfo, from map[Partition]Progress, s *
 		byPtr: map[*Partition]uint32{}, byID: map[Partition]uint32{},
 		deaths: map[uint32]DeadLetter{}, kept: map[uint32]Record{},
 		procs: make([]processor, len(stages)), advanced: make([]time.Time, len(stages)), fed: make([]bool, len(stages)),
-		times: make([]*heldTimes, len(stages)),
+		times:   make([]*heldTimes, len(stages)),
 		reasons: newReasons(),
 	}
 	c.lane.core = c
