@@ -141,6 +141,9 @@ func isLedgerError(err error) bool {
 	if _, ok := errors.AsType[*ledger.CorruptError](err); ok {
 		return true
 	}
+	if _, ok := errors.AsType[*ledger.LostError](err); ok {
+		return true
+	}
 	_, ok := errors.AsType[*ledger.VersionError](err)
 	return ok
 }

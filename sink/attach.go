@@ -14,7 +14,7 @@ import (
 
 // check is what Open finds out without writing anything but probes.
 func (k *keeper) check(ctx context.Context) error {
-	g, _, err := k.genesis(ctx)
+	g, _, err := k.beginning(ctx)
 	if err != nil {
 		return err
 	}
@@ -25,6 +25,13 @@ func (k *keeper) check(ctx context.Context) error {
 	}
 	if err := k.strangers(ctx); err != nil {
 		return err
+	}
+	if g == nil {
+		if err := k.checkData(ctx); err != nil {
+			if now, _, e := k.genesis(ctx); now == nil || e != nil { // else another instance has begun, and written it
+				return err
+			}
+		}
 	}
 	return k.probe(ctx, g == nil)
 }
@@ -101,7 +108,7 @@ func (k *keeper) attach(ctx context.Context, src stream.SourceInfo) error {
 	if err := k.seal.validate(k); err != nil {
 		return err
 	}
-	g, hash, err := k.genesis(ctx)
+	g, hash, err := k.beginning(ctx)
 	if err != nil {
 		return err
 	}
@@ -120,7 +127,7 @@ func (k *keeper) attach(ctx context.Context, src stream.SourceInfo) error {
 	if k.seal != nil {
 		k.known = newOpenFiles()
 	}
-	if err := k.open(ctx, g, hash); err != nil {
+	if err := k.openLedger(ctx, g, hash); err != nil {
 		return err
 	}
 	return k.configure(ctx, src.Topics)

@@ -195,7 +195,7 @@ func (d *driver) replay(ctx context.Context, id uint64) (*closing, error) {
 		return nil, err
 	}
 	for past.state.Last < id {
-		e, hash, err := past.entry(ctx, past.state.Last+1)
+		e, hash, err := past.folded(ctx, past.state.Last+1)
 		if err != nil {
 			return nil, err
 		}

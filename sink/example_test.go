@@ -86,7 +86,7 @@ func Example() {
 }
 
 // randomName is the part of a file's name that is another one in each run.
-var randomName = regexp.MustCompile(`/[0-9a-f]{16}-\d+-\d+\.`)
+var randomName = regexp.MustCompile(`/[0-9a-f]{26}-\d+-\d+\.`)
 
 // A loader takes whole transactions, all flows of each or none, and remembers the last entry beside what it loaded.
 func ExampleCommitted() {

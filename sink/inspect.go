@@ -23,7 +23,8 @@ type ReadOptions struct {
 }
 
 // Inspect reads the ledger of a job and returns its state: how far each partition is, what is not published, which hours
-// are open. It writes nothing. The error matches fs.ErrNotExist if the job has not begun.
+// are open. It writes nothing. The error matches fs.ErrNotExist if the job has not begun, and is a *ledger.LostError if
+// parts of the ledger are gone.
 func Inspect(ctx context.Context, store Store, job string, opts *ReadOptions) (*ledger.State, error) {
 	k, err := openReader(ctx, store, job, opts)
 	if err != nil {
@@ -33,7 +34,7 @@ func Inspect(ctx context.Context, store Store, job string, opts *ReadOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := k.open(ctx, g, hash); err != nil {
+	if err := k.openLedger(ctx, g, hash); err != nil {
 		return nil, err
 	}
 	return k.state, nil
@@ -53,7 +54,7 @@ func openReader(ctx context.Context, store Store, job string, opts *ReadOptions)
 
 // begun is genesis for those who cannot do without.
 func (k *keeper) begun(ctx context.Context) (*ledger.Genesis, ledger.Hash, error) {
-	g, hash, err := k.genesis(ctx)
+	g, hash, err := k.beginning(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("sink: job %q: %w", k.job, err)
 	}

@@ -70,7 +70,7 @@ func (k *keeper) pendingEntry(ctx context.Context, id uint64) ([]string, error) 
 	if known {
 		return lanes, nil
 	}
-	e, _, err := k.entry(ctx, id)
+	e, _, err := k.folded(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (k *keeper) publishLeft(ctx context.Context, id uint64) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("sink: look for the manifest of entry %d: %w", id, err)
 	}
-	e, _, err := k.entry(ctx, id)
+	e, _, err := k.folded(ctx, id)
 	if err != nil {
 		return err
 	}

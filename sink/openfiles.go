@@ -84,7 +84,7 @@ func (k *keeper) filesOf(ctx context.Context, id uint64, hours map[time.Time]led
 	if files, ok := k.remembered(id, hours); ok {
 		return files, nil
 	}
-	e, _, err := k.entry(ctx, id)
+	e, _, err := k.folded(ctx, id)
 	if err != nil || e.Commit == nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (k *keeper) writeOwner(ctx context.Context, lanes map[string]*held) (string
 		return "", err
 	}
 	for {
-		id := fmt.Sprintf("%016x", k.env.Rand())
+		id := ledger.OwnerID(o.Index(), k.env.Rand())
 		err := k.insist(ctx, "create an owner object", func(ctx context.Context) error {
 			return k.store.Create(ctx, k.root+ledger.OwnerName(id), body)
 		})

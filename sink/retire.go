@@ -25,7 +25,7 @@ func Retire(ctx context.Context, store Store, job string, p stream.Partition, re
 	if err != nil {
 		return err
 	}
-	if err := k.open(ctx, g, hash); err != nil {
+	if err := k.openLedger(ctx, g, hash); err != nil {
 		return err
 	}
 	known := k.state.Partitions[p]

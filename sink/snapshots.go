@@ -16,8 +16,10 @@ const listed = 1000
 
 // snapshot returns the state of the latest usable snapshot of an entry up to most, or the empty state.
 func (d *driver) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, most uint64) (*ledger.State, error) {
-	found, above, err := []uint64(nil), most, error(nil) // all snapshots above above are in found, or were tried
+	var found []uint64
+	above := most // all snapshots above above are in found, or were tried
 	if most == math.MaxUint64 {
+		var err error
 		if found, above, err = d.lastSnapshots(ctx); err != nil {
 			return nil, err
 		}
@@ -42,6 +44,7 @@ func (d *driver) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Ha
 			return ledger.NewState(*g, hash), nil
 		}
 		from := above - min(above, window)
+		var err error
 		if found, _, err = d.snapshotsBehind(ctx, from, above, math.MaxInt); err != nil {
 			return nil, err
 		}

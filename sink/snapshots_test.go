@@ -2,8 +2,10 @@ package sink_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"testing"
 
 	"github.com/onceflow/onceflow/sink"
@@ -13,21 +15,29 @@ import (
 // paging counts requests as a store makes them that lists 1,000 objects in each.
 type paging struct {
 	sink.Store
+	mu           sync.Mutex
 	lists, reads int
 }
 
 func (p *paging) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	p.mu.Lock()
 	p.reads++
+	p.mu.Unlock()
 	return p.Store.Read(ctx, key, limit)
 }
 
 func (p *paging) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
 	return func(yield func(sink.Object, error) bool) {
+		p.mu.Lock()
 		p.lists++
+		p.mu.Unlock()
 		n := 0
 		for o, err := range p.Store.List(ctx, prefix, after) {
 			if n++; n > 1000 {
-				p.lists, n = p.lists+1, 1
+				p.mu.Lock()
+				p.lists++
+				p.mu.Unlock()
+				n = 1
 			}
 			if !yield(o, err) {
 				return
@@ -87,14 +97,20 @@ func TestOpenFindsTheLastSnapshotInFewRequests(t *testing.T) {
 			}
 			counted := &paging{Store: store}
 			state, err := sink.Inspect(t.Context(), counted, "job", nil)
-			if err != nil {
+			last := uint64(0)
+			if lost, ok := errors.AsType[*ledger.LostError](err); ok && c.bad > 0 {
+				last = lost.Last // the entries up to the bad ones are missing here
+			} else if err != nil {
 				t.Fatal(err)
+			} else {
+				last = state.Last
 			}
-			if state.Last != c.want*every {
-				t.Errorf("it goes on from entry %d, want %d", state.Last, c.want*every)
+			if last != c.want*every {
+				t.Errorf("it goes on from entry %d, want %d", last, c.want*every)
 			}
-			if reads := counted.reads - 2; counted.lists > c.listed || reads > c.others {
-				t.Errorf("%d requests that list and %d that read snapshots, want at most %d and %d", counted.lists, reads, c.listed, c.others)
+			// What is beyond the end takes a list of each of five kinds, and the next entry is looked for once more.
+			if lists, reads := counted.lists-5, counted.reads-3; lists > c.listed || reads > c.others {
+				t.Errorf("%d requests that list and %d that read snapshots, want at most %d and %d", lists, reads, c.listed, c.others)
 			}
 		})
 	}

@@ -111,7 +111,7 @@ func (k *keeper) pendingKeys(ctx context.Context) (map[string]bool, error) {
 	k.mu.Unlock()
 	keys := map[string]bool{}
 	for _, id := range ids {
-		e, _, err := k.entry(ctx, id)
+		e, _, err := k.folded(ctx, id)
 		if err != nil {
 			return nil, err
 		}

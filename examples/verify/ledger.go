@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,23 +82,28 @@ type committed struct {
 
 const genesisName = "e0001/genesis.json"
 
-// findJobs returns the ledgers of a bucket.
+// ledgerFolder is the folder of genesis, in a key of one of its objects: the job's prefix, its name and the epoch.
+var ledgerFolder = regexp.MustCompile(`^((?:.*/)?)_onceflow/([^/]+)/(e\d{4})/[^/]`)
+
+// findJobs returns the ledgers of a bucket, also those that have lost their genesis.
 func findJobs(b bucket, r *report, objects map[string]int64) (jobs []*ledger, err error) {
+	found := map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(objects)) {
-		folder, ok := strings.CutSuffix(key, "/genesis.json")
-		i := strings.LastIndex(folder, "_onceflow/")
-		if !ok || i < 0 || i > 0 && folder[i-1] != '/' {
+		m := ledgerFolder.FindStringSubmatch(key)
+		if m == nil {
 			continue
 		}
-		name, epoch, ok := strings.Cut(folder[i+len("_onceflow/"):], "/")
-		if !ok || strings.Contains(epoch, "/") {
-			continue
-		}
+		prefix, name, epoch := m[1], m[2], m[3]
 		if epoch != "e0001" {
 			return nil, fmt.Errorf("%s: epoch %s: %w", key, epoch, errNewer)
 		}
+		root := prefix + "_onceflow/" + name + "/" + epoch + "/"
+		if found[root] {
+			continue
+		}
+		found[root] = true
 		jobs = append(jobs, &ledger{
-			b: b, r: r, prefix: folder[:i], root: strings.TrimSuffix(key, "genesis.json"), name: name,
+			b: b, r: r, prefix: prefix, root: root, name: name,
 			tokens: map[string]uint64{}, lanes: map[string]lane{}, parts: map[partition]*part{}, pending: map[uint64][]time.Time{},
 			finished: finished{at: map[string]int{}}, byID: map[uint64]*committed{}, byHour: map[time.Time][]*file{}, hours: map[time.Time]*hour{}, claims: map[claim]uint64{}, snapshots: map[uint64]bool{},
 		})
@@ -143,11 +149,28 @@ func (l *ledger) load(ctx context.Context, objects map[string]int64) error {
 		l.r.bad(l.what(l.last+1), "it is missing: entry %d exists", newest)
 		l.broken = true
 	}
+	l.checkEnd(objects)
 	for n := range l.snapshots {
 		l.r.expect(n <= l.last || l.broken, l.root+"snapshots", "snapshot %d is of an entry that does not exist", n)
 	}
 	return nil
 }
+
+// checkEnd looks for owners and manifests that speak of entries beyond the last one. They were listed before it was read.
+func (l *ledger) checkEnd(objects map[string]int64) {
+	for key := range objects {
+		if m := strings.TrimPrefix(key, l.root+"owners/"); m != key && ownerIndex.MatchString(m) {
+			n, err := strconv.ParseUint(m[:10], 16, 64)
+			l.r.expect(err == nil && n <= l.last+1 || l.broken, key, "it was written when there were %d entries, and there are %d: the newest are lost", n-1, l.last)
+		}
+		if n := l.number(key, l.root+"manifests/s0000/", ".json"); n > l.last {
+			l.r.expect(l.broken, key, "it is of entry %d, and there are %d: the newest are lost", n, l.last)
+		}
+	}
+}
+
+// ownerIndex is the name of an owner object.
+var ownerIndex = regexp.MustCompile(`^[0-9a-f]{26}$`)
 
 // what names an entry in reports.
 func (l *ledger) what(n uint64) string { return fmt.Sprintf("job %s entry %d", l.name, n) }
@@ -171,6 +194,9 @@ func (l *ledger) loadGenesis(ctx context.Context) (err error) {
 	l.genesisHash, err = control(ctx, l.b, key, maxEntry, &l.genesis)
 	if errors.Is(err, errNewer) {
 		return fmt.Errorf("%s: %w", key, err)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.New("it is missing, and the ledger has other objects: it has lost its beginning")
 	}
 	if err != nil {
 		l.r.bad(key, "%v", err)

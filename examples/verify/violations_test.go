@@ -169,6 +169,9 @@ var after = map[string]change[memory]{
 	}, `it says "rows": 15`},
 	"snapshot flipped": {flip(object20("snapshots/", 9, ""), 30), "its checksum does not match"},
 	"snapshot ahead":   {func(m memory) { m[object20("snapshots/", 64, "")] = nil }, "an entry that does not exist"},
+	"genesis missing":  {func(m memory) { delete(m, root+"genesis.json") }, "genesis.json: it is missing"},
+	"manifest ahead":   {func(m memory) { m[object20("manifests/", 10, ".json")] = nil }, "it is of entry 10, and there are 9"},
+	"owner ahead":      {func(m memory) { m[root+"owners/"+fmt.Sprintf("%010x%016x", 11, 1)] = nil }, "when there were 10 entries, and there are 9"},
 	"genesis flipped":  {flip(root+"genesis.json", 40), "genesis.json: its checksum does not match"},
 	"owner flipped":    {flip(root+"owners/o1", 40), "owners/o1: its checksum does not match"},
 	"unknown field": {func(m memory) {

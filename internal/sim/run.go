@@ -123,7 +123,11 @@ func (w *world) settle(buf []*actor) {
 		if !w.step(buf) {
 			w.pass(w.nextWake())
 		}
-		if len(w.check.wrong) > 0 || w.done(until) == "" {
+		if len(w.check.wrong) > 0 {
+			return
+		}
+		if w.done(until) == "" {
+			w.loss()
 			return
 		}
 	}

@@ -45,6 +45,23 @@ func corrupt(object, format string, args ...any) error {
 	return &CorruptError{Object: object, Reason: fmt.Sprintf(format, args...)}
 }
 
+// LostError means that a ledger lost objects: one that is there speaks of another one that is not, though it was written
+// later. Nothing may be written, since the job would go on from a place that it has passed: its rows would be there twice.
+type LostError struct {
+	Job     string
+	Found   string // key of the object that is there
+	Missing string // "genesis.json", "entry 17": the first that is known to be gone
+	Last    uint64 // the last entry that is there without a gap before it; 0 if there is none
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("ledger: job %q has lost objects: %s is there, but %s is not, which was written before it. A lifecycle rule "+
+		"or a cleanup may have deleted it, or the folder may have been restored to an earlier moment in part. To go on from here would write "+
+		"rows twice, so nothing is written. Bring back what is missing (from older versions of the objects, or a backup), or "+
+		"write to another Prefix, which begins at the start of the source; see \"A ledger that lost objects\" in docs/operations.md",
+		e.Job, e.Found, e.Missing)
+}
+
 // VersionError means that an object was written by a newer version, in a way that this one must not read or write behind.
 type VersionError struct {
 	Object    string

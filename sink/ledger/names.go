@@ -45,6 +45,19 @@ func OwnerName(id string) string { return OwnerPrefix + id }
 // ChunkName is the name of a chunk of State.Finished.
 func ChunkName(h Hash) string { return ChunkPrefix + string(h) }
 
+// OwnerID makes the ID of an owner object whose newest adoption had folded all entries below index. IDs sort by it, so
+// that those which are beyond the end of a ledger are found by one listing.
+func OwnerID(index, random uint64) string { return fmt.Sprintf("%010x%016x", index, random) }
+
+// ParseOwnerID returns the index of an OwnerID.
+func ParseOwnerID(id string) (index uint64, ok bool) {
+	if len(id) != 26 {
+		return 0, false
+	}
+	index, err := strconv.ParseUint(id[:10], 16, 64)
+	return index, err == nil && index > 0
+}
+
 // HourName is the name of the manifest of the hour that begins at start.
 func HourName(start time.Time, hour time.Duration) string {
 	return HourPrefix + start.UTC().Format(hourLayout(hour)) + ".json"

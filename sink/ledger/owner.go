@@ -34,6 +34,14 @@ type OwnerLane struct {
 	Parts int `json:"parts,omitempty"`
 }
 
+// Index is the newest of all lanes: all entries below it were there when the object was written.
+func (o *Owner) Index() (n uint64) {
+	for _, l := range o.Lanes {
+		n = max(n, l.Index)
+	}
+	return n
+}
+
 type ownerJSON struct {
 	blobHeader
 	Lanes []OwnerLane `json:"lanes"`
