@@ -23,12 +23,17 @@ func (h *hit) time() time.Time                  { return h.At }
 
 // job is a job over a log; its output is sealed.
 func job(ctx context.Context, src *streamtest.Log, store sink.Store, observe func(stream.Status)) error {
+	return jobWith(ctx, src, store, &stream.Options{CommitEvery: 10 * time.Millisecond}, observe)
+}
+
+func jobWith(ctx context.Context, src *streamtest.Log, store sink.Store, opts *stream.Options, observe func(stream.Status)) error {
 	hits := stream.Via(stream.From(src.Source(nil)), stream.Decode(parse, (*hit).time))
 	out, err := sink.Open(ctx, store, "etl", []sink.Flow[hit]{{Name: "hits", Format: sink.JSONLines[hit]()}}, nil)
 	if err != nil {
 		return err
 	}
-	return stream.Run(ctx, hits, seal.Hourly(out, nil), &stream.Options{CommitEvery: 10 * time.Millisecond, Observe: observe})
+	opts.Observe = observe
+	return stream.Run(ctx, hits, seal.Hourly(out, nil), opts)
 }
 
 func appendHit(l *streamtest.Log, partition int, at time.Time) {
@@ -64,15 +69,17 @@ func ExampleExplain() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	src, store := streamtest.NewLog(1, 1), sinktest.NewMemory()
-	appendHit(src, 0, noon.Add(2*time.Hour))
-	appendHit(src, 1, noon.Add(30*time.Minute))
+	for range 16 { // so many confirm how far the time is
+		appendHit(src, 0, noon.Add(2*time.Hour))
+		appendHit(src, 1, noon.Add(30*time.Minute))
+	}
 	src.OpenTransaction(1, 0, true)
-	stopBehindTwo := func(s stream.Status) {
-		if s.Counts.Sum() == 2 {
+	stopBehindAll := func(s stream.Status) {
+		if s.Counts.Sum() == 32 {
 			cancel()
 		}
 	}
-	if err := job(ctx, src, store, stopBehindTwo); err != nil {
+	if err := job(ctx, src, store, stopBehindAll); err != nil {
 		log.Fatal(err)
 	}
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/eventclock"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
@@ -87,7 +88,14 @@ func (b Blocker) String() string {
 		if b.Held > 0 {
 			s += fmt.Sprintf(", with %d records held since %s", b.Held, clock(b.HeldTime))
 		}
-		if b.Seen.IsZero() {
+		switch j := b.Jump; {
+		case j.Records > 0 && b.Seen.IsZero():
+			return s + fmt.Sprintf(", and its first event times, %s to %s, wait to be confirmed by further records (%d of %d) or the end of the log",
+				clock(j.To), clock(j.Newest), j.Records, eventclock.Default.Records)
+		case j.Records > 0:
+			return s + fmt.Sprintf(", having seen events up to %s; an event at %s is %s ahead of them and waits to be confirmed by further records (%d of %d) or the end of the log",
+				clock(b.Seen), clock(j.Newest), j.Newest.Sub(b.Seen).Round(time.Second), j.Records, eventclock.Default.Records)
+		case b.Seen.IsZero():
 			return s + ", and has not given an event time yet"
 		}
 		return s + ", having seen events up to " + clock(b.Seen)

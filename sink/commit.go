@@ -281,7 +281,11 @@ func lowOf(parts map[stream.Partition]stream.Progress) time.Time {
 }
 
 func sameProgress(a, b *stream.Progress) bool {
-	return sameBesideClocks(a, b) && a.Seen.Equal(b.Seen) && a.Low.Equal(b.Low) && a.Arrived.Equal(b.Arrived)
+	return sameBesideClocks(a, b) && a.Seen.Equal(b.Seen) && sameJump(&a.Jump, &b.Jump) && a.Low.Equal(b.Low) && a.Arrived.Equal(b.Arrived)
+}
+
+func sameJump(a, b *stream.Jump) bool {
+	return a.Records == b.Records && a.To.Equal(b.To) && a.Newest.Equal(b.Newest)
 }
 
 func sameBesideClocks(a, b *stream.Progress) bool {

@@ -140,7 +140,7 @@ func (c *laneCore) enter(at uint32, pos Position, rec int) (slot uint32, ok bool
 }
 
 // seenMicro is the clock in microseconds; before its first value it is the smallest number.
-func (p *part) seenMicro() int64 { return p.seen.UnixMicro() }
+func (p *part) seenMicro() int64 { return p.clock.Seen.UnixMicro() }
 
 // mayRead checks that a new record may come now.
 func (c *laneCore) mayRead(p *part, pos Position) error {

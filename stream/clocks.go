@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/eventclock"
 	"github.com/onceflow/onceflow/internal/mutant"
 )
 
@@ -22,8 +23,13 @@ func (c *laneCore) setTime(o Origin, oldest, newest time.Time) {
 		s.time = us
 		s.flags |= flagTimed
 	}
-	if p := &c.parts[s.part]; newest.After(p.seen) {
-		p.seen, c.dirty = newest, true
+	p := &c.parts[s.part]
+	switch {
+	case !newest.After(p.clock.Seen) && p.clock.Jump.Records == 0:
+	case s.flags&flagReplayed != 0 && !mutant.On("T44"), p.ended: // it was read before
+		c.dirty = p.clock.Again(&eventclock.Default, oldest, newest, c.now) || c.dirty
+	default:
+		c.dirty = p.clock.Read(&eventclock.Default, oldest, newest, c.now) || c.dirty
 	}
 }
 
@@ -36,8 +42,8 @@ func (c *laneCore) seen() time.Time {
 		if p.ended && (p.replaced && !mutant.On("T16g") || mutant.On("T16b")) {
 			continue
 		}
-		if p.seen.Before(seen) {
-			seen = p.seen
+		if p.clock.Seen.Before(seen) {
+			seen = p.clock.Seen
 		}
 	}
 	return seen
@@ -49,8 +55,8 @@ func (c *laneCore) prove(id Partition, at time.Time) {
 	if !ok || !c.ready() {
 		return
 	}
-	if p := &c.parts[i]; !p.ended && at.After(p.seen) {
-		p.seen, c.dirty = at, true
+	if p := &c.parts[i]; !p.ended && p.clock.Prove(at) {
+		c.dirty = true
 		p.arrived = later(p.arrived, at) // nothing that came before it is left to read
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -30,6 +31,10 @@ type lane[T any] struct {
 	seen  atomic.Int64 // in nanoseconds since 1970; 0 if unknown
 	ready atomic.Bool
 
+	jumpMu   sync.Mutex
+	jump     waits
+	jumpTold waits // as it was logged; used by who observes
+
 	committed Clock  // used by the conductor
 	told      Clocks // what the stages know of the committed clocks
 }
@@ -47,6 +52,7 @@ func (l *lane[T]) publish() {
 	} else {
 		l.seen.Store(0)
 	}
+	l.publishJumps()
 }
 
 // size is how much memory a batch keeps busy, as far as we know.
@@ -84,13 +90,26 @@ func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) 
 			l.w.end(l)
 			return err
 		})
-		starts = append(starts, starting[T]{l, Start{Lane: a.Lane, From: from, Warmup: core.warmup()}})
+		starts = append(starts, starting[T]{l, Start{Lane: a.Lane, From: begun(from), Warmup: core.warmup()}})
 	}
 	e.share()
 	if slices.ContainsFunc(assigned, func(a Assignment) bool { return a.Moved }) {
 		e.ask("moved")
 	}
 	return starts, nil
+}
+
+// begun gives those partitions a Seen that have none because their first times are not confirmed: a source could not tell
+// what to read again for a warm-up. To is before all that was read.
+func begun(from map[Partition]Progress) map[Partition]Progress {
+	from = maps.Clone(from)
+	for p, g := range from {
+		if g.Seen.IsZero() && g.Jump.Records > 0 {
+			g.Seen = g.Jump.To
+			from[p] = g
+		}
+	}
+	return from
 }
 
 // leastBusy is the worker with the fewest lanes.

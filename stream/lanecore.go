@@ -26,6 +26,7 @@ type laneCore struct {
 	warmer  int         // last stage that is warmed up; -1 is none
 	keep    bool        // Options.KeepRecords
 	limit   time.Time   // event times after it are rejected; zero is none
+	now     time.Time   // of the output's clock, as the engine knows it: no record moves a clock beyond; zero is none
 
 	parts  []part
 	elders []Partition // outside the lane, of whose records a warm-up may speak

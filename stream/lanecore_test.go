@@ -88,6 +88,7 @@ type testLane struct {
 
 var testParts = []Partition{{Source: "p", ID: "0"}, {Source: "p", ID: "1"}}
 
+// newTestLane opens a lane. If it begins at nothing its clocks are at minute 0, which a job would have confirmed.
 func newTestLane(t *testing.T, from map[Partition]Progress, stages ...Stage[string, string]) *testLane {
 	t.Helper()
 	p := Via(From(nil), Decode(func(r *Record) (string, error) {
@@ -98,6 +99,9 @@ func newTestLane(t *testing.T, from map[Partition]Progress, stages ...Stage[stri
 	}, nil))
 	for _, s := range stages {
 		p = Via(p, s)
+	}
+	if from == nil {
+		from = begunParts()
 	}
 	lane := Lane{Name: "p/0", Partitions: testParts, Now: func() time.Time { return benchStart }, Wake: func() {}}
 	c, r, err := openLane(&p, lane, from, newScratch(len(p.stages)))
@@ -111,6 +115,10 @@ func newTestLane(t *testing.T, from map[Partition]Progress, stages ...Stage[stri
 		l.at[i] = from[id].UpTo.Sub
 	}
 	return l
+}
+
+func begunParts() map[Partition]Progress {
+	return map[Partition]Progress{testParts[0]: {Seen: minute(0)}, testParts[1]: {Seen: minute(0)}}
 }
 
 // minute is an event time.

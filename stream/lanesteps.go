@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/eventclock"
 	"github.com/onceflow/onceflow/internal/mutant"
 )
 
@@ -204,6 +205,11 @@ func (c *laneCore) endsOf(b *Batch) error {
 		}
 		if !p.ended {
 			p.ended, p.child, c.dirty = true, e.Children, true
+			if len(e.Children) == 0 {
+				p.clock.Confirm(c.now)
+			} else {
+				p.clock.Jump = eventclock.Jump{} // children begin with what is certain, and confirm it for themselves
+			}
 			c.replace(p)
 		}
 	}

@@ -121,7 +121,9 @@ type Status struct {
 	Rate               float64   // records a second, over the last 10 seconds
 	Counts             Counts    // since Run began, committed
 	Commits, Fenced    int64
-	Stalled            error // work without progress; nil is healthy
-	Ready              bool  // lanes are assigned and their held records are back
+	Jumps              int64       // partitions of this process whose clocks wait for records that confirm a jump
+	Jump               WaitingJump // the one of them that is farthest ahead
+	Stalled            error       // work without progress; nil is healthy
+	Ready              bool        // lanes are assigned and their held records are back
 	ShuttingDown       bool
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/eventclock"
 )
 
 // part is a partition of a lane.
@@ -11,7 +13,7 @@ type part struct {
 	id      Partition
 	base    Progress // what the transaction in progress builds on
 	upTo    Position
-	seen    time.Time
+	clock   eventclock.Clock
 	arrived time.Time
 	ended   bool
 	child   []Partition
@@ -32,8 +34,9 @@ type part struct {
 
 func newPart(id Partition, from Progress) part {
 	return part{
-		id: id, base: from, upTo: from.UpTo, seen: from.Seen, arrived: from.Arrived, ended: from.Ended, child: from.Children,
-		next: from.Held.Through, replay: from.Held.Ordinals, first: from.Held.First,
+		id: id, base: from, upTo: from.UpTo, arrived: from.Arrived, ended: from.Ended, child: from.Children,
+		clock: eventclock.Clock{Seen: from.Seen, Jump: eventclock.Jump(from.Jump)},
+		next:  from.Held.Through, replay: from.Held.Ordinals, first: from.Held.First,
 	}
 }
 
@@ -103,7 +106,8 @@ func (p *part) progress(t *slotTable) (Progress, error) {
 		return Progress{}, fmt.Errorf("stream: %w", err)
 	}
 	g := Progress{
-		UpTo: p.upTo, Held: held, Seen: p.seen, Low: p.base.Low, Arrived: p.arrived, Ended: p.ended, Children: p.child,
+		UpTo: p.upTo, Held: held, Seen: p.clock.Seen, Jump: Jump(p.clock.Jump), Low: p.base.Low, Arrived: p.arrived, Ended: p.ended,
+		Children: p.child,
 	}
 	oldest, cap := int64(math.MaxInt64), int64(math.MaxInt64)
 	for i := p.held.first; i != 0; i = t.slots[i-1].after {

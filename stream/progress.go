@@ -13,8 +13,12 @@ type Progress struct {
 	// HeldTime is the event time of the oldest held record; zero if none is held.
 	HeldTime time.Time
 
-	// Seen is the newest event time read, or a proven end of the log, with no tolerance subtracted; zero before either.
+	// Seen is the newest event time read, or a proven end of the log, with no tolerance subtracted; zero before either. A
+	// time that is far ahead counts once it is confirmed, and a record never moves Seen beyond the output's clock.
 	Seen time.Time
+
+	// Jump is what waits to be confirmed. The zero Jump is none.
+	Jump Jump
 
 	// Low says that hours which end at or before it are complete as far as this partition goes: the greater of its
 	// previous value and of min(Seen - lateness, HeldTime). It never goes back. An Output sets it; a Cut need not.
@@ -30,6 +34,15 @@ type Progress struct {
 
 	// Children are the partitions that take the place of an ended one; set in the same step as Ended.
 	Children []Partition
+}
+
+// Jump is a step of event time that is too long to be believed at once: times more than five minutes ahead of Seen, or of
+// nothing. Each further record of the partition beyond that adds one to Records, and each other one takes one away. At 16
+// Seen becomes To, at 0 the jump is forgotten. A proof that the log ends makes an end of it, too.
+type Jump struct {
+	To      time.Time // the smallest of these times
+	Newest  time.Time // the greatest
+	Records int       // how many records have confirmed it
 }
 
 // HeldSet is a set of positions at or below some upTo, compact enough for a ledger. Where positions are plain numbers

@@ -122,6 +122,7 @@ func (e *engine[T]) snapshot() Status {
 	if known && seen != 0 {
 		s.Delay = now.Sub(time.Unix(0, seen))
 	}
+	e.observeJumps(&s, now)
 	s.Stalled = e.stalled(now, lag)
 	if text := fmt.Sprint(s.Stalled); s.Stalled != nil && b.stalled == "" {
 		b.stalled = text

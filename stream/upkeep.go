@@ -151,7 +151,7 @@ func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[Partition]Posi
 func (c *laneCore) idle(now time.Time) (at map[Partition]Position) {
 	for i := range c.parts {
 		p := &c.parts[i]
-		if c.ready() && !p.ended && p.asked == p.upTo && p.seen.Before(now.Add(-proveLag)) {
+		if c.ready() && !p.ended && p.asked == p.upTo && p.clock.Seen.Before(now.Add(-proveLag)) {
 			if at == nil { // for most of thousands of lanes there is none
 				at = map[Partition]Position{}
 			}

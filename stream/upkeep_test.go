@@ -149,6 +149,10 @@ func TestStagesAreToldTheCommittedClocks(t *testing.T) {
 		log.OpenTransaction(0, 0, true)
 		log.OpenTransaction(0, 1, true)
 		j := startJob(t, log.Source(nil), ledger.Output(), often, clocks, pairing{forever})
+		for range 8 { // times that are confirmed
+			log.Append(0, 0, t0, "06:06 x1", "06:06 x2")
+			log.Append(0, 1, t0, "06:06 x1", "06:06 x2")
+		}
 		log.Append(0, 0, t0, "06:05 a1", "06:07 b1", "06:09 c1", "06:09 c2")
 		log.Append(0, 1, t0, "06:08 d1")
 		synctest.Wait()

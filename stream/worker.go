@@ -197,7 +197,8 @@ func (w *worker[T]) pressed(ctx context.Context, tick <-chan time.Time) bool {
 }
 
 func (w *worker[T]) begin(l *lane[T]) {
-	l.core.limit = w.e.clock.now().Add(w.e.opts.Future)
+	l.core.now = w.e.clock.now()
+	l.core.limit = l.core.now.Add(w.e.opts.Future)
 	w.now.Store(l)
 	w.busy.Store(w.e.opts.Now().UnixNano())
 }

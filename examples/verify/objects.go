@@ -81,6 +81,7 @@ type partitionRow struct {
 	Held     *held       `json:"held,omitempty"`
 	HeldTime time.Time   `json:"held_time,omitzero"`
 	Seen     time.Time   `json:"seen,omitzero"`
+	Jump     *jump       `json:"jump,omitempty"`
 	Low      time.Time   `json:"low,omitzero"`
 	Arrived  time.Time   `json:"arrived,omitzero"`
 	Ended    bool        `json:"ended,omitempty"`
@@ -89,6 +90,13 @@ type partitionRow struct {
 	HeldLen  int64       `json:"held_len,omitempty"`
 	Read     int64       `json:"read,omitempty"`
 	Counts   counts      `json:"counts,omitzero"`
+}
+
+// jump is a step of event time that waits to be confirmed.
+type jump struct {
+	To      time.Time `json:"to"`
+	Newest  time.Time `json:"newest"`
+	Records int64     `json:"records"`
 }
 
 type counts struct {

@@ -49,6 +49,10 @@ func (l *ledger) checkClocks(what string, old, p *partitionRow) {
 		l.r.expect(!p.Low.After(p.Seen), what, "low %s is ahead of seen %s", p.Low, p.Seen)
 		l.r.expect(p.HeldTime.IsZero() || !p.Low.After(p.HeldTime), what, "low %s is ahead of the oldest held event, of %s", p.Low, p.HeldTime)
 	}
+	if j := p.Jump; j != nil {
+		l.r.expect(j.Records > 0 && !j.To.IsZero() && !j.Newest.Before(j.To), what, "a jump to %s, the newest %s, by %d records", j.To, j.Newest, j.Records)
+		l.r.expect(!p.Ended, what, "it has ended, and a jump to %s waits", j.To)
+	}
 	l.r.expect(p.HeldLen > 0 || p.HeldTime.IsZero(), what, "%d records held, the oldest of %s", p.HeldLen, p.HeldTime)
 	l.r.expect(len(p.Children) == 0 || p.Ended, what, "it has children and has not ended")
 	if old.Ended {

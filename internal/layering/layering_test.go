@@ -19,9 +19,9 @@ const module = "github.com/onceflow/onceflow"
 // that is not listed fails, so a new one gets a decision.
 var may = map[string][]string{
 	"":         nil,
-	"stream":   {"internal/mutant"},
+	"stream":   {"internal/eventclock", "internal/mutant"},
 	"sink":     {"stream", "sink/ledger", "internal/env", "internal/mutant"},
-	"seal":     {"sink", "sink/ledger", "stream", "internal/mutant"},
+	"seal":     {"sink", "sink/ledger", "stream", "internal/eventclock", "internal/mutant"},
 	"dedup":    {"stream", "internal/mutant"},
 	"join":     {"stream", "internal/mutant"},
 	"scaler":   nil,

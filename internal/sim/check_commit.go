@@ -150,6 +150,10 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 		upTo: pc.Progress.UpTo.Sub, low: pc.Progress.Low, held: map[int64]bool{}, finished: old.finished, lane: old.lane, ended: pc.Progress.Ended,
 	}
 	c.order(e, p, next)
+	if pc.Progress.Seen.After(c.w.now) {
+		c.violation("entry %d moves the clock of %s to %s, the store's is at %s", e.ID, pc.Partition.ID,
+			pc.Progress.Seen.Format("15:04:05"), c.w.now.Format("15:04:05"))
+	}
 	if next.upTo < old.upTo || next.upTo > int64(len(p.log)) {
 		c.violation("entry %d moves %s from %d to %d", e.ID, pc.Partition, old.upTo, next.upTo)
 		return nil

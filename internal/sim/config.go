@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"github.com/onceflow/onceflow/internal/eventclock"
+)
 
 // The scale of a simulation: an "hour" is a minute, so that a few hundred steps see many.
 const (
@@ -13,6 +17,9 @@ const (
 	dedupWindow = 75 * time.Second
 	haste       = 40 // of local clocks
 )
+
+// rule is that of jumps, on the scale of a simulation.
+var rule = eventclock.Rule{Near: 10 * time.Second, Records: 8}
 
 // config is what differs from run to run. It is drawn from the seed.
 type config struct {
@@ -27,6 +34,7 @@ type config struct {
 	retires   bool
 	reshards  bool // partitions split and merge
 	files     bool // partitions end, are forgotten, and are not listed now and then
+	odd       bool // some records have times far ahead
 	small     bool // entries are short, so that parts of them are blobs
 
 	steps   int
@@ -65,6 +73,7 @@ func (w *world) draw(steps int, reshard bool) {
 	}
 	c.faults, c.crashes, c.pauses, c.moves = rate(0.15), rate(0.004), rate(0.01), rate(0.01)
 	c.storm = w.chance(0.15)
+	c.odd = w.chance(0.5)
 	w.sticky = []float64{0, 0.5, 0.9}[w.rng.IntN(3)]
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/dedup"
+	"github.com/onceflow/onceflow/internal/eventclock"
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -31,7 +32,7 @@ type partWork struct {
 	p      *partition
 	base   stream.Progress
 	upTo   int64
-	seen   time.Time
+	clock  eventclock.Clock
 	replay []int64 // held positions that are not back
 
 	ended    bool
@@ -66,7 +67,7 @@ func newLaneWork(e *engine, a stream.Assignment, from map[stream.Partition]strea
 	l.em = stream.NewEmitter[*record](l.lookup)
 	for _, id := range a.Partitions {
 		pr, p := from[id], e.w.parts[id]
-		pw := &partWork{p: p, base: pr, upTo: pr.UpTo.Sub, seen: pr.Seen, ended: pr.Ended, children: pr.Children}
+		pw := &partWork{p: p, base: pr, upTo: pr.UpTo.Sub, clock: eventclock.Clock{Seen: pr.Seen, Jump: eventclock.Jump(pr.Jump)}, ended: pr.Ended, children: pr.Children}
 		for _, n := range pr.Held.Ordinals {
 			pw.replay = append(pw.replay, pr.Held.First.Sub+int64(n))
 		}
@@ -201,8 +202,10 @@ func (l *laneWork) process(ctx context.Context, p *partWork, batch []*record, ba
 		if r.bad {
 			continue
 		}
-		if r.time.After(p.seen) {
-			p.seen = r.time
+		if now := l.e.w.now; back {
+			p.clock.Again(&rule, r.time, r.time, now)
+		} else {
+			p.clock.Read(&rule, r.time, r.time, now)
 		}
 		in = append(in, stream.Event[*record]{Value: r, Time: r.time, Origin: o.id})
 	}

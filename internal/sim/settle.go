@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/eventclock"
 	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -101,8 +102,8 @@ func (l *laneWork) advance(ctx context.Context) error {
 	}
 	seen := stream.EndOfTime
 	for _, p := range l.parts {
-		if l.bounds(p) && p.seen.Before(seen) {
-			seen = p.seen
+		if l.bounds(p) && p.clock.Seen.Before(seen) {
+			seen = p.clock.Seen
 		}
 	}
 	a, ok := l.pairs.(stream.Advancer[*record])
@@ -123,8 +124,8 @@ func (l *laneWork) advance(ctx context.Context) error {
 // atEnd asks whether the logs end at our positions; t was read before.
 func (l *laneWork) atEnd(t time.Time) {
 	for _, p := range l.parts {
-		if p.p.atEnd(p.upTo) && t.After(p.seen) && !p.ended && (!p.p.closed || mutant.On("T16f")) {
-			p.seen, l.dirty = t, true
+		if p.p.atEnd(p.upTo) && !p.ended && (!p.p.closed || mutant.On("T16f")) {
+			l.dirty = p.clock.Prove(t) || l.dirty
 		}
 	}
 }
@@ -145,7 +146,10 @@ func (l *laneWork) cut() (stream.LaneCut, bool) {
 			g.Held, g.HeldTime = l.held(p)
 			g.Ended, g.Children = p.ended, p.children
 		}
-		g.Seen = p.seen
+		if p.ended {
+			p.clock.Jump = eventclock.Jump{}
+		}
+		g.Seen, g.Jump = p.clock.Seen, stream.Jump(p.clock.Jump)
 		c.Partitions[p.p.id], c.Counts[p.p.id], c.Read[p.p.id] = g, p.counts, p.read
 		p.base, p.counts, p.read = g, stream.Counts{}, 0
 	}

@@ -146,14 +146,24 @@ func (p *PartitionCommit) check() error {
 	if len(pr.Children) > 0 && !pr.Ended {
 		return errors.New("children of a partition that has not ended")
 	}
+	if pr.Jump.Records > 0 && pr.Ended {
+		return errors.New("a jump of a partition that has ended")
+	}
 	if p.Read < 0 || slices.Min(p.Counts[:]) < 0 {
 		return fmt.Errorf("negative counts: read %d, %v", p.Read, p.Counts)
 	}
 	if p.HeldLen == 0 && !pr.HeldTime.IsZero() { // the other way round is possible: event times not known yet
 		return fmt.Errorf("%d held records, the oldest of %s", p.HeldLen, pr.HeldTime)
 	}
-	return errors.Join(checkPosition(pr.UpTo), p.checkHeld(), checkBlob(p.HeldBlob),
+	return errors.Join(checkPosition(pr.UpTo), p.checkHeld(), checkBlob(p.HeldBlob), checkJump(&pr.Jump),
 		checkYear(pr.HeldTime), checkYear(pr.Seen), checkYear(pr.Low), checkYear(pr.Arrived))
+}
+
+func checkJump(j *stream.Jump) error {
+	if j.Records < 0 || (j.Records == 0) != j.To.IsZero() || j.Newest.Before(j.To) {
+		return fmt.Errorf("a jump to %s, the newest %s, by %d records", j.To, j.Newest, j.Records)
+	}
+	return errors.Join(checkYear(j.To), checkYear(j.Newest))
 }
 
 // checkHeld checks that held positions are at or below UpTo and as many as the entry says.

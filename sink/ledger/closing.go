@@ -189,11 +189,12 @@ func hashPartition(sum hash.Hash, p stream.Partition) {
 type Blocker struct {
 	Kind BlockerKind
 
-	// Partition, Lane, Low, Held and HeldTime tell about a partition that has not passed the hour, or is not known.
+	// Partition, Lane, Low, Seen, Jump, Held and HeldTime tell about a partition that has not passed the hour, or is not known.
 	Partition stream.Partition
 	Lane      string
 	Low       time.Time
 	Seen      time.Time
+	Jump      stream.Jump
 	Held      int
 	HeldTime  time.Time
 
@@ -218,7 +219,7 @@ func (s *State) Blockers(end, now time.Time, lateness time.Duration, listed []st
 	var out []Blocker
 	for p, st := range s.Partitions {
 		if pr := &st.Progress; !st.free() && pr.Low.Before(end) {
-			out = append(out, Blocker{Kind: BlockedByPartition, Partition: p, Lane: st.Lane, Low: pr.Low, Seen: pr.Seen,
+			out = append(out, Blocker{Kind: BlockedByPartition, Partition: p, Lane: st.Lane, Low: pr.Low, Seen: pr.Seen, Jump: pr.Jump,
 				Held: st.HeldLen, HeldTime: pr.HeldTime})
 		}
 	}

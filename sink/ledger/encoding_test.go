@@ -50,6 +50,7 @@ func objects(t testing.TB) []object {
 	add("config", &Entry{Kind: KindConfig, Token: token(2), Config: &Config{1, []string{"clicks", "hits"}}})
 	full := lane(s, "a", 90, clock("10:20"), clock("10:00")).held(clock("10:00").Add(time.Nanosecond), 40, 42, 90)
 	full.Partitions[0].Progress.Arrived = clock("10:25")
+	full.Partitions[0].Progress.Jump = stream.Jump{To: clock("10:41"), Newest: clock("10:59"), Records: 3}
 	full.Partitions[0].Counts = stream.Counts{80, 1, 2, 1, 2, 1}
 	kinesis := lane(s, "shard", 0, clock("10:20"), clock("10:05"))
 	p := &kinesis.Partitions[0]

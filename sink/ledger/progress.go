@@ -23,7 +23,7 @@ func Advance(prev, cut stream.Progress, lateness time.Duration, replaying bool) 
 	next := cut
 	next.Low = prev.Low
 	if replaying && !mutant.On("T25") {
-		next.Seen = prev.Seen
+		next.Seen, next.Jump = prev.Seen, prev.Jump
 		if !next.HeldTime.IsZero() && !prev.HeldTime.IsZero() && prev.HeldTime.Before(next.HeldTime) {
 			next.HeldTime = prev.HeldTime
 		}
@@ -67,16 +67,26 @@ type progressJSON struct {
 	Held     *heldJSON       `json:"held,omitempty"`
 	HeldTime time.Time       `json:"held_time,omitzero"`
 	Seen     time.Time       `json:"seen,omitzero"`
+	Jump     *jumpJSON       `json:"jump,omitempty"`
 	Low      time.Time       `json:"low,omitzero"`
 	Arrived  time.Time       `json:"arrived,omitzero"`
 	Ended    bool            `json:"ended,omitempty"`
 	Children []partitionJSON `json:"children,omitempty"`
 }
 
+type jumpJSON struct {
+	To      time.Time `json:"to"`
+	Newest  time.Time `json:"newest"`
+	Records int       `json:"records"`
+}
+
 // toProgress converts the times to UTC, since event times come from users' code.
 func toProgress(p *stream.Progress, withoutHeld bool) (progressJSON, error) {
 	j := progressJSON{
 		HeldTime: utc(p.HeldTime), Seen: utc(p.Seen), Low: utc(p.Low), Arrived: utc(p.Arrived), Ended: p.Ended,
+	}
+	if p.Jump.Records != 0 && !mutant.On("T41") {
+		j.Jump = &jumpJSON{utc(p.Jump.To), utc(p.Jump.Newest), p.Jump.Records}
 	}
 	if !p.UpTo.IsZero() {
 		j.UpTo = p.UpTo.String()
@@ -96,6 +106,9 @@ func toProgress(p *stream.Progress, withoutHeld bool) (progressJSON, error) {
 
 func (j *progressJSON) progress() (stream.Progress, error) {
 	p := stream.Progress{HeldTime: j.HeldTime, Seen: j.Seen, Low: j.Low, Arrived: j.Arrived, Ended: j.Ended}
+	if j.Jump != nil {
+		p.Jump = stream.Jump{To: j.Jump.To, Newest: j.Jump.Newest, Records: j.Jump.Records}
+	}
 	var err error
 	if j.UpTo != "" {
 		if p.UpTo, err = parsePosition(j.UpTo); err != nil {

@@ -147,16 +147,17 @@ func (p *lating) Advance(_ context.Context, seen time.Time, out *stream.Emitter[
 func TestLaneTellsTheTimeWhereTheEngineDoes(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 11))
 	var minutes []int
-	for i := range 60 {
-		minutes = append(minutes, max(0, i/4-r.IntN(6)))
+	for i := range 80 {
+		minutes = append(minutes, max(0, (i-20)/4-r.IntN(6))) // the first ones confirm the time
 	}
+	minutes = append(minutes, 20) // the last one brings the end with it
 	var inLane, inJob []string
 	l := streamtest.Open(t, stream.Stage[int, int](late{&inLane}))
 	newest := t0
 	for i, m := range minutes {
 		at := t0.Add(time.Duration(m) * time.Minute)
 		l.Feed(at, i)
-		if at.After(newest) || i == 0 {
+		if (at.After(newest) || i == 0) && i < len(minutes)-1 {
 			newest = at
 			l.Advance(newest)
 		}

@@ -67,6 +67,9 @@ var mutants = []mutant{
 	{"T38a", "a position in an aggregate stands for all of it", in("stream/kinesis#FromItsMiddle")},
 	{"T38b", "a new iterator is made for where the reading began", in("stream/kinesis#TriedAgain")},
 	{"T38c", "what retention took is passed over", in("stream/kinesis#RetentionTook")},
+	{"T40", "a time far ahead counts at once", in("internal/eventclock", "internal/sim")},
+	{"T41", "a jump that waits is not in the ledger", in("sink/ledger", "seal#SurvivesARestart")},
+	{"T42", "a record moves a clock beyond the store's", in("internal/eventclock")},
 	{"T43", "a stage is told event time only when it moves", in("stream#ToldTheTimeAgain", "join#BehindTheClock")},
 	{"T60", "what holds records is forgotten", in("sink/ledger")},
 	{"T61", "a first touch is not checked against a Forget in between", in("sink/ledger", "internal/sim")},
@@ -76,6 +79,7 @@ var mutants = []mutant{
 	{"T50", "a ledger without its genesis begins anew", in("sink#LostObjects")},
 	{"T51", "what speaks of entries beyond the end of the ledger is not looked for", in("internal/sim", "sink#LostObjects")},
 	{"T75", "a cut within a batch takes all of it for processed", in("stream")},
+	{"T44", "a held record that comes back confirms a jump again", in("stream#ConfirmAJumpOnce")},
 }
 
 func in(packages ...string) []string { return packages }
