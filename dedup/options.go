@@ -15,9 +15,9 @@ type Options struct {
 	// Defaults to 24 hours.
 	Window time.Duration
 
-	// Bucket is the granularity of forgetting; whole seconds.
+	// Bucket is the granularity of forgetting; whole seconds. A window has at most MaxBuckets of them.
 	//
-	// Defaults to 1 hour, or a whole number of seconds near Window/24 if that is less.
+	// Defaults to 1 hour, or a whole number of seconds near Window/24 if that is less, or near Window/240 if that is more.
 	Bucket time.Duration
 
 	// Name keeps the IDs of this stage apart from those of another ByID of the same job in the same store.
@@ -40,13 +40,16 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// MaxBuckets is the most buckets that a window may have: stores keep something for each of them.
+const MaxBuckets = 1000
+
 func (o *Options) filled() (Options, error) {
 	var f Options
 	if o != nil {
 		f = *o
 	}
 	f.Window = cmp.Or(f.Window, 24*time.Hour)
-	f.Bucket = cmp.Or(f.Bucket, min(time.Hour, max(time.Second, (f.Window/24).Truncate(time.Second))))
+	f.Bucket = cmp.Or(f.Bucket, max((f.Window/240).Truncate(time.Second), min(time.Hour, max(time.Second, (f.Window/24).Truncate(time.Second)))))
 	f.Name = cmp.Or(f.Name, "id")
 	f.Patience = cmp.Or(f.Patience, 5*time.Minute)
 	if f.Stats == nil {
@@ -62,6 +65,10 @@ func (o *Options) filled() (Options, error) {
 	}
 	if f.Bucket < time.Second || f.Bucket%time.Second != 0 {
 		errs = append(errs, fmt.Errorf("dedup: Bucket %s is not a positive number of seconds", f.Bucket))
+	}
+	if f.Bucket >= time.Second && f.Window/f.Bucket > MaxBuckets {
+		errs = append(errs, fmt.Errorf("dedup: a Window of %s has more than %d Buckets of %s: make Bucket %s or more, or leave it out",
+			f.Window, MaxBuckets, f.Bucket, (f.Window/MaxBuckets).Truncate(time.Second)+time.Second))
 	}
 	if f.Patience < -1 {
 		errs = append(errs, fmt.Errorf("dedup: Patience %s is negative", f.Patience))

@@ -2,7 +2,7 @@ package dedup
 
 import "math/bits"
 
-// slot is a place for a hash; a zero tag, the lowest byte of hi, is a place never used.
+// slot is a place for a hash; a zero tag, the lowest bits of hi, is a place never used.
 type slot struct{ lo, hi uint64 }
 
 // segment is an open-addressing table with linear probing: four places a cache line, nothing in it a pointer.
@@ -27,7 +27,7 @@ func (s *segment) find(k key, tags *tags) (at int, found bool) {
 	free := -1
 	for i := s.home(k.at); ; {
 		e := &s.slots[i]
-		tag := uint8(e.hi)
+		tag := e.hi & tagMask
 		if tag == 0 {
 			if free >= 0 {
 				return free, false
@@ -38,7 +38,7 @@ func (s *segment) find(k key, tags *tags) (at int, found bool) {
 			if free < 0 {
 				free = i
 			}
-		} else if e.lo == k.lo && e.hi&^0xff == k.hi {
+		} else if e.lo == k.lo && e.hi&^tagMask == k.hi {
 			return i, true
 		}
 		if i++; i == len(s.slots) {
@@ -47,8 +47,8 @@ func (s *segment) find(k key, tags *tags) (at int, found bool) {
 	}
 }
 
-func (s *segment) put(i int, k key, tag uint8) {
-	if uint8(s.slots[i].hi) == 0 {
+func (s *segment) put(i int, k key, tag uint16) {
+	if s.slots[i].hi&tagMask == 0 {
 		s.used++
 	}
 	s.slots[i] = slot{k.lo, k.hi | uint64(tag)}
@@ -59,7 +59,7 @@ func (s *segment) put(i int, k key, tag uint8) {
 func (s *segment) rebuild(tags *tags, t *memTable) {
 	live := 0
 	for i := range s.slots {
-		if tag := uint8(s.slots[i].hi); tag != 0 && !tags.dead[tag] {
+		if tag := s.slots[i].hi & tagMask; tag != 0 && !tags.dead[tag] {
 			live++
 		}
 	}
@@ -78,7 +78,7 @@ func (s *segment) rebuild(tags *tags, t *memTable) {
 	old := s.slots
 	s.slots = make([]slot, n)
 	for i := range old {
-		if tag := uint8(old[i].hi); tag != 0 && !tags.dead[tag] {
+		if tag := old[i].hi & tagMask; tag != 0 && !tags.dead[tag] {
 			s.move(old[i], t)
 		}
 	}
@@ -88,14 +88,14 @@ func (s *segment) rebuild(tags *tags, t *memTable) {
 // a place never used, before which no search passes: so each hash finds room at its own old place at the latest.
 func (s *segment) purge(tags *tags, t *memTable) {
 	start := 0
-	for uint8(s.slots[start].hi) != 0 {
+	for s.slots[start].hi&tagMask != 0 {
 		start++
 	}
 	for _, part := range [...][]slot{s.slots[start:], s.slots[:start]} {
 		for i := range part {
 			old := part[i]
 			part[i] = slot{}
-			if tag := uint8(old.hi); tag != 0 && !tags.dead[tag] {
+			if tag := old.hi & tagMask; tag != 0 && !tags.dead[tag] {
 				s.move(old, t)
 			}
 		}
@@ -104,9 +104,9 @@ func (s *segment) purge(tags *tags, t *memTable) {
 
 // move puts a hash that is nowhere, with its tag, into the first place never used.
 func (s *segment) move(e slot, t *memTable) {
-	a, b := bits.Mul64(e.lo^t.seed0, e.hi&^0xff^t.seed1)
+	a, b := bits.Mul64(e.lo^t.seed0, e.hi&^tagMask^t.seed1)
 	i := s.home(a ^ b)
-	for uint8(s.slots[i].hi) != 0 {
+	for s.slots[i].hi&tagMask != 0 {
 		if i++; i == len(s.slots) {
 			i = 0
 		}

@@ -1,36 +1,57 @@
 package dedup
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// tags gives time buckets numbers from 1 to 255. A number whose bucket has expired is dead; it can be used again once no
-// place has it.
+// tagBits is how many of a place's bits are its tag.
+const tagBits, tagMask = 16, 1<<16 - 1
+
+// maxTags bounds the time buckets that a table tells apart: four times as many as Options allows for a window, so that
+// buckets of odd times find room. What has no tag shares one.
+const maxTags = 4 * MaxBuckets
+
+// spareTags is how many tags must be dead for it to be worth looking at each place to free them.
+const spareTags = maxTags / 8
+
+// tags gives time buckets numbers from 1 on. A number whose bucket has expired is dead; it can be used again once no place
+// has it.
 type tags struct {
-	of         [256]int64 // bucket of each tag in use
-	dead       [256]bool
-	byBucket   map[int64]uint8
-	free       []uint8
-	last       uint8
+	of         []int64 // bucket of each tag in use
+	dead       []bool
+	deaths     int
+	byBucket   map[int64]uint16
+	ascending  []int64 // the keys of byBucket
+	free       []uint16
+	last       uint16
 	lastBucket int64
 }
 
 func (t *tags) init() {
-	t.byBucket = map[int64]uint8{}
-	for i := 255; i > 0; i-- {
-		t.free = append(t.free, uint8(i))
-	}
+	t.byBucket = map[int64]uint16{}
+	t.of, t.dead = make([]int64, 1, 32), make([]bool, 1, 32)
 	t.lastBucket = math.MinInt64
 }
 
 // get returns the tag of bucket, or a free one for it.
-func (t *tags) get(bucket int64) (uint8, bool) {
+func (t *tags) get(bucket int64) (uint16, bool) {
 	if tag, ok := t.byBucket[bucket]; ok {
 		return tag, true
 	}
-	if len(t.free) == 0 {
-		return 0, false
+	var tag uint16
+	if n := len(t.free); n > 0 {
+		tag = t.free[n-1]
+		t.free = t.free[:n-1]
+	} else {
+		if len(t.of) > maxTags {
+			return 0, false
+		}
+		tag = uint16(len(t.of))
+		t.of, t.dead = append(t.of, 0), append(t.dead, false)
 	}
-	tag := t.free[len(t.free)-1]
-	t.free = t.free[:len(t.free)-1]
+	i, _ := slices.BinarySearch(t.ascending, bucket)
+	t.ascending = slices.Insert(t.ascending, i, bucket)
 	t.of[tag], t.byBucket[bucket] = bucket, tag
 	return tag, true
 }
@@ -40,40 +61,34 @@ func (t *tags) sweep() {
 	for i := range t.dead {
 		if t.dead[i] {
 			t.dead[i] = false
-			t.free = append(t.free, uint8(i))
+			t.free = append(t.free, uint16(i))
 		}
 	}
+	t.deaths = 0
 }
 
-// force is get for when 255 buckets are alive: bucket shares the tag of the next newer one, or the newest one becomes
-// newer. So some IDs are remembered for longer than asked, none for less.
-func (t *tags) force(bucket int64) uint8 {
-	if tag, ok := t.get(bucket); ok {
-		return tag
+// share is get for when no tag is free: bucket shares the tag of the next newer one, or the newest one becomes newer. So
+// some IDs are remembered for longer than asked, none for less.
+func (t *tags) share(bucket int64) uint16 {
+	i, _ := slices.BinarySearch(t.ascending, bucket)
+	if i < len(t.ascending) {
+		return t.byBucket[t.ascending[i]]
 	}
-	newest, next := int64(math.MinInt64), int64(math.MaxInt64)
-	for b := range t.byBucket {
-		newest = max(newest, b)
-		if b > bucket {
-			next = min(next, b)
-		}
-	}
-	if next != math.MaxInt64 {
-		return t.byBucket[next]
-	}
+	newest := t.ascending[i-1]
 	tag := t.byBucket[newest]
 	delete(t.byBucket, newest)
-	t.of[tag], t.byBucket[bucket] = bucket, tag
+	t.of[tag], t.byBucket[bucket], t.ascending[i-1] = bucket, tag, bucket
 	return tag
 }
 
 // expire kills the tags of buckets before the given one.
 func (t *tags) expire(before int64) {
-	for b, tag := range t.byBucket {
-		if b < before {
-			delete(t.byBucket, b)
-			t.dead[tag] = true
-		}
+	n, _ := slices.BinarySearch(t.ascending, before)
+	for _, b := range t.ascending[:n] {
+		t.dead[t.byBucket[b]] = true
+		delete(t.byBucket, b)
 	}
+	t.deaths += n
+	t.ascending = t.ascending[:copy(t.ascending, t.ascending[n:])]
 	t.lastBucket = math.MinInt64
 }

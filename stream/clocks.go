@@ -77,9 +77,9 @@ func (c *laneCore) advance(ctx context.Context) error {
 		return nil
 	}
 	for i := range c.procs {
-		if i > 0 && c.times[i-1] != nil && len(c.times[i-1].n) > 0 {
-			if t := time.Unix(c.times[i-1].oldest, 0); t.Before(seen) {
-				seen = t.UTC()
+		if i > 0 && c.times[i-1] != nil {
+			if s, some := c.times[i-1].oldest(); some && time.Unix(s, 0).Before(seen) {
+				seen = time.Unix(s, 0).UTC()
 			}
 		}
 		f := c.procs[i].advance

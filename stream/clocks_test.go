@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -247,8 +248,36 @@ func TestHeldTimesKnowTheOldest(t *testing.T) {
 	}
 	for _, step := range []struct{ remove, want int64 }{{3, -2}, {-2, 3}, {9, 3}, {3, 5}} {
 		h.remove(step.remove*second + 999)
-		if h.oldest != step.want {
-			t.Errorf("after removing %d: oldest %d, want %d", step.remove, h.oldest, step.want)
+		if got, some := h.oldest(); !some || got != step.want {
+			t.Errorf("after removing %d: oldest %d (%t), want %d", step.remove, got, some, step.want)
+		}
+	}
+}
+
+// A stage that holds a day of records once had all its seconds looked at for each that it let go, in the order of time.
+func TestHeldTimesLookAtFewSeconds(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 2))
+	h := &heldTimes{n: map[int64]int32{}}
+	var held []int64
+	for step := range 50_000 {
+		if n := len(held); n == 0 || n < 3000 && r.IntN(5) < 3 {
+			s := int64(step/10 + r.IntN(10))
+			h.add(s * second)
+			held = append(held, s)
+		} else {
+			i := r.IntN(n)
+			h.remove(held[i] * second)
+			held[i] = held[n-1]
+			held = held[:n-1]
+		}
+		if step%97 != 0 || len(held) == 0 {
+			continue
+		}
+		if got, some := h.oldest(); !some || got != slices.Min(held) {
+			t.Fatalf("step %d: oldest %d (%t), want %d", step, got, some, slices.Min(held))
+		}
+		if len(h.heap) > 3*len(h.n)+100 {
+			t.Fatalf("step %d: %d places for %d seconds", step, len(h.heap), len(h.n))
 		}
 	}
 }

@@ -3,8 +3,8 @@ package stream
 // heldTimes knows the oldest of the records that a stage holds, by the event time that the lane had reached when they
 // were read. A later stage must not be told a newer time: what is held would reach it behind its timers.
 type heldTimes struct {
-	n      map[int64]int32 // by second
-	oldest int64           // second; meaningless if n is empty
+	n    map[int64]int32 // by second
+	heap []int64         // seconds, the least first; all those of n, and some that have gone
 }
 
 const second = 1_000_000 // of microseconds
@@ -19,10 +19,17 @@ func floorSecond(micro int64) int64 {
 
 func (h *heldTimes) add(micro int64) {
 	s := floorSecond(micro)
-	if len(h.n) == 0 || s < h.oldest {
-		h.oldest = s
+	if h.n[s]++; h.n[s] > 1 {
+		return
 	}
-	h.n[s]++
+	if len(h.heap) > 2*len(h.n)+64 { // a second that comes and goes behind the oldest leaves one each time
+		h.heap = h.heap[:0]
+		for s := range h.n {
+			h.push(s)
+		}
+		return
+	}
+	h.push(s)
 }
 
 func (h *heldTimes) remove(micro int64) {
@@ -31,13 +38,47 @@ func (h *heldTimes) remove(micro int64) {
 		return
 	}
 	delete(h.n, s)
-	if s != h.oldest {
-		return
+	for len(h.heap) > 0 && h.n[h.heap[0]] == 0 {
+		h.pop()
 	}
-	first := true
-	for k := range h.n { // as many as there are seconds in the span of held records
-		if first || k < h.oldest {
-			h.oldest, first = k, false
+}
+
+// oldest is the second of the oldest record; false if nothing is held.
+func (h *heldTimes) oldest() (int64, bool) {
+	if len(h.heap) == 0 {
+		return 0, false
+	}
+	return h.heap[0], true
+}
+
+func (h *heldTimes) push(s int64) {
+	h.heap = append(h.heap, s)
+	for i := len(h.heap) - 1; i > 0; {
+		up := (i - 1) / 2
+		if h.heap[up] <= s {
+			return
 		}
+		h.heap[i], h.heap[up] = h.heap[up], s
+		i = up
+	}
+}
+
+func (h *heldTimes) pop() {
+	n := len(h.heap) - 1
+	h.heap[0] = h.heap[n]
+	h.heap = h.heap[:n]
+	for i := 0; ; {
+		c := 2*i + 1
+		if c >= n {
+			return
+		}
+		if c+1 < n && h.heap[c+1] < h.heap[c] {
+			c++
+		}
+		if h.heap[i] <= h.heap[c] {
+			return
+		}
+		h.heap[i], h.heap[c] = h.heap[c], h.heap[i]
+		i = c
 	}
 }

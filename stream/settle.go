@@ -10,6 +10,11 @@ func (c *laneCore) settle(ctx context.Context) error {
 			if !c.finished(i) {
 				continue
 			}
+			root := &c.slots.slots[c.slots.root(i)]
+			if root.flags&flagSettling != 0 { // by another member of the group
+				continue
+			}
+			root.flags |= flagSettling
 			for m := i; ; {
 				if c.slots.slots[m].stash != 0 {
 					finished = append(finished, m)

@@ -46,6 +46,7 @@ const (
 	flagLate
 	flagBad
 	flagLinked // in the list of held records
+	flagSettling
 )
 
 // add makes a slot.

@@ -69,7 +69,7 @@ func (t *table) each(claims []dedup.Claim, done func(i int, isNew bool), newest 
 	defer func() { err = errors.Join(err, batch.Close()) }()
 	for i := range claims {
 		c := &claims[i]
-		bucket := dedup.BucketOf(c.Time, t.space.Bucket)
+		bucket := t.bucketOf(c.Time)
 		had, known := t.pending[c.ID]
 		if !known {
 			had = t.had[i]
@@ -152,6 +152,20 @@ func (t *table) filter(bucket int64) *filter {
 		t.buckets = slices.Insert(t.buckets, at, bucket)
 	}
 	return f
+}
+
+// spareBuckets is how many buckets may have filters beside those of the window.
+const spareBuckets = 64
+
+// bucketOf is the bucket that a claim goes to: its own, or the next newer one if so many have a filter that another, of an
+// odd time, would cost all records more than it is worth. So some IDs are remembered for longer than asked, none for less.
+func (t *table) bucketOf(at time.Time) int64 {
+	b := dedup.BucketOf(at, t.space.Bucket)
+	if int64(len(t.buckets)) < int64(t.space.Window/t.space.Bucket)+spareBuckets || b > t.buckets[0] || t.filters[b] != nil {
+		return b
+	}
+	i, _ := slices.BinarySearchFunc(t.buckets, b, func(a, b int64) int { return cmp.Compare(b, a) })
+	return t.buckets[i-1]
 }
 
 // keyOf is valid until it is called again.
