@@ -13,7 +13,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-reshard sim-short mutants fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-short
+.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-short
 
 test: vet lint servers unit race sim-short mutants modules torture-short torture-kinesis-short bench-short
 	@echo all tests passed
@@ -62,6 +62,10 @@ mutants:
 fuzz:
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
 		go test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done
+
+# The ledger of a followed folder with 20 files a minute for a year: 10.5 million files, some ten minutes.
+year:
+	ONCEFLOW_DAYS=365 go test -count=1 -timeout 120m -v -run TestAYearOfAFollowedFolder ./sink/ledger
 
 # Compares scaling policies on load traces: a table here, a chart of each trace in OUT.
 autoscale:

@@ -308,7 +308,11 @@ func (w *world) derive(t *testing.T) {
 			}
 		}
 	}
-	w.m[fmt.Sprintf("%ssnapshots/s0000/%020d", root, l.last)] = envelope(l.state())
+	s := l.state()
+	if len(l.finished.changes) > 0 {
+		s.Finished = &snapshotFinished{Tail: l.finished.changes}
+	}
+	w.m[fmt.Sprintf("%ssnapshots/s0000/%020d", root, l.last)] = envelope(s)
 }
 
 func plain(v any) []byte {

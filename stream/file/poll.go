@@ -57,10 +57,16 @@ func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
 	}
 }
 
+// lookShare is how much longer than a look takes the next one is put off, at least: a folder with so many files that a look
+// takes as long as Options.Poll was once looked at before every batch.
+const lookShare = 9
+
 // lookAgain finds new files, and what became of the others.
 func (s *Source) lookAgain() error {
-	s.next = time.Now().Add(s.opts.Poll)
+	began := time.Now()
 	found, err := s.look()
+	now := time.Now()
+	s.next = now.Add(max(s.opts.Poll, lookShare*now.Sub(began)))
 	if err != nil {
 		return err
 	}
