@@ -15,8 +15,9 @@ import (
 // and waits for more until ctx is done; then it ends without an error. It is the way to see all flows of a transaction or
 // none: remember Manifest.Entry together with what you made of it, and go on behind that. after 0 begins with the first.
 //
-// An error ends it; what was yielded before is right. Transactions without files are left out. A job that has not begun
-// is waited for, so a wrong name of a job waits for ever; Inspect tells.
+// An error ends it; what was yielded before is right. Transactions that only moved clocks have no manifest and are left
+// out. One without files tells what became of its records, so Read and Counts of all add up to what the job has read. A
+// job that has not begun is waited for, so a wrong name of a job waits for ever; Inspect tells.
 func Committed(ctx context.Context, store Store, job string, after uint64, opts *ReadOptions) iter.Seq2[Manifest, error] {
 	return func(yield func(Manifest, error) bool) {
 		k, err := openReader(ctx, store, job, opts)
@@ -49,7 +50,7 @@ func Committed(ctx context.Context, store Store, job string, after uint64, opts 
 	}
 }
 
-// nextManifest waits for an entry, and for its manifest if it has files, else m is nil. An empty hash is the end.
+// nextManifest waits for an entry, and for its manifest if it gets one, else m is nil. An empty hash is the end.
 func (k *keeper) nextManifest(ctx context.Context, id uint64, before ledger.Hash, opts *ReadOptions) (m *Manifest, hash ledger.Hash, err error) {
 	var e *ledger.Entry
 	found, err := k.await(ctx, opts, func() (bool, error) {
@@ -62,7 +63,7 @@ func (k *keeper) nextManifest(ctx context.Context, id uint64, before ledger.Hash
 	if before != "" && e.Prev != before {
 		return nil, "", &ledger.CorruptError{Object: fmt.Sprintf("entry %d", id), Reason: "the entry before it has another hash"}
 	}
-	if e.Commit == nil || !e.Commit.HasFiles() {
+	if e.Commit == nil || !e.Commit.HasManifest() {
 		return nil, hash, nil
 	}
 	key := k.root + ledger.ManifestName(id)

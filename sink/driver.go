@@ -150,7 +150,7 @@ func (d *driver) fold(e *ledger.Entry, hash ledger.Hash) error {
 		c.behind = d.state.Standing()
 		d.closings = append(d.closings, c)
 	}
-	if e.Kind == ledger.KindCommit && e.Commit.HasFiles() {
+	if e.Kind == ledger.KindCommit && e.Commit.HasManifest() {
 		d.authors[e.ID] = laneNames(e.Commit)
 	}
 	if d.known != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/onceflow/onceflow/stream"
 )
 
-// Manifest tells readers what a transaction wrote. The object, plain JSON, exists once all of its files do, and says the
-// same whoever creates it.
+// Manifest tells readers what a transaction wrote and what became of the records that it read. The object, plain JSON,
+// exists once all of its files do, and says the same whoever creates it.
 type Manifest struct {
 	Format     int                 `json:"format"`
 	Job        string              `json:"job"`

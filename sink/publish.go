@@ -35,7 +35,7 @@ type upkeep struct {
 // publish makes the files of a committed entry visible and then creates its manifest, which is the last step. Anybody may
 // do it, any number of times.
 func (k *keeper) publish(ctx context.Context, e *ledger.Entry) error {
-	if !e.Commit.HasFiles() {
+	if !e.Commit.HasManifest() {
 		return nil
 	}
 	files, err := k.files(ctx, e.Commit)

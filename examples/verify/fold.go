@@ -139,7 +139,7 @@ func (l *ledger) foldFiles(what string, id uint64, c *commit) {
 		l.addHour(id, h)
 	}
 	l.r.expect(ok, what, "its hours are not the sums of its files")
-	if len(c.Files) > 0 {
+	if hasManifest(c.Files, c.Lanes) {
 		var hours []time.Time
 		for _, h := range c.Hours {
 			hours = append(hours, h.Hour)

@@ -30,7 +30,7 @@ type ledger struct {
 	tokens  map[string]uint64
 	lanes   map[string]lane
 	parts   map[partition]*part
-	pending map[uint64][]time.Time // commits with files that are not marked as published, and the hours of their on-time files
+	pending map[uint64][]time.Time // commits with a manifest that are not marked as published, and the hours of their on-time files
 	hours   map[time.Time]*hour    // open hours with files
 	config  *config
 	closed  time.Time

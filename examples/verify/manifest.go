@@ -79,27 +79,51 @@ func (l *ledger) expected(c *committed) *manifest {
 	return m
 }
 
-// checkManifests compares the manifest of each commit that is marked as published, and of others if it is there.
+// hasManifest tells whether a commit gets a manifest: it has files, or has read or finished records.
+func hasManifest(files []file, lanes []laneCommit) bool {
+	for i := range lanes {
+		for _, p := range lanes[i].Partitions {
+			if p.Read != 0 || p.Counts != (counts{}) {
+				return true
+			}
+		}
+	}
+	return len(files) > 0
+}
+
+// checkManifests compares the manifest of each commit that is marked as published, and of others if it is there. Once all
+// are there, their counts add up to what the job has read.
 func (l *ledger) checkManifests(ctx context.Context, objects map[string]int64) (n int, err error) {
 	with := map[uint64]bool{}
+	var read int64
+	var sum counts
 	for _, c := range l.commits {
-		if len(c.files) == 0 {
+		if !hasManifest(c.files, c.lanes) {
 			continue
 		}
 		with[c.id] = true
 		key := fmt.Sprintf("%smanifests/s0000/%020d.json", l.root, c.id)
-		found, err := l.checkJSON(ctx, key, c.published, new(manifest), l.expected(c))
+		m := new(manifest)
+		found, err := l.checkJSON(ctx, key, c.published, m, l.expected(c))
 		if err != nil {
 			return n, err
 		}
-		if c.manifest = found; found {
-			n++
+		if c.manifest = found; !found {
+			continue
+		}
+		n++
+		for _, p := range m.Partitions {
+			read, sum = read+p.Read, sum.plus(p.Counts)
 		}
 	}
 	for key := range objects {
 		if id := l.number(key, l.root+"manifests/s0000/", ".json"); id > 0 && id <= l.last {
-			l.r.expect(with[id], key, "entry %d has no files", id)
+			l.r.expect(with[id], key, "entry %d has no files and no counts", id)
 		}
+	}
+	if n == len(with) {
+		l.r.expect(read == l.read && sum == l.counts, l.root+"manifests", "all manifests together read %d records with the fates %+v, the ledger %d with %+v",
+			read, sum, l.read, l.counts)
 	}
 	return n, nil
 }

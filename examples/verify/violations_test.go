@@ -156,7 +156,7 @@ var after = map[string]change[memory]{
 	"hour partitions":  {swap(root+"hours/2025-05-01T06.json", `"up_to": "12"`, `"up_to": "13"`), `it says "up_to": "13"`},
 	"manifest missing": {func(m memory) { delete(m, object20("manifests/", 2, ".json")) }, "it is missing"},
 	"manifest changed": {swap(object20("manifests/", 2, ".json"), `"rows": 2`, `"rows": 3`), `it says "rows": 3`},
-	"manifest of none": {func(m memory) { m[object20("manifests/", 5, ".json")] = nil }, "entry 5 has no files"},
+	"manifest of none": {func(m memory) { m[object20("manifests/", 5, ".json")] = nil }, "entry 5 has no files and no counts"},
 	"manifest broken":  {func(m memory) { m[object20("manifests/", 2, ".json")] = []byte("{") }, "unexpected end"},
 	"odd name":         {func(m memory) { m[root+"s0000/12"] = nil }, "its name is not a number"},
 	"blob missing":     {func(m memory) { delete(m, root+"blobs/"+token(3)+"-0") }, "entry 3: blob"},
@@ -262,4 +262,24 @@ func TestSealsComeInOrder(t *testing.T) {
 	}
 	delete(w.m, prefix+"table/day=2025-05-01/hour=07/_SEALED")
 	wantViolation(t, w.m, "the seal of an hour before it is not")
+}
+
+// A commit that finished records and has no file has a manifest, too: without it the sums of all would miss some.
+func TestManifestsOfCountsAloneAreMissed(t *testing.T) {
+	w := good(t)
+	p := row("9", 3, at(8, 0), time.Time{})
+	p.Read, p.Counts = 1, counts{Filtered: 1}
+	w.append(&entry{Kind: "commit", Published: []uint64{7, 9}, Commit: &commit{Lanes: []laneCommit{
+		{Lane: "c", Base: 9, Token: token(104), Partitions: []partitionRow{p}},
+	}}})
+	w.append(&entry{Kind: "mark", Published: []uint64{10}})
+	w.write(t)
+	if said, violations, err := checked(t, w.m); violations > 0 || err != nil || !strings.Contains(said, "manifests  6") {
+		t.Fatalf("got %v and\n%s", err, said)
+	}
+	key := object20("manifests/", 10, ".json")
+	w.m[key] = bytes.Replace(w.m[key], []byte(`"filtered": 1`), []byte(`"filtered": 2`), 1)
+	wantViolation(t, w.m, "all manifests together read 22 records")
+	delete(w.m, key)
+	wantViolation(t, w.m, "it is missing")
 }

@@ -40,6 +40,7 @@ type checker struct {
 	closedFrom time.Time
 	closed     time.Time
 	manifests  map[uint64]bool
+	owed       map[uint64]bool // commits that need a manifest and have none yet
 	seals      map[string]bool // key
 	sealedHour map[time.Time]bool
 }
@@ -66,7 +67,7 @@ func newChecker(w *world) *checker {
 	return &checker{
 		w: w, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
 		touches: map[string][]touch{}, parts: map[stream.Partition]*truth{}, winners: map[string]*record{}, hours: map[time.Time][]string{},
-		retired: map[stream.Partition]bool{}, forgotten: map[stream.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
+		retired: map[stream.Partition]bool{}, forgotten: map[stream.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, owed: map[uint64]bool{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
 	}
 }
 
@@ -223,6 +224,8 @@ func (c *checker) manifest(n uint64, body []byte) {
 		return
 	}
 	c.manifests[n] = true
+	delete(c.owed, n)
+	c.sums(n, &m)
 	listed := map[string]bool{}
 	for _, f := range m.Files {
 		listed[f.Key] = true
@@ -233,6 +236,27 @@ func (c *checker) manifest(n uint64, body []byte) {
 	for key, f := range c.named {
 		if f.entry == n && !listed[key] {
 			c.violation("manifest %d does not list %s", n, key)
+		}
+	}
+}
+
+// sums checks that a manifest has what its entry has of reads and fates, so that all manifests add up to the ledger.
+func (c *checker) sums(n uint64, m *sink.Manifest) {
+	i := 0
+	for _, l := range c.entries[n-1].Commit.Lanes {
+		for _, p := range l.Partitions {
+			var got sink.ManifestPartition
+			if i < len(m.Partitions) {
+				got = m.Partitions[i]
+			}
+			same := got.Lane == l.Lane && got.ID == p.Partition.ID && got.Read == p.Read && got.Held == p.HeldLen
+			for fate, n := range p.Counts {
+				same = same && got.Counts[stream.Fate(fate).String()] == n
+			}
+			if !same {
+				c.violation("manifest %d says %+v of %s, its entry read %d, holds %d, fates %v", n, got, p.Partition, p.Read, p.HeldLen, p.Counts)
+			}
+			i++
 		}
 	}
 }

@@ -44,6 +44,9 @@ func (c *checker) commit(e *ledger.Entry) {
 			rows[r.Owner] = append(rows[r.Owner], placed{r, f})
 		}
 	}
+	if len(c.files(e)) > 0 || hasCounts(e.Commit) {
+		c.owed[e.ID] = true
+	}
 	c.move(e)
 	c.base = c.lows()
 	var losers []*record
@@ -61,6 +64,18 @@ func (c *checker) commit(e *ledger.Entry) {
 	for owner := range rows {
 		c.violation("entry %d has rows of %s, which it does not finish", e.ID, owner)
 	}
+}
+
+// hasCounts reports whether a commit read or finished a record.
+func hasCounts(c *ledger.Commit) bool {
+	for _, l := range c.Lanes {
+		for _, p := range l.Partitions {
+			if p.Read > 0 || p.Counts.Sum() > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // lows are the lows of all lanes: the smallest of their partitions. A child that is not read yet counts only where nothing

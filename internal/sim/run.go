@@ -148,6 +148,9 @@ func (w *world) done(until time.Time) string {
 			return key + " is not visible"
 		}
 	}
+	for n := range c.owed {
+		return fmt.Sprintf("manifest %d is missing", n)
+	}
 	for h := c.closedFrom; h.Before(c.closed); h = h.Add(hour) {
 		for _, flow := range []string{"clicks", "views"} {
 			if key := sealKey(flow, h); !c.seals[key] {

@@ -83,7 +83,8 @@ func (w *watcher) look(ctx context.Context) {
 	_ = w.hours(ctx)
 }
 
-// manifests reads the manifests of transactions in their order. Numbers without one are passed over: entries without files.
+// manifests reads the manifests of transactions in their order. Numbers without one are passed over: entries
+// that are no commits, or of clocks alone.
 func (w *watcher) manifests(ctx context.Context) error {
 	prefix := w.ledger + "manifests/s0000/"
 	list, err := w.bucket.list(ctx, prefix, w.lastEntry)

@@ -251,10 +251,11 @@ func TestMarkTakesPendingEntriesOff(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(lane(s, "a", 3, clock("10:20"), clock("10:05"))).files(clock("09:00")))
 	must(t, s, commit(lane(s, "a", 4, clock("10:20"), clock("10:05"))))
-	if !s.NeedsMark() || len(s.Pending) != 1 {
-		t.Errorf("pending are %v, want entry 1 only: entry 2 has no file", s.Pending)
+	must(t, s, commit(lane(s, "a", 4, clock("10:21"), clock("10:06"))))
+	if !s.NeedsMark() || len(s.Pending) != 2 {
+		t.Errorf("pending are %v, want entries 1 and 2: entry 2 has no file and counts, entry 3 clocks alone", s.Pending)
 	}
-	other := mark(1, 2)
+	other := mark(1, 2, 3)
 	must(t, s, other)
 	if s.NeedsMark() {
 		t.Errorf("pending are %v after the mark", s.Pending)

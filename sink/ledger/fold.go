@@ -87,7 +87,7 @@ func (s *State) foldCommit(e *Entry) {
 		next.parts = slices.DeleteFunc(slices.Clone(next.parts), func(p stream.Partition) bool { return s.Partitions[p].Lane != lane })
 		s.Lanes[lane] = &next
 	}
-	if e.Commit.HasFiles() {
+	if e.Commit.HasManifest() {
 		p := Pending{Hours: make([]time.Time, len(e.Commit.Hours))}
 		for i, h := range e.Commit.Hours {
 			p.Hours[i] = h.Hour

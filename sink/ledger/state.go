@@ -20,7 +20,7 @@ type State struct {
 	Config     Config // Generation 0 before the first
 	Lanes      map[string]*Lane
 	Partitions map[stream.Partition]*Partition
-	Pending    map[uint64]Pending  // committed entries with files that are not marked as published
+	Pending    map[uint64]Pending  // committed entries with a manifest that are not marked as published
 	Hours      map[time.Time]*Hour // open hours that have on-time files, by their start
 
 	// Closed is the end of the last closed hour; before the first Close it is Genesis.Start, zero if that is not set.
@@ -60,9 +60,9 @@ type Partition struct {
 	Counts   stream.Counts
 }
 
-// Pending is a committed entry whose files are not known to be in place.
+// Pending is a committed entry whose files and manifest are not known to be in place.
 type Pending struct {
-	Hours []time.Time // of its on-time files, ascending
+	Hours []time.Time // of its on-time files, ascending; none hold no hour back
 }
 
 // Hour is an open hour that has on-time files. A *Hour of a State is never changed, only replaced.

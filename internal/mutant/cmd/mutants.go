@@ -80,6 +80,7 @@ var mutants = []mutant{
 	{"T51", "what speaks of entries beyond the end of the ledger is not looked for", in("internal/sim", "sink#LostObjects")},
 	{"T75", "a cut within a batch takes all of it for processed", in("stream")},
 	{"T44", "a held record that comes back confirms a jump again", in("stream#ConfirmAJumpOnce")},
+	{"T55", "a commit that has counts and no files gets no manifest", in("sink#AddUp", "internal/sim")},
 }
 
 func in(packages ...string) []string { return packages }
