@@ -192,13 +192,17 @@ func (in *instance) commit() {
 }
 
 func (in *instance) tryMaintain(lanes ...string) (stream.Upkeep, error) {
-	return in.out.Maintain(testContext(in.t), func(context.Context) ([]stream.Partition, error) {
-		var ps []stream.Partition
+	return in.out.Maintain(testContext(in.t), partsOf(lanes...))
+}
+
+// partsOf is Source.Partitions of a source that has these lanes.
+func partsOf(lanes ...string) func(context.Context) ([]stream.Partition, error) {
+	return func(context.Context) (ps []stream.Partition, err error) {
 		for _, l := range lanes {
 			ps = append(ps, part(l))
 		}
 		return ps, nil
-	})
+	}
 }
 
 // maintain is Maintain with a source that has these lanes.

@@ -22,7 +22,7 @@ type HourManifest struct {
 	End        time.Time          `json:"end"`
 	Entry      uint64             `json:"entry"` // of the ledger, that closed it
 	ClosedAt   time.Time          `json:"closed_at"`
-	Flows      map[string]FlowSum `json:"flows"`                // all flows that get a seal, also those without files
+	Flows      map[string]FlowSum `json:"flows"`                // of the Close, with or without files, and all others with files
 	Files      []File             `json:"files"`                // on-time files of all transactions, ordered by key
 	Partitions []ClosedPartition  `json:"partitions,omitempty"` // that may have more to give: not those that have ended and hold nothing
 	Read       int64              `json:"read"`                 // records of the whole job up to the close

@@ -2,14 +2,17 @@ package sink
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"sort"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -95,13 +98,15 @@ func (k *keeper) unsealedFrom(ctx context.Context, c *closing) (time.Time, error
 	return hour(first), failed
 }
 
-// sealsExist reports whether an hour's manifest and all its seals are there.
+// sealsExist reports whether an hour's manifest and all its seals are there. Which flows have a seal the manifest says:
+// to find it out again would take all entries of the hour.
 func (k *keeper) sealsExist(ctx context.Context, c *closing, hour time.Time) (bool, error) {
-	keys := []string{k.root + ledger.HourName(hour, k.opts.Hour)}
-	for _, flow := range c.close.Flows {
-		keys = append(keys, k.sealKey(c, flow, hour))
+	m, err := k.readHour(ctx, hour, &ReadOptions{Poll: -1})
+	if err != nil || m == nil {
+		return false, cmp.Or(err, ctx.Err())
 	}
-	for _, key := range keys {
+	for _, flow := range k.sealedFlows(c, m) {
+		key := k.sealKey(c, flow, hour)
 		r, err := k.store.Open(ctx, key)
 		if err == nil {
 			err = r.Close()
@@ -114,6 +119,18 @@ func (k *keeper) sealsExist(ctx context.Context, c *closing, hour time.Time) (bo
 		}
 	}
 	return true, nil
+}
+
+// sealedFlows are the flows that get a seal in an hour: those of its Close, and those that have files in it. An instance of
+// another version may have written these up to the Close, and whoever closes need not know them.
+func (k *keeper) sealedFlows(c *closing, m *HourManifest) []string {
+	switch {
+	case mutant.On("T56"):
+		return c.close.Flows
+	case mutant.On("T57"):
+		return k.flowNames
+	}
+	return slices.Sorted(maps.Keys(m.Flows))
 }
 
 func (k *keeper) sealKey(c *closing, flow string, hour time.Time) string {
@@ -163,15 +180,16 @@ func (k *keeper) createManifest(ctx context.Context, m *HourManifest) error {
 
 // sealHour creates the seals of an hour, whose manifest is there, and the manifest of the next, if there is one.
 func (k *keeper) sealHour(ctx context.Context, c *closing, m, next *HourManifest) error {
-	n := len(c.close.Flows)
+	flows := k.sealedFlows(c, m)
+	n := len(flows)
 	if next != nil {
 		n++
 	}
 	return k.env.Each(ctx, n, func(ctx context.Context, i int) error {
-		if i == len(c.close.Flows) {
+		if i == len(flows) {
 			return k.createManifest(ctx, next)
 		}
-		flow, body := c.close.Flows[i], []byte{}
+		flow, body := flows[i], []byte{}
 		if c.close.JSON {
 			var err error
 			if body, err = encodeJSON(m.flowSeal(flow)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -96,7 +97,7 @@ func (l *ledger) checkSeals(ctx context.Context, objects map[string]int64) (*sea
 
 func (l *ledger) checkHourSeals(ctx context.Context, s *sealCheck, c *closing, want *hourManifest, must bool) error {
 	all := true
-	for _, flow := range c.close.Flows {
+	for _, flow := range slices.Sorted(maps.Keys(want.Flows)) {
 		key := l.prefix + flow + "/" + l.hourFolder(want.Hour) + c.close.Seal
 		s.seals[key] = true
 		found, err := l.checkSeal(ctx, key, must, c.close.JSON, want.only(flow))

@@ -299,7 +299,7 @@ func (w *world) derive(t *testing.T) {
 		for h := c.close.From; h.Before(c.close.Through); h = h.Add(time.Hour) {
 			m := l.expectedHour(c, h)
 			w.m[root+"hours/"+l.hourName(h)+".json"] = plain(m)
-			for _, flow := range c.close.Flows {
+			for flow := range m.Flows {
 				body := []byte{}
 				if c.close.JSON {
 					body = plain(m.only(flow))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +40,7 @@ type checker struct {
 	topics     map[string]bool      // of the last Config
 	retired    map[stream.Partition]bool
 	closedFrom time.Time
+	flows      map[time.Time][]string // of the Close of an hour
 	closed     time.Time
 	manifests  map[uint64]bool
 	owed       map[uint64]bool // commits that need a manifest and have none yet
@@ -67,7 +70,7 @@ func newChecker(w *world) *checker {
 	return &checker{
 		w: w, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
 		touches: map[string][]touch{}, parts: map[stream.Partition]*truth{}, winners: map[string]*record{}, hours: map[time.Time][]string{},
-		retired: map[stream.Partition]bool{}, forgotten: map[stream.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, owed: map[uint64]bool{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
+		retired: map[stream.Partition]bool{}, forgotten: map[stream.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, owed: map[uint64]bool{}, flows: map[time.Time][]string{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
 	}
 }
 
@@ -191,6 +194,9 @@ func (c *checker) close(e *ledger.Entry) {
 		c.violation("entry %d closes from %s, but hours are closed through %s", e.ID, cl.From, c.closed)
 	}
 	c.closed = cl.Through
+	for h := cl.From; h.Before(cl.Through); h = h.Add(hour) {
+		c.flows[h] = cl.Flows
+	}
 	for _, p := range c.w.partList {
 		if !c.topics[p.topic] || c.retired[p.id] {
 			continue
@@ -275,9 +281,15 @@ func (c *checker) seal(key string) {
 	if !start.Before(c.closed) || start.Before(c.closedFrom) {
 		c.violation("seal %s is there, but hours are closed from %s through %s", key, c.closedFrom, c.closed)
 	}
-	before := start.Add(-hour)
-	if !before.Before(c.closedFrom) && !c.seals[sealKey(parts[0], before)] {
-		c.violation("seal %s is there before that of the hour before it", key)
+	if before := start.Add(-hour); !before.Before(c.closedFrom) {
+		for _, flow := range c.flowsOf(before) {
+			if !c.seals[sealKey(flow, before)] {
+				c.violation("seal %s is there before that of %s in the hour before it", key, flow)
+			}
+		}
+	}
+	if !slices.Contains(c.flowsOf(start), parts[0]) {
+		c.violation("seal %s is of a flow that has no files in the hour, and its Close does not name it", key)
 	}
 	for _, k := range c.hours[start] {
 		if !c.public[k] {
@@ -290,6 +302,18 @@ func (c *checker) seal(key string) {
 	c.seals[key], c.sealedHour[start] = true, true
 }
 
+// flowsOf are the flows that must have a seal in a closed hour: those of its Close, and those that have files in it.
+func (c *checker) flowsOf(start time.Time) []string {
+	flows := map[string]bool{}
+	for _, f := range c.flows[start] {
+		flows[f] = true
+	}
+	for _, key := range c.hours[start] {
+		flows[c.named[key].file.Flow] = true
+	}
+	return slices.Sorted(maps.Keys(flows))
+}
+
 func sealKey(flow string, start time.Time) string {
 	return flow + start.Format("/day=2006-01-02/hour=15/minute=04/") + "_SEALED"
 }
@@ -297,6 +321,13 @@ func sealKey(flow string, start time.Time) string {
 func (c *checker) hourManifest(start time.Time, body []byte) {
 	if !start.Before(c.closed) {
 		c.violation("the manifest of hour %s is there before it is closed", start)
+	}
+	var m sink.HourManifest
+	if err := json.Unmarshal(body, &m); err != nil {
+		c.violation("the manifest of hour %s: %v", start, err)
+	}
+	if got, want := slices.Sorted(maps.Keys(m.Flows)), c.flowsOf(start); !slices.Equal(got, want) {
+		c.violation("the manifest of hour %s has the flows %q, want %q", start, got, want)
 	}
 	for _, k := range c.hours[start] {
 		if !strings.Contains(string(body), `"`+k+`"`) {

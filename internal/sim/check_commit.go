@@ -262,7 +262,7 @@ func (c *checker) finish(e *ledger.Entry, r *record, rows []placed) stream.Fate 
 func (c *checker) written(e *ledger.Entry, r *record, rows []placed, want Row) stream.Fate {
 	flows := []string{"views"}
 	if r.click {
-		flows = append(flows, "clicks")
+		flows = append(flows, clicksOf(rows))
 	}
 	fate := stream.Written
 	if len(rows) > 0 && rows[0].file.Kind == ledger.LateFile {
@@ -291,6 +291,16 @@ func (c *checker) written(e *ledger.Entry, r *record, rows []placed, want Row) s
 		c.violation("entry %d finishes %s with rows in %q, want %q", e.ID, r, strings.Join(got, " "), strings.Join(flows, " "))
 	}
 	return fate
+}
+
+// clicksOf is the name that the flow of clicks has in the version that wrote the rows of a record.
+func clicksOf(rows []placed) string {
+	for _, row := range rows {
+		if row.file.Flow == "taps" {
+			return "taps"
+		}
+	}
+	return "clicks"
 }
 
 // mate is the partner that a right join gives r; nil if it has none.

@@ -36,6 +36,7 @@ type config struct {
 	files     bool // partitions end, are forgotten, and are not listed now and then
 	odd       bool // some records have times far ahead
 	small     bool // entries are short, so that parts of them are blobs
+	deploys   bool // processes of two versions run: a flow has another name in each
 
 	steps   int
 	faults  float64 // chance that a call of the store goes wrong
@@ -54,7 +55,7 @@ func (w *world) draw(steps int, reshard bool) {
 	c.pairs = c.join && w.chance(0.6)
 	c.txns, c.grows, c.skew = w.chance(0.3), w.chance(0.5), w.chance(0.5)
 	c.upgrade, c.retires = w.chance(0.25), !c.join && !c.dedup // a partner that is deleted has no one right answer
-	c.small = w.chance(0.3)
+	c.small, c.deploys = w.chance(0.3), w.chance(0.3)
 	if c.reshards = w.chance(0.4) || reshard; c.reshards {
 		c.pairs, c.txns, c.retires = false, false, false // what has shards has no transactions, and nothing to pair
 	}

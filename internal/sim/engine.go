@@ -59,15 +59,16 @@ type Row struct {
 	click, unwanted bool
 }
 
-func flows() []sink.Flow[Row] {
+// flows are those of a version of the job, in which the flow of clicks has this name.
+func flows(clicks string) []sink.Flow[Row] {
 	return []sink.Flow[Row]{
 		{Name: "views", Where: func(r *Row) bool { return !r.unwanted }, Format: sink.JSONLines[Row]()},
-		{Name: "clicks", Where: func(r *Row) bool { return r.click && !r.unwanted }, Format: sink.JSONLines[Row](), Late: sink.LateDrop},
+		{Name: clicks, Where: func(r *Row) bool { return r.click && !r.unwanted }, Format: sink.JSONLines[Row](), Late: sink.LateDrop},
 	}
 }
 
 func openEngine(ctx context.Context, p *process) (*engine, error) {
-	s, err := sink.Open(ctx, p.faulty, "job", flows(), &sink.Options{Hour: hour, Generation: p.generation})
+	s, err := sink.Open(ctx, p.faulty, "job", flows(p.clicks), &sink.Options{Hour: hour, Generation: p.generation})
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ type process struct {
 	skew       time.Duration
 	topics     []string
 	generation uint64
+	clicks     string // the name of the flow of clicks in its version
 	faulty     *sinktest.Faulty
 	paused     bool
 	leaving    bool // told to end

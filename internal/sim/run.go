@@ -152,7 +152,7 @@ func (w *world) done(until time.Time) string {
 		return fmt.Sprintf("manifest %d is missing", n)
 	}
 	for h := c.closedFrom; h.Before(c.closed); h = h.Add(hour) {
-		for _, flow := range []string{"clicks", "views"} {
+		for _, flow := range c.flowsOf(h) {
 			if key := sealKey(flow, h); !c.seals[key] {
 				return key + " is missing"
 			}

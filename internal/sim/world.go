@@ -69,7 +69,10 @@ func (w *world) start() *process {
 	w.born++
 	p := &process{
 		w: w, name: fmt.Sprintf("i%d", w.born), rand: rand.New(rand.NewPCG(w.rng.Uint64(), uint64(w.born))),
-		topics: []string{"a"}, generation: 1,
+		topics: []string{"a"}, generation: 1, clicks: "clicks",
+	}
+	if w.cfg.deploys && w.chance(0.5) {
+		p.clicks = "taps"
 	}
 	if w.cfg.pairs {
 		p.topics = append(p.topics, "ax")

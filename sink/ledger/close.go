@@ -16,7 +16,8 @@ type Close struct {
 	Listed     int  `json:"listed"`
 	ListedHash Hash `json:"listed_hash"`
 
-	// Flows get a seal object in each of the hours, even those without files. Sorted.
+	// Flows get a seal object in each of the hours, even those without files. Sorted. Flows that are not in it get one where
+	// they have on-time files.
 	Flows []string `json:"flows"`
 
 	// Seal is the name of the seal object; JSON says which form it has.

@@ -81,6 +81,8 @@ var mutants = []mutant{
 	{"T75", "a cut within a batch takes all of it for processed", in("stream")},
 	{"T44", "a held record that comes back confirms a jump again", in("stream#ConfirmAJumpOnce")},
 	{"T55", "a commit that has counts and no files gets no manifest", in("sink#AddUp", "internal/sim")},
+	{"T56", "an hour has seals for the flows of its Close only", in("sink#AllFlows", "internal/sim")},
+	{"T57", "an hour has seals for the flows that its sealer knows", in("sink#AllFlows", "internal/sim")},
 }
 
 func in(packages ...string) []string { return packages }
