@@ -96,7 +96,7 @@ func (w *world) openOn(store sink.Store) error {
 	if w.upgraded {
 		topics, generation = append(topics, "b"), 2
 	}
-	s, err := sink.Open(ctx, store, "job", flows(), &sink.Options{Hour: hour, Generation: generation})
+	s, err := sink.Open(ctx, store, "job", flows("clicks"), &sink.Options{Hour: hour, Generation: generation})
 	if err != nil {
 		return err
 	}
