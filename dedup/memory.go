@@ -29,5 +29,8 @@ func (m *Memory) Open(_ context.Context, s Space) (Table, error) {
 	return newMemTable(s.Bucket, rand.Uint64(), rand.Uint64()), nil
 }
 
+// Local marks the store as one with a table for each lane.
+func (*Memory) Local() {}
+
 // Close does nothing: the memory goes with the tables.
 func (*Memory) Close() error { return nil }

@@ -34,6 +34,12 @@ func (s *stage[T]) String() string { return "dedup" }
 // FirstClaimer marks the stage as one that decides which of several records wins.
 func (s *stage[T]) FirstClaimer() {}
 
+// LaneLocal says that a local store knows the IDs of one lane at a time.
+func (s *stage[T]) LaneLocal() bool {
+	_, local := s.ids.(Local)
+	return local
+}
+
 // Open opens the table of one lane.
 func (s *stage[T]) Open(l *stream.Lane) (stream.Processor[T, T], error) {
 	if s.err != nil {

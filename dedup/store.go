@@ -12,7 +12,7 @@ import (
 
 // Store keeps which record holds an ID. It must be safe for concurrent use.
 //
-// A store is local or shared. A local one keeps a table for each lane; its tables implement [Refiller]. A shared one has
+// A store is local or shared. A local one keeps a table for each lane; it implements [Local], its tables [Refiller]. A shared one has
 // one table for all lanes of a job in all processes; its tables must not implement Refiller.
 type Store interface {
 	// Open returns a handle on the table of s. A local store returns an empty table, whatever it held before: only then
@@ -21,6 +21,9 @@ type Store interface {
 
 	Close() error
 }
+
+// Local marks a local store, so that Run can refuse it where copies of an ID may be in several lanes.
+type Local interface{ Local() }
 
 // Space says which table is meant and how long it remembers.
 type Space struct {

@@ -54,6 +54,9 @@ func (s *stage[T, K]) String() string {
 // Holds marks the stage as one whose processors hold records.
 func (s *stage[T, K]) Holds() {}
 
+// LaneLocal says that only the events of one lane meet.
+func (s *stage[T, K]) LaneLocal() bool { return true }
+
 // Open makes the processor of one lane, with nothing pending.
 func (s *stage[T, K]) Open(l *stream.Lane) (stream.Processor[T, T], error) {
 	if s.err != nil {

@@ -34,12 +34,27 @@ func (c *laneCore) setTime(o Origin, oldest, newest time.Time) {
 }
 
 // seen is how far event time has got in the lane: the clock of its slowest partition that has not ended. An ended one
-// still counts as long as a child of it is not in the lane, since what follows in the child meets this lane's records.
+// still counts as long as a child of it is not in the lane, since what follows in the child meets this lane's records. In
+// a lane that is read in order one that has not begun does not count, and while it is next time stands still.
 func (c *laneCore) seen() time.Time {
 	seen := EndOfTime
+	if c.inOrder {
+		var newest time.Time
+		waits := false
+		for i := range c.parts {
+			newest = later(newest, c.parts[i].clock.Seen)
+			waits = waits || !c.parts[i].ended && c.parts[i].clock.Seen.IsZero()
+		}
+		if waits {
+			seen = newest
+		}
+	}
 	for i := range c.parts {
 		p := &c.parts[i]
 		if p.ended && (p.replaced && !mutant.On("T16g") || mutant.On("T16b")) {
+			continue
+		}
+		if c.inOrder && p.clock.Seen.IsZero() {
 			continue
 		}
 		if p.clock.Seen.Before(seen) {

@@ -47,6 +47,11 @@ func composedMarks(stages ...any) (claims, holds bool) {
 	return claims, holds
 }
 
+// LaneLocal reports whether one of the parts sees one lane at a time.
+func (c composed[A, B, C]) LaneLocal() bool {
+	return describe(c.first).local || describe(c.second).local
+}
+
 func (c composed[A, B, C]) String() string {
 	return describe(c.first).name + "+" + describe(c.second).name
 }

@@ -78,7 +78,7 @@ func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) 
 			return nil, err
 		}
 		core.keep = e.opts.KeepRecords
-		core.elders, core.dirty = a.Elders, a.Moved
+		core.elders, core.dirty, core.inOrder = a.Elders, a.Moved, a.InOrder
 		rows.w.Worker, rows.open = l.w.index, &l.w.open
 		l.core, l.rows, l.committed = core, rows, clockOf(from)
 		e.lanes[a.Lane] = l

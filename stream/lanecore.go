@@ -28,12 +28,13 @@ type laneCore struct {
 	limit   time.Time   // event times after it are rejected; zero is none
 	now     time.Time   // of the output's clock, as the engine knows it: no record moves a clock beyond; zero is none
 
-	parts  []part
-	elders []Partition // outside the lane, of whose records a warm-up may speak
-	byPtr  map[*Partition]uint32
-	byID   map[Partition]uint32
-	lastID *Partition // of the last record, and its index
-	lastAt uint32
+	parts   []part
+	inOrder bool        // Assignment.InOrder
+	elders  []Partition // outside the lane, of whose records a warm-up may speak
+	byPtr   map[*Partition]uint32
+	byID    map[Partition]uint32
+	lastID  *Partition // of the last record, and its index
+	lastAt  uint32
 
 	*scratch
 	in      feeds[Record] // the first stage

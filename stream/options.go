@@ -41,6 +41,12 @@ type Options struct {
 	// Defaults to 1 hour.
 	Future time.Duration
 
+	// KeysInLanes says that records with equal keys never are in two lanes, as where files are cut by the key, or that it
+	// does not matter if they do not meet. Without it Run stops with a *ScatteredError where they may be in several and a
+	// stage sees one lane at a time: a join, a count, dedup with a local store. Those are the lanes of files and, if a Kafka
+	// topic got more partitions since the job began, those that keys have moved between.
+	KeysInLanes bool
+
 	// Parallel is the number of lanes processed at once.
 	//
 	// Defaults to GOMAXPROCS.

@@ -54,6 +54,7 @@ type stageInfo struct {
 	name   string
 	claims bool // FirstClaimer
 	holds  bool // Holder
+	local  bool // LaneLocal
 }
 
 func describe(s any) stageInfo {
@@ -66,5 +67,8 @@ func describe(s any) stageInfo {
 	}
 	_, info.claims = s.(FirstClaimer)
 	_, info.holds = s.(Holder)
+	if l, ok := s.(LaneLocal); ok {
+		info.local = l.LaneLocal()
+	}
 	return info
 }

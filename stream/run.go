@@ -99,6 +99,7 @@ type engine[T any] struct {
 	filled     int                    // workers that have not
 	endTimer   *time.Timer
 	settleBy   time.Time
+	watch      keyWatch
 
 	status   statusBoard
 	visible  atomic.Pointer[[]*lane[T]] // the lanes, for the status
@@ -175,6 +176,9 @@ func (e *engine[T]) run(ctx context.Context) error {
 	}
 	if err := e.checkSource(ctx); err != nil {
 		return ended(ctx, err)
+	}
+	if err := e.watchKeys(ctx, job.Source); err != nil {
+		return ended(ctx, fmt.Errorf("stream: %w", err))
 	}
 	e.opts.Logger.Info("start", "source", job.Source.ID, "workers", job.Workers, "memory", e.opts.Memory)
 	e.open = e.out.Begin(nil)

@@ -100,6 +100,11 @@ type SourceInfo struct {
 	// Topics are the logs that the source was told to read, sorted. Adding one needs a new Config generation.
 	Topics []string
 
+	// Keys says where records with equal keys are.
+	//
+	// Defaults to KeysAnywhere.
+	Keys Keys
+
 	// Compacted are the logs that drop records by key, sorted. Run refuses them with stages that hold records or that
 	// decide which of several records wins, since a replay may not bring those records back.
 	Compacted []string
@@ -171,6 +176,11 @@ type Assignment struct {
 	// Elders are partitions outside the lane whose records a warm-up may bring, since partitions of the lane took over
 	// from them.
 	Elders []Partition
+
+	// InOrder says that the records of a partition are older, by event time, than those of the partitions behind it, but
+	// for some disorder at the borders. Then partitions that have given no record yet do not hold event time back for the
+	// stages; they do for hours.
+	InOrder bool
 
 	// Moved says that a partition was in another lane before. The ledger is to learn of it soon, whether there is
 	// anything to read or not: until then nobody else can take the lane.

@@ -35,6 +35,9 @@ func Run(t *testing.T, open func(t *testing.T) dedup.Store, o *Options) {
 		t.Fatalf("Open: %v", err)
 	}
 	_, local := tab.(dedup.Refiller)
+	if _, says := openStore(t, open).(dedup.Local); says != local {
+		t.Errorf("the store says by dedup.Local that it is local: %v, its table by dedup.Refiller: %v", says, local)
+	}
 	if err := tab.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}

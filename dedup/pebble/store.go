@@ -80,6 +80,9 @@ func (s *Store) Open(_ context.Context, sp dedup.Space) (dedup.Table, error) {
 	}, nil
 }
 
+// Local marks the store as one with a table for each lane.
+func (s *Store) Local() {}
+
 // Close closes the database. The tables must be closed.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {

@@ -96,7 +96,10 @@ func runJob(ctx context.Context, o *options, store sink.Store, flows []sink.Flow
 	}
 	return stream.Run(ctx, pipeline(o, src, ids, enrich.NewTable(countryRanges)),
 		seal.Hourly(out, &seal.Options{JSON: true}),
-		&stream.Options{CommitEvery: o.commit, Memory: 128 << 20, Progress: os.Stderr, Observe: observe})
+		&stream.Options{
+			CommitEvery: o.commit, Memory: 128 << 20, Progress: os.Stderr, Observe: observe,
+			KeysInLanes: true, // all hits of a page view, and all copies of one, are in one partition or file
+		})
 }
 
 // countryTable has the country of each range of addresses, ascending. A real one comes from a file that is replaced now

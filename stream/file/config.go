@@ -52,6 +52,23 @@ type Options struct {
 	// Defaults to never.
 	Complete func(path string, changed time.Time) bool
 
+	// Lane names the lane of a file, from its path below Dir. Files with one name share a lane: joins, counts and dedup
+	// with a local store see them together. They are read one after the other, in the order of their names. "" makes a file a
+	// lane of its own.
+	//
+	// The lane begins again whenever a followed folder gets another file: what stages hold is read again, and, for dedup
+	// with a local store and counts, the files of their window. A file that was read to its end and is deleted within that
+	// window is missed then: a copy of what was in it counts as new.
+	//
+	// Defaults to a lane for each file.
+	Lane func(path string) string
+
+	// InOrder says that the files of a lane follow each other in event time as they do by name, such as those of a log that
+	// is cut each hour. Then event time is that of the files that have begun, and a join lets go of what has waited long
+	// enough. Without it, event time waits for the last file to begin, since that might hold the oldest event: right for any
+	// files, but a join keeps all unmatched events until then.
+	InOrder bool
+
 	// Unchecked gives the records of a compressed file before its checksum, which is at its end, was seen. That saves
 	// reading such files twice; but a damaged one may give wrong lines before the error.
 	Unchecked bool

@@ -26,6 +26,8 @@ func TestConformance(t *testing.T) {
 		{"gzip", gz, nil, Options{}},
 		{"zstd", zstd, nil, Options{Unchecked: true}},
 		{"csv", plain, CSV{}, Options{}},
+		{"one lane", plain, nil, Options{Lane: func(string) string { return "all" }}},
+		{"one lane in order", gz, nil, Options{Lane: func(string) string { return "all" }, InOrder: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

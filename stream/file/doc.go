@@ -1,5 +1,5 @@
 // Package file reads the lines or CSV records of files, plain or compressed, as a stream.Source. Each file is a
-// partition and a lane of its own; a record's position is the number of the line at which it begins, from 1, as an
+// partition, and a lane of its own unless [Options.Lane] says otherwise; a record's position is the number of the line at which it begins, from 1, as an
 // editor shows it.
 //
 // # Promise

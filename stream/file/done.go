@@ -49,7 +49,9 @@ var _ stream.Finisher = (*Source)(nil)
 // were added since the last run goes once that is done.
 func (s *Source) Finish(lanes []string) {
 	for _, name := range lanes {
-		if l := s.byName[name]; l != nil {
+		if g := s.groups[name]; g != nil {
+			g.finish()
+		} else if l := s.alone(name); l != nil {
 			l.over = true
 		}
 	}
@@ -61,12 +63,12 @@ func (s *Source) drop() {
 	s.looking.Lock()
 	defer s.looking.Unlock()
 	s.lanes = slices.DeleteFunc(s.lanes, func(l *lane) bool {
-		if !l.over || l.state != ended {
+		if !l.over || l.state != ended || l.group != nil {
 			return false
 		}
 		l.close()
 		s.unmark(l)
-		delete(s.byName, l.name)
+		delete(s.byID, l.file.id)
 		if f, ok := s.seen[l.file.id]; ok && f.part == *l.part {
 			s.done.add(&f)
 			delete(s.seen, l.file.id)

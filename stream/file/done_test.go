@@ -35,7 +35,7 @@ func (r *reading) until(done func() bool) {
 			r.t.Fatal(err)
 		}
 		for p, g := range r.progress {
-			if g.Ended && r.s.byName["files/"+p.ID] != nil {
+			if g.Ended && r.s.byID[p.ID] != nil {
 				r.s.Finish([]string{"files/" + p.ID})
 			}
 		}
@@ -53,9 +53,9 @@ func TestFinishedFilesKeepHashesOnly(t *testing.T) {
 	s.opts.Complete = func(path string, _ time.Time) bool { return path != "grows" || !grows }
 	r := newReading(t, s)
 	r.until(func() bool { return len(s.done) == 100 })
-	if len(s.lanes) != 1 || len(s.byName) != 1 || len(s.seen) != 1 || len(s.ends) > 1 || len(s.open) > 1 {
+	if len(s.lanes) != 1 || len(s.byID) != 1 || len(s.seen) != 1 || len(s.ends) > 1 || len(s.open) > 1 {
 		t.Errorf("%d lanes, %d names, %d files, %d ends and %d open files are kept, want those of the file that grows",
-			len(s.lanes), len(s.byName), len(s.seen), len(s.ends), len(s.open))
+			len(s.lanes), len(s.byID), len(s.seen), len(s.ends), len(s.open))
 	}
 	parts, err := s.Partitions(t.Context())
 	if err != nil || len(parts) != 101 {

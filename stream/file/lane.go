@@ -19,8 +19,13 @@ type lane struct {
 	part *stream.Partition // shared with records, so it never changes
 	from stream.Progress
 
+	group *group // nil if it is a lane of its own
+
 	state  state
 	warm   bool // a first pass, for the warm-up, is to do or under way
+	held   bool // in a group: a pass for the held records alone is to do or under way
+	idle   bool // the warm-up has nothing to read
+	gone   bool // in a group: another file has its name
 	paused bool
 	open   bool
 	over   bool    // that it has ended is committed
@@ -41,7 +46,7 @@ const (
 func (l *lane) start(p stream.Progress, warm bool) {
 	l.close()
 	l.src.unmark(l)
-	l.from, l.warm, l.r, l.state = p, warm, nil, ready
+	l.from, l.warm, l.held, l.idle, l.r, l.state = p, warm, false, false, nil, ready
 	if p.Ended && p.Held.Len() == 0 && !warm && l.unchanged() {
 		l.state = ended
 	}
@@ -56,6 +61,9 @@ func (l *lane) read(ctx context.Context) (*stream.Batch, error) {
 	if err := l.openFile(); err != nil {
 		return nil, err
 	}
+	if l.idle {
+		return &stream.Batch{Lane: l.name, Warm: true, WarmDone: l.endPass()}, nil
+	}
 	c := l.src.chunks.get(l.r.left())
 	err := l.check(ctx, c.buf)
 	if err == nil {
@@ -68,9 +76,14 @@ func (l *lane) read(ctx context.Context) (*stream.Batch, error) {
 		return b, nil
 	case !errors.Is(err, errEnd):
 	case l.warm:
-		b.WarmDone = true
-		l.start(l.from, false)
+		b.WarmDone = l.endPass()
 		return b, nil
+	case l.held:
+		l.endPass()
+		if len(b.Records) > 0 {
+			return b, nil
+		}
+		err = nil
 	default:
 		err = l.atEnd(b)
 	}
@@ -102,11 +115,19 @@ func (l *lane) check(ctx context.Context, buf []byte) error {
 
 // openFile makes sure that the file is open and is the one that the lane is about.
 func (l *lane) openFile() error {
-	if l.open {
+	if l.open || l.idle {
 		return nil
 	}
 	in, err := openInput(l.file.path, l.src.decoders)
+	if err == nil && l.gone {
+		in.close()
+		err = os.ErrNotExist
+	}
 	if errors.Is(err, os.ErrNotExist) {
+		if l.warm && l.from.Ended && !l.held { // see Options.Lane
+			l.idle = true
+			return nil
+		}
 		return l.lost("is gone")
 	}
 	if err != nil {
@@ -151,8 +172,11 @@ func (l *lane) verify(in *input) error {
 func (l *lane) plan() plan {
 	p := newPlan(l.from)
 	p.warm, p.check = l.warm, p.ended && !l.unchanged()
-	if p.warm && p.ended && p.held.Len() == 0 {
+	if p.warm && p.ended && p.held.Len() == 0 && l.group == nil {
 		p.passed = true // nothing will come for which a state could be needed
+	}
+	if l.held && !l.warm {
+		p.ended, p.check = true, false // the rest has a pass of its own
 	}
 	return p
 }

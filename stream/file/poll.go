@@ -73,18 +73,17 @@ func (s *Source) lookAgain() error {
 	if s.opts.Follow {
 		by := make(map[string]*listed, len(found))
 		for i := range found {
-			by[s.laneName(&found[i])] = &found[i]
+			by[found[i].id] = &found[i]
 		}
 		for _, l := range s.lanes {
-			if err := l.update(by[l.name]); err != nil {
+			if err := l.update(by[l.file.id]); err != nil {
 				return err
 			}
 		}
 	}
+	s.forgetGone(found)
 	return s.enqueue(found)
 }
-
-func (s *Source) laneName(f *listed) string { return s.opts.Name + "/" + f.id }
 
 // Lanes are assigned in portions, since each costs its stages' memory until it has ended: as many as may wait for their
 // turn, once fewer than half as many do.
@@ -100,9 +99,12 @@ func (s *Source) enqueue(found []listed) error {
 		if f.over || f.part.Epoch == "" {
 			continue
 		}
-		l := s.byName[s.laneName(&f)]
+		l := s.byID[f.id]
 		switch {
 		case l == nil:
+			s.backlog = append(s.backlog, f)
+		case l.group != nil && *l.part != f.part && l.state == ended && s.opts.Follow:
+			l.gone = true
 			s.backlog = append(s.backlog, f)
 		case *l.part != f.part && !s.opts.Follow:
 			return fmt.Errorf("file: %s (%s) was read to its end and has another first line now: run again to read it", f.path, l.part)
@@ -120,13 +122,32 @@ func (s *Source) assign() *stream.Batch {
 		return nil
 	}
 	b := &stream.Batch{}
-	for _, f := range s.backlog[:min(portion, len(s.backlog))] {
-		l := &lane{src: s, name: s.laneName(&f), file: f, part: &f.part}
-		s.byName[l.name] = l
+	var grown []*group
+	n := 0
+	s.backlog = slices.DeleteFunc(s.backlog, func(f listed) bool {
+		g := s.groupOf(f.id)
+		if n >= portion && !slices.Contains(grown, g) { // a lane gets all its files at once
+			return false
+		}
+		n++
+		l := &lane{src: s, name: s.opts.Name + "/" + f.id, file: f, part: &f.part, group: g}
+		s.byID[f.id] = l
 		s.lanes = append(s.lanes, l)
-		b.Assigned = append(b.Assigned, stream.Assignment{Lane: l.name, Partitions: []stream.Partition{f.part}})
+		if g == nil {
+			b.Assigned = append(b.Assigned, stream.Assignment{Lane: l.name, Partitions: []stream.Partition{f.part}})
+			return true
+		}
+		l.name = g.name
+		g.files = append(g.files, l)
+		if len(grown) == 0 || grown[len(grown)-1] != g {
+			grown = append(grown, g)
+		}
+		return true
+	})
+	slices.SortFunc(grown, func(a, b *group) int { return strings.Compare(a.name, b.name) })
+	for _, g := range slices.Compact(grown) {
+		g.assign(b, s.opts.InOrder)
 	}
-	s.backlog = s.backlog[len(b.Assigned):]
 	slices.SortFunc(s.lanes, func(a, b *lane) int { return strings.Compare(a.file.id, b.file.id) })
 	return b
 }
@@ -148,14 +169,14 @@ func (s *Source) busy() (n int) {
 func (s *Source) pick() *lane {
 	if len(s.open) < s.opts.MaxOpen {
 		for _, l := range s.lanes {
-			if l.state == ready && !l.paused && !l.open {
+			if !l.open && l.mayRead() {
 				return l
 			}
 		}
 	}
 	for range s.open {
 		s.turn = (s.turn + 1) % len(s.open)
-		if l := s.open[s.turn]; l.state == ready && !l.paused {
+		if l := s.open[s.turn]; l.mayRead() {
 			return l
 		}
 	}
@@ -185,7 +206,10 @@ func (s *Source) wait(ctx context.Context) error {
 
 // Start begins a lane.
 func (s *Source) Start(_ context.Context, st stream.Start) error {
-	l := s.byName[st.Lane]
+	if g := s.groups[st.Lane]; g != nil {
+		return g.begin(st)
+	}
+	l := s.alone(st.Lane)
 	if l == nil {
 		return fmt.Errorf("file: lane %q was never assigned", st.Lane)
 	}
@@ -201,7 +225,12 @@ func (s *Source) Start(_ context.Context, st stream.Start) error {
 
 // Pause stops a lane or lets it go on.
 func (s *Source) Pause(name string, on bool) {
-	if l := s.byName[name]; l != nil {
+	if g := s.groups[name]; g != nil {
+		g.paused = on
+	} else if l := s.alone(name); l != nil {
 		l.paused = on
 	}
 }
+
+// alone is the file that has a lane of its own, by the lane's name; nil if there is none.
+func (s *Source) alone(name string) *lane { return s.byID[strings.TrimPrefix(name, s.opts.Name+"/")] }

@@ -31,8 +31,9 @@ type Source struct {
 	ends    map[stream.Partition]mark
 
 	// Of the goroutine that calls Poll, Start, Pause and Close.
-	lanes   []*lane // in the order of their names
-	byName  map[string]*lane
+	lanes   []*lane          // in the order of their names
+	byID    map[string]*lane // by the IDs of files
+	groups  map[string]*group
 	open    []*lane // lanes with an open file
 	turn    int     // index in open
 	next    time.Time
@@ -57,7 +58,8 @@ func Open(c Config, opts *Options) (*Source, error) {
 		decoders: &decoders{window: o.MaxWindow, keep: o.MaxOpen},
 		ends:     map[stream.Partition]mark{},
 		done:     doneFiles{},
-		byName:   map[string]*lane{},
+		byID:     map[string]*lane{},
+		groups:   map[string]*group{},
 	}
 	if err := s.resolve(); err != nil {
 		return nil, err
@@ -107,7 +109,7 @@ func (s *Source) resolve() error {
 
 // Info names the source by what it is, and its only topic is Options.Name.
 func (s *Source) Info() stream.SourceInfo {
-	return stream.SourceInfo{ID: "file", Topics: []string{s.opts.Name}}
+	return stream.SourceInfo{ID: "file", Topics: []string{s.opts.Name}, Keys: stream.KeysAnywhere}
 }
 
 // Close closes the files. Batches that were not released keep their memory.

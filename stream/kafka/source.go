@@ -78,7 +78,7 @@ func Open(ctx context.Context, c Config, o *Options) (*Source, error) {
 	}
 	topics := slices.Clone(c.Topics)
 	slices.Sort(topics)
-	s.info.ID, s.info.Topics = "kafka:"+v.cluster, slices.Compact(topics)
+	s.info.ID, s.info.Topics, s.info.Keys = "kafka:"+v.cluster, slices.Compact(topics), stream.KeysByCount
 	s.tasks.Go(s.router)
 	return s, nil
 }

@@ -145,7 +145,7 @@ func (s *Source) insist(ctx context.Context, what string, f func(context.Context
 
 // Info names the stream. A stream made again under its name has the same ID; its partitions differ.
 func (s *Source) Info() stream.SourceInfo {
-	return stream.SourceInfo{ID: "kinesis:" + s.stream.arn, Topics: []string{s.stream.name}}
+	return stream.SourceInfo{ID: "kinesis:" + s.stream.arn, Topics: []string{s.stream.name}, Keys: stream.KeysByRange}
 }
 
 // Follow gives the source the view of the ledger that tells it which shards have ended.

@@ -71,6 +71,9 @@ func (s *limit[T]) String() string { return "limit" }
 // FirstClaimer marks the stage as one that decides which of several records wins.
 func (s *limit[T]) FirstClaimer() {}
 
+// LaneLocal says that the events of one lane are counted together.
+func (s *limit[T]) LaneLocal() bool { return true }
+
 // Open makes the counts of one lane.
 func (s *limit[T]) Open(*stream.Lane) (stream.Processor[T, T], error) {
 	if s.err != nil {

@@ -104,7 +104,7 @@ func (s *Source) push(b stream.Batch) {
 
 // Info names the source.
 func (s *Source) Info() stream.SourceInfo {
-	return stream.SourceInfo{ID: "log", Topics: []string{"log"}}
+	return stream.SourceInfo{ID: "log", Topics: []string{"log"}, Keys: stream.KeysByRange}
 }
 
 // Poll delivers the next batch: assignments first, then the lanes in turn.

@@ -62,6 +62,9 @@ func (s *stage[T, K]) String() string { return "count" }
 // FirstClaimer marks the stage as one that decides which of several records wins: the one that raises the event.
 func (s *stage[T, K]) FirstClaimer() {}
 
+// LaneLocal says that the events of one lane are counted together.
+func (s *stage[T, K]) LaneLocal() bool { return true }
+
 // Open makes the counts of one lane.
 func (s *stage[T, K]) Open(*stream.Lane) (stream.Processor[T, T], error) {
 	if s.err != nil {

@@ -83,6 +83,7 @@ var mutants = []mutant{
 	{"T55", "a commit that has counts and no files gets no manifest", in("sink#AddUp", "internal/sim")},
 	{"T56", "an hour has seals for the flows of its Close only", in("sink#AllFlows", "internal/sim")},
 	{"T57", "an hour has seals for the flows that its sealer knows", in("sink#AllFlows", "internal/sim")},
+	{"T70", "a stage that sees one lane is run over files that are lanes of their own", in("internal/e2e#SeesOneLane")},
 }
 
 func in(packages ...string) []string { return packages }

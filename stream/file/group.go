@@ -1,0 +1,207 @@
+package file
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onceflow/onceflow/stream"
+)
+
+// group is the files that Options.Lane puts into one lane. They are read one after the other, in the order of their
+// names. It is used by the goroutine that calls Poll.
+type group struct {
+	name     string
+	files    []*lane // in the order of their names
+	assigned bool
+	paused   bool
+	pass     pass
+	at       *lane // whose turn it was last
+}
+
+// pass is what is read of all files of a group before the next pass begins: records that were held may wait for those of
+// any file, so they all come before any new one.
+type pass uint8
+
+const (
+	warmPass pass = iota // finished records, for state only
+	heldPass             // held records
+	restPass             // all others
+)
+
+// groupOf is the group of a file that is new; nil if it is a lane of its own.
+func (s *Source) groupOf(id string) *group {
+	if s.opts.Lane == nil {
+		return nil
+	}
+	name := s.opts.Name + "/" + id
+	if lane := s.opts.Lane(id); lane != "" {
+		name = s.opts.Name + "/" + lane
+	}
+	g := s.groups[name]
+	if g == nil {
+		g = &group{name: name}
+		s.groups[name] = g
+	}
+	return g
+}
+
+// assign makes the group a lane, or another one if it has more files than before.
+func (g *group) assign(b *stream.Batch, inOrder bool) {
+	if g.assigned {
+		b.Revoked = append(b.Revoked, g.name)
+	}
+	g.assigned, g.paused = true, false
+	slices.SortStableFunc(g.files, func(a, b *lane) int { return strings.Compare(a.file.id, b.file.id) })
+	a := stream.Assignment{Lane: g.name, InOrder: inOrder}
+	for _, l := range g.files {
+		l.close()
+		l.src.unmark(l)
+		l.state = assigned
+		a.Partitions = append(a.Partitions, *l.part)
+	}
+	b.Assigned = append(b.Assigned, a)
+}
+
+// start begins the lane. Of the files that were read to their end those are left out of the warm-up whose last event is
+// too old for it.
+func (g *group) start(from map[stream.Partition]stream.Progress, warmup time.Duration) {
+	oldest, over := time.Time{}, true
+	for _, l := range g.files {
+		p := from[*l.part]
+		if p.Ended && p.Held.Len() == 0 {
+			continue
+		}
+		over = false
+		if !p.Seen.IsZero() && (oldest.IsZero() || p.Seen.Before(oldest)) {
+			oldest = p.Seen
+		}
+	}
+	g.pass, g.at = warmPass, nil
+	warm := false
+	for _, l := range g.files {
+		p := from[*l.part]
+		tooOld := p.Ended && !oldest.IsZero() && p.Seen.Before(oldest.Add(-warmup))
+		l.start(p, warmup > 0 && !over && !p.UpTo.IsZero() && !tooOld)
+		l.held = p.Held.Len() > 0
+		warm = warm || l.warm
+	}
+	if warmup > 0 && !warm { // somebody has to say that it is done
+		l := g.files[0]
+		l.warm, l.idle, l.state = true, true, ready
+	}
+}
+
+// turn is the file to read next; nil if there is none for now.
+func (g *group) turn() *lane {
+	for {
+		if g.at != nil && g.at.wants(g.pass) {
+			return g.at
+		}
+		if i := slices.IndexFunc(g.files, func(l *lane) bool { return l.wants(g.pass) }); i >= 0 {
+			g.at = g.files[i]
+			return g.at
+		}
+		if g.at = nil; g.pass == restPass {
+			return nil
+		}
+		g.pass++
+	}
+}
+
+// wants says that something of the file is to be read in the pass.
+func (l *lane) wants(p pass) bool {
+	switch p {
+	case warmPass:
+		return l.warm
+	case heldPass:
+		return l.held
+	case restPass:
+	}
+	return l.state == ready
+}
+
+// mayRead says that it is the file's turn and that its lane is not paused.
+func (l *lane) mayRead() bool {
+	if l.group == nil {
+		return l.state == ready && !l.paused
+	}
+	return l.state == ready && !l.group.paused && l.group.turn() == l
+}
+
+// endPass begins the file's next pass, and says whether the warm-up of its lane is done.
+func (l *lane) endPass() (warmDone bool) {
+	if l.group == nil {
+		l.start(l.from, false)
+		return true
+	}
+	held, warm := l.held, l.warm
+	if !warm { // its held records were given
+		held, l.from.Held = false, stream.HeldSet{}
+	}
+	l.start(l.from, false)
+	if l.held = held; held {
+		l.state = ready
+	}
+	return warm && !slices.ContainsFunc(l.group.files, func(o *lane) bool { return o.warm })
+}
+
+// begin is Start for a lane of several files.
+func (g *group) begin(st stream.Start) error {
+	for p, from := range st.From {
+		in := slices.ContainsFunc(g.files, func(l *lane) bool { return *l.part == p })
+		if !in && (!from.Ended || from.Held.Len() > 0) {
+			return fmt.Errorf("file: %s is in lane %s no more; its lines after %s are gone with it: %w", &p, g.name, from.UpTo, stream.ErrLost)
+		}
+	}
+	g.start(st.From, st.Warmup)
+	return nil
+}
+
+// finish lets the lane go. Its files stay known: if another one comes, the warm-up of the lane needs them.
+func (g *group) finish() {
+	g.assigned = false
+	for _, l := range g.files {
+		if l.state == ended { // else it is looked through for lines that were added
+			l.close()
+			l.src.unmark(l)
+			l.r, l.from = nil, stream.Progress{}
+		}
+	}
+}
+
+// forgetGone forgets the files of lanes that are over which are no more in the folder.
+func (s *Source) forgetGone(found []listed) {
+	if len(s.groups) == 0 {
+		return
+	}
+	there := make(map[stream.Partition]bool, len(found))
+	for i := range found {
+		there[found[i].part] = true
+	}
+	for name, g := range s.groups {
+		if g.assigned {
+			continue
+		}
+		g.files = slices.DeleteFunc(g.files, func(l *lane) bool {
+			if there[*l.part] || l.state != ended {
+				return false
+			}
+			l.over = true
+			return true
+		})
+		if len(g.files) == 0 {
+			delete(s.groups, name)
+		}
+	}
+	s.lanes = slices.DeleteFunc(s.lanes, func(l *lane) bool {
+		if l.group == nil || !l.over {
+			return false
+		}
+		if s.byID[l.file.id] == l {
+			delete(s.byID, l.file.id)
+		}
+		return true
+	})
+}
