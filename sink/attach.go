@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -104,7 +106,8 @@ func (k *keeper) strangers(ctx context.Context) error {
 const controlFolder = "_onceflow/"
 
 // attach begins the ledger if there is none, and reads it.
-func (k *keeper) attach(ctx context.Context, src stream.SourceInfo) error {
+func (k *keeper) attach(ctx context.Context, job stream.Job) error {
+	src := job.Source
 	if err := k.seal.validate(k); err != nil {
 		return err
 	}
@@ -130,7 +133,11 @@ func (k *keeper) attach(ctx context.Context, src stream.SourceInfo) error {
 	if err := k.openLedger(ctx, g, hash); err != nil {
 		return err
 	}
-	return k.configure(ctx, src.Topics)
+	logs, err := k.watched(job)
+	if err != nil {
+		return err
+	}
+	return k.configure(ctx, src.Topics, logs)
 }
 
 // beginLedger creates the genesis object, or reads that of another instance which was faster.
@@ -157,9 +164,34 @@ func (k *keeper) beginLedger(ctx context.Context, src stream.SourceInfo) (*ledge
 	return g, hash, err
 }
 
+// mostLogs bounds the logs of which the number of partitions is kept, so that they fit into an entry.
+const mostLogs = 300
+
+// watched returns the logs whose number of partitions the ledger is to know. It refuses those that have grown since the
+// job knows them, since keys have moved between lanes.
+func (k *keeper) watched(job stream.Job) (logs []ledger.Log, err error) {
+	for _, l := range job.Logs {
+		logs = append(logs, ledger.Log{Source: l.Source, Epoch: l.Epoch, Partitions: l.Partitions})
+	}
+	merged, grown := k.state.MergeLogs(logs)
+	if len(merged) > mostLogs {
+		k.log.Warn("too many logs to notice at a start that one got more partitions", "logs", len(merged), "most", mostLogs)
+		return nil, nil
+	}
+	for _, was := range grown {
+		i := slices.IndexFunc(job.Logs, func(l stream.LogSize) bool { return l.Source == was.Source && l.Epoch == was.Epoch })
+		if !job.KeysInLanes && !mutant.On("T71") {
+			return nil, &stream.AddedPartitionsError{Stage: job.LaneLocal, Log: job.Logs[i], Was: was.Partitions}
+		}
+		k.log.Warn("partitions were added; copies and pairs across the change are not found", "stage", job.LaneLocal, "log", was.Source,
+			"were", was.Partitions, "are", job.Logs[i].Partitions)
+	}
+	return logs, nil
+}
+
 // configure says which topics are read, unless the ledger says so already. An instance of an older generation goes on
 // writing, and leaves closing to the newer ones.
-func (k *keeper) configure(ctx context.Context, topics []string) error {
+func (k *keeper) configure(ctx context.Context, topics []string, logs []ledger.Log) error {
 	for {
 		k.env.Lock(&k.mu)
 		due, err := k.state.CheckConfig(k.opts.Generation, topics)
@@ -174,11 +206,12 @@ func (k *keeper) configure(ctx context.Context, topics []string) error {
 			return fmt.Errorf("%w (Options.Generation)", err)
 		}
 		k.mayClose = true
-		if !due {
+		merged, _ := k.state.MergeLogs(logs)
+		if !due && slices.Equal(merged, k.state.Config.Logs) {
 			return nil
 		}
 		e := &ledger.Entry{Kind: ledger.KindConfig, Token: newToken(k.env)}
-		e.Config = &ledger.Config{Generation: k.opts.Generation, Topics: topics}
+		e.Config = &ledger.Config{Generation: k.opts.Generation, Topics: topics, Logs: merged}
 		id, err := k.append(ctx, e, nil)
 		if err == nil {
 			k.saveSnapshot(ctx, id)

@@ -70,7 +70,7 @@ func (s *Sink[T]) Attach(ctx context.Context, job stream.Job) error {
 	if job.Logger != nil {
 		s.keep.log = job.Logger
 	}
-	if err := s.keep.attach(ctx, job.Source); err != nil {
+	if err := s.keep.attach(ctx, job); err != nil {
 		return fmt.Errorf("sink: job %q: %w", s.keep.job, err)
 	}
 	return nil

@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/onceflow/onceflow/internal/mutant"
 )
@@ -45,6 +47,44 @@ func (e *ScatteredError) Error() string {
 		e.Stage, e.Lanes[0], e.Lanes[1])
 }
 
+// LogSize is how many partitions a log has.
+type LogSize struct {
+	Source     string // Source and Epoch of its partitions
+	Epoch      string
+	Partitions int
+}
+
+// AddedPartitionsError says that a log has got more partitions, so that keys have moved between lanes, and that a stage
+// brings together only the records of one. Run returns it at its start, or before a partition that is new is read.
+type AddedPartitionsError struct {
+	Stage string
+	Log   LogSize // as it is now; Partitions is 0 if only some of the new ones are known
+	Was   int     // how many partitions there were
+}
+
+func (e *AddedPartitionsError) Error() string {
+	now := "more"
+	if e.Log.Partitions > 0 {
+		now = strconv.Itoa(e.Log.Partitions)
+	}
+	return fmt.Sprintf("log %s had %d partitions when the job began to read it and has %s now, so keys have moved to other partitions, and "+
+		"stage %q sees one lane at a time: copies and pairs with one record from before the change and one from after it would go "+
+		"unnoticed. Nothing was read of the new partitions. Begin a new job, under another name, behind the change; or take a shared store of "+
+		"IDs; or set stream.Options.KeysInLanes for one start, if it does not matter that such copies and pairs pass until the "+
+		"stage's window after the change is over", plain(e.Log.Source), e.Was, now, e.Stage)
+}
+
+// sizes counts partitions by their logs, in order.
+func sizes(parts []Partition) (logs []LogSize) {
+	for _, p := range slices.SortedFunc(slices.Values(parts), Partition.Compare) {
+		if n := len(logs); n == 0 || logs[n-1].Source != p.Source || logs[n-1].Epoch != p.Epoch {
+			logs = append(logs, LogSize{Source: p.Source, Epoch: p.Epoch})
+		}
+		logs[len(logs)-1].Partitions++
+	}
+	return logs
+}
+
 // laneLocal is the name of a stage that sees one lane at a time; "" is none.
 func (p *Pipe[T]) laneLocal() string {
 	for _, s := range p.stages {
@@ -57,43 +97,109 @@ func (p *Pipe[T]) laneLocal() string {
 
 // keyWatch looks whether equal keys can have come to several lanes. It is used by the conductor.
 type keyWatch struct {
-	stage string // that sees one lane at a time; "" watches nothing
-	keys  Keys
-	lane  string // one that there is
+	stage  string // that sees one lane at a time; "" watches nothing
+	keys   Keys
+	accept bool // Options.KeysInLanes
 
-	// had are the partitions that the ledger knows and that no lane has yet: a record of today may be a copy of one in a
-	// file of yesterday.
-	had map[Partition]string
+	// Of a source without keys.
+	lane string               // one that there was
+	had  map[Partition]string // partitions that the ledger knows and no lane has yet: a copy may be in a file of yesterday
+
+	// Of a source whose keys follow the number of partitions.
+	known map[Partition]bool
+}
+
+// countLogs asks how many partitions there are where that decides which lane has a key, for Job.
+func (e *engine[T]) countLogs(ctx context.Context, info SourceInfo) ([]LogSize, error) {
+	e.watch = keyWatch{stage: e.pipe.laneLocal(), keys: info.Keys, accept: e.opts.KeysInLanes}
+	if e.watch.stage == "" || info.Keys != KeysByCount {
+		return nil, nil
+	}
+	parts, err := e.src.Partitions(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the partitions: %w", err)
+	}
+	e.watch.know(parts)
+	e.wantKeys = len(parts) > 1
+	return sizes(parts), nil
+}
+
+func (w *keyWatch) know(parts []Partition) {
+	if w.known == nil {
+		w.known = map[Partition]bool{}
+	}
+	for _, p := range parts {
+		w.known[p] = true
+	}
 }
 
 // watchKeys begins the watch.
-func (e *engine[T]) watchKeys(ctx context.Context, info SourceInfo) error {
-	e.watch = keyWatch{stage: e.pipe.laneLocal(), keys: info.Keys}
-	if e.opts.KeysInLanes || mutant.On("T70") {
-		e.watch.stage = ""
-	}
+func (e *engine[T]) watchKeys(ctx context.Context) error {
+	w := &e.watch
 	t, ok := e.out.(Teller)
-	if !ok || e.watch.stage == "" || e.watch.keys != KeysAnywhere {
+	if !ok || w.stage == "" || w.accept || w.keys != KeysAnywhere {
 		return nil
 	}
 	known, err := t.Tell(ctx)
 	if err != nil {
 		return fmt.Errorf("which lanes the job had: %w", err)
 	}
-	e.watch.had = map[Partition]string{}
+	w.had = map[Partition]string{}
 	for p, s := range known {
 		if !s.Retired {
-			e.watch.had[p] = s.Lane
+			w.had[p] = s.Lane
 		}
 	}
 	return nil
 }
 
-// see is told of all lanes that are assigned at once.
-func (w *keyWatch) see(lanes []Assignment) error {
-	if w.stage == "" || w.keys != KeysAnywhere {
-		return nil
+// seeLanes is told of all lanes that are assigned at once.
+func (e *engine[T]) seeLanes(ctx context.Context, lanes []Assignment) error {
+	w := &e.watch
+	switch {
+	case w.stage == "":
+	case w.keys == KeysByCount:
+		return e.seeAdded(ctx, lanes)
+	case w.keys == KeysAnywhere && !w.accept && !mutant.On("T70"):
+		return w.several(lanes)
 	}
+	return nil
+}
+
+// seeAdded refuses partitions that were added to a log since the job knows it. A log that is new may have any.
+func (e *engine[T]) seeAdded(ctx context.Context, lanes []Assignment) error {
+	w := &e.watch
+	for _, a := range lanes {
+		for _, p := range a.Partitions {
+			if w.known[p] {
+				continue
+			}
+			was := 0
+			for q := range w.known {
+				if q.Source == p.Source && q.Epoch == p.Epoch {
+					was++
+				}
+			}
+			if was > 0 && !mutant.On("T72") {
+				err := &AddedPartitionsError{Stage: w.stage, Log: LogSize{Source: p.Source, Epoch: p.Epoch}, Was: was}
+				if !w.accept {
+					return err
+				}
+				e.opts.Logger.Warn("partitions were added; copies and pairs across the change are not found", "stage", w.stage, "log", p.Source, "were", was)
+			}
+			parts, err := e.src.Partitions(ctx)
+			if err != nil {
+				return fmt.Errorf("ask for the partitions: %w", err)
+			}
+			w.know(parts)
+			w.known[p] = true
+		}
+	}
+	return nil
+}
+
+// several refuses a second lane.
+func (w *keyWatch) several(lanes []Assignment) error {
 	for _, a := range lanes {
 		for _, p := range a.Partitions {
 			delete(w.had, p) // it may have been in another lane: from now on it is in this one
@@ -121,4 +227,15 @@ func (w *keyWatch) one(lane string) error {
 		return &ScatteredError{w.stage, [2]string{min(w.lane, lane), max(w.lane, lane)}}
 	}
 	return nil
+}
+
+// seeKeys warns, once, of records without a key where keys choose the partition: whoever wrote them spreads equal IDs over
+// all lanes. It looks at one record of a batch. The poller calls it.
+func (e *engine[T]) seeKeys(b *Batch) {
+	if !e.wantKeys || len(b.Records) == 0 || b.Records[0].Key != nil {
+		return
+	}
+	e.wantKeys = false
+	e.opts.Logger.Warn("records have no key, so their producers may spread equal IDs over all partitions; the stage sees one lane at a time",
+		"stage", e.watch.stage, "partition", b.Records[0].Partition.String())
 }

@@ -61,8 +61,16 @@ type Standing struct {
 type Job struct {
 	Source  SourceInfo
 	Workers int // Writer.Worker is below it
-	Budget  *Budget
-	Logger  *slog.Logger
+
+	// Logs are, if LaneLocal is set and keys move when a log gets more partitions (KeysByCount), how many partitions each has,
+	// in order of Source and Epoch. The output remembers them and refuses a log that has more than it remembers with an
+	// *AddedPartitionsError, unless KeysInLanes says that this does not matter.
+	Logs        []LogSize
+	LaneLocal   string // a stage that sees one lane at a time; "" is none
+	KeysInLanes bool   // Options.KeysInLanes
+
+	Budget *Budget
+	Logger *slog.Logger
 }
 
 // Upkeep is the state of an output after Maintain.

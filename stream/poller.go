@@ -147,6 +147,7 @@ func (e *engine[T]) polled(ctx context.Context, b *Batch) error {
 		b.Release()
 		return nil
 	}
+	e.seeKeys(b)
 	n := size(b)
 	over := e.charge(n)
 	e.queued.Add(n)

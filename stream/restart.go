@@ -55,7 +55,7 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []Assignment) ([]starting[T
 			return nil, fmt.Errorf("%w: it assigned lane %s, which was assigned before", errSource, a.Lane)
 		}
 	}
-	if err := e.watch.see(lanes); err != nil {
+	if err := e.seeLanes(ctx, lanes); err != nil {
 		return nil, fmt.Errorf("stream: %w", err)
 	}
 	e.settled = false

@@ -100,6 +100,7 @@ type engine[T any] struct {
 	endTimer   *time.Timer
 	settleBy   time.Time
 	watch      keyWatch
+	wantKeys   bool // the poller's: warn of records without a key
 
 	status   statusBoard
 	visible  atomic.Pointer[[]*lane[T]] // the lanes, for the status
@@ -161,6 +162,11 @@ func (e *engine[T]) run(ctx context.Context) error {
 	e.hard, e.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer e.stop(nil)
 	job := Job{Source: e.src.Info(), Workers: len(e.workers), Budget: e.budget, Logger: e.opts.Logger}
+	var err error
+	if job.Logs, err = e.countLogs(ctx, job.Source); err != nil {
+		return ended(ctx, fmt.Errorf("stream: %w", err))
+	}
+	job.LaneLocal, job.KeysInLanes = e.watch.stage, e.opts.KeysInLanes
 	if err := e.out.Attach(ctx, job); err != nil {
 		return ended(ctx, fmt.Errorf("stream: attach: %w", err))
 	}
@@ -177,7 +183,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 	if err := e.checkSource(ctx); err != nil {
 		return ended(ctx, err)
 	}
-	if err := e.watchKeys(ctx, job.Source); err != nil {
+	if err := e.watchKeys(ctx); err != nil {
 		return ended(ctx, fmt.Errorf("stream: %w", err))
 	}
 	e.opts.Logger.Info("start", "source", job.Source.ID, "workers", job.Workers, "memory", e.opts.Memory)
@@ -195,7 +201,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 		*timer = time.NewTimer(jitter(d))
 		defer (*timer).Stop()
 	}
-	err := e.conduct(ctx)
+	err = e.conduct(ctx)
 	var broken *sourceError
 	switch {
 	case e.hard.Err() != nil:

@@ -19,12 +19,7 @@ func (l *ledger) fold(what string, e *entry) {
 	l.foldMarks(what, e)
 	switch {
 	case e.Kind == "config" && e.Config != nil:
-		before := uint64(0)
-		if l.config != nil {
-			before = l.config.Generation
-		}
-		l.r.expect(e.Config.Generation > before, what, "generation %d follows %d", e.Config.Generation, before)
-		l.config = e.Config
+		l.foldConfig(what, e.Config)
 	case e.Kind == "commit" && e.Commit != nil:
 		l.foldCommit(what, e)
 	case e.Kind == "close" && e.Close != nil:
@@ -41,6 +36,25 @@ func (l *ledger) fold(what string, e *entry) {
 			"sealed through %s, before %s, closed through %s", e.Sealed, l.sealed, l.closed)
 		l.sealed = e.Sealed
 	}
+}
+
+// foldConfig checks that a Config is of a newer generation, or of the same one with the same topics and more partitions.
+func (l *ledger) foldConfig(what string, c *config) {
+	was := config{}
+	if l.config != nil {
+		was = *l.config
+	}
+	sizes := map[log]int{}
+	for _, g := range c.Logs {
+		sizes[log{Source: g.Source, Epoch: g.Epoch}] = g.Partitions
+	}
+	for _, g := range was.Logs {
+		is := sizes[log{Source: g.Source, Epoch: g.Epoch}]
+		l.r.expect(is >= g.Partitions, what, "log %s has %d partitions, and had %d", g.Source, is, g.Partitions)
+	}
+	more := c.Generation == was.Generation && slices.Equal(c.Topics, was.Topics) && !slices.Equal(c.Logs, was.Logs)
+	l.r.expect(c.Generation > was.Generation || more, what, "generation %d follows %d", c.Generation, was.Generation)
+	l.config = c
 }
 
 func (l *ledger) foldMarks(what string, e *entry) {

@@ -36,6 +36,13 @@ type entry struct {
 type config struct {
 	Generation uint64   `json:"generation"`
 	Topics     []string `json:"topics"`
+	Logs       []log    `json:"logs,omitempty"`
+}
+
+type log struct {
+	Source     string `json:"source"`
+	Epoch      string `json:"epoch,omitempty"`
+	Partitions int    `json:"partitions"`
 }
 
 type commit struct {

@@ -44,7 +44,7 @@ func (e *Entry) check() error {
 	}
 	switch e.Kind {
 	case KindConfig:
-		return checkSorted("topics", e.Config.Topics)
+		return e.Config.check()
 	case KindCommit:
 		return e.Commit.check()
 	case KindClose:
@@ -55,6 +55,18 @@ func (e *Entry) check() error {
 		return e.Forget.check()
 	}
 	return nil
+}
+
+func (c *Config) check() error {
+	for i, l := range c.Logs {
+		if err := checkName("log", l.Source); err != nil {
+			return err
+		}
+		if l.Partitions < 1 || i > 0 && c.Logs[i-1].compare(l) >= 0 {
+			return fmt.Errorf("log %q of %d partitions, or logs are not in order", l.Source, l.Partitions)
+		}
+	}
+	return checkSorted("topics", c.Topics)
 }
 
 func (e *Entry) checkPublished() error {

@@ -38,7 +38,7 @@ func TestCloseNeedsAllPartitionsTheClockAndPublication(t *testing.T) {
 
 	// T29
 	old := twoLanes(t)
-	must(t, old, &Entry{Kind: KindConfig, Token: token(1), Config: &Config{1, []string{"topic", "two"}}})
+	must(t, old, &Entry{Kind: KindConfig, Token: token(1), Config: &Config{Generation: 1, Topics: []string{"topic", "two"}}})
 	wantVoid(t, "the closer does not know the topics", old, ok())
 
 	empty := newState(t)

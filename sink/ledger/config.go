@@ -32,11 +32,34 @@ func (s *State) CheckConfig(generation uint64, topics []string) (due bool, err e
 	return false, &ConfigError{generation, s.Config.Generation, topics, s.Config.Topics}
 }
 
-// validateConfig lets a newer generation add topics. One may be left out only if none of its partitions is waited for
-// any more: a topic leaves by Retire.
+// MergeLogs returns the logs of the last Config with those of an instance that sees these now, which it gives the larger
+// sizes, and those of them that had fewer partitions before. A log that shrinks does not: the instance may be behind.
+func (s *State) MergeLogs(now []Log) (merged, grown []Log) {
+	merged = slices.Clone(s.Config.Logs)
+	for _, l := range now {
+		i, found := slices.BinarySearchFunc(merged, l, Log.compare)
+		switch {
+		case !found:
+			merged = slices.Insert(merged, i, l)
+		case merged[i].Partitions < l.Partitions:
+			grown = append(grown, merged[i])
+			merged[i] = l
+		}
+	}
+	return merged, grown
+}
+
+// validateConfig lets a newer generation add topics, and the same one add partitions. A topic may be left out only if none
+// of its partitions is waited for any more: a topic leaves by Retire.
 func (s *State) validateConfig(c *Config) error {
-	if c.Generation <= s.Config.Generation && !mutant.On("T29") {
+	grows := c.Generation == s.Config.Generation && slices.Equal(c.Topics, s.Config.Topics) && !slices.Equal(c.Logs, s.Config.Logs)
+	if c.Generation <= s.Config.Generation && !grows && !mutant.On("T29") {
 		return &VoidError{Reason: fmt.Sprintf("generation %d is not above %d", c.Generation, s.Config.Generation)}
+	}
+	for _, l := range s.Config.Logs {
+		if i, found := slices.BinarySearchFunc(c.Logs, l, Log.compare); !found || c.Logs[i].Partitions < l.Partitions {
+			return &VoidError{Reason: fmt.Sprintf("log %q had %d partitions, and it is left out or has fewer", l.Source, l.Partitions)}
+		}
 	}
 	for _, t := range s.Config.Topics {
 		if slices.Contains(c.Topics, t) {

@@ -47,7 +47,7 @@ func objects(t testing.TB) []object {
 			t.Fatal(name, err)
 		}
 	}
-	add("config", &Entry{Kind: KindConfig, Token: token(2), Config: &Config{1, []string{"clicks", "hits"}}})
+	add("config", &Entry{Kind: KindConfig, Token: token(2), Config: &Config{Generation: 1, Topics: []string{"clicks", "hits"}}})
 	full := lane(s, "a", 90, clock("10:20"), clock("10:00")).held(clock("10:00").Add(time.Nanosecond), 40, 42, 90)
 	full.Partitions[0].Progress.Arrived = clock("10:25")
 	full.Partitions[0].Progress.Jump = stream.Jump{To: clock("10:41"), Newest: clock("10:59"), Records: 3}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -64,6 +65,21 @@ type Entry struct {
 type Config struct {
 	Generation uint64   `json:"generation"`
 	Topics     []string `json:"topics"` // sorted
+
+	// Logs are how many partitions the logs had whose keys move when they get more, for jobs with stages that see one lane
+	// at a time: ordered by Source, then Epoch.
+	Logs []Log `json:"logs,omitempty"`
+}
+
+// Log is the size of a log.
+type Log struct {
+	Source     string `json:"source"`
+	Epoch      string `json:"epoch,omitempty"`
+	Partitions int    `json:"partitions"`
+}
+
+func (a Log) compare(b Log) int {
+	return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Epoch, b.Epoch))
 }
 
 // Retire takes a partition out of the conditions for a Close. It touches the lane.

@@ -46,7 +46,7 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 	s.Sealed = later(s.Sealed, e.Sealed)
 	switch e.Kind {
 	case KindConfig:
-		s.Config = Config{e.Config.Generation, slices.Clone(e.Config.Topics)}
+		s.Config = Config{e.Config.Generation, slices.Clone(e.Config.Topics), slices.Clone(e.Config.Logs)}
 	case KindCommit:
 		s.foldCommit(e)
 	case KindClose:

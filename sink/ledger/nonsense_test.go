@@ -81,7 +81,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 			e.Commit.Files[0], e.Commit.Files[1] = e.Commit.Files[1], e.Commit.Files[0]
 		},
 		"a year that cannot be written": func(_ *Entry, p *PartitionCommit) { p.Progress.Arrived = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
-		"a part of another kind":        func(e *Entry, _ *PartitionCommit) { e.Config = &Config{1, []string{"t"}} },
+		"a part of another kind":        func(e *Entry, _ *PartitionCommit) { e.Config = &Config{Generation: 1, Topics: []string{"t"}} },
 		"without the part of its kind":  func(e *Entry, _ *PartitionCommit) { e.Kind = KindConfig },
 		"a reserved kind":               func(e *Entry, _ *PartitionCommit) { e.Kind, e.Commit = KindRepair, nil },
 		"a blob of no bytes":            func(e *Entry, _ *PartitionCommit) { e.Commit.FilesBlob = &Blob{Key: "k", SHA256: HashOf(nil)} },
@@ -138,7 +138,7 @@ func TestFoldStopsAtAnEntryOfAnotherPlaceOrPast(t *testing.T) {
 func TestConfigNeedsANewerGeneration(t *testing.T) {
 	s := newState(t)
 	config := func(gen uint64, topics ...string) *Entry {
-		return &Entry{Kind: KindConfig, Token: token(1), Config: &Config{gen, topics}}
+		return &Entry{Kind: KindConfig, Token: token(1), Config: &Config{Generation: gen, Topics: topics}}
 	}
 	must(t, s, config(1, "topic"))
 	wantVoid(t, "the same generation", s, config(1, "topic", "two"))

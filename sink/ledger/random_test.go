@@ -40,7 +40,7 @@ func (w *walker) entry() *Entry {
 	e := &Entry{Token: token(int(w.s.Last) + 1), Published: pending}
 	switch w.r.IntN(8) {
 	case 0:
-		e.Kind, e.Config = KindConfig, &Config{w.s.Config.Generation + 1, []string{"topic"}}
+		e.Kind, e.Config = KindConfig, &Config{Generation: w.s.Config.Generation + 1, Topics: []string{"topic"}}
 		return e
 	case 1:
 		if from, through, ok := w.s.CloseDue(w.now, 0); ok {

@@ -157,7 +157,7 @@ func (j *snapshotJSON) state(g Genesis) (*State, error) {
 	}
 	if j.Config != nil {
 		s.Config = *j.Config
-		errs = append(errs, checkSorted("topics", j.Config.Topics))
+		errs = append(errs, j.Config.check())
 	}
 	for _, l := range j.Lanes {
 		s.Lanes[l.Lane] = &Lane{Version: l.Version, Token: l.Token}

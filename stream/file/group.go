@@ -65,7 +65,7 @@ func (g *group) assign(b *stream.Batch, inOrder bool) {
 }
 
 // start begins the lane. Of the files that were read to their end those are left out of the warm-up whose last event is
-// too old for it.
+// too old for it, where the ledger still knows how old that is.
 func (g *group) start(from map[stream.Partition]stream.Progress, warmup time.Duration) {
 	oldest, over := time.Time{}, true
 	for _, l := range g.files {
@@ -82,7 +82,7 @@ func (g *group) start(from map[stream.Partition]stream.Progress, warmup time.Dur
 	warm := false
 	for _, l := range g.files {
 		p := from[*l.part]
-		tooOld := p.Ended && !oldest.IsZero() && p.Seen.Before(oldest.Add(-warmup))
+		tooOld := p.Ended && !oldest.IsZero() && !p.Seen.IsZero() && p.Seen.Before(oldest.Add(-warmup))
 		l.start(p, warmup > 0 && !over && !p.UpTo.IsZero() && !tooOld)
 		l.held = p.Held.Len() > 0
 		warm = warm || l.warm

@@ -84,6 +84,8 @@ var mutants = []mutant{
 	{"T56", "an hour has seals for the flows of its Close only", in("sink#AllFlows", "internal/sim")},
 	{"T57", "an hour has seals for the flows that its sealer knows", in("sink#AllFlows", "internal/sim")},
 	{"T70", "a stage that sees one lane is run over files that are lanes of their own", in("internal/e2e#SeesOneLane")},
+	{"T71", "a log that got more partitions between two runs is read on by a stage that sees one lane", in("sink#AddedBetweenRuns")},
+	{"T72", "a partition that is added while a job runs is read by a stage that sees one lane", in("stream#AddedWhile")},
 }
 
 func in(packages ...string) []string { return packages }
