@@ -140,3 +140,32 @@ func TestNothingIsOpenedForALaneThatWasOverBefore(t *testing.T) {
 		}
 	})
 }
+
+// Until their ends are committed lanes keep what they have, so thousands of small files are not left to the clock.
+func TestManyEndsAreCommittedWithoutTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 4096
+		lanes := make([]int, many+1) // the last one goes on
+		for i := range lanes {
+			lanes[i] = 1
+		}
+		log, ledger := streamtest.NewLog(lanes...), newLedger(t)
+		src := &finishing{Source: log.Source(nil)}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- stream.Run(ctx, texts(src), ledger.Output(), &stream.Options{CommitEvery: forever, Parallel: 1})
+		}()
+		for i := range many {
+			log.End(i, 0)
+		}
+		elapse(every)
+		if n := len(src.told()); n != many {
+			t.Errorf("%d of %d lanes are let go of before the clock says so", n, many)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

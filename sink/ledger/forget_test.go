@@ -75,6 +75,21 @@ func TestWhatWasForgottenIsNeverReadAgain(t *testing.T) {
 	must(t, s, commit(lane(s, "a", 1, clock("10:00"), time.Time{}).adopted(s.Last+1)))
 }
 
+// A lane that has a forgotten partition beside one that goes on was once back at the beginning of time, and took for on time what it had
+// taken for late.
+func TestAForgottenPartitionLeavesTheLowOfItsLaneAlone(t *testing.T) {
+	s := newState(t)
+	l := ended(s, "a", 3)
+	l.Partitions = append(l.Partitions, lane(s, "b", 3, clock("10:00"), clock("09:30")).Partitions...)
+	must(t, s, commit(l))
+	parts := []stream.Partition{part("a"), part("b")}
+	before := s.Low("a", parts)
+	must(t, s, forget("a"))
+	if got := s.Low("a", parts); !got.Equal(before) || !got.Equal(clock("09:30")) {
+		t.Errorf("low is %s, was %s, want 09:30", got, before)
+	}
+}
+
 // T61: a process that had adopted a lane before anybody read it slept while others read it to its end and forgot it.
 func TestFirstTouchOfALaneThatWasForgottenIsVoid(t *testing.T) {
 	s := newState(t)

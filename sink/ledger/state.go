@@ -132,7 +132,9 @@ func (s *State) Low(lane string, parts []stream.Partition) time.Time {
 	}
 	for _, p := range parts {
 		if st := s.Partitions[p]; st == nil {
-			live.add(time.Time{})
+			if !s.Finished.Has(p) {
+				live.add(time.Time{})
+			}
 		} else if st.Lane != lane && !st.free() {
 			live.add(st.Progress.Low)
 		}
