@@ -16,6 +16,9 @@ import (
 
 // check is what Open finds out without writing anything but probes.
 func (k *keeper) check(ctx context.Context) error {
+	if err := k.checkRules(); err != nil {
+		return err
+	}
 	g, _, err := k.beginning(ctx)
 	if err != nil {
 		return err

@@ -71,6 +71,9 @@ type Limits struct {
 	// HidesOpen: Staged does not show files before they are closed. HidesAll: it shows none. What is abandoned there is
 	// left to the Store's own expiry.
 	HidesOpen, HidesAll bool
+
+	// Deletes are rules by which objects are deleted. Open refuses those that would take what a job needs.
+	Deletes []Deletion
 }
 
 // LimitsOf are the limits of s.

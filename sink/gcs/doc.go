@@ -4,7 +4,8 @@
 //
 // storage.objects.create, get, list, delete and move on the bucket. It deletes nothing but staged files. Soft delete and
 // retention policies do no harm, a lifecycle rule that deletes objects under <prefix>_staging/ does: it must wait longer
-// than a job may be stopped between a commit and the publication of its files.
+// than a job may be stopped between a commit and the publication of its files. storage.buckets.get lets Open see such rules,
+// and those that would delete a ledger.
 //
 // # What it costs
 //

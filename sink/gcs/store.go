@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -38,6 +39,18 @@ type Options struct {
 	// Default to 5 and 20 seconds.
 	Attempts int
 	Timeout  time.Duration
+
+	// Recovery is the longest time between a commit and the publication of its files, which spans a stop of the job. Open
+	// refuses a bucket whose lifecycle rules delete staged files earlier, and sink.Open one in which files of the job's
+	// flows are deleted earlier, or its ledger at any time. To look needs storage.buckets.get.
+	//
+	// Defaults to 3 days. -1 does not look at the rules.
+	Recovery time.Duration
+
+	// Logger gets a warning when the lifecycle rules cannot be read.
+	//
+	// Defaults to discarding.
+	Logger *slog.Logger
 }
 
 // Store is a sink.Store on one bucket. It is safe for concurrent use.
@@ -46,6 +59,8 @@ type Store struct {
 	name   string
 	opts   Options
 	clock  serverClock
+
+	deletes []sink.Deletion
 }
 
 var _ sink.Store = (*Store)(nil)
@@ -59,6 +74,8 @@ func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
 	o.ChunkBytes = cmp.Or(o.ChunkBytes, 4<<20)
 	o.Attempts = cmp.Or(o.Attempts, 5)
 	o.Timeout = cmp.Or(o.Timeout, 20*time.Second)
+	o.Recovery = cmp.Or(o.Recovery, 72*time.Hour)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if bucket == "" || o.ChunkBytes < 0 || o.Attempts < 1 || o.Timeout < 0 {
 		return nil, errors.New("gcs: no bucket named, or ChunkBytes, Attempts or Timeout below zero")
 	}
@@ -73,11 +90,11 @@ func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
 	if _, err := s.Now(ctx); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, s.lookAtRules(ctx)
 }
 
 // Limits says that an upload is not to be seen before it is closed.
-func (s *Store) Limits() sink.Limits { return sink.Limits{HidesOpen: true} }
+func (s *Store) Limits() sink.Limits { return sink.Limits{HidesOpen: true, Deletes: s.deletes} }
 
 // staging is where files wait; List leaves it out.
 func (s *Store) staging() string { return s.opts.Prefix + "_staging/" }

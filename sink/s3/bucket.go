@@ -5,18 +5,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	smithymiddleware "github.com/aws/smithy-go/middleware"
 )
 
-// lookAtBucket finds out whether the bucket is there and ours to use, and whether its rules leave staging alone.
+// lookAtBucket finds out whether the bucket is there and ours to use, and what its rules would take from us.
 func (s *Store) lookAtBucket(ctx context.Context) error {
 	if err := s.askTime(ctx); err != nil {
 		return err
@@ -33,37 +30,15 @@ func (s *Store) lookAtBucket(ctx context.Context) error {
 	var api smithy.APIError
 	switch {
 	case err == nil:
-		return s.checkRules(out.Rules)
+		s.deletes, err = s.readRules(out.Rules)
+		return err
 	case errors.As(err, &api) && api.ErrorCode() == "NoSuchLifecycleConfiguration":
 		return nil
 	case ctx.Err() != nil:
 		return s.fail("read the lifecycle rules", "", err)
 	}
-	s.opts.Logger.Warn("cannot read the bucket's lifecycle rules: make sure that none aborts multipart uploads early",
+	s.opts.Logger.Warn("cannot read the bucket's lifecycle rules: make sure that none deletes below _onceflow/ or aborts multipart uploads early",
 		"bucket", s.bucket, "needed", s.opts.Recovery, "err", errorCode(err))
-	return nil
-}
-
-func (s *Store) checkRules(rules []types.LifecycleRule) error {
-	for _, r := range rules {
-		abort := r.AbortIncompleteMultipartUpload
-		if r.Status != types.ExpirationStatusEnabled || abort == nil || abort.DaysAfterInitiation == nil {
-			continue
-		}
-		prefix := ""
-		if r.Filter != nil {
-			prefix = aws.ToString(r.Filter.Prefix)
-		}
-		if !strings.HasPrefix(s.opts.Prefix, prefix) && !strings.HasPrefix(prefix, s.opts.Prefix) {
-			continue
-		}
-		after := time.Duration(*abort.DaysAfterInitiation) * 24 * time.Hour
-		if after < s.opts.Recovery {
-			return fmt.Errorf("s3: lifecycle rule %q of bucket %s aborts multipart uploads after %s, but files may stay "+
-				"staged for Options.Recovery, %s: a committed file could be lost. Make the rule longer, or Recovery "+
-				"shorter if a stopped job is always started again sooner", aws.ToString(r.ID), s.bucket, after, s.opts.Recovery)
-		}
-	}
 	return nil
 }
 

@@ -5,7 +5,7 @@
 // Strong read-after-write consistency and a PutObject that honours If-None-Match; sink.Open probes it. The caller needs
 // s3:PutObject, s3:GetObject, s3:ListBucket, s3:AbortMultipartUpload, s3:ListBucketMultipartUploads and
 // s3:ListMultipartUploadParts on the bucket, and kms:GenerateDataKey and kms:Decrypt with SSE-KMS. It never deletes an
-// object. s3:GetLifecycleConfiguration lets Open see rules that would abort staged files too early.
+// object. s3:GetLifecycleConfiguration lets Open see rules that would abort staged files too early, or delete a ledger.
 //
 // # What it costs
 //

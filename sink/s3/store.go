@@ -48,9 +48,10 @@ type Options struct {
 	Timeout  time.Duration
 
 	// Recovery is the longest time between a commit and the publication of its files, which spans a stop of the job.
-	// Open refuses a bucket whose lifecycle rules abort multipart uploads earlier.
+	// Open refuses a bucket whose lifecycle rules abort multipart uploads earlier, and sink.Open one in which files of
+	// the job's flows expire earlier, or its ledger at any time. Rules for objects with tags are passed over.
 	//
-	// Defaults to 3 days. -1 does not look.
+	// Defaults to 3 days. -1 does not look at the rules.
 	Recovery time.Duration
 
 	// Logger gets a warning when the lifecycle rules cannot be read, or when the store does not list uploads.
@@ -69,6 +70,7 @@ type Store struct {
 	spare  spare
 
 	listsUploads bool // see canList
+	deletes      []sink.Deletion
 }
 
 var _ sink.Store = (*Store)(nil)
@@ -114,7 +116,7 @@ func Open(ctx context.Context, cfg aws.Config, bucket string, opts *Options) (*S
 // Limits says that Publish overwrites, since a completion with a condition that meets a conflict would ask for all parts
 // again; and that an upload is not to be seen before its first part is sent.
 func (s *Store) Limits() sink.Limits {
-	return sink.Limits{Overwrites: true, HidesOpen: true, HidesAll: !s.listsUploads}
+	return sink.Limits{Overwrites: true, HidesOpen: true, HidesAll: !s.listsUploads, Deletes: s.deletes}
 }
 
 func fill(opts *Options) (Options, error) {
