@@ -32,6 +32,7 @@ type Sink[T any] struct {
 var (
 	_ stream.Output[int] = (*Sink[int])(nil)
 	_ stream.Rememberer  = (*Sink[int])(nil)
+	_ stream.Signer      = (*Sink[int])(nil)
 )
 
 // Open opens the output of a job, whose name is part of all its control objects. It checks the options and flows,
@@ -78,6 +79,11 @@ func (s *Sink[T]) Attach(ctx context.Context, job stream.Job) error {
 
 // Unfinished is the progress of the partitions that may still give records: see stream.Rememberer.
 func (s *Sink[T]) Unfinished() map[stream.Partition]stream.Progress { return s.keep.unfinished() }
+
+// Signature names the ledger: see stream.Signer.
+func (s *Sink[T]) Signature() string {
+	return fmt.Sprintf("onceflow %s %s", s.keep.job, s.keep.state.Genesis.Token) // which never change after Attach
+}
 
 // Adopt takes lanes over. While the store fails in a way that may pass, it tries on until ctx ends.
 func (s *Sink[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (at map[stream.Partition]stream.Progress, err error) {

@@ -59,9 +59,13 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []Assignment) ([]starting[T
 		return nil, fmt.Errorf("stream: %w", err)
 	}
 	e.settled = false
+	acked := e.acked(ctx, lanes)
 	at, err := e.takeOver(ctx, lanes)
 	if err != nil {
 		return nil, fmt.Errorf("stream: adopt lanes: %w", err)
+	}
+	if err := compare(acked, at); err != nil {
+		return nil, err
 	}
 	if e.open == nil { // a restart: transactions of before are void
 		e.begin()

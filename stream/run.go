@@ -54,6 +54,7 @@ type engine[T any] struct {
 	clock   storeClock
 
 	finisher Finisher // the source, if it is one
+	witness  Witness  // the source, if it is one and the output a Signer
 	over     struct {
 		sync.Mutex
 		lanes []*lane[T] // closed by workers, and not forgotten yet
@@ -177,6 +178,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 		}
 		f.Follow(t.Tell)
 	}
+	e.sign()
 	if err := e.askClock(ctx); err != nil {
 		return ended(ctx, fmt.Errorf("stream: the output's clock: %w", err))
 	}

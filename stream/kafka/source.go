@@ -12,7 +12,7 @@ import (
 )
 
 // Source reads the lanes that the consumer group gives to this process. It is a stream.Source, with its rules of
-// concurrent use, and also a stream.Acker, Lagger and Staller, whose methods may be called at any time.
+// concurrent use, and also a stream.Witness, Lagger and Staller, whose methods may be called at any time.
 type Source struct {
 	conf    Config
 	opts    *Options
@@ -44,6 +44,7 @@ type Source struct {
 	loops    map[int32]*loop
 	fatal    error
 	known    identities
+	ledger   string // whose offsets we commit
 
 	memberErr   error // why we are in no session
 	memberSince time.Time

@@ -1,0 +1,98 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/mutant"
+)
+
+// Witness is an Acker that keeps what it is told where a restore of the output's store does not reach, and can be asked
+// for it. Run compares it with the ledger before it goes on. Recovery still never reads it.
+type Witness interface {
+	Acker
+
+	// Sign is called once, before the first Poll. What Ack is told from then on is kept together with ledger, at most 128
+	// printable characters, which name the ledger that the positions are of.
+	Sign(ledger string)
+
+	// Acked returns what any process has told Ack under the same signature. Partitions of which nothing is kept, or under
+	// another signature only, are left out. It may be called concurrently with every method of Source. Its error is
+	// logged: the job goes on without.
+	Acked(ctx context.Context, parts []Partition) (map[Partition]Position, error)
+}
+
+// Signer is an Output that can name its ledger, for a Witness.
+type Signer interface {
+	// Signature is called after Attach. It is the same for all processes and runs of a job, and for no other ledger.
+	Signature() string
+}
+
+// BehindError means that the ledger says less of a partition than the source was told was committed: it has lost its
+// newest entries, as when the store's folder was restored to an earlier moment. Nothing was written.
+type BehindError struct {
+	Partition Partition
+	Committed Position // as the ledger says
+	Acked     Position // as the source was told
+}
+
+func (e *BehindError) Error() string {
+	committed := "nothing"
+	if !e.Committed.IsZero() {
+		committed = "position " + e.Committed.String()
+	}
+	return fmt.Sprintf("stream: partition %s: this job has told the source that position %s was committed, and its ledger says %s. The "+
+		"output may have been restored to an earlier moment. If files that were written later are still there, going on would write their "+
+		"rows twice: restore the newest state. If they are gone, too, going on makes them again: delete what the source was told (with Kafka "+
+		"the offsets of the consumer group: kafka-consumer-groups --delete-offsets) and start again", e.Partition, e.Acked, committed)
+}
+
+// witnessFor is how long an adoption waits for what the source was told.
+const witnessFor = 5 * time.Second
+
+// sign tells a Witness whose ledger it serves.
+func (e *engine[T]) sign() {
+	out, signs := e.out.(Signer)
+	if w, ok := e.src.(Witness); ok && signs {
+		w.Sign(out.Signature())
+		e.witness = w
+	}
+}
+
+// acked asks what the source was told of lanes. It comes before the ledger is read: what others commit and tell it
+// meanwhile the ledger then has, too.
+func (e *engine[T]) acked(ctx context.Context, lanes []Assignment) map[Partition]Position {
+	if e.witness == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, witnessFor)
+	defer cancel()
+	var parts []Partition
+	for _, a := range lanes {
+		parts = append(parts, a.Partitions...)
+	}
+	at, err := e.witness.Acked(ctx, parts)
+	if err != nil && ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded) {
+		e.opts.Logger.Warn("cannot ask the source what it was told; the ledger is not compared with it", "error", err)
+	}
+	return at
+}
+
+// compare refuses a ledger that is behind what the source was told.
+func compare(acked map[Partition]Position, at map[Partition]Progress) error {
+	if mutant.On("T52") {
+		return nil
+	}
+	order := func(a, b Partition) int { return strings.Compare(a.String(), b.String()) }
+	for _, p := range slices.SortedFunc(maps.Keys(acked), order) {
+		if pr, ok := at[p]; ok && acked[p].Compare(pr.UpTo) > 0 {
+			return &BehindError{Partition: p, Committed: pr.UpTo, Acked: acked[p]}
+		}
+	}
+	return nil
+}
