@@ -252,7 +252,7 @@ func nextLane(before *carriedLane, cut *stream.LaneCut, lateness time.Duration, 
 		read, counts := cut.Read[p], cut.Counts[p]
 		if read != 0 || counts != (stream.Counts{}) || !sameProgress(&was, &is) || h != nil && h.moved[p] {
 			changed = append(changed, ledger.PartitionCommit{
-				Partition: p, Progress: is, HeldLen: is.Held.Len(), Read: read, Counts: counts,
+				Partition: p, Progress: is, HeldLen: is.Held.Len(), Read: read, Counts: counts, HeldBase: baseHeld(was.Held),
 			})
 		}
 	}

@@ -63,6 +63,7 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 		return nil, err
 	}
 	k.batches++
+	sets := k.heldSets()
 	fresh := make(map[string]*held, len(lanes))
 	all := map[stream.Partition]stream.Progress{}
 	for _, a := range lanes {
@@ -74,7 +75,7 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 			h.version = l.Version
 		}
 		for _, p := range a.Partitions {
-			pr, err := k.progress(ctx, p)
+			pr, err := k.progress(ctx, p, sets)
 			if err != nil {
 				return nil, err
 			}
@@ -130,7 +131,7 @@ func (k *keeper) tell(ctx context.Context) (map[stream.Partition]stream.Standing
 var errUnreadable = errors.New("cannot be read again")
 
 // progress returns that of a partition, with its held set. It needs k.mu.
-func (k *keeper) progress(ctx context.Context, p stream.Partition) (stream.Progress, error) {
+func (k *keeper) progress(ctx context.Context, p stream.Partition, sets *heldSets) (stream.Progress, error) {
 	st := k.state.Partitions[p]
 	if st == nil {
 		pr, _ := k.state.Resume(p)
@@ -140,12 +141,9 @@ func (k *keeper) progress(ctx context.Context, p stream.Partition) (stream.Progr
 		return stream.Progress{}, fmt.Errorf("sink: partition %s was retired from the job %q and %w", p, k.job, errUnreadable)
 	}
 	pr := st.Progress
-	if st.HeldBlob != nil {
-		body, err := k.blob(ctx, st.HeldBlob)
-		if err != nil {
-			return pr, err
-		}
-		if pr.Held, err = ledger.DecodeHeld(st.HeldBlob, body); err != nil {
+	if len(st.HeldBlobs) > 0 {
+		var err error
+		if pr.Held, err = sets.of(ctx, p, st); err != nil {
 			return pr, err
 		}
 	}

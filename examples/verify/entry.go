@@ -56,10 +56,20 @@ func (l *ledger) attach(ctx context.Context, c *commit) error {
 			if err != nil {
 				return err
 			}
-			if p.Held != nil || b.Held == nil {
+			at := p.HeldBlob.At
+			if p.Held != nil || at < 0 || at >= len(b.Sets) || (b.Sets[at].Held == nil) == (b.Sets[at].Step == nil) {
 				return errors.New("held beside a held_blob, or none in it")
 			}
-			p.Held = b.Held
+			if p.Held = b.Sets[at].Held; p.Held != nil {
+				continue
+			}
+			var base *held
+			if old := l.parts[p.partition]; old != nil {
+				base = old.row.Held
+			}
+			if p.Held, err = b.Sets[at].Step.from(base); err != nil {
+				return fmt.Errorf("blob %s: %w", p.HeldBlob.Key, err)
+			}
 		}
 	}
 	return nil

@@ -64,6 +64,7 @@ type blobRef struct {
 	Key    string `json:"key"`
 	SHA256 string `json:"sha256"`
 	Bytes  int64  `json:"bytes"`
+	At     int    `json:"at,omitempty"`
 }
 
 type laneCommit struct {
@@ -94,9 +95,11 @@ type partitionRow struct {
 	Ended    bool        `json:"ended,omitempty"`
 	Children []partition `json:"children,omitempty"`
 	HeldBlob *blobRef    `json:"held_blob,omitempty"`
-	HeldLen  int64       `json:"held_len,omitempty"`
-	Read     int64       `json:"read,omitempty"`
-	Counts   counts      `json:"counts,omitzero"`
+
+	HeldBefore int    `json:"held_before,omitempty"`
+	HeldLen    int64  `json:"held_len,omitempty"`
+	Read       int64  `json:"read,omitempty"`
+	Counts     counts `json:"counts,omitzero"`
 }
 
 // jump is a step of event time that waits to be confirmed.
@@ -182,9 +185,15 @@ type snapshotFinished struct {
 type blob struct {
 	header
 	Files []file       `json:"files"`
-	Held  *held        `json:"held"`
+	Sets  []heldSet    `json:"sets"`
 	Lanes []laneCommit `json:"lanes"`
 	Hours []hourSum    `json:"hours"`
+}
+
+// heldSet is a whole held set, or how it differs from the one before it.
+type heldSet struct {
+	Held *held     `json:"held,omitempty"`
+	Step *heldStep `json:"step,omitempty"`
 }
 
 type owner struct {
@@ -231,7 +240,8 @@ type snapshotLane struct {
 type snapshotPartition struct {
 	Lane string `json:"lane"`
 	partitionRow
-	Retired bool `json:"retired,omitempty"`
+	HeldBlobs []*blobRef `json:"held_blobs,omitempty"`
+	Retired   bool       `json:"retired,omitempty"`
 }
 
 type snapshotPending struct {

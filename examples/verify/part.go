@@ -11,6 +11,7 @@ type part struct {
 	lane    string
 	row     partitionRow // of the last commit, with Read and Counts in total
 	held    []int64      // positions, if they are numbers
+	blobs   []*blobRef   // that say what is held, if the entries do not
 	retired bool
 }
 
@@ -37,6 +38,13 @@ func (l *ledger) foldPartition(what, laneName string, touched map[string]bool, p
 	l.checkClocks(what, &old.row, p)
 	set := l.checkPositions(what, old, p)
 	next := &part{lane: laneName, row: *p, held: set}
+	if p.HeldBlob != nil {
+		if p.HeldBefore > 0 {
+			next.blobs = slices.Clone(old.blobs)
+		}
+		l.r.expect(p.HeldBefore == len(next.blobs) && p.HeldBefore < 16, what, "its held set builds on %d blobs, there are %d", p.HeldBefore, len(old.blobs))
+		next.blobs = append(next.blobs, p.HeldBlob)
+	}
 	next.row.Read += old.row.Read
 	next.row.Counts = next.row.Counts.plus(old.row.Counts)
 	l.parts[p.partition] = next

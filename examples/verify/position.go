@@ -2,10 +2,8 @@ package main
 
 import (
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/bits"
 	"strconv"
 	"strings"
 )
@@ -47,8 +45,9 @@ type held struct {
 	First   string `json:"first"`
 	Through uint64 `json:"through"`
 	Count   int64  `json:"count"`
-	Deltas  []byte `json:"deltas,omitempty"`
-	Bitmap  []byte `json:"bitmap,omitempty"`
+	Runs    []byte `json:"runs,omitempty"`
+
+	set []uint64 // of a step
 }
 
 const maxHeld = 1 << 24
@@ -58,21 +57,15 @@ func (h *held) ordinals() ([]uint64, error) {
 	if h.Count < 1 || h.Count > maxHeld {
 		return nil, fmt.Errorf("%d held", h.Count)
 	}
-	if h.Deltas != nil && h.Bitmap != nil {
-		return nil, errors.New("held both as deltas and as a bitmap")
-	}
-	set := []uint64{0}
-	for rest := h.Deltas; len(rest) > 0; {
-		d, n := binary.Uvarint(rest)
-		if n <= 0 || d > 1<<40 {
-			return nil, errors.New("held deltas are malformed")
+	set := h.set
+	if set == nil {
+		rest, err := numbers(h.Runs, h.Count-1)
+		if err != nil {
+			return nil, err
 		}
-		set = append(set, set[len(set)-1]+d+1)
-		rest = rest[n:]
-	}
-	for i, b := range h.Bitmap {
-		for ; b != 0; b &= b - 1 {
-			set = append(set, uint64(8*i+bits.TrailingZeros8(b)+1))
+		set = []uint64{0}
+		for _, n := range rest {
+			set = append(set, n+1)
 		}
 	}
 	if int64(len(set)) != h.Count {

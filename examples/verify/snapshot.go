@@ -21,18 +21,6 @@ func (l *ledger) checkSnapshot(ctx context.Context) error {
 		l.r.bad(key, "%v", err)
 		return nil
 	}
-	for i := range s.Partitions {
-		p := &s.Partitions[i]
-		if p.HeldBlob == nil {
-			continue
-		}
-		b, err := l.blob(ctx, p.HeldBlob)
-		if err != nil {
-			l.r.bad(key, "%v", err)
-			return nil
-		}
-		p.Held = b.Held
-	}
 	l.compared++
 	if err := l.checkFinished(ctx, key, &s); err != nil {
 		return err
@@ -53,7 +41,11 @@ func (l *ledger) state() *snapshot {
 		s.Lanes = append(s.Lanes, snapshotLane{name, ln.version, ln.token})
 	}
 	for _, p := range l.parts {
-		s.Partitions = append(s.Partitions, snapshotPartition{p.lane, p.row, p.retired})
+		row := p.row
+		if row.HeldBlob, row.HeldBefore = nil, 0; len(p.blobs) > 0 {
+			row.Held = nil
+		}
+		s.Partitions = append(s.Partitions, snapshotPartition{p.lane, row, p.blobs, p.retired})
 	}
 	for id, hours := range l.pending {
 		s.Pending = append(s.Pending, snapshotPending{id, hours})

@@ -48,7 +48,7 @@ var before = map[string]change[*world]{
 	}, "position 5 is held, and was finished before"},
 	"held above":      {func(w *world) { w.part(2, 0, 0).Held.First = "11" }, "11 is held, and above 10"},
 	"held through":    {func(w *world) { w.part(2, 0, 0).Held.Through = 9 }, "held through ordinal 9"},
-	"held count":      {func(w *world) { w.part(2, 0, 0).Held.Count = 2 }, "held set has 3 ordinals"},
+	"held count":      {func(w *world) { w.part(2, 0, 0).Held.Count = 2 }, "held_len is 3, its set has 2"},
 	"held length":     {func(w *world) { w.part(2, 0, 0).Held = &held{First: "3", Through: 8, Count: 1} }, "held_len is 3, its set has 1"},
 	"held without":    {func(w *world) { w.part(2, 0, 0).Held = nil }, "no set says which"},
 	"ended goes on":   {func(w *world) { w.part(7, 0, 0).partition.ID, w.part(7, 0, 0).UpTo = "2", "2" }, "it had ended at 1"},
@@ -161,7 +161,7 @@ var after = map[string]change[memory]{
 	"odd name":         {func(m memory) { m[root+"s0000/12"] = nil }, "its name is not a number"},
 	"blob missing":     {func(m memory) { delete(m, root+"blobs/"+token(3)+"-0") }, "entry 3: blob"},
 	"blob another": {func(m memory) {
-		m[root+"blobs/"+token(3)+"-0"] = envelope(&blob{header: header{1, 1}, Held: &held{First: "5", Through: 1, Count: 1}})
+		m[root+"blobs/"+token(3)+"-0"] = envelope(&blob{header: header{1, 1}, Sets: []heldSet{{Held: &held{First: "5", Through: 1, Count: 1}}}})
 	}, "is not the one that the entry names"},
 	"snapshot changed": {func(m memory) {
 		key := object20("snapshots/", 9, "")

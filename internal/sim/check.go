@@ -34,11 +34,14 @@ type checker struct {
 	goneForGood int
 	floor       uint64 // who adopted an unknown lane before it cannot commit anything of it
 
-	descended  int // entries that read children of others
-	ending     map[stream.Partition]bool
-	base       map[string]time.Time // lows of lanes before the entry that is being checked
-	topics     map[string]bool      // of the last Config
-	retired    map[stream.Partition]bool
+	descended int // entries that read children of others
+	ending    map[stream.Partition]bool
+	base      map[string]time.Time // lows of lanes before the entry that is being checked
+	topics    map[string]bool      // of the last Config
+	retired   map[stream.Partition]bool
+
+	sets       map[stream.Partition]stream.HeldSet // as the last blob that has one says
+	steps      int                                 // held sets that say only what has changed
 	closedFrom time.Time
 	flows      map[time.Time][]string // of the Close of an hour
 	closed     time.Time
@@ -68,7 +71,7 @@ func (t *truth) free() bool { return t.ended && len(t.held) == 0 }
 
 func newChecker(w *world) *checker {
 	return &checker{
-		w: w, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
+		w: w, sets: map[stream.Partition]stream.HeldSet{}, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
 		touches: map[string][]touch{}, parts: map[stream.Partition]*truth{}, winners: map[string]*record{}, hours: map[time.Time][]string{},
 		retired: map[stream.Partition]bool{}, forgotten: map[stream.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, owed: map[uint64]bool{}, flows: map[time.Time][]string{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
 	}

@@ -211,11 +211,20 @@ func (c *checker) held(pc *ledger.PartitionCommit) stream.HeldSet {
 	if pc.HeldBlob == nil {
 		return pc.Progress.Held
 	}
+	var base stream.HeldSet
+	if pc.HeldBefore > 0 {
+		base = c.sets[pc.Partition]
+		c.steps++
+	}
 	body, err := c.w.store.Read(context.Background(), root+pc.HeldBlob.Key, ledger.MaxBlob)
 	if err == nil {
-		var held stream.HeldSet
-		if held, err = ledger.DecodeHeld(pc.HeldBlob, body); err == nil {
-			return held
+		var sets *ledger.HeldSets
+		if sets, err = ledger.DecodeHeld(pc.HeldBlob, body); err == nil {
+			var held stream.HeldSet
+			if held, err = sets.Set(pc.HeldBlob, base); err == nil {
+				c.sets[pc.Partition] = held
+				return held
+			}
 		}
 	}
 	c.violation("%s: %v", pc.HeldBlob.Key, err)

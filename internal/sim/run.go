@@ -22,6 +22,7 @@ type Result struct {
 	Reshards   int // splits and merges
 	Forgotten  int // partitions that had ended
 	Gone       int // of those, forgotten for good
+	HeldSteps  int // held sets that say only what has changed
 }
 
 // Options are the optional settings of Run; nil means all defaults.
@@ -72,7 +73,7 @@ func Run(seed uint64, opts *Options) (res Result) {
 func (w *world) result(seed uint64) Result {
 	r := Result{
 		Seed: seed, Violations: w.check.wrong, Hash: w.hash.Sum64(), Steps: w.steps, Entries: len(w.check.entries), Seals: len(w.check.seals),
-		Descended: w.check.descended, Reshards: w.resharded, Forgotten: len(w.check.forgotten), Gone: w.check.goneForGood,
+		Descended: w.check.descended, Reshards: w.resharded, Forgotten: len(w.check.forgotten), Gone: w.check.goneForGood, HeldSteps: w.check.steps,
 	}
 	for _, p := range w.partList {
 		r.Records += len(p.log)

@@ -1,10 +1,6 @@
 package ledger
 
-import (
-	"fmt"
-
-	"github.com/onceflow/onceflow/stream"
-)
+import "fmt"
 
 // Blob is a part of an entry that was too long for it: an object created before it, under a name of its own, and named
 // by key and hash.
@@ -12,6 +8,7 @@ type Blob struct {
 	Key    string `json:"key"` // relative to Root
 	SHA256 Hash   `json:"sha256"`
 	Bytes  int64  `json:"bytes"`
+	At     int    `json:"at,omitempty"` // which of several held sets, from 0
 }
 
 // NewBlob names body.
@@ -36,11 +33,6 @@ type blobHeader struct {
 type filesJSON struct {
 	blobHeader
 	Files []File `json:"files"`
-}
-
-type heldBlobJSON struct {
-	blobHeader
-	Held *heldJSON `json:"held"`
 }
 
 type bodyBlobJSON struct {
@@ -74,38 +66,6 @@ func DecodeFiles(b *Blob, body []byte) ([]File, error) {
 		return nil, corrupt(b.object(), "%v", err)
 	}
 	return j.Files, canonical(b.object(), body, h, func() ([]byte, error) { return pack(&j) })
-}
-
-// EncodeHeld makes the object that PartitionCommit.HeldBlob names. held must not be empty.
-func EncodeHeld(held stream.HeldSet) ([]byte, error) {
-	j, err := toHeld(held)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
-	return blobLimit(pack(&heldBlobJSON{blobHeader{Format, MinReader}, j}))
-}
-
-// DecodeHeld reads the object that b names.
-func DecodeHeld(b *Blob, body []byte) (stream.HeldSet, error) {
-	var j heldBlobJSON
-	h, err := b.open(body, &j)
-	if err != nil {
-		return stream.HeldSet{}, err
-	}
-	if j.Held == nil {
-		return stream.HeldSet{}, corrupt(b.object(), "it has no held set")
-	}
-	held, err := j.Held.held()
-	if err != nil {
-		return held, corrupt(b.object(), "%v", err)
-	}
-	return held, canonical(b.object(), body, h, func() ([]byte, error) {
-		again, err := toHeld(held)
-		if err != nil {
-			return nil, err
-		}
-		return pack(&heldBlobJSON{j.blobHeader, again})
-	})
 }
 
 func (b *Blob) open(body []byte, v any) (header, error) {

@@ -181,6 +181,9 @@ func checkJump(j *stream.Jump) error {
 // checkHeld checks that held positions are at or below UpTo and as many as the entry says.
 func (p *PartitionCommit) checkHeld() error {
 	h, upTo := p.Progress.Held, p.Progress.UpTo
+	if p.HeldBefore < 0 || p.HeldBefore > MaxHeldBefore || p.HeldBefore > 0 && p.HeldBlob == nil {
+		return fmt.Errorf("a held set that builds on %d blobs", p.HeldBefore)
+	}
 	if h.Len() == 0 {
 		if (p.HeldLen > 0) != (p.HeldBlob != nil) || p.HeldLen < 0 || !h.First.IsZero() || h.Through != 0 {
 			return fmt.Errorf("%d held records without a set, or a set without records", p.HeldLen)
@@ -278,8 +281,8 @@ func checkBlob(b *Blob) error {
 	if b == nil {
 		return nil
 	}
-	if b.Bytes < 1 || b.Bytes > MaxBlob {
-		return fmt.Errorf("blob %q of %d bytes", b.Key, b.Bytes)
+	if b.Bytes < 1 || b.Bytes > MaxBlob || b.At < 0 {
+		return fmt.Errorf("blob %q of %d bytes, set %d", b.Key, b.Bytes, b.At)
 	}
 	return errors.Join(checkName("blob", b.Key), checkHash("blob", b.SHA256))
 }

@@ -66,10 +66,19 @@ type LaneCommit struct {
 type PartitionCommit struct {
 	Partition stream.Partition
 	Progress  stream.Progress // with Low; see Advance
-	HeldBlob  *Blob           // where Progress.Held is if it was too long
 	HeldLen   int             // Progress.Held.Len, also if that is in a blob
 	Read      int64           // records read for the first time
 	Counts    stream.Counts
+
+	// HeldBlob is where Progress.Held is if it was too long. If HeldBefore is not 0 it has only what has changed since the
+	// set of the base, which so many blobs say.
+	HeldBlob   *Blob
+	HeldBefore int
+
+	// HeldBase is the held set of the base, for Fit. Only the author has it.
+	HeldBase stream.HeldSet
+
+	blobs int // of the base's held set; see Prepare
 }
 
 // FileKind says to which part of the output a file belongs.
@@ -149,10 +158,11 @@ type laneJSON struct {
 type partitionRowJSON struct {
 	partitionJSON
 	progressJSON
-	HeldBlob *Blob      `json:"held_blob,omitempty"`
-	HeldLen  int        `json:"held_len,omitempty"`
-	Read     int64      `json:"read,omitempty"`
-	Counts   countsJSON `json:"counts,omitzero"`
+	HeldBlob   *Blob      `json:"held_blob,omitempty"`
+	HeldBefore int        `json:"held_before,omitempty"`
+	HeldLen    int        `json:"held_len,omitempty"`
+	Read       int64      `json:"read,omitempty"`
+	Counts     countsJSON `json:"counts,omitzero"`
 }
 
 func (c *Commit) toJSON() (*commitJSON, error) {
@@ -188,7 +198,14 @@ func (p *PartitionCommit) row() (partitionRowJSON, error) {
 	if err != nil {
 		return partitionRowJSON{}, fmt.Errorf("ledger: partition %s: %w", p.Partition, err)
 	}
-	return partitionRowJSON{toPartition(p.Partition), progress, p.HeldBlob, p.HeldLen, p.Read, toCounts(p.Counts)}, nil
+	return partitionRowJSON{toPartition(p.Partition), progress, p.HeldBlob, p.HeldBefore, p.HeldLen, p.Read, toCounts(p.Counts)}, nil
+}
+
+func (j *partitionRowJSON) commit(progress stream.Progress) PartitionCommit {
+	return PartitionCommit{
+		Partition: j.partition(), Progress: progress, HeldBlob: j.HeldBlob, HeldBefore: j.HeldBefore, HeldLen: j.HeldLen, Read: j.Read,
+		Counts: j.Counts.counts(),
+	}
 }
 
 func (j *commitJSON) commit() (*Commit, error) {
@@ -208,7 +225,7 @@ func (j *bodyJSON) into(c *Commit) error {
 			if err != nil {
 				return fmt.Errorf("partition %s: %w", p.partition(), err)
 			}
-			c.Lanes[i].Partitions[k] = PartitionCommit{p.partition(), progress, p.HeldBlob, p.HeldLen, p.Read, p.Counts.counts()}
+			c.Lanes[i].Partitions[k] = p.commit(progress)
 		}
 	}
 	return nil

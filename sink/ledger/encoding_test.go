@@ -91,22 +91,20 @@ func objects(t testing.TB) []object {
 		t.Fatal(err)
 	}
 	out = append(out, object{"blob-files", files, func(b []byte) error { _, err := DecodeFiles(NewBlob("k", b), b); return err }})
-	for name, h := range map[string]stream.HeldSet{
-		"blob-held-deltas": {First: pos(4), Ordinals: []uint32{0, 1, 300}, Through: 301},
-		"blob-held-bitmap": {First: stream.Position{Seq: "12", Sub: 1}, Ordinals: []uint32{0, 1, 2, 3, 8, 9, 10}, Through: 12},
-	} {
-		held, err := EncodeHeld(h)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, object{name, held, func(b []byte) error {
-			got, err := DecodeHeld(NewBlob("k", b), b)
-			if err == nil && bytes.Equal(b, held) && !reflect.DeepEqual(got, h) {
-				t.Errorf("%s: got %v, want %v", name, got, h)
-			}
+	held, want := heldBlob(t)
+	out = append(out, object{"blob-held", held, func(b []byte) error {
+		sets, err := DecodeHeld(NewBlob("k", b), b)
+		if err != nil || !bytes.Equal(b, held) {
 			return err
-		}})
-	}
+		}
+		set := stream.HeldSet{}
+		for i, at := range []int{0, 1} { // the second is a step from the first
+			if set, err = sets.Set(&Blob{At: at}, set); err != nil || !reflect.DeepEqual(set, want[i]) {
+				t.Errorf("held set %d: got %v, want %v (%v)", at, set, want[i], err)
+			}
+		}
+		return nil
+	}})
 	return out
 }
 

@@ -2,9 +2,7 @@ package ledger
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"slices"
 )
 
 // Detached is a part that Fit moved out of an entry: it must be created before the entry is.
@@ -13,10 +11,10 @@ type Detached struct {
 	Body []byte
 }
 
-// Fit makes a Commit short enough: it moves to blobs the files, then held sets from the longest on, then lanes and hours,
-// until the entry has no more than limit bytes, 0 being MaxEntry, so that Encode will not fail with ErrTooLong. key gives
-// the name of the i-th blob, see BlobName. Other entries, and those that are short enough, are left alone. The moved parts
-// also stay in e, for its author.
+// Fit makes a Commit short enough: it moves held sets to a blob if they take much of it, then files, then lanes and hours,
+// until the entry has no more than limit bytes, 0 being MaxEntry, so that Encode will not fail with ErrTooLong. A held set
+// in a blob may be only what has changed since the base: e must be prepared. key gives the name of the i-th blob, see
+// BlobName. Other entries, and those that are short enough, are left alone. The moved parts also stay in e, for its author.
 func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
 	limit = cmp.Or(limit, MaxEntry)
 	c := e.Commit
@@ -32,37 +30,20 @@ func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
 		out = append(out, Detached{b.Key, body})
 		return b, nil
 	}
+	if err := c.moveHeld(limit, add); err != nil {
+		return nil, err
+	}
 	size, err := e.size()
 	if size <= limit || err != nil {
-		return nil, err
+		return out, err
 	}
 	if len(c.Files) > 0 && c.FilesBlob == nil {
 		if c.FilesBlob, err = add(EncodeFiles(c.Files)); err != nil {
 			return nil, err
 		}
-		if size, err = e.size(); err != nil {
-			return nil, err
+		if size, err = e.size(); size <= limit || err != nil {
+			return out, err
 		}
-	}
-	for _, p := range c.longestHeld(limit / 256) {
-		if size <= limit {
-			return out, nil
-		}
-		inline, err := p.size()
-		if err != nil {
-			return nil, err
-		}
-		if p.HeldBlob, err = add(EncodeHeld(p.Progress.Held)); err != nil {
-			return nil, err
-		}
-		short, err := p.size()
-		if err != nil {
-			return nil, err
-		}
-		size -= inline - short // to encode the entry for each of them would take minutes with thousands
-	}
-	if size <= limit {
-		return out, nil
 	}
 	body, err := c.body()
 	if err != nil {
@@ -74,6 +55,42 @@ func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
 	return out, nil
 }
 
+// moveHeld moves the long held sets to one blob if together they take more than a sixteenth of an entry: all instances read
+// entries, and who adopts a lane the blob.
+func (c *Commit) moveHeld(limit int, add func([]byte, error) (*Blob, error)) error {
+	var long []*PartitionCommit
+	size := 0
+	for i := range c.Lanes {
+		for k := range c.Lanes[i].Partitions {
+			p := &c.Lanes[i].Partitions[k]
+			if p.HeldBlob == nil && p.Progress.Held.Len() > limit/512 {
+				long = append(long, p)
+				size += p.inline()
+			}
+		}
+	}
+	if size <= limit/16 {
+		return nil
+	}
+	j := &heldBlobJSON{blobHeader{Format, MinReader}, make([]heldSetJSON, len(long))}
+	var err error
+	for i, p := range long {
+		if j.Sets[i], err = p.toHeldSet(); err != nil {
+			return err
+		}
+	}
+	b, err := add(blobLimit(pack(j)))
+	if err != nil {
+		return err
+	}
+	for i, p := range long {
+		at := *b
+		at.At = i
+		p.HeldBlob = &at
+	}
+	return nil
+}
+
 // slack is for what Prepare may still change: the number of the entry.
 const slack = 64
 
@@ -81,32 +98,6 @@ const slack = 64
 func (e *Entry) size() (int, error) {
 	body, err := e.encode()
 	return len(body) + slack, err
-}
-
-// size is how much of an entry the partition takes.
-func (p *PartitionCommit) size() (int, error) {
-	row, err := p.row()
-	if err != nil {
-		return 0, err
-	}
-	body, err := json.Marshal(row)
-	return len(body), err
-}
-
-// longestHeld returns the partitions that hold more than so many records, which are worth a blob, the longest first.
-func (c *Commit) longestHeld(more int) []*PartitionCommit {
-	var out []*PartitionCommit
-	for i := range c.Lanes {
-		for k := range c.Lanes[i].Partitions {
-			if p := &c.Lanes[i].Partitions[k]; p.HeldBlob == nil && p.Progress.Held.Len() > more {
-				out = append(out, p)
-			}
-		}
-	}
-	slices.SortStableFunc(out, func(a, b *PartitionCommit) int {
-		return -cmp.Compare(a.Progress.Held.Len(), b.Progress.Held.Len())
-	})
-	return out
 }
 
 // Detached returns the blob that must be read and attached before e can be validated or folded; nil if there is none.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/onceflow/onceflow/stream"
 )
 
 func blobName(i int) string { return BlobName(token(5), i) }
@@ -89,26 +91,29 @@ func second[T any](_ T, err error) error { return err }
 
 func TestFitMovesLongHeldSets(t *testing.T) {
 	s := newState(t)
-	long := func(name string, n int64) LaneCommit {
+	every := func(name string, n, step int64) LaneCommit {
 		var at []int64
 		for i := range n {
-			at = append(at, 1+50*i)
+			at = append(at, 1+step*i+i*i%step)
 		}
-		return lane(s, name, 50*n, clock("10:00"), time.Time{}).held(clock("09:00"), at...)
+		return lane(s, name, step*n, clock("10:00"), time.Time{}).held(clock("09:00"), at...)
 	}
-	e := commit(long("a", 1000), long("b", 60000), long("c", 1000))
+	e := commit(every("a", 100, 50), every("b", 60_000, 50), every("c", 1000, 50))
 	want := e.Commit.Lanes[1].Partitions[0].Progress.Held
 	d, blobs := fitted(t, s, e)
 	p := &d.Commit.Lanes[1].Partitions[0]
-	if len(blobs) != 1 || p.HeldBlob == nil || p.HeldLen != 60000 || p.Progress.Held.Len() != 0 || d.Commit.Lanes[0].Partitions[0].HeldBlob != nil {
+	if len(blobs) != 1 || p.HeldBlob == nil || p.HeldLen != 60_000 || p.Progress.Held.Len() != 0 || d.Commit.Lanes[0].Partitions[0].HeldBlob != nil {
 		t.Fatalf("%d blobs, held blob of b %v: want that only", len(blobs), p.HeldBlob)
 	}
-	got, err := DecodeHeld(p.HeldBlob, blobs[p.HeldBlob.Key])
-	if err != nil || !reflect.DeepEqual(got, want) {
+	sets, err := DecodeHeld(p.HeldBlob, blobs[p.HeldBlob.Key])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := sets.Set(p.HeldBlob, stream.HeldSet{}); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("held set does not come back: %v", err)
 	}
-	if _, blob := s.Resume(part("b")); blob == nil || s.Partitions[part("b")].HeldLen != 60000 {
-		t.Error("the state does not name the blob")
+	if _, chain := s.Resume(part("b")); len(chain) != 1 || s.Partitions[part("b")].HeldLen != 60_000 {
+		t.Errorf("the state names the blobs %v, want one", chain)
 	}
 	wantCorrupt(t, "another blob", second(DecodeHeld(p.HeldBlob, []byte("x"))))
 }

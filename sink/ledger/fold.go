@@ -25,6 +25,17 @@ func (s *State) Prepare(e *Entry) {
 	if !e.Sealed.After(s.Sealed) {
 		e.Sealed = time.Time{}
 	}
+	if e.Commit == nil {
+		return
+	}
+	for i := range e.Commit.Lanes {
+		for k := range e.Commit.Lanes[i].Partitions {
+			p := &e.Commit.Lanes[i].Partitions[k]
+			if old := s.Partitions[p.Partition]; old != nil {
+				p.blobs = len(old.HeldBlobs)
+			}
+		}
+	}
 }
 
 // Fold takes in the entry with the ID Last+1. hash is that of its object. On an error the state is as before, and nothing
@@ -108,9 +119,13 @@ func (s *State) foldCommit(e *Entry) {
 // foldPartition returns the lane that the partition moves away from, in whose list it stays until its caller takes it out;
 // empty if it does not move.
 func (s *State) foldPartition(lane string, p *PartitionCommit) (from string) {
-	next := Partition{Lane: lane, Progress: p.Progress, HeldBlob: p.HeldBlob, HeldLen: p.HeldLen, Read: p.Read, Counts: p.Counts}
+	next := Partition{Lane: lane, Progress: p.Progress, HeldLen: p.HeldLen, Read: p.Read, Counts: p.Counts}
 	if p.HeldBlob != nil {
 		next.Progress.Held = stream.HeldSet{}
+		if p.HeldBefore > 0 {
+			next.HeldBlobs = slices.Clone(s.Partitions[p.Partition].HeldBlobs)
+		}
+		next.HeldBlobs = append(next.HeldBlobs, p.HeldBlob)
 	}
 	if old := s.Partitions[p.Partition]; old != nil {
 		next.Read += old.Read

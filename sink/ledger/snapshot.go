@@ -38,7 +38,8 @@ type snapLaneJSON struct {
 type snapPartitionJSON struct {
 	Lane string `json:"lane"`
 	partitionRowJSON
-	Retired bool `json:"retired,omitempty"`
+	HeldBlobs []*Blob `json:"held_blobs,omitempty"`
+	Retired   bool    `json:"retired,omitempty"`
 }
 
 type snapPendingJSON struct {
@@ -81,12 +82,12 @@ func (s *State) toJSON() (*snapshotJSON, error) {
 	}
 	slices.SortFunc(j.Lanes, snapLaneJSON.compare)
 	for p, st := range s.Partitions {
-		progress, err := toProgress(&st.Progress, st.HeldBlob != nil)
+		progress, err := toProgress(&st.Progress, len(st.HeldBlobs) > 0)
 		if err != nil {
 			return nil, fmt.Errorf("partition %s: %w", p, err)
 		}
-		row := partitionRowJSON{toPartition(p), progress, st.HeldBlob, st.HeldLen, st.Read, toCounts(st.Counts)}
-		j.Partitions = append(j.Partitions, snapPartitionJSON{st.Lane, row, st.Retired})
+		row := partitionRowJSON{toPartition(p), progress, nil, 0, st.HeldLen, st.Read, toCounts(st.Counts)}
+		j.Partitions = append(j.Partitions, snapPartitionJSON{st.Lane, row, st.HeldBlobs, st.Retired})
 	}
 	slices.SortFunc(j.Partitions, snapPartitionJSON.compare)
 	for id, p := range s.Pending {
@@ -169,12 +170,20 @@ func (j *snapshotJSON) state(g Genesis) (*State, error) {
 	for i := range j.Partitions {
 		p := &j.Partitions[i]
 		progress, err := p.progress()
-		st := PartitionCommit{p.partition(), progress, p.HeldBlob, p.HeldLen, p.Read, p.Counts.counts()}
+		st := p.commit(progress)
+		if n := len(p.HeldBlobs); n > 0 && st.HeldBlob == nil && st.HeldBefore == 0 {
+			st.HeldBlob, st.HeldBefore = p.HeldBlobs[n-1], n-1
+		} else if n > 0 || st.HeldBlob != nil || st.HeldBefore != 0 {
+			errs = append(errs, errors.New("a held set with a blob of a commit"))
+		}
+		for _, b := range p.HeldBlobs {
+			errs = append(errs, checkBlob(b))
+		}
 		errs = append(errs, err, checkName("lane", p.Lane), st.check())
 		if s.Lanes[p.Lane] == nil || s.Partitions[st.Partition] != nil {
 			return nil, fmt.Errorf("partition %s is there twice or in no lane", st.Partition)
 		}
-		s.put(st.Partition, &Partition{p.Lane, progress, p.HeldBlob, p.HeldLen, p.Retired, p.Read, st.Counts})
+		s.put(st.Partition, &Partition{p.Lane, progress, p.HeldBlobs, p.HeldLen, p.Retired, p.Read, st.Counts})
 	}
 	for _, p := range j.Pending {
 		s.Pending[p.Entry] = Pending{p.Hours}

@@ -52,12 +52,15 @@ type Lane struct {
 // Partition is the state of a partition. A *Partition of a State is never changed, only replaced.
 type Partition struct {
 	Lane     string
-	Progress stream.Progress // without Held if HeldBlob is set
-	HeldBlob *Blob
-	HeldLen  int
-	Retired  bool
-	Read     int64
-	Counts   stream.Counts
+	Progress stream.Progress // without Held if there are HeldBlobs
+
+	// HeldBlobs say what is held if that was too long for an entry: the first a whole set, each other one what it changes.
+	HeldBlobs []*Blob
+
+	HeldLen int
+	Retired bool
+	Read    int64
+	Counts  stream.Counts
 }
 
 // Pending is a committed entry whose files and manifest are not known to be in place.
@@ -145,9 +148,9 @@ func (s *State) Low(lane string, parts []stream.Partition) time.Time {
 	return rest.min
 }
 
-// Resume returns from where a partition is to be read: its progress, and the blob that has its held set if it was too
-// long. A retired one is given as ended and without what it held, so that nothing of it comes; a Commit must leave it out.
-func (s *State) Resume(p stream.Partition) (progress stream.Progress, held *Blob) {
+// Resume returns from where a partition is to be read: its progress, and the blobs that have its held set if it was too
+// long, the whole set first. A retired one is given as ended and without what it held, so that nothing of it comes; a Commit must leave it out.
+func (s *State) Resume(p stream.Partition) (progress stream.Progress, held []*Blob) {
 	st := s.Partitions[p]
 	switch {
 	case st == nil:
@@ -157,7 +160,7 @@ func (s *State) Resume(p stream.Partition) (progress stream.Progress, held *Blob
 		was := st.Progress
 		return stream.Progress{UpTo: was.UpTo, Seen: was.Seen, Low: was.Low, Arrived: was.Arrived, Ended: true}, nil
 	}
-	return st.Progress, st.HeldBlob
+	return st.Progress, st.HeldBlobs
 }
 
 // bound is the minimum of times.

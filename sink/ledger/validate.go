@@ -148,13 +148,16 @@ func follows(old *Partition, p *PartitionCommit) error {
 	case (is.UpTo.Seq == "") != (was.UpTo.Seq == "") && !was.UpTo.IsZero():
 		return fmt.Errorf("positions change their form from %s to %s", was.UpTo, is.UpTo)
 	}
+	if p.HeldBefore > 0 && p.HeldBefore != len(old.HeldBlobs) {
+		return fmt.Errorf("its held set builds on %d blobs, and there are %d", p.HeldBefore, len(old.HeldBlobs))
+	}
 	return nothingHeldAgain(old, p)
 }
 
 // nothingHeldAgain checks that no finished record is held: what is held was held before or is new.
 func nothingHeldAgain(old *Partition, p *PartitionCommit) error {
 	first := p.Progress.Held.First
-	if first.IsZero() || old.HeldBlob != nil {
+	if first.IsZero() || len(old.HeldBlobs) > 0 {
 		return nil
 	}
 	if oldest := old.Progress.Held.First; !oldest.IsZero() {

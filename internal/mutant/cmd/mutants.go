@@ -79,6 +79,7 @@ var mutants = []mutant{
 	{"T62", "nothing is kept of a forgotten partition that the source lists", in("sink/ledger", "internal/sim")},
 	{"T63", "a lane that is not known is taken for a forgotten one", in("sink/ledger", "internal/sim")},
 	{"T64", "what a list lacks once is forgotten for good", in("sink#AwayForAWhile", "internal/sim")},
+	{"T65", "what is held is written as a change of another set", in("internal/sim", "sink#HeldSetsThatChange")},
 	{"T75", "a cut within a batch takes all of it for processed", in("stream")},
 	{"T44", "a held record that comes back confirms a jump again", in("stream#ConfirmAJumpOnce")},
 	{"T55", "a commit that has counts and no files gets no manifest", in("sink#AddUp", "internal/sim")},
