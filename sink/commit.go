@@ -291,7 +291,7 @@ func sameJump(a, b *stream.Jump) bool {
 func sameBesideClocks(a, b *stream.Progress) bool {
 	return a.UpTo == b.UpTo && a.Held.First == b.Held.First && a.Held.Through == b.Held.Through &&
 		slices.Equal(a.Held.Ordinals, b.Held.Ordinals) && a.HeldTime.Equal(b.HeldTime) &&
-		a.Ended == b.Ended && slices.Equal(a.Children, b.Children)
+		a.Mark == b.Mark && a.Ended == b.Ended && slices.Equal(a.Children, b.Children)
 }
 
 // elidable reports whether a commit without files changes nothing but clocks, within their hours: then it need not be

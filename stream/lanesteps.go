@@ -151,6 +151,9 @@ func (c *laneCore) step(ctx context.Context, b *Batch, from, to int, last bool) 
 			return err
 		}
 	}
+	if err := c.takeMarks(b); err != nil {
+		return err
+	}
 	if len(c.returned) > 0 && c.replaying == 0 {
 		if err := c.allBack(ctx); err != nil {
 			return err

@@ -17,6 +17,8 @@ type part struct {
 	arrived time.Time
 	ended   bool
 	child   []Partition
+	mark    string
+	marked  Position // of mark; those up to here are old
 
 	replaced bool     // all children are in the lane, if there are any
 	asked    Position // upTo when it was last looked at for a question whether its log has ended
@@ -35,6 +37,7 @@ type part struct {
 func newPart(id Partition, from Progress) part {
 	return part{
 		id: id, base: from, upTo: from.UpTo, arrived: from.Arrived, ended: from.Ended, child: from.Children,
+		mark: from.Mark, marked: from.UpTo,
 		clock: eventclock.Clock{Seen: from.Seen, Jump: eventclock.Jump(from.Jump)},
 		next:  from.Held.Through, replay: from.Held.Ordinals, first: from.Held.First,
 	}
@@ -107,7 +110,7 @@ func (p *part) progress(t *slotTable) (Progress, error) {
 	}
 	g := Progress{
 		UpTo: p.upTo, Held: held, Seen: p.clock.Seen, Jump: Jump(p.clock.Jump), Low: p.base.Low, Arrived: p.arrived, Ended: p.ended,
-		Children: p.child,
+		Children: p.child, Mark: p.mark,
 	}
 	oldest, cap := int64(math.MaxInt64), int64(math.MaxInt64)
 	for i := p.held.first; i != 0; i = t.slots[i-1].after {

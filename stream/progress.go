@@ -29,6 +29,9 @@ type Progress struct {
 	// whose positions have gaps by nature finds losses to retention with it.
 	Arrived time.Time
 
+	// Mark is what the source said of the records up to UpTo, or up to a little before, so to know them again: see Mark.
+	Mark string
+
 	// Ended means that no record will ever follow and that nothing is held back for the log's sake.
 	Ended bool
 

@@ -150,6 +150,9 @@ type Batch struct {
 	// that a restart does not ask for them after the log has dropped them. They are no reason to commit.
 	Passed []Passed
 
+	// Marks are of partitions of Lane, those of one partition in order.
+	Marks []Mark
+
 	// Done is called once Records and their bytes are no longer used, by any goroutine; nil does nothing. A source must
 	// not wait for it before it delivers more: while held records come back, all their batches are kept.
 	Done func()

@@ -92,6 +92,7 @@ type partitionRow struct {
 	Jump     *jump       `json:"jump,omitempty"`
 	Low      time.Time   `json:"low,omitzero"`
 	Arrived  time.Time   `json:"arrived,omitzero"`
+	Mark     string      `json:"mark,omitempty"`
 	Ended    bool        `json:"ended,omitempty"`
 	Children []partition `json:"children,omitempty"`
 	HeldBlob *blobRef    `json:"held_blob,omitempty"`

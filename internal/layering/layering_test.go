@@ -35,7 +35,7 @@ var may = map[string][]string{
 	"sink/gcs":      {"sink"},
 	"sink/avro":     {"sink"},
 
-	"stream/file":       {"stream"},
+	"stream/file":       {"stream", "internal/mutant"},
 	"stream/kafka":      {"stream", "internal/mutant"},
 	"stream/kinesis":    {"stream", "internal/lineage", "internal/mutant"},
 	"stream/enrich":     {"stream"},

@@ -147,6 +147,9 @@ func (p *PartitionCommit) check() error {
 	if err := checkPartition(p.Partition); err != nil {
 		return err
 	}
+	if strings.ContainsFunc(pr.Mark, func(c rune) bool { return c < ' ' || c > '~' }) || len(pr.Mark) > stream.MaxMark {
+		return fmt.Errorf("mark %q is longer than %d bytes or not printable", pr.Mark, stream.MaxMark)
+	}
 	for i, c := range pr.Children {
 		if err := checkPartition(c); err != nil {
 			return fmt.Errorf("child: %w", err)

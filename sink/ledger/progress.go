@@ -70,6 +70,7 @@ type progressJSON struct {
 	Jump     *jumpJSON       `json:"jump,omitempty"`
 	Low      time.Time       `json:"low,omitzero"`
 	Arrived  time.Time       `json:"arrived,omitzero"`
+	Mark     string          `json:"mark,omitempty"`
 	Ended    bool            `json:"ended,omitempty"`
 	Children []partitionJSON `json:"children,omitempty"`
 }
@@ -83,7 +84,7 @@ type jumpJSON struct {
 // toProgress converts the times to UTC, since event times come from users' code.
 func toProgress(p *stream.Progress, withoutHeld bool) (progressJSON, error) {
 	j := progressJSON{
-		HeldTime: utc(p.HeldTime), Seen: utc(p.Seen), Low: utc(p.Low), Arrived: utc(p.Arrived), Ended: p.Ended,
+		HeldTime: utc(p.HeldTime), Seen: utc(p.Seen), Low: utc(p.Low), Arrived: utc(p.Arrived), Mark: p.Mark, Ended: p.Ended,
 	}
 	if p.Jump.Records != 0 && !mutant.On("T41") {
 		j.Jump = &jumpJSON{utc(p.Jump.To), utc(p.Jump.Newest), p.Jump.Records}
@@ -105,7 +106,7 @@ func toProgress(p *stream.Progress, withoutHeld bool) (progressJSON, error) {
 }
 
 func (j *progressJSON) progress() (stream.Progress, error) {
-	p := stream.Progress{HeldTime: j.HeldTime, Seen: j.Seen, Low: j.Low, Arrived: j.Arrived, Ended: j.Ended}
+	p := stream.Progress{HeldTime: j.HeldTime, Seen: j.Seen, Low: j.Low, Arrived: j.Arrived, Mark: j.Mark, Ended: j.Ended}
 	if j.Jump != nil {
 		p.Jump = stream.Jump{To: j.Jump.To, Newest: j.Jump.Newest, Records: j.Jump.Records}
 	}

@@ -158,7 +158,7 @@ func (s *State) Resume(p stream.Partition) (progress stream.Progress, held []*Bl
 		return progress, nil
 	case st.Retired:
 		was := st.Progress
-		return stream.Progress{UpTo: was.UpTo, Seen: was.Seen, Low: was.Low, Arrived: was.Arrived, Ended: true}, nil
+		return stream.Progress{UpTo: was.UpTo, Seen: was.Seen, Low: was.Low, Arrived: was.Arrived, Mark: was.Mark, Ended: true}, nil
 	}
 	return st.Progress, st.HeldBlobs
 }

@@ -22,6 +22,7 @@ type chunk struct {
 	buf     []byte
 	records []stream.Record
 	dead    []stream.DeadLetter
+	marks   []stream.Mark
 	done    func()
 }
 
@@ -30,7 +31,7 @@ const recordBytes = int64(unsafe.Sizeof(stream.Record{}))
 // batch makes a batch of what is in the chunk. The batch itself is not used again: somebody may still look at its size.
 func (c *chunk) batch(lane string) *stream.Batch {
 	return &stream.Batch{
-		Lane: lane, Records: c.records, Unreadable: c.dead, Done: c.done,
+		Lane: lane, Records: c.records, Unreadable: c.dead, Marks: c.marks, Done: c.done,
 		Bytes: int64(cap(c.buf)) + int64(len(c.records))*recordBytes,
 	}
 }
@@ -72,7 +73,7 @@ func (l *chunks) put(class int, c *chunk) {
 		}
 		clear(c.records)
 	}
-	c.records, c.dead = c.records[:0], nil
+	c.records, c.dead, c.marks = c.records[:0], nil, nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.kept+cap(c.buf) <= bytesKept && cap(c.buf) <= 2*chunkSizes[class] {

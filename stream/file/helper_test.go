@@ -219,3 +219,22 @@ func (r *reading) only() (stream.Partition, stream.Progress) {
 	}
 	panic("unreachable")
 }
+
+// contextUntil is a context that ends when done says so; it is asked each time that the context is.
+func contextUntil(t testing.TB, done func() bool) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	return &untilContext{ctx, cancel, done}, cancel
+}
+
+type untilContext struct {
+	context.Context
+	cancel context.CancelFunc
+	done   func() bool
+}
+
+func (c *untilContext) Err() error {
+	if c.done() {
+		c.cancel()
+	}
+	return c.Context.Err()
+}

@@ -1,6 +1,8 @@
 package file
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +32,7 @@ type lane struct {
 	open   bool
 	over   bool    // that it has ended is committed
 	r      *reader // nil until the file was opened for this start
+	known  bool    // the file begins with what was read in the last run
 	sound  bool    // the file was read through and its checksum is right, or it has none
 }
 
@@ -66,6 +69,9 @@ func (l *lane) read(ctx context.Context) (*stream.Batch, error) {
 	}
 	c := l.src.chunks.get(l.r.left())
 	err := l.check(ctx, c.buf)
+	if err == nil {
+		err = l.recognise(ctx, c.buf)
+	}
 	if err == nil {
 		err = l.r.read(ctx, c)
 	}
@@ -113,6 +119,42 @@ func (l *lane) check(ctx context.Context, buf []byte) error {
 	return in.rewind()
 }
 
+// recognise reads what was read in the last run before a record of it is given again, since it may be another file's. If
+// nothing of it is wanted, the reader finds out on its way.
+func (l *lane) recognise(ctx context.Context, buf []byte) error {
+	want := l.r.trace.want
+	if l.known || want.n == 0 || l.r.trace.n > 0 || l.from.Held.Len() == 0 && !l.warm || l.unchanged() {
+		return nil
+	}
+	in, t := l.r.in, trace{want: want}
+	for t.want.n > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := in.read(buf[:cap(buf)])
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		b := buf[:n]
+		if in.out == int64(n) {
+			b = bytes.TrimPrefix(b, byteOrderMark)
+		}
+		if wrong := t.check(b); wrong != nil || err != nil {
+			if wrong = cmp.Or(wrong, t.end()); wrong == nil {
+				break
+			}
+			l.r.replaced(wrong)
+			return l.r.failed
+		}
+		t.add(b)
+	}
+	l.known = true
+	if in.kind == plain {
+		return in.seek(0)
+	}
+	return in.rewind()
+}
+
 // openFile makes sure that the file is open and is the one that the lane is about.
 func (l *lane) openFile() error {
 	if l.open || l.idle {
@@ -139,10 +181,15 @@ func (l *lane) openFile() error {
 	}
 	if l.r != nil && !os.SameFile(in.info, l.r.in.info) {
 		// A copy took its place, as editors do: find the line by its number.
-		l.from, l.r = stream.Progress{UpTo: stream.Position{Sub: l.r.last}}, nil
+		l.from = stream.Progress{UpTo: stream.Position{Sub: l.r.last}, Mark: l.r.trace.mark().String()}
+		l.r = nil
 	}
 	if l.r == nil {
-		l.r = newReader(l.part, l.src.rules, l.src.opts.MaxLine, l.src.grows(in.kind), l.plan())
+		l.r = newReader(l.part, l.src.rules, l.src.opts.MaxLine, l.src.grows(in.kind), l.plan(), newTrace(l.from))
+	}
+	if err := l.r.sameAsBefore(in); err != nil {
+		in.close()
+		return l.lost("%v", err)
 	}
 	l.open = true
 	l.src.open = append(l.src.open, l)
@@ -165,7 +212,7 @@ func (l *lane) verify(in *input) error {
 	if l.r != nil && l.r.grows && os.SameFile(now.info, l.r.in.info) && now.info.Size() < l.r.offset() {
 		return l.lost("was cut to %d bytes, %d were read", now.info.Size(), l.r.offset())
 	}
-	l.file, l.sound = now, false
+	l.file, l.sound, l.known = now, false, false
 	return nil
 }
 
@@ -185,6 +232,7 @@ func (l *lane) plan() plan {
 func (l *lane) close() {
 	if l.open {
 		l.open = false
+		l.r.leave()
 		l.r.in.close()
 		l.src.open = slices.DeleteFunc(l.src.open, func(o *lane) bool { return o == l })
 	}

@@ -20,6 +20,8 @@ type reader struct {
 	limit int  // bytes of a record
 	grows bool // there may be more after the end of the file
 
+	trace   *trace
+	before  uint64 // hash of what stands before where reading stopped; 0 is none
 	plan    plan
 	line    int64  // number of the line that begins at tail
 	last    int64  // position of the last record consumed
@@ -36,8 +38,8 @@ type reader struct {
 	failed error // the plan cannot be kept
 }
 
-func newReader(part *stream.Partition, r rules, limit int, grows bool, p plan) *reader {
-	return &reader{part: part, rules: r, limit: limit, grows: grows, plan: p, line: 1, last: p.upTo, headed: !r.header}
+func newReader(part *stream.Partition, r rules, limit int, grows bool, p plan, t *trace) *reader {
+	return &reader{part: part, rules: r, limit: limit, grows: grows, trace: t, plan: p, line: 1, last: p.upTo, headed: !r.header}
 }
 
 // errEnd means that all that is there was read. In a file that grows there may be more later.
@@ -76,15 +78,26 @@ func (r *reader) read(ctx context.Context, c *chunk) error {
 			return err
 		}
 		r.load(c)
-		r.tail = append(r.tail[:0], r.cut(c.buf, c)...)
+		if err := r.trace.check(c.buf); err != nil {
+			r.replaced(err)
+			break
+		}
+		rest := r.cut(c.buf, c)
+		r.trace.add(c.buf[:len(c.buf)-len(rest)])
+		r.tail = append(r.tail[:0], rest...)
 		over := r.plan.done() || r.short && r.end
 		if over && r.failed == nil {
 			r.fail(r.plan.end(r.lines()))
 		}
+		if r.short && r.end && r.failed == nil {
+			r.replaced(r.trace.end())
+		}
 		switch full := len(c.records)+len(c.dead) > 0; {
 		case r.failed == nil && over:
+			r.mark(c)
 			return errEnd
 		case full:
+			r.mark(c)
 			return nil
 		case r.failed == nil && r.short && r.broken != nil:
 			return r.broken
@@ -92,6 +105,27 @@ func (r *reader) read(ctx context.Context, c *chunk) error {
 	}
 	return r.failed
 }
+
+// replaced makes err, if it is one, the end of the reader. Of a file that was read to its end nothing is lost.
+func (r *reader) replaced(err error) {
+	switch {
+	case err == nil:
+	case r.plan.ended && r.plan.held.Len() == 0:
+		r.fail(fmt.Errorf("%w; it was read to its end before, so nothing of it is lost, but of the new content nothing was read: give that another name", err))
+	default:
+		r.fail(fmt.Errorf("%w: %w", err, stream.ErrLost))
+	}
+}
+
+// mark says how far the text was read with the records of c.
+func (r *reader) mark(c *chunk) {
+	c.marks = nil
+	if r.last > r.plan.upTo {
+		c.marks = []stream.Mark{{Partition: *r.part, At: stream.Position{Sub: r.last}, Text: r.trace.mark().String()}}
+	}
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // load makes c.buf the tail and, if that is too short for a record, more of the file.
 func (r *reader) load(c *chunk) {
@@ -113,7 +147,7 @@ func (r *reader) load(c *chunk) {
 	}
 	if !r.opened {
 		r.opened = true
-		c.buf = bytes.TrimPrefix(c.buf, []byte("\xef\xbb\xbf"))
+		c.buf = bytes.TrimPrefix(c.buf, byteOrderMark)
 	}
 }
 
