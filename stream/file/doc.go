@@ -15,8 +15,9 @@
 //
 // Lines may be added to a followed file and to no other; they are never changed or taken away. A renamed file is another
 // partition, so its lines would come again: read a log under a name that it keeps. Other content that begins with the
-// same first line under the same name cannot be told from the old one unless it is shorter. A file that was read to its end
-// and was away for more than a day while the job ran is a new one if it comes back. Every process that reads the
+// same first line is an error of the next run, which knows a hash of what was read; of a file that was read to its end, and
+// forgotten by the ledger, no more than the number of its lines is known then. A file that was read to its end and was away
+// for more than a day while the job ran is a new one if it comes back. Every process that reads the
 // folder reads all of it; they do no harm to each other, but share no work.
 //
 // # Way in

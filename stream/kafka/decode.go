@@ -42,9 +42,11 @@ func (l *loop) decode(a *ask, buf *buffer) {
 			err = l.add(a, d, &h, &t, buf)
 		}
 		if err != nil {
+			d.mark(unknownEpoch, next)
 			next, after, err = l.unreadable(a, d, &h, rest, next, err)
-		} else {
-			next = max(next, h.Last+1)
+		} else if h.Last >= next {
+			d.mark(h.Epoch, max(h.First, next))
+			next = h.Last + 1
 		}
 		rest = after
 	}

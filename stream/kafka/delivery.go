@@ -2,9 +2,11 @@ package kafka
 
 import (
 	"slices"
+	"strconv"
 	"time"
 	"unsafe"
 
+	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka/internal/batch"
 )
@@ -25,7 +27,9 @@ type delivery struct {
 	buf    *buffer // in which uncompressed records lie; nil if there are none
 	shared int64   // bytes of those
 	passed [1]stream.Passed
-	done   func() // release, made once
+	marks  []stream.Mark // epochs
+	epoch  int32         // of the last one
+	done   func()        // release, made once
 }
 
 const recordSize = int64(unsafe.Sizeof(stream.Record{}))
@@ -56,6 +60,27 @@ func (d *delivery) use(b *buffer, bytes int) {
 	d.shared += int64(bytes)
 }
 
+// mark notes the leader epoch of a batch whose first offset that counts is first. With it the broker can tell, even in the
+// next run, whether its log is the one that was read.
+func (d *delivery) mark(epoch int32, first int64) {
+	if len(d.marks) == 0 || d.epoch != epoch {
+		d.epoch = epoch
+		d.marks = append(d.marks, stream.Mark{Partition: *d.part.name, At: stream.Position{Sub: first + 1}, Text: strconv.Itoa(int(epoch))})
+	}
+}
+
+// unknownEpoch is that of a batch whose head cannot be trusted.
+const unknownEpoch = -1
+
+// epochOf is the leader epoch of a mark; -1 if there is none.
+func epochOf(mark string) int32 {
+	n, err := strconv.ParseInt(mark, 10, 32)
+	if err != nil || n < 0 || mutant.On("T74") {
+		return unknownEpoch
+	}
+	return int32(n)
+}
+
 // finish sets what the engine is told, when the partition has been read up to next.
 func (d *delivery) finish(k *plan, next int64) {
 	d.plan = k
@@ -65,6 +90,7 @@ func (d *delivery) finish(k *plan, next int64) {
 	if k.phase != following {
 		return
 	}
+	d.batch.Marks = d.marks
 	last := d.from
 	if n := len(d.set.Records); n > 0 {
 		last = d.set.Records[n-1].Position.Sub
@@ -99,6 +125,7 @@ func (d *delivery) recycle() {
 	d.set.Reset()
 	d.arena.reset()
 	d.buf.release(&d.src.pool)
+	d.marks = nil // the engine may keep them a little longer
 	d.buf, d.shared, d.lane, d.part, d.plan = nil, 0, nil, nil, nil
 	d.batch = stream.Batch{}
 	p := &d.src.pool

@@ -176,6 +176,7 @@ type reader struct {
 	order   []stream.Record
 	warm    []stream.Record
 	passed  map[stream.Partition]int64
+	marks   map[stream.Partition]string // of what has come
 	dead    []stream.DeadLetter
 	revoked int
 
@@ -186,7 +187,7 @@ type reader struct {
 func read(t testing.TB, src *kafka.Source) *reader {
 	return &reader{
 		t: t, src: src, lanes: map[string][]stream.Partition{}, got: map[stream.Partition][]stream.Record{},
-		passed: map[stream.Partition]int64{},
+		passed: map[stream.Partition]int64{}, marks: map[stream.Partition]string{},
 	}
 }
 
@@ -224,6 +225,9 @@ func (r *reader) step(ctx context.Context) error {
 		}
 		r.got[*rec.Partition] = append(r.got[*rec.Partition], rec)
 		r.order = append(r.order, rec)
+	}
+	for _, m := range b.Marks {
+		r.marks[m.Partition] = m.Text
 	}
 	if b.WarmDone {
 		r.event("warm " + b.Lane)

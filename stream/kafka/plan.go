@@ -35,11 +35,12 @@ type plan struct {
 	ended    bool
 
 	lastEpoch int32 // leader epoch of the batch before next; -1 if unknown
+	baseEpoch int32 // of what was consumed in the last run
 	consumed  int64 // the offset after the last one that we rely on: a log that ends before it was truncated
 }
 
 func newPlan(p stream.Progress, warmup, skew time.Duration) *plan {
-	k := &plan{upTo: p.UpTo.Sub, held: p.Held, ended: p.Ended, consumed: p.UpTo.Sub, lastEpoch: -1}
+	k := &plan{upTo: p.UpTo.Sub, held: p.Held, ended: p.Ended, consumed: p.UpTo.Sub, lastEpoch: -1, baseEpoch: epochOf(p.Mark)}
 	if warmup > 0 && !p.Seen.IsZero() {
 		k.warmFrom = p.Seen.Add(-warmup - skew)
 	}
@@ -62,7 +63,7 @@ func (k *plan) enter(ph phase) {
 	case following:
 		k.stop, k.done = math.MaxInt64, k.ended
 		if k.upTo > 0 {
-			k.next = k.upTo
+			k.next, k.lastEpoch = k.upTo, k.baseEpoch
 		}
 	}
 }

@@ -88,6 +88,8 @@ var mutants = []mutant{
 	{"T70", "a stage that sees one lane is run over files that are lanes of their own", in("internal/e2e#SeesOneLane")},
 	{"T71", "a log that got more partitions between two runs is read on by a stage that sees one lane", in("sink#AddedBetweenRuns")},
 	{"T72", "a partition that is added while a job runs is read by a stage that sees one lane", in("stream#AddedWhile")},
+	{"T73", "a file that begins with the same line is taken for the one that was read", in("stream/file#BeginsTheSame")},
+	{"T74", "the first fetch of a run does not say of which leader epoch the last one read", in("stream/kafka#ByTheEpoch")},
 }
 
 func in(packages ...string) []string { return packages }
