@@ -3,6 +3,7 @@ package sink_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -121,5 +122,39 @@ func TestASleeperDoesNotReadAFileAgainThatWasForgotten(t *testing.T) {
 	err := sleeper.tryCommit()
 	if !errors.Is(err, stream.ErrFenced) {
 		t.Errorf("the sleeper commits: %v, want void", err)
+	}
+}
+
+// A lane that was over when it was adopted, and is forgotten later, once kept what its process had staged for other lanes for
+// ever: nobody can tell it from one that nobody has touched yet.
+func TestAnOwnerLeavesOutLanesThatAreOver(t *testing.T) {
+	store, _ := memory(noon.Add(4 * time.Hour))
+	in := open(t, store, quarter, nil, rowsFlow("rows"))
+	in.adopt("f")
+	in.end("f")
+	in.write("f", noon, 1)
+	in.commit()
+	next := open(t, store, quarter, nil, rowsFlow("rows"))
+	next.adopt("a", "f")
+	next.write("a", noon, 2)
+	next.commit()
+	names := keys(t, store, "_onceflow/job/e0001/owners/")
+	var lanes []string
+	for _, name := range names {
+		body, err := store.Read(context.Background(), name, ledger.MaxOwner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := ledger.DecodeOwner(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range o.Lanes {
+			lanes = append(lanes, l.Lane)
+		}
+	}
+	slices.Sort(lanes)
+	if !slices.Equal(lanes, []string{"a", "f"}) {
+		t.Errorf("two owners list %v, want f, then a alone", lanes)
 	}
 }

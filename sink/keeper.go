@@ -47,6 +47,7 @@ type held struct {
 	carriedLane
 	version uint64 // the entry that touched it last, as far as we know; 0 if none did
 	adopted int    // how many partitions it had when it was adopted
+	over    bool   // all of its partitions had ended then, and held nothing
 	batch   int    // lanes that were adopted together have the same
 
 	// from are the lanes, with their versions, that the ledger has partitions of this one in. The commit that moves them
@@ -82,12 +83,23 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 			h.parts[p] = pr
 			h.move(k.state, a.Lane, p)
 		}
+		h.over = len(h.from) == 0 && isOver(h.parts)
 		k.adoptMistaken(a.Lane, h)
 		maps.Copy(all, h.parts)
 		fresh[a.Lane] = h
 	}
 	k.own(fresh)
 	return all, nil
+}
+
+// isOver reports whether nothing of any partition can come.
+func isOver(parts map[stream.Partition]stream.Progress) bool {
+	for _, g := range parts {
+		if !g.Ended || g.Held.Len() > 0 {
+			return false
+		}
+	}
+	return len(parts) > 0
 }
 
 // move takes down that p has to come from another lane.

@@ -45,8 +45,12 @@ func (k *keeper) writeOwner(ctx context.Context, lanes map[string]*held) (string
 		lanes = latestOnly(lanes)
 	}
 	o := &ledger.Owner{Lanes: make([]ledger.OwnerLane, 0, len(lanes))}
+	give := slices.ContainsFunc(slices.Collect(maps.Values(lanes)), func(h *held) bool { return !h.over })
 	for _, name := range slices.Sorted(maps.Keys(lanes)) {
 		h := lanes[name]
+		if h.over && give {
+			continue // nothing of it is ever staged; once it is forgotten, nobody could tell that any more
+		}
 		o.Lanes = append(o.Lanes, ledger.OwnerLane{
 			Lane: name, Token: h.token, Index: h.index, From: slices.Sorted(maps.Keys(h.from)), Parts: h.adopted,
 			Since: h.since(),
