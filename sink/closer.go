@@ -61,7 +61,7 @@ func (k *keeper) closeDue() (due bool, waits []uint64) {
 	defer k.mu.Unlock()
 	s := *k.state
 	s.Pending = nil
-	from, _, due := s.CloseDue(farFuture, k.lateness())
+	from, _, due := s.CloseDue(k.asFar(farFuture), k.lateness())
 	if !due {
 		return false, nil
 	}
@@ -73,6 +73,18 @@ func (k *keeper) closeDue() (due bool, waits []uint64) {
 	}
 	slices.Sort(waits)
 	return true, waits
+}
+
+// asFar is now, or less if all partitions have ended and more may be to come: then the newest event bounds hours as it did
+// while its partition was read. It needs mu.
+func (k *keeper) asFar(now time.Time) time.Time {
+	if k.mayEnd == nil || !k.state.AllEnded() || k.mayEnd() {
+		return now
+	}
+	if newest := k.state.Newest(); newest.Before(now) {
+		return newest
+	}
+	return now
 }
 
 var errNotYet = errors.New("sink: it is too early to close")
@@ -142,5 +154,5 @@ func (k *keeper) closeRange(at time.Time) (from, through time.Time, ok bool) {
 			s.Pending[id] = p
 		}
 	}
-	return s.CloseDue(at, k.lateness())
+	return s.CloseDue(k.asFar(at), k.lateness())
 }

@@ -22,7 +22,9 @@ type keeper struct {
 	*driver
 	opts Options
 	job  string
-	seal *SealOptions // nil: hours are not closed
+
+	mayEnd func() bool  // stream.Job.MayEnd
+	seal   *SealOptions // nil: hours are not closed
 
 	budget *stream.Budget
 

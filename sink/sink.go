@@ -63,7 +63,7 @@ func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], 
 // Attach reads the ledger, or begins one.
 func (s *Sink[T]) Attach(ctx context.Context, job stream.Job) error {
 	s.workers, s.budget = max(job.Workers, 1), job.Budget
-	s.keep.budget = job.Budget
+	s.keep.budget, s.keep.mayEnd = job.Budget, job.MayEnd
 	s.keepComps = keepCompressors
 	if limit := s.budget.Limit(); limit > 0 {
 		s.keepComps = int32(max(1, min(keepCompressors, limit/4/int64(s.workers)/compressorBytes)))

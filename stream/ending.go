@@ -17,6 +17,7 @@ const endPoll = 20 * time.Millisecond
 // each worker says when it has come to the end of its queue.
 func (e *engine[T]) beginEnd() {
 	e.ending, e.settleBy = true, time.Time{}
+	e.fill.over.Store(true)
 	e.emptied, e.filled = e.markQueues(), len(e.workers)
 }
 

@@ -47,6 +47,18 @@ type Options struct {
 	// topic got more partitions since the job began, those that keys have moved between.
 	KeysInLanes bool
 
+	// Backfill makes of a live job one that reads events of long ago: a copy of a topic, a folder that gets old files. In
+	// a live job a proof that a log ends moves event time to now, so that hours close though nothing comes; a pause of
+	// seconds would close all hours until now before the next old event comes. With Backfill such a proof confirms what was
+	// read and goes no further. Once nothing was read for as long as Backfill says, and all partitions of this process
+	// have been at their ends for as long, by the output's clock, what was read is taken for complete: clocks go to the end
+	// of the newest event's hour and the lateness, so that the last hour closes, and on at the pace of the output's clock.
+	// All processes of a job must have the same value. Typical are 2 hours for a folder that gets a file an hour, and 5
+	// minutes for a topic that is filled once.
+	//
+	// Defaults to 0: the job is live.
+	Backfill time.Duration
+
 	// Parallel is the number of lanes processed at once.
 	//
 	// Defaults to GOMAXPROCS.
@@ -88,6 +100,7 @@ func (o *Options) filled() (Options, error) {
 	check("Memory", f.Memory, 0)
 	check("Shutdown", int64(f.Shutdown), 0)
 	check("Future", int64(f.Future), 0)
+	check("Backfill", int64(f.Backfill), 0)
 	check("Parallel", int64(f.Parallel), 0)
 	f.CommitEvery = cmp.Or(f.CommitEvery, time.Minute)
 	f.CommitBytes = cmp.Or(f.CommitBytes, 1<<30)

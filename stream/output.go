@@ -71,6 +71,10 @@ type Job struct {
 
 	Budget *Budget
 	Logger *slog.Logger
+
+	// MayEnd tells whether hours may close up to the last one with files when all partitions have ended. Else more may
+	// come, and they close as far as the newest Progress.Seen less the lateness. It is called by Maintain; nil is always.
+	MayEnd func() bool
 }
 
 // Upkeep is the state of an output after Maintain.
@@ -82,6 +86,10 @@ type Upkeep struct {
 	EarliestHour time.Time // start of the first hour that is not closed; zero if none is known
 	ClosedHours  int64     // closed by this process
 	Clock        Clock     // of the whole job, for ClockWatcher
+
+	// Complete is how far the clocks of a backfill must get for all that was read to be complete: the end of the hour of the
+	// newest Progress.Seen, and the lateness. Zero if nothing waits for it.
+	Complete time.Time
 }
 
 // Txn collects the results of finished records. Write and Reject may be called concurrently for different workers;

@@ -23,6 +23,9 @@ type part struct {
 	replaced bool     // all children are in the lane, if there are any
 	asked    Position // upTo when it was last looked at for a question whether its log has ended
 
+	quiet time.Time // when its log was first proved to end, since its last record; for backfills
+	paced time.Time // when its clock was last moved by the pace of the output's clock
+
 	next uint64   // ordinal of the next record, where positions have gaps
 	held heldList // in the order of positions
 

@@ -190,6 +190,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	default:
 	}
 	e.ending, e.emptied, e.filled = false, nil, 0
+	e.fill.over.Store(false)
 	if r == nil { // the poller may have been about to tell of a rebalance, and waits for the answer then
 		select {
 		case pending := <-e.rebalances:

@@ -103,6 +103,7 @@ type engine[T any] struct {
 	watch      keyWatch
 	wantKeys   bool // the poller's: warn of records without a key
 
+	fill     backfill
 	status   statusBoard
 	visible  atomic.Pointer[[]*lane[T]] // the lanes, for the status
 	terminal bool
@@ -119,6 +120,7 @@ func newEngine[T any](p Pipe[T], out Output[T], o Options) *engine[T] {
 	e.overs = make(chan struct{}, 1)
 	e.poller.wake = make(chan struct{}, 1)
 	e.terminal = o.Progress != nil && isTerminal(o.Progress)
+	e.fill.patience = o.Backfill
 	e.ceiling.Store(o.Memory)
 	e.share()
 	for i := range o.Parallel {
@@ -168,6 +170,9 @@ func (e *engine[T]) run(ctx context.Context) error {
 		return ended(ctx, fmt.Errorf("stream: %w", err))
 	}
 	job.LaneLocal, job.KeysInLanes = e.watch.stage, e.opts.KeysInLanes
+	if e.opts.Backfill > 0 {
+		job.MayEnd = e.fill.mayEnd
+	}
 	if err := e.out.Attach(ctx, job); err != nil {
 		return ended(ctx, fmt.Errorf("stream: attach: %w", err))
 	}

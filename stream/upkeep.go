@@ -44,6 +44,8 @@ func (e *engine[T]) keep(ctx context.Context) {
 			u.err = err
 		} else if u.Upkeep, u.err = e.out.Maintain(ctx, e.src.Partitions); u.err != nil {
 			u.err = wrap("maintain the output", u.err)
+		} else {
+			e.fill.complete = u.Complete
 		}
 		e.ack(ctx, upTo)
 		e.kept <- u
@@ -83,10 +85,12 @@ func (e *engine[T]) prove(ctx context.Context) error {
 	if err != nil {
 		return wrap("the output's clock", err)
 	}
-	at, owner := e.idle(ctx, now)
+	e.fill.look(e.read.Load(), now)
+	at, owner, since := e.idle(ctx, now)
 	if len(at) == 0 {
 		return nil
 	}
+	live, r := e.fill.patience == 0, e.fill.resting(since)
 	proved, err := e.src.AtEnd(ctx, at)
 	switch {
 	case mutant.On("T17a"):
@@ -104,7 +108,7 @@ func (e *engine[T]) prove(ctx context.Context) error {
 					return nil
 				}
 				l.w.begin(l)
-				l.core.prove(p, now)
+				l.core.proved(p, now, live, r)
 				err := l.core.advance(ctx)
 				l.w.end(l)
 				return err
@@ -115,9 +119,11 @@ func (e *engine[T]) prove(ctx context.Context) error {
 }
 
 // idle returns the positions of partitions that gave no record since it was last called; none if ctx ends, since workers
-// may be within a slice for long, and what ends ctx waits for us.
-func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[Partition]Position, map[Partition]*lane[T]) {
-	at, owner := map[Partition]Position{}, map[Partition]*lane[T]{}
+// may be within a slice for long, and what ends ctx waits for us. rest is when the last of all partitions was found at its
+// end, zero if one is not.
+func (e *engine[T]) idle(ctx context.Context, now time.Time) (at map[Partition]Position, owner map[Partition]*lane[T], rest time.Time) {
+	at, owner = map[Partition]Position{}, map[Partition]*lane[T]{}
+	all := true
 	var mu sync.Mutex
 	answered := make(chan struct{}, len(e.workers)) // has room for all, so nobody waits for us when we are gone
 	for _, w := range e.workers {
@@ -126,6 +132,10 @@ func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[Partition]Posi
 			mu.Lock()
 			defer mu.Unlock()
 			for _, l := range w.lanes {
+				if e.fill.patience > 0 {
+					since, ok := l.core.atRest()
+					rest, all = later(rest, since), all && ok
+				}
 				part := l.core.idle(now)
 				maps.Copy(at, part)
 				for p := range part {
@@ -139,12 +149,15 @@ func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[Partition]Posi
 		select {
 		case <-answered:
 		case <-ctx.Done():
-			return nil, nil
+			return nil, nil, rest
 		case <-e.hard.Done(): // workers may be gone
-			return nil, nil
+			return nil, nil, rest
 		}
 	}
-	return at, owner
+	if !all {
+		rest = time.Time{}
+	}
+	return at, owner, rest
 }
 
 // idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind.

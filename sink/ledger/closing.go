@@ -75,6 +75,32 @@ func (s *State) lastHour() (last time.Time) {
 	return last
 }
 
+// AllEnded reports whether no known partition can give a record any more.
+func (s *State) AllEnded() bool {
+	_, live := s.low()
+	return !live
+}
+
+// Newest is the newest Progress.Seen; zero if there is none.
+func (s *State) Newest() (newest time.Time) {
+	for _, p := range s.Partitions {
+		newest = later(newest, p.Progress.Seen)
+	}
+	return newest
+}
+
+// Complete is stream.Upkeep.Complete.
+func (s *State) Complete(lateness time.Duration) time.Time {
+	newest, waits := s.Newest(), len(s.Hours) > 0
+	for _, p := range s.Partitions {
+		waits = waits || p.HeldLen > 0
+	}
+	if !waits || newest.IsZero() {
+		return time.Time{}
+	}
+	return s.Genesis.HourOf(newest).Add(s.Genesis.Hour + max(lateness, 0))
+}
+
 // ready returns up to when hours could close as far as the known partitions go. If all have ended that is the end of the
 // last hour with files and not the end of time, so that a historic load closes what it wrote and no more.
 func (s *State) ready() time.Time {

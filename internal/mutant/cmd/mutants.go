@@ -70,6 +70,7 @@ var mutants = []mutant{
 	{"T40", "a time far ahead counts at once", in("internal/eventclock", "internal/sim")},
 	{"T41", "a jump that waits is not in the ledger", in("sink/ledger", "seal#SurvivesARestart")},
 	{"T42", "a record moves a clock beyond the store's", in("internal/eventclock")},
+	{"T42b", "in a backfill a proof moves the clock to now", in("seal#InABackfill")},
 	{"T43", "a stage is told event time only when it moves", in("stream#ToldTheTimeAgain", "join#BehindTheClock")},
 	{"T50", "a ledger without its genesis begins anew", in("sink#LostObjects")},
 	{"T51", "what speaks of entries beyond the end of the ledger is not looked for", in("internal/sim", "sink#LostObjects")},
