@@ -121,9 +121,9 @@ func (e *engine[T]) prove(ctx context.Context) error {
 // idle returns the positions of partitions that gave no record since it was last called; none if ctx ends, since workers
 // may be within a slice for long, and what ends ctx waits for us. rest is when the last of all partitions was found at its
 // end, zero if one is not.
-func (e *engine[T]) idle(ctx context.Context, now time.Time) (at map[Partition]Position, owner map[Partition]*lane[T], rest time.Time) {
-	at, owner = map[Partition]Position{}, map[Partition]*lane[T]{}
-	all := true
+func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[Partition]Position, map[Partition]*lane[T], time.Time) {
+	at, owner := map[Partition]Position{}, map[Partition]*lane[T]{} // workers may still fill them when we are gone
+	rest, all := time.Time{}, true
 	var mu sync.Mutex
 	answered := make(chan struct{}, len(e.workers)) // has room for all, so nobody waits for us when we are gone
 	for _, w := range e.workers {
@@ -149,9 +149,9 @@ func (e *engine[T]) idle(ctx context.Context, now time.Time) (at map[Partition]P
 		select {
 		case <-answered:
 		case <-ctx.Done():
-			return nil, nil, rest
+			return nil, nil, time.Time{}
 		case <-e.hard.Done(): // workers may be gone
-			return nil, nil, rest
+			return nil, nil, time.Time{}
 		}
 	}
 	if !all {
