@@ -33,12 +33,21 @@ func (w *work) commit(ctx context.Context, cut stream.Cut) error {
 	if err != nil {
 		return w.fail(ctx, w.explain(ctx, err))
 	}
+	w.lateRows = maps.Clone(w.lateDropped)
+	for i := range files {
+		if files[i].Kind == ledger.LateFile {
+			w.lateRows[files[i].Flow] += files[i].Rows
+		}
+	}
 	if len(files) == 0 && w.elidable(lanes) {
 		w.settle(nil)
 		return nil
 	}
 	e := &ledger.Entry{Kind: ledger.KindCommit, Token: newToken(w.k.env), Published: w.k.marks(), Sealed: w.k.sealedMark()}
-	e.Commit = &ledger.Commit{Lanes: lanes, Files: files, Hours: ledger.SumHours(files)}
+	e.Commit = &ledger.Commit{
+		Lanes: lanes, Files: files, Hours: ledger.SumHours(files),
+		Reasons: ledger.ReasonsOf(cut.Reasons), LateDropped: ledger.RowsByFlow(w.lateDropped),
+	}
 	w.k.startPublishing()
 	defer w.k.stopPublishing()
 	id, err := w.append(ctx, e)

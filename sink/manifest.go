@@ -19,6 +19,11 @@ type Manifest struct {
 	Files      []File              `json:"files"` // ordered by key
 	Flows      map[string]FlowSum  `json:"flows"` // on-time files only
 	Partitions []ManifestPartition `json:"partitions"`
+
+	// Reasons are why finished records have no row: labels of stages and kinds of errors, the most frequent ones. LateDropped
+	// are rows by flow that were too late for a flow that drops these.
+	Reasons     []ledger.Reason  `json:"reasons,omitempty"`
+	LateDropped map[string]int64 `json:"late_dropped,omitempty"`
 }
 
 // File is a file that is in place, or a range of an object.
@@ -61,7 +66,13 @@ const MaxManifest = 256 << 20
 func (k *keeper) manifest(e *ledger.Entry, files []ledger.File) ([]byte, error) {
 	m := &Manifest{
 		Format: FormatVersion, Job: k.job, Epoch: epoch, Entry: e.ID, Files: publicFiles(files), Flows: sumFlows(files),
-		Partitions: []ManifestPartition{},
+		Partitions: []ManifestPartition{}, Reasons: e.Commit.Reasons,
+	}
+	for _, d := range e.Commit.LateDropped {
+		if m.LateDropped == nil {
+			m.LateDropped = map[string]int64{}
+		}
+		m.LateDropped[d.Flow] = d.Rows
 	}
 	for i := range e.Commit.Lanes {
 		l := &e.Commit.Lanes[i]

@@ -24,10 +24,12 @@ type router[T any] struct {
 	other *hourFolders           // or of the one that came before that
 	dead  map[int64]*buffer      // by hour of reading
 
-	key      []byte // of keyed buffers, reused
-	marks    []mark // of the row under way
-	bytes    int64  // encoded since they were last counted
-	reported int64  // bytes of buffers that the budget knows of
+	key      []byte  // of keyed buffers, reused
+	marks    []mark  // of the row under way
+	tooLate  []int   // flows that drop the row under way
+	dropped  []int64 // rows that were dropped since they are late, by flow
+	bytes    int64   // encoded since they were last counted
+	reported int64   // bytes of buffers that the budget knows of
 }
 
 // hourFolders are the worker's buffers in the folders of one hour.
@@ -73,6 +75,12 @@ func (r *router[T]) write(ctx context.Context, deadline int64, rows []stream.Eve
 			}
 		}
 		r.marks = r.marks[:0]
+		if len(r.tooLate) > 0 {
+			for _, flow := range r.tooLate {
+				r.dropped[flow]++
+			}
+			r.tooLate = r.tooLate[:0]
+		}
 	}
 	return bad, nil
 }
@@ -100,6 +108,7 @@ func (r *router[T]) row(ev *stream.Event[T], deadline int64) (stream.Fate, error
 		fate = stream.Written
 		if late == 1 {
 			if fate = stream.Late; f.Late == LateDrop {
+				r.tooLate = append(r.tooLate, i)
 				continue
 			}
 		}
@@ -123,7 +132,7 @@ func (r *router[T]) takeBack() {
 	for _, m := range r.marks {
 		m.b.raw = m.b.raw[:m.n]
 	}
-	r.marks = r.marks[:0]
+	r.marks, r.tooLate = r.marks[:0], r.tooLate[:0]
 }
 
 var errNoTime = errors.New("event time is missing, or not in the years 1 to 9999")

@@ -136,6 +136,7 @@ func (s *Sink[T]) router(set *fileSet) *router[T] {
 	}
 	r := &router[T]{
 		sink: s, set: set, lot: &lot{keep: s.keepComps}, hours: map[int64]*hourFolders{}, dead: map[int64]*buffer{},
+		dropped: make([]int64, len(s.flows)),
 	}
 	for i := range s.flows {
 		r.encs = append(r.encs, s.flows[i].Format.Open())

@@ -102,6 +102,7 @@ func (r *router[T]) reset(b *stream.Budget) {
 	r.report(b)
 	clear(r.hours)
 	clear(r.dead)
+	clear(r.dropped)
 	r.last, r.other, r.set, r.lot = nil, nil, nil, &lot{keep: r.lot.keep}
 	b.Add(-r.reported)
 	r.reported = 0
@@ -113,8 +114,22 @@ func (t *txn[T]) Bytes() int64 { return t.bytes.Load() }
 // Commit makes everything durable.
 func (t *txn[T]) Commit(ctx context.Context, cut stream.Cut) error {
 	defer t.over()
+	t.lateDropped = map[string]int64{}
+	for _, r := range t.routers {
+		if r == nil {
+			continue
+		}
+		for i, n := range r.dropped {
+			if n > 0 {
+				t.lateDropped[t.sink.flows[i].Name] += n
+			}
+		}
+	}
 	return t.commit(ctx, cut)
 }
+
+// LateRows are the rows that were too late for their hour, by flow: see stream.LateCounter.
+func (t *txn[T]) LateRows() map[string]int64 { return t.lateRows }
 
 // Drop deletes everything.
 func (t *txn[T]) Drop(ctx context.Context) error {

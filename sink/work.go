@@ -30,6 +30,9 @@ type work struct {
 	settled chan struct{}           // closed when outcome is known
 	outcome error                   // nil: committed
 
+	lateDropped map[string]int64 // rows by flow that Flow.Late drops; set before Commit
+	lateRows    map[string]int64 // those, and what is in late files; set by Commit
+
 	begun bool // Commit or Drop was called
 	void  atomic.Pointer[ledger.VoidError]
 	bytes atomic.Int64

@@ -41,7 +41,7 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 		w.open = e.open
 	}
 	hold, cancel := context.WithCancel(context.WithoutCancel(e.hard)) // an error elsewhere does not void what is finished
-	c := &commit[T]{txn: old, cut: Cut{Lanes: lanes}, reason: reason, began: e.opts.Now(), cancel: cancel}
+	c := &commit[T]{txn: old, cut: Cut{Lanes: lanes, Reasons: sumReasons(lanes)}, reason: reason, began: e.opts.Now(), cancel: cancel}
 	e.committing = c
 	e.status.committing(c.began)
 	e.group.Go(func() {
@@ -158,9 +158,23 @@ func (e *engine[T]) record(c *commit[T]) {
 		}
 	}
 	now := e.opts.Now()
-	e.status.commit(now, sum, oldest)
-	e.opts.Logger.Info("commit", "lanes", len(c.cut.Lanes), "records", records, "held", held, "bytes", c.txn.Bytes(),
-		"reason", c.reason, "took", now.Sub(c.began))
+	var late map[string]int64
+	if l, ok := c.txn.(LateCounter); ok {
+		late = l.LateRows()
+	}
+	e.status.commit(now, sum, oldest, c.cut.Reasons, late)
+	line := []any{"lanes", len(c.cut.Lanes), "records", records, "held", held, "bytes", c.txn.Bytes(), "reason", c.reason, "took", now.Sub(c.began)}
+	for f, n := range sum {
+		line = append(line, Fate(f).String(), n)
+	}
+	if len(c.cut.Reasons) > 0 {
+		line = append(line, "why", reasonsText(c.cut.Reasons))
+	}
+	if len(late) > 0 {
+		line = append(line, "late_rows", late)
+	}
+	e.opts.Logger.Info("commit", line...)
+	e.status.tellBeginnings(e.opts.Logger, now, c.cut.Lanes)
 	e.observe()
 }
 

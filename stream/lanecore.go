@@ -176,7 +176,10 @@ func (c *laneCore) apply(stage int, ends []Outcome) (rejected bool, err error) {
 			c.touched = append(c.touched, e.Origin.slot)
 		case Dropped:
 			s.flags |= flagDropped
-			s.fate, s.why = e.Fate, c.reasons.index(e.Why)
+			s.fate = e.Fate
+			if s.flags&flagBad == 0 { // else it is dead, whatever else is said
+				s.why = c.reasons.index(e.Fate, e.Why)
+			}
 		case Rejected:
 			c.reject(e.Origin.slot, DeadLetter{Stage: c.stages[stage].name, Err: e.Err})
 			rejected = true

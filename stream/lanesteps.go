@@ -284,7 +284,7 @@ func (c *laneCore) cut() (LaneCut, bool, error) {
 	n := len(c.parts)
 	cut := LaneCut{
 		Lane: c.lane.Name, Partitions: make(map[Partition]Progress, n),
-		Counts: make(map[Partition]Counts, n), Read: make(map[Partition]int64, n), Reasons: c.reasons.take(),
+		Counts: make(map[Partition]Counts, n), Read: make(map[Partition]int64, n),
 	}
 	for i := range c.parts {
 		p := &c.parts[i]
@@ -295,6 +295,7 @@ func (c *laneCore) cut() (LaneCut, bool, error) {
 		cut.Partitions[p.id], cut.Counts[p.id], cut.Read[p.id] = g, p.counts, p.read
 		p.base, p.counts, p.read = g, Counts{}, 0
 	}
+	c.reasons.take(&cut)
 	c.dirty = false
 	return cut, true, nil
 }

@@ -139,10 +139,16 @@ type Status struct {
 	Read               int64     // records since Run began
 	Rate               float64   // records a second, over the last 10 seconds
 	Counts             Counts    // since Run began, committed
-	Commits, Fenced    int64
-	Jumps              int64       // partitions of this process whose clocks wait for records that confirm a jump
-	Jump               WaitingJump // the one of them that is farthest ahead
-	Stalled            error       // work without progress; nil is healthy
-	Ready              bool        // lanes are assigned and their held records are back
-	ShuttingDown       bool
+
+	// Reasons are why records have no row, and LateRows the rows by flow that came too late for their hour; both since Run
+	// began, committed. They are not to be changed. Of more than 64 reasons the rest is "other" of its fate.
+	Reasons  map[Reason]int64
+	LateRows map[string]int64
+
+	Commits, Fenced int64
+	Jumps           int64       // partitions of this process whose clocks wait for records that confirm a jump
+	Jump            WaitingJump // the one of them that is farthest ahead
+	Stalled         error       // work without progress; nil is healthy
+	Ready           bool        // lanes are assigned and their held records are back
+	ShuttingDown    bool
 }

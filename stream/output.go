@@ -114,6 +114,13 @@ type Txn[T any] interface {
 	Drop(ctx context.Context) error
 }
 
+// LateCounter is a Txn that tells which rows came too late for their hour. A record may have several rows, so these are not
+// the records whose fate is Late.
+type LateCounter interface {
+	// LateRows is called after Commit has succeeded. It returns the rows by flow, those that were dropped for it too.
+	LateRows() map[string]int64
+}
+
 // BadRow tells why rows[Index] could not be encoded.
 type BadRow struct {
 	Index int
@@ -129,6 +136,10 @@ type Writer struct {
 // Cut is the input side of a commit: every lane that changed since its base.
 type Cut struct {
 	Lanes []LaneCut
+
+	// Reasons counts finished records that have no row and whose end had a reason; nil if there are none. The most frequent
+	// 16 are told apart, others are "other" of their fate. All dead ones are among them.
+	Reasons map[Reason]int64
 }
 
 // LaneCut is the progress of one lane.
@@ -147,6 +158,6 @@ type LaneCut struct {
 	Counts map[Partition]Counts
 	Read   map[Partition]int64
 
-	// Reasons counts dropped records by the label given to Emitter.Drop.
-	Reasons map[string]int64
+	reasons  map[Reason]int64
+	examples []*example
 }

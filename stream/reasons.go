@@ -1,50 +1,227 @@
 package stream
 
-// reasons numbers the labels given to Drop.
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/onceflow/onceflow/internal/mutant"
+)
+
+// Reason is why records have no row: their fate, and the label given to Emitter.Drop or, if they are Dead, the stage that
+// rejected them and the kind of error. A label may come from an event, so it is cut after 64 bytes and made printable.
+type Reason struct {
+	Fate Fate
+	Why  string
+}
+
+// A transaction has 16 reasons at most, a lane and a Status 64. What is more counts as "other" of its fate.
+const (
+	txnReasons  = 16
+	moreReasons = 64
+	otherWhy    = "other"
+	maxWhy      = 64 // bytes
+)
+
+// reasons numbers the reasons of a lane and counts its records. Number 0 is none.
 type reasons struct {
-	labels map[string]uint16
-	names  []string
+	at     map[Reason]uint16
+	list   []Reason
 	n      []int64
-	last   string
+	first  []*example // since the last cut, of those that are told
+	last   Reason     // as it was given
 	lastAt uint16
+
+	late *example // the first late row since the last cut
+}
+
+// example is a record that is told about when its kind begins.
+type example struct {
+	reason    Reason
+	partition Partition
+	position  Position
+	time      time.Time     // of the event; zero if it is not known
+	behind    time.Duration // of the newest event of its partition
+	err       error
 }
 
 func newReasons() reasons {
-	return reasons{labels: map[string]uint16{"": 0}, names: []string{""}, n: make([]int64, 1)}
+	return reasons{at: map[Reason]uint16{}, list: make([]Reason, 1), n: make([]int64, 1), first: make([]*example, 1)}
 }
 
-// maxReasons bounds the labels of a lane; more are counted as "other". A label is meant to be a constant.
-const maxReasons = 1000
-
-func (r *reasons) index(label string) uint16 {
-	if label == r.last {
+func (r *reasons) index(f Fate, why string) uint16 {
+	if why == r.last.Why && f == r.last.Fate {
 		return r.lastAt
 	}
-	i, ok := r.labels[label]
-	if !ok {
-		if len(r.names) >= maxReasons {
-			label = "other"
-			if i, ok = r.labels[label]; ok {
-				return i
-			}
-		}
-		i = uint16(len(r.names))
-		r.labels[label] = i
-		r.names = append(r.names, label)
-		r.n = append(r.n, 0)
-	}
-	r.last, r.lastAt = label, i
+	given := Reason{f, why}
+	i := r.find(given)
+	r.last, r.lastAt = given, i
 	return i
 }
 
-// take returns the counts and begins anew.
-func (r *reasons) take() map[string]int64 {
-	m := map[string]int64{}
+func (r *reasons) find(given Reason) uint16 {
+	if given.Why == "" {
+		return 0
+	}
+	k := Reason{given.Fate, printable(given.Why)}
+	i, ok := r.at[k]
+	if !ok && len(r.list) > moreReasons {
+		k.Why = otherWhy
+		i, ok = r.at[k]
+	}
+	if !ok {
+		i = uint16(len(r.list))
+		r.at[k], r.list, r.n, r.first = i, append(r.list, k), append(r.n, 0), append(r.first, nil)
+	}
+	return i
+}
+
+// take moves the counts and examples into c and begins anew.
+func (r *reasons) take(c *LaneCut) {
 	for i, n := range r.n {
-		if n > 0 && r.names[i] != "" {
-			m[r.names[i]] = n
+		if n > 0 && i > 0 {
+			if c.reasons == nil {
+				c.reasons = map[Reason]int64{}
+			}
+			c.reasons[r.list[i]] = n
+		}
+		if x := r.first[i]; x != nil {
+			x.reason = r.list[i]
+			c.examples = append(c.examples, x)
+			r.first[i] = nil
 		}
 	}
+	if r.late != nil {
+		c.examples = append(c.examples, r.late)
+		r.late = nil
+	}
 	clear(r.n)
-	return m
+}
+
+// sumReasons adds up those of all lanes and keeps the most frequent. It returns nil if there are none.
+func sumReasons(lanes []LaneCut) map[Reason]int64 {
+	var all map[Reason]int64
+	for i := range lanes {
+		for k, n := range lanes[i].reasons {
+			if all == nil {
+				all = map[Reason]int64{}
+			}
+			all[k] += n
+		}
+	}
+	if len(all) <= txnReasons {
+		return all
+	}
+	order := slices.SortedFunc(maps.Keys(all), func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(all[b], all[a]), cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Why, b.Why))
+	})
+	for _, k := range order[txnReasons:] {
+		n := all[k]
+		delete(all, k)
+		if !mutant.On("T58") {
+			all[Reason{k.Fate, otherWhy}] += n
+		}
+	}
+	return all
+}
+
+// addReasons returns the sum of two, with new keys up to the bound.
+func addReasons(sum, more map[Reason]int64) map[Reason]int64 {
+	if len(more) == 0 {
+		return sum
+	}
+	sum = maps.Clone(sum) // others have got the old one
+	if sum == nil {
+		sum = map[Reason]int64{}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(more), func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Why, b.Why))
+	}) {
+		n := more[k]
+		if _, known := sum[k]; !known && len(sum) >= moreReasons {
+			k.Why = otherWhy
+		}
+		sum[k] += n
+	}
+	return sum
+}
+
+// printable is s for a log and a ledger: valid, without what no printer shows, and short.
+func printable(s string) string {
+	plain := len(s) <= maxWhy
+	for i := 0; plain && i < len(s); i++ {
+		plain = s[i] >= ' ' && s[i] < utf8.RuneSelf-1
+	}
+	if plain {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			r = '?'
+		}
+		if b.Len()+utf8.RuneLen(r) > maxWhy {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// deadWhy is the label of a dead letter.
+func deadWhy(stage string, err error) string {
+	kind := "no error"
+	_, panicked := errors.AsType[*PanicError](err)
+	switch {
+	case err == nil:
+	case panicked:
+		kind = "panic"
+	case errors.Is(err, ErrEventTime):
+		kind = "event time"
+	default:
+		kind = kindOf(err.Error())
+	}
+	return cmp.Or(stage, "a stage") + ": " + kind
+}
+
+// kindOf is an error's text without what differs from record to record: digits and quoted text become #.
+func kindOf(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text) && b.Len() < maxWhy; i++ {
+		c := text[i]
+		end := -1
+		switch {
+		case c >= '0' && c <= '9':
+			end = i
+			for end+1 < len(text) && text[end+1] >= '0' && text[end+1] <= '9' {
+				end++
+			}
+		case c == '"' || c == '`' || c == '\'':
+			end = closing(text, i)
+		}
+		if end < 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('#')
+		i = end
+	}
+	return b.String()
+}
+
+// closing is where the quoted text ends that begins at i; -1 if it is an apostrophe.
+func closing(text string, i int) int {
+	n := strings.IndexByte(text[i+1:], text[i])
+	if n < 0 && text[i] != '\'' {
+		return len(text) - 1 // what is quoted was cut
+	}
+	if text[i] == '\'' && (n < 0 || n > utf8.UTFMax+4) {
+		return -1
+	}
+	return i + 1 + n
 }

@@ -129,6 +129,7 @@ func (r *rows[T]) write(ctx context.Context, in []Event[T]) error {
 		at := in[b.Index].Origin.slot
 		if slots[at].flags&flagBad == 0 { // one letter a record
 			slots[at].flags |= flagBad
+			slots[at].why = r.core.tell(at, r.last, b.Err)
 			r.core.dead = append(r.core.dead, DeadLetter{
 				Record: r.core.record(at), Stage: r.last, Err: b.Err, Read: r.core.lane.Now(),
 			})
@@ -140,6 +141,7 @@ func (r *rows[T]) write(ctx context.Context, in []Event[T]) error {
 			slots[in[i].Origin.slot].flags |= flagWritten
 		case Late:
 			slots[in[i].Origin.slot].flags |= flagLate
+			r.core.tellLate(in[i].Origin.slot, in[i].Time)
 		default: // bad rows are noted above, and one that no flow wanted leaves no mark
 		}
 	}

@@ -1,6 +1,9 @@
 package stream
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // settle finishes the touched records that nobody holds: first the rows that waited for them, then their fates.
 func (c *laneCore) settle(ctx context.Context) error {
@@ -77,6 +80,7 @@ func (c *laneCore) finish(i uint32) {
 		fate = Late
 	case s.flags&flagBad != 0:
 		fate = Dead
+		c.reasons.n[s.why]++
 	case s.flags&flagMerged != 0:
 		fate = Merged
 	case s.flags&flagDropped != 0:
@@ -105,6 +109,37 @@ func (c *laneCore) bury(i uint32) {
 	}
 	d.Read = c.lane.Now()
 	c.dead = append(c.dead, d)
+	c.reasons.n[c.tell(i, d.Stage, d.Err)]++
+}
+
+// tell returns the number of the reason why record i is dead, and keeps the first example of it.
+func (c *laneCore) tell(i uint32, stage string, err error) uint16 {
+	why := c.reasons.index(Dead, deadWhy(stage, err))
+	if c.reasons.first[why] == nil {
+		x := c.example(i)
+		x.err = err
+		c.reasons.first[why] = x
+	}
+	return why
+}
+
+// tellLate keeps the first late row.
+func (c *laneCore) tellLate(i uint32, at time.Time) {
+	if c.reasons.late != nil {
+		return
+	}
+	x := c.example(i)
+	x.reason, x.time, x.behind = Reason{Fate: Late}, at, c.parts[c.slots.slots[i].part].clock.Seen.Sub(at)
+	c.reasons.late = x
+}
+
+func (c *laneCore) example(i uint32) *example {
+	s := &c.slots.slots[i]
+	x := &example{partition: c.parts[s.part].id, position: s.pos}
+	if s.flags&flagTimed != 0 {
+		x.time = time.UnixMicro(s.time).UTC()
+	}
+	return x
 }
 
 // record returns what is still known of a record.

@@ -22,7 +22,7 @@ type slot struct {
 	rec   int32  // index in the batch in progress; -1 when that is over
 	stash uint32 // first row that waits, index + 1; 0 is none
 	bytes uint32 // of the record, while it is held
-	why   uint16 // label of Drop
+	why   uint16 // number of the reason: of Drop, or of a row that could not be written
 	fate  Fate   // of Drop
 	flags flags
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
@@ -22,6 +23,7 @@ type statusBoard struct {
 	stalled  string // as it was last logged
 	shown    int    // runes of the progress line
 
+	begun     beginnings
 	observing sync.Mutex
 }
 
@@ -44,11 +46,20 @@ func (b *statusBoard) failed(fenced bool) {
 
 func (b *statusBoard) committing(since time.Time) { b.set(func(*Status) { b.pending = since }) }
 
-func (b *statusBoard) commit(at time.Time, counts Counts, oldest time.Time) {
+func (b *statusBoard) commit(at time.Time, counts Counts, oldest time.Time, why map[Reason]int64, late map[string]int64) {
 	b.set(func(s *Status) {
 		s.LastCommit, s.OldestHeld = at, oldest
 		s.Commits++
 		s.Counts.Add(counts)
+		s.Reasons = addReasons(s.Reasons, why)
+		if len(late) > 0 {
+			sum := make(map[string]int64, len(late))
+			maps.Copy(sum, s.LateRows) // others have got the old one
+			for flow, n := range late {
+				sum[flow] += n
+			}
+			s.LateRows = sum
+		}
 	})
 }
 

@@ -76,6 +76,8 @@ type committed struct {
 	id        uint64
 	files     []file
 	lanes     []laneCommit
+	reasons   []reason
+	dropped   []flowRows
 	published bool // marked
 	manifest  bool // is there
 }

@@ -21,6 +21,9 @@ type manifest struct {
 	Files      []publicFile        `json:"files"`
 	Flows      map[string]flowSum  `json:"flows"`
 	Partitions []manifestPartition `json:"partitions"`
+
+	Reasons     []reason         `json:"reasons,omitempty"`
+	LateDropped map[string]int64 `json:"late_dropped,omitempty"`
 }
 
 type publicFile struct {
@@ -62,6 +65,13 @@ func (s flowSum) plus(f *file) flowSum {
 // expected is what the manifest of a commit must say.
 func (l *ledger) expected(c *committed) *manifest {
 	m := &manifest{Format: 1, Job: l.name, Epoch: 1, Entry: c.id, Files: []publicFile{}, Flows: map[string]flowSum{}, Partitions: []manifestPartition{}}
+	m.Reasons = c.reasons
+	for _, d := range c.dropped {
+		if m.LateDropped == nil {
+			m.LateDropped = map[string]int64{}
+		}
+		m.LateDropped[d.Flow] = d.Rows
+	}
 	for i := range c.files {
 		f := &c.files[i]
 		m.Files = append(m.Files, public(f))

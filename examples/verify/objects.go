@@ -51,6 +51,9 @@ type commit struct {
 	BodyBlob  *blobRef     `json:"body_blob"`
 	Files     []file       `json:"files"`
 	FilesBlob *blobRef     `json:"files_blob"`
+
+	Reasons     []reason   `json:"reasons,omitempty"`
+	LateDropped []flowRows `json:"late_dropped,omitempty"`
 }
 
 type hourSum struct {

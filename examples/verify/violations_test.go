@@ -63,7 +63,7 @@ var before = map[string]change[*world]{
 	"file hour":     {func(w *world) { w.files(4)[0].Hour = at(6, 30) }, "is not the start of an hour"},
 	"file kind":     {func(w *world) { w.files(4)[0].Kind = "odd" }, `kind "odd"`},
 	"hours":         {func(w *world) { w.entries[1].Commit.Hours = []hourSum{{at(6, 0), 2, 5, 1}} }, "its hours are not the sums of its files"},
-	"dead rows":     {func(w *world) { w.part(2, 0, 0).Counts = counts{Written: 4, Filtered: 3} }, "0 records are dead, its dead-letter files have 1 rows"},
+	"dead rows":     {func(w *world) { w.part(2, 0, 0).Counts = counts{Written: 3, Filtered: 2, Dead: 2} }, "2 records are dead, its dead-letter files have 1 rows"},
 	"written rows":  {func(w *world) { w.part(4, 0, 0).Counts = counts{Written: 5} }, "5 records were written, its files have 4 rows"},
 	"late rows":     {func(w *world) { w.part(7, 0, 0).Counts = counts{Filtered: 1} }, "no record is late, its late files have 1 rows"},
 	"file name":     {func(w *world) { w.rename("o1-2-0.jsonl", "o1-2-0-1.jsonl") }, "is not named <owner>-<t>-<n>"},
@@ -207,6 +207,11 @@ var more = map[string]change[*world]{
 	"retired again": {func(w *world) { w.append(&entry{Kind: "retire", Retire: w.retire(8, "3")}) }, "was retired before"},
 	"retire lane":   {func(w *world) { w.entries[7].Retire.Partition.ID = "1" }, "is in lane b"},
 
+	"reason fate":   {func(w *world) { w.reasons(2, reason{"dead", "a", 1}, reason{"filtered", "b", 1}) }, `fate "filtered" is none, or not in order`},
+	"reason order":  {func(w *world) { w.reasons(2, reason{"filtered", "b", 1}, reason{"filtered", "a", 1}) }, `reason "a" is not in order`},
+	"reason text":   {func(w *world) { w.reasons(2, reason{"filtered", "a\x01", 1}) }, "not text"},
+	"reason count":  {func(w *world) { w.reasons(2, reason{"dead", "a", 2}) }, "more records have a reason to be dead than are"},
+	"late dropped":  {func(w *world) { w.entries[6].Commit.LateDropped = []flowRows{{"rows", 0}} }, `0 rows of flow "rows" were dropped`},
 	"close flows":   {func(w *world) { slices.Reverse(w.entries[5].Close.Flows) }, "flows ["},
 	"close of none": {func(w *world) { w.entries = []*entry{w.entries[0], w.entries[5]}; w.entries[1].ID = 2 }, "no partition is known"},
 	"close passes over": {func(w *world) {
@@ -217,6 +222,8 @@ var more = map[string]change[*world]{
 		w.append(&entry{Kind: "close", Close: w.closing(7, 8)})
 	}, "are not known to be sealed"},
 }
+
+func (w *world) reasons(entry int, r ...reason) { w.entries[entry-1].Commit.Reasons = r }
 
 func (w *world) append(e *entry) {
 	e.header, e.ID, e.Token = header{1, 1}, uint64(len(w.entries)+1), token(len(w.entries)+1)

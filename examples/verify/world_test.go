@@ -121,6 +121,8 @@ func goodAt(t *testing.T, prefix, job string) *world {
 		},
 	}})
 
+	w.entries[1].Commit.Reasons = []reason{{"filtered", "bot", 2}, {"dead", "decode: bad", 1}}
+
 	// Entry 3: lane b, all in blobs.
 	q := row("1", 5, at(7, 40), at(7, 20))
 	q.Read, q.HeldLen, q.HeldTime, q.Counts = 5, 1, at(7, 30), counts{Written: 4}
@@ -151,8 +153,9 @@ func goodAt(t *testing.T, prefix, job string) *world {
 	p = row("0", 13, at(7, 20), at(7, 5))
 	p.Read, p.Counts = 1, counts{Late: 1}
 	add(&entry{Kind: "commit", Sealed: at(7, 0), Commit: &commit{
-		Lanes: []laneCommit{{Lane: "a", Base: 4, Token: token(101), Partitions: []partitionRow{p}}},
-		Files: []file{w.file("rows", "late", at(6, 0), "o1-3-0.jsonl", "1\n")},
+		Lanes:       []laneCommit{{Lane: "a", Base: 4, Token: token(101), Partitions: []partitionRow{p}}},
+		Files:       []file{w.file("rows", "late", at(6, 0), "o1-3-0.jsonl", "1\n")},
+		LateDropped: []flowRows{{"table", 1}},
 	}})
 	add(&entry{Kind: "retire", Retire: &retire{Lane: "a", Base: 7, Token: token(103), Partition: partition{Source: "s", ID: "3"}, Reason: "gone"}})
 

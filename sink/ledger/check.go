@@ -114,6 +114,9 @@ func (c *Commit) checkBody() error {
 			}
 		}
 	}
+	if err := c.checkReasons(); err != nil {
+		return err
+	}
 	for i, h := range c.Hours {
 		if i > 0 && !c.Hours[i-1].Hour.Before(h.Hour) {
 			return errors.New("hours are not in order")

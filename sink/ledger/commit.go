@@ -20,6 +20,12 @@ type Commit struct {
 	// Hours sums up the on-time files, ordered by hour, so that a fold need not read FilesBlob.
 	Hours []HourSum
 
+	// Reasons say why finished records have no row, ordered by fate and text: see stream.Cut. At most MaxReasons.
+	Reasons []Reason
+
+	// LateDropped are the rows that were too late for flows which drop these, ordered by flow. They are in no file.
+	LateDropped []FlowRows
+
 	// BodyBlob holds Lanes and Hours if they are too long for the entry. Such an entry can be folded after Attach only.
 	BodyBlob *Blob
 }
@@ -136,9 +142,11 @@ func SumHours(files []File) []HourSum {
 
 type commitJSON struct {
 	bodyJSON
-	BodyBlob  *Blob  `json:"body_blob,omitempty"`
-	Files     []File `json:"files,omitempty"`
-	FilesBlob *Blob  `json:"files_blob,omitempty"`
+	BodyBlob    *Blob      `json:"body_blob,omitempty"`
+	Files       []File     `json:"files,omitempty"`
+	FilesBlob   *Blob      `json:"files_blob,omitempty"`
+	Reasons     []Reason   `json:"reasons,omitempty"`
+	LateDropped []FlowRows `json:"late_dropped,omitempty"`
 }
 
 // bodyJSON is the part of a Commit that may be moved to BodyBlob.
@@ -166,7 +174,7 @@ type partitionRowJSON struct {
 }
 
 func (c *Commit) toJSON() (*commitJSON, error) {
-	j := &commitJSON{BodyBlob: c.BodyBlob, FilesBlob: c.FilesBlob}
+	j := &commitJSON{BodyBlob: c.BodyBlob, FilesBlob: c.FilesBlob, Reasons: c.Reasons, LateDropped: c.LateDropped}
 	if c.FilesBlob == nil {
 		j.Files = c.Files
 	}
@@ -209,7 +217,7 @@ func (j *partitionRowJSON) commit(progress stream.Progress) PartitionCommit {
 }
 
 func (j *commitJSON) commit() (*Commit, error) {
-	c := &Commit{BodyBlob: j.BodyBlob, Files: j.Files, FilesBlob: j.FilesBlob}
+	c := &Commit{BodyBlob: j.BodyBlob, Files: j.Files, FilesBlob: j.FilesBlob, Reasons: j.Reasons, LateDropped: j.LateDropped}
 	return c, j.bodyJSON.into(c)
 }
 

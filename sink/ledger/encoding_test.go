@@ -59,6 +59,8 @@ func objects(t testing.TB) []object {
 	p.Read, p.Counts[stream.Written] = 7, 7
 	c := commit(full, kinesis).files(clock("09:00"), clock("10:00"))
 	c.Commit.Files = append(c.Commit.Files, File{Flow: "views", Kind: LateFile, Hour: clock("03:00"), Key: "z<&>é\u2028", Offset: 5, Length: 1, Rows: 1, CRC32C: 77})
+	c.Commit.Reasons = []Reason{{"filtered", "bot", 2}, {"duplicate", "d", 1}, {"dead", "decode: é <&>", 1}}
+	c.Commit.LateDropped = []FlowRows{{"clicks", 3}}
 	add("commit", c)
 	add("mark", mark(2))
 	add("retire", retire(s, "shard", "shard-2"))

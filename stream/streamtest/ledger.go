@@ -170,8 +170,10 @@ func (l *Ledger[T]) apply(cut stream.Cut, tx *txnState[T]) {
 			l.check(lc, p, s.progress[p], g)
 		}
 		maps.Copy(s.progress, next)
-		for why, n := range lc.Reasons {
-			l.reasons[why] += n
+	}
+	for r, n := range cut.Reasons {
+		if r.Fate != stream.Dead {
+			l.reasons[r.Why] += n
 		}
 	}
 	for _, r := range append(slices.Clone(tx.rows), tx.late...) {
