@@ -30,7 +30,14 @@ type ExplainOptions struct {
 }
 
 // Blocker is one reason why an hour is not sealed yet.
-type Blocker struct{ ledger.Blocker }
+type Blocker struct {
+	ledger.Blocker
+
+	// Lost is how many files of Entry can never be published, since they are neither staged nor in place, and LostRows
+	// how many rows they have. 0 where the store does not tell what is staged.
+	Lost     int
+	LostRows int64
+}
 
 // Explain says what the hour that begins at hour waits for: the first question of whoever is on call. Nothing is the
 // answer for an hour that is closed, or will be with the next round of Maintain. It writes nothing.
@@ -54,6 +61,7 @@ func Explain(ctx context.Context, store sink.Store, job string, hour time.Time, 
 	}
 	var out []Blocker
 	for _, b := range s.Blockers(end, now, o.Lateness, o.Partitions) {
+		blocker := Blocker{Blocker: b}
 		if b.Kind == ledger.BlockedByEntry {
 			done, err := published(ctx, store, &s.Genesis, o.Prefix, b.Entry)
 			if err != nil {
@@ -62,8 +70,16 @@ func Explain(ctx context.Context, store sink.Store, job string, hour time.Time, 
 			if done {
 				continue
 			}
+			lost, err := sink.Lost(ctx, store, &s.Genesis, b.Entry, &ReadOptions{Prefix: o.Prefix})
+			if err != nil {
+				return nil, err
+			}
+			blocker.Lost = len(lost)
+			for i := range lost {
+				blocker.LostRows += lost[i].Rows
+			}
 		}
-		out = append(out, Blocker{b})
+		out = append(out, blocker)
 	}
 	return out, nil
 }
@@ -102,7 +118,11 @@ func (b Blocker) String() string {
 	case ledger.BlockedByUnknown:
 		return fmt.Sprintf("partition %s exists, and nobody has committed anything of it", b.Partition)
 	case ledger.BlockedByEntry:
-		return fmt.Sprintf("the files of entry %d are not published", b.Entry)
+		s := fmt.Sprintf("the files of entry %d are not published", b.Entry)
+		if b.Lost > 0 {
+			s += fmt.Sprintf(", and %d of them, with %d rows, never can be: they are neither staged nor in place", b.Lost, b.LostRows)
+		}
+		return s
 	case ledger.BlockedByClock:
 		return "the store's clock must reach " + clock(b.Until)
 	case ledger.BlockedByNothing:

@@ -42,9 +42,15 @@ func (k *keeper) publish(ctx context.Context, e *ledger.Entry) error {
 	if err != nil {
 		return err
 	}
+	lost := make([]error, len(files))
 	err = k.env.Wide().Each(ctx, len(files), func(ctx context.Context, i int) error {
 		return k.insist(ctx, "publish "+files[i].Key, func(ctx context.Context) error {
-			if err := k.store.Publish(ctx, files[i].Ref); err != nil {
+			err := k.store.Publish(ctx, files[i].Ref)
+			if errors.Is(err, ErrStagingLost) {
+				lost[i] = err // the others are published all the same, and all that are lost are told at once
+				return nil
+			}
+			if err != nil {
 				return fmt.Errorf("sink: publish %s of entry %d: %w", files[i].Key, e.ID, err)
 			}
 			return nil
@@ -52,6 +58,18 @@ func (k *keeper) publish(ctx context.Context, e *ledger.Entry) error {
 	})
 	if err != nil {
 		return err
+	}
+	gone := &LostFileError{Entry: e.ID, Of: len(files)}
+	for i, err := range lost {
+		if err == nil {
+			continue
+		}
+		if gone.Files = append(gone.Files, files[i]); gone.Err == nil {
+			gone.Err = err
+		}
+	}
+	if len(gone.Files) > 0 {
+		return gone
 	}
 	body, err := k.manifest(e, files)
 	if err != nil {

@@ -113,8 +113,8 @@ type Gatherer interface {
 	Gathered() int64
 }
 
-// ErrStagingLost means that a committed file is neither in staging nor in place: somebody deleted it, or the store's
-// lifecycle rules did. It needs a person: the rows can be made again only from the source.
+// ErrStagingLost means that a committed file is neither in staging nor in place. A person or the store's lifecycle rules may
+// have deleted it, or the store may have lost it. It needs a person: the rows can be made again only from the source.
 var ErrStagingLost = errors.New("sink: staged file lost")
 
 // ErrPermanent matches errors that trying again does not cure, such as a bucket that does not exist. A Store wraps it

@@ -21,6 +21,7 @@ type contents struct {
 	uncounted          int64           // files whose format this program does not know
 	headed, plain      map[string]bool // flows whose files begin with a header, or do not
 	unpublished        int64           // files of pending commits that are not in place yet
+	unpublishedRows    int64
 }
 
 // checkContents reads all files of the ledger.
@@ -65,6 +66,7 @@ func (l *ledger) checkFile(ctx context.Context, found *contents, c *committed, f
 		}
 		found.mu.Lock()
 		found.unpublished++
+		found.unpublishedRows += f.Rows
 		found.mu.Unlock()
 		return nil
 	}

@@ -6,7 +6,7 @@
 //	go run ./examples/verify s3://BUCKET/PREFIX [-job NAME] [-endpoint URL]
 //	go run ./examples/verify gs://BUCKET/PREFIX [-job NAME] [-endpoint URL]
 //
-// PREFIX is what the store was opened with, with the slash at its end if it has one. For S3 the credentials come from where the AWS tools take them; they need s3:ListBucket and s3:GetObject. For Google
+// PREFIX is that of the store's options, with the slash at its end; DIR is what the store was opened on. For S3 the credentials come from where the AWS tools take them; they need s3:ListBucket and s3:GetObject. For Google
 // Cloud Storage an access token is taken from $GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints it,
 // else from the metadata server that machines of Google have; it needs storage.objects.list and get.
 //
@@ -61,6 +61,11 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(out, "%d violations\n", r.violations)
 		return 1
 	}
+	if r.unpublished > 0 {
+		fmt.Fprintf(out, "all that is published is well; %d files with %s rows are committed and not published yet: a job that runs does it within "+
+			"minutes, and stops with an error if they are lost\n", r.unpublished, thousands(r.unpublishedRows))
+		return 0
+	}
 	fmt.Fprintln(out, "all is well")
 	return 0
 }
@@ -96,6 +101,12 @@ func open(ctx context.Context, place, endpoint string) (bucket, error) {
 		return folder(place), nil
 	case name == "":
 		return nil, errors.New("it names no bucket")
+	case scheme == "s3" || scheme == "gs":
+		if err := checkPrefix(place, prefix); err != nil {
+			return nil, err
+		}
+	}
+	switch {
 	case scheme == "s3":
 		return openS3(ctx, endpoint, name, prefix)
 	case scheme == "gs":

@@ -14,6 +14,8 @@ type report struct {
 
 	mu         sync.Mutex
 	violations int
+
+	unpublished, unpublishedRows int64 // files that are committed and not in place
 }
 
 // bad reports a violation of what, an object or a part of one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -36,7 +37,7 @@ func verify(ctx context.Context, b bucket, job string, r *report) error {
 		if !wanted {
 			l.r = &report{out: io.Discard}
 		}
-		if err := l.load(ctx, before); err != nil {
+		if err := l.loadInPlace(ctx, before); err != nil {
 			return err
 		}
 		broken = broken || l.broken
@@ -57,6 +58,22 @@ func verify(ctx context.Context, b bucket, job string, r *report) error {
 	}
 	strays(r, before, known)
 	return nil
+}
+
+// loadInPlace is load, whose violations it prints only if the ledger is where it should be.
+func (l *ledger) loadInPlace(ctx context.Context, objects map[string]int64) error {
+	out := l.r.out
+	var found bytes.Buffer
+	l.r.out = &found
+	err := l.load(ctx, objects)
+	l.r.out = out
+	if misplaced := l.misplaced(objects); misplaced != nil {
+		return misplaced
+	}
+	if _, e := found.WriteTo(out); e != nil {
+		return e
+	}
+	return err
 }
 
 func cmpOr(s, other string) string {
@@ -127,7 +144,8 @@ func (l *ledger) print(found *contents, manifests int, seals *sealCheck) {
 	if found.uncounted > 0 {
 		l.r.line("", "of %d files the format is not known, and the rows were not counted", found.uncounted)
 	}
-	if found.unpublished > 0 {
+	if l.r.unpublished += found.unpublished; found.unpublished > 0 {
+		l.r.unpublishedRows += found.unpublishedRows
 		l.r.line("", "%d files of %d entries are committed and not published yet", found.unpublished, len(l.pending))
 	}
 	l.r.line("manifests", "%d", manifests)

@@ -88,7 +88,7 @@ func (s *Store) link(from, to string) error {
 func (s *Store) identify(r ref, cause error) error {
 	h, err := s.disk.Open(r.Key)
 	if errors.Is(err, fs.ErrNotExist) && errors.Is(cause, fs.ErrNotExist) {
-		return sink.ErrStagingLost
+		return fmt.Errorf("%w (neither the staged file nor the published one is there; a person or a cleanup may have deleted it): %w", cause, sink.ErrStagingLost)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return cause

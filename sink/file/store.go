@@ -252,7 +252,7 @@ func (s *Store) fail(op, key string, err error) error {
 	case isOtherDisk(err):
 		hint = " (another file system is mounted within the folder; it must be one)"
 	case errors.Is(err, fs.ErrPermission):
-		hint = " (this user may not; see the owner and the mode of the folder)"
+		hint = " (this user may not be allowed to, or the file system be read-only: see the owner, the mode and the mount of the folder)"
 	}
 	return fmt.Errorf("file: %s in %s: %w%s", strings.TrimSpace(op+" "+key), s.dir, err, hint)
 }

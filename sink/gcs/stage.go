@@ -217,8 +217,11 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 		return fmt.Errorf("%w: another object has the key", sink.ErrStagingLost)
 	})
 	if notFound(err) {
-		return fmt.Errorf("gcs: %w: %q in bucket %s is neither staged nor in place; somebody deleted it, or a lifecycle rule did",
-			sink.ErrStagingLost, r.Key, s.name)
+		return &answer{
+			at: fmt.Sprintf("gcs: cannot publish %q in bucket %s", r.Key, s.name), err: err, sentinel: sink.ErrStagingLost,
+			hint: "and there is no object of this job under that key. A lifecycle rule or a person may have deleted the staged file or " +
+				"the object, or the service may have lost it",
+		}
 	}
 	if err != nil {
 		return s.fail("publish", r.Key, err)

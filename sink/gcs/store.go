@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ type Options struct {
 	// Defaults to storage.NewClient with the application's default credentials.
 	Client *storage.Client
 
-	// Prefix is put before every key, as it is: "team/" makes a folder.
+	// Prefix is put before every key. It ends with a slash unless it is empty.
 	Prefix string
 
 	// ChunkBytes is the size of the pieces in which a staged file is sent; each open file keeps up to two in memory. It is
@@ -78,6 +79,9 @@ func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
 	if bucket == "" || o.ChunkBytes < 0 || o.Attempts < 1 || o.Timeout < 0 {
 		return nil, errors.New("gcs: no bucket named, or ChunkBytes, Attempts or Timeout below zero")
+	}
+	if o.Prefix != "" && !strings.HasSuffix(o.Prefix, "/") {
+		return nil, fmt.Errorf("gcs: Prefix %q does not end with a slash", o.Prefix)
 	}
 	if o.Client == nil {
 		client, err := storage.NewClient(ctx)
@@ -149,16 +153,27 @@ func notFound(err error) bool {
 	return errors.Is(err, storage.ErrObjectNotExist) || httpStatus(err) == http.StatusNotFound
 }
 
+// fail says what was done, then what the service answered, in its own words; then what that may mean.
 func (s *Store) fail(doing, key string, err error) error {
-	switch httpStatus(err) {
-	case http.StatusForbidden, http.StatusUnauthorized:
-		return fmt.Errorf("gcs: cannot %s %q in bucket %s: the credentials do not allow it: %w: %w", doing, key, s.name, sink.ErrPermanent, err)
+	at := fmt.Sprintf("gcs: cannot %s %q in bucket %s", doing, key, s.name)
+	switch {
+	case httpStatus(err) == http.StatusForbidden, httpStatus(err) == http.StatusUnauthorized:
+		return &answer{at: at, err: err, sentinel: sink.ErrPermanent, hint: "the credentials, a retention policy or hold, or the account's billing may not allow it"}
+	case errors.Is(err, storage.ErrBucketNotExist):
+		return &answer{at: at, err: err, sentinel: sink.ErrPermanent, hint: "the bucket may not exist, or be another's"}
 	}
-	if errors.Is(err, storage.ErrBucketNotExist) {
-		return fmt.Errorf("gcs: cannot %s %q: there is no bucket %s: %w: %w", doing, key, s.name, sink.ErrPermanent, err)
-	}
-	return fmt.Errorf("gcs: cannot %s %q in bucket %s: %w", doing, key, s.name, err)
+	return fmt.Errorf("%s: %w", at, err)
 }
+
+// answer is what the service said, and what that may mean.
+type answer struct {
+	at, hint string
+	err      error
+	sentinel error // what it matches beside err
+}
+
+func (a *answer) Error() string   { return a.at + ": " + a.err.Error() + " (" + a.hint + ")" }
+func (a *answer) Unwrap() []error { return []error{a.err, a.sentinel} }
 
 // serverClock remembers the newest time that the service gave; what passed since is measured by the monotonic clock, from
 // after the answer, so the result is at or before the service's time.

@@ -49,8 +49,11 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 	})
 	// Parts that the store does not know any more are as lost as the whole upload.
 	if err != nil && (notFound(err) || errorCode(err) == "InvalidPart") {
-		return fmt.Errorf("s3: %w: %q in bucket %s has neither an upload nor an object of this job; somebody deleted it, "+
-			"or a lifecycle rule did", sink.ErrStagingLost, r.Key, s.bucket)
+		return &refusal{
+			at: fmt.Sprintf("s3: cannot publish %q in bucket %s", r.Key, s.bucket), err: err, sentinel: sink.ErrStagingLost,
+			hint: "and there is no object of this job under that key. A lifecycle rule or a person may have aborted the upload or deleted " +
+				"the object, or the store may have lost it",
+		}
 	}
 	if err != nil {
 		return s.fail("publish", r.Key, err)

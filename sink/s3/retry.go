@@ -118,31 +118,53 @@ func notFound(err error) bool {
 // looked at the key.
 func exists(err error) bool { return httpStatus(err) == http.StatusPreconditionFailed }
 
-// fail says what was done, to what, and what to do where that is known. The SDK's own text may hold request IDs but no
-// credentials; it is kept, since it names the host.
+// fail says what was done, to what, then what the store answered, in its own words, with status and request ID; then what
+// that may mean. An answer does not tell why: a 403 may be a policy, a key, a clock, or an object that is not there. The
+// SDK's own text holds no credentials; it is kept, since it names the host.
 func (s *Store) fail(doing, key string, err error) error {
 	at := "s3: cannot " + doing
 	if key != "" {
 		at += fmt.Sprintf(" %q", key)
 	}
 	at += " in bucket " + s.bucket
+	hint := ""
 	switch errorCode(err) {
 	case "NoSuchBucket":
-		return fmt.Errorf("%s: there is no such bucket: %w: %w", at, sink.ErrPermanent, err)
+		hint = "the bucket may not exist, or be in another account's or region's hands"
 	case "AccessDenied", "Forbidden":
-		return fmt.Errorf("%s: the credentials do not allow it (see the package comment for what is needed): %w: %w", at, sink.ErrPermanent, err)
+		hint = "the credentials, a policy of the bucket, or the key for encryption may not allow it; what is needed is in the package comment"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
-		return fmt.Errorf("%s: the store does not know these credentials: %w: %w", at, sink.ErrPermanent, err)
+		hint = "the store may not know these credentials, or something on the way may have changed the request"
 	case "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.InvalidStateException", "KMS.NotFoundException", "KMS.InvalidKeyUsageException":
-		return fmt.Errorf("%s: the key for encryption is disabled, about to be deleted, or not there: %w: %w", at, sink.ErrPermanent, err)
+		hint = "the key for encryption may be disabled, about to be deleted, or not there"
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently", "BadRequest":
-		return fmt.Errorf("%s: the bucket may be in another region than the configuration says: %w: %w", at, sink.ErrPermanent, err)
-	}
-	if notFound(err) {
-		if key == "" {
-			return fmt.Errorf("%s: there is no such bucket: %w: %w", at, sink.ErrPermanent, err)
+		hint = "the bucket may be in another region than the configuration says"
+	default:
+		if notFound(err) && key == "" {
+			hint = "the bucket may not exist"
 		}
-		return fmt.Errorf("%s: %w: %w", at, fs.ErrNotExist, err)
+	}
+	switch {
+	case hint != "":
+		return &refusal{at: at, hint: hint, err: err, sentinel: sink.ErrPermanent}
+	case notFound(err):
+		return &refusal{at: at, err: err, sentinel: fs.ErrNotExist}
 	}
 	return fmt.Errorf("%s: %w", at, err)
 }
+
+// refusal is what a store said, and what that may mean.
+type refusal struct {
+	at, hint string
+	err      error
+	sentinel error // what it matches beside err
+}
+
+func (a *refusal) Error() string {
+	if a.hint == "" {
+		return a.at + ": " + a.err.Error()
+	}
+	return a.at + ": " + a.err.Error() + " (" + a.hint + ")"
+}
+
+func (a *refusal) Unwrap() []error { return []error{a.err, a.sentinel} }

@@ -204,7 +204,7 @@ func TestWrongConfigurationSaysWhatIsWrongAndShowsNoSecret(t *testing.T) {
 	_, noKey := Open(t.Context(), config(servers.MinIOAccessKey, "wrong-"+canarySecret), "not-there", o)
 	_, noServer := Open(t.Context(), config("k", canarySecret), "b",
 		&Options{Endpoint: "http://127.0.0.1:1", PathStyle: true, Attempts: 2})
-	for want, err := range map[string]error{"no such bucket": noBucket, "credentials": noKey, "refused": noServer} {
+	for want, err := range map[string]error{"bucket may not exist": noBucket, "credentials": noKey, "refused": noServer} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to say %q", err, want)
 		} else if permanent := errors.Is(err, sink.ErrPermanent); permanent != (want != "refused") {

@@ -21,7 +21,7 @@ import (
 
 // Options are the optional settings of Open; nil means all defaults.
 type Options struct {
-	// Prefix is put before every key, as it is: "team/" makes a folder.
+	// Prefix is put before every key. It ends with a slash unless it is empty.
 	Prefix string
 
 	// Endpoint is the URL of a store other than Amazon's, such as http://127.0.0.1:9000.
@@ -149,6 +149,9 @@ func fill(opts *Options) (Options, error) {
 	}
 	if strings.HasPrefix(o.Prefix, "/") {
 		errs = append(errs, fmt.Errorf("Prefix %q begins with a slash", o.Prefix))
+	}
+	if o.Prefix != "" && !strings.HasSuffix(o.Prefix, "/") {
+		errs = append(errs, fmt.Errorf("Prefix %q does not end with a slash", o.Prefix))
 	}
 	return o, errors.Join(errs...)
 }

@@ -114,9 +114,9 @@ func (in *input) damaged(err error) error {
 		return fmt.Errorf("file: %s: its zstd window is larger than Options.MaxWindow, %d bytes: %w",
 			in.path, in.pool.window, err)
 	}
-	what := "is damaged"
+	what := "may be damaged"
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		what = "is cut short"
+		what = "may be cut short, or still be written,"
 	}
 	return fmt.Errorf("file: %s: the %s data %s at byte %d or shortly before; %d bytes of text came out of it: %w",
 		in.path, in.kind, what, in.raw.offset(), in.out, err)

@@ -134,8 +134,8 @@ func TestOpenRefusesWhatCannotBeRead(t *testing.T) {
 		{in("zip"), nil, "holds zip"},
 		{in("bad*"), nil, "is not UTF-8"},
 		{in("broken"), nil, "broken"},
-		{in("gz"), nil, filepath.Join(dir, "gz") + ": the gzip data is damaged at byte"},
-		{in("one"), nil, filepath.Join(dir, "one") + ": the gzip data is cut short at byte 25"},
+		{in("gz"), nil, filepath.Join(dir, "gz") + ": the gzip data may be damaged at byte"},
+		{in("one"), nil, filepath.Join(dir, "one") + ": the gzip data may be cut short, or still be written, at byte 25"},
 	}
 	if runtime.GOOS != "windows" && os.Geteuid() != 0 {
 		if err := os.Chmod(filepath.Join(dir, "secret"), 0); err != nil {

@@ -96,15 +96,15 @@ func (c *Config) advise(what string, err error) error {
 	case "ResourceNotFoundException":
 		advice = fmt.Sprintf("; is there a stream %q in region %q of this account?", c.Stream, c.AWS.Region)
 	case "AccessDeniedException":
-		advice = "; the role needs kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords on the stream, with a " +
+		advice = "; a policy may be missing: the role needs kinesis:DescribeStreamSummary, ListShards, GetShardIterator and GetRecords on the stream, with a " +
 			"customer key also kms:Decrypt, with fan-out also RegisterStreamConsumer, DescribeStreamConsumer and SubscribeToShard"
 	case "UnrecognizedClientException", "InvalidSignatureException", "InvalidClientTokenId", "ExpiredTokenException",
 		"SignatureDoesNotMatch", "MissingAuthenticationTokenException":
-		advice = fmt.Sprintf("; the credentials are not valid in region %q, or this machine's clock is wrong", c.AWS.Region)
+		advice = fmt.Sprintf("; the credentials may not be valid in region %q, or this machine's clock may be wrong", c.AWS.Region)
 	case "ProvisionedThroughputExceededException", "LimitExceededException":
-		advice = "; other readers use up the stream's limits: fewer of them, more shards, or Options.FanOut"
+		advice = "; other readers may use up the stream's limits: fewer of them, more shards, or Options.FanOut"
 	case "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException", "KMSOptInRequired":
-		advice = "; the stream's key cannot be used: the role needs kms:Decrypt on it, and the key must be enabled"
+		advice = "; the stream's key may not be usable: the role needs kms:Decrypt on it, and the key must be enabled"
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		advice = fmt.Sprintf("; is the endpoint of region %q reachable from here?", c.AWS.Region)
