@@ -20,7 +20,7 @@ func TestNoRecordPaysForAllPlaces(t *testing.T) {
 	start := time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC)
 	r := rand.New(rand.NewPCG(1, 2))
 	for name, c := range map[string]struct {
-		buckets int                                 // of the window
+		buckets int                                  // of the window
 		at      func(i int, now time.Time) time.Time // of the i-th record
 	}{
 		"a window of 1,000 buckets": {MaxBuckets, func(_ int, now time.Time) time.Time { return now }},

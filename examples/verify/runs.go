@@ -57,13 +57,12 @@ func (m model) length(d *decoder) (n uint64, err error) {
 	node := uint32(1)
 	for i := range k {
 		p := uint32(1024)
-		b := uint32(0)
+		at := &p
 		if i < 2 {
-			b = d.bit(m.at(1, k, node))
-			node = 2*node + b
-		} else {
-			b = d.bit(&p)
+			at = m.at(1, k, node)
 		}
+		b := d.bit(at)
+		node = 2*node + b
 		n = 2*n + uint64(b)
 	}
 	return n, nil
