@@ -80,21 +80,35 @@ func TestAFinishedFileKeepsLittleMemory(t *testing.T) {
 			}
 		}
 	}
+	// heap is what is in use, and least the smallest of some looks: a commit or a snapshot under way is in memory, too, and
+	// is not kept.
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
+		runtime.GC() // what pools gave back lives through the first
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
+	least := func(enough int64) int64 {
+		n := heap()
+		for range 10 {
+			if n <= enough {
+				break
+			}
+			settle()
+			n = min(n, heap())
+		}
+		return n
+	}
 	put(200)
 	settle()
-	before := heap()
-	const more = 1000
+	before := least(0)
+	const more, limit = 1000, 8 << 10
 	put(more)
 	settle()
-	each := (heap() - before) / more
+	each := (least(before+more*limit) - before) / more
 	t.Logf("%d bytes of memory for each finished file", each)
-	if each > 8<<10 {
+	if each > limit {
 		t.Errorf("each finished file keeps %d bytes of memory, want at most 8 KiB", each)
 	}
 	cancel()
