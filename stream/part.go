@@ -14,6 +14,7 @@ type part struct {
 	base    Progress // what the transaction in progress builds on
 	upTo    Position
 	clock   eventclock.Clock
+	plain   time.Time // a time up to it moves the clock and is no jump, if none waits: neither far ahead nor beyond now
 	arrived time.Time
 	ended   bool
 	child   []Partition
