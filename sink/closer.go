@@ -136,8 +136,9 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 			c.ours, c.sealed = true, from
 		}
 	}
+	hours := k.state.Genesis.Hours(from, through)
 	k.mu.Unlock()
-	k.closedHours += int64(through.Sub(from) / k.opts.Hour)
+	k.closedHours += hours
 	k.log.Info("closed hours", "from", from, "through", through, "entry", id)
 	k.saveSnapshot(ctx, id)
 	return nil

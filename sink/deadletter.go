@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -35,8 +36,8 @@ const deadExt = ".jsonl"
 func (r *router[T]) reject(ctx context.Context, dead []stream.DeadLetter) error {
 	for i := range dead {
 		row := deadRow(&dead[i])
-		if row.Read.IsZero() {
-			row.Read = r.sink.keep.env.Now().UTC()
+		if !when.Held(row.Read) {
+			row.Read = when.Clamp(r.sink.keep.env.Now().UTC())
 		}
 		b := r.deadBuffer(row.Read)
 		n := len(b.raw)

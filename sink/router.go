@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/mutant"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -135,11 +136,11 @@ func (r *router[T]) takeBack() {
 	r.marks, r.tooLate = r.marks[:0], r.tooLate[:0]
 }
 
-var errNoTime = errors.New("event time is missing, or not in the years 1 to 9999")
+var errNoTime = errors.New("event time is missing, before 0001-01-02 or after 9999-12-29")
 
 // hour makes the hour of t the last one.
 func (r *router[T]) hour(t time.Time) error {
-	if t = t.UTC(); t.IsZero() || t.Year() < 1 || t.Year() > 9999 {
+	if t = t.UTC(); !when.Held(t) {
 		return errNoTime
 	}
 	start := t.Truncate(r.sink.opts.Hour)

@@ -81,8 +81,9 @@ func (k *keeper) unsealedFrom(ctx context.Context, c *closing) (time.Time, error
 	if !c.sealed.IsZero() {
 		return c.sealed, nil
 	}
-	n := int(c.close.Through.Sub(c.close.From) / k.opts.Hour)
-	hour := func(i int) time.Time { return c.close.From.Add(time.Duration(i) * k.opts.Hour) }
+	g := &c.behind.Genesis
+	n := int(g.Hours(c.close.From, c.close.Through))
+	hour := func(i int) time.Time { return g.Border(c.close.From, int64(i)) }
 	if there, err := k.sealsExist(ctx, c, hour(n-1)); err != nil || there {
 		return c.close.Through, err
 	}

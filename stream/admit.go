@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/mutant"
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 // errSource says that a source breaks its contract: going on could lose or double records.
@@ -205,7 +206,7 @@ func (c *laneCore) warm(ctx context.Context, b *Batch, from, to int, in feeds[Re
 		s.flags |= flagWarm
 		c.batch = append(c.batch, slot)
 		e := Event[Record]{Value: *r, Time: r.Time.Round(0).UTC(), Origin: Origin{slot, s.gen}}
-		if c.decodes || !timeMissing(e.Time) {
+		if c.decodes || !timeMissing(e.Time) && when.Held(e.Time) {
 			c.events = append(c.events, e)
 		}
 	}

@@ -8,11 +8,6 @@ import (
 	"github.com/onceflow/onceflow/internal/mutant"
 )
 
-// usable reports whether an event may have the time t.
-func (c *laneCore) usable(t time.Time) bool {
-	return !timeMissing(t) && (!t.After(c.limit) || c.limit.IsZero())
-}
-
 // setTime notes the times of the oldest and the newest event of a record, which are usable.
 func (c *laneCore) setTime(o Origin, oldest, newest time.Time) {
 	s := c.slots.get(o)

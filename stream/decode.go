@@ -2,11 +2,7 @@ package stream
 
 import (
 	"context"
-	"errors"
-	"math"
 	"time"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // Decode turns records into events. An event may share the bytes of its record only if no stage of the pipe holds events
@@ -15,8 +11,8 @@ import (
 //
 // at gives the event time; nil means Record.Time. It is a required argument, because hours and seals follow it: a
 // broker's time beside an hour field in the payload would seal hours too early. A record whose event time is missing
-// (zero, or within a day of 1970-01-01) or further in the future than Options.Future goes to the dead-letter flow and
-// moves no clock.
+// (zero, or within a day of 1970-01-01), further in the future than Options.Future or further in the past than
+// Options.Past goes to the dead-letter flow and moves no clock.
 func Decode[T any](parse func(*Record) (T, error), at func(*T) time.Time) Stage[Record, T] {
 	return &decode[T]{parse: parse, at: at}
 }
@@ -112,9 +108,6 @@ func (m *times) add(t time.Time, usable bool) {
 	m.bad = m.bad || !usable
 }
 
-// ErrEventTime is why a record without a usable event time was rejected.
-var ErrEventTime = errors.New("stream: event time is missing or too far in the future")
-
 // setDecoded gives e, which has its value, the rest, and returns its time. e is in the emitter's buffer: a copy whose
 // address is given to at would be allocated for each event.
 func setDecoded[T any](e *Event[T], r *Event[Record], at func(*T) time.Time) time.Time {
@@ -124,21 +117,4 @@ func setDecoded[T any](e *Event[T], r *Event[Record], at func(*T) time.Time) tim
 	}
 	e.Time = e.Time.Round(0).UTC() // no monotonic reading: a time that went through a ledger must compare the same
 	return e.Time
-}
-
-// Seconds since 1970 of times that nobody can mean.
-const (
-	firstYear = -62135596800                    // the year 1; before it lies what NaN becomes as a number of seconds or milliseconds
-	noNumber  = math.MinInt64/1_000_000_000 - 1 // in 1677: what NaN becomes as a number of nanoseconds
-)
-
-// timeMissing reports whether t is what an absent field or no number decodes to: the zero time, a small number of seconds
-// or milliseconds since 1970, or what a conversion of NaN to an integer leaves.
-func timeMissing(t time.Time) bool {
-	if mutant.On("T23b") {
-		return false
-	}
-	const day = 24 * 60 * 60
-	s := t.Unix()
-	return t.IsZero() || (-day < s && s < day) || s < firstYear || s == noNumber
 }

@@ -3,6 +3,8 @@ package stream
 import (
 	"slices"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 // Emitter takes the results of a processor. It belongs to one stage of one lane, is not safe for concurrent use, and
@@ -126,7 +128,7 @@ func (o *Emitter[T]) Lookup(origin Origin) RecordRef {
 // usable reports whether an event may have the time t.
 func (o *Emitter[T]) usable(t time.Time) bool {
 	if o.lane == nil {
-		return !timeMissing(t)
+		return !timeMissing(t) && when.Held(t)
 	}
 	return o.lane.usable(t)
 }

@@ -28,7 +28,7 @@ type lane[T any] struct {
 	// For the status.
 	live  atomic.Int64
 	read  atomic.Int64
-	seen  atomic.Int64 // in nanoseconds since 1970; 0 if unknown
+	seen  atomic.Int64 // in microseconds since 1970; 0 if unknown
 	ready atomic.Bool
 
 	jumpMu   sync.Mutex
@@ -47,8 +47,15 @@ func (l *lane[T]) publish() {
 	if n := c.stats.read - l.read.Swap(c.stats.read); n > 0 {
 		l.w.e.read.Add(n)
 	}
+	if n := c.oddTimes; n > 0 {
+		c.oddTimes = 0
+		if l.w.e.oddTimes.Add(n) == n {
+			l.w.e.opts.Logger.Warn("a record's own time is none that a ledger can hold, and is taken for none; event times are not concerned",
+				"lane", l.assignment.Lane, "first", "0001-01-02", "last", "9999-12-29")
+		}
+	}
 	if seen := c.seen(); !seen.IsZero() && seen.Before(EndOfTime) {
-		l.seen.Store(seen.UnixNano())
+		l.seen.Store(seen.UnixMicro())
 	} else {
 		l.seen.Store(0)
 	}

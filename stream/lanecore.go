@@ -27,6 +27,7 @@ type laneCore struct {
 	keep    bool        // Options.KeepRecords
 	limit   time.Time   // event times after it are rejected; zero is none
 	now     time.Time   // of the output's clock, as the engine knows it: no record moves a clock beyond; zero is none
+	oldest  time.Time   // and those before it
 
 	parts   []part
 	inOrder bool        // Assignment.InOrder
@@ -59,6 +60,7 @@ type laneCore struct {
 	dirty     bool
 	heldBytes int64
 	redeliver int64 // records that came again
+	oddTimes  int64 // of records, that were taken for none
 	stats     laneStats
 }
 

@@ -223,7 +223,7 @@ func (c *laneCore) endsOf(b *Batch) error {
 func (c *laneCore) noteArrivals(b *Batch) {
 	for i := range c.parts {
 		if p := &c.parts[i]; p.newest > 0 {
-			p.arrived = later(p.arrived, b.Records[p.newest-1].Time)
+			p.arrived = later(p.arrived, c.arrivalOf(&b.Records[p.newest-1]))
 			p.newest = 0
 		}
 	}

@@ -41,6 +41,13 @@ type Options struct {
 	// Defaults to 1 hour.
 	Future time.Duration
 
+	// Past is how far an event time may be behind the output's clock; records beyond it are dead-lettered and move no
+	// clock. Such a time is seldom meant: null dates become years like 1601, 1753, 1899 or 1900, and seconds that are read
+	// as milliseconds January 1970. The first of them would begin the job's hours.
+	//
+	// Defaults to 30 years (of 365 days). -1 disables; then a time must still be from 0001-01-02 on, and no missing one.
+	Past time.Duration
+
 	// KeysInLanes says that records with equal keys never are in two lanes, as where files are cut by the key, or that it
 	// does not matter if they do not meet. Without it Run stops with a *ScatteredError where they may be in several and a
 	// stage sees one lane at a time: a join, a count, dedup with a local store. Those are the lanes of files and, if a Kafka
@@ -101,12 +108,14 @@ func (o *Options) filled() (Options, error) {
 	check("Shutdown", int64(f.Shutdown), 0)
 	check("Future", int64(f.Future), 0)
 	check("Backfill", int64(f.Backfill), 0)
+	check("Past", int64(f.Past), -1)
 	check("Parallel", int64(f.Parallel), 0)
 	f.CommitEvery = cmp.Or(f.CommitEvery, time.Minute)
 	f.CommitBytes = cmp.Or(f.CommitBytes, 1<<30)
 	f.Memory = cmp.Or(f.Memory, defaultMemory())
 	f.Shutdown = cmp.Or(f.Shutdown, 20*time.Second)
 	f.Future = cmp.Or(f.Future, time.Hour)
+	f.Past = cmp.Or(f.Past, 30*365*24*time.Hour)
 	f.Parallel = cmp.Or(f.Parallel, runtime.GOMAXPROCS(0))
 	f.Logger = cmp.Or(f.Logger, slog.New(slog.DiscardHandler))
 	if f.Now == nil {
@@ -148,6 +157,7 @@ type Status struct {
 	Commits, Fenced int64
 	Jumps           int64       // partitions of this process whose clocks wait for records that confirm a jump
 	Jump            WaitingJump // the one of them that is farthest ahead
+	OddTimes        int64       // times of records (Record.Time) that no ledger can hold, and that were taken for none
 	Stalled         error       // work without progress; nil is healthy
 	Ready           bool        // lanes are assigned and their held records are back
 	ShuttingDown    bool

@@ -76,7 +76,8 @@ type engine[T any] struct {
 	queued     atomic.Int64 // bytes of batches that wait
 	laneBytes  atomic.Int64
 	read       atomic.Int64
-	hurry      atomic.Bool // throw away what is queued; the next run reads it again
+	oddTimes   atomic.Int64 // of records, that were taken for none
+	hurry      atomic.Bool  // throw away what is queued; the next run reads it again
 
 	// The conductor's.
 	lanes      map[string]*lane[T]

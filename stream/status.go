@@ -112,7 +112,7 @@ func (e *engine[T]) snapshot() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.s
-	s.Lag, s.Bytes = lag, e.budget.Used()
+	s.Lag, s.Bytes, s.OddTimes = lag, e.budget.Used(), e.oddTimes.Load()
 	if read := e.read.Load(); read != s.Read || b.lastRead.IsZero() {
 		s.Read, b.s.Read, b.lastRead = read, read, now
 	}
@@ -131,7 +131,7 @@ func (e *engine[T]) snapshot() Status {
 		}
 	}
 	if known && seen != 0 {
-		s.Delay = now.Sub(time.Unix(0, seen))
+		s.Delay = now.Sub(time.UnixMicro(seen))
 	}
 	e.observeJumps(&s, now)
 	s.Stalled = e.stalled(now, lag)

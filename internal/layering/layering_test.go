@@ -19,8 +19,8 @@ const module = "github.com/onceflow/onceflow"
 // that is not listed fails, so a new one gets a decision.
 var may = map[string][]string{
 	"":         nil,
-	"stream":   {"internal/eventclock", "internal/mutant"},
-	"sink":     {"stream", "sink/ledger", "internal/env", "internal/mutant"},
+	"stream":   {"internal/eventclock", "internal/mutant", "internal/when"},
+	"sink":     {"stream", "sink/ledger", "internal/env", "internal/mutant", "internal/when"},
 	"seal":     {"sink", "sink/ledger", "stream", "internal/eventclock", "internal/mutant"},
 	"dedup":    {"stream", "internal/mutant"},
 	"join":     {"stream", "internal/mutant"},
@@ -28,7 +28,7 @@ var may = map[string][]string{
 	"examples": {"*"},
 	"internal": {"*"},
 
-	"sink/ledger":   {"stream", "internal/mutant"},
+	"sink/ledger":   {"stream", "internal/mutant", "internal/when"},
 	"sink/sinktest": {"sink", "stream"},
 	"sink/file":     {"sink"},
 	"sink/s3":       {"sink"},

@@ -31,6 +31,16 @@ const (
 // HourOf returns the start of the hour that t is in, UTC.
 func (g *Genesis) HourOf(t time.Time) time.Time { return t.UTC().Truncate(g.Hour) }
 
+// Hours is how many hours there are from one border of hours to another. time.Time.Sub would say no more than 292 years.
+func (g *Genesis) Hours(from, through time.Time) int64 {
+	return (through.Unix() - from.Unix()) / int64(g.Hour/time.Second)
+}
+
+// Border returns the border of hours that is n hours behind from.
+func (g *Genesis) Border(from time.Time, n int64) time.Time {
+	return time.Unix(from.Unix()+n*int64(g.Hour/time.Second), 0).UTC()
+}
+
 func (g *Genesis) check() error {
 	var errs []error
 	if g.Hour < time.Minute || (24*time.Hour)%g.Hour != 0 || g.Hour%time.Minute != 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/mutant"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -19,7 +20,14 @@ import (
 // So a low never goes back, also not for a late record that is held, and no row of a held record can become late because
 // of its own waiting. While held records of the base are still coming back (replaying) no clock moves, since the ledger
 // names positions, not times. A negative lateness means that hours are not closed: lows stay what they are.
+//
+// Whatever cut says, an entry can hold what comes out: a clock that is none stays what it was, and the time of a held event
+// becomes the nearest one that there is.
 func Advance(prev, cut stream.Progress, lateness time.Duration, replaying bool) stream.Progress {
+	cut.Seen, cut.Arrived = heldOr(cut.Seen, prev.Seen), heldOr(cut.Arrived, prev.Arrived)
+	if !cut.HeldTime.IsZero() {
+		cut.HeldTime = when.Clamp(cut.HeldTime)
+	}
 	next := cut
 	next.Low = prev.Low
 	if replaying && !mutant.On("T25") {
@@ -42,6 +50,14 @@ func Advance(prev, cut stream.Progress, lateness time.Duration, replaying bool) 
 		next.Low = low
 	}
 	return next
+}
+
+// heldOr is t, or instead if a ledger cannot hold it.
+func heldOr(t, instead time.Time) time.Time {
+	if t.IsZero() || when.Held(t) {
+		return t
+	}
+	return instead
 }
 
 func later(a, b time.Time) time.Time {

@@ -66,6 +66,7 @@ var mutants = []mutant{
 	{"T37", "void work is done again without reading progress again", in("internal/sim")},
 	{"T38a", "a position in an aggregate stands for all of it", in("stream/kinesis#FromItsMiddle")},
 	{"T38b", "a new iterator is made for where the reading began", in("stream/kinesis#TriedAgain")},
+	{"T46", "an event time of long ago is believed", in("stream")},
 	{"T38c", "what retention took is passed over", in("stream/kinesis#RetentionTook")},
 	{"T40", "a time far ahead counts at once", in("internal/eventclock", "internal/sim")},
 	{"T41", "a jump that waits is not in the ledger", in("sink/ledger", "seal#SurvivesARestart")},

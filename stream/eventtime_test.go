@@ -1,0 +1,77 @@
+package stream
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+)
+
+// One event of January 1970 (seconds read as milliseconds), or of 1601, 1753 or 1899 (null dates), among the first once made
+// 488,000 to 17.7 million hours due before the first real one.
+func TestEventTimesOfLongAgoAreRejectedAndMoveNoClock(t *testing.T) {
+	var o *Options
+	opts, err := o.filled()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
+	l := newTestLane(t, nil, &say{})
+	l.core.limit, l.core.oldest = now.Add(opts.Future), now.Add(-opts.Past)
+	feed := func(from int, at ...time.Time) {
+		t.Helper()
+		b := &Batch{Lane: "p/0"}
+		for i, at := range at {
+			b.Records = append(b.Records, Record{Partition: &testParts[0], Position: Position{Sub: int64(from + i)}, Value: []byte("a"), Time: at})
+		}
+		if err := l.try(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	year := func(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
+	feed(1, time.UnixMilli(1_764_374_400), year(1), year(1).Add(30*time.Minute), year(1601), year(1753), year(1899), year(1900), year(1995), year(10000))
+	if seen := l.core.parts[0].seen; !seen.IsZero() {
+		t.Errorf("the clock is at %v, want none", seen)
+	}
+	feed(100, year(2003))
+	if got, want := l.counts(), (Counts{Filtered: 1, Dead: 9}); got != want || !l.core.parts[0].seen.Equal(year(2003)) {
+		t.Errorf("got fates %v and the clock %v, want %v and 2003", got, l.core.parts[0].seen, want)
+	}
+	for _, d := range l.txn.dead {
+		if !errors.Is(d.Err, ErrEventTime) {
+			t.Errorf("dead because of %v, want %v", d.Err, ErrEventTime)
+		}
+	}
+}
+
+func TestPastCanBeSwitchedOff(t *testing.T) {
+	l := newTestLane(t, nil, &say{}) // as with -1: no oldest time
+	at := time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
+	b := &Batch{Lane: "p/0", Records: []Record{{Partition: &testParts[0], Position: Position{Sub: 1}, Value: []byte("a"), Time: at}}}
+	if err := l.try(b); err != nil {
+		t.Fatal(err)
+	}
+	if seen := l.core.parts[0].seen; !seen.Equal(at) {
+		t.Errorf("the clock is at %v, want %v", seen, at)
+	}
+}
+
+// The time of a broker in microseconds, year 57301, and of a file beyond the year 9999 once stopped a job for ever: no entry
+// could hold it.
+func TestARecordsOwnTimeThatNoLedgerHoldsIsTakenForNone(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	l.core.decodes = true // event times come from elsewhere
+	good := time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC)
+	for i, at := range []time.Time{good, time.UnixMilli(good.UnixMicro()), time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), {}} {
+		b := &Batch{Lane: "p/0", Records: []Record{{Partition: &testParts[0], Position: Position{Sub: int64(i + 1)}, Value: []byte("a"), Time: at}}}
+		if err := l.try(b); err != nil {
+			t.Fatal(err)
+		}
+		if got := l.core.parts[0].arrived; !got.Equal(good) {
+			t.Errorf("after a record of %v the last one arrived at %v, want %v", at, got, good)
+		}
+	}
+	if l.core.oddTimes != 3 {
+		t.Errorf("%d odd times are counted, want 3: none is not odd", l.core.oddTimes)
+	}
+}
