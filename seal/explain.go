@@ -24,6 +24,11 @@ type ExplainOptions struct {
 	// Defaults to 15 minutes. -1 is none.
 	Lateness time.Duration
 
+	// EmptyHours is that of the job: Options.EmptyHours.
+	//
+	// Defaults to 4000. -1 is any number.
+	EmptyHours int64
+
 	// Partitions are those that the source has now, if the caller knows: one that the ledger does not know keeps an hour
 	// open, too.
 	Partitions []stream.Partition
@@ -46,6 +51,7 @@ func Explain(ctx context.Context, store sink.Store, job string, hour time.Time, 
 	if opts != nil {
 		o = *opts
 	}
+	o.EmptyHours = cmp.Or(o.EmptyHours, sink.DefaultEmptyHours)
 	o.Lateness = max(cmp.Or(o.Lateness, 15*time.Minute), 0)
 	s, err := sink.Inspect(ctx, store, job, &ReadOptions{Prefix: o.Prefix})
 	if err != nil {
@@ -60,7 +66,7 @@ func Explain(ctx context.Context, store sink.Store, job string, hour time.Time, 
 		return nil, fmt.Errorf("seal: read the store's clock: %w", err)
 	}
 	var out []Blocker
-	for _, b := range s.Blockers(end, now, o.Lateness, o.Partitions) {
+	for _, b := range s.Blockers(end, now, o.Lateness, o.EmptyHours, o.Partitions) {
 		blocker := Blocker{Blocker: b}
 		if b.Kind == ledger.BlockedByEntry {
 			done, err := published(ctx, store, &s.Genesis, o.Prefix, b.Entry)
@@ -125,6 +131,8 @@ func (b Blocker) String() string {
 		return s
 	case ledger.BlockedByClock:
 		return "the store's clock must reach " + clock(b.Until)
+	case ledger.BlockedByGap:
+		return b.Gap.String()
 	case ledger.BlockedByNothing:
 		return "all partitions have ended, and nothing from this hour on was written"
 	}

@@ -26,6 +26,14 @@ type Options struct {
 	// Defaults to 15 minutes. -1 is none: a partition whose events are not in order then has late ones.
 	Lateness time.Duration
 
+	// EmptyHours is how many hours without files may be sealed in a row, beside as many as have passed since the last ones
+	// were. More are made by an odd record of long ago among a job's first ones, or by a gap in old data. Then the job goes
+	// on committing and closes nothing; stream.Status.Unclosed, the log and Explain say where the gap is and what it begins
+	// with. A larger number lets these hours be sealed, one after the other. It counts hours of sink.Options.Hour.
+	//
+	// Defaults to 4000. -1 is any number.
+	EmptyHours int64
+
 	// Verify looks, before an hour closes, whether all of its files are there with the length that was published: somebody,
 	// or a rule of the bucket, may have deleted or replaced one. Such an hour does not close, and the job stops with an
 	// error that names the files, until they are restored, or until it runs without Verify and so takes the loss. It costs
@@ -44,6 +52,6 @@ func Hourly[T any](out *sink.Sink[T], opts *Options) stream.Output[T] {
 	if o.Lateness == -1 {
 		o.Lateness = 0
 	}
-	out.Seal(sink.SealOptions{Name: o.Name, JSON: o.JSON, Lateness: o.Lateness, Verify: o.Verify})
+	out.Seal(sink.SealOptions{Name: o.Name, JSON: o.JSON, Lateness: o.Lateness, EmptyHours: o.EmptyHours, Verify: o.Verify})
 	return out
 }

@@ -102,6 +102,9 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 	if !ok {
 		return errNotYet
 	}
+	if err := k.tooEmpty(ctx, from, through, at); err != nil {
+		return err
+	}
 	if k.seal.Verify {
 		if err := k.verifyFiles(ctx, through); err != nil {
 			return err
@@ -116,7 +119,7 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 		e.Published = nil
 	}
 	e.Close = &ledger.Close{
-		From: from, Through: through, At: at, Lateness: k.lateness(), Listed: len(parts), ListedHash: ledger.HashPartitions(parts),
+		From: from, Through: through, At: at, Lateness: k.lateness(), EmptyHours: k.seal.EmptyHours, Listed: len(parts), ListedHash: ledger.HashPartitions(parts),
 		Flows: k.flowNames, Seal: k.seal.Name, JSON: k.seal.JSON, Generation: k.opts.Generation,
 	}
 	asked := false
@@ -130,6 +133,7 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 	if err != nil {
 		return err
 	}
+	k.unclosed = nil
 	k.env.Lock(&k.mu)
 	for _, c := range k.closings {
 		if c.entry == id {

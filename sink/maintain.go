@@ -36,6 +36,7 @@ func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]str
 	k.last = stream.Upkeep{
 		Settled: settled, EarliestHour: k.state.NextHour(), ClosedHours: k.closedHours, Clock: k.state.Clock(),
 		Complete: k.state.Complete(k.lateness()),
+		Unclosed: k.unclosed,
 	}
 	up := k.last
 	k.last.Settled = false // for calls that find no time to look

@@ -25,6 +25,7 @@ type upkeep struct {
 	// Only maintain, which one goroutine at a time calls, uses what follows.
 	last                stream.Upkeep
 	closedHours         int64
+	unclosed            error // why no hour closes until a person does something
 	nextRead, nextSweep time.Time
 	cached              []stream.Partition   // for the mistake T14b
 	oldProbes           map[string]bool      // staged probes that the last sweep has seen

@@ -21,10 +21,20 @@ type SealOptions struct {
 	// Lateness is how far behind the newest event of its partition an event may be. It is used as it is: 0 is none.
 	Lateness time.Duration
 
+	// EmptyHours is how many hours without on-time files may be closed in a row, beside as many as have passed since the last
+	// ones were closed.
+	//
+	// Defaults to 4000. -1 is any number.
+	EmptyHours int64
+
 	// Verify lists the folders of an hour before it closes, and does not close it if a file of it is gone or has another
 	// length.
 	Verify bool
 }
+
+// DefaultEmptyHours is the default of SealOptions.EmptyHours: five and a half months of hours of 60 minutes. No live job has
+// a gap like that, and making the seals of so many hours takes minutes.
+const DefaultEmptyHours = 4000
 
 // Seal makes the sink close and seal hours. It is called before Attach, by seal.Hourly, which is the way to use it.
 // Without it all hours stay open: nothing is late, and there are no seals.
@@ -34,6 +44,7 @@ func (s *Sink[T]) Seal(o SealOptions) {
 		name += "." + s.keep.job
 	}
 	o.Name = cmp.Or(o.Name, name)
+	o.EmptyHours = cmp.Or(o.EmptyHours, DefaultEmptyHours)
 	s.keep.seal = &o
 }
 
@@ -50,6 +61,9 @@ func (o *SealOptions) validate(k *keeper) error {
 	}
 	if o.Lateness < 0 {
 		errs = append(errs, fmt.Errorf("seal lateness %s is negative", o.Lateness))
+	}
+	if o.EmptyHours < -1 {
+		errs = append(errs, fmt.Errorf("seal empty hours %d, want at least -1", o.EmptyHours))
 	}
 	return errors.Join(errs...)
 }

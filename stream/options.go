@@ -158,6 +158,7 @@ type Status struct {
 	Jumps           int64       // partitions of this process whose clocks wait for records that confirm a jump
 	Jump            WaitingJump // the one of them that is farthest ahead
 	OddTimes        int64       // times of records (Record.Time) that no ledger can hold, and that were taken for none
+	Unclosed        error       // why hours do not close until a person does something; nil is well
 	Stalled         error       // work without progress; nil is healthy
 	Ready           bool        // lanes are assigned and their held records are back
 	ShuttingDown    bool

@@ -90,6 +90,9 @@ type Upkeep struct {
 	// Complete is how far the clocks of a backfill must get for all that was read to be complete: the end of the hour of the
 	// newest Progress.Seen, and the lateness. Zero if nothing waits for it.
 	Complete time.Time
+
+	// Unclosed says why no hour closes although all of its data is in, and what a person has to do about it; nil is well.
+	Unclosed error
 }
 
 // Txn collects the results of finished records. Write and Reject may be called concurrently for different workers;

@@ -66,7 +66,7 @@ func (b *statusBoard) commit(at time.Time, counts Counts, oldest time.Time, why 
 // kept returns how many hours were closed since it was last called.
 func (b *statusBoard) kept(u Upkeep) (closed int64) {
 	b.set(func(s *Status) {
-		s.EarliestHour = u.EarliestHour
+		s.EarliestHour, s.Unclosed = u.EarliestHour, u.Unclosed
 		closed, b.closed = u.ClosedHours-b.closed, u.ClosedHours
 	})
 	return closed

@@ -44,9 +44,41 @@ func (l *ledger) foldClose(what string, e *entry) {
 	for h := range l.hours {
 		l.r.expect(!h.Before(c.From), what, "hour %s, which has files, is before the first one that it closes, %s", h, c.From)
 	}
+	l.checkEmptyHours(what, c)
 	maps.DeleteFunc(l.hours, func(h time.Time, _ *hour) bool { return h.Before(c.Through) })
-	l.closed, l.closer = c.Through, e.ID
+	l.closed, l.closer, l.closedAt = c.Through, e.ID, c.At
 	l.closes = append(l.closes, &closing{e.ID, c, l.closedPartitions(), l.read, l.counts})
+}
+
+// checkEmptyHours checks that no more hours in a row are without files than may be closed: as many as have passed since the
+// last Close, and those that this one says.
+func (l *ledger) checkEmptyHours(what string, c *closeEntry) {
+	l.r.expect(c.EmptyHours >= -1, what, "empty hours %d", c.EmptyHours)
+	if c.EmptyHours < 0 {
+		return
+	}
+	since := l.closedAt
+	if l.closer == 0 {
+		since = l.genesis.Created
+		if !l.closed.IsZero() && l.closed.Before(since) { // the start hour
+			since = l.closed
+		}
+	}
+	length := int64(l.hour / time.Second)
+	most := c.EmptyHours + max(0, (c.At.Unix()-since.Unix())/length)
+	full := []time.Time{c.Through}
+	for h := range l.hours {
+		if h.Before(c.Through) {
+			full = append(full, h)
+		}
+	}
+	slices.SortFunc(full, time.Time.Compare)
+	at := c.From
+	for _, h := range full {
+		n := (h.Unix() - at.Unix()) / length
+		l.r.expect(n <= most, what, "it closes %d hours without files from %s on, and %d may be", n, at, most)
+		at = h.Add(l.hour)
+	}
 }
 
 // closedPartition is a partition in the manifest of an hour.

@@ -25,17 +25,18 @@ type ledger struct {
 	genesisHash string
 	hour        time.Duration
 
-	last    uint64 // entry
-	hash    string // of it
-	tokens  map[string]uint64
-	lanes   map[string]lane
-	parts   map[partition]*part
-	pending map[uint64][]time.Time // commits with a manifest that are not marked as published, and the hours of their on-time files
-	hours   map[time.Time]*hour    // open hours with files
-	config  *config
-	closed  time.Time
-	closer  uint64 // the last Close
-	sealed  time.Time
+	last     uint64 // entry
+	hash     string // of it
+	tokens   map[string]uint64
+	lanes    map[string]lane
+	parts    map[partition]*part
+	pending  map[uint64][]time.Time // commits with a manifest that are not marked as published, and the hours of their on-time files
+	hours    map[time.Time]*hour    // open hours with files
+	config   *config
+	closed   time.Time
+	closer   uint64    // the last Close
+	closedAt time.Time // what the clock said for it
+	sealed   time.Time
 
 	commits []*committed
 	byID    map[uint64]*committed

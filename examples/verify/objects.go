@@ -153,6 +153,7 @@ type closeEntry struct {
 	Through    time.Time `json:"through"`
 	At         time.Time `json:"at"`
 	LatenessNS int64     `json:"lateness_ns"`
+	EmptyHours int64     `json:"empty_hours"`
 	Listed     int64     `json:"listed"`
 	ListedHash string    `json:"listed_hash"`
 	Flows      []string  `json:"flows"`
@@ -222,6 +223,7 @@ type snapshot struct {
 	Config      *config             `json:"config,omitempty"`
 	Closed      time.Time           `json:"closed,omitzero"`
 	ClosedEntry uint64              `json:"closed_entry,omitempty"`
+	ClosedAt    time.Time           `json:"closed_at,omitzero"`
 	Sealed      time.Time           `json:"sealed,omitzero"`
 	Read        int64               `json:"read,omitempty"`
 	Counts      counts              `json:"counts,omitzero"`

@@ -35,7 +35,7 @@ func (l *ledger) checkSnapshot(ctx context.Context) error {
 func (l *ledger) state() *snapshot {
 	s := &snapshot{
 		header: header{1, 1}, Genesis: l.genesisHash, Last: l.last, Hash: l.hash, Config: l.config, Closed: l.closed, ClosedEntry: l.closer,
-		Sealed: l.sealed, Read: l.read, Counts: l.counts, Rows: l.rows, Floor: l.floor, Over: l.over,
+		ClosedAt: l.closedAt, Sealed: l.sealed, Read: l.read, Counts: l.counts, Rows: l.rows, Floor: l.floor, Over: l.over,
 	}
 	for name, ln := range l.lanes {
 		s.Lanes = append(s.Lanes, snapshotLane{name, ln.version, ln.token})

@@ -45,6 +45,7 @@ type checker struct {
 	closedFrom time.Time
 	flows      map[time.Time][]string // of the Close of an hour
 	closed     time.Time
+	closedAt   time.Time
 	manifests  map[uint64]bool
 	owed       map[uint64]bool // commits that need a manifest and have none yet
 	seals      map[string]bool // key
@@ -196,7 +197,8 @@ func (c *checker) close(e *ledger.Entry) {
 	} else if !cl.From.Equal(c.closed) {
 		c.violation("entry %d closes from %s, but hours are closed through %s", e.ID, cl.From, c.closed)
 	}
-	c.closed = cl.Through
+	c.emptyHours(e)
+	c.closed, c.closedAt = cl.Through, cl.At
 	for h := cl.From; h.Before(cl.Through); h = h.Add(hour) {
 		c.flows[h] = cl.Flows
 	}
@@ -208,6 +210,31 @@ func (c *checker) close(e *ledger.Entry) {
 			if r.delivered() && (r.txn == nil || !r.txn.open) && r.time.Before(c.closed) && !r.straggler(lateness) && !c.isFinished(r) {
 				c.violation("entry %d closes through %s without %s of %s", e.ID, c.closed.Format("15:04"), r, r.time.Format("15:04:05"))
 			}
+		}
+	}
+}
+
+// emptyHours checks that no more hours in a row are without files than have passed, and some more, unless a person has looked.
+func (c *checker) emptyHours(e *ledger.Entry) {
+	cl := e.Close
+	if cl.EmptyHours < 0 {
+		if !c.w.calm || !c.w.cfg.old {
+			c.violation("entry %d closes any number of empty hours, and nobody was told to", e.ID)
+		}
+		return
+	}
+	since, run := c.closedAt, 0
+	if since.IsZero() {
+		since = c.w.began
+	}
+	most := int(cl.EmptyHours) + int(cl.At.Sub(since)/hour)
+	for h := cl.From; h.Before(cl.Through); h = h.Add(hour) {
+		if run++; len(c.hours[h]) > 0 {
+			run = 0
+		}
+		if run > most {
+			c.violation("entry %d closes the hour %s, and more than %d before it without files", e.ID, h.Format("15:04"), most)
+			return
 		}
 	}
 }

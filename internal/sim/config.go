@@ -16,6 +16,7 @@ const (
 	copyWithin  = 30 * time.Second
 	dedupWindow = 75 * time.Second
 	haste       = 40 // of local clocks
+	emptyHours  = 10 // that close in a row, where a record of long ago begins a log
 )
 
 // rule is that of jumps, on the scale of a simulation.
@@ -35,6 +36,7 @@ type config struct {
 	reshards  bool // partitions split and merge
 	files     bool // partitions end, are forgotten, and are not listed now and then
 	odd       bool // some records have times far ahead
+	old       bool // a record of long ago begins a log
 	small     bool // entries are short, so that parts of them are blobs
 	deploys   bool // processes of two versions run: a flow has another name in each
 
@@ -62,6 +64,7 @@ func (w *world) draw(steps int, reshard bool) {
 	if c.files = !c.reshards && w.chance(0.4); c.files {
 		c.txns, c.retires = false, false
 	}
+	c.old = !c.dedup && w.chance(0.2) // a store of IDs knows nothing of what is so old
 	c.steps = steps/2 + w.rng.IntN(steps)
 	if w.chance(0.02) {
 		c.steps *= 10 // long enough for snapshots

@@ -73,7 +73,7 @@ func openEngine(ctx context.Context, p *process) (*engine, error) {
 		return nil, err
 	}
 	e := &engine{p: p, w: p.w, lanes: map[string]*laneWork{}, over: map[string]bool{}, ids: dedup.NewMemory(nil)}
-	e.out = seal.Hourly(s, &seal.Options{Lateness: lateness})
+	e.out = seal.Hourly(s, &seal.Options{Lateness: lateness, EmptyHours: p.emptyHours})
 	err = e.out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "sim", Topics: p.topics}, Workers: 1})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ type process struct {
 	topics     []string
 	generation uint64
 	clicks     string // the name of the flow of clicks in its version
+	emptyHours int64
 	faulty     *sinktest.Faulty
 	paused     bool
 	leaving    bool // told to end

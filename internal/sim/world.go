@@ -50,6 +50,10 @@ func newWorld(seed uint64, o *Options) *world {
 	for range w.cfg.lanes {
 		w.addLane(w.topics("a")...)
 	}
+	if w.cfg.old {
+		p := w.partList[w.rng.IntN(len(w.partList))]
+		w.put(p, &record{id: "old", time: w.now.Add(-100*hour - w.upTo(50*hour)), hash: p.lo})
+	}
 	for range w.cfg.instances {
 		w.start()
 	}
@@ -69,10 +73,15 @@ func (w *world) start() *process {
 	w.born++
 	p := &process{
 		w: w, name: fmt.Sprintf("i%d", w.born), rand: rand.New(rand.NewPCG(w.rng.Uint64(), uint64(w.born))),
-		topics: []string{"a"}, generation: 1, clicks: "clicks",
+		topics: []string{"a"}, generation: 1, emptyHours: sink.DefaultEmptyHours, clicks: "clicks",
 	}
 	if w.cfg.deploys && w.chance(0.5) {
 		p.clicks = "taps"
+	}
+	if w.cfg.old {
+		if p.emptyHours = emptyHours; w.calm {
+			p.emptyHours = -1 // a person has looked
+		}
 	}
 	if w.cfg.pairs {
 		p.topics = append(p.topics, "ax")

@@ -214,8 +214,8 @@ func (p *PartitionCommit) checkHeld() error {
 }
 
 func (c *Close) check() error {
-	if !c.From.Before(c.Through) || c.Lateness < 0 || c.Listed < 0 {
-		return fmt.Errorf("close from %s through %s, lateness %s, %d listed", c.From, c.Through, c.Lateness, c.Listed)
+	if !c.From.Before(c.Through) || c.Lateness < 0 || c.Listed < 0 || c.EmptyHours < -1 {
+		return fmt.Errorf("close from %s through %s, lateness %s, %d empty hours, %d listed", c.From, c.Through, c.Lateness, c.EmptyHours, c.Listed)
 	}
 	return errors.Join(checkUTC("from", c.From), checkUTC("through", c.Through), checkUTC("at", c.At),
 		checkHash("listed_hash", c.ListedHash), checkSorted("flows", c.Flows), checkName("seal", c.Seal))

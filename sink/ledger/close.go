@@ -12,6 +12,10 @@ type Close struct {
 	At       time.Time     `json:"at"`
 	Lateness time.Duration `json:"lateness_ns"`
 
+	// EmptyHours is how many hours without on-time files it may include in a row, beside as many as have passed since the
+	// last Close. -1 is any number.
+	EmptyHours int64 `json:"empty_hours"`
+
 	// Listed are the number of partitions that the source named and the hash of their sorted list: for audits.
 	Listed     int  `json:"listed"`
 	ListedHash Hash `json:"listed_hash"`

@@ -159,6 +159,9 @@ func (s *State) validateClose(e *Entry) error {
 	if ready := s.ready(); ready.Before(c.Through) || !s.begun() {
 		return void("partitions have got to %s only", ready)
 	}
+	if g, found := s.Gap(c.From, c.Through, c.At, c.EmptyHours); found {
+		return void("%s", g.String())
+	}
 	for id, p := range s.Pending {
 		if len(p.Hours) > 0 && p.Hours[0].Before(c.Through) && !slices.Contains(e.Published, id) && !mutant.On("T35") {
 			return void("files of entry %d are not published", id)
@@ -226,6 +229,7 @@ type Blocker struct {
 
 	Entry uint64    // whose files are not published
 	Until time.Time // the time that the store's clock must reach
+	Gap   Gap       // of hours without files that is too long
 }
 
 // BlockerKind says what kind of thing an hour waits for.
@@ -236,13 +240,19 @@ const (
 	BlockedByUnknown   BlockerKind = "unknown"   // the source has a partition that nobody has committed anything of
 	BlockedByEntry     BlockerKind = "entry"     // its files are not known to be published
 	BlockedByClock     BlockerKind = "clock"
-	BlockedByNothing   BlockerKind = "idle" // all partitions have ended, and no hour from this one on has files
+	BlockedByGap       BlockerKind = "empty hours" // too many in a row would be empty
+	BlockedByNothing   BlockerKind = "idle"        // all partitions have ended, and no hour from this one on has files
 )
 
 // Blockers returns what keeps the hours up to end from closing, for people: what Validate and CheckClose would object to.
-// listed are the partitions that the source has.
-func (s *State) Blockers(end, now time.Time, lateness time.Duration, listed []stream.Partition) []Blocker {
+// empty is Close.EmptyHours, and listed are the partitions that the source has.
+func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64, listed []stream.Partition) []Blocker {
 	var out []Blocker
+	if from, through, due := s.CloseDue(now, lateness); due {
+		if g, found := s.Gap(from, through, now, empty); found {
+			out = append(out, Blocker{Kind: BlockedByGap, Gap: g})
+		}
+	}
 	for p, st := range s.Partitions {
 		if pr := &st.Progress; !st.free() && pr.Low.Before(end) {
 			out = append(out, Blocker{Kind: BlockedByPartition, Partition: p, Lane: st.Lane, Low: pr.Low, Seen: pr.Seen, Jump: pr.Jump,

@@ -61,7 +61,7 @@ func TestCheckCloseWantsEveryListedPartitionKnown(t *testing.T) {
 	if err := s.CheckClose(e, listed); err == nil {
 		t.Error("closed without the listed partition c")
 	}
-	b := s.Blockers(clock("10:00"), clock("10:15"), 15*time.Minute, listed)
+	b := s.Blockers(clock("10:00"), clock("10:15"), 15*time.Minute, 4000, listed)
 	if len(b) != 1 || b[0].Kind != BlockedByUnknown || b[0].Partition != part("c") {
 		t.Errorf("blockers are %+v, want the unknown partition c", b)
 	}
@@ -235,13 +235,13 @@ func TestOneCloseAtATimeIsWithoutSeals(t *testing.T) {
 func TestBlockers(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(lane(s, "a", 3, clock("10:20"), clock("10:05")), lane(s, "b", 3, clock("10:15"), clock("09:50")).held(clock("09:50"), 3)).files(clock("09:00")))
-	got := s.Blockers(clock("10:00"), clock("10:10"), 15*time.Minute, nil)
+	got := s.Blockers(clock("10:00"), clock("10:10"), 15*time.Minute, 4000, nil)
 	if len(got) != 3 || got[0].Kind != BlockedByClock || !got[0].Until.Equal(clock("10:15")) ||
 		got[1].Kind != BlockedByEntry || got[1].Entry != 1 ||
 		got[2].Kind != BlockedByPartition || got[2].Partition != part("b") || got[2].Held != 1 || !got[2].Low.Equal(clock("09:50")) {
 		t.Errorf("blockers are %+v", got)
 	}
-	if got := s.Blockers(clock("09:00"), clock("10:10"), 15*time.Minute, nil); len(got) != 0 {
+	if got := s.Blockers(clock("09:00"), clock("10:10"), 15*time.Minute, 4000, nil); len(got) != 0 {
 		t.Errorf("hour 08 waits for %+v, want nothing", got)
 	}
 }

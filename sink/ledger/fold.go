@@ -170,7 +170,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 func (s *State) foldClose(e *Entry) {
-	s.Closed, s.ClosedEntry = e.Close.Through, e.ID
+	s.Closed, s.ClosedEntry, s.ClosedAt = e.Close.Through, e.ID, e.Close.At
 	maps.DeleteFunc(s.Hours, func(start time.Time, _ *Hour) bool { return start.Before(e.Close.Through) })
 }
 

@@ -89,7 +89,7 @@ func mark(ids ...uint64) *Entry { return &Entry{Kind: KindMark, Token: token(9),
 
 func closing(from, through, at time.Time, listed ...stream.Partition) *Entry {
 	return &Entry{Kind: KindClose, Token: token(9), Close: &Close{
-		From: from, Through: through, At: at, Lateness: 15 * time.Minute, Listed: len(listed), ListedHash: HashPartitions(listed),
+		From: from, Through: through, At: at, Lateness: 15 * time.Minute, EmptyHours: 4000, Listed: len(listed), ListedHash: HashPartitions(listed),
 		Flows: []string{"views"}, Seal: "_SUCCESS",
 	}}
 }

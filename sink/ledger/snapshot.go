@@ -16,6 +16,7 @@ type snapshotJSON struct {
 	Config      *Config             `json:"config,omitempty"`
 	Closed      time.Time           `json:"closed,omitzero"`
 	ClosedEntry uint64              `json:"closed_entry,omitempty"`
+	ClosedAt    time.Time           `json:"closed_at,omitzero"`
 	Sealed      time.Time           `json:"sealed,omitzero"`
 	Read        int64               `json:"read,omitempty"`
 	Counts      countsJSON          `json:"counts,omitzero"`
@@ -69,7 +70,7 @@ func (s *State) Encode() ([]byte, error) {
 func (s *State) toJSON() (*snapshotJSON, error) {
 	j := &snapshotJSON{
 		blobHeader: blobHeader{Format, MinReader}, Genesis: s.GenesisHash, Last: s.Last, Hash: s.Hash,
-		Closed: s.Closed, ClosedEntry: s.ClosedEntry, Sealed: s.Sealed, Read: s.Read, Counts: toCounts(s.Counts), Rows: s.Rows,
+		Closed: s.Closed, ClosedEntry: s.ClosedEntry, ClosedAt: s.ClosedAt, Sealed: s.Sealed, Read: s.Read, Counts: toCounts(s.Counts), Rows: s.Rows,
 		Lanes: make([]snapLaneJSON, 0, len(s.Lanes)), Partitions: make([]snapPartitionJSON, 0, len(s.Partitions)),
 		Floor: s.Floor, Over: s.Over, Finished: s.Finished.toJSON(),
 		Pending: make([]snapPendingJSON, 0, len(s.Pending)), Hours: make([]snapHourJSON, 0, len(s.Hours)),
@@ -141,9 +142,9 @@ func DecodeState(g Genesis, genesis Hash, n uint64, body []byte) (*State, error)
 
 func (j *snapshotJSON) state(g Genesis) (*State, error) {
 	s := NewState(g, j.Genesis)
-	s.Last, s.Hash, s.Closed, s.ClosedEntry, s.Sealed = j.Last, j.Hash, j.Closed, j.ClosedEntry, j.Sealed
+	s.Last, s.Hash, s.Closed, s.ClosedEntry, s.ClosedAt, s.Sealed = j.Last, j.Hash, j.Closed, j.ClosedEntry, j.ClosedAt, j.Sealed
 	s.Read, s.Counts, s.Rows = j.Read, j.Counts.counts(), j.Rows
-	errs := []error{checkHash("hash", j.Hash), checkUTC("closed", j.Closed), checkUTC("sealed", j.Sealed)}
+	errs := []error{checkHash("hash", j.Hash), checkUTC("closed", j.Closed), checkUTC("closed_at", j.ClosedAt), checkUTC("sealed", j.Sealed)}
 	if j.Floor > j.Last || j.Over < 0 {
 		errs = append(errs, fmt.Errorf("floor %d, %d partitions forgotten", j.Floor, j.Over))
 	}

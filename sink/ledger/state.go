@@ -27,6 +27,7 @@ type State struct {
 	// Events of hours that end at or before it are late everywhere.
 	Closed      time.Time
 	ClosedEntry uint64    // the last Close; 0 before the first
+	ClosedAt    time.Time // what the store's clock said for it
 	Sealed      time.Time // end of the last hour whose seal objects are known to exist
 
 	Read   int64 // of all partitions

@@ -66,6 +66,7 @@ var mutants = []mutant{
 	{"T37", "void work is done again without reading progress again", in("internal/sim")},
 	{"T38a", "a position in an aggregate stands for all of it", in("stream/kinesis#FromItsMiddle")},
 	{"T38b", "a new iterator is made for where the reading began", in("stream/kinesis#TriedAgain")},
+	{"T45", "a Close may include any number of empty hours", in("sink/ledger", "internal/sim")},
 	{"T46", "an event time of long ago is believed", in("stream")},
 	{"T38c", "what retention took is passed over", in("stream/kinesis#RetentionTook")},
 	{"T40", "a time far ahead counts at once", in("internal/eventclock", "internal/sim")},

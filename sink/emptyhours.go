@@ -1,0 +1,94 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/onceflow/onceflow/sink/ledger"
+)
+
+// EmptyHoursError says why no hour closes though all data is in: too many in a row would be empty. The job goes on
+// committing. It is in stream.Status.Unclosed.
+type EmptyHoursError struct {
+	ledger.Gap
+
+	// Origin tells more of the entry that the gap begins with: the partitions that it read, and a file of it.
+	Origin string
+}
+
+func (e *EmptyHoursError) Error() string {
+	return fmt.Sprintf("sink: no hour closes: %s%s. If one odd record made them, that is what to look at; to have a seal for each of "+
+		"these hours, set seal.Options.EmptyHours to at least %d, or to -1, and restart", e.Gap.String(), e.Origin, e.Hours)
+}
+
+// tooEmpty returns errNotYet if the hours that could close have too many empty ones in a row, and lets the status say so.
+func (k *keeper) tooEmpty(ctx context.Context, from, through, at time.Time) error {
+	k.env.Lock(&k.mu)
+	g, found := k.state.Gap(from, through, at, k.seal.EmptyHours)
+	k.mu.Unlock()
+	old, _ := errors.AsType[*EmptyHoursError](k.unclosed)
+	if !found {
+		if old != nil {
+			k.unclosed = nil
+		}
+		return nil
+	}
+	e := &EmptyHoursError{Gap: g}
+	if old != nil && old.From.Equal(g.From) && old.Entry == g.Entry {
+		e.Origin = old.Origin
+		k.unclosed = e
+		return errNotYet
+	}
+	if g.Entry != 0 && !g.AtClose {
+		origin, err := k.originOf(ctx, g.Entry, g.From.Add(-k.opts.Hour))
+		if err != nil {
+			return err
+		}
+		e.Origin = origin
+	}
+	k.unclosed = e
+	k.log.Warn("too many hours in a row would be empty; nothing is closed, commits go on", "error", e)
+	return errNotYet
+}
+
+// originOf tells of an entry what helps to find the record that began an hour: the partitions that it read, up to which
+// positions, and its first file of that hour.
+func (k *keeper) originOf(ctx context.Context, entry uint64, hour time.Time) (string, error) {
+	k.env.Lock(&k.mu)
+	defer k.mu.Unlock()
+	e, _, err := k.entry(ctx, entry)
+	if err != nil || e.Commit == nil {
+		return "", err
+	}
+	files, err := k.files(ctx, e.Commit)
+	if err != nil {
+		return "", err
+	}
+	const most = 3
+	var parts []string
+	n := 0
+	for i := range e.Commit.Lanes {
+		for k := range e.Commit.Lanes[i].Partitions {
+			p := &e.Commit.Lanes[i].Partitions[k]
+			if p.Counts.Sum() == 0 {
+				continue
+			}
+			if n++; n <= most {
+				parts = append(parts, fmt.Sprintf("partition %s up to %s", p.Partition, p.Progress.UpTo))
+			}
+		}
+	}
+	if n > most {
+		parts = append(parts, fmt.Sprintf("%d more", n-most))
+	}
+	s := ", with records of " + strings.Join(parts, ", ")
+	for i := range files {
+		if f := &files[i]; f.Kind == ledger.DataFile && f.Hour.Equal(hour) {
+			return s + ", in the file " + f.Key, nil
+		}
+	}
+	return s, nil
+}

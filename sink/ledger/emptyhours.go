@@ -1,0 +1,84 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/mutant"
+)
+
+// Gap is a run of hours without on-time files that is too long for a Close. One odd record of long ago among the first of a
+// job makes one of decades: nobody wants a seal for each of its hours, and no later hour is sealed before they are.
+type Gap struct {
+	From, Through time.Time // of the empty hours
+	Hours         int64
+	Allowed       int64 // as many a Close may include in a row at that time
+
+	// Entry is the first entry with files of the hour that the gap follows. If that hour is closed, which AtClose says, it is
+	// the Close; 0 if the gap begins with Genesis.Start.
+	Entry   uint64
+	AtClose bool
+}
+
+func (g *Gap) String() string {
+	s := fmt.Sprintf("the %d hours from %s to %s have no files, and a Close may include %d such hours in a row: they begin with ",
+		g.Hours, g.From.Format(time.RFC3339), g.Through.Format(time.RFC3339), g.Allowed)
+	switch {
+	case g.Entry == 0:
+		return s + "the start hour of the job"
+	case g.AtClose:
+		return s + fmt.Sprintf("the hour that entry %d closed last", g.Entry)
+	}
+	return s + fmt.Sprintf("entry %d, which wrote to the hour before", g.Entry)
+}
+
+// EmptyHours is how many hours without on-time files a Close at the time at may include in a row: as many as have passed
+// since the last Close, and extra ones. So a job that was stopped for a year goes on by itself. Before the first Close they
+// have passed since the job began, or since its start hour if that is earlier. -1 is no limit.
+func (s *State) EmptyHours(at time.Time, extra int64) int64 {
+	if extra < 0 {
+		return -1
+	}
+	since := s.ClosedAt
+	if s.ClosedEntry == 0 {
+		since = s.Genesis.Created
+		if start := s.Genesis.Start; !start.IsZero() {
+			since = earlier(since, start)
+		}
+	}
+	return extra + max(0, s.Genesis.Hours(since, at))
+}
+
+// Gap returns the first run of empty hours that is too long for a Close of the hours from from through through.
+func (s *State) Gap(from, through, at time.Time, extra int64) (Gap, bool) {
+	most := s.EmptyHours(at, extra)
+	if most < 0 || s.Genesis.Hours(from, through) <= most || mutant.On("T45") {
+		return Gap{}, false
+	}
+	var borders []time.Time
+	for h := range s.Hours {
+		if !h.Before(from) && h.Before(through) {
+			borders = append(borders, h)
+		}
+	}
+	slices.SortFunc(borders, time.Time.Compare)
+	for _, h := range append(borders, through) {
+		if n := s.Genesis.Hours(from, h); n > most {
+			return s.gap(Gap{From: from, Through: h, Hours: n, Allowed: most}), true
+		}
+		from = h.Add(s.Genesis.Hour)
+	}
+	return Gap{}, false
+}
+
+// gap finds what g begins with. Before the first Close that is an hour with files, or the start hour: without either, no
+// hour before the smallest low is due.
+func (s *State) gap(g Gap) Gap {
+	if h := s.Hours[g.From.Add(-s.Genesis.Hour)]; h != nil {
+		g.Entry = h.First
+	} else {
+		g.Entry, g.AtClose = s.ClosedEntry, s.ClosedEntry != 0
+	}
+	return g
+}
