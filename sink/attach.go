@@ -145,9 +145,9 @@ func (k *keeper) attach(ctx context.Context, job stream.Job) error {
 
 // beginLedger creates the genesis object, or reads that of another instance which was faster.
 func (k *keeper) beginLedger(ctx context.Context, src stream.SourceInfo) (*ledger.Genesis, ledger.Hash, error) {
-	now, err := k.store.Now(ctx)
+	now, err := k.now(ctx) // a clock that has stepped would be what others compare the right one with
 	if err != nil {
-		return nil, "", fmt.Errorf("read the store's clock: %w", err)
+		return nil, "", err
 	}
 	g := &ledger.Genesis{
 		Format: ledger.Format, MinReader: ledger.MinReader, Job: k.job, Epoch: epoch, Hour: k.opts.Hour, Layout: ledger.LayoutHive1,

@@ -93,11 +93,10 @@ var errNotYet = errors.New("sink: it is too early to close")
 // clock, then the source's partitions, so that a partition that appears later can have no record of those hours.
 func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) error {
 	list = k.mistaken(ctx, list)
-	at, err := k.store.Now(ctx)
+	at, err := k.now(ctx)
 	if err != nil {
-		return fmt.Errorf("sink: read the store's clock: %w", err)
+		return err
 	}
-	at = at.UTC().Round(0)
 	from, through, ok := k.closeRange(at)
 	if !ok {
 		return errNotYet

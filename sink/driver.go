@@ -37,6 +37,7 @@ type view struct {
 	last        uint64
 	closed      time.Time
 	closedEntry uint64
+	at          time.Time // the newest that somebody has read from the store's clock
 }
 
 // closing is a Close and what is needed for the hours' manifests and seals, which is the state right behind it.
@@ -180,7 +181,7 @@ func closingHours(s *ledger.State, c *ledger.Close) map[time.Time]ledger.Hour {
 
 func (d *driver) publishView() {
 	s := d.state
-	d.view.Store(&view{last: s.Last, closed: s.Closed, closedEntry: s.ClosedEntry})
+	d.view.Store(&view{last: s.Last, closed: s.Closed, closedEntry: s.ClosedEntry, at: later(s.Genesis.Created, s.ClosedAt)})
 }
 
 // replay returns the state behind entry id and the closing if that is a Close, by folding again from a snapshot before

@@ -27,6 +27,7 @@ type keeper struct {
 	seal   *SealOptions // nil: hours are not closed
 
 	budget *stream.Budget
+	clock  clock
 
 	flowNames []string // sorted
 	mayClose  bool     // our topics are those of the ledger's last Config
@@ -207,7 +208,7 @@ func (k *keeper) holds(lanes []string) bool {
 // newKeeper has no ledger yet: Attach opens it.
 func newKeeper(store Store, e *env.Env, job string, o Options, flows []string) *keeper {
 	slices.Sort(flows)
-	return &keeper{
+	k := &keeper{
 		driver: &driver{
 			store: &retrying{store, e}, env: e, log: slog.New(slog.DiscardHandler), root: ledger.Root(o.Prefix, job, epoch),
 			authors: map[uint64][]string{},
@@ -215,6 +216,8 @@ func newKeeper(store Store, e *env.Env, job string, o Options, flows []string) *
 		opts: o, job: job, flowNames: flows, lanes: map[string]*held{},
 		upkeep: upkeep{published: map[uint64]bool{}, noticed: map[uint64]time.Time{}},
 	}
+	k.clock.limits(k, store)
+	return k
 }
 
 // epoch is the only one so far.

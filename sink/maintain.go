@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -36,7 +37,7 @@ func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]str
 	k.last = stream.Upkeep{
 		Settled: settled, EarliestHour: k.state.NextHour(), ClosedHours: k.closedHours, Clock: k.state.Clock(),
 		Complete: k.state.Complete(k.lateness()),
-		Unclosed: k.unclosed,
+		Unclosed: cmp.Or(k.unclosed, k.clock.doubts()),
 	}
 	up := k.last
 	k.last.Settled = false // for calls that find no time to look

@@ -121,8 +121,8 @@ func (s *Sink[T]) Maintain(ctx context.Context, list func(context.Context) ([]st
 	return s.keep.maintain(ctx, list)
 }
 
-// Now is the store's clock.
-func (s *Sink[T]) Now(ctx context.Context) (time.Time, error) { return s.keep.store.Now(ctx) }
+// Now is the store's clock, as far as it is believed: see ClockError.
+func (s *Sink[T]) Now(ctx context.Context) (time.Time, error) { return s.keep.now(ctx) }
 
 // router returns one that is not in use, so that encoders and maps live on from one transaction to the next.
 func (s *Sink[T]) router(set *fileSet) *router[T] {

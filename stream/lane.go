@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // lane is a lane that this process has.
@@ -176,13 +175,3 @@ func clockOf(at map[Partition]Progress) Clock {
 	}
 	return c
 }
-
-// storeClock estimates the output's clock between questions.
-type storeClock struct {
-	local  func() time.Time
-	offset atomic.Int64 // nanoseconds
-}
-
-func (c *storeClock) set(t time.Time) { c.offset.Store(int64(t.Sub(c.local()))) }
-
-func (c *storeClock) now() time.Time { return c.local().Add(time.Duration(c.offset.Load())) }

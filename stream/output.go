@@ -33,6 +33,13 @@ type Output[T any] interface {
 	Now(ctx context.Context) (time.Time, error)
 }
 
+// Doubter is an Output whose clock may be in doubt: Now then gives the earliest time that it may be.
+type Doubter interface {
+	// Latest is the latest time that it may have been when Now was last called. Event times up to it, and Options.Future
+	// beyond it, are no dead letters.
+	Latest() time.Time
+}
+
 // Rememberer is an Output that can tell what the whole job has begun to read, for a Checker.
 type Rememberer interface {
 	// Unfinished is called after Attach. It returns the progress, without the positions of Held, of the partitions that

@@ -112,7 +112,7 @@ type engine[T any] struct {
 
 func newEngine[T any](p Pipe[T], out Output[T], o Options) *engine[T] {
 	e := &engine[T]{
-		src: p.src, out: out, pipe: p, opts: o, budget: NewBudget(o.Memory), clock: storeClock{local: o.Now},
+		src: p.src, out: out, pipe: p, opts: o, budget: NewBudget(o.Memory),
 		polling: map[string]*lane[T]{}, lanes: map[string]*lane[T]{},
 		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1), asks: make(chan string, 1),
 		committed: make(chan *commit[T], 1), kept: make(chan upkeep, 1),

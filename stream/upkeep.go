@@ -244,7 +244,11 @@ func (e *engine[T]) askNow(ctx context.Context) (time.Time, error) {
 		now = e.opts.Now()
 	}
 	if err == nil {
-		e.clock.set(now)
+		var latest time.Time
+		if d, ok := e.out.(Doubter); ok {
+			latest = d.Latest()
+		}
+		e.clock.set(now, latest)
 	}
 	return now, err
 }

@@ -197,8 +197,9 @@ func (w *worker[T]) pressed(ctx context.Context, tick <-chan time.Time) bool {
 }
 
 func (w *worker[T]) begin(l *lane[T]) {
-	l.core.now = w.e.clock.now()
-	l.core.limit = l.core.now.Add(w.e.opts.Future)
+	now, latest := w.e.clock.now()
+	l.core.now = now
+	l.core.limit = latest.Add(w.e.opts.Future)
 	if past := w.e.opts.Past; past >= 0 {
 		l.core.oldest = l.core.now.Add(-past)
 	}

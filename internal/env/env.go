@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/onceflow/onceflow/internal/steady"
 )
 
 // Env is immutable once it is in use, and safe for concurrent use if its functions are.
@@ -24,6 +26,12 @@ type Env struct {
 
 	// Now is the wall clock. It only decides how often something is tried, never what is right.
 	Now func() time.Time
+
+	// Mono is the time that has passed since some moment, whatever clocks are set to, and Wall the machine's clock, to compare a
+	// store's clock with. Nil: the store's clock is believed. Steady says when it is not; nil is steady.Default.
+	Mono   func() time.Duration
+	Wall   func() time.Time
+	Steady *steady.Limits
 
 	// Parallel is the number of goroutines that Each uses. 1 means none beside the caller's.
 	Parallel int
@@ -45,7 +53,11 @@ type Env struct {
 
 // Default is the real world.
 func Default() *Env {
-	return &Env{Rand: random, Sleep: sleep, Now: time.Now, Parallel: 8, Attempt: 30 * time.Second}
+	begun := time.Now()
+	return &Env{
+		Rand: random, Sleep: sleep, Now: time.Now, Parallel: 8, Attempt: 30 * time.Second,
+		Mono: func() time.Duration { return time.Since(begun) }, Wall: time.Now,
+	}
 }
 
 func random() uint64 {

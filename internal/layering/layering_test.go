@@ -20,7 +20,7 @@ const module = "github.com/onceflow/onceflow"
 var may = map[string][]string{
 	"":         nil,
 	"stream":   {"internal/eventclock", "internal/mutant", "internal/when"},
-	"sink":     {"stream", "sink/ledger", "internal/env", "internal/mutant", "internal/when"},
+	"sink":     {"stream", "sink/ledger", "internal/env", "internal/mutant", "internal/steady", "internal/when"},
 	"seal":     {"sink", "sink/ledger", "stream", "internal/eventclock", "internal/mutant"},
 	"dedup":    {"stream", "internal/mutant"},
 	"join":     {"stream", "internal/mutant"},

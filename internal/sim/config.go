@@ -16,7 +16,11 @@ const (
 	copyWithin  = 30 * time.Second
 	dedupWindow = 75 * time.Second
 	haste       = 40 // of local clocks
-	emptyHours  = 10 // that close in a row, where a record of long ago begins a log
+
+	stepPersists = 20 * time.Second // until the store's clock is believed again
+	stepLasts    = 15 * time.Second // at most
+
+	emptyHours = 10 // that close in a row, where a record of long ago begins a log
 )
 
 // rule is that of jumps, on the scale of a simulation.
@@ -47,6 +51,7 @@ type config struct {
 	moves   float64
 	storm   bool // lanes move all the time for a while
 	skew    bool // local clocks are off by up to a day
+	jumpy   bool // the store's clock steps by a day now and then, and back
 }
 
 // draw makes the configuration of a seed.
@@ -77,6 +82,7 @@ func (w *world) draw(steps int, reshard bool) {
 	}
 	c.faults, c.crashes, c.pauses, c.moves = rate(0.15), rate(0.004), rate(0.01), rate(0.01)
 	c.storm = w.chance(0.15)
+	c.jumpy = w.chance(0.3)
 	c.odd = w.chance(0.5)
 	w.sticky = []float64{0, 0.5, 0.9}[w.rng.IntN(3)]
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/internal/steady"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -18,6 +19,7 @@ type process struct {
 	name       string
 	rand       *rand.Rand // of tokens
 	skew       time.Duration
+	wall       time.Duration // by which the clock is off that the store's is compared with
 	topics     []string
 	generation uint64
 	clicks     string // the name of the flow of clicks in its version
@@ -32,7 +34,11 @@ func (p *process) reads(l *lane) bool { return slices.Contains(p.topics, l.parts
 
 // env is the world as the sink sees it.
 func (p *process) env() *env.Env {
-	e := &env.Env{Rand: p.rand.Uint64, Sleep: p.w.sleep, Now: p.local, Parallel: 1, Scheduler: p.w, SnapshotEvery: 5, GoneAfter: time.Hour}
+	e := &env.Env{
+		Rand: p.rand.Uint64, Sleep: p.w.sleep, Now: p.local, Parallel: 1, Scheduler: p.w, SnapshotEvery: 5, GoneAfter: time.Hour,
+		Mono: func() time.Duration { return p.w.now.Sub(p.w.began) }, Wall: func() time.Time { return p.w.now.Add(p.wall) },
+		Steady: &steady.Limits{Step: 5 * time.Second, Persist: stepPersists, Apart: hour},
+	}
 	if p.w.cfg.small {
 		e.MaxEntry = 1500
 	}

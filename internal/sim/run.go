@@ -92,7 +92,7 @@ func (w *world) end() {
 // now.
 func (w *world) settle(buf []*actor) {
 	w.logf("calm")
-	w.calm = true
+	w.calm, w.off = true, 0
 	c := &w.cfg
 	c.crashes, c.pauses, c.moves, c.storm = 0, 0, 0, false
 	for _, p := range w.partList {

@@ -13,6 +13,9 @@ type watched struct {
 	check *checker
 }
 
+// FakeClock says that the clock is to be doubted like a real store's.
+func (s *watched) FakeClock() bool { return false }
+
 func (s *watched) Create(ctx context.Context, key string, body []byte) error {
 	err := s.Memory.Create(ctx, key, body)
 	if err == nil {

@@ -35,6 +35,9 @@ type world struct {
 	owner   map[string]*process // of each lane, as the group sees it
 	born    int
 	calm    bool // no faults any more
+
+	off      time.Duration // of the store's clock
+	stepEnds time.Time
 }
 
 func newWorld(seed uint64, o *Options) *world {
@@ -43,7 +46,7 @@ func newWorld(seed uint64, o *Options) *world {
 		scheduler: newScheduler(seed, start, o.Trace), store: sinktest.NewMemory(),
 		numbers: map[string]int{}, parts: map[stream.Partition]*partition{}, owner: map[string]*process{},
 	}
-	w.store.Clock = func() time.Time { return w.now }
+	w.store.Clock = func() time.Time { return w.now.Add(w.off) }
 	w.check = newChecker(w)
 	w.draw(o.Steps, o.Reshard)
 	w.logf("seed %d: %+v", seed, w.cfg)
@@ -91,6 +94,9 @@ func (w *world) start() *process {
 	}
 	if w.cfg.skew {
 		p.skew = w.upTo(48*time.Hour) - 24*time.Hour
+		if !w.cfg.jumpy && w.chance(0.3) { // one of the two clocks is right, or nobody could know
+			p.wall = p.skew
+		}
 	}
 	p.faulty = sinktest.NewFaulty(&watched{w.store, w.check}, p.before)
 	p.faulty.After, p.faulty.Delay = p.after, -1
@@ -145,6 +151,22 @@ func (w *world) happen() {
 	}
 	w.group()
 	w.misfortune()
+	w.setClock()
+}
+
+// setClock lets the store's clock step by a day, and back a while later.
+func (w *world) setClock() {
+	switch {
+	case w.off != 0 && !w.now.Before(w.stepEnds):
+		w.off = 0
+		w.logf("the store's clock is back")
+	case w.cfg.jumpy && w.off == 0 && w.now.Sub(w.stepEnds) > 2*stepPersists && w.chance(0.01):
+		w.off, w.stepEnds = 24*time.Hour, w.now.Add(w.upTo(stepLasts))
+		if w.chance(0.3) {
+			w.off = -w.off
+		}
+		w.logf("the store's clock steps by %s", w.off)
+	}
 }
 
 // retire lets a topic's partition be deleted, and a person take it out of the job.

@@ -51,6 +51,12 @@ func (f *Faulty) Now(ctx context.Context) (t time.Time, err error) {
 	return t, err
 }
 
+// FakeClock reports whether the wrapped Store has a test's own clock: see Memory.FakeClock.
+func (f *Faulty) FakeClock() bool {
+	s, ok := f.store.(interface{ FakeClock() bool })
+	return ok && s.FakeClock()
+}
+
 // List lists; it counts as a call when it is ranged over.
 func (f *Faulty) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
 	return func(yield func(sink.Object, error) bool) {

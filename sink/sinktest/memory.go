@@ -131,6 +131,10 @@ func (m *Memory) Now(ctx context.Context) (time.Time, error) {
 	return m.Clock().UTC(), ctx.Err()
 }
 
+// FakeClock reports whether the clock is a test's own, which may jump: a sink then believes it at once. A real store's clock
+// that jumps is doubted.
+func (m *Memory) FakeClock() bool { return m.Clock != nil }
+
 // Overwrite puts body under key whatever is there, as no Store can: tests damage objects with it.
 func (m *Memory) Overwrite(key string, body []byte) {
 	m.mu.Lock()

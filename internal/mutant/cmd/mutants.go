@@ -68,6 +68,7 @@ var mutants = []mutant{
 	{"T38b", "a new iterator is made for where the reading began", in("stream/kinesis#TriedAgain")},
 	{"T45", "a Close may include any number of empty hours", in("sink/ledger", "internal/sim")},
 	{"T46", "an event time of long ago is believed", in("stream")},
+	{"T47", "a step of the store's clock is believed", in("internal/steady", "internal/sim")},
 	{"T38c", "what retention took is passed over", in("stream/kinesis#RetentionTook")},
 	{"T40", "a time far ahead counts at once", in("internal/eventclock", "internal/sim")},
 	{"T41", "a jump that waits is not in the ledger", in("sink/ledger", "seal#SurvivesARestart")},

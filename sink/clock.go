@@ -1,0 +1,108 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/steady"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// ClockError says that the store's clock is in doubt: it has stepped, or differs from this machine's by more than an hour
+// when the job begins. The job goes on, by the earlier of the two clocks where something must have passed, and by the later
+// one where something lies in the future, until the store's clock is back or has gone on from there for ten minutes. It is in
+// stream.Status.Unclosed.
+type ClockError struct {
+	Told     time.Time // by the store
+	Expected time.Time
+}
+
+func (e *ClockError) Error() string {
+	return fmt.Sprintf("sink: the store's clock says %s and should say %s: it, or this machine's, was set or stopped; until it is back, or "+
+		"has stayed there for %s, hours close by the earlier clock", e.Told.UTC().Format(time.RFC3339),
+		e.Expected.UTC().Format(time.RFC3339), steady.Default.Persist)
+}
+
+// fakeClock is a store of tests, whose clock jumps as the test likes. Package sinktest has it.
+type fakeClock interface{ FakeClock() bool }
+
+// clock is the store's clock as a keeper sees it.
+type clock struct {
+	steady steady.Clock
+
+	mu     sync.Mutex
+	latest time.Time
+	doubt  *ClockError // nil: none
+}
+
+// limits sets up c for a store.
+func (c *clock) limits(k *keeper, store Store) {
+	if f, ok := store.(fakeClock); k.env.Mono == nil || k.env.Wall == nil || ok && f.FakeClock() {
+		return
+	}
+	c.steady.Limits = steady.Default
+	if k.env.Steady != nil {
+		c.steady.Limits = *k.env.Steady
+	}
+}
+
+// now reads the store's clock. While it is in doubt that is the earlier of what it says and of what it should say.
+func (k *keeper) now(ctx context.Context) (time.Time, error) {
+	told, err := k.store.Now(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("sink: read the store's clock: %w", err)
+	}
+	told = told.UTC().Round(0)
+	c := &k.clock
+	if c.steady.Limits == (steady.Limits{}) {
+		c.note(told, nil)
+		return told, nil
+	}
+	var newest time.Time
+	if v := k.view.Load(); v != nil {
+		newest = v.at
+	}
+	t := c.steady.Read(told, k.env.Mono(), k.env.Wall().UTC().Round(0), newest)
+	var doubt *ClockError
+	if t.Doubt {
+		doubt = &ClockError{Told: told, Expected: t.Expected}
+	}
+	switch was := c.note(t.Latest, doubt); {
+	case was == nil && doubt != nil:
+		k.log.Warn("the store's clock is not believed", "error", doubt)
+	case was != nil && doubt == nil:
+		k.log.Info("the store's clock is believed again", "at", told)
+	}
+	return t.At.UTC(), nil
+}
+
+// note takes down what is known after a reading, and returns the doubt before it.
+func (c *clock) note(latest time.Time, doubt *ClockError) *ClockError {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.doubt
+	c.latest, c.doubt = latest, doubt
+	return was
+}
+
+// Latest is the latest time that the store's clock may have had when Now read it: see stream.Doubter.
+func (s *Sink[T]) Latest() time.Time {
+	c := &s.keep.clock
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.latest
+}
+
+var _ stream.Doubter = (*Sink[int])(nil)
+
+// doubts returns why hours may close late: the store's clock is in doubt.
+func (c *clock) doubts() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.doubt == nil {
+		return nil
+	}
+	return c.doubt
+}

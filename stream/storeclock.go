@@ -1,0 +1,33 @@
+package stream
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// storeClock estimates the output's clock between questions. What has passed since the last one is measured by monotonic
+// time: the machine's clock may be set at any moment.
+type storeClock struct {
+	last atomic.Pointer[clockReading]
+}
+
+// clockReading is what the output said of its clock. It is immutable.
+type clockReading struct {
+	at, latest time.Time // as in Doubter
+	asked      time.Time // by the machine's clock, with its monotonic reading
+}
+
+// set takes in an answer of the output. latest is zero if the output has no doubts.
+func (c *storeClock) set(at, latest time.Time) {
+	c.last.Store(&clockReading{at.Round(0), later(at.Round(0), latest.Round(0)), time.Now()})
+}
+
+// now is the earliest time that it may be by the output's clock, and latest the latest one. Both are zero before set.
+func (c *storeClock) now() (at, latest time.Time) {
+	r := c.last.Load()
+	if r == nil {
+		return at, latest
+	}
+	since := time.Since(r.asked)
+	return r.at.Add(since), r.latest.Add(since)
+}
