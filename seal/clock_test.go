@@ -52,7 +52,7 @@ func TestAStoreWhoseClockIsADayAheadForSecondsSealsNothing(t *testing.T) {
 				if !errors.As(up.Unclosed, &doubt) || up.ClosedHours != 0 {
 					t.Errorf("a day ahead: upkeep says %+v, want a *ClockError and no closed hour", up)
 				}
-				time.Sleep(2 * time.Second)
+				time.Sleep(2 * time.Second) //nolint:forbidigo // in a synctest bubble
 			}
 			off = 0
 		}
@@ -62,7 +62,7 @@ func TestAStoreWhoseClockIsADayAheadForSecondsSealsNothing(t *testing.T) {
 		if first, err := seal.EarliestHour(t.Context(), store, "etl", nil); err != nil || !first.Before(time.Now()) {
 			t.Errorf("the first open hour is %s, %v; it is %s", first, err, time.Now())
 		}
-		time.Sleep(2 * time.Hour) // and on it goes
+		time.Sleep(2 * time.Hour) //nolint:forbidigo // in a synctest bubble; on it goes
 		if idle(); idle().ClosedHours == 0 {
 			t.Error("two hours later no hour is closed")
 		}
@@ -89,7 +89,7 @@ func TestAStoreWhoseClockStaysADayAheadIsBelieved(t *testing.T) {
 			if time.Since(begun) > time.Hour {
 				t.Fatal("a clock that is wrong for ever is never believed")
 			}
-			time.Sleep(3 * time.Second)
+			time.Sleep(3 * time.Second) //nolint:forbidigo // in a synctest bubble
 		}
 		if passed := time.Since(begun); passed < 10*time.Minute {
 			t.Errorf("it was believed after %s, want 10 minutes", passed)

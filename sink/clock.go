@@ -57,7 +57,7 @@ func (k *keeper) now(ctx context.Context) (time.Time, error) {
 	told = told.UTC().Round(0)
 	c := &k.clock
 	if c.steady.Limits == (steady.Limits{}) {
-		c.note(told, nil)
+		_ = c.note(told, nil)
 		return told, nil
 	}
 	var newest time.Time

@@ -28,7 +28,7 @@ func TestAMachinesClockThatIsSetBackKillsNoRecord(t *testing.T) {
 				off.Store(int64(-2 * time.Hour))
 			}
 			log.Append(0, 0, time.Now(), fmt.Sprint(i))
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // in a synctest bubble
 		}
 		log.EndAll()
 		if err := <-done; err != nil {
