@@ -41,7 +41,7 @@ func maintain(t *testing.T, out stream.Output[hit]) stream.Upkeep {
 }
 
 // One record of 2003 among the first of a live job once made a seal due for each hour of 22 years.
-func TestAnOddOldRecordClosesNothingUntilItIsTold(t *testing.T) {
+func TestNothingBehindAnOddOldRecordClosesUntilItIsTold(t *testing.T) {
 	clock := noon
 	store := &sinktest.Memory{Clock: func() time.Time { return clock }}
 	old := time.Date(2003, 2, 20, 7, 0, 0, 0, time.UTC)
@@ -54,15 +54,15 @@ func TestAnOddOldRecordClosesNothingUntilItIsTold(t *testing.T) {
 	}
 	up := maintain(t, out)
 	var gap *sink.EmptyHoursError
-	if !errors.As(up.Unclosed, &gap) || up.ClosedHours != 0 || !up.Settled {
-		t.Fatalf("upkeep says %+v, want no closed hour and an *EmptyHoursError", up)
+	if !errors.As(up.Unclosed, &gap) || up.ClosedHours != 1 || !up.Settled {
+		t.Fatalf("upkeep says %+v, want that of 2003 closed and an *EmptyHoursError", up)
 	}
 	for _, want := range []string{"from 2003-02-21", "to 2025-05-01", "entry 2", "partition s/a up to 1", "hits/day=2003-02-20/", "EmptyHours"} {
 		if !strings.Contains(gap.Error(), want) {
 			t.Errorf("the status says %q, want %q in it", gap, want)
 		}
 	}
-	blockers, err := seal.Explain(t.Context(), store, "etl", old, nil)
+	blockers, err := seal.Explain(t.Context(), store, "etl", noon, nil)
 	if err != nil || len(blockers) != 1 || !strings.Contains(blockers[0].String(), "2003-02-21T00:00:00Z to 2025-05-01T00:00:00Z have no files") {
 		t.Errorf("explain says %v, %v, want the gap", blockers, err)
 	}
@@ -96,6 +96,24 @@ func TestAJobThatWasStoppedForAYearSealsIt(t *testing.T) {
 	reach(t, out, 2, clock, clock)
 	clock = noon.Add(365 * 24 * time.Hour)
 	out = attached(t, store, nil)
+	reach(t, out, 3, clock, clock)
+	if first, err := seal.EarliestHour(t.Context(), store, "etl", nil); err != nil || !first.Equal(clock.Add(-time.Hour)) {
+		t.Errorf("the first open hour is %s, %v, want that before %s", first, err, clock)
+	}
+}
+
+// A job that goes on after a year first closes the hours of before, and was then without the hours that had passed.
+func TestTheHoursBeforeAGapOfAYearClose(t *testing.T) {
+	clock := noon
+	store := &sinktest.Memory{Clock: func() time.Time { return clock }}
+	out := attached(t, store, nil)
+	reach(t, out, 1, noon, noon)
+	clock = noon.Add(365 * 24 * time.Hour)
+	out = attached(t, store, nil)
+	reach(t, out, 2, noon.Add(2*time.Hour), noon.Add(2*time.Hour)) // of before
+	if first, err := seal.EarliestHour(t.Context(), store, "etl", nil); err != nil || !first.Equal(noon.Add(time.Hour)) {
+		t.Errorf("the first open hour is %s, %v, want 13h", first, err)
+	}
 	reach(t, out, 3, clock, clock)
 	if first, err := seal.EarliestHour(t.Context(), store, "etl", nil); err != nil || !first.Equal(clock.Add(-time.Hour)) {
 		t.Errorf("the first open hour is %s, %v, want that before %s", first, err, clock)

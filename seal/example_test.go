@@ -33,7 +33,7 @@ func jobWith(ctx context.Context, src *streamtest.Log, store sink.Store, opts *s
 		return err
 	}
 	opts.Observe = observe
-	return stream.Run(ctx, hits, seal.Hourly(out, &seal.Options{EmptyHours: -1}), opts)
+	return stream.Run(ctx, hits, seal.Hourly(out, nil), opts)
 }
 
 func appendHit(l *streamtest.Log, partition int, at time.Time) {

@@ -26,9 +26,9 @@ type Options struct {
 	// Defaults to 15 minutes. -1 is none: a partition whose events are not in order then has late ones.
 	Lateness time.Duration
 
-	// EmptyHours is how many hours without files may be sealed in a row, beside as many as have passed since the last ones
-	// were. More are made by an odd record of long ago among a job's first ones, or by a gap in old data. Then the job goes
-	// on committing and closes nothing; stream.Status.Unclosed, the log and Explain say where the gap is and what it begins
+	// EmptyHours is how many hours without files may be sealed in a row, beside as many as have passed since the job
+	// began. More are made by an odd record of long ago among a job's first ones, or by a gap in old data. Then the job goes
+	// on committing and closes no hour behind them; stream.Status.Unclosed, the log and Explain say where the gap is and what it begins
 	// with. A larger number lets these hours be sealed, one after the other. It counts hours of sink.Options.Hour.
 	//
 	// Defaults to 4000. -1 is any number.

@@ -101,7 +101,7 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 	if !ok {
 		return errNotYet
 	}
-	if err := k.tooEmpty(ctx, from, through, at); err != nil {
+	if through, err = k.beforeGap(ctx, from, through, at); err != nil {
 		return err
 	}
 	if k.seal.Verify {
@@ -132,7 +132,6 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 	if err != nil {
 		return err
 	}
-	k.unclosed = nil
 	k.env.Lock(&k.mu)
 	for _, c := range k.closings {
 		if c.entry == id {

@@ -10,8 +10,8 @@ import (
 	"github.com/onceflow/onceflow/sink/ledger"
 )
 
-// EmptyHoursError says why no hour closes though all data is in: too many in a row would be empty. The job goes on
-// committing. It is in stream.Status.Unclosed.
+// EmptyHoursError says why no further hour closes though all data is in: too many in a row would be empty. The job goes on
+// committing, and the hours before them close. It is in stream.Status.Unclosed.
 type EmptyHoursError struct {
 	ledger.Gap
 
@@ -20,27 +20,40 @@ type EmptyHoursError struct {
 }
 
 func (e *EmptyHoursError) Error() string {
-	return fmt.Sprintf("sink: no hour closes: %s%s. If one odd record made them, that is what to look at; to have a seal for each of "+
+	return fmt.Sprintf("sink: no further hour closes: %s%s. If one odd record made them, that is what to look at; to have a seal for each of "+
 		"these hours, set seal.Options.EmptyHours to at least %d, or to -1, and restart", e.Gap.String(), e.Origin, e.Hours)
 }
 
-// tooEmpty returns errNotYet if the hours that could close have too many empty ones in a row, and lets the status say so.
-func (k *keeper) tooEmpty(ctx context.Context, from, through, at time.Time) error {
+// beforeGap returns up to when hours may close of those from from through through: up to the first run of too many empty
+// ones. It lets the status say what it finds, and returns errNotYet if nothing is before that run.
+func (k *keeper) beforeGap(ctx context.Context, from, through, at time.Time) (time.Time, error) {
 	k.env.Lock(&k.mu)
 	g, found := k.state.Gap(from, through, at, k.seal.EmptyHours)
 	k.mu.Unlock()
-	old, _ := errors.AsType[*EmptyHoursError](k.unclosed)
 	if !found {
-		if old != nil {
-			k.unclosed = nil
-		}
-		return nil
+		k.unclosed = nil
+		return through, nil
 	}
+	if err := k.tellGap(ctx, g); err != nil {
+		return from, err
+	}
+	if !g.From.After(from) {
+		return from, errNotYet
+	}
+	return g.From, nil
+}
+
+// tellGap keeps g for the status and logs it once.
+func (k *keeper) tellGap(ctx context.Context, g ledger.Gap) error {
+	old, _ := errors.AsType[*EmptyHoursError](k.unclosed)
 	e := &EmptyHoursError{Gap: g}
-	if old != nil && old.From.Equal(g.From) && old.Entry == g.Entry {
+	if old != nil && old.From.Equal(g.From) {
 		e.Origin = old.Origin
+		if g.AtClose { // what the gap begins with was closed meanwhile
+			e.Entry, e.AtClose = old.Entry, old.AtClose
+		}
 		k.unclosed = e
-		return errNotYet
+		return nil
 	}
 	if g.Entry != 0 && !g.AtClose {
 		origin, err := k.originOf(ctx, g.Entry, g.From.Add(-k.opts.Hour))
@@ -50,8 +63,8 @@ func (k *keeper) tooEmpty(ctx context.Context, from, through, at time.Time) erro
 		e.Origin = origin
 	}
 	k.unclosed = e
-	k.log.Warn("too many hours in a row would be empty; nothing is closed, commits go on", "error", e)
-	return errNotYet
+	k.log.Warn("too many hours in a row would be empty; no later hour is closed, commits go on", "error", e)
+	return nil
 }
 
 // originOf tells of an entry what helps to find the record that began an hour: the partitions that it read, up to which

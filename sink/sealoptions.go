@@ -21,8 +21,8 @@ type SealOptions struct {
 	// Lateness is how far behind the newest event of its partition an event may be. It is used as it is: 0 is none.
 	Lateness time.Duration
 
-	// EmptyHours is how many hours without on-time files may be closed in a row, beside as many as have passed since the last
-	// ones were closed.
+	// EmptyHours is how many hours without on-time files may be closed in a row, beside as many as have passed since the
+	// job began.
 	//
 	// Defaults to 4000. -1 is any number.
 	EmptyHours int64

@@ -51,18 +51,15 @@ func (l *ledger) foldClose(what string, e *entry) {
 }
 
 // checkEmptyHours checks that no more hours in a row are without files than may be closed: as many as have passed since the
-// last Close, and those that this one says.
+// job began, and those that this one says.
 func (l *ledger) checkEmptyHours(what string, c *closeEntry) {
 	l.r.expect(c.EmptyHours >= -1, what, "empty hours %d", c.EmptyHours)
 	if c.EmptyHours < 0 {
 		return
 	}
-	since := l.closedAt
-	if l.closer == 0 {
-		since = l.genesis.Created
-		if !l.closed.IsZero() && l.closed.Before(since) { // the start hour
-			since = l.closed
-		}
+	since := l.genesis.Created
+	if start := l.genesis.Start; start != nil && start.Before(since) {
+		since = *start
 	}
 	length := int64(l.hour / time.Second)
 	most := c.EmptyHours + max(0, (c.At.Unix()-since.Unix())/length)

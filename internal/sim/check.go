@@ -45,7 +45,6 @@ type checker struct {
 	closedFrom time.Time
 	flows      map[time.Time][]string // of the Close of an hour
 	closed     time.Time
-	closedAt   time.Time
 	manifests  map[uint64]bool
 	owed       map[uint64]bool // commits that need a manifest and have none yet
 	seals      map[string]bool // key
@@ -198,7 +197,7 @@ func (c *checker) close(e *ledger.Entry) {
 		c.violation("entry %d closes from %s, but hours are closed through %s", e.ID, cl.From, c.closed)
 	}
 	c.emptyHours(e)
-	c.closed, c.closedAt = cl.Through, cl.At
+	c.closed = cl.Through
 	for h := cl.From; h.Before(cl.Through); h = h.Add(hour) {
 		c.flows[h] = cl.Flows
 	}
@@ -223,11 +222,8 @@ func (c *checker) emptyHours(e *ledger.Entry) {
 		}
 		return
 	}
-	since, run := c.closedAt, 0
-	if since.IsZero() {
-		since = c.w.began
-	}
-	most := int(cl.EmptyHours) + int(cl.At.Sub(since)/hour)
+	run := 0
+	most := int(cl.EmptyHours) + int(cl.At.Sub(c.w.began)/hour)
 	for h := cl.From; h.Before(cl.Through); h = h.Add(hour) {
 		if run++; len(c.hours[h]) > 0 {
 			run = 0

@@ -34,18 +34,16 @@ func (g *Gap) String() string {
 }
 
 // EmptyHours is how many hours without on-time files a Close at the time at may include in a row: as many as have passed
-// since the last Close, and extra ones. So a job that was stopped for a year goes on by itself. Before the first Close they
-// have passed since the job began, or since its start hour if that is earlier. -1 is no limit.
+// since the job began, or since its start hour if that is earlier, and extra ones. So a job that was stopped for a year goes
+// on by itself. What passed since the last Close would not do: a job that goes on after a year first closes an hour of
+// before. -1 is no limit.
 func (s *State) EmptyHours(at time.Time, extra int64) int64 {
 	if extra < 0 {
 		return -1
 	}
-	since := s.ClosedAt
-	if s.ClosedEntry == 0 {
-		since = s.Genesis.Created
-		if start := s.Genesis.Start; !start.IsZero() {
-			since = earlier(since, start)
-		}
+	since := s.Genesis.Created
+	if start := s.Genesis.Start; !start.IsZero() {
+		since = earlier(since, start)
 	}
 	return extra + max(0, s.Genesis.Hours(since, at))
 }
