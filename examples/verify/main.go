@@ -106,10 +106,10 @@ func open(ctx context.Context, place, endpoint string) (bucket, error) {
 			return nil, err
 		}
 	}
-	switch {
-	case scheme == "s3":
+	switch scheme {
+	case "s3":
 		return openS3(ctx, endpoint, name, prefix)
-	case scheme == "gs":
+	case "gs":
 		return openGCS(endpoint, name, prefix), nil
 	}
 	return nil, fmt.Errorf("%s:// is none of s3:// and gs://", scheme)
