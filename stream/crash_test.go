@@ -27,6 +27,9 @@ const (
 
 var faultNames = []string{"refuse", "lose the reply", "crash before", "crash after"}
 
+// errCrash ends what is left of a process that crashed at once.
+var errCrash = fmt.Errorf("%w: %w", errFault, stream.ErrStop)
+
 // faults counts calls and breaks some of them. Upkeep calls beside commits.
 type faults struct {
 	at map[int]fault
@@ -42,7 +45,7 @@ func (f *faults) hook(op string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.crashed {
-		return errFault
+		return errCrash
 	}
 	f.calls++
 	if f.last == nil {
@@ -53,7 +56,7 @@ func (f *faults) hook(op string) error {
 	switch kind, ok := f.at[f.calls]; {
 	case ok && kind == crashBefore:
 		f.crashed = true
-		return errFault
+		return errCrash
 	case ok && kind == refuse:
 		return errFault
 	}
@@ -66,7 +69,7 @@ func (f *faults) done(op string) error {
 	switch kind, ok := f.at[f.last[op]]; {
 	case ok && kind == crashAfter:
 		f.crashed = true
-		return errFault
+		return errCrash
 	case ok && kind == loseReply:
 		return errFault
 	}

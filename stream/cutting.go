@@ -52,7 +52,8 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	return nil
 }
 
-// barrier stops all workers and returns the progress of their lanes. Of the revoked ones nothing is processed after it.
+// barrier stops all workers and returns the progress of their lanes. Of the revoked ones nothing is processed after it. If
+// the error passes, the open transaction is spoilt, and all lanes must be begun again; any other one has stopped the job.
 func (e *engine[T]) barrier(revoked []*lane[T]) (lanes []LaneCut, resume func(), err error) {
 	type part struct {
 		lanes []LaneCut
@@ -61,8 +62,11 @@ func (e *engine[T]) barrier(revoked []*lane[T]) (lanes []LaneCut, resume func(),
 	parts, gate := make(chan part, len(e.workers)), make(chan struct{})
 	for _, w := range e.workers {
 		w.do(func(ctx context.Context) error {
-			p := part{}
-			if p.err = w.pullAll(ctx); p.err == nil {
+			p := part{err: w.stuck}
+			if p.err == nil {
+				p.err = w.pullAll(ctx)
+			}
+			if p.err == nil {
 				p.lanes, p.err = w.collect(revoked)
 			}
 			parts <- p
@@ -82,7 +86,9 @@ func (e *engine[T]) barrier(revoked []*lane[T]) (lanes []LaneCut, resume func(),
 			err = context.Cause(e.hard)
 		}
 		if err != nil {
-			e.fail(err)
+			if !passes(err) {
+				e.fail(err)
+			}
 			close(gate)
 			return nil, nil, err
 		}
@@ -116,7 +122,7 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	if c.err != nil {
 		return e.restart(ctx, c.err, nil)
 	}
-	e.failures = 0
+	e.worked()
 	e.record(c)
 	e.settled = false // that was said of what came before
 	e.endLanes(c)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// settleFor bounds how long the end of a finite source waits for the output to settle.
+// settleFor bounds how long the end of a finite source waits for an output that answers to settle.
 const settleFor = time.Minute
 
 // endPoll is how often the end of a finite source looks whether stages that work beside the lane are done.
@@ -33,7 +33,7 @@ func (e *engine[T]) markQueues() <-chan struct{} {
 // endStep brings a finite source to its end: everything processed, committed and published. It returns true when that is
 // done; else it sees to it that something happens that calls it again.
 func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
-	if e.committing != nil || e.want != "" || e.filled > 0 {
+	if e.committing != nil || e.want != "" || e.filled > 0 || e.spoilt != nil {
 		return false, nil
 	}
 	left, waits, dirty, err := e.unfinished(ctx)
@@ -59,9 +59,12 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 		e.keep(ctx)
 		return false, nil
 	}
+	if e.keepErr != nil { // an outage: it tries again, as it does before the end
+		e.settleBy = now.Add(settleFor)
+		return false, nil
+	}
 	if now.After(e.settleBy) {
-		err := errors.New("stream: all is committed, but the output does not settle: run again to publish the rest")
-		return false, errors.Join(err, e.keepErr)
+		return false, errors.New("stream: all is committed, but the output does not settle: run again to publish the rest")
 	}
 	e.keepTimer.Reset(jitter(5 * endPoll))
 	return false, nil
@@ -78,6 +81,10 @@ func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bo
 	answers := make(chan answer, len(e.workers))
 	for _, w := range e.workers {
 		w.do(func(ctx context.Context) error {
+			if w.stuck != nil {
+				answers <- answer{left: 1, waits: true} // all of it is read again
+				return nil
+			}
 			a := answer{err: w.pullAll(ctx)}
 			for _, l := range w.lanes {
 				a.left += int64(l.core.slots.live + l.core.replaying)

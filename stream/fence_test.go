@@ -59,35 +59,6 @@ func TestTwoProcessesOnOneLogAreBothSafe(t *testing.T) {
 // pairedRows2 are pairedRows if b1 waits long enough for b2.
 var pairedRows2 = []string{"a1+a2", "b1+b2", "e1+e2", "g1+g2", "h1+h2", "j1+j2", "k1+k2"}
 
-func TestACommitThatKeepsFailingStopsTheJob(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log, ledger := streamtest.NewLog(1), newLedger(t)
-		log.Append(0, 0, t0, "06:00 a")
-		full := errors.New("disk full")
-		commits := 0
-		out := ledger.Output()
-		out.Hook = func(op string) error {
-			if op == "commit" {
-				commits++
-				return full
-			}
-			return nil
-		}
-		j := startJob(t, log.Source(nil), out, often)
-		err := <-j.ended
-		if !errors.Is(err, full) || commits != 4 {
-			t.Errorf("got %v after %d commits, want the commit's error after 4", err, commits)
-		}
-		wantWords(t, ledger)
-		if n := out.Open(); n != 0 {
-			t.Errorf("%d transactions are left open", n)
-		}
-		runsOn := startJob(t, log.Source(nil), ledger.Output(), often)
-		runsOn.mustStop()
-		wantWords(t, ledger, "a")
-	})
-}
-
 func TestACommitWhoseReplyIsLostCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)

@@ -91,6 +91,9 @@ func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) 
 		l.w.loads++
 		l.w.do(func(ctx context.Context) error {
 			l.w.lanes = append(l.w.lanes, l)
+			if l.w.stuck != nil { // they begin again anyway
+				return nil
+			}
 			l.w.begin(l)
 			err := core.begin(ctx)
 			l.w.end(l)

@@ -79,13 +79,25 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []Assignment) ([]starting[T
 	return append(over, starts...), err
 }
 
-// takeOver gives the output as long as upkeep has: a store that was away for half a minute once ended jobs that a commit had
-// failed in it, or to which lanes were assigned.
+// takeOver adopts for as long as it takes: a store that was away for half a minute once ended jobs in which a commit had
+// failed, or to which lanes were assigned.
 func (e *engine[T]) takeOver(ctx context.Context, lanes []Assignment) (map[Partition]Progress, error) {
-	ctx, cancel := context.WithTimeout(ctx, keepPatience)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.hard, cancel)()
-	return e.out.Adopt(ctx, lanes)
+	e.status.adopts(e.opts.Now())
+	defer e.status.adopts(time.Time{})
+	for try := 1; ; try++ {
+		at, err := e.out.Adopt(ctx, lanes)
+		if err == nil || ctx.Err() != nil || stops(err) {
+			return at, err
+		}
+		since := e.status.fails(&e.status.work, e.opts.Now(), err)
+		e.opts.Logger.Warn("adoption failed", "error", err, "for", since)
+		if err := e.waitAgain(ctx, try); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // begin opens a transaction on top of the ledger.
@@ -139,7 +151,7 @@ func (e *engine[T]) handOver(ctx context.Context, b *Batch) error {
 			if c.err != nil {
 				return c.err
 			}
-			e.failures = 0
+			e.worked()
 			e.record(c)
 		case u := <-e.kept:
 			e.keepEnded(ctx, u)
@@ -162,9 +174,6 @@ func maxTime(a, b time.Time) time.Time {
 
 var errDeadline = errors.New("the source's deadline has passed")
 
-// maxFailures is how many commits in a row may fail with an unknown outcome before the job stops.
-const maxFailures = 4
-
 // restart begins all lanes again from what the ledger says, because a commit is void or its outcome is not known. r is
 // the rebalance that was under way; nil is none.
 func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) error {
@@ -172,8 +181,12 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	e.failures++
 	e.status.failed(fenced)
 	e.opts.Logger.Warn(map[bool]string{true: "fenced", false: "commit failed"}[fenced], "error", cause, "lanes", len(e.lanes), "attempt", e.failures)
-	if !fenced && !errors.Is(cause, errDeadline) && e.failures >= maxFailures {
+	switch {
+	case fenced || errors.Is(cause, errDeadline):
+	case stops(cause):
 		return fmt.Errorf("stream: commit: %w", cause)
+	default:
+		e.status.fails(&e.status.work, e.opts.Now(), cause)
 	}
 	release := func([]starting[T]) {}
 	if r == nil { // else the poller waits for the answer to it
@@ -246,6 +259,7 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 	for _, w := range e.workers {
 		w.do(func(context.Context) error {
 			err := w.remove(w.lanes...)
+			w.mend()
 			done <- err
 			return err
 		})
@@ -260,6 +274,11 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 			return context.Cause(e.hard)
 		}
 	}
+	select {
+	case <-e.spoiled: // said of the transaction that ends here
+	default:
+	}
+	e.spoilt = nil
 	e.drop(ctx)
 	return nil
 }
@@ -299,12 +318,23 @@ func (e *engine[T]) closeLanes(r *rebalance[T]) (next []Assignment) {
 	return next
 }
 
+// worked notes that a commit has succeeded: what failed before has passed.
+func (e *engine[T]) worked() {
+	e.failures = 0
+	e.status.passed(&e.status.work)
+}
+
 // backOff waits before an attempt that follows a failed one, longer each time.
 func (e *engine[T]) backOff(ctx context.Context) error {
 	if e.failures < 2 {
 		return nil
 	}
-	timer := time.NewTimer(jitter(min(100*time.Millisecond<<min(e.failures, 10), 10*time.Second)))
+	return e.waitAgain(ctx, e.failures)
+}
+
+// waitAgain waits before another attempt, after so many that failed.
+func (e *engine[T]) waitAgain(ctx context.Context, fails int) error {
+	timer := time.NewTimer(jitter(min(100*time.Millisecond<<min(fails, 10), 10*time.Second)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

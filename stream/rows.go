@@ -122,7 +122,7 @@ func (r *rows[T]) write(ctx context.Context, in []Event[T]) error {
 	fates := r.fates[:len(in)]
 	bad, err := (*r.open).Write(ctx, r.w, in, fates)
 	if err != nil {
-		return fmt.Errorf("stream: write: %w", err)
+		return &outputError{fmt.Errorf("stream: write: %w", err)}
 	}
 	slots := r.core.slots.slots
 	for _, b := range bad {
@@ -150,7 +150,7 @@ func (r *rows[T]) write(ctx context.Context, in []Event[T]) error {
 
 func (r *rows[T]) reject(ctx context.Context, dead []DeadLetter) error {
 	if err := (*r.open).Reject(ctx, r.w, dead); err != nil {
-		return fmt.Errorf("stream: write dead letters: %w", err)
+		return &outputError{fmt.Errorf("stream: write dead letters: %w", err)}
 	}
 	return nil
 }

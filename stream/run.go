@@ -15,6 +15,9 @@ import (
 // everything committed and published, and returns nil; or it returns the first error. It closes neither source nor
 // output. Signals are the caller's: use signal.NotifyContext.
 //
+// An outage of the output is waited out for as long as it takes: what was not committed is read again afterwards, and the
+// source is paused meanwhile. ErrStop tells what ends the job instead.
+//
 // What an error leaves behind: all that was committed stays, all else is void and is done again by the next Run. After an
 // error of Source.Poll, what the source gave before it is committed first. An error that matches ErrLost needs a person. A
 // *StageError names the stage. Panics of stages are not caught: a process that dies loses nothing, one that limps on
@@ -22,7 +25,7 @@ import (
 //
 // Options.Logger gets, at level Info: "commit" (lanes, records, held, bytes, reason, took), "closed hours" (hours,
 // earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),
-// "commit failed" (error, attempt), "upkeep failed" (error, for), "stalled" (error).
+// "commit failed" (error, lanes, attempt), "adoption failed" (error, for), "upkeep failed" (error, for), "stalled" (error).
 func Run[T any](ctx context.Context, p Pipe[T], out Output[T], opts *Options) error {
 	o, err := opts.filled()
 	if err == nil {
@@ -71,6 +74,7 @@ type engine[T any] struct {
 	eof        chan struct{}
 	broken     chan *sourceError
 	asks       chan string // reasons for a cut
+	spoiled    chan error  // why a worker cannot write to the open transaction
 	ceiling    atomic.Int64
 	choked     atomic.Bool
 	queued     atomic.Int64 // bytes of batches that wait
@@ -92,8 +96,9 @@ type engine[T any] struct {
 	keepStop   context.CancelFunc
 	kept       chan upkeep
 	failures   int                    // commits that failed since one succeeded
+	spoilt     error                  // why the open transaction cannot commit: all begin again once the one before is over
 	keepErr    error                  // the last of upkeep since it succeeded
-	keepSince  time.Time              // when it began to fail
+	keepFails  int                    // how often it failed since then
 	unacked    map[Partition]Position // committed, and the source was not told
 	settled    bool                   // the output had nothing left to do when it was last asked
 	ending     bool                   // the source has ended
@@ -114,7 +119,7 @@ func newEngine[T any](p Pipe[T], out Output[T], o Options) *engine[T] {
 	e := &engine[T]{
 		src: p.src, out: out, pipe: p, opts: o, budget: NewBudget(o.Memory),
 		polling: map[string]*lane[T]{}, lanes: map[string]*lane[T]{},
-		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1), asks: make(chan string, 1),
+		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1), asks: make(chan string, 1), spoiled: make(chan error, 1),
 		committed: make(chan *commit[T], 1), kept: make(chan upkeep, 1),
 	}
 	e.finisher, _ = p.src.(Finisher)
@@ -254,6 +259,7 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			e.want = "time"
 		case reason := <-e.asks:
 			e.want = reason
+		case e.spoilt = <-e.spoiled:
 		case c := <-e.committed:
 			err = e.afterCommit(ctx, c)
 		case <-e.keepTimer.C:
@@ -270,6 +276,9 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			e.filled--
 		case <-e.endTimer.C: // endStep looks again
 		}
+		if err == nil && e.spoilt != nil && e.committing == nil {
+			err = e.restart(ctx, e.spoilt, nil)
+		}
 		if err == nil && e.want != "" && e.committing == nil {
 			err = e.cut()
 		}
@@ -278,6 +287,9 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			if done, err = e.endStep(ctx); done {
 				return nil
 			}
+		}
+		if err != nil && passes(err) {
+			err = e.restart(ctx, err, nil)
 		}
 		if err != nil {
 			return ended(ctx, err)

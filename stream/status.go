@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,11 +21,45 @@ type statusBoard struct {
 	rates    [10]int64 // records read, second by second, in turn
 	turn     int
 	lastRead time.Time
+	adopting time.Time // when the adoption under way began; zero is none
+	work     outage    // of commits, adoption and writes
+	upkeep   outage
 	stalled  string // as it was last logged
 	shown    int    // runes of the progress line
 
 	begun     beginnings
 	observing sync.Mutex
+}
+
+// outage is something that fails and is tried again.
+type outage struct {
+	since, last time.Time // of its errors; zero: it works
+	err         error     // the last
+}
+
+// fails notes an error, and returns how long there have been errors.
+func (b *statusBoard) fails(o *outage, now time.Time, err error) (since time.Duration) {
+	b.set(func(*Status) {
+		if now.Sub(o.last) > 2*stallAfter {
+			o.since = now
+		}
+		o.last, o.err = now, err
+		since = now.Sub(o.since).Round(time.Second)
+	})
+	return since
+}
+
+// passed notes that it works again.
+func (b *statusBoard) passed(o *outage) { b.set(func(*Status) { *o = outage{} }) }
+
+func (b *statusBoard) adopts(since time.Time) { b.set(func(*Status) { b.adopting = since }) }
+
+// stalled tells of an outage that goes on: of work that has failed, it is not known to work before there is some to commit.
+func (o *outage) stalled(what string, now time.Time) error {
+	if o.err == nil || now.Sub(o.since) <= stallAfter || now.Sub(o.last) > 2*stallAfter {
+		return nil
+	}
+	return fmt.Errorf("stream: %s has failed for %v, and is tried again: %w", what, now.Sub(o.since).Round(time.Second), o.err)
 }
 
 func (b *statusBoard) set(f func(s *Status)) {
@@ -157,6 +192,12 @@ func (e *engine[T]) stalled(now time.Time, lag Lag) error {
 		}
 	}
 	b := &e.status
+	if err := cmp.Or(b.work.stalled("the output", now), b.upkeep.stalled("upkeep", now)); err != nil {
+		return err
+	}
+	if !b.adopting.IsZero() && now.Sub(b.adopting) > stallAfter {
+		return fmt.Errorf("stream: the adoption of lanes has been under way for %v", now.Sub(b.adopting).Round(time.Second))
+	}
 	if !b.pending.IsZero() && now.Sub(b.pending) > stallAfter {
 		return fmt.Errorf("stream: a commit has been under way for %v", now.Sub(b.pending).Round(time.Second))
 	}

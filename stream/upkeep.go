@@ -12,22 +12,22 @@ import (
 )
 
 const (
-	keepEvery = 3 * time.Second // between upkeeps
-	proveLag  = 2 * time.Second // clocks that are closer to now are not worth a question
-
-	// keepPatience is how long upkeep may fail without a break. Nothing but seals waits for it, and a cluster may be away
-	// for a minute when it is deployed: five attempts, some 12 s, once ended a job that would have gone on.
-	keepPatience = 2 * time.Minute
+	keepEvery = 3 * time.Second  // between upkeeps
+	proveLag  = 2 * time.Second  // clocks that are closer to now are not worth a question
+	keepPause = 30 * time.Second // the longest between upkeeps that fail
 )
 
 // upkeep is what came of one.
 type upkeep struct {
 	Upkeep
-	err error
+	kept bool  // Maintain has succeeded, so Upkeep counts
+	err  error // of it or of the questions to the source
 }
 
 // keep starts upkeep, unless it is under way: it proves the ends of idle logs and maintains the output. It runs beside
-// workers, cuts and commits, since it may read for long before an hour closes, but not beside adopting and releasing.
+// workers, cuts and commits, since it may read for long before an hour closes, but not beside adopting and releasing. Only
+// seals and late publication wait for it, so its errors are logged and it is tried again, without end; ErrStop tells what
+// ends the job instead.
 func (e *engine[T]) keep(ctx context.Context) {
 	if e.keeping {
 		return
@@ -40,13 +40,12 @@ func (e *engine[T]) keep(ctx context.Context) {
 	e.group.Go(func() {
 		defer done()
 		var u upkeep
-		if err := e.prove(ctx); err != nil {
-			u.err = err
-		} else if u.Upkeep, u.err = e.out.Maintain(ctx, e.src.Partitions); u.err != nil {
-			u.err = wrap("maintain the output", u.err)
-		} else {
+		unproved := e.prove(ctx) // clocks stand still; what is committed is published and sealed all the same
+		u.Upkeep, u.err = e.out.Maintain(ctx, e.src.Partitions)
+		if u.kept = u.err == nil; u.kept {
 			e.fill.complete = u.Complete
 		}
+		u.err = errors.Join(unproved, wrap("maintain the output", u.err))
 		e.ack(ctx, upTo)
 		e.kept <- u
 	})
@@ -104,7 +103,7 @@ func (e *engine[T]) prove(ctx context.Context) error {
 	for _, p := range proved {
 		if l := owner[p]; l != nil {
 			l.w.do(func(ctx context.Context) error {
-				if l.gone {
+				if l.gone || l.w.stuck != nil {
 					return nil
 				}
 				l.w.begin(l)
@@ -178,8 +177,8 @@ func (c *laneCore) idle(now time.Time) (at map[Partition]Position) {
 // afterKeep takes in what came of upkeep.
 func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
 	e.keepEnded(ctx, u)
-	if e.keepErr != nil && time.Since(e.keepSince) >= keepPatience {
-		return e.keepErr
+	if stops(u.err) {
+		return u.err
 	}
 	if err := e.letGo(ctx); err != nil {
 		return err
@@ -193,18 +192,21 @@ func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
 // keepEnded notes the end of upkeep and plans the next.
 func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 	e.keeping, e.keepStop = false, nil
-	e.keepTimer.Reset(jitter(keepEvery))
-	if u.err != nil {
-		if ctx.Err() == nil && !errors.Is(u.err, context.Canceled) {
-			if e.keepErr == nil {
-				e.keepSince = time.Now()
-			}
-			e.keepErr = u.err
-			e.opts.Logger.Warn("upkeep failed", "error", u.err, "for", time.Since(e.keepSince).Round(time.Second))
-		}
+	switch {
+	case u.err == nil:
+		e.keepErr, e.keepFails = nil, 0
+		e.status.passed(&e.status.upkeep)
+	case ctx.Err() == nil && !errors.Is(u.err, context.Canceled):
+		e.keepErr = u.err
+		e.keepFails++
+		since := e.status.fails(&e.status.upkeep, e.opts.Now(), u.err)
+		e.opts.Logger.Warn("upkeep failed", "error", u.err, "for", since)
+	}
+	e.keepTimer.Reset(jitter(min(keepEvery<<min(max(e.keepFails-1, 0), 10), keepPause)))
+	if !u.kept {
 		return
 	}
-	e.keepErr, e.settled = nil, u.Settled
+	e.settled = u.Settled
 	if closed := e.status.kept(u.Upkeep); closed > 0 {
 		e.opts.Logger.Info("closed hours", "hours", closed, "earliest", u.EarliestHour)
 	}
@@ -215,7 +217,7 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 		}
 		l.told = k
 		l.w.do(func(ctx context.Context) error {
-			if l.gone {
+			if l.gone || l.w.stuck != nil {
 				return nil
 			}
 			return l.core.committed(ctx, k)

@@ -86,40 +86,6 @@ func TestTheClockIsAskedBeforeTheSource(t *testing.T) {
 	})
 }
 
-func TestUpkeepMayFailForAWhile(t *testing.T) {
-	for _, most := range []int{3, 20, 100} { // upkeep comes every 3 s
-		synctest.Test(t, func(t *testing.T) {
-			log, ledger := streamtest.NewLog(1), newLedger(t)
-			out, broken, n, fails := ledger.Output(), errors.New("store is down"), 0, most
-			out.Hook = func(op string) error {
-				if op != "maintain" {
-					return nil
-				}
-				if n++; n > 1 && fails > 0 {
-					fails--
-					return broken
-				}
-				return nil
-			}
-			j := startJob(t, log.Source(nil), out, often)
-			if most > 50 {
-				if err := <-j.ended; !errors.Is(err, broken) {
-					t.Errorf("got %v, want %v", err, broken)
-				}
-				return
-			}
-			elapse(20 * every)
-			j.mustStop()
-			if fails > 0 {
-				t.Errorf("%d failures are left of %d", fails, most)
-			}
-			if !strings.Contains(j.logged(), `msg="upkeep failed"`) {
-				t.Errorf("no line about it in\n%s", j.logged())
-			}
-		})
-	}
-}
-
 // clockReader is a stage that wants the committed clocks.
 type clockReader struct {
 	stream.Processor[text, text]

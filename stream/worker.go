@@ -24,7 +24,8 @@ type worker[T any] struct {
 	poke  chan struct{} // something was added
 
 	scratch *scratch
-	ticked  bool // a tick is due
+	ticked  bool  // a tick is due
+	stuck   error // why the open transaction is spoilt: the lanes must not be touched, only taken away; nil if it is not
 
 	lanes []*lane[T]
 	loads int // lanes, as the conductor counts them
@@ -104,7 +105,11 @@ func (w *worker[T]) run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		if err := w.turn(ctx, tick.C); err != nil {
+		switch err := w.turn(ctx, tick.C); {
+		case err == nil:
+		case passes(err):
+			w.spoil(err)
+		default:
 			w.e.fail(err)
 			return
 		}
@@ -114,8 +119,28 @@ func (w *worker[T]) run(ctx context.Context) {
 	}
 }
 
+// spoil leaves the lanes as they are, half-way through a slice, until the conductor takes them away.
+func (w *worker[T]) spoil(err error) {
+	w.stuck = err
+	w.busy.Store(0)
+	select {
+	case w.e.spoiled <- err:
+	default: // the conductor knows
+	}
+}
+
+// mend is for a worker whose lanes were taken away. What the buffers hold is of records that will be read again.
+func (w *worker[T]) mend() {
+	if w.stuck != nil {
+		w.stuck, w.scratch = nil, newScratch(len(w.e.pipe.stages))
+	}
+}
+
 // turn does one thing, or waits for one.
 func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
+	if w.stuck != nil {
+		return w.turnStuck(ctx)
+	}
 	if w.woken.Swap(false) {
 		if err := w.pull(ctx); err != nil {
 			return err
@@ -149,6 +174,26 @@ func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
 	default:
 		return w.process(ctx, it, tick)
 	}
+}
+
+// turnStuck does what others want of the worker, or waits for that.
+func (w *worker[T]) turnStuck(ctx context.Context) error {
+	w.mu.Lock()
+	var f func(context.Context) error
+	if len(w.todo) > 0 {
+		f = w.todo[0]
+		w.todo = w.todo[1:]
+		w.asked.Store(len(w.todo) > 0)
+	}
+	w.mu.Unlock()
+	if f != nil {
+		return f(ctx)
+	}
+	select {
+	case <-ctx.Done():
+	case <-w.poke:
+	}
+	return nil
 }
 
 // process runs a batch through its lane, or the part of it that nothing more urgent interrupts.
