@@ -43,7 +43,7 @@ func (d *driver) append(ctx context.Context, e *ledger.Entry, check func(*ledger
 		}
 		body, err := e.Encode()
 		if err != nil {
-			return 0, err
+			return 0, hopeless{err}
 		}
 		ours, err := d.create(ctx, e, body)
 		if err != nil {
@@ -81,7 +81,7 @@ func (d *driver) detach(ctx context.Context, e *ledger.Entry) error {
 	d.state.Prepare(e)
 	parts, err := e.Fit(d.env.MaxEntry, func(i int) string { return ledger.BlobName(e.Token, i) })
 	if err != nil {
-		return err
+		return hopeless{err}
 	}
 	return d.env.Each(ctx, len(parts), func(ctx context.Context, i int) error {
 		return d.insist(ctx, "create "+parts[i].Key, func(ctx context.Context) error {

@@ -18,7 +18,7 @@ import (
 // entry that names them, the entry before anything is published, and the manifest comes last.
 func (w *work) commit(ctx context.Context, cut stream.Cut) error {
 	if w.begun {
-		return errors.New("sink: Commit of a transaction after Commit or Drop: adopt its lanes again to learn its outcome")
+		return hopeless{errors.New("sink: Commit of a transaction after Commit or Drop: adopt its lanes again to learn its outcome")}
 	}
 	w.begun = true
 	lanes, err := w.advance(ctx, cut)
@@ -231,11 +231,11 @@ func (w *work) advance(ctx context.Context, cut stream.Cut) ([]ledger.LaneCommit
 	}
 	for name := range w.lanes {
 		if carried[name] == nil {
-			return nil, fmt.Errorf("sink: lane %q wrote rows but is not in the cut", name)
+			return nil, hopeless{fmt.Errorf("sink: lane %q wrote rows but is not in the cut", name)}
 		}
 	}
 	if len(carried) != len(lanes) {
-		return nil, errors.New("sink: a lane is twice in the cut")
+		return nil, hopeless{errors.New("sink: a lane is twice in the cut")}
 	}
 	slices.SortFunc(lanes, func(a, b ledger.LaneCommit) int { return cmp.Compare(a.Lane, b.Lane) })
 	w.carried = carried

@@ -143,7 +143,7 @@ func (k *keeper) tell(ctx context.Context) (map[stream.Partition]stream.Standing
 }
 
 // errUnreadable ends tries to adopt a partition that a person has given up.
-var errUnreadable = errors.New("cannot be read again")
+var errUnreadable error = hopeless{errors.New("cannot be read again")}
 
 // progress returns that of a partition, with its held set. It needs k.mu.
 func (k *keeper) progress(ctx context.Context, p stream.Partition, sets *heldSets) (stream.Progress, error) {

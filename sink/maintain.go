@@ -3,6 +3,7 @@ package sink
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/mutant"
@@ -13,9 +14,12 @@ import (
 const (
 	readEvery  = time.Minute // what others have appended
 	sweepEvery = time.Hour
+	sweepAgain = time.Minute // after one that failed
 )
 
-// maintain does what is nobody's transaction: see stream.Output.
+// maintain does what is nobody's transaction: see stream.Output. Its errors are tried again by the engine, without end, but
+// for those that match stream.ErrStop: an entry, manifest or seal that is not what its author wrote, or of a newer version; a
+// committed file whose staging is gone; files that seal.Options.Verify finds changed.
 func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) (stream.Upkeep, error) {
 	if !k.mu.TryLock() { // a commit is appending; it must not wait for us, nor we for it
 		return k.last, nil
@@ -29,13 +33,13 @@ func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]str
 		k.nextRead = now.Add(k.env.Jitter(readEvery))
 	}
 	settled, err := k.upkeepSteps(ctx, now, list)
-	if err != nil {
+	if err = errors.Join(err, k.sweepIfDue(ctx, now)); err != nil {
 		return k.last, err
 	}
 	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	k.last = stream.Upkeep{
-		Settled: settled, EarliestHour: k.state.NextHour(), ClosedHours: k.closedHours, Clock: k.state.Clock(),
+		Settled: settled, EarliestHour: k.state.NextHour(), ClosedHours: k.closedHours, Clock: k.state.Clock(), Housekeeping: k.unswept,
 		Complete: k.state.Complete(k.lateness()),
 		Unclosed: cmp.Or(k.unclosed, k.clock.doubts()),
 	}
@@ -44,35 +48,43 @@ func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]str
 	return up, nil
 }
 
+// upkeepSteps does what readers may wait for. A step that fails does not keep the others from their work.
 func (k *keeper) upkeepSteps(ctx context.Context, now time.Time, list func(context.Context) ([]stream.Partition, error)) (bool, error) {
 	settled, err := k.publishOwn(ctx, now)
-	if err != nil {
-		return false, err
-	}
 	if k.seal != nil && (k.mayClose || mutant.On("T14c")) {
-		sealed, err := k.sealClosed(ctx, now)
-		if err != nil {
-			return false, err
+		sealed, failed := k.sealClosed(ctx, now)
+		if failed == nil && sealed {
+			sealed, failed = k.closeHours(ctx, now, list)
 		}
-		if sealed {
-			if sealed, err = k.closeHours(ctx, now, list); err != nil {
-				return false, err
-			}
-		}
-		settled = settled && sealed
+		settled, err = settled && sealed, errors.Join(err, failed)
 	}
 	if k.mayClose {
-		if err := k.forget(ctx, now, list); err != nil {
-			return false, err
-		}
+		err = errors.Join(err, k.forget(ctx, now, list))
 	}
-	if !now.Before(k.nextSweep) {
-		if err := k.sweep(ctx); err != nil {
-			return false, err
-		}
+	return settled, err
+}
+
+// sweepIfDue sweeps now and then. Nobody waits for it, so what fails is logged, told in Upkeep.Housekeeping and tried again,
+// after a minute at first and less often later. Its error is one that ends the job whoever meets it.
+func (k *keeper) sweepIfDue(ctx context.Context, now time.Time) error {
+	if now.Before(k.nextSweep) || ctx.Err() != nil {
+		return nil
+	}
+	err := k.sweep(ctx)
+	switch {
+	case err == nil:
+		k.unswept, k.sweepFails = nil, 0
 		k.nextSweep = now.Add(k.env.Jitter(sweepEvery))
+	case errors.Is(err, stream.ErrStop):
+		return err
+	case ctx.Err() == nil:
+		k.unswept = err
+		pause := min(sweepAgain<<min(k.sweepFails, 10), sweepEvery)
+		k.sweepFails++
+		k.nextSweep = now.Add(pause)
+		k.log.Warn("sweeping failed", "err", err, "again in", pause)
 	}
-	return settled, nil
+	return nil
 }
 
 // readDue reports whether it is time to see what others have appended: now and then, and when one of their entries is

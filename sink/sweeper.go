@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 
 // sweep deletes staged files that no entry names and none ever can. No clock decides that: see State.Sweepable. The order
 // of its steps matters: an entry that names one of the files listed first was written before the ledger is read, or never
-// will be.
+// will be. One file that cannot be deleted does not keep the others; the error is the first.
 func (k *keeper) sweep(ctx context.Context) error {
 	byOwner := map[string][]Staging{}
 	probes := map[string]Staging{}
@@ -28,8 +29,9 @@ func (k *keeper) sweep(ctx context.Context) error {
 			byOwner[s.Owner] = append(byOwner[s.Owner], s)
 		}
 	}
-	if err := k.sweepProbes(ctx, probes); err != nil || len(byOwner) == 0 {
-		return err
+	failed := k.sweepProbes(ctx, probes)
+	if len(byOwner) == 0 {
+		return failed
 	}
 	if err := k.read(ctx); err != nil {
 		return err
@@ -37,48 +39,46 @@ func (k *keeper) sweep(ctx context.Context) error {
 	var found []Staging
 	for _, id := range slices.Sorted(maps.Keys(byOwner)) {
 		sweepable, err := k.sweepable(ctx, id)
-		if err != nil {
-			return err
-		}
+		failed = cmp.Or(failed, err)
 		if sweepable {
 			found = append(found, byOwner[id]...)
 		}
 	}
 	if len(found) == 0 {
-		return nil
+		return failed
 	}
 	named, err := k.pendingKeys(ctx)
 	if err != nil {
 		return err
 	}
-	return k.env.Each(ctx, len(found), func(ctx context.Context, i int) error {
-		if named[found[i].Key] {
-			return nil
-		}
+	found = slices.DeleteFunc(found, func(s Staging) bool { return named[s.Key] })
+	errs := make([]error, len(found))
+	err = k.env.Each(ctx, len(found), func(ctx context.Context, i int) error {
 		k.log.Info("deleting a staged file that was never committed", "key", found[i].Key, "bytes", found[i].Bytes)
 		if err := k.store.Discard(ctx, found[i]); err != nil {
-			return fmt.Errorf("sink: discard %s: %w", found[i].Key, err)
+			errs[i] = fmt.Errorf("sink: discard %s: %w", found[i].Key, err)
 		}
-		return nil
+		return ctx.Err()
 	})
+	return cmp.Or(failed, err, cmp.Or(errs...))
 }
 
 // sweepProbes deletes what a process has staged that died while it tried the store out, and that the sweep before this
 // one has seen: a probe takes a moment. No entry ever names one; at worst a process that has just begun must begin again.
-func (k *keeper) sweepProbes(ctx context.Context, now map[string]Staging) error {
+func (k *keeper) sweepProbes(ctx context.Context, now map[string]Staging) (failed error) {
 	for _, id := range slices.Sorted(maps.Keys(now)) {
 		if !k.oldProbes[id] {
 			continue
 		}
 		if err := k.store.Discard(ctx, now[id]); err != nil {
-			return fmt.Errorf("sink: discard %s: %w", now[id].Key, err)
+			failed = cmp.Or(failed, fmt.Errorf("sink: discard %s: %w", now[id].Key, err))
 		}
 	}
 	k.oldProbes = map[string]bool{}
 	for id := range now {
 		k.oldProbes[id] = true
 	}
-	return nil
+	return failed
 }
 
 // sweepable reports whether nothing that was staged under an owner can be committed any more. An owner that is not known

@@ -16,10 +16,10 @@ type txn[T any] struct {
 
 func (t *txn[T]) worker(w stream.Writer) (*router[T], error) {
 	if w.Worker < 0 || w.Worker >= len(t.routers) {
-		return nil, fmt.Errorf("sink: worker %d of %d", w.Worker, len(t.routers))
+		return nil, hopeless{fmt.Errorf("sink: worker %d of %d", w.Worker, len(t.routers))}
 	}
 	if t.begun {
-		return nil, fmt.Errorf("sink: a write to a transaction after Commit or Drop")
+		return nil, hopeless{fmt.Errorf("sink: a write to a transaction after Commit or Drop")}
 	}
 	r := t.routers[w.Worker]
 	if r == nil {

@@ -95,7 +95,7 @@ func (w *work) lane(ctx context.Context, name string) (*laneBase, error) {
 func (w *work) before(ctx context.Context, name string) (*carriedLane, error) {
 	h := w.k.lane(name)
 	if h == nil {
-		return nil, fmt.Errorf("sink: lane %q is not adopted", name)
+		return nil, hopeless{fmt.Errorf("sink: lane %q is not adopted", name)}
 	}
 	a := w.after.Load()
 	if a == nil || mutant.On("T02") {
@@ -155,7 +155,7 @@ var errDropped = errors.New("sink: the transaction before this one was dropped")
 // drop gives the work up. Nothing was appended, so what is staged is nobody's.
 func (w *work) drop(ctx context.Context) error {
 	if w.begun {
-		return errors.New("sink: Drop of a transaction after Commit or Drop")
+		return hopeless{errors.New("sink: Drop of a transaction after Commit or Drop")}
 	}
 	w.begun = true
 	close(w.cut)

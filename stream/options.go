@@ -160,6 +160,7 @@ type Status struct {
 	OddTimes        int64       // times of records (Record.Time) that no ledger can hold, and that were taken for none
 	Unclosed        error       // why hours do not close until a person does something; nil is well
 	Stalled         error       // work without progress; nil is healthy
+	Housekeeping    error       // see Upkeep; a process is healthy all the same
 	Ready           bool        // lanes are assigned and their held records are back
 	ShuttingDown    bool
 }

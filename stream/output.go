@@ -15,6 +15,7 @@ type Output[T any] interface {
 	// Adopt takes lanes over, reading the ledger first, and returns the progress of each of their partitions. Until it
 	// is adopted again, or released, what this process commits for a lane builds on that. All open transactions that
 	// touch one of the lanes are void. A process that adopts a lane does not stop another one: the first to commit wins.
+	// After an error it is called again, without end, unless the error matches ErrStop or ErrLost.
 	Adopt(ctx context.Context, lanes []Assignment) (map[Partition]Progress, error)
 
 	// Release forgets lanes that were revoked.
@@ -26,7 +27,8 @@ type Output[T any] interface {
 
 	// Maintain does what is nobody's transaction: publishes what others left behind, closes hours, sweeps. The engine
 	// calls it after each commit and at least every few seconds, and ends ctx when lanes come or go. It may take long:
-	// transactions begin and commit meanwhile. list is Source.Partitions.
+	// transactions begin and commit meanwhile. list is Source.Partitions. After an error it is called again, without end,
+	// unless the error matches ErrStop or ErrLost.
 	Maintain(ctx context.Context, list func(context.Context) ([]Partition, error)) (Upkeep, error)
 
 	// Now is the output's own clock, the store's; the engine asks it before it asks a source whether a log has ended.
@@ -100,13 +102,18 @@ type Upkeep struct {
 
 	// Unclosed says why no hour closes although all of its data is in, and what a person has to do about it; nil is well.
 	Unclosed error
+
+	// Housekeeping is why what no reader waits for, such as deleting leftovers, fails for now; nil if it does not. It is for
+	// Status.Housekeeping.
+	Housekeeping error
 }
 
 // Txn collects the results of finished records. Write and Reject may be called concurrently for different workers;
 // everything else by one goroutine, with no Write under way.
 type Txn[T any] interface {
 	// Write adds the rows of finished records, sets fates[i] to Written, Late, Filtered (no flow wanted it) or Dead (it
-	// cannot be encoded; bad says why, nothing of that row was added), and must not keep rows. An error stops the job.
+	// cannot be encoded; bad says why, nothing of that row was added), and must not keep rows. An error spoils the transaction,
+	// which is dropped, and all of it is read again; one that matches ErrStop stops the job.
 	Write(ctx context.Context, w Writer, rows []Event[T], fates []Fate) (bad []BadRow, err error)
 
 	// Reject adds dead letters. It must not keep their bytes.
@@ -117,7 +124,7 @@ type Txn[T any] interface {
 
 	// Commit makes everything durable at once, together with cut. It retries by itself until ctx is done. An error that
 	// matches ErrFenced means void, and that is settled: all lanes must be adopted again. After any other error the
-	// outcome is unknown, and only adopting the lanes again tells it.
+	// outcome is unknown, and only adopting the lanes again tells it. One that matches ErrStop stops the job.
 	Commit(ctx context.Context, cut Cut) error
 
 	// Drop gives the transaction up and deletes what it staged. It may be called only if Commit never was.

@@ -8,7 +8,8 @@ import (
 // Source delivers the records of the lanes assigned to this process. Poll, Start, Pause and Close are called by one
 // goroutine at a time; AtEnd and Partitions may be called concurrently with them and with each other.
 //
-// An error of a method stops the job unless it says otherwise: a source retries by itself what may pass.
+// An error of a method stops the job unless it says otherwise: a source retries by itself what may pass. Errors of AtEnd and
+// Partitions are logged, and they are asked again, unless they match ErrLost.
 type Source interface {
 	// Info names the source. It is called before anything else and must not change.
 	Info() SourceInfo

@@ -101,7 +101,7 @@ func (b *statusBoard) commit(at time.Time, counts Counts, oldest time.Time, why 
 // kept returns how many hours were closed since it was last called.
 func (b *statusBoard) kept(u Upkeep) (closed int64) {
 	b.set(func(s *Status) {
-		s.EarliestHour, s.Unclosed = u.EarliestHour, u.Unclosed
+		s.EarliestHour, s.Unclosed, s.Housekeeping = u.EarliestHour, u.Unclosed, u.Housekeeping
 		closed, b.closed = u.ClosedHours-b.closed, u.ClosedHours
 	})
 	return closed

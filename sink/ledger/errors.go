@@ -41,6 +41,9 @@ type CorruptError struct {
 
 func (e *CorruptError) Error() string { return "ledger: " + e.Object + " is corrupt: " + e.Reason }
 
+// Is reports whether target is stream.ErrStop.
+func (e *CorruptError) Is(target error) bool { return target == stream.ErrStop }
+
 func corrupt(object, format string, args ...any) error {
 	return &CorruptError{Object: object, Reason: fmt.Sprintf(format, args...)}
 }
@@ -62,6 +65,9 @@ func (e *LostError) Error() string {
 		e.Job, e.Found, e.Missing)
 }
 
+// Is reports whether target is stream.ErrStop.
+func (e *LostError) Is(target error) bool { return target == stream.ErrStop }
+
 // VersionError means that an object was written by a newer version, in a way that this one must not read or write behind.
 type VersionError struct {
 	Object    string
@@ -81,3 +87,6 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("ledger: %s has format %d and needs a reader of format %d; this one is %d: use a newer version",
 		e.Object, e.Format, e.MinReader, Format)
 }
+
+// Is reports whether target is stream.ErrStop.
+func (e *VersionError) Is(target error) bool { return target == stream.ErrStop }

@@ -95,6 +95,7 @@ var mutants = []mutant{
 	{"T72", "a partition that is added while a job runs is read by a stage that sees one lane", in("stream#AddedWhile")},
 	{"T73", "a file that begins with the same line is taken for the one that was read", in("stream/file#BeginsTheSame")},
 	{"T74", "the first fetch of a run does not say of which leader epoch the last one read", in("stream/kafka#ByTheEpoch")},
+	{"T76", "a worker goes on after a write to the transaction that failed", in("stream#WritesThatFail")},
 }
 
 func in(packages ...string) []string { return packages }
