@@ -107,7 +107,7 @@ func TestUpkeepTellsWhySweepingFails(t *testing.T) {
 
 func TestErrorsForAPersonAreMarked(t *testing.T) {
 	for _, err := range []error{
-		&ledger.CorruptError{Object: "entry 1"}, &ledger.VersionError{Object: "entry 1"}, sink.ErrStagingLost,
+		&ledger.CorruptError{Object: "entry 1"}, &ledger.VersionError{Object: "entry 1"}, &ledger.LostError{}, sink.ErrStagingLost,
 	} {
 		if !errors.Is(err, stream.ErrStop) {
 			t.Errorf("%v does not match stream.ErrStop", err)

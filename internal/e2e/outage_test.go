@@ -112,10 +112,10 @@ func TestAStoreMayBeAwayForLong(t *testing.T) {
 		starts int // at most
 	}{
 		"throttled for a minute":      {&outage{}, time.Minute, 1},
-		"throttled for ten minutes":   {&outage{}, 10 * time.Minute, 10},
-		"unreachable for ten minutes": {&outage{hangs: true}, 10 * time.Minute, 10},
-		"throttled for a day":         {&outage{}, 24 * time.Hour, 400},
-		"unreachable for a day":       {&outage{hangs: true}, 24 * time.Hour, 400},
+		"throttled for ten minutes":   {&outage{}, 10 * time.Minute, 1},
+		"unreachable for ten minutes": {&outage{hangs: true}, 10 * time.Minute, 1},
+		"throttled for a day":         {&outage{}, 24 * time.Hour, 1},
+		"unreachable for a day":       {&outage{hangs: true}, 24 * time.Hour, 1},
 		"ledger throttled for hours":  {&outage{creates: "/s0000/"}, 6 * time.Hour, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
