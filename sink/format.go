@@ -18,7 +18,7 @@ type Encoder[T any] interface {
 	Header(dst []byte) []byte
 
 	// Encode appends one row. An error says that this row cannot be written in this format; what was appended for it is
-	// taken back and its record goes to the dead-letter flow.
+	// taken back and its record goes to the dead-letter flow. So it is with a panic, after which the encoder is used on.
 	Encode(dst []byte, row *T) ([]byte, error)
 }
 

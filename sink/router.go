@@ -29,8 +29,10 @@ type router[T any] struct {
 	marks    []mark  // of the row under way
 	tooLate  []int   // flows that drop the row under way
 	dropped  []int64 // rows that were dropped since they are late, by flow
-	bytes    int64   // encoded since they were last counted
-	reported int64   // bytes of buffers that the budget knows of
+	flow     int     // of the row under way
+	calls    callee
+	bytes    int64 // encoded since they were last counted
+	reported int64 // bytes of buffers that the budget knows of
 }
 
 // hourFolders are the worker's buffers in the folders of one hour.
@@ -52,15 +54,40 @@ type mark struct {
 }
 
 // deadline is what lateness is decided by: hours that end at or before it, in seconds since 1970, are closed for the lane.
-func (r *router[T]) write(ctx context.Context, deadline int64, rows []stream.Event[T], fates []stream.Fate) ([]stream.BadRow, error) {
-	var bad []stream.BadRow
-	for i := range rows {
-		fate, err := r.row(&rows[i], deadline)
-		fates[i] = fate
+func (r *router[T]) write(ctx context.Context, deadline int64, rows []stream.Event[T], fates []stream.Fate) (bad []stream.BadRow, err error) {
+	for from := 0; from < len(rows) && err == nil; {
+		from, bad, err = r.writeFrom(ctx, from, bad, deadline, rows, fates)
+	}
+	return bad, err
+}
+
+// writeFrom writes rows from from on, and returns where it is to go on: behind a row of which one of the user's functions
+// panicked. What such a row left is taken back, as that of a row that cannot be encoded. A panic of anything else goes on,
+// since nobody knows what it left half done.
+func (r *router[T]) writeFrom(
+	ctx context.Context, from int, before []stream.BadRow, deadline int64, rows []stream.Event[T], fates []stream.Fate,
+) (next int, bad []stream.BadRow, err error) {
+	at := from
+	bad = before
+	defer func() {
+		if r.calls == nobody {
+			return
+		}
+		v := recover()
+		if v == nil { // runtime.Goexit
+			return
+		}
+		bad = append(bad, stream.BadRow{Index: at, Err: r.panicked(v)})
+		fates[at] = stream.Dead
+		next, err = at+1, nil
+	}()
+	for ; at < len(rows); at++ {
+		fate, err := r.row(&rows[at], deadline)
+		fates[at] = fate
 		if err != nil {
 			r.takeBack()
-			fates[i] = stream.Dead
-			bad = append(bad, stream.BadRow{Index: i, Err: err})
+			fates[at] = stream.Dead
+			bad = append(bad, stream.BadRow{Index: at, Err: err})
 			continue
 		}
 		for _, m := range r.marks {
@@ -69,7 +96,7 @@ func (r *router[T]) write(ctx context.Context, deadline int64, rows []stream.Eve
 			if m.b.full() {
 				if err := m.b.drain(ctx); err != nil {
 					r.marks = r.marks[:0]
-					return bad, err
+					return at, bad, err
 				}
 			} else {
 				m.b.count()
@@ -83,7 +110,25 @@ func (r *router[T]) write(ctx context.Context, deadline int64, rows []stream.Eve
 			r.tooLate = r.tooLate[:0]
 		}
 	}
-	return bad, nil
+	return at, bad, nil
+}
+
+// callee is which of the user's functions is being called.
+type callee uint8
+
+const (
+	nobody callee = iota
+	where
+	key
+	encoder
+)
+
+// panicked ends a row in whose flow one of the user's functions panicked with v.
+func (r *router[T]) panicked(v any) error {
+	what := map[callee]string{where: "Where", key: "the value of a key", encoder: "the encoder"}[r.calls]
+	r.calls = nobody
+	r.takeBack()
+	return fmt.Errorf("flow %q: %s: %w", r.sink.flows[r.flow].Name, what, stream.Caught(v))
 }
 
 // row encodes a row into the buffers of all flows that want it, noting in marks where they were before.
@@ -103,8 +148,13 @@ func (r *router[T]) row(ev *stream.Event[T], deadline int64) (stream.Fate, error
 	}
 	for i := range r.sink.flows {
 		f := &r.sink.flows[i]
-		if f.Where != nil && !f.Where(&ev.Value) {
-			continue
+		r.flow = i
+		if f.Where != nil {
+			r.calls = where
+			wants := f.Where(&ev.Value)
+			if r.calls = nobody; !wants {
+				continue
+			}
 		}
 		fate = stream.Written
 		if late == 1 {
@@ -119,7 +169,9 @@ func (r *router[T]) row(ev *stream.Event[T], deadline int64) (stream.Fate, error
 		}
 		n := len(b.raw)
 		r.marks = append(r.marks, mark{b, n})
+		r.calls = encoder
 		raw, err := r.encs[i].Encode(b.raw, &ev.Value)
+		r.calls = nobody
 		if err != nil {
 			return fate, fmt.Errorf("flow %q: %w", f.Name, err)
 		}
@@ -170,7 +222,10 @@ func (r *router[T]) leaf(h *hourFolders, flow, late int, row *T) (*buffer, error
 			r.key = append(r.key, '/') // escaped values hold none, so different values make different keys
 		}
 		r.key = append(append(r.key, keys[i].Name...), '=')
-		r.key = AppendEscaped(r.key, keys[i].Value(row))
+		r.calls = key
+		value := keys[i].Value(row)
+		r.calls = nobody
+		r.key = AppendEscaped(r.key, value)
 	}
 	r.key = append(r.key, '/')
 	if b := l.keyed[string(r.key)]; b != nil {

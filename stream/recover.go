@@ -17,14 +17,18 @@ func Recover[In, Out any](f func(*In) (Out, error)) func(*In) (Out, error) {
 	return func(in *In) (out Out, err error) {
 		defer func() {
 			if v := recover(); v != nil {
-				err = &PanicError{Value: v, Trace: trace()}
+				err = Caught(v)
 			}
 		}()
 		return f(in)
 	}
 }
 
-// PanicError says what a function under Recover panicked with, and where. It unwraps to Value if that is an error.
+// Caught makes the error that Recover makes, of what recover() has returned to the deferred function that calls it. It is
+// for stages and outputs that call functions of users which have no error to return.
+func Caught(recovered any) *PanicError { return &PanicError{Value: recovered, Trace: trace()} }
+
+// PanicError says what a function panicked with, and where. It unwraps to Value if that is an error.
 type PanicError struct {
 	Value any
 	Trace []string // "function file:line", from the place of the panic outwards, at most 8
@@ -40,10 +44,10 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// trace is for a deferred function that has just recovered.
+// trace is for Caught.
 func trace() (lines []string) {
 	var pcs [32]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])]) // without Callers, trace and the deferred function
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs[:])]) // without Callers, trace, Caught and the deferred function
 	for len(lines) < 8 {
 		f, more := frames.Next()
 		// A panic of the runtime, such as an index out of range, begins with frames of its own.

@@ -6,6 +6,8 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,7 +144,7 @@ func TestAPanicKillsTheProcessAndCostsNothing(t *testing.T) {
 		fmt.Fprintln(&text, row)
 		want.add(at, row)
 	}
-	for _, place := range []string{"source", "decode", "stage", "where", "key", "format", "codec", "store"} {
+	for _, place := range []string{"source", "decode", "stage", "codec", "store"} {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -173,6 +175,49 @@ func TestAPanicKillsTheProcessAndCostsNothing(t *testing.T) {
 			}
 			compare(t, "after the cause was mended", visibleRows(t, dir), want)
 		})
+	}
+}
+
+// Where, the value of a key and an encoder have no error with which a user could say what is wrong with a row, so nobody can
+// guard them: a panic of one once killed the process at each start.
+func TestAPanicOfAFlowsFunctionCostsItsRecordOnly(t *testing.T) {
+	for _, place := range []string{"where", "key", "format"} {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, "in"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		var text bytes.Buffer
+		want := byHour{}
+		for i := range panicRecords {
+			at, row := panicRow(i)
+			fmt.Fprintln(&text, row)
+			if !strings.Contains(row, poison) {
+				want.add(at, row)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, "in", "log"), text.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := runBrittle(t.Context(), dir, dies(place)); err != nil {
+			t.Fatalf("%s: %v", place, err)
+		}
+		compare(t, place, visibleRows(t, dir), want)
+		dead := ""
+		err := filepath.WalkDir(filepath.Join(dir, "out", "dead"), func(name string, d fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(name, ".gz") {
+				return err
+			}
+			z, err := gzip.NewReader(open(t, name))
+			if err != nil {
+				return err
+			}
+			body, err := io.ReadAll(z)
+			dead += string(body)
+			return err
+		})
+		if err != nil || strings.Count(dead, "\n") != 1 || !strings.Contains(dead, "planted in "+place) || !strings.Contains(dead, "panic_test.go") {
+			t.Errorf("%s: %v, dead letters %q, want one with the panic and its place", place, err, dead)
+		}
 	}
 }
 
