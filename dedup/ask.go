@@ -22,7 +22,10 @@ func (p *processor[T]) ask(in []stream.Event[T], out *stream.Emitter[T]) (forced
 		first := len(p.claims)
 		clear(p.seen)
 		for i := from; i < to; i++ {
-			s := p.id(&in[i].Value)
+			s, err := p.id(&in[i].Value)
+			if err != nil { // it claims nothing, and what is emitted of it is taken back
+				out.Reject(in[i].Origin, err)
+			}
 			if s == "" {
 				p.place = append(p.place, noID)
 				continue

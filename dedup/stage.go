@@ -9,12 +9,12 @@ import (
 )
 
 // ByID drops the events whose id another record holds, as stream.Duplicate. An event whose id is empty is passed on and
-// counted. id must be a pure function. Of several events of one record that have the same id the first is passed on.
+// counted. id must be a pure function; if it panics, the record goes to the dead-letter flow. Of several events of one record that have the same id the first is passed on.
 //
 // The stage must not stand behind one that holds records; Run refuses that. The store stays the caller's to close, after
 // Run has returned.
 func ByID[T any](ids Store, id func(*T) string, opts *Options) stream.Stage[T, T] {
-	s := &stage[T]{ids: ids, id: id}
+	s := &stage[T]{ids: ids, id: stream.Recover(func(e *T) (string, error) { return id(e), nil })}
 	s.opts, s.err = opts.filled()
 	if ids == nil || id == nil {
 		s.err = errors.Join(s.err, errors.New("dedup: a store and an id function are required"))
@@ -24,7 +24,7 @@ func ByID[T any](ids Store, id func(*T) string, opts *Options) stream.Stage[T, T
 
 type stage[T any] struct {
 	ids  Store
-	id   func(*T) string
+	id   func(*T) (string, error)
 	opts Options
 	err  error
 }

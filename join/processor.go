@@ -31,12 +31,15 @@ func (p *processor[T, K]) Process(_ context.Context, in []stream.Event[T], out *
 	var zero K
 	for i := range in {
 		e := &in[i]
-		k := p.key(&e.Value)
+		k, right, err := p.look(&e.Value)
+		if err != nil {
+			out.Reject(e.Origin, err)
+			continue
+		}
 		if k == zero {
 			out.Emit(*e)
 			continue
 		}
-		right := !p.isLeft(&e.Value)
 		if !p.opts.Settled {
 			if mate := p.mate(k, e.Time, right); mate != none {
 				p.pair(e, mate, right)
@@ -48,6 +51,31 @@ func (p *processor[T, K]) Process(_ context.Context, in []stream.Event[T], out *
 			return &PendingError{Lane: p.lane, Pending: p.live, Seen: p.seen}
 		}
 	}
+	return nil
+}
+
+// look is key and isLeft. An event that makes one of them panic is rejected, so they are called without a guard later.
+func (p *processor[T, K]) look(e *T) (k K, right bool, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = stream.Caught(v)
+		}
+	}()
+	var zero K
+	if k = p.key(e); k == zero {
+		return k, false, nil
+	}
+	return k, !p.isLeft(e), nil
+}
+
+// merged is merge of left and right.
+func (p *processor[T, K]) merged() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = stream.Caught(v)
+		}
+	}()
+	p.merge(&p.left.Value, &p.right.Value)
 	return nil
 }
 
@@ -93,7 +121,12 @@ func (p *processor[T, K]) pair(e *stream.Event[T], mate ref, right bool) {
 	if !right {
 		p.left, p.right = p.right, p.left
 	}
-	p.merge(&p.left.Value, &p.right.Value)
+	if err := p.merged(); err != nil { // nobody knows which of them it was
+		p.out.Reject(p.left.Origin, err)
+		p.out.Reject(p.right.Origin, err)
+		p.left, p.right = stream.Event[T]{}, stream.Event[T]{}
+		return
+	}
 	if p.left.Origin != p.right.Origin {
 		p.out.Merge(p.left.Origin, p.right.Origin)
 	}

@@ -14,6 +14,8 @@ import (
 //
 // An event whose key is the zero value of K takes no part and is passed on at once.
 //
+// A panic of key, isLeft or merge sends the event's record, or those of the pair, to the dead-letter flow.
+//
 // key and isLeft must be pure functions. merge must change neither the key nor the side of left, and keep neither pointer.
 // It runs once for each time that the pair is formed; a pair that a crash undoes is formed again from the events as they
 // were.

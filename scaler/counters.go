@@ -2,6 +2,7 @@ package scaler
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -28,6 +29,9 @@ type counterSignal struct {
 }
 
 func (c *counterSignal) Read(ctx context.Context) (Sample, error) {
+	if c.read == nil {
+		return Sample{}, errors.New("scaler: the function of FromCounters is nil")
+	}
 	now, err := c.read(ctx)
 	if now.At.IsZero() {
 		return Sample{}, err

@@ -36,6 +36,9 @@ func New(target Target, policy Policy, o *Options) (*Scaler, error) {
 	if policy == nil {
 		err = errors.Join(err, errors.New("scaler: policy is nil"))
 	}
+	if c, ok := policy.(*Combined); ok && (c == nil || c.floor == nil || c.correction == nil) {
+		err = errors.Join(err, errors.New("scaler: a policy of NewCombined is nil"))
+	}
 	if err != nil {
 		return nil, err
 	}

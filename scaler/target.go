@@ -32,5 +32,18 @@ type funcs struct {
 	resize func(context.Context, Change) error
 }
 
-func (f funcs) Size(ctx context.Context) (Size, error)     { return f.size(ctx) }
-func (f funcs) Resize(ctx context.Context, c Change) error { return f.resize(ctx, c) }
+var errTargetFunc = errors.New("scaler: a function of TargetFunc is nil")
+
+func (f funcs) Size(ctx context.Context) (Size, error) {
+	if f.size == nil {
+		return Size{}, errTargetFunc
+	}
+	return f.size(ctx)
+}
+
+func (f funcs) Resize(ctx context.Context, c Change) error {
+	if f.resize == nil {
+		return errTargetFunc
+	}
+	return f.resize(ctx, c)
+}

@@ -44,6 +44,9 @@ type Options struct {
 // Hourly makes out close and seal each hour, once and in order. It returns out. A wrong option is reported when the
 // output is attached to a job, before anything is written.
 func Hourly[T any](out *sink.Sink[T], opts *Options) stream.Output[T] {
+	if out == nil {
+		return nil // which Run refuses
+	}
 	var o Options
 	if opts != nil {
 		o = *opts

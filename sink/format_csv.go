@@ -1,6 +1,9 @@
 package sink
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // CSVOptions are the optional settings of CSV; nil means all defaults.
 type CSVOptions struct {
@@ -65,6 +68,13 @@ type delimited[T any] struct {
 	fields       int // in a row; 0 is any number
 	comma        byte
 	escapes      bool
+}
+
+func (f delimited[T]) check() error {
+	if f.row == nil {
+		return errors.New("the row function of CSV or TSV is nil")
+	}
+	return nil
 }
 
 func (f delimited[T]) headerLine(header []string) []byte {

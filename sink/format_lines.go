@@ -23,7 +23,14 @@ var (
 	errNoValue = errors.New("record has no value")
 )
 
-func (l lines[T]) Ext() string              { return l.ext }
+func (l lines[T]) Ext() string { return l.ext }
+func (l lines[T]) check() error {
+	if l.line == nil {
+		return errors.New("the function of Lines is nil")
+	}
+	return nil
+}
+
 func (l lines[T]) Open() Encoder[T]         { return l }
 func (l lines[T]) Header(dst []byte) []byte { return dst }
 

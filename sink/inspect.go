@@ -46,7 +46,7 @@ func openReader(ctx context.Context, store Store, job string, opts *ReadOptions)
 	if opts != nil {
 		o = *opts
 	}
-	if err := cmp.Or(checkName("job", job), checkPrefix(o.Prefix)); err != nil {
+	if err := cmp.Or(checkStore(store), checkName("job", job), checkPrefix(o.Prefix)); err != nil {
 		return nil, fmt.Errorf("sink: cannot read job %q: %w", job, err)
 	}
 	return newKeeper(store, env.From(ctx), job, Options{Prefix: o.Prefix}, nil), nil

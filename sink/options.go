@@ -133,8 +133,23 @@ func validateFlows[T any](flows []Flow[T]) error {
 	return errors.Join(errs...)
 }
 
+func checkStore(s Store) error {
+	if s == nil {
+		return errors.New("the store is nil")
+	}
+	return nil
+}
+
+// checker is a Format that knows that it lacks something.
+type checker interface{ check() error }
+
 func (f *Flow[T]) validate() error {
 	var errs []error
+	if c, ok := f.Format.(checker); ok {
+		if err := c.check(); err != nil {
+			return err
+		}
+	}
 	if reserved[f.Name] {
 		errs = append(errs, errors.New("the name is the library's own"))
 	}

@@ -40,7 +40,7 @@ var (
 // the store keeps its contract as far as a few requests can show. It starts nothing and takes nothing over.
 func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], opts *Options) (*Sink[T], error) {
 	o := opts.filled()
-	if err := errors.Join(checkName("job", job), o.validate(), validateFlows(flows)); err != nil {
+	if err := errors.Join(checkStore(store), checkName("job", job), o.validate(), validateFlows(flows)); err != nil {
 		return nil, fmt.Errorf("sink: cannot open the output of job %q: %w", job, err)
 	}
 	s := &Sink[T]{opts: o, flows: append([]Flow[T](nil), flows...), deadWriter: newFlowWriter(deadExt, Gzip)}

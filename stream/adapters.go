@@ -8,6 +8,7 @@ func Map[In, Out any](f func(*In) (Out, error)) Stage[In, Out] { return mapper[I
 type mapper[In, Out any] func(*In) (Out, error)
 
 func (f mapper[In, Out]) String() string { return "map" }
+func (f mapper[In, Out]) check() error   { return needs(f == nil, "its function") }
 
 func (f mapper[In, Out]) Open(*Lane) (Processor[In, Out], error) { return f, nil }
 
@@ -31,6 +32,7 @@ func FlatMap[In, Out any](f func(in *In, yield func(Out)) error) Stage[In, Out] 
 type flatMapper[In, Out any] func(*In, func(Out)) error
 
 func (f flatMapper[In, Out]) String() string { return "flatmap" }
+func (f flatMapper[In, Out]) check() error   { return needs(f == nil, "its function") }
 
 func (f flatMapper[In, Out]) Open(*Lane) (Processor[In, Out], error) { return f, nil }
 
@@ -46,7 +48,8 @@ func (f flatMapper[In, Out]) Process(_ context.Context, in []Event[In], out *Emi
 	return nil
 }
 
-// Filter passes on the events for which keep is true and counts the records of the others as filtered, under name.
+// Filter passes on the events for which keep is true and counts the records of the others as filtered, under name. A panic
+// of keep sends the record to the dead-letter flow.
 func Filter[T any](name string, keep func(*T) bool) Stage[T, T] { return &filter[T]{name, keep} }
 
 type filter[T any] struct {
@@ -55,16 +58,35 @@ type filter[T any] struct {
 }
 
 func (f *filter[T]) String() string { return "filter " + f.name }
+func (f *filter[T]) check() error   { return needs(f.keep == nil, "its function") }
 
 func (f *filter[T]) Open(*Lane) (Processor[T, T], error) { return f, nil }
 
 func (f *filter[T]) Process(_ context.Context, in []Event[T], out *Emitter[T]) error {
-	for i := range in {
+	for from := 0; from < len(in); {
+		from = f.processFrom(from, in, out)
+	}
+	return nil
+}
+
+// processFrom returns where to go on: at the end, or behind an event that made keep panic, whose record it rejects. keep has
+// no error with which it could be under Recover.
+func (f *filter[T]) processFrom(i int, in []Event[T], out *Emitter[T]) (next int) {
+	defer func() {
+		if i == len(in) {
+			return
+		}
+		if v := recover(); v != nil {
+			out.Reject(in[i].Origin, Caught(v))
+			next = i + 1
+		}
+	}()
+	for ; i < len(in); i++ {
 		if f.keep(&in[i].Value) {
 			out.Emit(in[i])
 		} else {
 			out.Drop(in[i].Origin, Filtered, f.name)
 		}
 	}
-	return nil
+	return i
 }

@@ -31,6 +31,9 @@ type running[In, Out any] struct {
 // openStage opens stage as number index of core's lane, in front of next.
 func openStage[In, Out any](core *laneCore, index int, stage Stage[In, Out], next feeds[Out]) (feeds[In], error) {
 	proc, err := stage.Open(&core.lane)
+	if err == nil && proc == nil {
+		err = errors.New("its Open returned no processor")
+	}
 	if err != nil {
 		return feeds[In]{}, core.stageError(index, err)
 	}

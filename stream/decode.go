@@ -23,6 +23,7 @@ type decode[T any] struct {
 }
 
 func (d *decode[T]) String() string { return "decode" }
+func (d *decode[T]) check() error   { return needs(d.parse == nil, "parse") }
 
 func (d *decode[T]) Open(lane *Lane) (Processor[Record, T], error) {
 	lane.setDecodes()
@@ -61,6 +62,7 @@ type decodeMany[T any] struct {
 }
 
 func (d *decodeMany[T]) String() string { return "decode" }
+func (d *decodeMany[T]) check() error   { return needs(d.parse == nil, "parse") }
 
 func (d *decodeMany[T]) Open(lane *Lane) (Processor[Record, T], error) {
 	lane.setDecodes()

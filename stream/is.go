@@ -10,6 +10,9 @@ import "slices"
 //
 // Conditions need not exclude each other: an event goes to all flows that want it. of must be a pure function.
 func Is[T any, K comparable](of func(*T) K, want ...K) func(*T) bool {
+	if of == nil {
+		panic("stream: Is and IsNot need a function that names the kind of an event, and got nil") // a nil Where would take all
+	}
 	want = slices.Clone(want) // the caller's slice may change
 	if len(want) == 1 {
 		only := want[0]

@@ -189,7 +189,9 @@ func TestUpkeepGoesOnWithoutAnswersOfTheSource(t *testing.T) {
 		go func() {
 			ended <- stream.Run(ctx, stream.Via(texts(unanswering{log.Source(nil)}), stream.Stage[text, text](clocks)), out, &often)
 		}()
-		log.Append(0, 0, t0, "06:00 a")
+		for i := range 60 { // a minute apart, so that no event time is a jump
+			log.Append(0, 0, t0, fmt.Sprintf("06:%02d a", i))
+		}
 		elapse(time.Hour)
 		if n := upkeeps.Load(); n < 60 {
 			t.Errorf("%d upkeeps in an hour, want some a minute", n)
@@ -202,7 +204,9 @@ func TestUpkeepGoesOnWithoutAnswersOfTheSource(t *testing.T) {
 			t.Error(err)
 		}
 		cancel()
-		wantWords(t, ledger, "a")
+		if got := len(ledger.Rows()); got != 60 {
+			t.Errorf("%d rows, want 60", got)
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -55,10 +56,28 @@ type stageInfo struct {
 	claims bool // FirstClaimer
 	holds  bool // Holder
 	local  bool // LaneLocal
+	err    error
+}
+
+// checker is a stage of this package that knows before it is opened that it lacks something.
+type checker interface{ check() error }
+
+// needs is an error if a function that a stage needs is nil.
+func needs(missing bool, what string) error {
+	if missing {
+		return fmt.Errorf("%s is nil", what)
+	}
+	return nil
 }
 
 func describe(s any) stageInfo {
 	info := stageInfo{}
+	if s == nil {
+		return stageInfo{name: "nil", err: errors.New("the stage is nil")}
+	}
+	if c, ok := s.(checker); ok {
+		info.err = c.check()
+	}
 	if n, ok := s.(fmt.Stringer); ok {
 		info.name = n.String()
 	} else {

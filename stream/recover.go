@@ -14,6 +14,9 @@ import (
 // it shares with other calls: what a panic left half done there would spoil the records after it, and nobody would know.
 // It guards neither other goroutines that f starts nor what the runtime cannot recover from, such as too deep a recursion.
 func Recover[In, Out any](f func(*In) (Out, error)) func(*In) (Out, error) {
+	if f == nil {
+		return nil // which Run refuses; else each record would be a dead letter
+	}
 	return func(in *In) (out Out, err error) {
 		defer func() {
 			if v := recover(); v != nil {

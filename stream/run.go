@@ -31,6 +31,9 @@ func Run[T any](ctx context.Context, p Pipe[T], out Output[T], opts *Options) er
 	if err == nil {
 		err = p.check()
 	}
+	if err == nil && out == nil {
+		err = errors.New("stream: Run needs an output, and got nil")
+	}
 	if err != nil {
 		return err
 	}
@@ -142,7 +145,10 @@ func (p *Pipe[T]) check() error {
 	}
 	compacted := p.src.Info().Compacted
 	holder := ""
-	for _, s := range p.stages {
+	for i, s := range p.stages {
+		if s.err != nil {
+			return fmt.Errorf("stream: stage %d, %q: %w", i+1, s.name, s.err)
+		}
 		if s.claims && holder != "" && !mutant.On("T07b") {
 			return fmt.Errorf("stream: stage %q decides which record is first, so it must stand before %q, which holds records", s.name, holder)
 		}

@@ -111,6 +111,8 @@ type Holder interface{ Holds() }
 // Func is a stateless stage, for a whole batch.
 type Func[In, Out any] func(ctx context.Context, in []Event[In], out *Emitter[Out]) error
 
+func (f Func[In, Out]) check() error { return needs(f == nil, "it") }
+
 // Open returns f.
 func (f Func[In, Out]) Open(*Lane) (Processor[In, Out], error) { return f, nil }
 

@@ -2,6 +2,7 @@ package enrich
 
 import (
 	"context"
+	"errors"
 
 	"github.com/onceflow/onceflow/stream"
 )
@@ -20,7 +21,12 @@ type stage[T, V any] struct {
 func (s *stage[T, V]) String() string { return "enrich" }
 
 // Open returns the stage itself, which has no state of its own.
-func (s *stage[T, V]) Open(*stream.Lane) (stream.Processor[T, T], error) { return s, nil }
+func (s *stage[T, V]) Open(*stream.Lane) (stream.Processor[T, T], error) {
+	if s.table == nil || s.f == nil {
+		return nil, errors.New("enrich: a table and a function are required")
+	}
+	return s, nil
+}
 
 // Process completes a batch from one version.
 func (s *stage[T, V]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {

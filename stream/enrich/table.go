@@ -58,6 +58,9 @@ func NewTable[V any](v V) *Table[V] {
 // Open loads a table and goes on loading it in the background until Close. The first load must succeed. A later one that
 // fails leaves the old version in use, is told by Status, and is tried again after Options.Every.
 func Open[V any](ctx context.Context, load func(context.Context) (V, error), opts *Options) (*Table[V], error) {
+	if load == nil {
+		return nil, errors.New("enrich: a function that loads the table is required")
+	}
 	t := &Table[V]{load: load}
 	if opts != nil {
 		t.opts = *opts

@@ -14,6 +14,9 @@ import (
 // the source. A record that is not CSV, such as one with a quote inside an unquoted field, goes to the dead-letter flow.
 // The fields are valid during the call; those without quotes in them are parts of the record's value.
 func Fields[T any](c CSV, parse func(fields [][]byte) (T, error)) func(*stream.Record) (T, error) {
+	if parse == nil {
+		return nil // which Run refuses, as the function of Decode
+	}
 	var pool sync.Pool
 	return func(r *stream.Record) (v T, err error) {
 		row, _ := pool.Get().(*row)
@@ -31,6 +34,9 @@ func Fields[T any](c CSV, parse func(fields [][]byte) (T, error)) func(*stream.R
 // Columns is Fields for the columns that a file's header calls names, in that order, wherever they are. A record that
 // ends before one of them goes to the dead-letter flow; so do all records of a file that has no such column.
 func Columns[T any](c CSV, names []string, parse func(columns [][]byte) (T, error)) func(*stream.Record) (T, error) {
+	if parse == nil {
+		return nil // which Run refuses, as the function of Decode
+	}
 	var pool sync.Pool
 	var known atomic.Pointer[columns] // of the last header; files that are read together nearly always have the same
 	return func(r *stream.Record) (v T, err error) {

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/zeebo/xxh3"
@@ -12,20 +13,33 @@ import (
 // Keys passes on all events of a share of the keys, from 0 to 1, and counts the others as Filtered, "sampled out". A key
 // is in or out for ever: in every process, and in every greater share too. key must be a pure function.
 func Keys[T any](share float64, key func(*T) string) stream.Stage[T, T] {
-	return &keys[T]{share: share, key: key}
+	s := &keys[T]{share: share, key: recovering(key)}
+	if !(share >= 0 && share <= 1) {
+		s.err = fmt.Errorf("sample: a share of %v is not between 0 and 1", share)
+	}
+	if key == nil {
+		s.err = errors.Join(s.err, errors.New("sample: a key function is required"))
+	}
+	return s
+}
+
+// recovering sends records whose key makes the function panic to the dead-letter flow.
+func recovering[T any](key func(*T) string) func(*T) (string, error) {
+	return stream.Recover(func(e *T) (string, error) { return key(e), nil })
 }
 
 type keys[T any] struct {
 	share float64
-	key   func(*T) string
+	key   func(*T) (string, error)
+	err   error
 }
 
 func (s *keys[T]) String() string { return "sample" }
 
-// Open refuses a share that is none.
+// Open refuses what Keys found wrong.
 func (s *keys[T]) Open(*stream.Lane) (stream.Processor[T, T], error) {
-	if !(s.share >= 0 && s.share <= 1) {
-		return nil, fmt.Errorf("sample: a share of %v is not between 0 and 1", s.share)
+	if s.err != nil {
+		return nil, s.err
 	}
 	return s, nil
 }
@@ -34,7 +48,10 @@ func (s *keys[T]) Open(*stream.Lane) (stream.Processor[T, T], error) {
 func (s *keys[T]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
 	below := s.share * (1 << 53)
 	for i := range in {
-		if h := xxh3.HashString(s.key(&in[i].Value)) >> 11; float64(h) < below {
+		key, err := s.key(&in[i].Value)
+		if err != nil {
+			out.Reject(in[i].Origin, err)
+		} else if h := xxh3.HashString(key) >> 11; float64(h) < below {
 			out.Emit(in[i])
 		} else {
 			out.Drop(in[i].Origin, stream.Filtered, "sampled out")

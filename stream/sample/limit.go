@@ -37,7 +37,7 @@ type LimitOptions struct {
 // The counts come back after a crash by reading the last interval again. The stage must not stand behind one that holds
 // records; Run refuses that.
 func Limit[T any](n int, interval time.Duration, key func(*T) string, opts *LimitOptions) stream.Stage[T, T] {
-	s := &limit[T]{n: uint32(min(max(n, 0), 1<<31)), interval: interval, key: key}
+	s := &limit[T]{n: uint32(min(max(n, 0), 1<<31)), interval: interval, key: recovering(key)}
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -55,13 +55,16 @@ func Limit[T any](n int, interval time.Duration, key func(*T) string, opts *Limi
 		s.err = errors.Join(s.err, fmt.Errorf("sample: interval %s, grace %s, %d keys: too short or negative",
 			interval, s.opts.Grace, s.opts.MaxKeys))
 	}
+	if key == nil {
+		s.err = errors.Join(s.err, errors.New("sample: a key function is required"))
+	}
 	return s
 }
 
 type limit[T any] struct {
 	n        uint32
 	interval time.Duration
-	key      func(*T) string
+	key      func(*T) (string, error)
 	opts     LimitOptions
 	err      error
 }
@@ -94,7 +97,10 @@ type limiter[T any] struct {
 func (l *limiter[T]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
 	for i := range in {
 		// A record that is read again because a later stage holds it was let through before.
-		if l.take(&in[i]) || out.Lookup(in[i].Origin).Replayed {
+		passes, err := l.take(&in[i])
+		if err != nil {
+			out.Reject(in[i].Origin, err)
+		} else if passes || out.Lookup(in[i].Origin).Replayed {
 			out.Emit(in[i])
 		} else {
 			out.Drop(in[i].Origin, stream.Filtered, "over the limit")
@@ -109,17 +115,17 @@ func (l *limiter[T]) Warmup() time.Duration { return l.interval + l.opts.Grace }
 // Warm counts.
 func (l *limiter[T]) Warm(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
 	for i := range in {
-		if l.take(&in[i]) {
+		if passes, err := l.take(&in[i]); passes && err == nil {
 			out.Emit(in[i])
 		}
 	}
 	return nil
 }
 
-func (l *limiter[T]) take(e *stream.Event[T]) bool {
-	k := l.key(&e.Value)
-	if k == "" {
-		return true
+func (l *limiter[T]) take(e *stream.Event[T]) (bool, error) {
+	k, err := l.key(&e.Value)
+	if err != nil || k == "" {
+		return true, err
 	}
 	at := e.Time.UnixMilli() / l.interval.Milliseconds()
 	if l.last == nil || at != l.begin {
@@ -131,14 +137,14 @@ func (l *limiter[T]) take(e *stream.Event[T]) bool {
 	h := xxh3.HashString(k)
 	c, known := l.last[h]
 	if c >= l.n {
-		return false
+		return false, nil
 	}
 	if !known && len(l.last) >= l.opts.MaxKeys {
 		l.opts.Overflow.Add(1)
-		return true
+		return true, nil
 	}
 	l.last[h] = c + 1
-	return true
+	return true, nil
 }
 
 // Advance forgets the intervals that are over.

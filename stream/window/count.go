@@ -26,12 +26,15 @@ type Options struct {
 // Count passes every event on, and behind one that brings its key to more than n events within length it emits raise of
 // that event, with its time and fate; at most one for each key and interval of that length, which begin at whole
 // multiples of it since 1970. An event whose key is the zero value of K is not counted. key must be a pure function;
-// raise must not change the event.
+// raise must not change the event. A panic of either sends the record to the dead-letter flow.
 //
 // Events may come in any order within length. The counts come back after a crash by reading the last windows again. The
 // stage must not stand behind one that holds records; Run refuses that.
 func Count[T any, K comparable](key func(*T) K, n int, length time.Duration, raise func(*T) T, opts *Options) stream.Stage[T, T] {
-	s := &stage[T, K]{key: key, n: n, length: length, raise: raise}
+	s := &stage[T, K]{
+		key: stream.Recover(func(e *T) (K, error) { return key(e), nil }), n: n, length: length,
+		raise: stream.Recover(func(e *T) (T, error) { return raise(e), nil }),
+	}
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -49,10 +52,10 @@ func Count[T any, K comparable](key func(*T) K, n int, length time.Duration, rai
 }
 
 type stage[T any, K comparable] struct {
-	key    func(*T) K
+	key    func(*T) (K, error)
 	n      int
 	length time.Duration
-	raise  func(*T) T
+	raise  func(*T) (T, error)
 	opts   Options
 	err    error
 }
@@ -84,8 +87,13 @@ type counter[T any, K comparable] struct {
 func (c *counter[T, K]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
 	for i := range in {
 		e := &in[i]
+		k, err := c.key(&e.Value)
+		if err != nil {
+			out.Reject(e.Origin, err)
+			continue
+		}
 		out.Emit(*e)
-		t := c.times(c.key(&e.Value))
+		t := c.times(k)
 		if t == nil {
 			continue
 		}
@@ -100,7 +108,12 @@ func (c *counter[T, K]) Process(_ context.Context, in []stream.Event[T], out *st
 			continue
 		}
 		t.raised, t.interval, t.at = true, interval, at
-		out.Emit(stream.Derive(e, c.raise(&e.Value)))
+		raised, err := c.raise(&e.Value)
+		if err != nil {
+			out.Reject(e.Origin, err)
+			continue
+		}
+		out.Emit(stream.Derive(e, raised))
 	}
 	return nil
 }
