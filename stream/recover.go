@@ -47,16 +47,18 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// trace is for Caught.
+// trace begins behind the machinery of the panic, so it does not matter who calls it.
 func trace() (lines []string) {
-	var pcs [32]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs[:])]) // without Callers, trace, Caught and the deferred function
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs[:])])
+	panicked := false
 	for len(lines) < 8 {
 		f, more := frames.Next()
 		// A panic of the runtime, such as an index out of range, begins with frames of its own.
-		if f.Function != "" && (len(lines) > 0 || !strings.HasPrefix(f.Function, "runtime.")) {
+		if panicked && f.Function != "" && (len(lines) > 0 || !strings.HasPrefix(f.Function, "runtime.")) {
 			lines = append(lines, fmt.Sprintf("%s %s:%d", f.Function, f.File, f.Line))
 		}
+		panicked = panicked || f.Function == "runtime.gopanic" || f.Function == "runtime.sigpanic"
 		if !more {
 			break
 		}
