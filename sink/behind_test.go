@@ -94,6 +94,9 @@ func TestALedgerBehindWhatTheSourceWasToldIsRefused(t *testing.T) {
 	if !ok || behind.Acked.Sub != 4 || !behind.Committed.IsZero() {
 		t.Fatalf("got %v, want a BehindError that says 4 and nothing", err)
 	}
+	if !errors.Is(err, stream.ErrStop) {
+		t.Error("a ledger behind the source is taken for an outage that passes")
+	}
 	for _, key := range keys(t, store, "") {
 		if !strings.Contains(key, "/probe/") && !strings.HasSuffix(key, ledgerFirst) && key != genesis {
 			t.Errorf("it wrote %s", key)

@@ -41,6 +41,9 @@ type BehindError struct {
 	Acked     Position // as the source was told
 }
 
+// Is reports whether target is ErrStop: waiting does not bring the lost commits back.
+func (e *BehindError) Is(target error) bool { return target == ErrStop }
+
 func (e *BehindError) Error() string {
 	committed := "nothing"
 	if !e.Committed.IsZero() {
