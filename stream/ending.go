@@ -34,7 +34,7 @@ func (e *engine[T]) markQueues() <-chan struct{} {
 // done; else it sees to it that something happens that calls it again.
 func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	if e.committing != nil || e.want != "" || e.filled > 0 || e.spoilt != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // the transaction that is spoilt begins again
 	}
 	left, waits, dirty, err := e.unfinished(ctx)
 	switch {
@@ -61,7 +61,7 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	}
 	if e.keepErr != nil { // an outage: it tries again, as it does before the end
 		e.settleBy = now.Add(settleFor)
-		return false, nil
+		return false, nil //nolint:nilerr // it has been told, and is no reason to end
 	}
 	if now.After(e.settleBy) {
 		return false, errors.New("stream: all is committed, but the output does not settle: run again to publish the rest")
@@ -83,7 +83,7 @@ func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bo
 		w.do(func(ctx context.Context) error {
 			if w.stuck != nil {
 				answers <- answer{left: 1, waits: true} // all of it is read again
-				return nil
+				return nil                              //nolint:nilerr // that error has been told
 			}
 			a := answer{err: w.pullAll(ctx)}
 			for _, l := range w.lanes {

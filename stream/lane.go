@@ -92,7 +92,7 @@ func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) 
 		l.w.do(func(ctx context.Context) error {
 			l.w.lanes = append(l.w.lanes, l)
 			if l.w.stuck != nil { // they begin again anyway
-				return nil
+				return nil //nolint:nilerr // that error has been told
 			}
 			l.w.begin(l)
 			err := core.begin(ctx)

@@ -275,7 +275,7 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 		}
 	}
 	select {
-	case <-e.spoiled: // said of the transaction that ends here
+	case <-e.spoiled: //nolint:errcheck // said of the transaction that ends here
 	default:
 	}
 	e.spoilt = nil

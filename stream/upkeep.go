@@ -104,7 +104,7 @@ func (e *engine[T]) prove(ctx context.Context) error {
 		if l := owner[p]; l != nil {
 			l.w.do(func(ctx context.Context) error {
 				if l.gone || l.w.stuck != nil {
-					return nil
+					return nil //nolint:nilerr // that error has been told
 				}
 				l.w.begin(l)
 				l.core.proved(p, now, live, r)
@@ -218,7 +218,7 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 		l.told = k
 		l.w.do(func(ctx context.Context) error {
 			if l.gone || l.w.stuck != nil {
-				return nil
+				return nil //nolint:nilerr // that error has been told
 			}
 			return l.core.committed(ctx, k)
 		})
