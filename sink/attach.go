@@ -31,6 +31,9 @@ func (k *keeper) check(ctx context.Context) error {
 	if err := k.strangers(ctx); err != nil {
 		return err
 	}
+	if err := k.findClaims(ctx); err != nil {
+		return err
+	}
 	if g == nil {
 		if err := k.checkData(ctx); err != nil {
 			if now, _, e := k.genesis(ctx); now == nil || e != nil { // else another instance has begun, and written it
@@ -79,13 +82,13 @@ func hourOrNone(t time.Time) string {
 }
 
 // strangers refuses a folder in which another job has begun, unless it is meant to be shared. It looks for the first key
-// behind each job's control objects, so it costs a request for each job there is.
+// behind each job's control objects, so it costs a request for each job there is. One that has only tried the store has not begun.
 func (k *keeper) strangers(ctx context.Context) error {
 	if k.opts.Shared {
 		return nil
 	}
 	control := k.opts.Prefix + controlFolder
-	for after := ""; ; {
+	for after := ledger.FlowClaims(k.opts.Prefix) + "~"; ; { // "~" is behind all that names of flows are made of
 		found := ""
 		for o, err := range k.store.List(ctx, control, after) {
 			if err != nil {
@@ -98,7 +101,14 @@ func (k *keeper) strangers(ctx context.Context) error {
 			return nil
 		}
 		job, _, _ := strings.Cut(found[len(control):], "/")
+		begun := ""
 		if job != k.job {
+			var err error
+			if begun, err = k.firstKey(ctx, ledger.Root(k.opts.Prefix, job, epoch), ""); err != nil {
+				return err
+			}
+		}
+		if begun != "" {
 			return fmt.Errorf("the folder %q is the output of the job %q: choose another Options.Prefix, use that job's name, "+
 				"or set Options.Shared in all jobs that write there", k.opts.Prefix, job)
 		}
@@ -111,7 +121,7 @@ const controlFolder = "_onceflow/"
 // attach begins the ledger if there is none, and reads it.
 func (k *keeper) attach(ctx context.Context, job stream.Job) error {
 	src := job.Source
-	if err := k.seal.validate(k); err != nil {
+	if err := errors.Join(k.seal.validate(k), k.checkInput(src)); err != nil {
 		return err
 	}
 	g, hash, err := k.beginning(ctx)
@@ -119,6 +129,9 @@ func (k *keeper) attach(ctx context.Context, job stream.Job) error {
 		return err
 	}
 	if g == nil {
+		if err := k.claimFlows(ctx); err != nil { // first, so that a job that is refused has not begun
+			return err
+		}
 		if g, hash, err = k.beginLedger(ctx, src); err != nil {
 			return err
 		}
@@ -134,6 +147,9 @@ func (k *keeper) attach(ctx context.Context, job stream.Job) error {
 		k.known = newOpenFiles()
 	}
 	if err := k.openLedger(ctx, g, hash); err != nil {
+		return err
+	}
+	if err := k.claimFlows(ctx); err != nil { // of flows that the job gets now
 		return err
 	}
 	logs, err := k.watched(job)

@@ -30,6 +30,7 @@ type keeper struct {
 	clock  clock
 
 	flowNames []string // sorted
+	claimed   []bool   // by flow: its claim is there, and ours
 	mayClose  bool     // our topics are those of the ledger's last Config
 
 	owner    atomic.Pointer[string] // ID of the object that lists the lanes held now; nil before it is written

@@ -16,7 +16,7 @@ type Options struct {
 	Prefix string
 
 	// Shared allows other jobs to write below the same Prefix. Each needs flows of its own, and names of its own for its
-	// seals. Without it a folder that another job has begun is refused.
+	// seals; a flow that another job has claimed is refused. Without it a folder that another job has begun is refused.
 	Shared bool
 
 	// Hour is the length of a folder's time. It divides a day and is a number of minutes. The first run of a job fixes it.

@@ -40,6 +40,10 @@ func (k *keeper) checkRules() error {
 			return fmt.Errorf("%s deletes objects below %q %s, so also the ledger of this job, %s, of which nothing may ever be deleted: "+
 				"without its beginning the job could not go on. Limit the rule to the folders of flows, or to another prefix", d.Rule, d.Prefix, when, control)
 		}
+		if claims := ledger.FlowClaims(k.opts.Prefix); d.hits(claims) {
+			return fmt.Errorf("%s deletes objects below %q %s, so also those that say whose a flow is, %s: another job could then write there. "+
+				"Limit the rule to the folders of flows, or to another prefix", d.Rule, d.Prefix, when, claims)
+		}
 		for _, flow := range k.flowNames {
 			for _, folder := range []string{k.opts.Prefix + flow + "/", k.opts.Prefix + lateFolder + "/" + flow + "/", k.opts.Prefix + deadFolder + "/"} {
 				if d.Early && d.hits(folder) {

@@ -109,6 +109,10 @@ type SourceInfo struct {
 	// Compacted are the logs that drop records by key, sorted. Run refuses them with stages that hold records or that
 	// decide which of several records wins, since a replay may not bring those records back.
 	Compacted []string
+
+	// Folder is the absolute path of the local folder that is read with its subfolders, but for those whose names begin with
+	// a dot or an underscore; empty if there is none. An output in there is refused, since the job would read its own rows.
+	Folder string
 }
 
 // Start says where a lane begins.

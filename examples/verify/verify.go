@@ -129,6 +129,9 @@ func (l *ledger) check(ctx context.Context, objects map[string]int64, wanted boo
 	if err := l.checkOwners(ctx); err != nil {
 		return nil, err
 	}
+	if err := l.checkFlows(ctx); err != nil {
+		return nil, err
+	}
 	found, err := l.checkContents(ctx)
 	if err != nil {
 		return nil, err

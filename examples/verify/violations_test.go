@@ -60,6 +60,7 @@ var before = map[string]change[*world]{
 	}, "entry 2 names the file"},
 	"file order":    {func(w *world) { slices.Reverse(w.files(2)) }, "its files are not in order"},
 	"file folder":   {func(w *world) { w.files(4)[0].Flow = "table" }, "is not in the folder of flow"},
+	"file's job":    {func(w *world) { w.flowsOf = "else" }, "it says that job else writes flow rows, and job job has written it"},
 	"file hour":     {func(w *world) { w.files(4)[0].Hour = at(6, 30) }, "is not the start of an hour"},
 	"file kind":     {func(w *world) { w.files(4)[0].Kind = "odd" }, `kind "odd"`},
 	"hours":         {func(w *world) { w.entries[1].Commit.Hours = []hourSum{{at(6, 0), 2, 5, 1}} }, "its hours are not the sums of its files"},

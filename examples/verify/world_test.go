@@ -59,6 +59,8 @@ type world struct {
 	blobs   map[string]*blob
 	m       memory
 
+	flowsOf string // the job that the flows' claims name; empty is ours
+
 	// Changes between the steps of writing.
 	encoded func(n int, body []byte) []byte // an entry's object
 }
@@ -203,6 +205,9 @@ func (w *world) write(t *testing.T) {
 	prev := hashOf(body)
 	for id, o := range w.owners {
 		w.m[root+"owners/"+id] = envelope(o)
+	}
+	for _, flow := range []string{"rows", "table"} {
+		w.m[w.prefix+"_onceflow/.flows/"+flow+".json"] = envelope(flowClaim{header{1, 1}, flow, cmpOr(w.flowsOf, w.job)})
 	}
 	for i, e := range w.entries {
 		w.writeBlobs(e)

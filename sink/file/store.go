@@ -29,6 +29,7 @@ type Options struct {
 // Store is a sink.Store on a folder. It is safe for concurrent use.
 type Store struct {
 	dir     string
+	abs     string // dir, wherever the process goes
 	disk    disk
 	close   func() error
 	folders folders
@@ -54,7 +55,7 @@ func Open(dir string, opts *Options) (*Store, error) {
 	if abs, err := filepath.Abs(dir); err == nil {
 		folders.dir = abs // wherever the process goes
 	}
-	s := &Store{dir: dir, disk: rootDisk{folders, opts.NoSync}, close: folders.close}
+	s := &Store{dir: dir, abs: folders.dir, disk: rootDisk{folders, opts.NoSync}, close: folders.close}
 	if opts.ReadOnly {
 		s.disk = readOnly{s.disk}
 		return s, nil
@@ -64,6 +65,9 @@ func Open(dir string, opts *Options) (*Store, error) {
 	}
 	return s, nil
 }
+
+// Folder is the absolute path of the folder.
+func (s *Store) Folder() string { return s.abs }
 
 // Close gives the handle on the folder back. Nothing may be under way.
 func (s *Store) Close() error { return s.close() }

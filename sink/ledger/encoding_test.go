@@ -88,6 +88,11 @@ func objects(t testing.TB) []object {
 		t.Fatal(err)
 	}
 	out = append(out, object{"owner", owner, func(b []byte) error { _, err := DecodeOwner(b); return err }})
+	claim, err := (&FlowClaim{Flow: "views", Job: "etl"}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out = append(out, object{"flow", claim, func(b []byte) error { _, err := DecodeFlowClaim(b); return err }})
 	files, err := EncodeFiles(c.Commit.Files)
 	if err != nil {
 		t.Fatal(err)

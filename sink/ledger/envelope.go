@@ -9,12 +9,13 @@ import (
 
 // The limits of control objects. A reader refuses a longer one before it allocates memory for it.
 const (
-	MaxEntry    = 64 << 10
-	MaxGenesis  = 64 << 10
-	MaxChunk    = 64 << 10
-	MaxOwner    = 64 << 20  // about 300,000 lanes with names of 100 bytes
-	MaxBlob     = 256 << 20 // about 250,000 files of S3 in one commit
-	MaxSnapshot = 256 << 20
+	MaxEntry     = 64 << 10
+	MaxGenesis   = 64 << 10
+	MaxChunk     = 64 << 10
+	MaxFlowClaim = 64 << 10
+	MaxOwner     = 64 << 20  // about 300,000 lanes with names of 100 bytes
+	MaxBlob      = 256 << 20 // about 250,000 files of S3 in one commit
+	MaxSnapshot  = 256 << 20
 )
 
 const (

@@ -77,6 +77,20 @@ func FuzzDecodeOwner(f *testing.F) {
 	}, "owner")
 }
 
+func FuzzDecodeFlowClaim(f *testing.F) {
+	fuzzDecoder(f, func(t *testing.T, body []byte) ([]byte, bool) {
+		c, err := DecodeFlowClaim(body)
+		if err != nil {
+			return nil, false
+		}
+		again, err := c.Encode()
+		if err != nil {
+			t.Errorf("read and cannot be written: %v", err)
+		}
+		return again, sameFormat(body)
+	}, "flow")
+}
+
 func FuzzDecodeState(f *testing.F) {
 	fuzzDecoder(f, func(t *testing.T, body []byte) ([]byte, bool) {
 		empty := newState(t)

@@ -20,6 +20,8 @@ type Source struct {
 	rules rules
 	paths []listed // of Config.Paths, sorted, without info
 
+	folder string // Config.Dir, absolute
+
 	decoders *decoders
 	chunks   chunks
 
@@ -82,8 +84,13 @@ func matching(patterns []string) string {
 	return " matches " + strings.Join(patterns, ", ")
 }
 
-// resolve finds out where Config.Paths are and what they are called.
-func (s *Source) resolve() error {
+// resolve finds out where Config.Dir and Config.Paths are and what these are called.
+func (s *Source) resolve() (err error) {
+	if s.conf.Dir != "" {
+		if s.folder, err = filepath.Abs(s.conf.Dir); err != nil {
+			return fmt.Errorf("file: %w", err)
+		}
+	}
 	for _, p := range s.conf.Paths {
 		f := listed{id: filepath.ToSlash(filepath.Clean(p)), path: filepath.Join(s.conf.Dir, p)}
 		if s.conf.Dir == "" {
@@ -109,7 +116,11 @@ func (s *Source) resolve() error {
 
 // Info names the source by what it is, and its only topic is Options.Name.
 func (s *Source) Info() stream.SourceInfo {
-	return stream.SourceInfo{ID: "file", Topics: []string{s.opts.Name}, Keys: stream.KeysAnywhere}
+	info := stream.SourceInfo{ID: "file", Topics: []string{s.opts.Name}, Keys: stream.KeysAnywhere}
+	if len(s.conf.Paths) == 0 {
+		info.Folder = s.folder
+	}
+	return info
 }
 
 // Close closes the files. Batches that were not released keep their memory.

@@ -78,6 +78,8 @@ var mutants = []mutant{
 	{"T50", "a ledger without its genesis begins anew", in("sink#LostObjects")},
 	{"T51", "what speaks of entries beyond the end of the ledger is not looked for", in("internal/sim", "sink#LostObjects")},
 	{"T52", "a ledger is not compared with what the source was told", in("sink#BehindWhat")},
+	{"T53", "a job does not say which flows are its own", in("sink#OneFlow")},
+	{"T54", "a job may write where it reads", in("internal/e2e#ReadsItsOwnRows")},
 	{"T60", "what holds records is forgotten", in("sink/ledger")},
 	{"T61", "a first touch is not checked against a Forget in between", in("sink/ledger", "internal/sim")},
 	{"T62", "nothing is kept of a forgotten partition that the source lists", in("sink/ledger", "internal/sim")},

@@ -1,0 +1,90 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/onceflow/onceflow/internal/mutant"
+	"github.com/onceflow/onceflow/stream"
+)
+
+// Local is a Store in a folder of this machine.
+type Local interface {
+	// Folder is its absolute path.
+	Folder() string
+}
+
+// checkInput refuses folders of flows that the source would read, now or at a later start, and a source that reads within
+// one of them: the job would read its own rows, and write them again.
+func (k *keeper) checkInput(src stream.SourceInfo) error {
+	store, ok := k.store.(*retrying).Store.(Local)
+	if !ok || src.Folder == "" || mutant.On("T54") {
+		return nil
+	}
+	in, err := resolve(src.Folder)
+	if err != nil {
+		return fmt.Errorf("compare the folders of input and output: %w", err)
+	}
+	root := filepath.Join(store.Folder(), filepath.FromSlash(k.opts.Prefix))
+	folders := []string{filepath.Join(root, deadFolder)}
+	for _, flow := range k.flowNames {
+		folders = append(folders, filepath.Join(root, flow), filepath.Join(root, lateFolder, flow))
+	}
+	for _, folder := range folders {
+		out, err := resolve(folder)
+		if err != nil {
+			return fmt.Errorf("compare the folders of input and output: %w", err)
+		}
+		path, below := within(out, in)
+		if below && !hidden(path) {
+			return fmt.Errorf("the output folder %s lies in the input folder %s: the job would read its own rows and write them again; "+
+				"write to a folder outside, or to one below whose name begins with an underscore, which is not read", folder, src.Folder)
+		}
+		if _, below := within(in, out); below {
+			return fmt.Errorf("the input folder %s lies in the output folder %s: the job would read its own rows and write them again; "+
+				"read from another folder, or write to another", src.Folder, folder)
+		}
+	}
+	return nil
+}
+
+// resolve follows the links in a path, of which the end need not exist.
+func resolve(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) || path == filepath.Dir(path) {
+		return real, err
+	}
+	parent, err := resolve(filepath.Dir(path))
+	return filepath.Join(parent, filepath.Base(path)), err
+}
+
+// within reports whether path, whose links were followed, is folder or lies below it, and where. The file system is asked
+// whether two folders are one, since it may take "In" for "in".
+func within(path, folder string) (string, bool) {
+	want, err := os.Stat(folder)
+	if err != nil {
+		return "", false // nothing lies in a folder that is not there
+	}
+	for at := path; ; at = filepath.Dir(at) {
+		if info, err := os.Stat(at); err == nil && os.SameFile(info, want) {
+			return path[len(at):], true
+		}
+		if at == filepath.Dir(at) {
+			return "", false
+		}
+	}
+}
+
+// hidden reports whether a folder of the path begins with a dot or an underscore.
+func hidden(path string) bool {
+	for name := range strings.SplitSeq(filepath.ToSlash(path), "/") {
+		if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") {
+			return true
+		}
+	}
+	return false
+}
