@@ -28,6 +28,7 @@ func TestRulesThatTakeWhatAJobNeedsAreRefused(t *testing.T) {
 		"part of our prefix":             {sink.Deletion{Prefix: "o"}, "the ledger of this job"},
 		"the ledgers":                    {sink.Deletion{Prefix: "out/_onceflow/"}, "the ledger of this job"},
 		"snapshots":                      {sink.Deletion{Prefix: "out/_onceflow/job/e0001/snapshots/"}, "the ledger of this job"},
+		"whose the flows are":            {sink.Deletion{Prefix: "out/_onceflow/."}, "say whose a flow is"},
 		"another job's ledger":           {sink.Deletion{Prefix: "out/_onceflow/other/"}, ""},
 		"another folder":                 {sink.Deletion{Prefix: "tmp/", Early: true}, ""},
 		"a flow, late enough":            {sink.Deletion{Prefix: "out/rows/"}, ""},
