@@ -76,6 +76,10 @@ func write(t *testing.T, name string, n int, step time.Duration) {
 // run is a job that writes the records of a folder to a store, until all is there.
 func run(t *testing.T, store sink.Store, in string, o *stream.Options) error {
 	t.Helper()
+	return runUntil(t.Context(), store, in, o)
+}
+
+func runUntil(ctx context.Context, store sink.Store, in string, o *stream.Options) error {
 	src, err := file.Open(file.Config{Dir: in}, nil)
 	if err != nil {
 		return err
@@ -84,9 +88,9 @@ func run(t *testing.T, store sink.Store, in string, o *stream.Options) error {
 	rows := stream.Via(stream.From(src), stream.Decode(func(r *stream.Record) (time.Time, error) {
 		return time.Parse(time.RFC3339, string(r.Value))
 	}, func(at *time.Time) time.Time { return *at }))
-	out, err := sink.Open(t.Context(), store, "job", []sink.Flow[time.Time]{{Name: "rows", Format: sink.JSONLines[time.Time]()}}, nil)
+	out, err := sink.Open(ctx, store, "job", []sink.Flow[time.Time]{{Name: "rows", Format: sink.JSONLines[time.Time]()}}, nil)
 	if err != nil {
 		return err
 	}
-	return stream.Run(t.Context(), rows, seal.Hourly(out, nil), o)
+	return stream.Run(ctx, rows, seal.Hourly(out, nil), o)
 }
