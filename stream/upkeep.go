@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -40,8 +41,13 @@ func (e *engine[T]) keep(ctx context.Context) {
 	e.group.Go(func() {
 		defer done()
 		var u upkeep
-		unproved := e.prove(ctx) // clocks stand still; what is committed is published and sealed all the same
-		u.Upkeep, u.err = e.out.Maintain(ctx, e.src.Partitions)
+		var unproved error // by the source: clocks stand still; what is committed is published and sealed all the same
+		if now, err := e.askNow(ctx); err != nil {
+			u.err = fmt.Errorf("the output's clock: %w", err) // it is away, and so is all that Maintain wants of it
+		} else {
+			unproved = e.prove(ctx, now)
+			u.Upkeep, u.err = e.out.Maintain(ctx, e.src.Partitions)
+		}
 		if u.kept = u.err == nil; u.kept {
 			e.fill.complete = u.Complete
 		}
@@ -77,13 +83,9 @@ func (e *engine[T]) ackNow() {
 	<-ctx.Done()
 }
 
-// prove asks which idle logs have ended, and moves their clocks to the time before the question. That time is the
+// prove asks which idle logs have ended, and moves their clocks to the time before the question. That time, now, is the
 // output's, since all instances share it and it has nothing to do with the broker's answer.
-func (e *engine[T]) prove(ctx context.Context) error {
-	now, err := e.askNow(ctx)
-	if err != nil {
-		return wrap("the output's clock", err)
-	}
+func (e *engine[T]) prove(ctx context.Context, now time.Time) error {
 	e.fill.look(e.read.Load(), now)
 	at, owner, since := e.idle(ctx, now)
 	if len(at) == 0 {
