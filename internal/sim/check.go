@@ -42,6 +42,7 @@ type checker struct {
 
 	sets       map[stream.Partition]stream.HeldSet // as the last blob that has one says
 	steps      int                                 // held sets that say only what has changed
+	begun      time.Time                           // as the genesis says
 	closedFrom time.Time
 	flows      map[time.Time][]string // of the Close of an hour
 	closed     time.Time
@@ -94,11 +95,26 @@ func (c *checker) created(key string, body []byte) {
 			c.manifest(n, body)
 		} else if start, ok := ledger.ParseHourName(name, hour); ok {
 			c.hourManifest(start, body)
+		} else if name == ledger.GenesisName {
+			c.genesis(body)
 		}
 		return
 	}
 	if strings.HasSuffix(key, "/_SEALED") {
 		c.seal(key)
+	}
+}
+
+// genesis notes when the job began. A store's clock that has stepped may make that a day earlier, never later.
+func (c *checker) genesis(body []byte) {
+	g, err := ledger.DecodeGenesis(body)
+	if err != nil {
+		c.violation("%v", err)
+		return
+	}
+	c.begun = g.Created
+	if c.begun.After(c.w.now) || c.begun.Before(c.w.began.Add(-25*time.Hour)) {
+		c.violation("the job began at %s, its genesis says at %s", c.w.now, c.begun)
 	}
 }
 
@@ -223,7 +239,7 @@ func (c *checker) emptyHours(e *ledger.Entry) {
 		return
 	}
 	run := 0
-	most := int(cl.EmptyHours) + int(cl.At.Sub(c.w.began)/hour)
+	most := int(cl.EmptyHours) + int(max(0, cl.At.Sub(c.begun))/hour)
 	for h := cl.From; h.Before(cl.Through); h = h.Add(hour) {
 		if run++; len(c.hours[h]) > 0 {
 			run = 0
