@@ -119,7 +119,8 @@ func (w *world) settle(buf []*actor) {
 		w.owner[l.name] = last
 	}
 	until := w.now.Truncate(hour)
-	for range 20000 {
+	// Four of 20,000 seeds, with more than 50 splits and merges, need up to 23,000 steps: clocks that wait to be confirmed commit more.
+	for range 40_000 {
 		w.pass(w.upTo(200 * time.Millisecond))
 		if !w.step(buf) {
 			w.pass(w.nextWake())
