@@ -2,10 +2,9 @@ package kafka
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/sha512"
 
 	"github.com/IBM/sarama"
+	"github.com/xdg-go/scram"
 )
 
 // SASL is a way to authenticate. However it is printed, it shows no secret.
@@ -73,9 +72,9 @@ func (s *SASL) apply(ctx context.Context, c *sarama.Config) {
 	case sarama.SASLTypeOAuth:
 		n.TokenProvider = tokens{ctx, s.token}
 	case sarama.SASLTypeSCRAMSHA256:
-		n.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scram{hash: sha256.New, size: sha256.Size} }
+		n.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &exchange{hash: scram.SHA256} }
 	case sarama.SASLTypeSCRAMSHA512:
-		n.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scram{hash: sha512.New, size: sha512.Size} }
+		n.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &exchange{hash: scram.SHA512} }
 	}
 }
 

@@ -1,18 +1,18 @@
 package kafka
 
 import (
-	"crypto/sha256"
 	"strings"
 	"testing"
+
+	"github.com/xdg-go/scram"
 )
 
 // The exchange of RFC 7677, section 3.
 func TestSCRAMSaysWhatTheRFCSays(t *testing.T) {
-	s := &scram{hash: sha256.New, size: sha256.Size}
+	s := &exchange{hash: scram.SHA256, nonce: func() string { return "rOprNGfwEbeRWgbNEkqO" }}
 	if err := s.Begin("user", "pencil", ""); err != nil {
 		t.Fatal(err)
 	}
-	s.nonce = "rOprNGfwEbeRWgbNEkqO"
 	for _, c := range []struct{ challenge, want string }{
 		{"", "n,,n=user,r=rOprNGfwEbeRWgbNEkqO"},
 		{
@@ -44,9 +44,10 @@ func TestSCRAMRefusesAServerThatDoesNotKnowThePassword(t *testing.T) {
 		"a step too many":  {"r=mine1,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "v=", "v="},
 		"an empty message": {"r=mine1,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "v="},
 	} {
-		s := &scram{hash: sha256.New, size: sha256.Size}
-		_ = s.Begin("u,=", "p", "")
-		s.nonce = "mine"
+		s := &exchange{hash: scram.SHA256, nonce: func() string { return "mine" }}
+		if err := s.Begin("u,=", "p", ""); err != nil {
+			t.Fatal(err)
+		}
 		first, err := s.Step("")
 		if err != nil || !strings.Contains(first, "n=u=2C=3D,") {
 			t.Fatalf("%q, %v", first, err)
