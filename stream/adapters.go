@@ -24,7 +24,7 @@ func (f mapper[In, Out]) Process(_ context.Context, in []Event[In], out *Emitter
 }
 
 // FlatMap makes any number of events of one: f calls yield for each. All have the time and the fate of the record they
-// came from. An error sends the record to the dead-letter flow and takes back what was yielded for it.
+// came from. An error or a panic of f sends the record to the dead-letter flow and takes back what was yielded for it.
 func FlatMap[In, Out any](f func(in *In, yield func(Out)) error) Stage[In, Out] {
 	return flatMapper[In, Out](f)
 }
@@ -39,12 +39,15 @@ func (f flatMapper[In, Out]) Open(*Lane) (Processor[In, Out], error) { return f,
 func (f flatMapper[In, Out]) Process(_ context.Context, in []Event[In], out *Emitter[Out]) error {
 	var e *Event[In]
 	yield := func(v Out) { out.Emit(Derive(e, v)) } // one closure for the batch, not one an event
-	for i := range in {
-		e = &in[i]
-		if err := f(&e.Value, yield); err != nil {
-			out.Reject(e.Origin, err)
+	var g guard
+	guarded(&g, in, out, func() {
+		for ; g.at < len(in); g.at++ {
+			e = &in[g.at]
+			if err := f(&e.Value, yield); err != nil {
+				out.Reject(e.Origin, err)
+			}
 		}
-	}
+	})
 	return nil
 }
 
@@ -63,30 +66,15 @@ func (f *filter[T]) check() error   { return needs(f.keep == nil, "its function"
 func (f *filter[T]) Open(*Lane) (Processor[T, T], error) { return f, nil }
 
 func (f *filter[T]) Process(_ context.Context, in []Event[T], out *Emitter[T]) error {
-	for from := 0; from < len(in); {
-		from = f.processFrom(from, in, out)
-	}
+	var g guard
+	guarded(&g, in, out, func() {
+		for ; g.at < len(in); g.at++ {
+			if e := &in[g.at]; f.keep(&e.Value) {
+				out.Emit(*e)
+			} else {
+				out.Drop(e.Origin, Filtered, f.name)
+			}
+		}
+	})
 	return nil
-}
-
-// processFrom returns where to go on: at the end, or behind an event that made keep panic, whose record it rejects. keep has
-// no error with which it could be under Recover.
-func (f *filter[T]) processFrom(i int, in []Event[T], out *Emitter[T]) (next int) {
-	defer func() {
-		if i == len(in) {
-			return
-		}
-		if v := recover(); v != nil {
-			out.Reject(in[i].Origin, Caught(v))
-			next = i + 1
-		}
-	}()
-	for ; i < len(in); i++ {
-		if f.keep(&in[i].Value) {
-			out.Emit(in[i])
-		} else {
-			out.Drop(in[i].Origin, Filtered, f.name)
-		}
-	}
-	return i
 }

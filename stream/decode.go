@@ -12,7 +12,7 @@ import (
 // at gives the event time; nil means Record.Time. It is a required argument, because hours and seals follow it: a
 // broker's time beside an hour field in the payload would seal hours too early. A record whose event time is missing
 // (zero, or within a day of 1970-01-01), further in the future than Options.Future or further in the past than
-// Options.Past goes to the dead-letter flow and moves no clock.
+// Options.Past goes to the dead-letter flow and moves no clock. So does one that makes at panic; see Recover.
 func Decode[T any](parse func(*Record) (T, error), at func(*T) time.Time) Stage[Record, T] {
 	return &decode[T]{parse: parse, at: at}
 }
@@ -31,27 +31,33 @@ func (d *decode[T]) Open(lane *Lane) (Processor[Record, T], error) {
 }
 
 func (d *decode[T]) Process(_ context.Context, in []Event[Record], out *Emitter[T]) error {
-	for i := range in {
-		r := &in[i]
-		e := out.place()
-		var err error
-		if e.Value, err = d.parse(&r.Value); err != nil {
-			out.events = out.events[:len(out.events)-1]
-			out.Reject(r.Origin, err)
-			continue
+	var g guard
+	guarded(&g, in, out, func() {
+		for ; g.at < len(in); g.at++ {
+			r := &in[g.at]
+			e := out.place()
+			var err error
+			g.open = true // Recover can be around parse
+			e.Value, err = d.parse(&r.Value)
+			g.open = false
+			if err != nil {
+				out.events = out.events[:len(out.events)-1]
+				out.Reject(r.Origin, err)
+				continue
+			}
+			if t := setDecoded(e, r, d.at); out.usable(t) {
+				out.setTime(r.Origin, t, t)
+			} else {
+				out.Reject(r.Origin, ErrEventTime)
+			}
 		}
-		if t := setDecoded(e, r, d.at); out.usable(t) {
-			out.setTime(r.Origin, t, t)
-		} else {
-			out.Reject(r.Origin, ErrEventTime)
-		}
-	}
+	})
 	return nil
 }
 
 // DecodeMany is Decode for records that hold many events each, such as lines or a JSON array. parse calls yield for each
-// of them. If it returns an error, or one of the events has no usable time, the whole record goes to the dead-letter flow,
-// what it yielded is taken back, and it moves no clock.
+// of them. If it returns an error, parse or at panics, or one of the events has no usable time, the whole record goes to the
+// dead-letter flow, what it yielded is taken back, and it moves no clock.
 func DecodeMany[T any](parse func(r *Record, yield func(T)) error, at func(*T) time.Time) Stage[Record, T] {
 	return &decodeMany[T]{parse: parse, at: at}
 }
@@ -78,17 +84,20 @@ func (d *decodeMany[T]) Process(_ context.Context, in []Event[Record], out *Emit
 		t := setDecoded(e, r, d.at)
 		many.add(t, out.usable(t))
 	}
-	for i := range in {
-		r, many = &in[i], times{}
-		switch err := d.parse(&r.Value, yield); {
-		case err != nil:
-			out.Reject(r.Origin, err)
-		case many.bad:
-			out.Reject(r.Origin, ErrEventTime)
-		case many.n > 0:
-			out.setTime(r.Origin, many.first, many.last)
+	var g guard
+	guarded(&g, in, out, func() {
+		for ; g.at < len(in); g.at++ {
+			r, many = &in[g.at], times{}
+			switch err := d.parse(&r.Value, yield); {
+			case err != nil:
+				out.Reject(r.Origin, err)
+			case many.bad:
+				out.Reject(r.Origin, ErrEventTime)
+			case many.n > 0:
+				out.setTime(r.Origin, many.first, many.last)
+			}
 		}
-	}
+	})
 	return nil
 }
 

@@ -10,6 +10,9 @@ import (
 // dead-letter flow, with the place of the panic, and the job goes on. Without it the process dies of a panic, and again at
 // every start, as long as the record is in the log.
 //
+// Only these two choose. Every other function that is called for one record or event, such as Decode's at, a condition, a
+// key or an encoder, is always treated so: it has no signature that Recover could go around.
+//
 // Use it where what comes from outside can break f, such as a parser. It must not guard a function that changes state which
 // it shares with other calls: what a panic left half done there would spoil the records after it, and nobody would know.
 // It guards neither other goroutines that f starts nor what the runtime cannot recover from, such as too deep a recursion.
@@ -64,4 +67,32 @@ func trace() (lines []string) {
 		}
 	}
 	return lines
+}
+
+// guard is the state of guarded.
+type guard struct {
+	at   int  // index of the event that is worked on
+	open bool // a panic ends the process: the function that is called could be under Recover
+}
+
+// guarded calls run until it is through with in: it works from g.at on and moves g.at along. A panic makes a dead letter of
+// the record of the event at g.at and takes back its events, and run is called again for the events behind it. There is one
+// deferred call a batch, not one an event.
+func guarded[In, Out any](g *guard, in []Event[In], out *Emitter[Out], run func()) {
+	for g.at < len(in) {
+		guardedRun(g, in, out, run)
+	}
+}
+
+func guardedRun[In, Out any](g *guard, in []Event[In], out *Emitter[Out], run func()) {
+	defer func() {
+		if g.open || g.at == len(in) {
+			return
+		}
+		if v := recover(); v != nil {
+			out.Reject(in[g.at].Origin, Caught(v))
+			g.at++
+		}
+	}()
+	run()
 }

@@ -20,8 +20,11 @@ import (
 //
 // What an error leaves behind: all that was committed stays, all else is void and is done again by the next Run. After an
 // error of Source.Poll, what the source gave before it is committed first. An error that matches ErrLost needs a person. A
-// *StageError names the stage. Panics of stages are not caught: a process that dies loses nothing, one that limps on
-// could. Recover makes dead letters of the records that cause them.
+// *StageError names the stage.
+//
+// A panic in a function of the user's that is called for one record or event makes a dead letter of that record, except in
+// Decode's parse and Map's function, where Recover chooses it. Any other panic, and one in these two, ends the process: a
+// process that dies loses nothing, one that limps on could.
 //
 // Options.Logger gets, at level Info: "commit" (lanes, records, held, bytes, reason, took), "closed hours" (hours,
 // earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),

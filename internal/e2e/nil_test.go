@@ -131,7 +131,8 @@ type noProcessor struct{}
 
 func (noProcessor) Open(*stream.Lane) (stream.Processor[event, event], error) { return nil, nil }
 
-// Functions without an error of their own, which no Recover can guard.
+// All functions that are called for one record or event but those that Recover can be around. A panic of at, or of what
+// DecodeMany and FlatMap call, once ended the process at each start.
 func TestAPanicOfAStagesFunctionCostsItsRecordOnly(t *testing.T) {
 	breaks := func(e *event) {
 		if bytes.Contains([]byte(e.text), []byte(poison)) {
@@ -140,6 +141,27 @@ func TestAPanicOfAStagesFunctionCostsItsRecordOnly(t *testing.T) {
 	}
 	key := func(e *event) string { breaks(e); return e.text }
 	left := func(e *event) bool { breaks(e); return true }
+	at := func(e *event) time.Time { breaks(e); return e.at }
+	many := func(mayBreak func(*event)) func(*stream.Record, func(event)) error {
+		return func(r *stream.Record, yield func(event)) error {
+			e, err := parseLine(r)
+			if err == nil {
+				yield(e) // which a panic takes back
+				mayBreak(&e)
+			}
+			return err
+		}
+	}
+	same, decode := stream.Filter("all", func(*event) bool { return true }), stream.Decode(parseLine, (*event).eventTime)
+	type stages struct {
+		decode stream.Stage[stream.Record, event]
+		then   stream.Stage[event, event]
+	}
+	tests := map[string]stages{
+		"Decode, at":        {stream.Decode(parseLine, at), same},
+		"DecodeMany, at":    {stream.DecodeMany(many(func(*event) {}), at), same},
+		"DecodeMany, parse": {stream.DecodeMany(many(breaks), (*event).eventTime), same},
+	}
 	for name, s := range map[string]stream.Stage[event, event]{
 		"Filter":       stream.Filter("odd", left),
 		"ByID":         dedup.ByID(dedup.NewMemory(nil), key, &dedup.Options{Name: "ids", Window: time.Hour}),
@@ -148,7 +170,17 @@ func TestAPanicOfAStagesFunctionCostsItsRecordOnly(t *testing.T) {
 		"Count, key":   window.Count(key, 1, time.Second, func(e *event) event { return *e }, nil),
 		"Keys":         sample.Keys(1, key),
 		"Limit":        sample.Limit(100, time.Second, key, nil),
+		"Is":           stream.Filter("odd", stream.IsNot(key, "")),
+		"With":         enrich.With(enrich.NewTable(1), func(_ *int, e *event) error { breaks(e); return nil }),
+		"FlatMap": stream.FlatMap(func(e *event, yield func(event)) error {
+			yield(*e) // which the panic takes back
+			breaks(e)
+			return nil
+		}),
 	} {
+		tests[name] = stages{decode, s}
+	}
+	for name, s := range tests {
 		log, ledger := streamtest.NewLog(1), streamtest.NewLedger[event](t)
 		ledger.Lateness = -1
 		for i := range 300 {
@@ -159,8 +191,8 @@ func TestAPanicOfAStagesFunctionCostsItsRecordOnly(t *testing.T) {
 			log.Append(0, 0, time.Now(), text)
 		}
 		log.EndAll()
-		p := stream.Via(stream.From(log.Source(nil)), stream.Decode(parseLine, (*event).eventTime))
-		if err := stream.Run(context.WithoutCancel(t.Context()), stream.Via(p, s), ledger.Output(), nil); err != nil {
+		p := stream.Via(stream.From(log.Source(nil)), s.decode)
+		if err := stream.Run(context.WithoutCancel(t.Context()), stream.Via(p, s.then), ledger.Output(), nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}

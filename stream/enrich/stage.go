@@ -8,7 +8,7 @@ import (
 )
 
 // With calls f for each event with the version of the table that is in use; f may change the event and must not change
-// or keep the table. An error sends the event's record to the dead-letter flow.
+// or keep the table. An error or a panic of f sends the event's record to the dead-letter flow.
 func With[T, V any](t *Table[V], f func(table *V, e *T) error) stream.Stage[T, T] {
 	return &stage[T, V]{t, f}
 }
@@ -31,8 +31,9 @@ func (s *stage[T, V]) Open(*stream.Lane) (stream.Processor[T, T], error) {
 // Process completes a batch from one version.
 func (s *stage[T, V]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
 	v := s.table.Current()
+	f := stream.Recover(func(e *T) (struct{}, error) { return struct{}{}, s.f(v, e) }) // its own signature does not fit
 	for i := range in {
-		if err := s.f(v, &in[i].Value); err != nil {
+		if _, err := f(&in[i].Value); err != nil {
 			out.Reject(in[i].Origin, err)
 			continue
 		}
