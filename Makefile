@@ -65,7 +65,7 @@ fuzz:
 
 # The ledger of a followed folder with 20 files a minute for a year: 10.5 million files, some ten minutes.
 year:
-	ONCEFLOW_DAYS=365 go test -count=1 -timeout 120m -v -run TestAYearOfAFollowedFolder ./sink/ledger
+	ONCEFLOW_DAYS=365 go test -count=1 -timeout 120m -v -run TestAYearOfAFollowedFolder ./internal/ledger
 
 # Compares scaling policies on load traces: a table here, a chart of each trace in OUT.
 autoscale:

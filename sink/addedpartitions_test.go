@@ -4,8 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
 

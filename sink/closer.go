@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/internal/mutant"
-	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
 

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"iter"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // Committed yields the transactions of a job behind an entry, in their order, each once all of its files are visible,

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // driver reads and appends to the ledger of one job. It does all I/O for the pure core in package ledger. It is safe for

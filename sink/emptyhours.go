@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // EmptyHoursError says why no further hour closes though all data is in: too many in a row would be empty. The job goes on

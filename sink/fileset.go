@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/onceflow/onceflow/internal/env"
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
 

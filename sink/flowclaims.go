@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/internal/mutant"
-	"github.com/onceflow/onceflow/sink/ledger"
 )
 
 // findClaims reads the claims of the flows, without making any, and refuses a flow that is another job's.

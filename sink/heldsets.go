@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
 

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // HourManifest tells readers all that a closed hour holds. The object, plain JSON, exists before the hour's seals, never

@@ -7,7 +7,7 @@ import (
 	"iter"
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // Hours yields what the sealed hours of a job hold, in order, from the hour that begins at from, or the first that was

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // ReadOptions are the optional settings of whoever reads a job's output; nil means all defaults.

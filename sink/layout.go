@@ -3,7 +3,7 @@ package sink
 import (
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // First levels of folders that are not flows.

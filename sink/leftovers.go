@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // publishOwn publishes what was committed for lanes that we hold now and not published: by a process that died, or by

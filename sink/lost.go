@@ -9,8 +9,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/internal/mutant"
-	"github.com/onceflow/onceflow/sink/ledger"
 )
 
 // A ledger that lost its beginning looks like one that has not begun, and one that lost its newest entries like one that

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/onceflow/onceflow/internal/env"
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // LostFileError means that files of a committed entry can never be published: they are neither staged nor in place. It

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // openFiles remembers the on-time files of entries that were folded while we run, until their hours are sealed: whoever

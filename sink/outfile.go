@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // folder is where the rows of one flow, kind, hour and set of keys go.

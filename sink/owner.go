@@ -8,8 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/internal/mutant"
-	"github.com/onceflow/onceflow/sink/ledger"
 )
 
 // ownerID returns the ID of the object that lists the lanes held now, with their adoptions. The first file that is staged

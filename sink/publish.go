@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
 

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/internal/when"
-	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
 

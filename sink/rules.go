@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // Deletion is a rule by which a Store deletes objects of its own accord, as lifecycle rules of buckets do.

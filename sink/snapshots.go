@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"math"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // listed is how many names of snapshots one look at a listing takes: as many as stores give in one reply.

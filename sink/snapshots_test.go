@@ -8,8 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/sink/ledger"
 )
 
 // paging counts requests as a store makes them that lists 1,000 objects in each.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // sweep deletes staged files that no entry names and none ever can. No clock decides that: see State.Sweepable. The order

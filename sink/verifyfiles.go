@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 )
 
 // mostTold is how many files an error names.

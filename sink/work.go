@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/internal/mutant"
-	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
 

@@ -8,9 +8,9 @@ import (
 	"io"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/sink/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
 

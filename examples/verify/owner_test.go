@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	written "github.com/onceflow/onceflow/sink/ledger"
+	written "github.com/onceflow/onceflow/internal/ledger"
 )
 
 // The field since of an owner was once unknown here, and only a torture with splits and merges wrote one.

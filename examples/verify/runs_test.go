@@ -16,7 +16,7 @@ func bytesOf(t *testing.T, s string) []byte {
 	return b
 }
 
-// A set as the library writes it, and a step from it: see sink/ledger/testdata/blob-held.golden.
+// A set as the library writes it, and a step from it: see internal/ledger/testdata/blob-held.golden.
 func TestAHeldSetFollowsFromTheOneBefore(t *testing.T) {
 	base := &held{First: "4", Through: 301, Count: 3, Runs: bytesOf(t, "P8cR+A==")}
 	step := &heldStep{First: "5", Through: 400, Count: 3, Shift: 1, Gone: 1, More: 1, MoreRuns: bytesOf(t, "5f/8"), CRC32C: 2287557125}

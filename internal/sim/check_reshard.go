@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
 

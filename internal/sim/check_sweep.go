@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/sink/ledger"
 )
 
 // touch is an entry that touched a lane.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/sink/ledger"
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/stream"
 )
 
