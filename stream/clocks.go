@@ -42,7 +42,7 @@ func (c *laneCore) setTime(o Origin, oldest, newest time.Time) {
 func (c *laneCore) seen() time.Time {
 	seen := EndOfTime
 	if c.inOrder {
-		var newest time.Time
+		newest := c.past
 		waits := false
 		for i := range c.parts {
 			newest = later(newest, c.parts[i].clock.Seen)

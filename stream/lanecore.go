@@ -31,6 +31,7 @@ type laneCore struct {
 
 	parts   []part
 	inOrder bool        // Assignment.InOrder
+	past    time.Time   // newest clock of the partitions that were dropped
 	elders  []Partition // outside the lane, of whose records a warm-up may speak
 	byPtr   map[*Partition]uint32
 	byID    map[Partition]uint32

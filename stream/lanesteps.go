@@ -281,6 +281,7 @@ func (c *laneCore) cut() (LaneCut, bool, error) {
 		c.noteArrivals(c.feed.batch)
 		c.skipMistaken(c.feed.batch)
 	}
+	c.dropSpent()
 	n := len(c.parts)
 	cut := LaneCut{
 		Lane: c.lane.Name, Partitions: make(map[Partition]Progress, n),
@@ -293,7 +294,7 @@ func (c *laneCore) cut() (LaneCut, bool, error) {
 			return LaneCut{}, false, err
 		}
 		cut.Partitions[p.id], cut.Counts[p.id], cut.Read[p.id] = g, p.counts, p.read
-		p.base, p.counts, p.read = g, Counts{}, 0
+		p.base, p.counts, p.read, p.told = g, Counts{}, 0, p.ended
 	}
 	c.reasons.take(&cut)
 	c.dirty = false

@@ -163,7 +163,7 @@ type Cut struct {
 type LaneCut struct {
 	Lane string
 
-	// Partitions are all partitions of the lane.
+	// Partitions are all partitions of the lane, but for some that had ended and held nothing at an earlier cut.
 	Partitions map[Partition]Progress
 
 	// Replaying means that held records of the base are still coming back: clocks must not move yet. Run leaves such lanes

@@ -17,6 +17,7 @@ type part struct {
 	plain   time.Time // a time up to it moves the clock and is no jump, if none waits: neither far ahead nor beyond now
 	arrived time.Time
 	ended   bool
+	told    bool // a cut has said that it has ended
 	child   []Partition
 	mark    string
 	marked  Position // of mark; those up to here are old
