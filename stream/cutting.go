@@ -41,7 +41,7 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 		w.open = e.open
 	}
 	hold, cancel := context.WithCancel(context.WithoutCancel(e.hard)) // an error elsewhere does not void what is finished
-	c := &commit[T]{txn: old, cut: Cut{Lanes: lanes, Reasons: sumReasons(lanes)}, reason: reason, began: e.opts.Now(), cancel: cancel}
+	c := &commit[T]{txn: old, cut: Cut{Lanes: lanes, Reasons: sumReasons(lanes)}, reason: reason, began: time.Now(), cancel: cancel}
 	e.committing = c
 	e.status.committing(c.began)
 	e.group.Go(func() {
@@ -163,7 +163,7 @@ func (e *engine[T]) record(c *commit[T]) {
 			oldest = t
 		}
 	}
-	now := e.opts.Now()
+	now := time.Now()
 	var late map[string]int64
 	if l, ok := c.txn.(LateCounter); ok {
 		late = l.LateRows()

@@ -53,7 +53,7 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	case e.settled:
 		return true, nil
 	}
-	now := e.opts.Now()
+	now := time.Now()
 	if e.settleBy.IsZero() {
 		e.settleBy = now.Add(settleFor)
 		e.keep(ctx)

@@ -86,7 +86,8 @@ type Options struct {
 	// Progress is where a line about progress is kept up to date, if it is a terminal, such as os.Stderr. nil is none.
 	Progress Terminal
 
-	// Now is the wall clock, for tests.
+	// Now is the machine's clock, for tests. It dates dead letters and ticks; whatever is waited for is measured by monotonic
+	// time, since the machine's clock may be set at any moment.
 	Now func() time.Time
 }
 
@@ -141,7 +142,7 @@ type Terminal interface {
 type Status struct {
 	Lanes, Held, Bytes int64
 	Lag                Lag
-	Delay              time.Duration // wall clock minus the smallest Seen; zero if unknown
+	Delay              time.Duration // the output's clock minus the smallest Seen; zero if unknown
 	EarliestHour       time.Time
 	LastCommit         time.Time
 	OldestHeld         time.Time // event time of the oldest record that a restart would read again; zero if none

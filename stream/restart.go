@@ -12,7 +12,7 @@ import (
 // rebalance answers what the source says of assignments: revoked lanes are committed and released, assigned ones
 // adopted and opened.
 func (e *engine[T]) rebalance(ctx context.Context, r *rebalance[T]) error {
-	began := e.opts.Now()
+	began := time.Now()
 	if len(r.batch.Revoked) > 0 {
 		if err := e.handOver(ctx, r.batch); err != nil {
 			if e.hard.Err() != nil || ctx.Err() != nil {
@@ -33,7 +33,7 @@ func (e *engine[T]) rebalance(ctx context.Context, r *rebalance[T]) error {
 	if err != nil {
 		return err
 	}
-	e.opts.Logger.Info("rebalance", "assigned", names(r.batch.Assigned), "revoked", r.batch.Revoked, "took", e.opts.Now().Sub(began))
+	e.opts.Logger.Info("rebalance", "assigned", names(r.batch.Assigned), "revoked", r.batch.Revoked, "took", time.Since(began))
 	r.reply <- starts
 	return nil
 }
@@ -85,14 +85,14 @@ func (e *engine[T]) takeOver(ctx context.Context, lanes []Assignment) (map[Parti
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.hard, cancel)()
-	e.status.adopts(e.opts.Now())
+	e.status.adopts(time.Now())
 	defer e.status.adopts(time.Time{})
 	for try := 1; ; try++ {
 		at, err := e.out.Adopt(ctx, lanes)
 		if err == nil || ctx.Err() != nil || stops(err) {
 			return at, err
 		}
-		since := e.status.fails(&e.status.work, e.opts.Now(), err)
+		since := e.status.fails(&e.status.work, time.Now(), err)
 		e.opts.Logger.Warn("adoption failed", "error", err, "for", since)
 		if err := e.waitAgain(ctx, try); err != nil {
 			return nil, err
@@ -112,12 +112,12 @@ func (e *engine[T]) begin() {
 // handOver commits what the revoked lanes have done, before the source's deadline. After an error the lanes' work since
 // the last commit is void or its outcome unknown.
 func (e *engine[T]) handOver(ctx context.Context, b *Batch) error {
-	deadline := e.opts.Now().Add(e.opts.Shutdown)
+	deadline := time.Now().Add(e.opts.Shutdown)
 	if !b.Deadline.IsZero() {
 		// A deadline that has passed gets a moment all the same: what others hold in this transaction would be void too.
-		deadline = maxTime(b.Deadline, e.opts.Now().Add(time.Second))
+		deadline = maxTime(b.Deadline, time.Now().Add(time.Second))
 	}
-	timer := time.NewTimer(deadline.Sub(e.opts.Now()))
+	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	if e.keepStop != nil {
 		e.keepStop() // upkeep can wait
@@ -186,7 +186,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	case stops(cause):
 		return fmt.Errorf("stream: commit: %w", cause)
 	default:
-		e.status.fails(&e.status.work, e.opts.Now(), cause)
+		e.status.fails(&e.status.work, time.Now(), cause)
 	}
 	release := func([]starting[T]) {}
 	if r == nil { // else the poller waits for the answer to it

@@ -61,6 +61,7 @@ type engine[T any] struct {
 	group   sync.WaitGroup
 	budget  *Budget
 	clock   storeClock
+	born    time.Time // with its monotonic reading; a moment before the engine was made
 
 	finisher Finisher // the source, if it is one
 	witness  Witness  // the source, if it is one and the output a Signer
@@ -123,7 +124,7 @@ type engine[T any] struct {
 
 func newEngine[T any](p Pipe[T], out Output[T], o Options) *engine[T] {
 	e := &engine[T]{
-		src: p.src, out: out, pipe: p, opts: o, budget: NewBudget(o.Memory),
+		src: p.src, out: out, pipe: p, opts: o, budget: NewBudget(o.Memory), born: time.Now().Add(-time.Second),
 		polling: map[string]*lane[T]{}, lanes: map[string]*lane[T]{},
 		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1), asks: make(chan string, 1), spoiled: make(chan error, 1),
 		committed: make(chan *commit[T], 1), kept: make(chan upkeep, 1),

@@ -138,7 +138,7 @@ func (e *engine[T]) observe() {
 }
 
 func (e *engine[T]) snapshot() Status {
-	now := e.opts.Now()
+	now := time.Now()
 	lag := Lag{Records: -1}
 	if l, ok := e.src.(Lagger); ok {
 		lag = l.Lag()
@@ -166,7 +166,11 @@ func (e *engine[T]) snapshot() Status {
 		}
 	}
 	if known && seen != 0 {
-		s.Delay = now.Sub(time.UnixMicro(seen))
+		at, _ := e.clock.now()
+		if at.IsZero() {
+			at = e.opts.Now()
+		}
+		s.Delay = at.Sub(time.UnixMicro(seen))
 	}
 	e.observeJumps(&s, now)
 	s.Stalled = e.stalled(now, lag)
@@ -187,8 +191,8 @@ func (e *engine[T]) stalled(now time.Time, lag Lag) error {
 		}
 	}
 	for _, w := range e.workers {
-		if at := w.busy.Load(); at != 0 && now.Sub(time.Unix(0, at)) > stallAfter {
-			return fmt.Errorf("stream: %s for %v", w.doing(), now.Sub(time.Unix(0, at)).Round(time.Second))
+		if at := w.busy.Load(); at != 0 && now.Sub(e.born)-time.Duration(at) > stallAfter {
+			return fmt.Errorf("stream: %s for %v", w.doing(), (now.Sub(e.born) - time.Duration(at)).Round(time.Second))
 		}
 	}
 	b := &e.status

@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -38,4 +39,30 @@ func TestAMachinesClockThatIsSetBackKillsNoRecord(t *testing.T) {
 			t.Errorf("got fates %v, want %v", got, want)
 		}
 	})
+}
+
+// A machine's clock that was set forward by a day while a stage worked was told as a stall of a day, since the step's begin was
+// kept as a time since 1970; set back by two hours, it hid a stage that hung.
+func TestAMachinesClockThatStepsIsNoStall(t *testing.T) {
+	for _, step := range []time.Duration{24 * time.Hour, 2 * time.Hour, -2 * time.Hour, -24 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			log, ledger, stage := streamtest.NewLog(1), newLedger(t), newBlocking()
+			log.Append(0, 0, t0, "06:00 a")
+			var off atomic.Int64
+			now := func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
+			j := startJob(t, log.Source(nil), ledger.Output(), stream.Options{CommitEvery: time.Hour, Now: now}, stage)
+			elapse(10 * time.Second)
+			off.Store(int64(step))
+			elapse(10 * time.Second)
+			if s := j.now(); s.Stalled != nil {
+				t.Errorf("step %v: stalled %v after 20 seconds, want not", step, s.Stalled)
+			}
+			elapse(42 * time.Second)
+			if s := j.now(); s.Stalled == nil || !strings.Contains(s.Stalled.Error(), "for 1m") {
+				t.Errorf("step %v: stalled %v after 62 seconds, want that", step, s.Stalled)
+			}
+			close(stage.gate)
+			j.mustStop()
+		})
+	}
 }

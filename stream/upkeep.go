@@ -201,7 +201,7 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 	case ctx.Err() == nil && !errors.Is(u.err, context.Canceled):
 		e.keepErr = u.err
 		e.keepFails++
-		since := e.status.fails(&e.status.upkeep, e.opts.Now(), u.err)
+		since := e.status.fails(&e.status.upkeep, time.Now(), u.err)
 		e.opts.Logger.Warn("upkeep failed", "error", u.err, "for", since)
 	}
 	e.keepTimer.Reset(jitter(min(keepEvery<<min(max(e.keepFails-1, 0), 10), keepPause)))

@@ -32,7 +32,7 @@ type worker[T any] struct {
 	lanes []*lane[T]
 	loads int // lanes, as the conductor counts them
 	woken atomic.Bool
-	busy  atomic.Int64 // when the step in progress began, in nanoseconds since 1970; 0 is idle
+	busy  atomic.Int64 // when the step in progress began, in nanoseconds of monotonic time since the engine was made; 0 is idle
 	now   atomic.Pointer[lane[T]]
 }
 
@@ -252,7 +252,7 @@ func (w *worker[T]) begin(l *lane[T]) {
 		l.core.oldest = l.core.now.Add(-past)
 	}
 	w.now.Store(l)
-	w.busy.Store(w.e.opts.Now().UnixNano())
+	w.busy.Store(int64(time.Since(w.e.born)))
 }
 
 // end takes down what the lane's step changed.
