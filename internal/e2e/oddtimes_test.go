@@ -1,15 +1,19 @@
 package e2e
 
 import (
+	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/onceflow/onceflow/join"
+	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
@@ -42,39 +46,93 @@ func (e *oddEvent) merge(*oddEvent) {}
 
 const oddBytes = 18
 
-// oddTimes runs a job over records with whatever times the bytes say, and reads its ledger again. It returns what became
-// of them.
-func oddTimes(t *testing.T, minutes int, opts stream.Options, records []byte) stream.Counts {
-	t.Helper()
-	log := streamtest.NewLog(2)
-	n := len(records) / oddBytes
-	for i := range n {
-		r := records[i*oddBytes : (i+1)*oddBytes]
-		log.Append(0, i%2, asTime(r[0], int64(binary.BigEndian.Uint64(r[2:]))), string(r))
+// oddJob is a job over records with whatever times the bytes say.
+type oddJob struct {
+	hour     time.Duration
+	opts     stream.Options
+	lateness time.Duration // of seals; negative: there are none
+	empty    int64         // seal.Options.EmptyHours
+	first    int           // records that a run reads that is stopped; the next one reads the rest
+}
+
+// oddJobOf takes the settings from a number.
+func oddJobOf(how uint32) oddJob {
+	pick := func(n int) int {
+		i := int(how) % n
+		how /= uint32(n)
+		return i
 	}
-	log.EndAll()
-	store := sinktest.NewMemory()
-	hour := time.Duration(minutes) * time.Minute
-	out, err := sink.Open(t.Context(), store, "odd", []sink.Flow[oddEvent]{{Name: "all", Format: sink.JSONLines[oddEvent]()}}, &sink.Options{Hour: hour})
+	j := oddJob{hour: time.Duration(oddHours[pick(len(oddHours))]) * time.Minute}
+	j.opts = stream.Options{Future: 1 << 62, Past: []time.Duration{-1, 0, math.MaxInt64}[pick(3)]}
+	j.lateness = []time.Duration{-1, 0, time.Second, 15 * time.Minute, 400 * 24 * time.Hour, math.MaxInt64}[pick(6)]
+	j.empty = []int64{1, 30, 200}[pick(3)]
+	j.first = []int{0, 0, 1, 17}[pick(4)]
+	j.opts.Backfill = []time.Duration{0, 0, time.Second, time.Hour}[pick(4)]
+	return j
+}
+
+// run reads the records and the job's ledger again, and returns what became of them.
+func (j oddJob) run(t *testing.T, records []byte) (all stream.Counts) {
+	t.Helper()
+	n := len(records) / oddBytes
+	synctest.Test(t, func(t *testing.T) {
+		log := streamtest.NewLog(2)
+		store, begun := sinktest.NewMemory(), time.Now()
+		store.Clock = func() time.Time { return time.Date(2025, 5, 1, 12, 0, 0, 0, time.UTC).Add(time.Since(begun)) }
+		add := func(from, to int) {
+			for i := from; i < to; i++ {
+				r := records[i*oddBytes : (i+1)*oddBytes]
+				log.Append(0, i%2, asTime(r[0], int64(binary.BigEndian.Uint64(r[2:]))), string(r))
+			}
+		}
+		first := min(j.first, n)
+		if add(0, first); first > 0 {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			j.once(ctx, t, log, store, records)
+		}
+		add(first, n)
+		log.EndAll()
+		j.once(t.Context(), t, log, store, records)
+		s, err := sink.Inspect(t.Context(), store, "odd", nil)
+		if err != nil {
+			t.Fatalf("%+v, %d records %x: %v", j, n, records, err)
+		}
+		if s.Read != int64(n) || s.Counts.Sum() != s.Read {
+			t.Errorf("%+v, %d records %x: %d read, fates %v", j, n, records, s.Read, s.Counts)
+		}
+		all = s.Counts
+	})
+	return all
+}
+
+// once runs the job until the log ends, or ctx does.
+func (j oddJob) once(ctx context.Context, t *testing.T, log *streamtest.Log, store *sinktest.Memory, records []byte) {
+	t.Helper()
+	files, err := sink.Open(ctx, store, "odd", []sink.Flow[oddEvent]{{Name: "all", Format: sink.JSONLines[oddEvent]()}}, &sink.Options{Hour: j.hour})
 	if err != nil {
 		t.Fatal(err)
+	}
+	var out stream.Output[oddEvent] = files
+	if j.lateness >= 0 {
+		out = seal.Hourly(files, &seal.Options{Lateness: cmp.Or(j.lateness, -1), EmptyHours: j.empty})
 	}
 	events := stream.Via(stream.From(log.Source(nil)), stream.Decode(func(r *stream.Record) (oddEvent, error) {
 		return oddEvent{asTime(r.Value[1], int64(binary.BigEndian.Uint64(r.Value[10:]))), r.Value[1] >> 2}, nil
 	}, (*oddEvent).when))
 	events = stream.Via(events, join.Left((*oddEvent).pair, (*oddEvent).isLeft, (*oddEvent).merge, nil))
+	opts := j.opts
 	opts.CommitEvery = time.Millisecond
-	if err := stream.Run(t.Context(), events, out, &opts); err != nil {
-		t.Fatalf("hours of %s, %d records %x: %v", hour, n, records, err)
+	ended := make(chan error, 1)
+	go func() { ended <- stream.Run(ctx, events, out, &opts) }()
+	select {
+	case err = <-ended:
+	case <-time.After(24 * time.Hour): // of the bubble's clock
+		t.Fatalf("%+v, %d records %x: the job does not end", j, len(records)/oddBytes, records)
 	}
-	s, err := sink.Inspect(t.Context(), store, "odd", nil)
 	if err != nil {
-		t.Fatalf("hours of %s, %d records %x: %v", hour, n, records, err)
+		t.Fatalf("%+v, %d records %x: %v", j, len(records)/oddBytes, records, err)
 	}
-	if s.Read != int64(n) || s.Counts.Sum() != s.Read {
-		t.Errorf("hours of %s, %d records %x: %d read, fates %v", hour, n, records, s.Read, s.Counts)
-	}
-	return s.Counts
 }
 
 // oddNumbers are borders of what calendars, ledgers and microseconds can say, as seconds; others are made of them.
@@ -113,8 +171,7 @@ func TestCommitsHoldWhateverTimesRecordsHave(t *testing.T) {
 	var all stream.Counts
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		opts := stream.Options{Future: 1 << 62, Past: []time.Duration{-1, 0, math.MaxInt64}[seed%3]}
-		all.Add(oddTimes(t, oddHours[r.IntN(len(oddHours))], opts, oddRecords(r, 1+r.IntN(60))))
+		all.Add(oddJobOf(r.Uint32()).run(t, oddRecords(r, 1+r.IntN(60))))
 	}
 	if all[stream.Written] == 0 || all[stream.Merged] == 0 || all[stream.Dead] == 0 {
 		t.Errorf("fates %v: some never came about", all)
@@ -138,8 +195,7 @@ func FuzzTimesOfRecords(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, how uint32, records []byte) {
 		records = records[:min(len(records), 100*oddBytes)]
-		opts := stream.Options{Future: 1 << 62, Past: []time.Duration{-1, 0, math.MaxInt64}[how%3]}
-		oddTimes(t, oddHours[int(how/3)%len(oddHours)], opts, records)
+		oddJobOf(how).run(t, records)
 	})
 }
 
