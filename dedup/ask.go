@@ -1,7 +1,6 @@
 package dedup
 
 import (
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -18,7 +17,7 @@ func (p *processor[T]) ask(in []stream.Event[T], out *stream.Emitter[T]) (forced
 		by := Holder{ref.Partition, ref.Position}
 		// A record that is read again has won its ID. Of a record of several events this is true of at least one, not
 		// of each; a shared table knows which, since its holder is asked for.
-		force := ref.Replayed && (to-from == 1 || p.local != nil) && !mutant.On("T07a")
+		force := ref.Replayed && (to-from == 1 || p.local != nil)
 		first := len(p.claims)
 		clear(p.seen)
 		for i := from; i < to; i++ {

@@ -3,8 +3,6 @@ package dedup
 import (
 	"context"
 	"math/rand/v2"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // NewMemory makes a local store in the memory of this process: about 24 bytes an ID while it fills, 28 to 32
@@ -16,16 +14,10 @@ func NewMemory(*MemoryOptions) *Memory { return &Memory{} }
 type MemoryOptions struct{}
 
 // Memory is a local store in memory. It is safe for concurrent use.
-type Memory struct{ kept map[string]Table } // only for the mistake T31
+type Memory struct{}
 
 // Open returns an empty table.
 func (m *Memory) Open(_ context.Context, s Space) (Table, error) {
-	if mutant.On("T31") {
-		if m.kept[s.Lane] == nil {
-			m.kept = map[string]Table{s.Lane: newMemTable(s.Bucket, 1, 2)}
-		}
-		return m.kept[s.Lane], nil
-	}
 	return newMemTable(s.Bucket, rand.Uint64(), rand.Uint64()), nil
 }
 

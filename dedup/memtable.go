@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"time"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 const segments = 64
@@ -53,7 +51,7 @@ func (t *memTable) Claim(_ context.Context, claims []Claim, won []bool) error {
 
 // Refill takes the IDs and keeps the newest bucket of each.
 func (t *memTable) Refill(_ context.Context, claims []Claim, won []bool) error {
-	t.each(claims, func(i int, k key, tag uint16) { won[i] = t.insert(k, tag, !mutant.On("T33")) })
+	t.each(claims, func(i int, k key, tag uint16) { won[i] = t.insert(k, tag, true) })
 	return nil
 }
 
@@ -130,9 +128,6 @@ func (t *memTable) Expire(_ context.Context, at time.Time) error {
 
 // Close lets go of the memory.
 func (t *memTable) Close() error {
-	if mutant.On("T31") {
-		return nil
-	}
 	*t = memTable{}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -32,12 +31,7 @@ func (p *processor[T]) Process(ctx context.Context, in []stream.Event[T], out *s
 	if err := p.patiently(ctx, p.local == nil, func(ctx context.Context) error {
 		return p.table.Claim(ctx, p.claims, p.won)
 	}); err != nil {
-		if !mutant.On("T09") {
-			return fmt.Errorf("dedup: claim: %w", err)
-		}
-		for i := range p.won {
-			p.won[i] = true
-		}
+		return fmt.Errorf("dedup: claim: %w", err)
 	}
 	hits := int64(0)
 	empty := int64(0)
@@ -94,14 +88,14 @@ func (p *processor[T]) Warm(ctx context.Context, in []stream.Event[T], out *stre
 // held record is kept: the record has won and will claim it again.
 func (p *processor[T]) Committed(ctx context.Context, c stream.Clocks) error {
 	clock := c.Job
-	if p.local != nil || mutant.On("T32") {
+	if p.local != nil {
 		clock = c.Lane
 	}
 	if clock.Seen.IsZero() {
 		return nil
 	}
 	t := clock.Seen.Add(-p.opts.Window)
-	if !clock.Held.IsZero() && clock.Held.Before(t) && !mutant.On("T08") {
+	if !clock.Held.IsZero() && clock.Held.Before(t) {
 		t = clock.Held
 	}
 	if err := p.patiently(ctx, p.local == nil, func(ctx context.Context) error {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // newToken makes 128 random bits.
@@ -38,7 +37,7 @@ func (d *driver) append(ctx context.Context, e *ledger.Entry, check func(*ledger
 	}
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		d.state.Prepare(e)
-		if err := check(d.state, e); err != nil && !(mutant.On("T01") && pause == 20*time.Millisecond) {
+		if err := check(d.state, e); err != nil {
 			return 0, err
 		}
 		body, err := e.Encode()
@@ -105,21 +104,16 @@ func (d *driver) create(ctx context.Context, e *ledger.Entry, body []byte) (ours
 	err = retryWhile(ctx, d.env, func(ctx context.Context) error {
 		err := d.store.(*retrying).Store.Create(ctx, key, body)
 		if !errors.Is(err, fs.ErrExist) {
-			if err != nil && mutant.On("T36c") {
-				_, _, err = d.entry(ctx, e.ID)
-			}
 			return err
 		}
 		there, hash, err := d.entry(ctx, e.ID)
 		if err != nil {
 			return notPermanent(err)
 		}
-		ours = there.Token == e.Token && !mutant.On("T36b")
+		ours = there.Token == e.Token
 		return d.fold(there, hash)
 	}, again)
 	switch {
-	case err != nil && mutant.On("T36c"):
-		return false, err
 	case err != nil:
 		return false, fmt.Errorf("sink: append entry %d: %w: %w", e.ID, errUnsettled, err)
 	case d.state.Last < e.ID: // created at the first try

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -23,7 +22,7 @@ func (k *keeper) closeHours(ctx context.Context, now time.Time, list func(contex
 		if !due {
 			return true, nil
 		}
-		if len(waits) > 0 && !mutant.On("T35") {
+		if len(waits) > 0 {
 			if all, err := k.publishOthers(ctx, now, waits, hourAfter); err != nil || !all {
 				return false, err
 			}
@@ -92,7 +91,6 @@ var errNotYet = errors.New("sink: it is too early to close")
 // closeOnce appends one Close, for all hours that can close now. The order of its questions matters: first the store's
 // clock, then the source's partitions, so that a partition that appears later can have no record of those hours.
 func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) error {
-	list = k.mistaken(ctx, list)
 	at, err := k.now(ctx)
 	if err != nil {
 		return err
@@ -114,9 +112,6 @@ func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]st
 		return fmt.Errorf("sink: list the source's partitions: %w", err)
 	}
 	e := &ledger.Entry{Kind: ledger.KindClose, Token: newToken(k.env), Published: k.marks(), Sealed: k.sealedMark()}
-	if mutant.On("T22") {
-		e.Published = nil
-	}
 	e.Close = &ledger.Close{
 		From: from, Through: through, At: at, Lateness: k.lateness(), EmptyHours: k.seal.EmptyHours, Listed: len(parts), ListedHash: ledger.HashPartitions(parts),
 		Flows: k.flowNames, Seal: k.seal.Name, JSON: k.seal.JSON, Generation: k.opts.Generation,
@@ -153,7 +148,7 @@ func (k *keeper) closeRange(at time.Time) (from, through time.Time, ok bool) {
 	s := *k.state
 	s.Pending = map[uint64]ledger.Pending{}
 	for id, p := range k.state.Pending {
-		if !k.isPublished(id) || mutant.On("T22") {
+		if !k.isPublished(id) {
 			s.Pending[id] = p
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -95,9 +94,6 @@ func (w *work) append(ctx context.Context, e *ledger.Entry) (uint64, error) {
 	switch {
 	case errors.Is(err, errUnsettled):
 		// What was staged stays: an entry may name it, now or later. The sweeper deletes it once none can.
-		if mutant.On("T03") {
-			return 0, w.fail(ctx, err)
-		}
 		w.settle(err)
 		return 0, err
 	case err != nil:
@@ -129,9 +125,6 @@ func (k *keeper) base(c *ledger.Commit, w *work) error {
 
 // baseOfMoves adds the lanes that partitions come from. It needs lanesMu.
 func (k *keeper) baseOfMoves(c *ledger.Commit) error {
-	if mutant.On("T20b") {
-		return nil
-	}
 	byLane := func(l ledger.LaneCommit, name string) int { return cmp.Compare(l.Lane, name) }
 	added := map[string]ledger.LaneCommit{}
 	for _, l := range c.Lanes {
@@ -261,7 +254,7 @@ func nextLane(before *carriedLane, cut *stream.LaneCut, lateness time.Duration, 
 		read, counts := cut.Read[p], cut.Counts[p]
 		if read != 0 || counts != (stream.Counts{}) || !sameProgress(&was, &is) || h != nil && h.moved[p] {
 			changed = append(changed, ledger.PartitionCommit{
-				Partition: p, Progress: is, HeldLen: is.Held.Len(), Read: read, Counts: counts, HeldBase: baseHeld(was.Held),
+				Partition: p, Progress: is, HeldLen: is.Held.Len(), Read: read, Counts: counts, HeldBase: was.Held,
 			})
 		}
 	}

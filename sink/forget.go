@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -49,7 +48,7 @@ type disappearing struct {
 }
 
 // forget takes out of the ledger's state what has ended and holds nothing. Of what the source lists a hash is kept.
-func (k *keeper) forget(ctx context.Context, now time.Time, list lister) error {
+func (k *keeper) forget(ctx context.Context, now time.Time, list func(context.Context) ([]stream.Partition, error)) error {
 	f := &k.forgetter
 	if now.Before(f.next) {
 		return nil
@@ -129,7 +128,7 @@ func (k *keeper) toForget(now time.Time, parts []stream.Partition, spent map[led
 		d.looks++
 		absent[h] = d
 		after := cmp.Or(k.env.GoneAfter, goneAfter)
-		return mutant.On("T64") || now.Sub(d.since) >= after && d.looks >= min(goneLooks, int(after/forgetEvery))
+		return now.Sub(d.since) >= after && d.looks >= min(goneLooks, int(after/forgetEvery))
 	}
 	var e ledger.Forget
 	k.env.Lock(&k.mu)

@@ -88,7 +88,6 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 			h.move(k.state, a.Lane, p)
 		}
 		h.over = len(h.from) == 0 && isOver(h.parts)
-		k.adoptMistaken(a.Lane, h)
 		maps.Copy(all, h.parts)
 		fresh[a.Lane] = h
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -51,7 +50,7 @@ func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]str
 // upkeepSteps does what readers may wait for. A step that fails does not keep the others from their work.
 func (k *keeper) upkeepSteps(ctx context.Context, now time.Time, list func(context.Context) ([]stream.Partition, error)) (bool, error) {
 	settled, err := k.publishOwn(ctx, now)
-	if k.seal != nil && (k.mayClose || mutant.On("T14c")) {
+	if k.seal != nil && k.mayClose {
 		sealed, failed := k.sealClosed(ctx, now)
 		if failed == nil && sealed {
 			sealed, failed = k.closeHours(ctx, now, list)

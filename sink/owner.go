@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // ownerID returns the ID of the object that lists the lanes held now, with their adoptions. The first file that is staged
@@ -41,9 +40,6 @@ func (k *keeper) ownerID(ctx context.Context) (string, error) {
 }
 
 func (k *keeper) writeOwner(ctx context.Context, lanes map[string]*held) (string, error) {
-	if mutant.On("T27c") {
-		lanes = latestOnly(lanes)
-	}
 	o := &ledger.Owner{Lanes: make([]ledger.OwnerLane, 0, len(lanes))}
 	give := slices.ContainsFunc(slices.Collect(maps.Values(lanes)), func(h *held) bool { return !h.over })
 	for _, name := range slices.Sorted(maps.Keys(lanes)) {
@@ -73,15 +69,4 @@ func (k *keeper) writeOwner(ctx context.Context, lanes map[string]*held) (string
 		}
 		// Another's, or ours by a request whose reply was lost: a name costs nothing.
 	}
-}
-
-// latestOnly is a planted mistake: only the lanes of the latest adoption.
-func latestOnly(lanes map[string]*held) map[string]*held {
-	latest := uint64(0)
-	for _, h := range lanes {
-		latest = max(latest, h.index)
-	}
-	lanes = maps.Clone(lanes)
-	maps.DeleteFunc(lanes, func(_ string, h *held) bool { return h.index < latest })
-	return lanes
 }

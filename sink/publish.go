@@ -29,7 +29,6 @@ type upkeep struct {
 	nextRead, nextSweep time.Time
 	unswept             error                // why the last sweep failed
 	sweepFails          int                  // how often it did since one succeeded
-	cached              []stream.Partition   // for the mistake T14b
 	oldProbes           map[string]bool      // staged probes that the last sweep has seen
 	noticed             map[uint64]time.Time // entries of others that lack something, and when we do it for them
 	forgetter           forgetter

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // attempts is how often a call of a store is tried: with the pauses below for about 10 seconds. What takes longer is up
@@ -101,10 +100,6 @@ func (r *retrying) Open(ctx context.Context, key string) (rc io.ReadCloser, err 
 }
 
 func (r *retrying) Publish(ctx context.Context, ref []byte) error {
-	if mutant.On("T36a") {
-		_ = r.Store.Publish(ctx, ref)
-		return nil
-	}
 	return retry(ctx, r.env, func(ctx context.Context) error { return r.Store.Publish(ctx, ref) })
 }
 

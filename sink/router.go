@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -143,7 +142,7 @@ func (r *router[T]) row(ev *stream.Event[T], deadline int64) (stream.Fate, error
 		h = r.last
 	}
 	late, fate := 0, stream.Filtered
-	if h.end <= deadline || mutant.On("T06") && ev.Time.Unix() < deadline {
+	if h.end <= deadline {
 		late = 1
 	}
 	for i := range r.sink.flows {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -125,12 +124,6 @@ func (k *keeper) sealsExist(ctx context.Context, c *closing, hour time.Time) (bo
 // sealedFlows are the flows that get a seal in an hour: those of its Close, and those that have files in it. An instance of
 // another version may have written these up to the Close, and whoever closes need not know them.
 func (k *keeper) sealedFlows(c *closing, m *HourManifest) []string {
-	switch {
-	case mutant.On("T56"):
-		return c.close.Flows
-	case mutant.On("T57"):
-		return k.flowNames
-	}
 	return slices.Sorted(maps.Keys(m.Flows))
 }
 

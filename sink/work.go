@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -98,7 +97,7 @@ func (w *work) before(ctx context.Context, name string) (*carriedLane, error) {
 		return nil, hopeless{fmt.Errorf("sink: lane %q is not adopted", name)}
 	}
 	a := w.after.Load()
-	if a == nil || mutant.On("T02") {
+	if a == nil {
 		return h, nil
 	}
 	settled, err := w.k.env.Wait(ctx, a.settled, a.cut)

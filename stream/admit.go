@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/internal/when"
 )
 
@@ -148,7 +147,7 @@ func (c *laneCore) mayRead(p *part, pos Position) error {
 	switch {
 	case c.warming:
 		return fmt.Errorf("%w: %v of %v came before the warm-up of lane %s was done", errSource, pos, p.id, c.lane.Name)
-	case c.replaying > 0 && !mutant.On("T11"):
+	case c.replaying > 0:
 		return fmt.Errorf("%w: %v of %v came before %d held records of lane %s were back", errSource, pos, p.id, c.replaying, c.lane.Name)
 	case p.ended:
 		return fmt.Errorf("%w: %v of %v came after the partition's end", errSource, pos, p.id)

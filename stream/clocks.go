@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // setTime notes the times of the oldest and the newest event of a record, which are usable.
@@ -26,12 +25,12 @@ func (c *laneCore) setTime(o Origin, oldest, newest time.Time) {
 		return
 	}
 	switch {
-	case s.flags&flagReplayed != 0 && !mutant.On("T44"), p.ended: // it was read before
+	case s.flags&flagReplayed != 0, p.ended: // it was read before
 		c.dirty = p.clock.Again(&eventclock.Default, oldest, newest, c.now) || c.dirty
 	default:
 		c.dirty = p.clock.Read(&eventclock.Default, oldest, newest, c.now) || c.dirty
 	}
-	if p.plain = p.clock.Seen.Add(eventclock.Default.Near); !c.now.IsZero() && p.plain.After(c.now) && !mutant.On("T42") {
+	if p.plain = p.clock.Seen.Add(eventclock.Default.Near); !c.now.IsZero() && p.plain.After(c.now) {
 		p.plain = c.now
 	}
 }
@@ -54,7 +53,7 @@ func (c *laneCore) seen() time.Time {
 	}
 	for i := range c.parts {
 		p := &c.parts[i]
-		if p.ended && (p.replaced && !mutant.On("T16g") || mutant.On("T16b")) {
+		if p.ended && p.replaced {
 			continue
 		}
 		if c.inOrder && p.clock.Seen.IsZero() {
@@ -101,7 +100,7 @@ func (c *laneCore) advance(ctx context.Context) error {
 			}
 		}
 		f := c.procs[i].advance
-		if f == nil || !seen.After(c.advanced[i]) && (!c.fed[i] || mutant.On("T43")) {
+		if f == nil || !seen.After(c.advanced[i]) && !c.fed[i] {
 			continue
 		}
 		c.advanced[i], c.fed[i] = later(c.advanced[i], seen), false

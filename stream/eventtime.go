@@ -5,7 +5,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/internal/when"
 )
 
@@ -20,7 +19,7 @@ func (c *laneCore) usable(t time.Time) bool {
 		return false
 	case !c.limit.IsZero() && t.After(c.limit):
 		return false
-	case !c.oldest.IsZero() && t.Before(c.oldest) && !mutant.On("T46"):
+	case !c.oldest.IsZero() && t.Before(c.oldest):
 		return false
 	}
 	return true
@@ -33,9 +32,6 @@ const noNumber = math.MinInt64/1_000_000_000 - 1
 // timeMissing reports whether t is what an absent field or no number decodes to: the zero time, a small number of seconds
 // or milliseconds since 1970, or what a conversion of NaN to an integer leaves.
 func timeMissing(t time.Time) bool {
-	if mutant.On("T23b") {
-		return false
-	}
 	const day = 24 * 60 * 60
 	s := t.Unix()
 	return t.IsZero() || (-day < s && s < day) || s == noNumber

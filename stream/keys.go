@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // Keys says where a source has the records that have equal keys. Stages that bring such records together, a join or a
@@ -160,7 +158,7 @@ func (e *engine[T]) seeLanes(ctx context.Context, lanes []Assignment) error {
 	case w.stage == "":
 	case w.keys == KeysByCount:
 		return e.seeAdded(ctx, lanes)
-	case w.keys == KeysAnywhere && !w.accept && !mutant.On("T70"):
+	case w.keys == KeysAnywhere && !w.accept:
 		return w.several(lanes)
 	}
 	return nil
@@ -180,7 +178,7 @@ func (e *engine[T]) seeAdded(ctx context.Context, lanes []Assignment) error {
 					was++
 				}
 			}
-			if was > 0 && !mutant.On("T72") {
+			if was > 0 {
 				err := &AddedPartitionsError{Stage: w.stage, Log: LogSize{Source: p.Source, Epoch: p.Epoch}, Was: was}
 				if !w.accept {
 					return err

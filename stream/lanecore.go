@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // laneCore is the engine's part of a lane: which records are in flight or held, when they finish and as what, the clocks
@@ -154,7 +152,7 @@ func (c *laneCore) apply(stage int, ends []Outcome) (rejected bool, err error) {
 		}
 		switch e.Kind {
 		case Held:
-			if stage < c.claimer && !mutant.On("T07b") {
+			if stage < c.claimer {
 				return false, c.stageError(stage, fmt.Errorf("it holds a record in front of %s, which decides who is first", c.stages[c.claimer].name))
 			}
 			c.slots.slots[c.slots.root(e.Origin.slot)].holds++

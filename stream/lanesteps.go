@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // openLane builds the stages of a lane that begins at from. After an error nothing is left open.
@@ -279,7 +278,6 @@ func (c *laneCore) cut() (LaneCut, bool, error) {
 	}
 	if c.feed.batch != nil {
 		c.noteArrivals(c.feed.batch)
-		c.skipMistaken(c.feed.batch)
 	}
 	c.dropSpent()
 	n := len(c.parts)
@@ -299,16 +297,4 @@ func (c *laneCore) cut() (LaneCut, bool, error) {
 	c.reasons.take(&cut)
 	c.dirty = false
 	return cut, true, nil
-}
-
-// skipMistaken is trap T75: a cut within a batch that takes all of it for processed.
-func (c *laneCore) skipMistaken(b *Batch) {
-	if !mutant.On("T75") {
-		return
-	}
-	for i := c.feed.next; i < len(b.Records); i++ {
-		if at, err := c.partition(b.Records[i].Partition); err == nil {
-			c.parts[at].upTo = b.Records[i].Position
-		}
-	}
 }

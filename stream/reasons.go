@@ -9,8 +9,6 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // Reason is why records have no row: their fate, and the label given to Emitter.Drop or, if they are Dead, the stage that
@@ -123,9 +121,7 @@ func sumReasons(lanes []LaneCut) map[Reason]int64 {
 	for _, k := range order[txnReasons:] {
 		n := all[k]
 		delete(all, k)
-		if !mutant.On("T58") {
-			all[Reason{k.Fate, otherWhy}] += n
-		}
+		all[Reason{k.Fate, otherWhy}] += n
 	}
 	return all
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // rows is the typed end of a lane: what the last stage emits goes into the open transaction if its record is finished,
@@ -41,7 +39,7 @@ func (r *rows[T]) take(ctx context.Context, in []Event[T]) error {
 		if s == nil {
 			return r.unknown()
 		}
-		if s.flags&flagRejected != 0 || s.parent != o.slot || s.holds != 0 && !mutant.On("T13") {
+		if s.flags&flagRejected != 0 || s.parent != o.slot || s.holds != 0 {
 			return r.split(ctx, in, i)
 		}
 	}
@@ -59,7 +57,7 @@ func (r *rows[T]) split(ctx context.Context, in []Event[T], n int) error {
 		case s == nil:
 			return r.unknown()
 		case s.flags&flagRejected != 0:
-		case t.slots[t.root(o.slot)].holds == 0 || mutant.On("T13"):
+		case t.slots[t.root(o.slot)].holds == 0:
 			ready = append(ready, in[i])
 		default:
 			r.put(s, &in[i])

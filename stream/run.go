@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // Run runs the pipe until ctx ends, commits what is finished by then, and returns nil; or until the source has ended, with
@@ -153,7 +151,7 @@ func (p *Pipe[T]) check() error {
 		if s.err != nil {
 			return fmt.Errorf("stream: stage %d, %q: %w", i+1, s.name, s.err)
 		}
-		if s.claims && holder != "" && !mutant.On("T07b") {
+		if s.claims && holder != "" {
 			return fmt.Errorf("stream: stage %q decides which record is first, so it must stand before %q, which holds records", s.name, holder)
 		}
 		if s.holds {

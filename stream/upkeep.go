@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 const (
@@ -93,12 +90,6 @@ func (e *engine[T]) prove(ctx context.Context, now time.Time) error {
 	}
 	live, r := e.fill.patience == 0, e.fill.resting(since)
 	proved, err := e.src.AtEnd(ctx, at)
-	switch {
-	case mutant.On("T17a"):
-		proved = slices.Collect(maps.Keys(at))
-	case mutant.On("T34"):
-		now, err = e.askNow(ctx)
-	}
 	if err != nil {
 		return wrap("ask for the ends of logs", err)
 	}
@@ -244,9 +235,6 @@ func (e *engine[T]) waitKeep(ctx context.Context) error {
 
 func (e *engine[T]) askNow(ctx context.Context) (time.Time, error) {
 	now, err := e.out.Now(ctx)
-	if mutant.On("T17b") {
-		now = e.opts.Now()
-	}
 	if err == nil {
 		var latest time.Time
 		if d, ok := e.out.(Doubter); ok {

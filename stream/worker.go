@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // worker processes the batches of some lanes, one at a time. All that touches a lane's core happens on its goroutine,
@@ -109,7 +107,6 @@ func (w *worker[T]) run(ctx context.Context) {
 	for {
 		switch err := w.turn(ctx, tick.C); {
 		case err == nil:
-		case passes(err) && mutant.On("T76"):
 		case passes(err):
 			w.spoil(err)
 		default:

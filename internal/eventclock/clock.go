@@ -7,8 +7,6 @@ package eventclock
 
 import (
 	"time"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // Rule is what a clock takes for a jump.
@@ -41,7 +39,7 @@ func (c *Clock) Read(r *Rule, oldest, newest, now time.Time) bool {
 	switch {
 	case newest.Sub(c.Seen) <= r.Near:
 		oldest = newest
-	case oldest.Sub(c.Seen) > r.Near && !mutant.On("T40"):
+	case oldest.Sub(c.Seen) > r.Near:
 		c.support(r, oldest, newest, now)
 		return true
 	}
@@ -67,7 +65,7 @@ func (c *Clock) move(to, now time.Time) bool {
 	if !to.After(c.Seen) {
 		return false
 	}
-	if !now.IsZero() && to.After(now) && !mutant.On("T42") {
+	if !now.IsZero() && to.After(now) {
 		if to = now; !to.After(c.Seen) {
 			return false
 		}

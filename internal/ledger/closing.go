@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -20,9 +19,6 @@ import (
 func (s *State) NextHour() time.Time {
 	if !s.Closed.IsZero() {
 		return s.Closed
-	}
-	if mutant.On("T23") {
-		return s.Genesis.HourOf(time.Unix(0, 0))
 	}
 	next := s.firstHour()
 	if low, live := s.low(); live && !low.IsZero() {
@@ -122,12 +118,9 @@ func (s *State) CloseDue(now time.Time, lateness time.Duration) (from, through t
 	if from.IsZero() || lateness < 0 || !s.begun() {
 		return from, through, false
 	}
-	if mutant.On("T30b") {
-		now = now.Add(lateness)
-	}
 	through = s.Genesis.HourOf(earlier(s.ready(), now.Add(-lateness)))
 	for _, p := range s.Pending {
-		if len(p.Hours) > 0 && !mutant.On("T35") {
+		if len(p.Hours) > 0 {
 			through = earlier(through, p.Hours[0])
 		}
 	}
@@ -150,10 +143,10 @@ func (s *State) validateClose(e *Entry) error {
 	if s.ClosedEntry != 0 && later(s.Sealed, e.Sealed).Before(s.Closed) {
 		return void("the hours through %s are closed and not known to be sealed", s.Closed)
 	}
-	if c.Generation != s.Config.Generation && !mutant.On("T14c") {
+	if c.Generation != s.Config.Generation {
 		return void("the topics are those of generation %d, not %d", s.Config.Generation, c.Generation)
 	}
-	if c.At.Add(-c.Lateness).Before(c.Through) && !mutant.On("T30b") {
+	if c.At.Add(-c.Lateness).Before(c.Through) {
 		return void("%s is less than %s after %s", c.At, c.Lateness, c.Through)
 	}
 	if ready := s.ready(); ready.Before(c.Through) || !s.begun() {
@@ -163,7 +156,7 @@ func (s *State) validateClose(e *Entry) error {
 		return void("%s", g.String())
 	}
 	for id, p := range s.Pending {
-		if len(p.Hours) > 0 && p.Hours[0].Before(c.Through) && !slices.Contains(e.Published, id) && !mutant.On("T35") {
+		if len(p.Hours) > 0 && p.Hours[0].Before(c.Through) && !slices.Contains(e.Published, id) {
 			return void("files of entry %d are not published", id)
 		}
 	}
@@ -188,7 +181,7 @@ func (s *State) CheckClose(e *Entry, listed []stream.Partition) error {
 		return corrupt(fmt.Sprintf("entry %d", e.ID), "it was made with another list of partitions")
 	}
 	for _, p := range listed {
-		if !s.knows(p) && !mutant.On("T14a") {
+		if !s.knows(p) {
 			return &VoidError{Entry: s.Last, Reason: fmt.Sprintf("partition %s exists and has no progress", p)}
 		}
 	}

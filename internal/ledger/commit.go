@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -36,9 +35,6 @@ type Commit struct {
 func (c *Commit) HasManifest() bool {
 	if len(c.Files) > 0 || c.FilesBlob != nil {
 		return true
-	}
-	if mutant.On("T55") {
-		return false
 	}
 	for i := range c.Lanes {
 		for k := range c.Lanes[i].Partitions {

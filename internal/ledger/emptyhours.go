@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // Gap is a run of hours without on-time files that is too long for a Close. One odd record of long ago among the first of a
@@ -51,7 +49,7 @@ func (s *State) EmptyHours(at time.Time, extra int64) int64 {
 // Gap returns the first run of empty hours that is too long for a Close of the hours from from through through.
 func (s *State) Gap(from, through, at time.Time, extra int64) (Gap, bool) {
 	most := s.EmptyHours(at, extra)
-	if most < 0 || s.Genesis.Hours(from, through) <= most || mutant.On("T45") {
+	if most < 0 || s.Genesis.Hours(from, through) <= most {
 		return Gap{}, false
 	}
 	var borders []time.Time

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -42,7 +41,7 @@ func (s *State) Prepare(e *Entry) {
 // may be appended: a stored entry that is not valid is corruption, since its author has validated it.
 func (s *State) Fold(e *Entry, hash Hash) error {
 	object := fmt.Sprintf("entry %d", e.ID)
-	if e.ID != s.Last+1 && !mutant.On("T24") {
+	if e.ID != s.Last+1 {
 		return corrupt(object, "it does not follow entry %d", s.Last)
 	}
 	if e.Prev != s.Hash {
@@ -76,9 +75,7 @@ func (s *State) foldCommit(e *Entry) {
 	left := map[string]bool{} // lanes that partitions move away from
 	for i := range e.Commit.Lanes {
 		l := &e.Commit.Lanes[i]
-		if len(l.Partitions) > 0 || !mutant.On("T26") {
-			s.touch(l.Lane, e.ID, l.Token)
-		}
+		s.touch(l.Lane, e.ID, l.Token)
 		var ends []*PartitionCommit // those that end by this entry
 		for k := range l.Partitions {
 			p := &l.Partitions[k]
@@ -145,9 +142,6 @@ func (s *State) foldPartition(lane string, p *PartitionCommit) (from string) {
 // child of two parents has the earlier clocks.
 func (s *State) foldChildren(lane string, p *PartitionCommit) {
 	for _, c := range p.Progress.Children {
-		if mutant.On("T16") {
-			return
-		}
 		child := Partition{Lane: lane, Progress: stream.Progress{Seen: p.Progress.Seen, Low: p.Progress.Low, Arrived: p.Progress.Arrived}}
 		if old := s.Partitions[c]; old != nil {
 			if !old.Progress.UpTo.IsZero() || old.Progress.Ended || old.Retired {
@@ -183,9 +177,7 @@ func (s *State) foldRetire(e *Entry) {
 	}
 	next.Retired = true
 	s.put(r.Partition, &next)
-	if !mutant.On("T28") {
-		s.touch(r.Lane, e.ID, r.Token)
-	}
+	s.touch(r.Lane, e.ID, r.Token)
 }
 
 func (s *State) touch(lane string, version uint64, token Token) {

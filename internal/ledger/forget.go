@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -51,7 +50,7 @@ func (f *Forget) check() error {
 // spent reports whether p may be forgotten: it has ended and holds nothing. A retired one stays, since only a person
 // can say that it may be read again.
 func (p *Partition) spent() bool {
-	return p.Progress.Ended && (p.HeldLen == 0 || mutant.On("T60")) && !p.Retired
+	return p.Progress.Ended && p.HeldLen == 0 && !p.Retired
 }
 
 // Spent returns the partitions that have ended and hold nothing, and whose lane no entry has touched from entry since on,
@@ -101,9 +100,7 @@ func (s *State) foldForget(f *Forget) {
 			p := spent[h]
 			st := s.Partitions[p]
 			l := *s.Lanes[st.Lane]
-			if !mutant.On("T61") {
-				s.Floor = max(s.Floor, l.Version+1)
-			}
+			s.Floor = max(s.Floor, l.Version+1)
 			l.parts = slices.DeleteFunc(slices.Clone(l.parts), func(q stream.Partition) bool { return q == p })
 			if len(l.parts) > 0 {
 				s.Lanes[st.Lane] = &l
@@ -112,7 +109,7 @@ func (s *State) foldForget(f *Forget) {
 			}
 			delete(s.Partitions, p)
 			s.Over++
-			if keeps(&st.Progress) && !mutant.On("T62") {
+			if keeps(&st.Progress) {
 				s.Finished.add(h, &st.Progress)
 			}
 		}

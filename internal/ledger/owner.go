@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -103,9 +102,6 @@ func DecodeOwner(body []byte) (*Owner, error) {
 // it, since a commit of all lanes may still come. Before it discards a file a sweeper must list staging first, then read the ledger to its tail,
 // then ask this, and spare what a pending entry names.
 func (s *State) Sweepable(o *Owner) bool {
-	if mutant.On("T19") {
-		return true
-	}
 	gone, ours := 0, make(map[Token]bool, len(o.Lanes))
 	for i := range o.Lanes {
 		ours[o.Lanes[i].Token] = true
@@ -115,15 +111,12 @@ func (s *State) Sweepable(o *Owner) bool {
 			gone++
 		}
 	}
-	if mutant.On("T27b") {
-		return gone > 0
-	}
 	return gone == len(o.Lanes) && gone > 0
 }
 
 // dead reports whether no row of a lane can be committed any more under that adoption, which made the tokens ours.
 func (s *State) dead(ours map[Token]bool, l *OwnerLane) bool {
-	if s.Lanes[l.Lane] == nil && (l.Index < s.Floor || mutant.On("T63")) {
+	if s.Lanes[l.Lane] == nil && l.Index < s.Floor {
 		return true // a first touch of a lane that was adopted then is void, and an earlier one was forgotten
 	}
 	// Another lane of the same adoption may have come from there before, which leaves this one's work as good as it was.

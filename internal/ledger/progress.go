@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -30,7 +29,7 @@ func Advance(prev, cut stream.Progress, lateness time.Duration, replaying bool) 
 	}
 	next := cut
 	next.Low = prev.Low
-	if replaying && !mutant.On("T25") {
+	if replaying {
 		next.Seen, next.Jump = prev.Seen, prev.Jump
 		if !next.HeldTime.IsZero() && !prev.HeldTime.IsZero() && prev.HeldTime.Before(next.HeldTime) {
 			next.HeldTime = prev.HeldTime
@@ -42,13 +41,10 @@ func Advance(prev, cut stream.Progress, lateness time.Duration, replaying bool) 
 		return next
 	}
 	low := next.Seen.Add(-lateness)
-	if !next.HeldTime.IsZero() && next.HeldTime.Before(low) && !mutant.On("T04") {
+	if !next.HeldTime.IsZero() && next.HeldTime.Before(low) {
 		low = next.HeldTime
 	}
 	next.Low = later(prev.Low, low)
-	if mutant.On("T05") {
-		next.Low = low
-	}
 	return next
 }
 
@@ -102,7 +98,7 @@ func toProgress(p *stream.Progress, withoutHeld bool) (progressJSON, error) {
 	j := progressJSON{
 		HeldTime: utc(p.HeldTime), Seen: utc(p.Seen), Low: utc(p.Low), Arrived: utc(p.Arrived), Mark: p.Mark, Ended: p.Ended,
 	}
-	if p.Jump.Records != 0 && !mutant.On("T41") {
+	if p.Jump.Records != 0 {
 		j.Jump = &jumpJSON{utc(p.Jump.To), utc(p.Jump.Newest), p.Jump.Records}
 	}
 	if !p.UpTo.IsZero() {

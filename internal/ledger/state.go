@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -112,9 +111,6 @@ func (s *State) Standing() *State {
 func (s *State) Base(lane string) uint64 {
 	if l := s.Lanes[lane]; l != nil {
 		return l.Version
-	}
-	if mutant.On("T15") {
-		return 0
 	}
 	return s.ClosedEntry
 }

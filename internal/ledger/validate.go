@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -48,7 +47,7 @@ func (s *State) Validate(e *Entry) error {
 func (s *State) validateCommit(object string, c *Commit) error {
 	for i := range c.Lanes {
 		l := &c.Lanes[i]
-		if v := s.Base(l.Lane); v != l.Base && !(mutant.On("T20") && s.knowsNone(l)) {
+		if v := s.Base(l.Lane); v != l.Base {
 			return &VoidError{Lane: l.Lane, Entry: v, Reason: fmt.Sprintf("the work is based on version %d", l.Base)}
 		}
 		if s.Lanes[l.Lane] == nil && l.Adopted < s.Floor {
@@ -59,7 +58,7 @@ func (s *State) validateCommit(object string, c *Commit) error {
 		if !s.Genesis.HourOf(h.Hour).Equal(h.Hour) {
 			return corrupt(object, "%s is not the start of an hour", h.Hour)
 		}
-		if h.Hour.Before(s.Closed) && !mutant.On("T15") {
+		if h.Hour.Before(s.Closed) {
 			return &VoidError{Entry: s.ClosedEntry, Reason: fmt.Sprintf("hour %s is closed", h.Hour)}
 		}
 	}
@@ -78,11 +77,6 @@ func (s *State) validateCommit(object string, c *Commit) error {
 		}
 	}
 	return nil
-}
-
-// knowsNone is the mistake T20: a base that names partitions instead of the lane.
-func (s *State) knowsNone(l *LaneCommit) bool {
-	return !slices.ContainsFunc(l.Partitions, func(p PartitionCommit) bool { return s.Partitions[p.Partition] != nil })
 }
 
 func (s *State) validatePartition(object string, c *Commit, lane string, p *PartitionCommit) error {

@@ -11,7 +11,6 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -97,9 +96,6 @@ func (g *graph) ended(p stream.Partition) bool {
 
 // begun reports whether p may be read: all its parents have ended.
 func (g *graph) begun(p stream.Partition) bool {
-	if mutant.On("T16c") && len(g.parents[p]) > 0 {
-		return slices.ContainsFunc(g.parents[p], g.ended)
-	}
 	return !slices.ContainsFunc(g.parents[p], func(q stream.Partition) bool { return !g.ended(q) })
 }
 
@@ -109,7 +105,7 @@ func (g *graph) unsettled(p stream.Partition) bool {
 		return !done
 	}
 	s := g.known[p]
-	done := g.ended(p) && (s.Retired || !s.Holds || mutant.On("T16d")) && !slices.ContainsFunc(g.parents[p], g.unsettled)
+	done := g.ended(p) && (s.Retired || !s.Holds) && !slices.ContainsFunc(g.parents[p], g.unsettled)
 	g.done[p] = done
 	return !done
 }
@@ -146,9 +142,7 @@ func (g *graph) lane(members []stream.Partition) (Lane, bool) {
 		l.Partitions = append(l.Partitions, p)
 		l.Moved = l.Moved || known && s.Lane != l.Lane
 	}
-	if !mutant.On("T16e") {
-		l.Elders = g.elders(members)
-	}
+	l.Elders = g.elders(members)
 	return l, len(l.Partitions) > 0
 }
 

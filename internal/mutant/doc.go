@@ -1,6 +1,7 @@
 // Package mutant plants known mistakes. Each is a simpler rule that somebody could write in good faith and that a model
-// has shown to lose, double or mis-seal data. Programs built with the tag mutant make the mistake that the environment
-// variable ONCEFLOW_MUTANT names; in all others On is a constant, and a mistake costs nothing and cannot be switched on.
+// has shown to lose, double or mis-seal data. No production code knows of them: the command in cmd has a table of edits of
+// the source, which `go build -overlay` applies to what the compiler reads. Programs built so make the mistake that the
+// environment variable ONCEFLOW_MUTANT names.
 //
-// The command in cmd plants them one by one and fails if the tests do not notice one.
+// The command plants them one by one and fails if the tests do not notice one.
 package mutant

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/onceflow/onceflow/internal/lineage"
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -150,8 +149,5 @@ func (p *partWork) end() {
 
 // bounds reports whether the clock of p limits that of its lane: it does not once it has ended and its children do.
 func (l *laneWork) bounds(p *partWork) bool {
-	if !p.ended || mutant.On("T16b") && len(p.children) > 0 {
-		return !p.ended
-	}
-	return slices.ContainsFunc(p.children, func(c stream.Partition) bool { return !slices.Contains(l.assignment.Partitions, c) })
+	return !p.ended || slices.ContainsFunc(p.children, func(c stream.Partition) bool { return !slices.Contains(l.assignment.Partitions, c) })
 }

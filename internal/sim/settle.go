@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -124,7 +123,7 @@ func (l *laneWork) advance(ctx context.Context) error {
 // atEnd asks whether the logs end at our positions; t was read before.
 func (l *laneWork) atEnd(t time.Time) {
 	for _, p := range l.parts {
-		if p.p.atEnd(p.upTo) && !p.ended && (!p.p.closed || mutant.On("T16f")) {
+		if p.p.atEnd(p.upTo) && !p.ended && !p.p.closed {
 			l.dirty = p.clock.Prove(t) || l.dirty
 		}
 	}

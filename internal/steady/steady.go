@@ -5,8 +5,6 @@ package steady
 import (
 	"sync"
 	"time"
-
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // Limits are what a Clock puts up with.
@@ -59,7 +57,7 @@ type Time struct {
 func (c *Clock) Read(reading time.Time, mono time.Duration, machine, newest time.Time) Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.Limits == (Limits{}) || mutant.On("T47") {
+	if c.Limits == (Limits{}) {
 		return Time{At: reading, Latest: reading}
 	}
 	tolerance := c.Limits.Step

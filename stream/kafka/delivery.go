@@ -6,7 +6,6 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka/internal/batch"
 )
@@ -75,7 +74,7 @@ const unknownEpoch = -1
 // epochOf is the leader epoch of a mark; -1 if there is none.
 func epochOf(mark string) int32 {
 	n, err := strconv.ParseInt(mark, 10, 32)
-	if err != nil || n < 0 || mutant.On("T74") {
+	if err != nil || n < 0 {
 		return unknownEpoch
 	}
 	return int32(n)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/onceflow/onceflow/internal/mutant"
 )
 
 // member is our membership in the consumer group. sarama joins, beats and leaves; it never fetches.
@@ -65,7 +64,7 @@ func newMember(dialing context.Context, s *Source, v *view) (*member, error) {
 // strategies tells how a group shares partitions out. Range gives partition i of all topics to one member; with lanes of
 // one partition, which are separate, it would pile them up on the first.
 func strategies(separate bool) []sarama.BalanceStrategy {
-	if separate || mutant.On("T10") {
+	if separate {
 		return []sarama.BalanceStrategy{sarama.NewBalanceStrategyRoundRobin()}
 	}
 	return []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}

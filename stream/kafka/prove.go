@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka/internal/batch"
 	"github.com/onceflow/onceflow/stream/kafka/internal/wire"
@@ -150,7 +149,7 @@ func (p *prover) judge(ctx context.Context, addr string, cl *claim, a *wire.Part
 		cl.next, cl.failed = first, err != nil
 		return
 	}
-	if a.Err != 0 || a.LastStable != a.HighWatermark && !mutant.On("T17c") || a.Diverged || a.Preferred >= 0 {
+	if a.Err != 0 || a.LastStable != a.HighWatermark || a.Diverged || a.Preferred >= 0 {
 		cl.failed = true
 		return
 	}
@@ -172,7 +171,7 @@ func (p *prover) judge(ctx context.Context, addr string, cl *claim, a *wire.Part
 		cl.next = max(cl.next, h.Last+1)
 		rest = after
 	}
-	cl.proved = cl.next == a.HighWatermark && !(mutant.On("T18") && cl.next > begin) || mutant.On("T17c") && cl.next == a.LastStable
+	cl.proved = cl.next == a.HighWatermark
 	cl.failed = !cl.proved && cl.next == begin
 }
 

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/IBM/sarama"
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -103,9 +102,6 @@ func (v *view) names() []string { return slices.Sorted(maps.Keys(v.topics)) }
 
 // partition names partition n of a topic. The topic's ID is part of it.
 func (v *view) partition(t *topic, n int32) stream.Partition {
-	if mutant.On("T21") {
-		t = &topic{name: t.name}
-	}
 	return stream.Partition{
 		Source: v.cluster + "/" + t.name,
 		Epoch:  base64.RawURLEncoding.EncodeToString(t.id[:]),

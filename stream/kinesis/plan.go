@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/mutant"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -80,9 +79,6 @@ const (
 // judge takes the next record that the shard has.
 func (k *plan) judge(at stream.Position) (verdict, error) {
 	if k.phase == following {
-		if mutant.On("T38a") && at.Seq == k.upTo.Seq {
-			return skip, nil
-		}
 		if k.beyond = k.beyond || at.Compare(k.upTo) > 0; k.beyond {
 			return give, nil
 		}

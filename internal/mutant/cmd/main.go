@@ -41,9 +41,10 @@ type runner struct {
 	verbose bool
 	filter  *regexp.Regexp
 
-	root string
-	dir  string
-	mu   sync.Mutex
+	root    string
+	dir     string
+	overlay string
+	mu      sync.Mutex
 }
 
 func (r *runner) all(parallel int) (survivors int, err error) {
@@ -54,15 +55,22 @@ func (r *runner) all(parallel int) (survivors int, err error) {
 		return 0, err
 	}
 	defer func() { _ = os.RemoveAll(r.dir) }()
+	known := planted()
 	var chosen []mutant
 	var tests []string
 	for _, m := range mutants {
 		if r.filter.MatchString(m.id) {
+			if !known[m.id] {
+				return 0, fmt.Errorf("no edit asks for %s", m.id)
+			}
 			chosen = append(chosen, m)
 			tests = append(tests, m.tests...)
 		}
 	}
 	slices.Sort(tests)
+	if r.overlay, err = overlay(r.root, r.dir); err != nil {
+		return 0, err
+	}
 	if err := r.build(slices.Compact(tests)); err != nil {
 		return 0, err
 	}
@@ -85,6 +93,19 @@ func (r *runner) all(parallel int) (survivors int, err error) {
 	return len(chosen) - caught, nil
 }
 
+// overlay writes the code with all mistakes into dir and returns the file that tells the go command of it.
+func overlay(root, dir string) (string, error) {
+	texts, err := readSources(root)
+	if err != nil {
+		return "", err
+	}
+	changed, err := texts.apply(edits)
+	if err != nil {
+		return "", err
+	}
+	return changed.write(root, dir)
+}
+
 // root is the folder of the module.
 func root() (string, error) {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
@@ -101,7 +122,7 @@ func (r *runner) build(tests []string) error {
 		p, match, _ := strings.Cut(t, "#")
 		if !built[p] {
 			built[p] = true
-			c := exec.Command("go", "test", "-c", "-tags", "mutant", "-o", r.binary(p), "./"+p)
+			c := exec.Command("go", "test", "-c", "-overlay", r.overlay, "-o", r.binary(p), "./"+p)
 			c.Dir = r.root
 			if out, err := c.CombinedOutput(); err != nil {
 				return fmt.Errorf("build the tests of %s: %w\n%s", p, err, out)

@@ -1,33 +1,14 @@
 package main
 
 import (
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 )
 
-// A mistake that is planted and not in the list is never tried, and one that is listed and not planted survives.
+// A mistake that the edits know and the list does not is never tried, and one that is in the list alone survives.
 func TestTheListNamesWhatIsPlanted(t *testing.T) {
-	planted := map[string]bool{}
-	call := regexp.MustCompile(`mutant\.On\("(\w+)"\)`)
-	err := filepath.WalkDir("../../..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.Contains(path, "internal/mutant/") {
-			return err
-		}
-		body, err := os.ReadFile(path)
-		for _, m := range call.FindAllStringSubmatch(string(body), -1) {
-			planted[m[1]] = true
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var listed []string
 	for _, m := range mutants {
 		if m.what == "" || len(m.tests) == 0 {
@@ -35,7 +16,36 @@ func TestTheListNamesWhatIsPlanted(t *testing.T) {
 		}
 		listed = append(listed, m.id)
 	}
-	if got := slices.Sorted(maps.Keys(planted)); !slices.Equal(got, slices.Sorted(slices.Values(listed))) {
+	if got := slices.Sorted(maps.Keys(planted())); !slices.Equal(got, slices.Sorted(slices.Values(listed))) {
 		t.Errorf("planted are %v\nlisted are %v", got, listed)
 	}
+}
+
+// Whoever changes code that an edit quotes changes the edit too.
+func TestEditsApply(t *testing.T) {
+	texts := read(t)
+	if _, err := texts.apply(edits); err != nil {
+		t.Error(err)
+	}
+}
+
+// What users build knows nothing of mistakes.
+func TestProductionCodeAsksForNoMistake(t *testing.T) {
+	asks := regexp.MustCompile(`\bmutant\.|internal/mutant"`)
+	for path, text := range read(t) {
+		if m := asks.FindString(text); m != "" {
+			t.Errorf("%s has %s: mistakes are edits of the source, see edits.go", path, m)
+		}
+	}
+}
+
+func read(t *testing.T) sources {
+	texts, err := readSources("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(texts) < 100 {
+		t.Fatalf("found %d files", len(texts))
+	}
+	return texts
 }

@@ -1,0 +1,227 @@
+package main
+
+// edit is a change of production code that makes mistakes possible: it replaces old by new, which asks mutant.On whether to
+// make the mistake. old is found exactly once in the code below a folder (not in tests), with any white space between its words, so
+// code may move between the files and packages below the folder. new needs no import but that of internal/mutant.
+type edit struct{ folder, old, new string }
+
+// insert puts a statement in front of another.
+func insert(folder, before, statement string) edit {
+	return edit{folder, before, statement + "\n" + same}
+}
+
+// same stands in new text for what was there.
+const same = "$same"
+
+// All edits are applied together. No two may overlap: what several mistakes change is one edit.
+var edits = []edit{
+	{"sink", `if k.claimed[i] {`, `if k.claimed[i] || mutant.On("T53") {`},
+	insert("sink", `return slices.Sorted(maps.Keys(m.Flows))`, `
+		switch {
+		case mutant.On("T56"):
+			return c.close.Flows
+		case mutant.On("T57"):
+			return k.flowNames
+		}`),
+	{"sink", `if err := check(d.state, e); err != nil {`,
+		`if err := check(d.state, e); err != nil && !(mutant.On("T01") && pause == 20*time.Millisecond) {`},
+	{"sink", `
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		there, hash, err := d.entry(ctx, e.ID)`, `
+		if !errors.Is(err, fs.ErrExist) {
+			if err != nil && mutant.On("T36c") {
+				_, _, err = d.entry(ctx, e.ID)
+			}
+			return err
+		}
+		there, hash, err := d.entry(ctx, e.ID)`},
+	{"sink", `
+		case err != nil:
+			return false, fmt.Errorf("sink: append entry`, `
+		case err != nil && mutant.On("T36c"):
+			return false, err
+		case err != nil:
+			return false, fmt.Errorf("sink: append entry`},
+	{"sink", `ours = there.Token == e.Token`, `ours = there.Token == e.Token && !mutant.On("T36b")`},
+	{"sink", `if g != nil || err != nil { return g, hash, err }`, `if g != nil || err != nil || mutant.On("T50") { return g, hash, err }`},
+	insert("sink", `var data error // of a job that has committed nothing`, `if mutant.On("T51") { return err }`),
+	{"sink", `if !ok || src.Folder == "" {`, `if !ok || src.Folder == "" || mutant.On("T54") {`},
+	insert("sink", `w.settle(err) return 0, err`, `if mutant.On("T03") { return 0, w.fail(ctx, err) }`),
+	insert("sink", `byLane := func(l ledger.LaneCommit, name string) int {`, `if mutant.On("T20b") { return nil }`),
+	{"sink", `if !job.KeysInLanes {`, `if !job.KeysInLanes && !mutant.On("T71") {`},
+	{"sink", `if a == nil { return h, nil`, `if a == nil || mutant.On("T02") { return h, nil`},
+	{"sink", `if len(waits) > 0 {`, `if len(waits) > 0 && !mutant.On("T35") {`},
+	insert("sink", `
+		at, err := k.now(ctx)
+		if err != nil {
+			return err
+		}
+		from, through, ok := k.closeRange(at)`, `
+		switch {
+		case mutant.On("T14b"):
+			parts, _ := list(ctx)
+			first, _ := mutant.Kept.LoadOrStore(k, parts)
+			list = func(context.Context) ([]stream.Partition, error) { return first.([]stream.Partition), nil }
+		case mutant.On("T30a"):
+			parts, err := list(ctx)
+			list = func(context.Context) ([]stream.Partition, error) { return parts, err }
+		}`),
+	insert("sink", `e.Close = &ledger.Close{`, `if mutant.On("T22") { e.Published = nil }`),
+	{"sink", `if !k.isPublished(id) { s.Pending[id] = p`, `if !k.isPublished(id) || mutant.On("T22") { s.Pending[id] = p`},
+	insert("sink", `o := &ledger.Owner{Lanes:`, `
+		if mutant.On("T27c") {
+			latest, some := uint64(0), map[string]*held{}
+			for _, h := range lanes {
+				latest = max(latest, h.index)
+			}
+			for name, h := range lanes {
+				if h.index == latest {
+					some[name] = h
+				}
+			}
+			lanes = some
+		}`),
+	{"sink", `if k.seal != nil && k.mayClose {`, `if k.seal != nil && (k.mayClose || mutant.On("T14c")) {`},
+	insert("sink", `maps.Copy(all, h.parts)`, `
+		switch old := k.lanes[a.Lane]; {
+		case old == nil:
+		case mutant.On("T27a"):
+			h.token = old.token
+		case mutant.On("T37"):
+			h.parts, h.low = old.parts, old.low
+		}`),
+	insert("sink", `changed = append(changed, ledger.PartitionCommit{`, `
+		if mutant.On("T65") && was.Held.Len() > 1 {
+			was.Held.Ordinals = was.Held.Ordinals[:was.Held.Len()-1]
+		}`),
+	insert("sink", `return retry(ctx, r.env, func(ctx context.Context) error { return r.Store.Publish(ctx, ref) })`, `
+		if mutant.On("T36a") {
+			_ = r.Store.Publish(ctx, ref)
+			return nil
+		}`),
+	{"sink", `return now.Sub(d.since) >= after`, `return mutant.On("T64") || now.Sub(d.since) >= after`},
+	{"sink", `if h.end <= deadline {`, `if h.end <= deadline || mutant.On("T06") && ev.Time.Unix() < deadline {`},
+
+	insert("internal/ledger", `next := s.firstHour()`, `if mutant.On("T23") { return s.Genesis.HourOf(time.Unix(0, 0)) }`),
+	insert("internal/ledger", `through = s.Genesis.HourOf(earlier(s.ready(), now.Add(-lateness)))`, `if mutant.On("T30b") { now = now.Add(lateness) }`),
+	{"internal/ledger", `if len(p.Hours) > 0 { through = earlier(through, p.Hours[0])`, `if len(p.Hours) > 0 && !mutant.On("T35") { through = earlier(through, p.Hours[0])`},
+	{"internal/ledger", `if c.Generation != s.Config.Generation {`, `if c.Generation != s.Config.Generation && !mutant.On("T14c") {`},
+	{"internal/ledger", `if c.At.Add(-c.Lateness).Before(c.Through) {`, `if c.At.Add(-c.Lateness).Before(c.Through) && !mutant.On("T30b") {`},
+	{"internal/ledger", `!slices.Contains(e.Published, id) {`, `!slices.Contains(e.Published, id) && !mutant.On("T35") {`},
+	{"internal/ledger", `if !s.knows(p) { return &VoidError{`, `if !s.knows(p) && !mutant.On("T14a") { return &VoidError{`},
+	insert("internal/ledger", `for i := range c.Lanes { for k := range c.Lanes[i].Partitions { if p := &c.Lanes[i].Partitions[k]; p.Read != 0`, `if mutant.On("T55") { return false }`),
+	insert("internal/ledger", `gone, ours := 0, make(map[Token]bool, len(o.Lanes))`, `if mutant.On("T19") { return true }`),
+	insert("internal/ledger", `return gone == len(o.Lanes) && gone > 0`, `if mutant.On("T27b") { return gone > 0 }`),
+	{"internal/ledger", `if s.Lanes[l.Lane] == nil && l.Index < s.Floor {`, `if s.Lanes[l.Lane] == nil && (l.Index < s.Floor || mutant.On("T63")) {`},
+	{"internal/ledger", `if e.ID != s.Last+1 { return corrupt(object, "it does not follow`, `if e.ID != s.Last+1 && !mutant.On("T24") { return corrupt(object, "it does not follow`},
+	{"internal/ledger", `s.touch(l.Lane, e.ID, l.Token)`, `if len(l.Partitions) > 0 || !mutant.On("T26") { s.touch(l.Lane, e.ID, l.Token) }`},
+	insert("internal/ledger", `child := Partition{Lane: lane,`, `if mutant.On("T16") { return }`),
+	{"internal/ledger", `s.put(r.Partition, &next) s.touch(r.Lane, e.ID, r.Token)`, `s.put(r.Partition, &next); if !mutant.On("T28") { s.touch(r.Lane, e.ID, r.Token) }`},
+	{"internal/ledger", `if v := s.Base(l.Lane); v != l.Base {`, `
+		known := slices.ContainsFunc(l.Partitions, func(p PartitionCommit) bool { return s.Partitions[p.Partition] != nil })
+		if v := s.Base(l.Lane); v != l.Base && (known || !mutant.On("T20")) {`},
+	{"internal/ledger", `if h.Hour.Before(s.Closed) {`, `if h.Hour.Before(s.Closed) && !mutant.On("T15") {`},
+	{"internal/ledger", `s.Genesis.Hours(from, through) <= most {`, `s.Genesis.Hours(from, through) <= most || mutant.On("T45") {`},
+	insert("internal/ledger", `return s.ClosedEntry }`, `if mutant.On("T15") { return 0 }`),
+	{"internal/ledger", `if c.Generation <= s.Config.Generation && !grows {`, `if c.Generation <= s.Config.Generation && !grows && !mutant.On("T29") {`},
+	{"internal/ledger", `if replaying {`, `if replaying && !mutant.On("T25") {`},
+	{"internal/ledger", `if !next.HeldTime.IsZero() && next.HeldTime.Before(low) {`, `if !next.HeldTime.IsZero() && next.HeldTime.Before(low) && !mutant.On("T04") {`},
+	{"internal/ledger", `next.Low = later(prev.Low, low)`, `next.Low = later(prev.Low, low); if mutant.On("T05") { next.Low = low }`},
+	{"internal/ledger", `if p.Jump.Records != 0 {`, `if p.Jump.Records != 0 && !mutant.On("T41") {`},
+	{"internal/ledger", `return p.Progress.Ended && p.HeldLen == 0 && !p.Retired`, `return p.Progress.Ended && (p.HeldLen == 0 || mutant.On("T60")) && !p.Retired`},
+	{"internal/ledger", `s.Floor = max(s.Floor, l.Version+1)`, `if !mutant.On("T61") { s.Floor = max(s.Floor, l.Version+1) }`},
+	{"internal/ledger", `if keeps(&st.Progress) { s.Finished.add(`, `if keeps(&st.Progress) && !mutant.On("T62") { s.Finished.add(`},
+
+	{"dedup", `type Memory struct{}`, `type Memory struct{ kept map[string]Table }`},
+	insert("dedup", `return newMemTable(s.Bucket, rand.Uint64(), rand.Uint64()), nil`, `
+		if mutant.On("T31") {
+			if m.kept[s.Lane] == nil {
+				m.kept = map[string]Table{s.Lane: newMemTable(s.Bucket, 1, 2)}
+			}
+			return m.kept[s.Lane], nil
+		}`),
+	insert("dedup", `*t = memTable{}`, `if mutant.On("T31") { return nil }`),
+	{"dedup", `won[i] = t.insert(k, tag, true)`, `won[i] = t.insert(k, tag, !mutant.On("T33"))`},
+	{"dedup", `
+		return p.table.Claim(ctx, p.claims, p.won)
+	}); err != nil {
+		return fmt.Errorf("dedup: claim: %w", err)
+	}`, `
+		return p.table.Claim(ctx, p.claims, p.won)
+	}); err != nil {
+		if !mutant.On("T09") {
+			return fmt.Errorf("dedup: claim: %w", err)
+		}
+		for i := range p.won {
+			p.won[i] = true
+		}
+	}`},
+	{"dedup", `if p.local != nil { clock = c.Lane`, `if p.local != nil || mutant.On("T32") { clock = c.Lane`},
+	{"dedup", `if !clock.Held.IsZero() && clock.Held.Before(t) {`, `if !clock.Held.IsZero() && clock.Held.Before(t) && !mutant.On("T08") {`},
+	{"dedup", `force := ref.Replayed && (to-from == 1 || p.local != nil)`, `force := ref.Replayed && (to-from == 1 || p.local != nil) && !mutant.On("T07a")`},
+
+	insert("stream", `for _, p := range slices.SortedFunc(maps.Keys(acked), order) {`, `if mutant.On("T52") { return nil }`),
+	{"stream", `if live { c.prove(id, at)`, `if live || mutant.On("T42b") { c.prove(id, at)`},
+	{"stream", `s.parent != o.slot || s.holds != 0 {`, `s.parent != o.slot || s.holds != 0 && !mutant.On("T13") {`},
+	{"stream", `case t.slots[t.root(o.slot)].holds == 0:`, `case t.slots[t.root(o.slot)].holds == 0 || mutant.On("T13"):`},
+	{"stream", `all[Reason{k.Fate, otherWhy}] += n`, `if !mutant.On("T58") { all[Reason{k.Fate, otherWhy}] += n }`},
+	{"stream", `proved, err := e.src.AtEnd(ctx, at)`, `
+		proved, err := e.src.AtEnd(ctx, at)
+		switch {
+		case mutant.On("T17a"):
+			proved = nil
+			for p := range at {
+				proved = append(proved, p)
+			}
+		case mutant.On("T34"):
+			now, err = e.askNow(ctx)
+		}`},
+	{"stream", `now, err := e.out.Now(ctx) if err == nil {`, `now, err := e.out.Now(ctx); if mutant.On("T17b") { now = e.opts.Now() }; if err == nil {`},
+	{"stream", `case w.keys == KeysAnywhere && !w.accept:`, `case w.keys == KeysAnywhere && !w.accept && !mutant.On("T70"):`},
+	{"stream", `if was > 0 { err := &AddedPartitionsError{`, `if was > 0 && !mutant.On("T72") { err := &AddedPartitionsError{`},
+	{"stream", `case passes(err): w.spoil(err)`, `case passes(err) && mutant.On("T76"): case passes(err): w.spoil(err)`},
+	{"stream", `if s.claims && holder != "" {`, `if s.claims && holder != "" && !mutant.On("T07b") {`},
+	{"stream", `c.noteArrivals(c.feed.batch) }`, `
+		c.noteArrivals(c.feed.batch)
+		if b := c.feed.batch; mutant.On("T75") {
+			for i := c.feed.next; i < len(b.Records); i++ {
+				if at, err := c.partition(b.Records[i].Partition); err == nil {
+					c.parts[at].upTo = b.Records[i].Position
+				}
+			}
+		}
+	}`},
+	{"stream", `case !c.oldest.IsZero() && t.Before(c.oldest):`, `case !c.oldest.IsZero() && t.Before(c.oldest) && !mutant.On("T46"):`},
+	insert("stream", `const day = 24 * 60 * 60`, `if mutant.On("T23b") { return false }`),
+	{"stream", `if stage < c.claimer {`, `if stage < c.claimer && !mutant.On("T07b") {`},
+	{"stream", `case c.replaying > 0: return fmt.Errorf(`, `case c.replaying > 0 && !mutant.On("T11"): return fmt.Errorf(`},
+	{"stream", `case s.flags&flagReplayed != 0, p.ended:`, `case s.flags&flagReplayed != 0 && !mutant.On("T44"), p.ended:`},
+	{"stream", `!c.now.IsZero() && p.plain.After(c.now) {`, `!c.now.IsZero() && p.plain.After(c.now) && !mutant.On("T42") {`},
+	{"stream", `if p.ended && p.replaced {`, `if p.ended && (p.replaced && !mutant.On("T16g") || mutant.On("T16b")) {`},
+	{"stream", `!seen.After(c.advanced[i]) && !c.fed[i] {`, `!seen.After(c.advanced[i]) && (!c.fed[i] || mutant.On("T43")) {`},
+	{"stream/file", `t := &trace{want: parseMark(p.Mark)}`, `t := &trace{want: parseMark(p.Mark)}; if mutant.On("T73") { t.want = textMark{} }`},
+	{"stream/kafka", `Source: v.cluster + "/" + t.name, Epoch:  base64.RawURLEncoding.EncodeToString(t.id[:]),`,
+		`Source: v.cluster + "/" + t.name, Epoch: func() string { if mutant.On("T21") { return "" }; return base64.RawURLEncoding.EncodeToString(t.id[:]) }(),`},
+	{"stream/kafka", `a.LastStable != a.HighWatermark ||`, `a.LastStable != a.HighWatermark && !mutant.On("T17c") ||`},
+	{"stream/kafka", `cl.proved = cl.next == a.HighWatermark`,
+		`cl.proved = cl.next == a.HighWatermark && !(mutant.On("T18") && cl.next > begin) || mutant.On("T17c") && cl.next == a.LastStable`},
+	{"stream/kafka", `if separate { return []sarama.BalanceStrategy{`, `if separate || mutant.On("T10") { return []sarama.BalanceStrategy{`},
+	{"stream/kafka", `if err != nil || n < 0 { return unknownEpoch`, `if err != nil || n < 0 || mutant.On("T74") { return unknownEpoch`},
+	{"stream/kinesis", `if !r.armed { return nil`, `if !r.armed || mutant.On("T38c") { return nil`},
+	{"stream/kinesis", `r.iterator = "" // a new one from where we are does no harm`, `r.iterator = ""; if mutant.On("T38b") { r.at = origin{} }`},
+	{"stream/kinesis", `aws.ToInt64(out.MillisBehindLatest) != 0 || len(out.ChildShards) > 0 { return false`,
+		`aws.ToInt64(out.MillisBehindLatest) != 0 || len(out.ChildShards) > 0 { return mutant.On("T16f") && len(out.Records) == 0 && len(out.ChildShards) > 0`},
+	insert("stream/kinesis", `if k.beyond = k.beyond || at.Compare(k.upTo) > 0; k.beyond {`, `if mutant.On("T38a") && at.Seq == k.upTo.Seq { return skip, nil }`),
+	insert("stream/kinesis", `return d.created.UTC().Format(`, `if mutant.On("T21b") { return "" }`),
+
+	{"internal/sim", `&& !p.p.closed {`, `&& (!p.p.closed || mutant.On("T16f")) {`},
+	{"internal/sim", `return !p.ended || slices.ContainsFunc(p.children,`, `return !p.ended || !mutant.On("T16b") && slices.ContainsFunc(p.children,`},
+	insert("internal/lineage", `return !slices.ContainsFunc(g.parents[p], func(`, `if mutant.On("T16c") && len(g.parents[p]) > 0 { return slices.ContainsFunc(g.parents[p], g.ended) }`),
+	{"internal/lineage", `(s.Retired || !s.Holds)`, `(s.Retired || !s.Holds || mutant.On("T16d"))`},
+	{"internal/lineage", `l.Elders = g.elders(members)`, `if !mutant.On("T16e") { l.Elders = g.elders(members) }`},
+	{"internal/eventclock", `case oldest.Sub(c.Seen) > r.Near:`, `case oldest.Sub(c.Seen) > r.Near && !mutant.On("T40"):`},
+	{"internal/eventclock", `if !now.IsZero() && to.After(now) {`, `if !now.IsZero() && to.After(now) && !mutant.On("T42") {`},
+	{"internal/steady", `if c.Limits == (Limits{}) {`, `if c.Limits == (Limits{}) || mutant.On("T47") {`},
+}
