@@ -10,12 +10,14 @@ OUT    ?= out
 # The modules beside the root, each with its own go.mod.
 MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 
+RELEASE := go run ./internal/release/cmd/release
+
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-short
+.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy check-tidy lines test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-short
 
-test: vet lint servers unit race sim-short mutants modules torture-short torture-kinesis-short bench-short
+test: vet lint check-tidy servers unit race sim-short mutants modules torture-short torture-kinesis-short bench-short
 	@echo all tests passed
 
 # Needs a JDK, Maven, npm and Python, and once some minutes.
@@ -84,9 +86,17 @@ newsroom-latency:
 	cd examples/newsroom && go run . -out $(abspath $(OUT))/newsroom-live-2s -live 1m
 	cd examples/newsroom && go run . -out $(abspath $(OUT))/newsroom-live-1m -live 3m -commit 1m
 
-# go mod tidy for the modules beside the root, which know the root by go.work only.
+# go mod tidy for all modules, which know each other by go.work only. test has the check.
 tidy:
-	@for m in $(MODULES); do echo "== $$m"; (cd $$m && GOWORK=off bash $(CURDIR)/.ci/tidy) || exit 1; done
+	$(RELEASE) tidy
+
+check-tidy:
+	$(RELEASE) tidy -check
+
+# Lines of production Go, of the working tree or of REV: without tests, examples, the top-level internal and test kits.
+lines:
+	@git grep -c '' $(REV) -- '*.go' ':!*_test.go' ':!examples' ':!*/example/*' ':!internal' ':!*/sinktest/*' ':!*/streamtest/*' ':!*/deduptest/*' \
+		':!scaler/kubernetes/internal/kubetest' ':!scaler/kubernetes/internal/controlplane' | awk -F: '{ n += $$NF } END { print n }'
 
 # Needs the vulnerability database, so it is not part of test.
 vuln:
