@@ -3,6 +3,8 @@ SHELL  := bash
 CACHE  ?= $(if $(ONCEFLOW_CACHE),$(ONCEFLOW_CACHE),$(HOME)/.cache/onceflow)
 BIN    := $(CACHE)/bin
 LINT   := $(BIN)/golangci-lint-v2.15.0
+APIDIFF_VERSION := v0.0.0-20261113113407-e3970619a1a4
+APIDIFF := $(BIN)/apidiff-$(APIDIFF_VERSION)
 SEEDS  ?= 20000
 KILLS  ?= 100
 BENCH  ?=
@@ -15,9 +17,9 @@ RELEASE := go run ./internal/release/cmd/release
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy check-tidy lines test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-short
+.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-short
 
-test: vet lint check-tidy servers unit race sim-short mutants modules torture-short torture-kinesis-short bench-short
+test: vet lint check-tidy servers unit race sim-short mutants modules installable api torture-short torture-kinesis-short bench-short
 	@echo all tests passed
 
 # Needs a JDK, Maven, npm and Python, and once some minutes.
@@ -43,8 +45,26 @@ $(LINT):
 lint: $(LINT)
 	$(LINT) run ./...
 
-modules:
-	@for m in $(MODULES); do echo "== $$m"; (cd $$m && go vet ./... && $(SERVERS) go test ./...) || exit 1; done
+modules: $(LINT)
+	@for m in $(MODULES); do echo "== $$m"; (cd $$m && go vet ./... && $(LINT) run ./... && $(SERVERS) go test ./... && go test -race -short ./...) || exit 1; done
+
+$(APIDIFF):
+	mkdir -p $(BIN)
+	GOBIN=$(BIN) go install golang.org/x/exp/cmd/apidiff@$(APIDIFF_VERSION)
+	mv $(BIN)/apidiff $@
+
+# What the modules export, beside the last release: incompatible changes must stand in CHANGELOG.md.
+api: $(APIDIFF)
+	$(RELEASE) api -apidiff $(APIDIFF)
+
+# Makes a release of all modules in a clone, which it says how to push. VERSION=v0.1.0
+release: $(APIDIFF)
+	$(RELEASE) api -apidiff $(APIDIFF)
+	$(RELEASE) prepare -version $(VERSION) -modules $(CACHE)/release-modules
+
+# Tries it, without the tests of each module.
+installable:
+	$(RELEASE) prepare -quick -version v0.0.1-try -modules $(CACHE)/release-modules
 
 sim:
 	go run ./internal/sim/cmd/sim -seeds $(SEEDS)
