@@ -15,6 +15,7 @@ import (
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
@@ -37,7 +38,7 @@ func fill(t *testing.T, src stream.Source, patience time.Duration, stages ...str
 	for _, s := range stages {
 		p = stream.Via(p, s)
 	}
-	out, err := sink.Open(t.Context(), f.store, "etl", []sink.Flow[hit]{{Name: "hits", Format: sink.JSONLines[hit]()}}, nil)
+	out, err := sink.Open(t.Context(), f.store, "etl", []sink.Flow[hit]{{Name: "hits", Format: format.JSONLines[hit]()}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

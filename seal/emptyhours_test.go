@@ -9,6 +9,7 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -16,7 +17,7 @@ import (
 // daily is attached, with hours of a day and one partition.
 func daily(t *testing.T, store sink.Store, opts *seal.Options) stream.Output[hit] {
 	t.Helper()
-	out, err := sink.Open(t.Context(), store, "etl", []sink.Flow[hit]{{Name: "hits", Format: sink.JSONLines[hit]()}}, &sink.Options{Hour: 24 * time.Hour})
+	out, err := sink.Open(t.Context(), store, "etl", []sink.Flow[hit]{{Name: "hits", Format: format.JSONLines[hit]()}}, &sink.Options{Hour: 24 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/streamtest"
@@ -28,7 +29,7 @@ func job(ctx context.Context, src *streamtest.Log, store sink.Store, observe fun
 
 func jobWith(ctx context.Context, src *streamtest.Log, store sink.Store, opts *stream.Options, observe func(stream.Status)) error {
 	hits := stream.Via(stream.From(src.Source(nil)), stream.Decode(parse, (*hit).time))
-	out, err := sink.Open(ctx, store, "etl", []sink.Flow[hit]{{Name: "hits", Format: sink.JSONLines[hit]()}}, nil)
+	out, err := sink.Open(ctx, store, "etl", []sink.Flow[hit]{{Name: "hits", Format: format.JSONLines[hit]()}}, nil)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // attached is a sealed output with two lanes of one partition each.
 func attached(t *testing.T, store sink.Store, opts *seal.Options) stream.Output[hit] {
 	t.Helper()
-	out, err := sink.Open(t.Context(), store, "etl", []sink.Flow[hit]{{Name: "hits", Format: sink.JSONLines[hit]()}}, nil)
+	out, err := sink.Open(t.Context(), store, "etl", []sink.Flow[hit]{{Name: "hits", Format: format.JSONLines[hit]()}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,7 @@ func TestExplainNamesWhatAnHourWaitsFor(t *testing.T) {
 
 func TestAWrongSealNameIsRefusedBeforeAnyWrite(t *testing.T) {
 	store := sinktest.NewMemory()
-	out, err := sink.Open(t.Context(), store, "etl", []sink.Flow[hit]{{Name: "hits", Format: sink.JSONLines[hit]()}}, nil)
+	out, err := sink.Open(t.Context(), store, "etl", []sink.Flow[hit]{{Name: "hits", Format: format.JSONLines[hit]()}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/streamtest"
@@ -57,7 +58,7 @@ func (w *witness) Acked(_ context.Context, parts []stream.Partition) (map[stream
 
 func (k *keptApart) run(t *testing.T, store sink.Store) error {
 	t.Helper()
-	out, err := sink.Open(t.Context(), store, "etl", []sink.Flow[Hit]{{Name: "views", Format: sink.JSONLines[Hit]()}}, nil)
+	out, err := sink.Open(t.Context(), store, "etl", []sink.Flow[Hit]{{Name: "views", Format: format.JSONLines[Hit]()}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

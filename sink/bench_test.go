@@ -10,6 +10,8 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -30,10 +32,10 @@ type hole struct{ sink.Upload }
 func (hole) Write(p []byte) (int, error) { return len(p), nil }
 
 // benchFlows are n flows that share out the rows, in a format that costs next to nothing.
-func benchFlows(n int, codec sink.Codec, keys ...sink.Key[row]) (flows []sink.Flow[row]) {
+func benchFlows(n int, codec codec.Codec, keys ...sink.Key[row]) (flows []sink.Flow[row]) {
 	for i := range n {
 		f := sink.Flow[row]{Name: fmt.Sprintf("flow%d", i), Codec: codec, Keys: keys}
-		f.Format = sink.Lines(".txt", func(dst []byte, r *row) ([]byte, error) { return append(dst, r.Key...), nil })
+		f.Format = format.Lines(".txt", func(dst []byte, r *row) ([]byte, error) { return append(dst, r.Key...), nil })
 		if n > 1 {
 			f.Where = func(r *row) bool { return r.ID%n == i }
 		}
@@ -72,11 +74,11 @@ var writeCases = []struct {
 	name  string
 	flows []sink.Flow[row]
 }{
-	{"1 flow", benchFlows(1, sink.None)},
-	{"6 flows", benchFlows(6, sink.None)},
-	{"50 keys", benchFlows(1, sink.None, sink.Key[row]{Name: "kind", Value: func(r *row) string { return r.Kind }})},
-	{"1 flow, zstd", benchFlows(1, sink.Zstd)},
-	{"1 flow, gzip", benchFlows(1, sink.Gzip)},
+	{"1 flow", benchFlows(1, codec.None)},
+	{"6 flows", benchFlows(6, codec.None)},
+	{"50 keys", benchFlows(1, codec.None, sink.Key[row]{Name: "kind", Value: func(r *row) string { return r.Kind }})},
+	{"1 flow, zstd", benchFlows(1, codec.Zstd)},
+	{"1 flow, gzip", benchFlows(1, codec.Gzip)},
 }
 
 func BenchmarkWrite(b *testing.B) {
@@ -124,7 +126,7 @@ func BenchmarkAppend(b *testing.B) {
 			store := sinktest.NewMemory()
 			outs := make([]*sink.Sink[row], instances)
 			for i := range outs {
-				outs[i] = attached(b, store, benchFlows(1, sink.None))
+				outs[i] = attached(b, store, benchFlows(1, codec.None))
 				adoptLane(b, outs[i], fmt.Sprint("lane", i))
 			}
 			b.ReportAllocs()
@@ -166,7 +168,7 @@ func commitRows(tb testing.TB, out *sink.Sink[row], lane string, n int) {
 // BenchmarkOpen starts on a job that has 100,000 entries.
 func BenchmarkOpen(b *testing.B) {
 	store := sinktest.NewMemory()
-	commitRows(b, attached(b, store, benchFlows(1, sink.None)), "a", 100_000)
+	commitRows(b, attached(b, store, benchFlows(1, codec.None)), "a", 100_000)
 	b.ReportAllocs()
 	for b.Loop() {
 		s, err := sink.Inspect(b.Context(), store, "job", nil)

@@ -6,6 +6,9 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 )
 
 // The sizes that a worker works with.
@@ -39,15 +42,15 @@ type buffer struct {
 	file *outFile
 	lot  *lot
 	flow *flowWriter
-	head header  // the worker's encoder, to begin a file with
-	blk  Blocker // the same, if it is one
+	head header         // the worker's encoder, to begin a file with
+	blk  format.Blocker // the same, if it is one
 
 	raw  []byte
 	rows int64 // in raw
 
-	comp      Compressor // kept; nil if none is
-	out       frame      // what comp has made of the frame so far
-	frameRaw  int        // bytes that went into it
+	comp      codec.Compressor // kept; nil if none is
+	out       frame            // what comp has made of the frame so far
+	frameRaw  int              // bytes that went into it
 	frameRows int64
 
 	counted int64 // bytes counted in lot
@@ -65,14 +68,14 @@ func (f *frame) Write(p []byte) (int, error) {
 
 // flowWriter is what the buffers of a flow share. It is safe for concurrent use.
 type flowWriter struct {
-	codec       Codec
+	codec       codec.Codec
 	ext         string // of files: format and codec
 	plain       bool   // there is nothing to compress
 	compressors sync.Pool
 }
 
-func newFlowWriter(formatExt string, c Codec) *flowWriter {
-	w := &flowWriter{codec: c, ext: formatExt + c.Ext(), plain: c == Codec(None)}
+func newFlowWriter(formatExt string, c codec.Codec) *flowWriter {
+	w := &flowWriter{codec: c, ext: formatExt + c.Ext(), plain: c == codec.None}
 	w.compressors.New = func() any { return c.New() }
 	return w
 }
@@ -89,7 +92,7 @@ type lot struct {
 // open makes the worker's buffer for a file.
 func (l *lot) open(f *outFile, w *flowWriter, h header) *buffer {
 	b := &buffer{file: f, lot: l, flow: w, head: h}
-	b.blk, _ = h.(Blocker)
+	b.blk, _ = h.(format.Blocker)
 	l.buffers = append(l.buffers, b)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -126,7 +129,7 @@ func (b *buffer) drain(ctx context.Context) error {
 		return b.whole(ctx)
 	}
 	if b.comp == nil {
-		b.comp = b.flow.compressors.Get().(Compressor)
+		b.comp = b.flow.compressors.Get().(codec.Compressor)
 		b.lot.kept.Add(1)
 	}
 	if b.frameRaw == 0 {
@@ -220,7 +223,7 @@ func (b *buffer) header() ([]byte, error) {
 
 // compress appends p to dst as one frame.
 func (w *flowWriter) compress(dst, p []byte) ([]byte, error) {
-	c := w.compressors.Get().(Compressor)
+	c := w.compressors.Get().(codec.Compressor)
 	defer w.compressors.Put(c)
 	out := frame(dst)
 	c.Reset(&out)

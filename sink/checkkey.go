@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/onceflow/onceflow/sink/escape"
 )
 
 // MaxKey and MaxSegment bound keys, and the parts of keys between slashes, in bytes. Every store takes these lengths: S3
@@ -21,7 +23,7 @@ func CheckKey(key string) error {
 		return fmt.Errorf("key %.80q has %d bytes, not 1 to %d", key, len(key), MaxKey)
 	}
 	for i := range len(key) {
-		if c := key[i]; c != '/' && !plainByte(c) && c != '%' && c != '=' {
+		if c := key[i]; c != '/' && !escape.Plain(c) && c != '%' && c != '=' {
 			return fmt.Errorf("key %q has the character %q", key, c)
 		}
 	}
@@ -47,9 +49,4 @@ func CheckOwner(owner string) error {
 		}
 	}
 	return nil
-}
-
-// plainByte tells whether every store and every reader takes c as it is.
-func plainByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-' || c == '~'
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/streamtest"
@@ -48,8 +50,8 @@ func hitLog() *streamtest.Log {
 func runHits(ctx context.Context, store sink.Store) error {
 	hits := stream.Via(stream.From(hitLog().Source(nil)), stream.Decode(parseHit, (*Hit).EventTime))
 	out, err := sink.Open(ctx, store, "etl", []sink.Flow[Hit]{
-		{Name: "views", Where: (*Hit).IsView, Format: sink.JSONLines[Hit](), Codec: sink.Zstd},
-		{Name: "clicks", Where: (*Hit).IsClick, Format: sink.JSONLines[Hit](), Codec: sink.Gzip, Keys: []sink.Key[Hit]{{"site", (*Hit).SiteID}}},
+		{Name: "views", Where: (*Hit).IsView, Format: format.JSONLines[Hit](), Codec: codec.Zstd},
+		{Name: "clicks", Where: (*Hit).IsClick, Format: format.JSONLines[Hit](), Codec: codec.Gzip, Keys: []sink.Key[Hit]{{"site", (*Hit).SiteID}}},
 	}, nil)
 	if err != nil {
 		return err

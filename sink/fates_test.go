@@ -15,6 +15,7 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
@@ -31,8 +32,8 @@ func TestManifestsAndStatusCountTheSame(t *testing.T) {
 		hits := stream.Via(stream.From(log.Source(nil)), stream.Decode(parseHit, (*Hit).EventTime))
 		hits = stream.Via(hits, stream.Filter("bot\x00", func(h *Hit) bool { return h.Kind != "bot" }))
 		out, err := sink.Open(t.Context(), store, "job", []sink.Flow[Hit]{
-			{Name: "kept", Where: (*Hit).IsView, Format: sink.JSONLines[Hit]()},
-			{Name: "lost", Where: (*Hit).IsView, Format: sink.JSONLines[Hit](), Late: sink.LateDrop},
+			{Name: "kept", Where: (*Hit).IsView, Format: format.JSONLines[Hit]()},
+			{Name: "lost", Where: (*Hit).IsView, Format: format.JSONLines[Hit](), Late: sink.LateDrop},
 		}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -138,9 +139,9 @@ func matches(expr string) func(string) bool { return regexp.MustCompile(expr).Ma
 // failing is a format that no row has a form in.
 type failing struct{}
 
-func (failing) Ext() string              { return ".x" }
-func (failing) Open() sink.Encoder[row]  { return failing{} }
-func (failing) Header(dst []byte) []byte { return dst }
+func (failing) Ext() string               { return ".x" }
+func (failing) Open() format.Encoder[row] { return failing{} }
+func (failing) Header(dst []byte) []byte  { return dst }
 func (failing) Encode(dst []byte, _ *row) ([]byte, error) {
 	return append(dst, 'x'), errors.New("no form")
 }

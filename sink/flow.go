@@ -1,5 +1,10 @@
 package sink
 
+import (
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
+)
+
 // Flow is one named output. An event goes to every flow that wants it; one that none wants counts as filtered.
 //
 // A panic of Where, of a key's Value or of the Format's encoder makes a dead letter of the event's record, with the panic's
@@ -13,15 +18,15 @@ type Flow[T any] struct {
 	// stream.Is makes one of the kind of an event. An event that no flow wants is counted as filtered.
 	Where func(*T) bool
 
-	// Format says how rows become bytes; sink.JSONLines is one. It is required.
-	Format Format[T]
+	// Format says how rows become bytes; format.JSONLines is one. It is required.
+	Format format.Format[T]
 
 	// Codec compresses the files.
 	//
-	// Defaults to None.
-	Codec Codec
+	// Defaults to codec.None.
+	Codec codec.Codec
 
-	// Keys make folders below the hour: day=2025-05-01/hour=06/advertiser=17/. Values are escaped, see AppendEscaped.
+	// Keys make folders below the hour: day=2025-05-01/hour=06/advertiser=17/. Values are escaped, see escape.Append.
 	// Each combination of values is a file per transaction, so keys of many values make many small files.
 	Keys []Key[T]
 

@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -39,7 +40,7 @@ func memory(at time.Time) (*sinktest.Memory, *fixed) {
 }
 
 func rowsFlow(name string) sink.Flow[row] {
-	return sink.Flow[row]{Name: name, Format: sink.JSONLines[row]()}
+	return sink.Flow[row]{Name: name, Format: format.JSONLines[row]()}
 }
 
 // part is the partition that lane name consists of.

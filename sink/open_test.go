@@ -12,6 +12,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -19,10 +20,10 @@ import (
 func TestOpenTellsAllThatIsWrongAtOnce(t *testing.T) {
 	store, _ := memory(noon)
 	flows := []sink.Flow[row]{
-		{Name: "Upper", Format: sink.JSONLines[row]()},
-		{Name: "late", Format: sink.JSONLines[row]()},
+		{Name: "Upper", Format: format.JSONLines[row]()},
+		{Name: "late", Format: format.JSONLines[row]()},
 		{Name: "twice"},
-		{Name: "twice", Format: sink.JSONLines[row](), Keys: []sink.Key[row]{{Name: "day", Value: func(*row) string { return "" }}, {Name: "k"}}},
+		{Name: "twice", Format: format.JSONLines[row](), Keys: []sink.Key[row]{{Name: "day", Value: func(*row) string { return "" }}, {Name: "k"}}},
 	}
 	opts := &sink.Options{Prefix: "no-slash", Hour: 7 * time.Minute, FileBytes: -1}
 	_, err := sink.Open(testContext(t), store, "Job", flows, opts)

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 )
 
 // Options are the optional settings of a Sink; nil means all defaults.
@@ -140,13 +143,10 @@ func checkStore(s Store) error {
 	return nil
 }
 
-// checker is a Format that knows that it lacks something.
-type checker interface{ check() error }
-
 func (f *Flow[T]) validate() error {
 	var errs []error
-	if c, ok := f.Format.(checker); ok {
-		if err := c.check(); err != nil {
+	if c, ok := f.Format.(format.Checker); ok {
+		if err := c.Check(); err != nil {
 			return err
 		}
 	}
@@ -155,7 +155,7 @@ func (f *Flow[T]) validate() error {
 	}
 	if f.Format == nil {
 		errs = append(errs, errors.New("no Format"))
-	} else if _, ok := f.Format.Open().(Blocker); ok && f.Codec != nil && f.Codec != Codec(None) {
+	} else if _, ok := f.Format.Open().(format.Blocker); ok && f.Codec != nil && f.Codec != codec.None {
 		errs = append(errs, errors.New("the Format compresses by itself: leave Codec out"))
 	}
 	if f.Late > LateDrop {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -23,12 +25,12 @@ func TestAPanicOfAUsersFunctionCostsItsRecordOnly(t *testing.T) {
 	}
 	first, last := rowsFlow("first"), rowsFlow("last")
 	for what, flow := range map[string]sink.Flow[row]{
-		"Where": {Name: "mid", Format: sink.JSONLines[row](), Where: breaks},
-		"the value of a key": {Name: "mid", Format: sink.JSONLines[row](), Keys: []sink.Key[row]{{Name: "k", Value: func(r *row) string {
+		"Where": {Name: "mid", Format: format.JSONLines[row](), Where: breaks},
+		"the value of a key": {Name: "mid", Format: format.JSONLines[row](), Keys: []sink.Key[row]{{Name: "k", Value: func(r *row) string {
 			breaks(r)
 			return "v"
 		}}}},
-		"the encoder": {Name: "mid", Format: sink.Lines(".txt", func(dst []byte, r *row) ([]byte, error) {
+		"the encoder": {Name: "mid", Format: format.Lines(".txt", func(dst []byte, r *row) ([]byte, error) {
 			half := append(dst, "half of it"...)
 			breaks(r)
 			line, err := json.Marshal(r)
@@ -79,7 +81,7 @@ func TestAPanicOfAUsersFunctionCostsItsRecordOnly(t *testing.T) {
 func TestAPanicOfACodecGoesOn(t *testing.T) {
 	mem, _ := memory(noon)
 	flow := rowsFlow("rows")
-	flow.Codec = panicking{sink.Gzip}
+	flow.Codec = panicking{codec.Gzip}
 	in := open(t, mem, nil, nil, flow)
 	in.adopt("a")
 	defer func() {
@@ -96,6 +98,6 @@ func TestAPanicOfACodecGoesOn(t *testing.T) {
 	}
 }
 
-type panicking struct{ sink.Codec }
+type panicking struct{ codec.Codec }
 
-func (p panicking) New() sink.Compressor { panic("planted in the codec") }
+func (p panicking) New() codec.Compressor { panic("planted in the codec") }

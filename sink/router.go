@@ -8,6 +8,8 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/internal/when"
+	"github.com/onceflow/onceflow/sink/escape"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -17,7 +19,9 @@ type router[T any] struct {
 	sink *Sink[T]
 	set  *fileSet
 	lot  *lot
-	encs []Encoder[T] // by flow
+	encs []format.Encoder[T] // by flow
+
+	deadEnc format.Encoder[stream.DeadLetter]
 
 	hours map[int64]*hourFolders // by their start, in seconds since 1970
 	last  *hourFolders           // of the last row: most rows are of the same hour as the one before,
@@ -224,7 +228,7 @@ func (r *router[T]) leaf(h *hourFolders, flow, late int, row *T) (*buffer, error
 		r.calls = key
 		value := keys[i].Value(row)
 		r.calls = nobody
-		r.key = AppendEscaped(r.key, value)
+		r.key = escape.Append(r.key, value)
 	}
 	r.key = append(r.key, '/')
 	if b := l.keyed[string(r.key)]; b != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -43,12 +45,12 @@ func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], 
 	if err := errors.Join(checkStore(store), checkName("job", job), o.validate(), validateFlows(flows)); err != nil {
 		return nil, fmt.Errorf("sink: cannot open the output of job %q: %w", job, err)
 	}
-	s := &Sink[T]{opts: o, flows: append([]Flow[T](nil), flows...), deadWriter: newFlowWriter(deadExt, Gzip)}
+	s := &Sink[T]{opts: o, flows: append([]Flow[T](nil), flows...), deadWriter: newFlowWriter(format.DeadLetters().Ext(), codec.Gzip)}
 	var names []string
 	for i := range s.flows {
 		f := &s.flows[i]
 		if f.Codec == nil {
-			f.Codec = None
+			f.Codec = codec.None
 		}
 		names = append(names, f.Name)
 		s.writers = append(s.writers, newFlowWriter(f.Format.Ext(), f.Codec))
@@ -136,7 +138,7 @@ func (s *Sink[T]) router(set *fileSet) *router[T] {
 	}
 	r := &router[T]{
 		sink: s, set: set, lot: &lot{keep: s.keepComps}, hours: map[int64]*hourFolders{}, dead: map[int64]*buffer{},
-		dropped: make([]int64, len(s.flows)),
+		dropped: make([]int64, len(s.flows)), deadEnc: format.DeadLetters().Open(),
 	}
 	for i := range s.flows {
 		r.encs = append(r.encs, s.flows[i].Format.Open())

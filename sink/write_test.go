@@ -13,12 +13,15 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/escape"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
 
 func TestAllWorkersWriteOneFilePerFolder(t *testing.T) {
-	for name, codec := range map[string]sink.Codec{"none": sink.None, "gzip": sink.Gzip} {
+	for name, codec := range map[string]codec.Codec{"none": codec.None, "gzip": codec.Gzip} {
 		t.Run(name, func(t *testing.T) {
 			store, _ := memory(noon)
 			flow := rowsFlow("rows")
@@ -81,7 +84,7 @@ func TestAFileIsCutAtItsSize(t *testing.T) {
 func TestManifestTellsTheBytesThatAreThere(t *testing.T) {
 	store, _ := memory(noon)
 	flow := rowsFlow("rows")
-	flow.Codec = sink.Gzip
+	flow.Codec = codec.Gzip
 	in := open(t, store, nil, &sink.Options{FileBytes: 10 << 10}, flow)
 	in.adopt("a")
 	in.write("a", noon, upTo(50_000)...)
@@ -139,7 +142,7 @@ func TestKeysMakeFoldersWithEscapedValues(t *testing.T) {
 	}
 	for _, f := range files {
 		parts := strings.Split(f, "/")
-		kind, err := sink.Unescape(strings.TrimPrefix(parts[3], "kind="))
+		kind, err := escape.Undo(strings.TrimPrefix(parts[3], "kind="))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,11 +160,11 @@ func TestKeysMakeFoldersWithEscapedValues(t *testing.T) {
 }
 
 // picky is a format that cannot write negative IDs, and finds out when it has written half of the row.
-type picky struct{ sink.Format[row] }
+type picky struct{ format.Format[row] }
 
-func (p picky) Open() sink.Encoder[row] { return pickyEncoder{p.Format.Open()} }
+func (p picky) Open() format.Encoder[row] { return pickyEncoder{p.Format.Open()} }
 
-type pickyEncoder struct{ sink.Encoder[row] }
+type pickyEncoder struct{ format.Encoder[row] }
 
 var errPicky = errors.New("negative")
 
@@ -243,7 +246,7 @@ func TestDeadLettersAreInTheTransactionWithTheirBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got [2]sink.DeadRow
+	var got [2]format.DeadRow
 	for i, line := range lines(t, files[0], body) {
 		if err := json.Unmarshal(line, &got[i]); err != nil {
 			t.Fatal(err)
@@ -313,7 +316,7 @@ func TestAHeldSetThatIsTooLongGoesToABlob(t *testing.T) {
 func TestBuffersStayWithinTheBudget(t *testing.T) {
 	store, _ := memory(noon)
 	flow := rowsFlow("rows")
-	flow.Codec = sink.Gzip
+	flow.Codec = codec.Gzip
 	flow.Keys = []sink.Key[row]{{Name: "id", Value: func(r *row) string { return fmt.Sprint(r.ID % 10_000) }}}
 	out, err := sink.Open(testContext(t), store, "job", []sink.Flow[row]{flow}, nil)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 )
 
 // output is what a right variant writes of a set: a file for each hour.
@@ -25,7 +25,7 @@ func check(t *testing.T, s set, files map[string][][]byte) error {
 	var list []visible
 	for path, rows := range files {
 		var b bytes.Buffer
-		z := sink.S2.New()
+		z := codec.S2.New()
 		z.Reset(&b)
 		for _, r := range rows {
 			_, _ = z.Write(append(bytes.Clone(r), '\n'))

@@ -12,7 +12,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/onceflow/onceflow/dedup"
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 )
 
 // floor is the loop that a good engineer writes in an afternoon. Each partition has a goroutine with a map of the IDs seen
@@ -101,7 +101,7 @@ type hourWriter struct {
 	dir   string
 	part  int32
 	split bool
-	codec sink.Codec
+	codec codec.Codec
 	files map[hourKey]*hourFile
 	last  [len(kinds)]*hourFile // most events are of the hour of the one before
 }
@@ -115,7 +115,7 @@ type hourFile struct {
 	hour int64
 	f    *os.File
 	b    *bufio.Writer
-	z    sink.Compressor
+	z    codec.Compressor
 }
 
 const hourMillis = 3600 * 1000

@@ -10,7 +10,9 @@ import (
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka"
 )
@@ -53,7 +55,7 @@ func (r *run) own(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	defer src.Close()
-	flows := []sink.Flow[stream.Record]{{Name: "all", Format: sink.Raw(".jsonl"), Codec: nothing{}}}
+	flows := []sink.Flow[stream.Record]{{Name: "all", Format: format.Raw(".jsonl"), Codec: nothing{}}}
 	return runJob(ctx, done, r, stream.From(src), flows, time.Time{})
 }
 
@@ -147,7 +149,7 @@ func (r *run) store(ctx context.Context) (sink.Store, error) {
 }
 
 func (r *run) flows() []sink.Flow[event] {
-	rows := sink.Lines(".jsonl", appendRow)
+	rows := format.Lines(".jsonl", appendRow)
 	if !r.split {
 		all := sink.Flow[event]{Name: "all", Format: rows, Codec: r.codec()}
 		if r.paths {
@@ -164,16 +166,16 @@ func (r *run) flows() []sink.Flow[event] {
 	return flows
 }
 
-var codecs = map[string]sink.Codec{"zstd": sink.Zstd, "gzip": sink.Gzip, "s2": sink.S2, "none": sink.None}
+var codecs = map[string]codec.Codec{"zstd": codec.Zstd, "gzip": codec.Gzip, "s2": codec.S2, "none": codec.None}
 
-func (r *run) codec() sink.Codec { return codecs[r.compression] }
+func (r *run) codec() codec.Codec { return codecs[r.compression] }
 
 // nothing is a codec that makes nothing of its rows.
 type nothing struct{}
 
 func (nothing) Ext() string                 { return ".nothing" }
 func (nothing) FrameBytes() int             { return 4 << 20 }
-func (nothing) New() sink.Compressor        { return nothing{} }
+func (nothing) New() codec.Compressor       { return nothing{} }
 func (nothing) Reset(io.Writer)             {}
 func (nothing) Write(p []byte) (int, error) { return len(p), nil }
 func (nothing) Close() error                { return nil }

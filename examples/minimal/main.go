@@ -11,7 +11,9 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -49,8 +51,8 @@ func run(ctx context.Context, in, out string) error {
 	}
 	hits := stream.Via(stream.From(src), stream.Decode(parse, (*hit).time)) // what fails goes to the dead-letter flow
 	files, err := sink.Open(ctx, store, "etl", []sink.Flow[hit]{
-		{Name: "all", Format: sink.JSONLines[hit](), Codec: sink.Zstd},
-		{Name: "clicks", Where: (*hit).isClick, Format: sink.JSONLines[hit](), Codec: sink.Gzip},
+		{Name: "all", Format: format.JSONLines[hit](), Codec: codec.Zstd},
+		{Name: "clicks", Where: (*hit).isClick, Format: format.JSONLines[hit](), Codec: codec.Gzip},
 	}, nil)
 	if err != nil {
 		return err

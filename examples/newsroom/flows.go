@@ -3,6 +3,8 @@ package main
 import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/avro"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -22,11 +24,11 @@ func flows() ([]sink.Flow[Hit], error) {
 	}
 	return []sink.Flow[Hit]{
 		{Name: "pages", Where: (*Hit).isLoad, Format: pages},
-		{Name: "reads", Where: (*Hit).wasRead, Format: sink.JSONLines[Hit](), Codec: sink.Zstd},
-		{Name: "clicks", Where: stream.Is((*Hit).kind, "click"), Format: sink.TSV(clickColumns, clickRow), Codec: sink.Gzip},
-		{Name: "ads", Where: stream.Is((*Hit).kind, "ad"), Format: sink.TSV(clickColumns, clickRow), Codec: sink.Gzip,
+		{Name: "reads", Where: (*Hit).wasRead, Format: format.JSONLines[Hit](), Codec: codec.Zstd},
+		{Name: "clicks", Where: stream.Is((*Hit).kind, "click"), Format: format.TSV(clickColumns, clickRow), Codec: codec.Gzip},
+		{Name: "ads", Where: stream.Is((*Hit).kind, "ad"), Format: format.TSV(clickColumns, clickRow), Codec: codec.Gzip,
 			Keys: []sink.Key[Hit]{{Name: "advertiser", Value: (*Hit).advertiser}}},
-		{Name: "geo", Format: sink.TSV(geoColumns, geoRow), Codec: sink.Snappy},
-		{Name: "all", Format: sink.JSONLines[Hit]()},
+		{Name: "geo", Format: format.TSV(geoColumns, geoRow), Codec: codec.Snappy},
+		{Name: "all", Format: format.JSONLines[Hit]()},
 	}, nil
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -92,7 +92,7 @@ var (
 	geoColumns   = []string{"id", "at", "country"}
 )
 
-func clickRow(r *sink.Row, h *Hit) {
+func clickRow(r *format.Row, h *Hit) {
 	r.String(h.ID)
 	r.Time(h.At)
 	r.String(h.URL)
@@ -100,7 +100,7 @@ func clickRow(r *sink.Row, h *Hit) {
 	r.String(h.Advertiser)
 }
 
-func geoRow(r *sink.Row, h *Hit) {
+func geoRow(r *format.Row, h *Hit) {
 	r.String(h.ID)
 	r.Time(h.At)
 	r.String(h.Country)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -49,7 +50,7 @@ func runClicks(ctx context.Context, o *options, out io.Writer, terminal *os.File
 	defer src.Close()
 	clicks := stream.Via(stream.From(src), stream.Decode(parseClick, (*click).eventTime))
 	return runJob(ctx, o, "clickstream", clicks, []sink.Flow[click]{
-		{Name: "views", Where: (*click).isView, Format: sink.JSONLines[click](), Codec: o.codec},
-		{Name: "clicks", Where: (*click).isClick, Format: sink.JSONLines[click](), Codec: o.codec},
+		{Name: "views", Where: (*click).isView, Format: format.JSONLines[click](), Codec: o.codec},
+		{Name: "clicks", Where: (*click).isClick, Format: format.JSONLines[click](), Codec: o.codec},
 	}, terminal)
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 )
 
 // options are what the command line says.
@@ -20,14 +20,14 @@ type options struct {
 	time   string
 	by     string
 	out    string
-	codec  sink.Codec
+	codec  codec.Codec
 	seed   uint64
 	events int
 	commit time.Duration
 }
 
-var codecs = map[string]sink.Codec{
-	"none": sink.None, "gzip": sink.Gzip, "zstd": sink.Zstd, "s2": sink.S2, "snappy": sink.Snappy, "lz4": sink.LZ4,
+var codecs = map[string]codec.Codec{
+	"none": codec.None, "gzip": codec.Gzip, "zstd": codec.Zstd, "s2": codec.S2, "snappy": codec.Snappy, "lz4": codec.LZ4,
 }
 
 // errUsage means that the command line was wrong and that this was said.

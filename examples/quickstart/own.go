@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -58,7 +59,7 @@ func runOwn(ctx context.Context, o *options, out io.Writer, terminal *os.File) e
 		flows = append(flows, sink.Flow[own]{
 			Name:  name,
 			Where: func(l *own) bool { return l.flow == name },
-			Format: sink.Lines(".jsonl", func(dst []byte, l *own) ([]byte, error) {
+			Format: format.Lines(".jsonl", func(dst []byte, l *own) ([]byte, error) {
 				return append(dst, l.line...), nil
 			}),
 			Codec: o.codec,

@@ -17,6 +17,7 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -163,7 +164,7 @@ func printNext(w io.Writer, o *options, took time.Duration, interrupted bool, li
 	fmt.Fprintf(t, "  rm -r %s, run, kill -9, run\tkill it as often as you like: the rows end up the same\n", o.out)
 	fmt.Fprintf(t, "  go run ./examples/verify %s\tan independent checker of the folder\n", o.out)
 	sealed := slices.IndexFunc(lines, func(l *line) bool { return l.sum.Rows > 0 && !l.sealed.IsZero() })
-	if sealed >= 0 && o.codec == sink.Codec(sink.Zstd) {
+	if sealed >= 0 && o.codec == codec.Codec(codec.Zstd) {
 		l := lines[sealed]
 		fmt.Fprintf(t, "  zstd -dc %s/%s/%s/*.zst\tthe rows of an hour\n", o.out, l.flow, l.hour.Format("day=2006-01-02/hour=15"))
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -31,7 +32,7 @@ func TestWhatTheLibraryForgetsPasses(t *testing.T) {
 	e.SnapshotEvery, e.GoneAfter = 1, time.Hour
 	e.Now = func() time.Time { return at(6, 0).Add(time.Duration(minutes.Add(1)) * time.Minute) }
 	ctx := env.With(t.Context(), e)
-	out, err := sink.Open(ctx, store, "etl", []sink.Flow[hit]{{Name: "all", Format: sink.JSONLines[hit]()}}, nil)
+	out, err := sink.Open(ctx, store, "etl", []sink.Flow[hit]{{Name: "all", Format: format.JSONLines[hit]()}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

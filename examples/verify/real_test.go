@@ -14,7 +14,9 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	source "github.com/onceflow/onceflow/stream/file"
 )
@@ -67,7 +69,7 @@ func writeReal(t *testing.T, store sink.Store) {
 	hits := stream.Via(stream.From(src), stream.Decode(
 		func(r *stream.Record) (h hit, err error) { return h, json.Unmarshal(r.Value, &h) },
 		func(h *hit) time.Time { return h.Time }))
-	row := func(r *sink.Row, h *hit) {
+	row := func(r *format.Row, h *hit) {
 		r.Int(int64(h.ID))
 		r.String("two\nlines, " + h.Page)
 		r.Time(h.Time)
@@ -75,13 +77,13 @@ func writeReal(t *testing.T, store sink.Store) {
 	page := []sink.Key[hit]{{Name: "page", Value: func(h *hit) string { return h.Page }}}
 	few := func(h *hit) bool { return h.ID%3 == 0 }
 	files, err := sink.Open(t.Context(), store, "etl", []sink.Flow[hit]{
-		{Name: "all", Format: sink.JSONLines[hit](), Codec: sink.Zstd},
-		{Name: "pages", Format: sink.CSV([]string{"id", "page", "time"}, row, nil), Codec: sink.Gzip, Keys: page},
-		{Name: "few", Where: few, Format: sink.TSV([]string{"id", "page", "time"}, row), Codec: sink.LZ4},
-		{Name: "quoted", Where: few, Format: sink.CSV(nil, row, &sink.CSVOptions{Comma: '\t'}), Codec: sink.Snappy},
-		{Name: "lines", Format: sink.Lines(".log", func(dst []byte, h *hit) ([]byte, error) { return append(dst, h.Page...), nil }), Codec: sink.S2},
-		{Name: "plain", Where: few, Format: sink.JSONLines[hit]()},
-		{Name: "never", Where: func(*hit) bool { return false }, Format: sink.JSONLines[hit]()},
+		{Name: "all", Format: format.JSONLines[hit](), Codec: codec.Zstd},
+		{Name: "pages", Format: format.CSV([]string{"id", "page", "time"}, row, nil), Codec: codec.Gzip, Keys: page},
+		{Name: "few", Where: few, Format: format.TSV([]string{"id", "page", "time"}, row), Codec: codec.LZ4},
+		{Name: "quoted", Where: few, Format: format.CSV(nil, row, &format.CSVOptions{Comma: '\t'}), Codec: codec.Snappy},
+		{Name: "lines", Format: format.Lines(".log", func(dst []byte, h *hit) ([]byte, error) { return append(dst, h.Page...), nil }), Codec: codec.S2},
+		{Name: "plain", Where: few, Format: format.JSONLines[hit]()},
+		{Name: "never", Where: func(*hit) bool { return false }, Format: format.JSONLines[hit]()},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,9 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -47,8 +49,8 @@ func TestFileThatWasCutShortIsKeptAndContinued(t *testing.T) {
 		defer store.Close()
 		files, err := sink.Open(t.Context(), store, "e2e", []sink.Flow[event]{{
 			Name:   "all",
-			Format: sink.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil }),
-			Codec:  sink.Gzip,
+			Format: format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil }),
+			Codec:  codec.Gzip,
 		}}, nil)
 		if err != nil {
 			return err

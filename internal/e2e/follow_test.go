@@ -12,6 +12,7 @@ import (
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -46,7 +47,7 @@ func TestFollowedFolderSealsQuietHours(t *testing.T) {
 	defer src.Close()
 	files, err := sink.Open(t.Context(), store, "e2e", []sink.Flow[event]{{
 		Name:   "all",
-		Format: sink.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil }),
+		Format: format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil }),
 	}}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,9 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -68,12 +70,12 @@ func (j *goonJob) run(ctx context.Context, observe func(stream.Status)) error {
 	if j.store != nil {
 		store = j.store(store)
 	}
-	text := sink.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil })
-	flows := []sink.Flow[event]{{Name: "all", Format: text, Codec: sink.Gzip}}
+	text := format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil })
+	flows := []sink.Flow[event]{{Name: "all", Format: text, Codec: codec.Gzip}}
 	sealing, opts := &seal.Options{}, &stream.Options{CommitBytes: 8 << 10, CommitEvery: 20 * time.Millisecond}
 	if j.changed {
 		flows[0].Keys = []sink.Key[event]{{Name: "key", Value: func(*event) string { return "k" }}}
-		flows = append(flows, sink.Flow[event]{Name: "more", Format: text, Codec: sink.Zstd})
+		flows = append(flows, sink.Flow[event]{Name: "more", Format: text, Codec: codec.Zstd})
 		sealing, opts = &seal.Options{JSON: true, Lateness: time.Minute}, &stream.Options{CommitBytes: 100 << 10, Parallel: 3}
 	}
 	files, err := sink.Open(ctx, store, "e2e", flows, nil)

@@ -17,7 +17,9 @@ import (
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -74,8 +76,8 @@ func wordsUntil(t *testing.T, last int, in, out string, o *file.Options, opts *s
 	defer src.Close()
 	files, err := sink.Open(t.Context(), store, "e2e", []sink.Flow[word]{{
 		Name:   "all",
-		Codec:  sink.Gzip,
-		Format: sink.Lines(".txt", func(dst []byte, w *word) ([]byte, error) { return append(dst, w.id()...), nil }),
+		Codec:  codec.Gzip,
+		Format: format.Lines(".txt", func(dst []byte, w *word) ([]byte, error) { return append(dst, w.id()...), nil }),
 	}}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -262,8 +264,8 @@ func TestANewFileJoinsItsLane(t *testing.T) {
 	}
 	defer src.Close()
 	files, err := sink.Open(ctx, store, "e2e", []sink.Flow[word]{{
-		Name: "all", Codec: sink.Gzip,
-		Format: sink.Lines(".txt", func(dst []byte, w *word) ([]byte, error) { return append(dst, w.id()...), nil }),
+		Name: "all", Codec: codec.Gzip,
+		Format: format.Lines(".txt", func(dst []byte, w *word) ([]byte, error) { return append(dst, w.id()...), nil }),
 	}}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,9 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -43,10 +45,10 @@ func limitedJob(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	text := sink.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil })
+	text := format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil })
 	files, err := sink.Open(t.Context(), store, "e2e", []sink.Flow[event]{
-		{Name: "all", Format: text, Codec: sink.Gzip},
-		{Name: "keyed", Format: text, Codec: sink.Zstd, Keys: []sink.Key[event]{{Name: "key", Value: func(e *event) string {
+		{Name: "all", Format: text, Codec: codec.Gzip},
+		{Name: "keyed", Format: text, Codec: codec.Zstd, Keys: []sink.Key[event]{{Name: "key", Value: func(e *event) string {
 			_, rest, _ := strings.Cut(e.text, " ")
 			key, _, _ := strings.Cut(rest, " ")
 			return key

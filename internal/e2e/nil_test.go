@@ -13,6 +13,7 @@ import (
 	"github.com/onceflow/onceflow/scaler"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/enrich"
@@ -73,7 +74,7 @@ func TestWhatIsNilIsToldInASentence(t *testing.T) {
 		"enrich.Open": func() error { _, err := enrich.Open[int](ctx, nil, nil); return err },
 		"OpenFile":    func() error { _, err := enrich.OpenFile[int](ctx, "no such file", nil, nil); return err },
 		"Open, no store": func() error {
-			_, err := sink.Open(ctx, nil, "job", []sink.Flow[event]{{Name: "all", Format: sink.JSONLines[event]()}}, nil)
+			_, err := sink.Open(ctx, nil, "job", []sink.Flow[event]{{Name: "all", Format: format.JSONLines[event]()}}, nil)
 			return err
 		},
 		"Inspect": func() error { _, err := sink.Inspect(ctx, nil, "job", nil); return err },
@@ -113,7 +114,7 @@ func TestWhatIsNilIsToldInASentence(t *testing.T) {
 	for name, s := range stages {
 		calls[name] = func() error { return stream.Run(ctx, stream.Via(events(parseLine), s), output(), nil) }
 	}
-	for name, f := range map[string]sink.Format[event]{"no Format": nil, "Lines": sink.Lines[event](".txt", nil), "CSV": sink.CSV[event](nil, nil, nil), "TSV": sink.TSV[event](nil, nil)} {
+	for name, f := range map[string]format.Format[event]{"no Format": nil, "Lines": format.Lines[event](".txt", nil), "CSV": format.CSV[event](nil, nil, nil), "TSV": format.TSV[event](nil, nil)} {
 		calls[name] = func() error {
 			_, err := sink.Open(ctx, &sinktest.Memory{}, "job", []sink.Flow[event]{{Name: "all", Format: f}}, nil)
 			return err

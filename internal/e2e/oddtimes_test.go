@@ -15,6 +15,7 @@ import (
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/streamtest"
@@ -109,7 +110,7 @@ func (j oddJob) run(t *testing.T, records []byte) (all stream.Counts) {
 // once runs the job until the log ends, or ctx does.
 func (j oddJob) once(ctx context.Context, t *testing.T, log *streamtest.Log, store *sinktest.Memory, records []byte) {
 	t.Helper()
-	files, err := sink.Open(ctx, store, "odd", []sink.Flow[oddEvent]{{Name: "all", Format: sink.JSONLines[oddEvent]()}}, &sink.Options{Hour: j.hour})
+	files, err := sink.Open(ctx, store, "odd", []sink.Flow[oddEvent]{{Name: "all", Format: format.JSONLines[oddEvent]()}}, &sink.Options{Hour: j.hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +209,7 @@ func TestDeadLettersOfOddTimesAreWritten(t *testing.T) {
 		log.Append(0, 0, at, "a")
 		log.EndAll()
 		store := sinktest.NewMemory()
-		out, err := sink.Open(t.Context(), store, "odd", []sink.Flow[int]{{Name: "all", Format: sink.JSONLines[int]()}}, nil)
+		out, err := sink.Open(t.Context(), store, "odd", []sink.Flow[int]{{Name: "all", Format: format.JSONLines[int]()}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/streamtest"
@@ -33,7 +34,7 @@ func parseTick(r *stream.Record) (t tick, err error) {
 
 // runTicks is one process of a job that writes ticks, until ctx or the log ends.
 func runTicks(ctx context.Context, src stream.Source, store sink.Store, o *stream.Options) error {
-	text := sink.Lines(".txt", func(dst []byte, t *tick) ([]byte, error) { return strconv.AppendInt(dst, int64(t.n), 10), nil })
+	text := format.Lines(".txt", func(dst []byte, t *tick) ([]byte, error) { return strconv.AppendInt(dst, int64(t.n), 10), nil })
 	out, err := sink.Open(ctx, store, "e2e", []sink.Flow[tick]{{Name: "all", Format: text}}, nil)
 	if err != nil {
 		return err

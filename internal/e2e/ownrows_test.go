@@ -10,6 +10,7 @@ import (
 
 	"github.com/onceflow/onceflow/sink"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -73,7 +74,7 @@ func runOwnRows(t *testing.T, in, out, prefix string, follow bool) error {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	text := sink.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil })
+	text := format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil })
 	files, err := sink.Open(t.Context(), store, "own", []sink.Flow[event]{{Name: "all", Format: text}}, &sink.Options{Prefix: prefix})
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,9 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -50,14 +52,14 @@ func (d dies) at(place string, text []byte) {
 
 // brittle is a codec that panics when it compresses the poisoned record, on the worker or while files are finished.
 type brittle struct {
-	sink.Codec
+	codec.Codec
 	d dies
 }
 
-func (b brittle) New() sink.Compressor { return brittleComp{b.Codec.New(), b.d} }
+func (b brittle) New() codec.Compressor { return brittleComp{b.Codec.New(), b.d} }
 
 type brittleComp struct {
-	sink.Compressor
+	codec.Compressor
 	d dies
 }
 
@@ -108,8 +110,8 @@ func runBrittle(ctx context.Context, dir string, d dies) error {
 	defer store.Close()
 	flow := sink.Flow[event]{
 		Name:  "all",
-		Codec: brittle{sink.Gzip, d},
-		Format: sink.Lines(".txt", func(dst []byte, e *event) ([]byte, error) {
+		Codec: brittle{codec.Gzip, d},
+		Format: format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) {
 			d.at("format", []byte(e.text))
 			return append(dst, e.text...), nil
 		}),

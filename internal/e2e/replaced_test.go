@@ -11,7 +11,9 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -39,8 +41,8 @@ func TestAFileReplacedBetweenRunsIsNamedAtTheStart(t *testing.T) {
 		defer src.Close()
 		files, err := sink.Open(ctx, store, "e2e", []sink.Flow[event]{{
 			Name:   "all",
-			Codec:  sink.Gzip,
-			Format: sink.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil }),
+			Codec:  codec.Gzip,
+			Format: format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil }),
 		}}, nil)
 		if err != nil {
 			return err

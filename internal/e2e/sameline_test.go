@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -44,8 +46,8 @@ func TestAFileReplacedByOneThatBeginsTheSameStopsTheNextRun(t *testing.T) {
 		}
 		defer src.Close()
 		files, err := sink.Open(ctx, store, "e2e", []sink.Flow[word]{{
-			Name: "all", Codec: sink.Gzip,
-			Format: sink.Lines(".txt", func(dst []byte, w *word) ([]byte, error) { return append(dst, w.id()...), nil }),
+			Name: "all", Codec: codec.Gzip,
+			Format: format.Lines(".txt", func(dst []byte, w *word) ([]byte, error) { return append(dst, w.id()...), nil }),
 		}}, nil)
 		if err != nil {
 			return err

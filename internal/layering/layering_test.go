@@ -20,7 +20,7 @@ const module = "github.com/onceflow/onceflow"
 var may = map[string][]string{
 	"":         nil,
 	"stream":   {"internal/eventclock", "internal/when"},
-	"sink":     {"stream", "internal/ledger", "internal/env", "internal/steady", "internal/when"},
+	"sink":     {"stream", "sink/codec", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/steady", "internal/when"},
 	"seal":     {"sink", "internal/ledger", "stream", "internal/eventclock"},
 	"dedup":    {"stream"},
 	"join":     {"stream"},
@@ -35,7 +35,10 @@ var may = map[string][]string{
 	"sink/file":     {"sink"},
 	"sink/s3":       {"sink"},
 	"sink/gcs":      {"sink"},
-	"sink/avro":     {"sink"},
+	"sink/avro":     {"sink/format"},
+	"sink/codec":    nil,
+	"sink/escape":   nil,
+	"sink/format":   {"stream"},
 
 	"stream/file":       {"stream"},
 	"stream/kafka":      {"stream"},

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -135,7 +135,7 @@ func (c *checker) rowsOf(f ledger.File) (rows []Row) {
 	for d := json.NewDecoder(body); ; {
 		var r struct {
 			Row
-			sink.DeadRow
+			format.DeadRow
 		}
 		if err := d.Decode(&r); err == io.EOF {
 			break

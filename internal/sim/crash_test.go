@@ -17,6 +17,8 @@ import (
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/streamtest"
@@ -81,8 +83,8 @@ func run(ctx context.Context, log *streamtest.Log, store sink.Store) error {
 	hits = stream.Via(hits, join.Left(func(h *hit) string { return h.Key }, func(h *hit) bool { return h.Left },
 		func(left, right *hit) { left.With = right.ID }, nil))
 	out, err := sink.Open(ctx, store, "job", []sink.Flow[hit]{
-		{Name: "hits", Format: sink.JSONLines[hit]()},
-		{Name: "joined", Where: func(h *hit) bool { return h.With != "" }, Format: sink.JSONLines[hit](), Codec: sink.Gzip},
+		{Name: "hits", Format: format.JSONLines[hit]()},
+		{Name: "joined", Where: func(h *hit) bool { return h.With != "" }, Format: format.JSONLines[hit](), Codec: codec.Gzip},
 	}, nil)
 	if err != nil {
 		return err

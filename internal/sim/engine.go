@@ -12,6 +12,7 @@ import (
 	"github.com/onceflow/onceflow/internal/lineage"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -62,8 +63,8 @@ type Row struct {
 // flows are those of a version of the job, in which the flow of clicks has this name.
 func flows(clicks string) []sink.Flow[Row] {
 	return []sink.Flow[Row]{
-		{Name: "views", Where: func(r *Row) bool { return !r.unwanted }, Format: sink.JSONLines[Row]()},
-		{Name: clicks, Where: func(r *Row) bool { return r.click && !r.unwanted }, Format: sink.JSONLines[Row](), Late: sink.LateDrop},
+		{Name: "views", Where: func(r *Row) bool { return !r.unwanted }, Format: format.JSONLines[Row]()},
+		{Name: clicks, Where: func(r *Row) bool { return r.click && !r.unwanted }, Format: format.JSONLines[Row](), Late: sink.LateDrop},
 	}
 }
 

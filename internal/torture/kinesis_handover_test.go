@@ -20,7 +20,9 @@ import (
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kinesis"
 )
@@ -56,7 +58,7 @@ func (l *leaser) run(ctx context.Context, k *servers.Kinesis, d *servers.DynamoD
 	if err != nil {
 		return err
 	}
-	flows := []sink.Flow[row]{{Name: streamName, Format: sink.JSONLines[row](), Codec: sink.Zstd}}
+	flows := []sink.Flow[row]{{Name: streamName, Format: format.JSONLines[row](), Codec: codec.Zstd}}
 	out, err := sink.Open(ctx, store, job, flows, &sink.Options{Hour: hour})
 	if err != nil {
 		return err

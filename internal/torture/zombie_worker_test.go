@@ -27,6 +27,7 @@ import (
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/s3"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka"
@@ -102,7 +103,7 @@ func (s *workerSpec) run() (err error) {
 	if err != nil {
 		return err
 	}
-	out, err := sink.Open(ctx, store, "job", []sink.Flow[row]{{Name: "rows", Format: sink.JSONLines[row]()}}, nil)
+	out, err := sink.Open(ctx, store, "job", []sink.Flow[row]{{Name: "rows", Format: format.JSONLines[row]()}}, nil)
 	if err != nil {
 		return err
 	}

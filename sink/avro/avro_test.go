@@ -18,8 +18,8 @@ import (
 	"github.com/twmb/avro/ocf"
 
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/avro"
+	"github.com/onceflow/onceflow/sink/format"
 )
 
 type view struct {
@@ -49,9 +49,9 @@ func rows(n int) (v []view) {
 }
 
 // file writes rows as the sink does: blocks of several encoders behind one header.
-func file(t testing.TB, f sink.Format[view], rows []view) []byte {
+func file(t testing.TB, f format.Format[view], rows []view) []byte {
 	t.Helper()
-	encoders := []sink.Encoder[view]{f.Open(), f.Open()}
+	encoders := []format.Encoder[view]{f.Open(), f.Open()}
 	out := encoders[0].Header(nil)
 	for i := 0; i < len(rows); i += 70 {
 		e := encoders[i/70%2]
@@ -64,7 +64,7 @@ func file(t testing.TB, f sink.Format[view], rows []view) []byte {
 			}
 		}
 		var err error
-		if out, err = e.(sink.Blocker).Block(out, raw, n); err != nil {
+		if out, err = e.(format.Blocker).Block(out, raw, n); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -143,7 +143,7 @@ func TestRowsMayEncodeThemselves(t *testing.T) {
 	if _, err := e.Encode(raw, &bad); err == nil {
 		t.Error("no error for a row that cannot be written")
 	}
-	out, err := e.(sink.Blocker).Block(e.Header(nil), raw, 3)
+	out, err := e.(format.Blocker).Block(e.Header(nil), raw, 3)
 	want := "Obj\x01\x04\x16avro.schema\x0c\"long\"\x14avro.codec\x08null\x00" + "\x01" + strings.Repeat("\x00", 15) +
 		"\x06\x06\x00\x02\x04" + "\x01" + strings.Repeat("\x00", 15)
 	if string(out) != want || err != nil {
@@ -169,7 +169,7 @@ func TestBlocksAreMadeAtOnce(t *testing.T) {
 		for i := range blocks {
 			wg.Go(func() {
 				for range 20 {
-					b, err := e.(sink.Blocker).Block(nil, raw, len(v))
+					b, err := e.(format.Blocker).Block(nil, raw, len(v))
 					if err != nil {
 						t.Error(err)
 					}

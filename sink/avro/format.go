@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/avro"
 	"github.com/twmb/avro/ocf"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 )
 
 // Codec is how blocks are compressed.
@@ -40,17 +40,17 @@ type Options struct {
 
 // New makes a format for rows that are Go structs, matched with schema by the tags `avro:"name"` of their fields, else by
 // their names. A row that does not fit the schema goes to the dead-letter flow.
-func New[T any](schema string, opts *Options) (sink.Format[T], error) {
+func New[T any](schema string, opts *Options) (format.Format[T], error) {
 	s, err := avro.Parse(schema)
 	if err != nil {
 		return nil, fmt.Errorf("avro: schema: %w", err)
 	}
-	f := &format[T]{schema: s.String(), encode: func(dst []byte, row *T) ([]byte, error) { return s.AppendEncode(dst, row) }}
+	f := &container[T]{schema: s.String(), encode: func(dst []byte, row *T) ([]byte, error) { return s.AppendEncode(dst, row) }}
 	return f, f.open(opts)
 }
 
 // For is New with the schema that follows from T: its exported fields, with their tags.
-func For[T any](opts *Options) (sink.Format[T], error) {
+func For[T any](opts *Options) (format.Format[T], error) {
 	s, err := avro.SchemaFor[T]()
 	if err != nil {
 		return nil, fmt.Errorf("avro: schema: %w", err)
@@ -60,16 +60,16 @@ func For[T any](opts *Options) (sink.Format[T], error) {
 
 // NewFunc makes a format for rows that encode themselves: encode appends one row in Avro's binary encoding of schema. It
 // must be safe for concurrent use.
-func NewFunc[T any](schema string, encode func(dst []byte, row *T) ([]byte, error), opts *Options) (sink.Format[T], error) {
+func NewFunc[T any](schema string, encode func(dst []byte, row *T) ([]byte, error), opts *Options) (format.Format[T], error) {
 	s, err := avro.Parse(schema)
 	if err != nil {
 		return nil, fmt.Errorf("avro: schema: %w", err)
 	}
-	f := &format[T]{schema: s.String(), encode: encode}
+	f := &container[T]{schema: s.String(), encode: encode}
 	return f, f.open(opts)
 }
 
-type format[T any] struct {
+type container[T any] struct {
 	schema string
 	encode func(dst []byte, row *T) ([]byte, error)
 	codec  Codec
@@ -77,7 +77,7 @@ type format[T any] struct {
 	codecs sync.Pool // of ocf.Codec, which serve one goroutine
 }
 
-func (f *format[T]) open(opts *Options) error {
+func (f *container[T]) open(opts *Options) error {
 	var o Options
 	if opts != nil {
 		o = *opts
@@ -119,13 +119,13 @@ func newCodec(c Codec) (ocf.Codec, error) {
 }
 
 // Ext is ".avro".
-func (f *format[T]) Ext() string { return ".avro" }
+func (f *container[T]) Ext() string { return ".avro" }
 
 // Open makes an encoder.
-func (f *format[T]) Open() sink.Encoder[T] { return &encoder[T]{f} }
+func (f *container[T]) Open() format.Encoder[T] { return &encoder[T]{f} }
 
 // encoder has no state of its own: what it needs for a moment it takes from the format.
-type encoder[T any] struct{ *format[T] }
+type encoder[T any] struct{ *container[T] }
 
 // Header begins a file: the magic, the schema, the codec, the sync marker.
 func (e *encoder[T]) Header(dst []byte) []byte {

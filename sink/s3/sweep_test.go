@@ -13,6 +13,7 @@ import (
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
@@ -88,7 +89,7 @@ func runUntil(ctx context.Context, store sink.Store, in string, o *stream.Option
 	rows := stream.Via(stream.From(src), stream.Decode(func(r *stream.Record) (time.Time, error) {
 		return time.Parse(time.RFC3339, string(r.Value))
 	}, func(at *time.Time) time.Time { return *at }))
-	out, err := sink.Open(ctx, store, "job", []sink.Flow[time.Time]{{Name: "rows", Format: sink.JSONLines[time.Time]()}}, nil)
+	out, err := sink.Open(ctx, store, "job", []sink.Flow[time.Time]{{Name: "rows", Format: format.JSONLines[time.Time]()}}, nil)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -97,7 +98,7 @@ func (w *world) run(name string, o *Options) (stop func() error) {
 		hits = stream.Via(hits, dedup.ByID(dedup.NewMemory(nil), func(h *hit) string { return h.ID }, &dedup.Options{Window: 10 * time.Minute}))
 		hits = stream.Via(hits, join.Left((*hit).key, func(h *hit) bool { return h.Of == "" }, func(l, r *hit) { l.With = r.ID }, nil))
 	}
-	out, err := sink.Open(ctx, w.store, "etl", []sink.Flow[hit]{{Name: "hits", Format: sink.JSONLines[hit]()}}, nil)
+	out, err := sink.Open(ctx, w.store, "etl", []sink.Flow[hit]{{Name: "hits", Format: format.JSONLines[hit]()}}, nil)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -20,14 +22,14 @@ type event struct {
 
 func (e *event) time() time.Time { return e.at }
 
-var codecs = map[string]sink.Codec{"zstd": sink.Zstd, "gzip": sink.Gzip, "none": sink.None}
+var codecs = map[string]codec.Codec{"zstd": codec.Zstd, "gzip": codec.Gzip, "none": codec.None}
 
 // flows is one for each topic.
 func (o *Options) flows(topics []string) (out []sink.Flow[event]) {
 	for _, topic := range topics {
 		out = append(out, sink.Flow[event]{
 			Name: topic, Where: func(e *event) bool { return e.topic == topic },
-			Format: sink.Lines(".jsonl", writeLine), Codec: codecs[o.codec],
+			Format: format.Lines(".jsonl", writeLine), Codec: codecs[o.codec],
 		})
 	}
 	return out

@@ -1,8 +1,10 @@
-package sink
+package format
 
 import (
 	"bytes"
 	"errors"
+
+	"github.com/onceflow/onceflow/stream"
 )
 
 // Lines writes each row as what line appends to dst, and a newline. ext is the extension of the files, with its dot. An
@@ -10,6 +12,18 @@ import (
 // two rows. line must not keep dst or row, and is called by several goroutines at once.
 func Lines[T any](ext string, line func(dst []byte, row *T) ([]byte, error)) Format[T] {
 	return lines[T]{ext, line}
+}
+
+// Raw writes the value of each record as it is, and a newline: for pipes without a Decode, and for values that are text.
+// ext is the extension of the files, with its dot. A value that holds a newline, or a record without a value, is an error.
+// Keys and headers are not written.
+func Raw(ext string) Format[stream.Record] {
+	return Lines(ext, func(dst []byte, r *stream.Record) ([]byte, error) {
+		if r.Value == nil {
+			return dst, errNoValue
+		}
+		return append(dst, r.Value...), nil
+	})
 }
 
 type lines[T any] struct {
@@ -23,14 +37,15 @@ var (
 	errNoValue = errors.New("record has no value")
 )
 
-func (l lines[T]) Ext() string { return l.ext }
-func (l lines[T]) check() error {
+// Check tells that there is no function.
+func (l lines[T]) Check() error {
 	if l.line == nil {
 		return errors.New("the function of Lines is nil")
 	}
 	return nil
 }
 
+func (l lines[T]) Ext() string              { return l.ext }
 func (l lines[T]) Open() Encoder[T]         { return l }
 func (l lines[T]) Header(dst []byte) []byte { return dst }
 

@@ -1,4 +1,4 @@
-package sink_test
+package format_test
 
 import (
 	"encoding/json"
@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 )
 
 // encode returns a file of rows, and the first error.
-func encode[T any](f sink.Format[T], rows ...T) (string, error) {
+func encode[T any](f format.Format[T], rows ...T) (string, error) {
 	e := f.Open()
 	dst := e.Header(nil)
 	for i := range rows {
@@ -34,13 +34,13 @@ type hit struct {
 
 func TestJSONLinesAreOneLineEach(t *testing.T) {
 	at := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
-	got, err := encode(sink.JSONLines[hit](), hit{ID: "a\n<b>", Time: at}, hit{ID: "c", Tags: map[string]any{"x": "\r\n"}})
+	got, err := encode(format.JSONLines[hit](), hit{ID: "a\n<b>", Time: at}, hit{ID: "c", Tags: map[string]any{"x": "\r\n"}})
 	want := `{"id":"a\n<b>","time":"2025-05-01T06:00:00Z","score":0}` + "\n" +
 		`{"id":"c","time":"0001-01-01T00:00:00Z","score":0,"tags":{"x":"\r\n"}}` + "\n"
 	if got != want || err != nil {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
-	raw, err := encode(sink.JSONLines[json.RawMessage](), json.RawMessage("{\n \"a\": 1\r\n}"))
+	raw, err := encode(format.JSONLines[json.RawMessage](), json.RawMessage("{\n \"a\": 1\r\n}"))
 	if want := `{"a":1}` + "\n"; raw != want || err != nil {
 		t.Errorf("JSON with newlines between its parts: got %q, %v, want %q", raw, err, want)
 	}
@@ -48,7 +48,7 @@ func TestJSONLinesAreOneLineEach(t *testing.T) {
 
 // A row that fails must leave the encoder fit for the next one, and nothing of itself.
 func TestARowThatCannotBeEncodedLeavesNoTrace(t *testing.T) {
-	e := sink.JSONLines[hit]().Open()
+	e := format.JSONLines[hit]().Open()
 	dst := []byte("before\n")
 	if _, err := e.Encode(dst, &hit{Score: math.NaN()}); err == nil {
 		t.Error("NaN: got no error")
@@ -58,7 +58,7 @@ func TestARowThatCannotBeEncodedLeavesNoTrace(t *testing.T) {
 		t.Errorf("the row after: got %q, %v", got, err)
 	}
 
-	c := sink.CSV([]string{"a", "b"}, func(r *sink.Row, v *string) {
+	c := format.CSV([]string{"a", "b"}, func(r *format.Row, v *string) {
 		r.String(*v)
 		if *v == "bad" {
 			r.Fail(errors.New("bad"))
@@ -75,14 +75,14 @@ func TestARowThatCannotBeEncodedLeavesNoTrace(t *testing.T) {
 }
 
 func TestLinesRefuseWhatReadersWouldTakeForTwoRows(t *testing.T) {
-	f := sink.Lines(".log", func(dst []byte, s *string) ([]byte, error) { return append(dst, *s...), nil })
+	f := format.Lines(".log", func(dst []byte, s *string) ([]byte, error) { return append(dst, *s...), nil })
 	if got, err := encode(f, "a", "", "b\r"); got != "a\n\nb\r\n" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 	if _, err := encode(f, "a\nb"); err == nil {
 		t.Error("newline within a row: got no error")
 	}
-	short := sink.Lines(".log", func([]byte, *string) ([]byte, error) { return nil, nil })
+	short := format.Lines(".log", func([]byte, *string) ([]byte, error) { return nil, nil })
 	if _, err := encode(short, "a"); err != nil {
 		t.Errorf("nothing appended to nothing: got %v", err)
 	}
@@ -92,12 +92,12 @@ func TestLinesRefuseWhatReadersWouldTakeForTwoRows(t *testing.T) {
 }
 
 func TestRawWritesValuesAsTheyAre(t *testing.T) {
-	got, err := encode(sink.Raw(".txt"), stream.Record{Value: []byte("a\tb\r")}, stream.Record{Value: []byte{}})
+	got, err := encode(format.Raw(".txt"), stream.Record{Value: []byte("a\tb\r")}, stream.Record{Value: []byte{}})
 	if got != "a\tb\r\n\n" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 	for name, r := range map[string]stream.Record{"two lines": {Value: []byte("a\nb")}, "no value": {}} {
-		if _, err := encode(sink.Raw(".txt"), r); err == nil {
+		if _, err := encode(format.Raw(".txt"), r); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 	}
@@ -135,8 +135,8 @@ func sample() *click {
 		Time: time.Date(2025, 5, 1, 6, 0, 0, 5e6, time.UTC)}
 }
 
-func encoders() map[string]sink.Encoder[click] {
-	row := func(r *sink.Row, c *click) {
+func encoders() map[string]format.Encoder[click] {
+	row := func(r *format.Row, c *click) {
 		r.String(c.ID)
 		r.Time(c.Time)
 		r.String(c.Page)
@@ -147,11 +147,11 @@ func encoders() map[string]sink.Encoder[click] {
 		r.Bool(c.Seen)
 		r.Empty()
 	}
-	return map[string]sink.Encoder[click]{
-		"json": sink.JSONLines[click]().Open(),
-		"csv":  sink.CSV(nil, row, nil).Open(),
-		"tsv":  sink.TSV(nil, row).Open(),
-		"lines": sink.Lines(".log", func(dst []byte, c *click) ([]byte, error) {
+	return map[string]format.Encoder[click]{
+		"json": format.JSONLines[click]().Open(),
+		"csv":  format.CSV(nil, row, nil).Open(),
+		"tsv":  format.TSV(nil, row).Open(),
+		"lines": format.Lines(".log", func(dst []byte, c *click) ([]byte, error) {
 			return append(append(dst, c.ID...), c.Page...), nil
 		}).Open(),
 	}
@@ -167,28 +167,6 @@ func BenchmarkEncode(b *testing.B) {
 			b.SetBytes(int64(len(out)))
 			for b.Loop() {
 				_, _ = e.Encode(dst, row)
-			}
-		})
-	}
-}
-
-// Rows to compressed bytes: what a flow costs a worker.
-func BenchmarkEncodeAndCompress(b *testing.B) {
-	row := sample()
-	for _, c := range codecs {
-		b.Run(c.name, func(b *testing.B) {
-			e := sink.JSONLines[click]().Open()
-			comp := c.codec.New()
-			comp.Reset(new(countWriter))
-			dst := make([]byte, 0, 64<<10)
-			b.ReportAllocs()
-			for b.Loop() {
-				row.User = row.User*6364136223846793005 + 1442695040888963407
-				dst, _ = e.Encode(dst, row)
-				if len(dst) > 63<<10 {
-					_, _ = comp.Write(dst)
-					dst = dst[:0]
-				}
 			}
 		})
 	}

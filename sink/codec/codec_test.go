@@ -1,4 +1,4 @@
-package sink_test
+package codec_test
 
 import (
 	"bytes"
@@ -13,28 +13,29 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 )
 
 // codecs are all codecs, with readers that are not ours: in this process, and programs that may be installed.
 var codecs = []struct {
 	name    string
-	codec   sink.Codec
+	codec   codec.Codec
 	read    func(io.Reader) (io.Reader, error)
 	foreign []string
 }{
-	{"none", sink.None, func(r io.Reader) (io.Reader, error) { return r, nil }, []string{"cat"}},
-	{"gzip", sink.Gzip, readGzip, []string{"python3", "-c",
+	{"none", codec.None, func(r io.Reader) (io.Reader, error) { return r, nil }, []string{"cat"}},
+	{"gzip", codec.Gzip, readGzip, []string{"python3", "-c",
 		"import gzip, shutil, sys; shutil.copyfileobj(gzip.open(sys.stdin.buffer), sys.stdout.buffer)"}},
-	{"gzip9", sink.GzipLevel(99), readGzip, []string{"gzip", "-dc"}},
-	{"zstd", sink.Zstd, readZstd, []string{"zstd", "-dc"}},
-	{"zstd3", sink.ZstdLevel(3), readZstd, []string{"zstd", "-dc"}},
-	{"zstd11", sink.ZstdLevel(11), readZstd, []string{"zstd", "-dc", "--memory=1MiB"}},
-	{"snappy", sink.Snappy, func(r io.Reader) (io.Reader, error) { return s2.NewReader(r, s2.ReaderMaxBlockSize(64<<10)), nil },
+	{"gzip9", codec.GzipLevel(99), readGzip, []string{"gzip", "-dc"}},
+	{"zstd", codec.Zstd, readZstd, []string{"zstd", "-dc"}},
+	{"zstd3", codec.ZstdLevel(3), readZstd, []string{"zstd", "-dc"}},
+	{"zstd11", codec.ZstdLevel(11), readZstd, []string{"zstd", "-dc", "--memory=1MiB"}},
+	{"snappy", codec.Snappy, func(r io.Reader) (io.Reader, error) { return s2.NewReader(r, s2.ReaderMaxBlockSize(64<<10)), nil },
 		[]string{"snzip", "-dc", "-t", "framing2"}},
-	{"s2", sink.S2, func(r io.Reader) (io.Reader, error) { return s2.NewReader(r), nil }, []string{"s2d", "-c", "-"}},
-	{"lz4", sink.LZ4, func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }, []string{"lz4", "-dc"}},
-	{"lz4-9", sink.LZ4Level(9), func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }, []string{"lz4", "-dc"}},
+	{"s2", codec.S2, func(r io.Reader) (io.Reader, error) { return s2.NewReader(r), nil }, []string{"s2d", "-c", "-"}},
+	{"lz4", codec.LZ4, func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }, []string{"lz4", "-dc"}},
+	{"lz4-9", codec.LZ4Level(9), func(r io.Reader) (io.Reader, error) { return lz4.NewReader(r), nil }, []string{"lz4", "-dc"}},
 }
 
 func readGzip(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }
@@ -57,7 +58,7 @@ func rows(n int) []byte {
 }
 
 // frames compresses each part as a frame of its own, by one compressor, and returns them one after the other.
-func frames(t testing.TB, c sink.Codec, parts ...[]byte) []byte {
+func frames(t testing.TB, c codec.Codec, parts ...[]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	comp := c.New()
@@ -169,3 +170,33 @@ func BenchmarkCodec(b *testing.B) {
 type countWriter int
 
 func (n *countWriter) Write(p []byte) (int, error) { *n += countWriter(len(p)); return len(p), nil }
+
+// Rows to compressed bytes: what a flow costs a worker.
+func BenchmarkEncodeAndCompress(b *testing.B) {
+	row := &click{ID: "0f3b", Page: "/shop/17, \"new\"", Agent: "Mozilla/5.0", User: 4711, Price: 9.99}
+	for _, c := range codecs {
+		b.Run(c.name, func(b *testing.B) {
+			e := format.JSONLines[click]().Open()
+			comp := c.codec.New()
+			comp.Reset(new(countWriter))
+			dst := make([]byte, 0, 64<<10)
+			b.ReportAllocs()
+			for b.Loop() {
+				row.User = row.User*6364136223846793005 + 1442695040888963407
+				dst, _ = e.Encode(dst, row)
+				if len(dst) > 63<<10 {
+					_, _ = comp.Write(dst)
+					dst = dst[:0]
+				}
+			}
+		})
+	}
+}
+
+// click is a row of which encoding/json allocates nothing.
+type click struct {
+	ID, Page, Agent string
+	User            int64
+	Price           float64
+	Seen            bool
+}

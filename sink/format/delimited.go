@@ -1,4 +1,4 @@
-package sink
+package format
 
 import (
 	"errors"
@@ -29,23 +29,26 @@ type CSVOptions struct {
 // row adds the fields of v to r. It must not keep them, and is called by several goroutines at once. Concatenated files
 // repeat the header; leave it out where files are joined.
 func CSV[T any](header []string, row func(r *Row, v *T), opts *CSVOptions) Format[T] {
-	f := delimited[T]{row: row, ext: ".csv", newline: "\r\n", comma: ',', fields: len(header)}
+	var o CSVOptions
 	if opts != nil {
-		if opts.Comma != 0 {
-			f.comma = opts.Comma
-		}
-		if opts.LF {
-			f.newline = "\n"
-		}
+		o = *opts
 	}
-	switch c := f.comma; {
+	ext, r := ".csv", Row{comma: ',', newline: "\r\n"}
+	if o.Comma != 0 {
+		r.comma = o.Comma
+	}
+	if o.LF {
+		r.newline = "\n"
+	}
+	switch c := r.comma; {
 	case c == '\t':
-		f.ext = ".tsv"
-	case c == 0 || c == '\r' || c == '\n' || c >= ' ' && c != ',' && c != ';' && c != '|':
-		panic(fmt.Sprintf("sink: CSV cannot separate fields with %q", c))
+		ext = ".tsv"
+	case c == '\r' || c == '\n' || c >= ' ' && c != ',' && c != ';' && c != '|':
+		panic(fmt.Sprintf("format: CSV cannot separate fields with %q", c))
 	}
-	if opts == nil || !opts.NoHeader {
-		f.header = f.headerLine(header)
+	f := newDelimited(ext, header, row, r)
+	if o.NoHeader {
+		f.header = nil
 	}
 	return f
 }
@@ -55,50 +58,45 @@ func CSV[T any](header []string, row func(r *Row, v *T), opts *CSVOptions) Forma
 // ClickHouse's TabSeparated and MySQL's LOAD DATA read by default. For quotes, as spreadsheets make them, use CSV with a
 // tab for a comma. header and row are as for CSV.
 func TSV[T any](header []string, row func(r *Row, v *T)) Format[T] {
-	f := delimited[T]{row: row, ext: ".tsv", newline: "\n", comma: '\t', escapes: true, fields: len(header)}
-	f.header = f.headerLine(header)
-	return f
+	return newDelimited(".tsv", header, row, Row{comma: '\t', newline: "\n", escapes: true})
 }
 
 // delimited is CSV and TSV.
 type delimited[T any] struct {
-	row          func(r *Row, v *T)
-	ext, newline string
-	header       []byte
-	fields       int // in a row; 0 is any number
-	comma        byte
-	escapes      bool
+	ext    string
+	header []byte
+	row    func(r *Row, v *T)
+	empty  Row // a row of this kind without fields
 }
 
-func (f delimited[T]) check() error {
+func newDelimited[T any](ext string, header []string, row func(r *Row, v *T), empty Row) delimited[T] {
+	empty.want = len(header)
+	f := delimited[T]{ext: ext, row: row, empty: empty}
+	if len(header) > 0 {
+		for _, h := range header {
+			empty.String(h)
+		}
+		f.header, _ = empty.end() // it has the fields that it wants
+	}
+	return f
+}
+
+// Check tells that there is no row function.
+func (f delimited[T]) Check() error {
 	if f.row == nil {
 		return errors.New("the row function of CSV or TSV is nil")
 	}
 	return nil
 }
 
-func (f delimited[T]) headerLine(header []string) []byte {
-	if len(header) == 0 {
-		return nil
-	}
-	r := Row{comma: f.comma, escapes: f.escapes}
-	r.begin(nil)
-	for _, h := range header {
-		r.String(h)
-	}
-	line, _ := r.end(0, f.newline) // there is a field
-	return line
-}
-
 func (f delimited[T]) Ext() string { return f.ext }
 
-func (f delimited[T]) Open() Encoder[T] {
-	return &delimitedEncoder[T]{delimited: f, r: Row{comma: f.comma, escapes: f.escapes}}
-}
+func (f delimited[T]) Open() Encoder[T] { return &delimitedEncoder[T]{f.header, f.row, f.empty} }
 
 type delimitedEncoder[T any] struct {
-	delimited[T]
-	r Row // here, because a Row of its own for each row would be on the heap
+	header []byte
+	row    func(r *Row, v *T)
+	r      Row // here, because a Row of its own for each row would be on the heap
 }
 
 func (e *delimitedEncoder[T]) Header(dst []byte) []byte { return append(dst, e.header...) }
@@ -106,5 +104,5 @@ func (e *delimitedEncoder[T]) Header(dst []byte) []byte { return append(dst, e.h
 func (e *delimitedEncoder[T]) Encode(dst []byte, v *T) ([]byte, error) {
 	e.r.begin(dst)
 	e.row(&e.r, v)
-	return e.r.end(e.fields, e.newline)
+	return e.r.end()
 }

@@ -1,4 +1,4 @@
-package sink_test
+package format_test
 
 import (
 	"encoding/csv"
@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 )
 
-func fields(r *sink.Row, v *[]string) {
+func fields(r *format.Row, v *[]string) {
 	for i, f := range *v {
 		if i%2 == 0 {
 			r.String(f)
@@ -33,7 +33,7 @@ func TestCSVReadsBackAsWritten(t *testing.T) {
 	for _, row := range awkward {
 		for _, comma := range []byte{',', ';', '\t', 1} {
 			for _, lf := range []bool{false, true} {
-				checkCSV(t, row, &sink.CSVOptions{Comma: comma, LF: lf})
+				checkCSV(t, row, &format.CSVOptions{Comma: comma, LF: lf})
 			}
 		}
 	}
@@ -47,15 +47,15 @@ func FuzzCSV(f *testing.F) {
 		if comma != ',' && comma != ';' && comma != '|' && comma != '\t' {
 			comma = 1
 		}
-		checkCSV(t, strings.Split(s, "\x1f"), &sink.CSVOptions{Comma: comma, LF: lf})
+		checkCSV(t, strings.Split(s, "\x1f"), &format.CSVOptions{Comma: comma, LF: lf})
 	})
 }
 
 // checkCSV writes row between two others and reads all with encoding/csv and with a reader of the letter of RFC 4180.
-func checkCSV(t *testing.T, row []string, opts *sink.CSVOptions) {
+func checkCSV(t *testing.T, row []string, opts *format.CSVOptions) {
 	t.Helper()
 	want := [][]string{{"first"}, row, {"last"}}
-	text, err := encode(sink.CSV(nil, fields, opts), want...)
+	text, err := encode(format.CSV(nil, fields, opts), want...)
 	if err != nil {
 		t.Fatalf("%q: %v", row, err)
 	}
@@ -78,7 +78,7 @@ func checkCSV(t *testing.T, row []string, opts *sink.CSVOptions) {
 }
 
 // parseCSV is the grammar of RFC 4180, section 2.
-func parseCSV(t *testing.T, s string, opts *sink.CSVOptions) (rows [][]string) {
+func parseCSV(t *testing.T, s string, opts *format.CSVOptions) (rows [][]string) {
 	t.Helper()
 	newline := "\r\n"
 	if opts.LF {
@@ -128,7 +128,7 @@ func FuzzTSV(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		row := strings.Split(s, "\x1f")
-		text, err := encode(sink.TSV(nil, fields), row)
+		text, err := encode(format.TSV(nil, fields), row)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,14 +150,14 @@ func TestHeaderBeginsEachFileAndRowsMatchIt(t *testing.T) {
 	header := []string{"id", `the "name"`}
 	for _, c := range []struct {
 		name   string
-		format sink.Format[[]string]
+		format format.Format[[]string]
 		ext    string
 		want   string
 	}{
-		{"CSV", sink.CSV(header, fields, nil), ".csv", "id,\"the \"\"name\"\"\"\r\n1,x\r\n"},
-		{"CSV without", sink.CSV(header, fields, &sink.CSVOptions{NoHeader: true, LF: true}), ".csv", "1,x\n"},
-		{"CSV with tabs", sink.CSV(header, fields, &sink.CSVOptions{Comma: '\t'}), ".tsv", "id\t\"the \"\"name\"\"\"\r\n1\tx\r\n"},
-		{"TSV", sink.TSV(header, fields), ".tsv", "id\tthe \"name\"\n1\tx\n"},
+		{"CSV", format.CSV(header, fields, nil), ".csv", "id,\"the \"\"name\"\"\"\r\n1,x\r\n"},
+		{"CSV without", format.CSV(header, fields, &format.CSVOptions{NoHeader: true, LF: true}), ".csv", "1,x\n"},
+		{"CSV with tabs", format.CSV(header, fields, &format.CSVOptions{Comma: '\t'}), ".tsv", "id\t\"the \"\"name\"\"\"\r\n1\tx\r\n"},
+		{"TSV", format.TSV(header, fields), ".tsv", "id\tthe \"name\"\n1\tx\n"},
 	} {
 		if got, err := encode(c.format, []string{"1", "x"}); got != c.want || err != nil || c.format.Ext() != c.ext {
 			t.Errorf("%s: got %q, %v, %q, want %q, %q", c.name, got, err, c.format.Ext(), c.want, c.ext)
@@ -166,13 +166,13 @@ func TestHeaderBeginsEachFileAndRowsMatchIt(t *testing.T) {
 			t.Errorf("%s: a row with a field too few: got no error", c.name)
 		}
 	}
-	if _, err := encode(sink.CSV(nil, fields, nil), []string{}); err == nil {
+	if _, err := encode(format.CSV(nil, fields, nil), []string{}); err == nil {
 		t.Error("a row without fields: got no error")
 	}
 }
 
 func TestRowWritesValuesTheShortWay(t *testing.T) {
-	f := sink.CSV(nil, func(r *sink.Row, _ *int) {
+	f := format.CSV(nil, func(r *format.Row, _ *int) {
 		r.Int(math.MinInt64)
 		r.Uint(math.MaxUint64)
 		r.Float(0.1)
@@ -185,7 +185,7 @@ func TestRowWritesValuesTheShortWay(t *testing.T) {
 	if got, err := encode(f, 0); got != want || err != nil {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
-	fail := sink.CSV(nil, func(r *sink.Row, _ *int) { r.Fail(io.EOF); r.Fail(io.ErrNoProgress) }, nil)
+	fail := format.CSV(nil, func(r *format.Row, _ *int) { r.Fail(io.EOF); r.Fail(io.ErrNoProgress) }, nil)
 	if _, err := encode(fail, 0); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, want the first failure", err)
 	}
@@ -199,7 +199,7 @@ func TestCSVRefusesACommaThatNumbersHold(t *testing.T) {
 					t.Errorf("comma %q: did not panic", c)
 				}
 			}()
-			sink.CSV(nil, fields, &sink.CSVOptions{Comma: c})
+			format.CSV(nil, fields, &format.CSVOptions{Comma: c})
 		}()
 	}
 }

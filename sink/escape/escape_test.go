@@ -1,4 +1,4 @@
-package sink_test
+package escape_test
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/escape"
 )
 
 // The values of the fault catalogue: paths, hidden and control names, what URLs and shells take apart, long ones.
@@ -15,7 +16,7 @@ var hostile = []string{
 	"", ".", "..", "...", "../../x", "/", "//", "a/b", `\`, `..\..`, "%2e%2e", "%", "%zz", "%41", "a=b", "=", "?x", "#", "\x00", "\r\n", "a\nb",
 	"\x7f", "é", "e\u0301", "\u212a", "K", "k", "\xff", "\xc3", "日本", "😀", " ", " a ", "a.", ".a", "_a", "_", "__", "_manifest", "_SEALED", "_SUCCESS",
 	"_onceflow", "CON", "nul.txt", "a~1", "~", "-", "+", "a+b", "a b", "a,b", "'", `"`, "$HOME", "`id`", "*", "<script>", "null", "NULL",
-	sink.EmptyValue, "%5F_HIVE_DEFAULT_PARTITION__", strings.Repeat("x", 199), strings.Repeat("x", 200), strings.Repeat("x", 201),
+	escape.Empty, "%5F_HIVE_DEFAULT_PARTITION__", strings.Repeat("x", 199), strings.Repeat("x", 200), strings.Repeat("x", 201),
 	strings.Repeat("é", 33), strings.Repeat("é", 34), strings.Repeat("/", 2048), strings.Repeat("a", 119) + strings.Repeat("/", 99),
 	strings.Repeat("a", 118) + strings.Repeat("/", 99), strings.Repeat("a", 199) + ".", "." + strings.Repeat("a", 199),
 }
@@ -28,7 +29,7 @@ func TestEscapedValuesAreSafeInjectiveAndReversible(t *testing.T) {
 			t.Errorf("%q and %q both are %q", v, w, e)
 		}
 		seen[e] = v
-		if again := string(sink.AppendEscaped(nil, e)); again == e && v != e {
+		if again := string(escape.Append(nil, e)); again == e && v != e {
 			t.Errorf("%q is escaped as %q, which is escaped as itself", v, e)
 		}
 	}
@@ -37,23 +38,23 @@ func TestEscapedValuesAreSafeInjectiveAndReversible(t *testing.T) {
 // checkEscaped checks everything that can be said of one value.
 func checkEscaped(t *testing.T, v string) string {
 	t.Helper()
-	e := string(sink.AppendEscaped([]byte("k="), v))[2:]
+	e := string(escape.Append([]byte("k="), v))[2:]
 	key := "flow/k=" + e + "/file"
 	if err := sink.CheckKey(key); err != nil {
 		t.Errorf("%q: %v", v, err)
 	}
-	if path.Clean(key) != key || path.Clean("/"+e) != "/"+e || e == "" || len(e) > sink.MaxEscaped || e[0] == '.' || e[len(e)-1] == '.' {
+	if path.Clean(key) != key || path.Clean("/"+e) != "/"+e || e == "" || len(e) > escape.MaxBytes || e[0] == '.' || e[len(e)-1] == '.' {
 		t.Errorf("%q is escaped as %q, which is not fit for a folder", v, e)
 	}
-	back, err := sink.Unescape(e)
+	back, err := escape.Undo(e)
 	switch {
-	case errors.Is(err, sink.ErrHashed):
-		if len(v) <= sink.MaxEscaped/3 {
+	case errors.Is(err, escape.ErrHashed):
+		if len(v) <= escape.MaxBytes/3 {
 			t.Errorf("%q is escaped as %q, hashed without need", v, e)
 		}
 	case err != nil || back != v:
 		t.Errorf("%q is escaped as %q, unescaped as %q, %v", v, e, back, err)
-	case e != sink.EmptyValue:
+	case e != escape.Empty:
 		if u, err := url.PathUnescape(e); err != nil || u != v {
 			t.Errorf("%q is escaped as %q, which as part of a URL is %q, %v", v, e, u, err)
 		}
@@ -63,7 +64,7 @@ func checkEscaped(t *testing.T, v string) string {
 
 func TestPlainValuesStandForThemselves(t *testing.T) {
 	for _, v := range []string{"a", "Advertiser-17", "2025-05-01", "a.b_c~d", "0", strings.Repeat("z", 200)} {
-		if e := string(sink.AppendEscaped(nil, v)); e != v {
+		if e := string(escape.Append(nil, v)); e != v {
 			t.Errorf("%q is escaped as %q", v, e)
 		}
 	}
@@ -72,25 +73,25 @@ func TestPlainValuesStandForThemselves(t *testing.T) {
 // Long values that begin alike differ in their hash; a value that looks like the hashed form of another is escaped.
 func TestLongValuesCannotClash(t *testing.T) {
 	long := strings.Repeat("a", 2048)
-	a, b := string(sink.AppendEscaped(nil, long+"1")), string(sink.AppendEscaped(nil, long+"2"))
+	a, b := string(escape.Append(nil, long+"1")), string(escape.Append(nil, long+"2"))
 	if a == b {
 		t.Errorf("two long values both are %q", a)
 	}
-	if e := string(sink.AppendEscaped(nil, a)); e == a {
+	if e := string(escape.Append(nil, a)); e == a {
 		t.Errorf("the value %q has the folder of a longer one", a)
 	}
 }
 
-func TestUnescapeRefusesWhatNoValueHas(t *testing.T) {
+func TestUndoRefusesWhatNoValueHas(t *testing.T) {
 	for _, s := range []string{"", ".", "..", "%41", "%2f", "%", "%2", "%zz", "a/b", "é", "a.", "__x", "%%", "\x00", strings.Repeat("x", 201)} {
-		if v, err := sink.Unescape(s); err == nil {
+		if v, err := escape.Undo(s); err == nil {
 			t.Errorf("%q: got %q and no error", s, v)
 		}
 	}
 }
 
 // Two tuples of values are two folders, and one value is one: X01 to X03 of injectivity.
-func FuzzEscape(f *testing.F) {
+func FuzzAppend(f *testing.F) {
 	for i, v := range hostile {
 		f.Add(v, hostile[len(hostile)-1-i])
 	}
@@ -102,35 +103,35 @@ func FuzzEscape(f *testing.F) {
 	})
 }
 
-// Unescape and AppendEscaped are inverse from both sides.
-func FuzzUnescape(f *testing.F) {
+// Undo and Append are inverse from both sides.
+func FuzzUndo(f *testing.F) {
 	for _, v := range hostile {
 		f.Add(v)
-		f.Add(string(sink.AppendEscaped(nil, v)))
+		f.Add(string(escape.Append(nil, v)))
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if v, err := sink.Unescape(s); err == nil && string(sink.AppendEscaped(nil, v)) != s {
-			t.Errorf("%q is unescaped as %q, which is escaped as %q", s, v, sink.AppendEscaped(nil, v))
+		if v, err := escape.Undo(s); err == nil && string(escape.Append(nil, v)) != s {
+			t.Errorf("%q is unescaped as %q, which is escaped as %q", s, v, escape.Append(nil, v))
 		}
 	})
 }
 
-func BenchmarkEscape(b *testing.B) {
+func BenchmarkAppend(b *testing.B) {
 	for name, v := range map[string]string{"plain": "advertiser-1234567", "odd": "/shop/17?x=é", "long": strings.Repeat("x", 2048)} {
 		b.Run(name, func(b *testing.B) {
 			dst := make([]byte, 0, 256)
 			b.ReportAllocs()
 			for b.Loop() {
-				dst = sink.AppendEscaped(dst[:0], v)
+				dst = escape.Append(dst[:0], v)
 			}
 		})
 	}
 }
 
-func TestEscapeDoesNotAllocate(t *testing.T) {
+func TestAppendDoesNotAllocate(t *testing.T) {
 	dst := make([]byte, 0, 4096)
 	for _, v := range []string{"advertiser-17", "/shop/17?x=é"} {
-		if n := testing.AllocsPerRun(100, func() { dst = sink.AppendEscaped(dst[:0], v) }); n > 0 {
+		if n := testing.AllocsPerRun(100, func() { dst = escape.Append(dst[:0], v) }); n > 0 {
 			t.Errorf("%q: got %v allocations, want 0", v, n)
 		}
 	}

@@ -1,8 +1,6 @@
-package sink
+package format
 
-import "io"
-
-// Format says how rows become the bytes of a file.
+// Format says how rows become the bytes of a file. It is safe for concurrent use.
 type Format[T any] interface {
 	// Ext is the file's extension with its dot, such as ".jsonl".
 	Ext() string
@@ -23,29 +21,12 @@ type Encoder[T any] interface {
 }
 
 // Blocker is an Encoder whose rows need a frame of their own format around a group of them, as in an Avro container.
-// Such a format compresses by itself and is used with the Codec None.
+// Such a format compresses by itself and is used with codec.None.
 type Blocker interface {
 	// Block appends the rows that Encode made, as one block.
 	Block(dst, rows []byte, n int) ([]byte, error)
 }
 
-// Codec compresses a file as a sequence of frames that each can be decompressed alone, such that concatenated frames are
-// one valid file. So files can be joined without being compressed again, several workers can write one file, and a file
-// that waits for rows need not hold a compressor.
-type Codec interface {
-	// Ext is the file's extension with its dot, such as ".zst"; empty for None.
-	Ext() string
-
-	// FrameBytes is the number of bytes before compression after which a busy file ends its frame.
-	FrameBytes() int
-
-	// New makes a compressor.
-	New() Compressor
-}
-
-// Compressor writes one frame between Reset and Close; Reset begins another one. The compressors of the usual packages
-// are made like this.
-type Compressor interface {
-	Reset(w io.Writer)
-	io.WriteCloser
-}
+// Checker is a Format that can be made wrong, such as without the function it needs. sink.Open asks it and refuses the flow
+// with the error.
+type Checker interface{ Check() error }

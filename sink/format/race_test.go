@@ -1,5 +1,5 @@
 //go:build race
 
-package sink_test
+package format_test
 
 const raceEnabled = true

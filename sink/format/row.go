@@ -1,4 +1,4 @@
-package sink
+package format
 
 import (
 	"fmt"
@@ -9,31 +9,29 @@ import (
 // Row takes the fields of one row of delimited text, in their order. It belongs to the encoder; a row function must not
 // keep it.
 type Row struct {
-	buf     []byte
-	start   int // of the row in buf
-	fields  int
-	err     error
+	buf    []byte
+	start  int // of the row in buf
+	fields int
+	err    error
+
 	comma   byte
+	newline string
 	escapes bool // backslashes, else quotes
+	want    int  // fields; 0 is any number but none
 }
 
 // String adds a field.
-func (r *Row) String(s string) {
+func (r *Row) String(s string) { text(r, s) }
+
+// Bytes adds a field, as String does, without making a string of it.
+func (r *Row) Bytes(p []byte) { text(r, p) }
+
+func text[S string | []byte](r *Row, s S) {
 	r.separate()
 	if r.escapes {
 		r.buf = appendBackslashed(r.buf, s)
 	} else {
 		r.buf = appendQuoted(r.buf, s, r.comma)
-	}
-}
-
-// Bytes adds a field, as String does, without making a string of it.
-func (r *Row) Bytes(p []byte) {
-	r.separate()
-	if r.escapes {
-		r.buf = appendBackslashed(r.buf, p)
-	} else {
-		r.buf = appendQuoted(r.buf, p, r.comma)
 	}
 }
 
@@ -89,12 +87,12 @@ func (r *Row) begin(dst []byte) {
 	r.buf, r.start, r.fields, r.err = dst, len(dst), 0, nil
 }
 
-// end ends it, and tells what is wrong with it if it has not the wanted number of fields; 0 wants at least one.
-func (r *Row) end(want int, newline string) ([]byte, error) {
+// end ends it, and tells what is wrong with it if it has not the wanted number of fields.
+func (r *Row) end() ([]byte, error) {
 	if r.err == nil {
 		switch {
-		case want > 0 && r.fields != want:
-			r.err = fmt.Errorf("row has %d fields, the header %d", r.fields, want)
+		case r.want > 0 && r.fields != r.want:
+			r.err = fmt.Errorf("row has %d fields, the header %d", r.fields, r.want)
 		case r.fields == 0:
 			r.err = fmt.Errorf("row has no field")
 		}
@@ -102,7 +100,7 @@ func (r *Row) end(want int, newline string) ([]byte, error) {
 	if !r.escapes && r.fields == 1 && len(r.buf) == r.start {
 		r.buf = append(r.buf, '"', '"') // readers skip empty lines
 	}
-	dst, err := append(r.buf, newline...), r.err
+	dst, err := append(r.buf, r.newline...), r.err
 	r.buf, r.err = nil, nil
 	return dst, err
 }
