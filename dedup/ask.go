@@ -1,12 +1,13 @@
 package dedup
 
 import (
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // ask makes the claims of in, and says how many of them are forced. Events of one record stand side by side: no stage
 // before this one holds.
-func (p *processor[T]) ask(in []stream.Event[T], out *stream.Emitter[T]) (forced int64) {
+func (p *processor[T]) ask(in []record.Event[T], out *stage.Emitter[T]) (forced int64) {
 	p.claims, p.place = p.claims[:0], p.place[:0]
 	for from := 0; from < len(in); {
 		to := from + 1

@@ -12,6 +12,8 @@ import (
 
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -31,7 +33,7 @@ func TestCopiesWithinTheWindowAreDropped(t *testing.T) {
 	if want := []hit{{"a", 0}, {"b", 1}, {"", 3}, {"", 4}}; !slices.Equal(l.Out, want) {
 		t.Errorf("got %v, want %v", l.Out, want)
 	}
-	if want := (stream.Counts{stream.Written: 4, stream.Duplicate: 2}); l.Fates() != want {
+	if want := (record.Counts{record.Written: 4, record.Duplicate: 2}); l.Fates() != want {
 		t.Errorf("fates %v, want %v", l.Fates(), want)
 	}
 	if st.Claims.Load() != 4 || st.Hits.Load() != 2 || st.Empty.Load() != 2 {
@@ -48,15 +50,15 @@ func TestOnlyTheCommittedClockForgets(t *testing.T) {
 		t.Errorf("got %v: a clock that no ledger has let an ID go", got)
 	}
 	// The oldest held event is 10 minutes after the records, so their bucket must stay.
-	l.Committed(stream.Clocks{Lane: stream.Clock{Seen: t0.Add(9 * time.Hour), Held: t0.Add(10 * time.Minute)}})
+	l.Committed(record.Clocks{Lane: record.Clock{Seen: t0.Add(9 * time.Hour), Held: t0.Add(10 * time.Minute)}})
 	if got := l.Feed(t0.Add(time.Hour), hit{"a", 4}); len(got) != 0 {
 		t.Errorf("got %v: an ID at the time of a held event was forgotten", got)
 	}
-	l.Committed(stream.Clocks{Job: stream.Clock{Seen: t0.Add(99 * time.Hour)}, Lane: stream.Clock{Seen: t0.Add(150 * time.Minute)}})
+	l.Committed(record.Clocks{Job: record.Clock{Seen: t0.Add(99 * time.Hour)}, Lane: record.Clock{Seen: t0.Add(150 * time.Minute)}})
 	if got := l.Feed(t0.Add(time.Hour), hit{"a", 5}); len(got) != 0 {
 		t.Errorf("got %v: a local store followed the job's clock, or forgot within a bucket", got)
 	}
-	l.Committed(stream.Clocks{Lane: stream.Clock{Seen: t0.Add(3 * time.Hour)}})
+	l.Committed(record.Clocks{Lane: record.Clock{Seen: t0.Add(3 * time.Hour)}})
 	if got := l.Feed(t0.Add(3*time.Hour), hit{"a", 6}); len(got) != 1 {
 		t.Errorf("got %v, want the copy: it is farther away than the window", got)
 	}
@@ -66,14 +68,14 @@ func TestSharedStoreForgetsByTheJobsClock(t *testing.T) {
 	l := streamtest.Open(t, dedup.ByID(newShared(), (*hit).id, &dedup.Options{Window: 2 * time.Hour, Bucket: time.Hour}))
 	l.Feed(t0, hit{"a", 1})
 	// This lane is far ahead of the slowest one, which may still bring the copy.
-	ahead := stream.Clock{Seen: t0.Add(99 * time.Hour)}
-	for i, job := range []stream.Clock{{}, {Seen: t0.Add(150 * time.Minute)}, {Seen: t0.Add(9 * time.Hour), Held: t0}} {
-		l.Committed(stream.Clocks{Lane: ahead, Job: job})
+	ahead := record.Clock{Seen: t0.Add(99 * time.Hour)}
+	for i, job := range []record.Clock{{}, {Seen: t0.Add(150 * time.Minute)}, {Seen: t0.Add(9 * time.Hour), Held: t0}} {
+		l.Committed(record.Clocks{Lane: ahead, Job: job})
 		if got := l.Feed(t0.Add(time.Hour), hit{"a", 2 + i}); len(got) != 0 {
 			t.Errorf("job's clock %v: got %v, want a duplicate", job, got)
 		}
 	}
-	l.Committed(stream.Clocks{Job: stream.Clock{Seen: t0.Add(3 * time.Hour)}})
+	l.Committed(record.Clocks{Job: record.Clock{Seen: t0.Add(3 * time.Hour)}})
 	if got := l.Feed(t0.Add(3*time.Hour), hit{"a", 9}); len(got) != 1 {
 		t.Errorf("got %v, want the copy: it is farther away than the window", got)
 	}
@@ -124,7 +126,7 @@ func TestHeldRecordHasWon(t *testing.T) {
 			l.Feed(t0, hit{"a", 2}) // a duplicate, finished: the refill knows it and not the first
 			l.Crash()
 			l.Feed(t0, hit{"a", 3})
-			if got := l.Advance(stream.EndOfTime); !slices.Equal(got, []hit{{"a", 1}}) {
+			if got := l.Advance(record.EndOfTime); !slices.Equal(got, []hit{{"a", 1}}) {
 				t.Errorf("got %v, want the record that was held", got)
 			}
 			if st.Forced.Load() != 1 {
@@ -162,14 +164,14 @@ func TestLinesOfAHeldRecordKeepTheirFateInASharedStore(t *testing.T) {
 	l.Feed(t0, []string{"a"})
 	l.Feed(t0, []string{"a", "b"}) // a is a duplicate, b waits
 	l.Crash()
-	l.Advance(stream.EndOfTime)
+	l.Advance(record.EndOfTime)
 	if want := []hit{{"a", 0}, {"b", 1}}; !slices.Equal(l.Out, want) {
 		t.Errorf("got %v, want %v", l.Out, want)
 	}
 }
 
 func TestOptionsReportAllFaults(t *testing.T) {
-	_, err := dedup.ByID[hit](nil, nil, &dedup.Options{Window: -5, Bucket: -1, Patience: -7}).Open(&stream.Lane{})
+	_, err := dedup.ByID[hit](nil, nil, &dedup.Options{Window: -5, Bucket: -1, Patience: -7}).Open(&stage.Lane{})
 	for _, want := range []string{"Window", "Bucket", "Patience", "store"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want a word about %s", err, want)
@@ -184,7 +186,7 @@ func TestFailingSharedStoreHoldsTheLaneUp(t *testing.T) {
 		p := openStage(t, dedup.ByID(store, (*hit).id, &dedup.Options{Stats: &st, Patience: time.Minute}))
 		store.fail(errors.New("connection refused"))
 		done := make(chan error, 1)
-		var out stream.Emitter[hit]
+		var out stage.Emitter[hit]
 		go func() { done <- p.Process(t.Context(), one("a"), &out) }()
 		time.Sleep(20 * time.Second) //nolint:forbidigo // the clock of the bubble
 		synctest.Wait()
@@ -227,7 +229,7 @@ func TestRefusalAndForgettingAreNotTriedAgain(t *testing.T) {
 			p := openStage(t, dedup.ByID(store, (*hit).id, nil))
 			store.fail(fmt.Errorf("test: %w", final))
 			begun := time.Now()
-			var out stream.Emitter[hit]
+			var out stage.Emitter[hit]
 			if err := p.Process(t.Context(), one("a"), &out); !errors.Is(err, final) || time.Since(begun) > 0 {
 				t.Errorf("after %s: %v, want %v at once", time.Since(begun), err, final)
 			}
@@ -236,17 +238,17 @@ func TestRefusalAndForgettingAreNotTriedAgain(t *testing.T) {
 }
 
 func TestDedupDecidesWhoWins(t *testing.T) {
-	if _, ok := dedup.ByID(newShared(), (*hit).id, nil).(stream.FirstClaimer); !ok {
+	if _, ok := dedup.ByID(newShared(), (*hit).id, nil).(stage.FirstClaimer); !ok {
 		t.Error("Run could not refuse a join before it")
 	}
 }
 
-func one(id string) []stream.Event[hit] {
-	return []stream.Event[hit]{{Value: hit{ID: id}, Time: t0, Origin: stream.NewOrigin(1)}}
+func one(id string) []record.Event[hit] {
+	return []record.Event[hit]{{Value: hit{ID: id}, Time: t0, Origin: record.NewOrigin(1)}}
 }
 
-func openStage(t *testing.T, s stream.Stage[hit, hit]) stream.Processor[hit, hit] {
-	p, err := s.Open(&stream.Lane{Name: "x"})
+func openStage(t *testing.T, s stage.Stage[hit, hit]) stage.Processor[hit, hit] {
+	p, err := s.Open(&stage.Lane{Name: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,12 +257,12 @@ func openStage(t *testing.T, s stream.Stage[hit, hit]) stream.Processor[hit, hit
 
 func TestHotPathDoesNotAllocate(t *testing.T) {
 	p := openStage(t, dedup.ByID(dedup.NewMemory(nil), (*hit).id, nil))
-	in := make([]stream.Event[hit], 4096)
+	in := make([]record.Event[hit], 4096)
 	for i := range in {
-		in[i] = stream.Event[hit]{Value: hit{ID: fmt.Sprint("some id ", i)}, Time: t0, Origin: stream.NewOrigin(uint32(i))}
+		in[i] = record.Event[hit]{Value: hit{ID: fmt.Sprint("some id ", i)}, Time: t0, Origin: record.NewOrigin(uint32(i))}
 	}
-	partition := &stream.Partition{}
-	out := stream.NewEmitter[hit](func(stream.Origin) stream.RecordRef { return stream.RecordRef{Partition: partition} })
+	partition := &record.Partition{}
+	out := stage.NewEmitter[hit](stage.LookupFunc(func(record.Origin) record.Ref { return record.Ref{Partition: partition} }))
 	n := testing.AllocsPerRun(50, func() {
 		if err := p.Process(t.Context(), in, out); err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -43,7 +44,7 @@ func newOutage(t *testing.T) *outage {
 
 func (j *outage) run(t *testing.T) {
 	j.source, j.ended = j.log.Source(nil), make(chan error, 1)
-	parse := func(r *stream.Record) (h hit, err error) {
+	parse := func(r *record.Record) (h hit, err error) {
 		_, err = fmt.Sscan(string(r.Value), &h.ID)
 		return h, err
 	}
@@ -84,7 +85,7 @@ func (j *outage) mustEndWell(t *testing.T) {
 	if n := len(slices.Compact(slices.Clone(ids))); len(ids) != outageRecords/2 || n != len(ids) {
 		t.Errorf("%d rows with %d IDs, want %d of each", len(ids), n, outageRecords/2)
 	}
-	if got := j.ledger.Counts()[stream.Duplicate]; got != outageRecords/2 {
+	if got := j.ledger.Counts()[record.Duplicate]; got != outageRecords/2 {
 		t.Errorf("%d duplicates, want %d", got, outageRecords/2)
 	}
 }

@@ -8,7 +8,8 @@ import (
 
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/dedup/deduptest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // shared is the smallest shared store: a map under a lock.
@@ -88,12 +89,12 @@ func TestSharedMapConforms(t *testing.T) {
 // keeper holds every event until the end of time.
 type keeper struct{}
 
-func (keeper) Holds()                                                {}
-func (keeper) Open(*stream.Lane) (stream.Processor[hit, hit], error) { return new(keeping), nil }
+func (keeper) Holds()                                              {}
+func (keeper) Open(*stage.Lane) (stage.Processor[hit, hit], error) { return new(keeping), nil }
 
-type keeping struct{ held []stream.Event[hit] }
+type keeping struct{ held []record.Event[hit] }
 
-func (k *keeping) Process(_ context.Context, in []stream.Event[hit], out *stream.Emitter[hit]) error {
+func (k *keeping) Process(_ context.Context, in []record.Event[hit], out *stage.Emitter[hit]) error {
 	for _, e := range in {
 		out.Hold(e.Origin)
 		k.held = append(k.held, e)
@@ -101,8 +102,8 @@ func (k *keeping) Process(_ context.Context, in []stream.Event[hit], out *stream
 	return nil
 }
 
-func (k *keeping) Advance(_ context.Context, seen time.Time, out *stream.Emitter[hit]) error {
-	if seen.Before(stream.EndOfTime) {
+func (k *keeping) Advance(_ context.Context, seen time.Time, out *stage.Emitter[hit]) error {
+	if seen.Before(record.EndOfTime) {
 		return nil
 	}
 	for _, e := range k.held {

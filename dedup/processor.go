@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // processor asks the table for the IDs of one lane's events, batch by batch.
 type processor[T any] struct {
-	*stage[T]
+	*byID[T]
 	table Table
 	local Refiller // nil if the table is shared
 
@@ -26,7 +27,7 @@ const (
 )
 
 // Process passes on the events that hold their IDs.
-func (p *processor[T]) Process(ctx context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+func (p *processor[T]) Process(ctx context.Context, in []record.Event[T], out *stage.Emitter[T]) error {
 	forced := p.ask(in, out)
 	if err := p.patiently(ctx, p.local == nil, func(ctx context.Context) error {
 		return p.table.Claim(ctx, p.claims, p.won)
@@ -44,7 +45,7 @@ func (p *processor[T]) Process(ctx context.Context, in []stream.Event[T], out *s
 			out.Emit(in[i])
 		default:
 			hits++
-			out.Drop(in[i].Origin, stream.Duplicate, "duplicate")
+			out.Drop(in[i].Origin, record.Duplicate, "duplicate")
 		}
 	}
 	st := p.opts.Stats
@@ -64,7 +65,7 @@ func (p *processor[T]) Warmup() time.Duration {
 }
 
 // Warm fills a local table again. It passes on one event of each ID, for the state of later stages.
-func (p *processor[T]) Warm(ctx context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+func (p *processor[T]) Warm(ctx context.Context, in []record.Event[T], out *stage.Emitter[T]) error {
 	p.ask(in, out)
 	fill := p.table.Claim
 	if p.local != nil {
@@ -86,7 +87,7 @@ func (p *processor[T]) Warm(ctx context.Context, in []stream.Event[T], out *stre
 
 // Committed forgets IDs by the committed clocks, which alone a crash or another process cannot take back. The ID of a
 // held record is kept: the record has won and will claim it again.
-func (p *processor[T]) Committed(ctx context.Context, c stream.Clocks) error {
+func (p *processor[T]) Committed(ctx context.Context, c record.Clocks) error {
 	clock := c.Job
 	if p.local != nil {
 		clock = c.Lane

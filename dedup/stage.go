@@ -5,16 +5,17 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// ByID drops the events whose id another record holds, as stream.Duplicate. An event whose id is empty is passed on and
+// ByID drops the events whose id another record holds, as record.Duplicate. An event whose id is empty is passed on and
 // counted. id must be a pure function; if it panics, the record goes to the dead-letter flow. Of several events of one record that have the same id the first is passed on.
 //
 // The stage must not stand behind one that holds records; Run refuses that. The store stays the caller's to close, after
 // Run has returned.
-func ByID[T any](ids Store, id func(*T) string, opts *Options) stream.Stage[T, T] {
-	s := &stage[T]{ids: ids, id: stream.Recover(func(e *T) (string, error) { return id(e), nil })}
+func ByID[T any](ids Store, id func(*T) string, opts *Options) stage.Stage[T, T] {
+	s := &byID[T]{ids: ids, id: record.Recover(func(e *T) (string, error) { return id(e), nil })}
 	s.opts, s.err = opts.filled()
 	if ids == nil || id == nil {
 		s.err = errors.Join(s.err, errors.New("dedup: a store and an id function are required"))
@@ -22,32 +23,32 @@ func ByID[T any](ids Store, id func(*T) string, opts *Options) stream.Stage[T, T
 	return s
 }
 
-type stage[T any] struct {
+type byID[T any] struct {
 	ids  Store
 	id   func(*T) (string, error)
 	opts Options
 	err  error
 }
 
-func (s *stage[T]) String() string { return "dedup" }
+func (s *byID[T]) String() string { return "dedup" }
 
 // FirstClaimer marks the stage as one that decides which of several records wins.
-func (s *stage[T]) FirstClaimer() {}
+func (s *byID[T]) FirstClaimer() {}
 
 // LaneLocal says that a local store knows the IDs of one lane at a time.
-func (s *stage[T]) LaneLocal() bool {
+func (s *byID[T]) LaneLocal() bool {
 	_, local := s.ids.(Local)
 	return local
 }
 
 // Open opens the table of one lane.
-func (s *stage[T]) Open(l *stream.Lane) (stream.Processor[T, T], error) {
+func (s *byID[T]) Open(l *stage.Lane) (stage.Processor[T, T], error) {
 	if s.err != nil {
 		return nil, s.err
 	}
 	// Open has no context: the stage's own patience bounds it.
 	space := Space{Name: s.opts.Name, Lane: l.Name, Window: s.opts.Window, Bucket: s.opts.Bucket}
-	p := &processor[T]{stage: s}
+	p := &processor[T]{byID: s}
 	err := p.patiently(context.Background(), true, func(ctx context.Context) (err error) {
 		p.table, err = s.ids.Open(ctx, space)
 		return err

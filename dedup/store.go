@@ -7,7 +7,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Store keeps which record holds an ID. It must be safe for concurrent use.
@@ -82,8 +82,8 @@ type Claim struct {
 
 // Holder is a record that holds an ID.
 type Holder struct {
-	Partition *stream.Partition
-	Position  stream.Position
+	Partition *record.Partition
+	Position  record.Position
 }
 
 // ID is the XXH3 128-bit hash of an event's ID.

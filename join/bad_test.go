@@ -11,6 +11,7 @@ import (
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -28,7 +29,7 @@ func (w *wire) isLeft() bool    { return w.Left }
 func (w *wire) merge(*wire)     {}
 func (w *wire) time() time.Time { return time.Unix(0, int64(w.At*1e9)) }
 
-func parseWire(r *stream.Record) (w wire, err error) {
+func parseWire(r *record.Record) (w wire, err error) {
 	if strings.Contains(string(r.Value), `"NaN"`) { // JSON has none, other formats do
 		return wire{ID: "n", Key: "a", At: math.NaN()}, nil
 	}
@@ -63,7 +64,7 @@ func TestKeysOfAWrongTypeAndTimesThatAreNoneAreDeadLetters(t *testing.T) {
 		if err := stream.Run(t.Context(), p, ledger.Output(), &stream.Options{Future: 1 << 62}); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := ledger.Counts(), (stream.Counts{stream.Written: 3, stream.Merged: 1, stream.Dead: 6}); got != want {
+		if got, want := ledger.Counts(), (record.Counts{record.Written: 3, record.Merged: 1, record.Dead: 6}); got != want {
 			t.Errorf("fates %v, want %v", got, want)
 		}
 		if st.Empty.Load() != 2 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -49,7 +50,7 @@ func run(t *testing.T, log *streamtest.Log, ledger *streamtest.Ledger[event], mo
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	p := stream.Via(stream.From(log.Source(nil)), stream.Decode(func(r *stream.Record) (e event, err error) {
+	p := stream.Via(stream.From(log.Source(nil)), stream.Decode(func(r *record.Record) (e event, err error) {
 		err = json.Unmarshal(r.Value, &e)
 		return e, err
 	}, func(e *event) time.Time { return e.At }))

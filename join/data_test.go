@@ -19,6 +19,7 @@ import (
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -52,9 +53,9 @@ func feed(l *streamtest.Lane[event, event], in []fed) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var seen time.Time
 	for batch := range slices.Chunk(in, 50) {
-		var b []stream.Event[event]
+		var b []record.Event[event]
 		for _, e := range batch {
-			b = append(b, stream.Event[event]{Value: e.event, Time: e.At})
+			b = append(b, record.Event[event]{Value: e.event, Time: e.At})
 			if e.At.After(seen) {
 				seen = e.At
 			}
@@ -68,7 +69,7 @@ func feed(l *streamtest.Lane[event, event], in []fed) {
 			l.Commit()
 		}
 	}
-	l.Advance(stream.EndOfTime)
+	l.Advance(record.EndOfTime)
 }
 
 // perKey is sortAndScan key by key, since it is slow.
@@ -100,7 +101,7 @@ func inOrder(in []fed, o *join.Options) (rows []string) {
 		keys[e.Key].feed(e)
 	}
 	for _, s := range keys {
-		s.advance(stream.EndOfTime)
+		s.advance(record.EndOfTime)
 		rows = append(rows, s.rows...)
 	}
 	slices.Sort(rows)
@@ -157,7 +158,7 @@ func TestWeblogEqualsTheReference(t *testing.T) {
 				t.Errorf("%d s, settled %v: %d rows, %d unmatched; want %d, %d", seconds, settled, len(got),
 					l.Reasons()["unmatched"], len(want), unmatched)
 			}
-			if got := l.Fates()[stream.Duplicate]; got != 192 {
+			if got := l.Fates()[record.Duplicate]; got != 192 {
 				t.Errorf("%d duplicates, want 192", got)
 			}
 		}
@@ -191,10 +192,10 @@ func TestProcessesMeetTheirEndInRealDisorder(t *testing.T) {
 			for _, settled := range []bool{false, true} {
 				l := streamtest.Open(t, join.Left((*event).key, (*event).isLeft, (*event).merge, given(o, settled)))
 				feed(l, in)
-				if got := l.Fates()[stream.Merged]; got != int64(want) {
+				if got := l.Fates()[record.Merged]; got != int64(want) {
 					t.Errorf("settled %v: %d pairs, want %d", settled, got, want)
 				}
-				if got := l.Fates()[stream.Written]; got+int64(want)+int64(l.Reasons()["unmatched"]) != int64(len(in)) {
+				if got := l.Fates()[record.Written]; got+int64(want)+int64(l.Reasons()["unmatched"]) != int64(len(in)) {
 					t.Errorf("settled %v: fates %v do not add up to %d", settled, l.Fates(), len(in))
 				}
 			}

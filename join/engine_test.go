@@ -15,6 +15,7 @@ import (
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -109,7 +110,7 @@ func fight(t *testing.T, seed uint64) *war {
 		t.Errorf("%+v:\n in  %v\n got  %v\n want %v", *o, in, got, want)
 	}
 	fates := ledger.Counts()
-	if fates[stream.Duplicate] != int64(copies) || fates[stream.Filtered] != int64(unmatched) || fates.Sum() != int64(len(in)+copies) {
+	if fates[record.Duplicate] != int64(copies) || fates[record.Filtered] != int64(unmatched) || fates.Sum() != int64(len(in)+copies) {
 		t.Errorf("fates %v, want %d duplicates and %d unmatched of %d", fates, copies, unmatched, len(in)+copies)
 	}
 	return w
@@ -140,7 +141,7 @@ func (w *war) begin() {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	i := instance{cancel, make(chan error, 1), new(stream.Status), new(atomic.Bool)}
 	p := stream.Via(stream.From(w.log.Source(&streamtest.SourceOptions{Batch: 1 + w.r.IntN(5)})),
-		stream.Decode(func(r *stream.Record) (e event, err error) { return e, json.Unmarshal(r.Value, &e) },
+		stream.Decode(func(r *record.Record) (e event, err error) { return e, json.Unmarshal(r.Value, &e) },
 			func(e *event) time.Time { return e.At }))
 	p = stream.Via(p, dedup.ByID(dedup.NewMemory(nil), (*event).eventID, nil))
 	p = stream.Via(p, join.Left((*event).key, (*event).isLeft, (*event).merge, given(w.o, true)))

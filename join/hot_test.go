@@ -9,6 +9,8 @@ import (
 
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -40,7 +42,7 @@ func TestOneKeyWithEverythingEqualsSortAndScan(t *testing.T) {
 				l.CrashShuffled(uint64(i))
 			}
 		}
-		l.Advance(stream.EndOfTime)
+		l.Advance(record.EndOfTime)
 		want, _ := sortAndScan(in, o)
 		if !settled {
 			want = inOrder(in, o)
@@ -90,16 +92,16 @@ func BenchmarkOneKey(b *testing.B) {
 			const n = 20_000
 			for b.Loop() {
 				r := rand.New(rand.NewPCG(1, 1))
-				p, err := join.Left((*event).key, (*event).isLeft, (*event).merge, nil).Open(&stream.Lane{})
+				p, err := join.Left((*event).key, (*event).isLeft, (*event).merge, nil).Open(&stage.Lane{})
 				if err != nil {
 					b.Fatal(err)
 				}
-				part := &stream.Partition{}
-				out := stream.NewEmitter[event](func(o stream.Origin) stream.RecordRef { return stream.RecordRef{Partition: part} })
+				part := &record.Partition{}
+				out := stage.NewEmitter[event](stage.LookupFunc(func(o record.Origin) record.Ref { return record.Ref{Partition: part} }))
 				for i := range n {
 					at := t0.Add(time.Duration(i)*90*time.Second/n - time.Duration(r.Int64N(int64(disorder)+1)))
-					e := stream.Event[event]{Value: load(i, "k"), Time: at, Origin: stream.NewOrigin(uint32(i + 1))}
-					if err := p.Process(b.Context(), []stream.Event[event]{e}, out); err != nil {
+					e := record.Event[event]{Value: load(i, "k"), Time: at, Origin: record.NewOrigin(uint32(i + 1))}
+					if err := p.Process(b.Context(), []record.Event[event]{e}, out); err != nil {
 						b.Fatal(err)
 					}
 					out.Take()

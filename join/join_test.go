@@ -10,6 +10,8 @@ import (
 
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -59,7 +61,7 @@ func TestPairOverAnHoursBorderKeepsTheLoadsTime(t *testing.T) {
 	if got := l.Feed(t0.Add(30*time.Second), beat(2, "a")); len(got) != 1 || got[0].ID != 1 || got[0].Mate != 2 {
 		t.Errorf("got %v, want load 1 with beat 2", got)
 	}
-	if want := (stream.Counts{stream.Written: 1, stream.Merged: 1}); l.Fates() != want {
+	if want := (record.Counts{record.Written: 1, record.Merged: 1}); l.Fates() != want {
 		t.Errorf("fates %v, want %v", l.Fates(), want)
 	}
 }
@@ -95,7 +97,7 @@ func TestInnerDropsUnmatchedLeft(t *testing.T) {
 	l.Feed(t0, load(2, "b"))
 	l.Feed(t0, beat(3, "b"))
 	l.Feed(t0, beat(4, "c"))
-	l.Advance(stream.EndOfTime)
+	l.Advance(record.EndOfTime)
 	if len(l.Out) != 1 || l.Out[0].ID != 2 {
 		t.Errorf("got %v, want load 2 alone", l.Out)
 	}
@@ -122,7 +124,7 @@ func TestUnfinishedRecordIsReplayedWithItsPair(t *testing.T) {
 		t.Errorf("got %v, want nothing: a record's rows are written together", got)
 	}
 	l.CrashShuffled(3)
-	l.Advance(stream.EndOfTime)
+	l.Advance(record.EndOfTime)
 	want := []line{{ID: 1, Key: "a", Left: true, Mate: 3}, {ID: 2, Key: "b", Left: true}}
 	slices.SortFunc(l.Out, func(a, b line) int { return a.ID - b.ID })
 	if !slices.Equal(l.Out, want) {
@@ -131,13 +133,13 @@ func TestUnfinishedRecordIsReplayedWithItsPair(t *testing.T) {
 }
 
 func TestTooManyPendingStopsTheJob(t *testing.T) {
-	p, err := join.Left((*event).key, (*event).isLeft, (*event).merge, &join.Options{MaxPending: 2}).Open(&stream.Lane{Name: "x"})
+	p, err := join.Left((*event).key, (*event).isLeft, (*event).merge, &join.Options{MaxPending: 2}).Open(&stage.Lane{Name: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out stream.Emitter[event]
-	in := func(n int) []stream.Event[event] {
-		return []stream.Event[event]{{Value: load(n, "a"), Time: t0, Origin: stream.NewOrigin(uint32(n))}}
+	var out stage.Emitter[event]
+	in := func(n int) []record.Event[event] {
+		return []record.Event[event]{{Value: load(n, "a"), Time: t0, Origin: record.NewOrigin(uint32(n))}}
 	}
 	for n := 1; n <= 2; n++ {
 		if err := p.Process(t.Context(), in(n), &out); err != nil {
@@ -156,7 +158,7 @@ func TestTooManyPendingStopsTheJob(t *testing.T) {
 }
 
 func TestOptionsReportAllFaults(t *testing.T) {
-	_, err := join.Left((*event).key, nil, (*event).merge, &join.Options{Window: -2, Early: -2, Grace: -2, MaxPending: -2}).Open(&stream.Lane{})
+	_, err := join.Left((*event).key, nil, (*event).merge, &join.Options{Window: -2, Early: -2, Grace: -2, MaxPending: -2}).Open(&stage.Lane{})
 	for _, want := range []string{"Window", "Early", "Grace", "MaxPending", "isLeft"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want a word about %s", err, want)
@@ -165,13 +167,13 @@ func TestOptionsReportAllFaults(t *testing.T) {
 }
 
 func TestJoinIsKnownToHold(t *testing.T) {
-	if _, ok := join.Left((*event).key, (*event).isLeft, (*event).merge, nil).(stream.Holder); !ok {
+	if _, ok := join.Left((*event).key, (*event).isLeft, (*event).merge, nil).(stage.Holder); !ok {
 		t.Error("Run could not refuse a join before dedup")
 	}
 }
 
 func TestHotPathDoesNotAllocate(t *testing.T) {
-	p, err := join.Left((*event).key, (*event).isLeft, (*event).merge, nil).Open(&stream.Lane{})
+	p, err := join.Left((*event).key, (*event).isLeft, (*event).merge, nil).Open(&stage.Lane{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,23 +181,23 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	for i := range 5000 {
 		keys = append(keys, fmt.Sprint("session ", i))
 	}
-	out, in, at, n := new(stream.Emitter[event]), make([]stream.Event[event], 0, 2000), t0, 0
+	out, in, at, n := new(stage.Emitter[event]), make([]record.Event[event], 0, 2000), t0, 0
 	run := func() {
 		in = in[:0]
 		for range cap(in) / 2 { // a load, and the beat of the load 2,000 events before
 			at = at.Add(time.Millisecond)
-			o := stream.NewOrigin(uint32(2 * n))
-			in = append(in, stream.Event[event]{Value: load(n, keys[n%len(keys)]), Time: at, Origin: o})
+			o := record.NewOrigin(uint32(2 * n))
+			in = append(in, record.Event[event]{Value: load(n, keys[n%len(keys)]), Time: at, Origin: o})
 			if n >= 1000 && n%4 > 0 { // every fourth load gets none
-				o := stream.NewOrigin(uint32(2*n + 1))
-				in = append(in, stream.Event[event]{Value: beat(n, keys[(n-1000)%len(keys)]), Time: at, Origin: o})
+				o := record.NewOrigin(uint32(2*n + 1))
+				in = append(in, record.Event[event]{Value: beat(n, keys[(n-1000)%len(keys)]), Time: at, Origin: o})
 			}
 			n++
 		}
 		if err := p.Process(t.Context(), in, out); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.(stream.Advancer[event]).Advance(t.Context(), at, out); err != nil {
+		if err := p.(stage.Advancer[event]).Advance(t.Context(), at, out); err != nil {
 			t.Fatal(err)
 		}
 		out.Take()

@@ -8,7 +8,8 @@ import (
 	"unsafe"
 
 	"github.com/onceflow/onceflow/join"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // wide is an event of a usual size.
@@ -22,17 +23,17 @@ func (w *wide) key() string   { return w.Session }
 func (w *wide) isLeft() bool  { return w.Load }
 func (w *wide) merge(r *wide) { w.N = r.N }
 
-func wideEvent(i int) stream.Event[wide] {
-	return stream.Event[wide]{
+func wideEvent(i int) record.Event[wide] {
+	return record.Event[wide]{
 		Value: wide{
 			Session: fmt.Sprintf("%032d", i), URL: fmt.Sprintf("/a/page/of/the/site/%020d", i), Load: true, Agent: "shared",
 		},
 		Time:   t0.Add(time.Duration(i) * 50 * time.Microsecond),
-		Origin: stream.NewOrigin(uint32(i + 1)),
+		Origin: record.NewOrigin(uint32(i + 1)),
 	}
 }
 
-const wideBytes = int(unsafe.Sizeof(stream.Event[wide]{})) + 32 + 48 // 48: the size class of the 40 bytes of URL
+const wideBytes = int(unsafe.Sizeof(record.Event[wide]{})) + 32 + 48 // 48: the size class of the 40 bytes of URL
 
 func heap() int {
 	runtime.GC()
@@ -47,14 +48,14 @@ func TestPendingEventsCostAtMostHalfTheirBytesMore(t *testing.T) {
 		t.Skip("measures memory")
 	}
 	for _, n := range []int{30_000, 120_000} {
-		p, err := join.Left((*wide).key, (*wide).isLeft, (*wide).merge, nil).Open(&stream.Lane{})
+		p, err := join.Left((*wide).key, (*wide).isLeft, (*wide).merge, nil).Open(&stage.Lane{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var out stream.Emitter[wide]
+		var out stage.Emitter[wide]
 		before := heap()
 		for i := range n {
-			if err := p.Process(t.Context(), []stream.Event[wide]{wideEvent(i)}, &out); err != nil {
+			if err := p.Process(t.Context(), []record.Event[wide]{wideEvent(i)}, &out); err != nil {
 				t.Fatal(err)
 			}
 			out.Take()
@@ -64,10 +65,10 @@ func TestPendingEventsCostAtMostHalfTheirBytesMore(t *testing.T) {
 		if got > 1.5 {
 			t.Errorf("%d pending events take %.2f times their bytes, want at most 1.5", n, got)
 		}
-		if err := p.(stream.Advancer[wide]).Advance(t.Context(), stream.EndOfTime, &out); err != nil {
+		if err := p.(stage.Advancer[wide]).Advance(t.Context(), record.EndOfTime, &out); err != nil {
 			t.Fatal(err)
 		}
-		out = stream.Emitter[wide]{}
+		out = stage.Emitter[wide]{}
 		if left := float64(heap()-before) / float64(n*wideBytes); left > 0.05 {
 			t.Errorf("%.2f of their bytes are still there when all have left", left)
 		}
@@ -77,13 +78,13 @@ func TestPendingEventsCostAtMostHalfTheirBytesMore(t *testing.T) {
 
 // A load, its beat 60 s later, at 20,000 events a second.
 func BenchmarkJoin(b *testing.B) {
-	p, err := join.Left((*wide).key, (*wide).isLeft, (*wide).merge, &join.Options{MaxPending: -1}).Open(&stream.Lane{})
+	p, err := join.Left((*wide).key, (*wide).isLeft, (*wide).merge, &join.Options{MaxPending: -1}).Open(&stage.Lane{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	const lag = 600_000
-	var out stream.Emitter[wide]
-	batch := make([]stream.Event[wide], 0, 1000)
+	var out stage.Emitter[wide]
+	batch := make([]record.Event[wide], 0, 1000)
 	keys := make([]string, lag+1000)
 	for i := range keys {
 		keys[i] = fmt.Sprintf("%032d", i)
@@ -93,7 +94,7 @@ func BenchmarkJoin(b *testing.B) {
 	for b.Loop() {
 		i := n / 2
 		at := t0.Add(time.Duration(i) * 100 * time.Microsecond)
-		e := stream.Event[wide]{Time: at, Origin: stream.NewOrigin(uint32(n + 1))}
+		e := record.Event[wide]{Time: at, Origin: record.NewOrigin(uint32(n + 1))}
 		if n%2 == 0 {
 			e.Value = wide{Session: keys[i%len(keys)], Load: true}
 		} else {
@@ -104,7 +105,7 @@ func BenchmarkJoin(b *testing.B) {
 			if err := p.Process(b.Context(), batch, &out); err != nil {
 				b.Fatal(err)
 			}
-			if err := p.(stream.Advancer[wide]).Advance(b.Context(), at, &out); err != nil {
+			if err := p.(stage.Advancer[wide]).Advance(b.Context(), at, &out); err != nil {
 				b.Fatal(err)
 			}
 			out.Take()

@@ -5,13 +5,14 @@ import (
 	"hash/maphash"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // processor joins the events of one lane. Of the events that wait no two match, or with Settled none were decided: what
 // waits is a function of which events are held, not of the order in which they came.
 type processor[T any, K comparable] struct {
-	*stage[T, K]
+	*joiner[T, K]
 	lane   string
 	seed   maphash.Seed
 	salt   uint32 // of rank
@@ -21,12 +22,12 @@ type processor[T any, K comparable] struct {
 	timers timers[T]
 	live   int // without those that are gone and only wait for the heap
 
-	left, right stream.Event[T] // the pair that is being merged
-	out         *stream.Emitter[T]
+	left, right record.Event[T] // the pair that is being merged
+	out         *stage.Emitter[T]
 }
 
 // Process pairs what it can and holds the rest.
-func (p *processor[T, K]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+func (p *processor[T, K]) Process(_ context.Context, in []record.Event[T], out *stage.Emitter[T]) error {
 	p.out = out
 	var zero K
 	for i := range in {
@@ -58,7 +59,7 @@ func (p *processor[T, K]) Process(_ context.Context, in []stream.Event[T], out *
 func (p *processor[T, K]) look(e *T) (k K, right bool, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = stream.Caught(v)
+			err = record.Caught(v)
 		}
 	}()
 	var zero K
@@ -72,7 +73,7 @@ func (p *processor[T, K]) look(e *T) (k K, right bool, err error) {
 func (p *processor[T, K]) merged() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = stream.Caught(v)
+			err = record.Caught(v)
 		}
 	}()
 	p.merge(&p.left.Value, &p.right.Value)
@@ -80,7 +81,7 @@ func (p *processor[T, K]) merged() (err error) {
 }
 
 // Advance lets go of what no event within Grace can match any more.
-func (p *processor[T, K]) Advance(_ context.Context, seen time.Time, out *stream.Emitter[T]) error {
+func (p *processor[T, K]) Advance(_ context.Context, seen time.Time, out *stage.Emitter[T]) error {
 	p.seen, p.out = seen, out
 	for {
 		r := p.timers.next(seen)
@@ -103,9 +104,9 @@ func (p *processor[T, K]) Advance(_ context.Context, seen time.Time, out *stream
 		out.Release(e.Origin)
 		switch {
 		case right:
-			out.Drop(e.Origin, stream.Filtered, "unmatched")
+			out.Drop(e.Origin, record.Filtered, "unmatched")
 		case p.inner:
-			out.Drop(e.Origin, stream.Filtered, "unmatched left")
+			out.Drop(e.Origin, record.Filtered, "unmatched left")
 		default:
 			out.Emit(e)
 		}
@@ -113,7 +114,7 @@ func (p *processor[T, K]) Advance(_ context.Context, seen time.Time, out *stream
 }
 
 // pair merges e, which does not wait, with mate, which does, and emits the left one.
-func (p *processor[T, K]) pair(e *stream.Event[T], mate ref, right bool) {
+func (p *processor[T, K]) pair(e *record.Event[T], mate ref, right bool) {
 	// merge gets pointers, so what they point to is on the heap: one place for all pairs.
 	p.left, p.right = p.slab.get(mate).ev, *e
 	p.drop(mate)
@@ -124,17 +125,17 @@ func (p *processor[T, K]) pair(e *stream.Event[T], mate ref, right bool) {
 	if err := p.merged(); err != nil { // nobody knows which of them it was
 		p.out.Reject(p.left.Origin, err)
 		p.out.Reject(p.right.Origin, err)
-		p.left, p.right = stream.Event[T]{}, stream.Event[T]{}
+		p.left, p.right = record.Event[T]{}, record.Event[T]{}
 		return
 	}
 	if p.left.Origin != p.right.Origin {
 		p.out.Merge(p.left.Origin, p.right.Origin)
 	}
 	p.out.Emit(p.left)
-	p.left, p.right = stream.Event[T]{}, stream.Event[T]{} // lets go of what they point to
+	p.left, p.right = record.Event[T]{}, record.Event[T]{} // lets go of what they point to
 }
 
-func (p *processor[T, K]) hold(k K, e *stream.Event[T], right bool) {
+func (p *processor[T, K]) hold(k K, e *record.Event[T], right bool) {
 	r, q := p.slab.add()
 	q.ev, q.right, q.hash = *e, right, p.hash(k, right)
 	p.plant(k, r)
@@ -175,7 +176,7 @@ func (p *processor[T, K]) dueBefore(a, b dueRef) bool {
 }
 
 // before is the order of events: by time, then by partition and position.
-func (p *processor[T, K]) before(a, b *stream.Event[T]) bool {
+func (p *processor[T, K]) before(a, b *record.Event[T]) bool {
 	if c := a.Time.Compare(b.Time); c != 0 {
 		return c < 0
 	}

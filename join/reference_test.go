@@ -11,6 +11,8 @@ import (
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -117,7 +119,7 @@ func arrivals(r *rand.Rand, o *join.Options, unique bool) []fed {
 
 // drive feeds the events with crashes, fences and commits in between, moves the clock as an engine would, and returns
 // what came out.
-func drive(t *testing.T, r *rand.Rand, s stream.Stage[event, event], in []fed) *streamtest.Lane[event, event] {
+func drive(t *testing.T, r *rand.Rand, s stage.Stage[event, event], in []fed) *streamtest.Lane[event, event] {
 	l := streamtest.Open(t, s)
 	parts := 0
 	for _, e := range in {
@@ -143,7 +145,7 @@ func drive(t *testing.T, r *rand.Rand, s stream.Stage[event, event], in []fed) *
 			l.Fence()
 		}
 	}
-	l.Advance(stream.EndOfTime)
+	l.Advance(record.EndOfTime)
 	return l
 }
 
@@ -212,7 +214,7 @@ func TestDuplicatesBeforeTheJoinChangeNothing(t *testing.T) {
 			join.Left((*event).key, (*event).isLeft, (*event).merge, given(o, true)))
 		l := drive(t, r, s, twice)
 		check(t, seed, o, in, l)
-		if got, want := l.Fates()[stream.Duplicate], int64(len(twice)-len(in)); got != want {
+		if got, want := l.Fates()[record.Duplicate], int64(len(twice)-len(in)); got != want {
 			t.Fatalf("seed %d: %d duplicates, want %d", seed, got, want)
 		}
 	}

@@ -1,6 +1,6 @@
 package join
 
-import "github.com/onceflow/onceflow/stream"
+import "github.com/onceflow/onceflow/stream/record"
 
 // ref names a pending event in its slab; none is no event.
 type ref uint32
@@ -17,7 +17,7 @@ const (
 
 // pending is an event that waits, and its places in the two lists it is in.
 type pending[T any] struct {
-	ev           stream.Event[T]
+	ev           record.Event[T]
 	older, newer ref // the two sides of it in the tree of its key and side
 	prev, next   ref // in its timer bucket
 	hash         uint32

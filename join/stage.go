@@ -5,7 +5,7 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // Left merges each right event into the left one with its key and emits the left one, under its own time. A left event
@@ -19,16 +19,16 @@ import (
 // key and isLeft must be pure functions. merge must change neither the key nor the side of left, and keep neither pointer.
 // It runs once for each time that the pair is formed; a pair that a crash undoes is formed again from the events as they
 // were.
-func Left[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options) stream.Stage[T, T] {
+func Left[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options) stage.Stage[T, T] {
 	return newStage(key, isLeft, merge, opts, false)
 }
 
 // Inner is Left without the left events that have no match: they are dropped as Filtered, "unmatched left".
-func Inner[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options) stream.Stage[T, T] {
+func Inner[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options) stage.Stage[T, T] {
 	return newStage(key, isLeft, merge, opts, true)
 }
 
-type stage[T any, K comparable] struct {
+type joiner[T any, K comparable] struct {
 	key    func(*T) K
 	isLeft func(*T) bool
 	merge  func(left, right *T)
@@ -37,8 +37,8 @@ type stage[T any, K comparable] struct {
 	inner  bool
 }
 
-func newStage[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options, inner bool) *stage[T, K] {
-	s := &stage[T, K]{key: key, isLeft: isLeft, merge: merge, inner: inner}
+func newStage[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options, inner bool) *joiner[T, K] {
+	s := &joiner[T, K]{key: key, isLeft: isLeft, merge: merge, inner: inner}
 	s.opts, s.err = opts.filled()
 	if key == nil || isLeft == nil || merge == nil {
 		s.err = errors.Join(s.err, errors.New("join: key, isLeft and merge are required"))
@@ -46,7 +46,7 @@ func newStage[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge f
 	return s
 }
 
-func (s *stage[T, K]) String() string {
+func (s *joiner[T, K]) String() string {
 	if s.inner {
 		return "inner join"
 	}
@@ -54,17 +54,17 @@ func (s *stage[T, K]) String() string {
 }
 
 // Holds marks the stage as one whose processors hold records.
-func (s *stage[T, K]) Holds() {}
+func (s *joiner[T, K]) Holds() {}
 
 // LaneLocal says that only the events of one lane meet.
-func (s *stage[T, K]) LaneLocal() bool { return true }
+func (s *joiner[T, K]) LaneLocal() bool { return true }
 
 // Open makes the processor of one lane, with nothing pending.
-func (s *stage[T, K]) Open(l *stream.Lane) (stream.Processor[T, T], error) {
+func (s *joiner[T, K]) Open(l *stage.Lane) (stage.Processor[T, T], error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	p := &processor[T, K]{stage: s, lane: l.Name, seed: maphash.MakeSeed(), salt: rand.Uint32()}
+	p := &processor[T, K]{joiner: s, lane: l.Name, seed: maphash.MakeSeed(), salt: rand.Uint32()}
 	p.timers.init(&p.slab, s.opts)
 	p.timers.less = p.dueBefore
 	return p, nil

@@ -18,7 +18,10 @@ import (
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/file"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -29,7 +32,7 @@ type filling struct {
 	stop   func()
 }
 
-func fill(t *testing.T, src stream.Source, patience time.Duration, stages ...stream.Stage[hit, hit]) *filling {
+func fill(t *testing.T, src driver.Source, patience time.Duration, stages ...stage.Stage[hit, hit]) *filling {
 	t.Helper()
 	f := &filling{store: sinktest.NewMemory()}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -53,7 +56,7 @@ func fill(t *testing.T, src stream.Source, patience time.Duration, stages ...str
 	return f
 }
 
-func (f *filling) fates() stream.Counts { return f.status.Load().Counts }
+func (f *filling) fates() record.Counts { return f.status.Load().Counts }
 
 func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the clock of the bubble
 
@@ -72,7 +75,7 @@ func TestAPauseInABackfillClosesNoHour(t *testing.T) {
 			}
 		}
 		pass(4 * time.Minute)
-		if got := f.fates(); got != (stream.Counts{stream.Written: 480}) {
+		if got := f.fates(); got != (record.Counts{record.Written: 480}) {
 			t.Errorf("fates %v, want 480 rows on time", got)
 		}
 		if got := seals(t, f.store); got != 3 {
@@ -105,7 +108,7 @@ func TestWhatIsHeldAtTheEndOfABackfillLeaves(t *testing.T) {
 			t.Errorf("fates %v after half an hour, want all held for three", got)
 		}
 		pass(3 * time.Hour)
-		if got := f.fates(); got != (stream.Counts{stream.Written: 20}) {
+		if got := f.fates(); got != (record.Counts{record.Written: 20}) {
 			t.Errorf("fates %v, want 20 rows on time", got)
 		}
 		if got := seals(t, f.store); got != 4 { // its own, and those that have passed
@@ -146,7 +149,7 @@ func TestAPauseBetweenFilesOfAnHourClosesNoHour(t *testing.T) {
 		pass(time.Hour)
 		add("c.gz", 60)
 		pass(time.Hour)
-		if got := f.fates(); got != (stream.Counts{stream.Written: 90}) {
+		if got := f.fates(); got != (record.Counts{record.Written: 90}) {
 			t.Errorf("fates %v, want 90 rows on time", got)
 		}
 		if got := seals(t, f.store); got != 1 {

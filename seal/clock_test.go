@@ -10,7 +10,8 @@ import (
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // real is a store with a clock that is doubted like those of real stores.
@@ -24,21 +25,21 @@ func TestAStoreWhoseClockIsADayAheadForSecondsSealsNothing(t *testing.T) {
 		off := time.Duration(0)
 		store := real{&sinktest.Memory{Clock: func() time.Time { return time.Now().Add(off) }}}
 		out := attached(t, store, nil)
-		idle := func() stream.Upkeep { // proves the ends of both logs by the output's clock, as the engine does
+		idle := func() driver.Upkeep { // proves the ends of both logs by the output's clock, as the engine does
 			now, err := out.Now(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			cut := stream.Cut{}
+			cut := driver.Cut{}
 			for _, p := range partitions {
-				cut.Lanes = append(cut.Lanes, stream.LaneCut{
-					Lane: p.ID, Partitions: map[stream.Partition]stream.Progress{p: {UpTo: stream.Position{Sub: 1}, Seen: now}},
+				cut.Lanes = append(cut.Lanes, driver.LaneCut{
+					Lane: p.ID, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: 1}, Seen: now}},
 				})
 			}
 			if err := out.Begin(nil).Commit(t.Context(), cut); err != nil {
 				t.Fatal(err)
 			}
-			up, err := out.Maintain(t.Context(), func(context.Context) ([]stream.Partition, error) { return partitions, nil })
+			up, err := out.Maintain(t.Context(), func(context.Context) ([]record.Partition, error) { return partitions, nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +80,7 @@ func TestAStoreWhoseClockStaysADayAheadIsBelieved(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			latest := out.(stream.Doubter).Latest()
+			latest := out.(driver.Doubter).Latest()
 			if want := time.Now().Add(24 * time.Hour); !latest.Equal(want) {
 				t.Fatalf("after %s the latest time is %s, want %s: nothing up to it is in the future", time.Since(begun), latest, want)
 			}

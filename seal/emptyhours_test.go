@@ -11,30 +11,31 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // daily is attached, with hours of a day and one partition.
-func daily(t *testing.T, store sink.Store, opts *seal.Options) stream.Output[hit] {
+func daily(t *testing.T, store sink.Store, opts *seal.Options) driver.Output[hit] {
 	t.Helper()
 	out, err := sink.Open(t.Context(), store, "etl", []sink.Flow[hit]{{Name: "hits", Format: format.JSONLines[hit]()}}, &sink.Options{Hour: 24 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	sealed := seal.Hourly(out, opts)
-	if err := sealed.Attach(t.Context(), stream.Job{Source: stream.SourceInfo{ID: "test", Topics: []string{"s"}}, Workers: 1}); err != nil {
+	if err := sealed.Attach(t.Context(), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: []string{"s"}}, Workers: 1}); err != nil {
 		t.Fatal(err)
 	}
-	as := []stream.Assignment{{Lane: partitions[0].ID, Partitions: partitions[:1]}}
+	as := []driver.Assignment{{Lane: partitions[0].ID, Partitions: partitions[:1]}}
 	if _, err := sealed.Adopt(t.Context(), as); err != nil {
 		t.Fatal(err)
 	}
 	return sealed
 }
 
-func maintain(t *testing.T, out stream.Output[hit]) stream.Upkeep {
+func maintain(t *testing.T, out driver.Output[hit]) driver.Upkeep {
 	t.Helper()
-	up, err := out.Maintain(t.Context(), func(context.Context) ([]stream.Partition, error) { return partitions[:1], nil })
+	up, err := out.Maintain(t.Context(), func(context.Context) ([]record.Partition, error) { return partitions[:1], nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/onceflow/onceflow/internal/eventclock"
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // ExplainOptions are the optional settings of Explain; nil means all defaults.
@@ -31,7 +31,7 @@ type ExplainOptions struct {
 
 	// Partitions are those that the source has now, if the caller knows: one that the ledger does not know keeps an hour
 	// open, too.
-	Partitions []stream.Partition
+	Partitions []record.Partition
 }
 
 // Blocker is one reason why an hour is not sealed yet.

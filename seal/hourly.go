@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // Options are the optional settings of Hourly; nil means all defaults. All instances of a job should have the same.
@@ -43,7 +43,7 @@ type Options struct {
 
 // Hourly makes out close and seal each hour, once and in order. It returns out. A wrong option is reported when the
 // output is attached to a job, before anything is written.
-func Hourly[T any](out *sink.Sink[T], opts *Options) stream.Output[T] {
+func Hourly[T any](out *sink.Sink[T], opts *Options) driver.Output[T] {
 	if out == nil {
 		return nil // which Run refuses
 	}

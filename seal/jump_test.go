@@ -11,6 +11,7 @@ import (
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -45,7 +46,7 @@ func TestOneRecordFarAheadMakesNoOtherLate(t *testing.T) {
 				}
 				src.OpenTransaction(0, 0, true) // nothing but records moves the clock
 				var late, written int64
-				run(t, src, store, func(s stream.Status) { late, written = s.Counts[stream.Late], s.Counts[stream.Written] })
+				run(t, src, store, func(s stream.Status) { late, written = s.Counts[record.Late], s.Counts[record.Written] })
 				if late != 0 || written != int64(c.rows) {
 					t.Errorf("%d rows are late and %d on time, want none and %d", late, written, c.rows)
 				}

@@ -14,26 +14,27 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // attached is a sealed output with two lanes of one partition each.
-func attached(t *testing.T, store sink.Store, opts *seal.Options) stream.Output[hit] {
+func attached(t *testing.T, store sink.Store, opts *seal.Options) driver.Output[hit] {
 	t.Helper()
 	out, err := sink.Open(t.Context(), store, "etl", []sink.Flow[hit]{{Name: "hits", Format: format.JSONLines[hit]()}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sealed := seal.Hourly(out, opts)
-	job := stream.Job{Source: stream.SourceInfo{ID: "test", Topics: []string{"s"}}, Workers: 1}
+	job := driver.Job{Source: driver.SourceInfo{ID: "test", Topics: []string{"s"}}, Workers: 1}
 	if err := sealed.Attach(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
-	var as []stream.Assignment
+	var as []driver.Assignment
 	for _, p := range partitions {
-		as = append(as, stream.Assignment{Lane: p.ID, Partitions: []stream.Partition{p}})
+		as = append(as, driver.Assignment{Lane: p.ID, Partitions: []record.Partition{p}})
 	}
 	if _, err := sealed.Adopt(t.Context(), as); err != nil {
 		t.Fatal(err)
@@ -41,10 +42,10 @@ func attached(t *testing.T, store sink.Store, opts *seal.Options) stream.Output[
 	return sealed
 }
 
-var partitions = []stream.Partition{{Source: "s", ID: "a"}, {Source: "s", ID: "b"}}
+var partitions = []record.Partition{{Source: "s", ID: "a"}, {Source: "s", ID: "b"}}
 
 // reach commits one row of each lane at a time, and closes what can be closed.
-func reach(t *testing.T, out stream.Output[hit], position int64, at ...time.Time) {
+func reach(t *testing.T, out driver.Output[hit], position int64, at ...time.Time) {
 	t.Helper()
 	if err := tryReach(t, out, position, at...); err != nil {
 		t.Fatal(err)
@@ -52,27 +53,27 @@ func reach(t *testing.T, out stream.Output[hit], position int64, at ...time.Time
 }
 
 // tryReach returns the error of Maintain.
-func tryReach(t *testing.T, out stream.Output[hit], position int64, at ...time.Time) error {
+func tryReach(t *testing.T, out driver.Output[hit], position int64, at ...time.Time) error {
 	t.Helper()
 	txn := out.Begin(nil)
-	var cut stream.Cut
+	var cut driver.Cut
 	for i, when := range at {
 		p := partitions[i]
-		rows, fates := []stream.Event[hit]{{Value: hit{when}, Time: when}}, make([]stream.Fate, 1)
-		if _, err := txn.Write(t.Context(), stream.Writer{Lane: p.ID}, rows, fates); err != nil {
+		rows, fates := []record.Event[hit]{{Value: hit{when}, Time: when}}, make([]record.Fate, 1)
+		if _, err := txn.Write(t.Context(), driver.Writer{Lane: p.ID}, rows, fates); err != nil {
 			t.Fatal(err)
 		}
-		var counts stream.Counts
+		var counts record.Counts
 		counts[fates[0]] = 1
-		cut.Lanes = append(cut.Lanes, stream.LaneCut{
-			Lane: p.ID, Partitions: map[stream.Partition]stream.Progress{p: {UpTo: stream.Position{Sub: position}, Seen: when}},
-			Read: map[stream.Partition]int64{p: 1}, Counts: map[stream.Partition]stream.Counts{p: counts},
+		cut.Lanes = append(cut.Lanes, driver.LaneCut{
+			Lane: p.ID, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: position}, Seen: when}},
+			Read: map[record.Partition]int64{p: 1}, Counts: map[record.Partition]record.Counts{p: counts},
 		})
 	}
 	if err := txn.Commit(t.Context(), cut); err != nil {
 		t.Fatal(err)
 	}
-	list := func(context.Context) ([]stream.Partition, error) { return partitions[:len(at)], nil }
+	list := func(context.Context) ([]record.Partition, error) { return partitions[:len(at)], nil }
 	_, err := out.Maintain(t.Context(), list)
 	return err
 }
@@ -161,7 +162,7 @@ func TestExplainNamesWhatAnHourWaitsFor(t *testing.T) {
 	out := attached(t, store, nil)
 	reach(t, out, 1, noon, noon)
 	reach(t, out, 2, noon.Add(2*time.Hour))
-	opts := &seal.ExplainOptions{Partitions: append([]stream.Partition{{Source: "s", ID: "new"}}, partitions...)}
+	opts := &seal.ExplainOptions{Partitions: append([]record.Partition{{Source: "s", ID: "new"}}, partitions...)}
 	explain := func(hour time.Time) string {
 		blockers, err := seal.Explain(t.Context(), store, "etl", hour, opts)
 		if err != nil {
@@ -195,7 +196,7 @@ func TestAWrongSealNameIsRefusedBeforeAnyWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	sealed := seal.Hourly(out, &seal.Options{Name: "a/b", Lateness: -2})
-	err = sealed.Attach(t.Context(), stream.Job{Source: stream.SourceInfo{ID: "test"}})
+	err = sealed.Attach(t.Context(), driver.Job{Source: driver.SourceInfo{ID: "test"}})
 	if err == nil || !strings.Contains(err.Error(), `"a/b"`) || !strings.Contains(err.Error(), "lateness -2ns") {
 		t.Errorf("attach: %v, want both faults", err)
 	}

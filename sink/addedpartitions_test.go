@@ -6,7 +6,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // A topic that got partitions between two runs of a job with a join or a local store of IDs once was read on: keys had moved
@@ -18,9 +18,9 @@ func TestPartitionsAddedBetweenRunsAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		job := stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, LaneLocal: stage, KeysInLanes: accept}
+		job := driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, LaneLocal: stage, KeysInLanes: accept}
 		if stage != "" {
-			job.Logs = []stream.LogSize{{Source: "hits", Epoch: "x", Partitions: partitions}, {Source: "other", Epoch: "y", Partitions: 2}}
+			job.Logs = []driver.LogSize{{Source: "hits", Epoch: "x", Partitions: partitions}, {Source: "other", Epoch: "y", Partitions: 2}}
 		}
 		return out.Attach(testContext(t), job)
 	}
@@ -41,13 +41,13 @@ func TestPartitionsAddedBetweenRunsAreRefused(t *testing.T) {
 		{"after one more was added", "dedup", false, 7, 6},
 	} {
 		err := attach(c.stage, c.accept, c.partitions)
-		var added *stream.AddedPartitionsError
+		var added *driver.AddedPartitionsError
 		switch {
 		case c.was == 0 && err != nil:
 			t.Errorf("%s: got %v, want none", c.what, err)
 		case c.was > 0 && !errors.As(err, &added):
 			t.Errorf("%s: got %v, want an AddedPartitionsError", c.what, err)
-		case c.was > 0 && (added.Stage != c.stage || added.Was != c.was || added.Log != stream.LogSize{Source: "hits", Epoch: "x", Partitions: c.partitions}):
+		case c.was > 0 && (added.Stage != c.stage || added.Was != c.was || added.Log != driver.LogSize{Source: "hits", Epoch: "x", Partitions: c.partitions}):
 			t.Errorf("%s: got %+v", c.what, added)
 		}
 	}

@@ -11,11 +11,12 @@ import (
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // drop passes records of a lane that have no row.
-func (in *instance) drop(lane string, at time.Time, f stream.Fate, n int) {
+func (in *instance) drop(lane string, at time.Time, f record.Fate, n int) {
 	for range n {
 		in.consume(lane, at, f)
 	}
@@ -47,9 +48,9 @@ func TestManifestsAddUp(t *testing.T) {
 	in.adopt("a", "b")
 	in.write("a", noon, 1, 2, 3)
 	in.commit()
-	in.drop("a", noon, stream.Duplicate, 4) // counts and no file
+	in.drop("a", noon, record.Duplicate, 4) // counts and no file
 	in.commit()
-	in.drop("b", noon, stream.Filtered, 5)
+	in.drop("b", noon, record.Filtered, 5)
 	in.write("a", noon, 4)
 	in.commit()
 	in.seen("a", noon.Add(2*time.Hour)) // clocks alone
@@ -90,9 +91,9 @@ func TestAManifestOfCountsAloneIsMadeByOthers(t *testing.T) {
 	})
 	dead := open(t, dying, quarter, nil, rowsFlow("rows"))
 	dead.adopt("a")
-	dead.drop("a", noon, stream.Filtered, 2)
+	dead.drop("a", noon, record.Filtered, 2)
 	dead.seen("a", noon.Add(2*time.Hour))
-	if err := dead.txn.Commit(ctx, dead.cut()); err == nil || errors.Is(err, stream.ErrFenced) {
+	if err := dead.txn.Commit(ctx, dead.cut()); err == nil || errors.Is(err, driver.ErrFenced) {
 		t.Fatalf("commit: %v, want an error about the manifest", err)
 	}
 	other := open(t, store, quarter, nil, rowsFlow("rows"))

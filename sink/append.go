@@ -23,10 +23,10 @@ var errUnsettled = errors.New("the outcome of an append is unknown")
 // append adds e to the ledger, in the first free slot behind all entries, if it is valid there, and returns its place.
 // check says what is valid; nil is State.Validate.
 //
-// The error matches stream.ErrFenced if e is void, which is settled. It matches errUnsettled if the outcome is unknown,
+// The error matches driver.ErrFenced if e is void, which is settled. It matches errUnsettled if the outcome is unknown,
 // which happens when ctx ends or the store refuses for good. After any other error e is not in the ledger and never will
 // be.
-func (d *driver) append(ctx context.Context, e *ledger.Entry, check func(*ledger.State, *ledger.Entry) error) (uint64, error) {
+func (d *journal) append(ctx context.Context, e *ledger.Entry, check func(*ledger.State, *ledger.Entry) error) (uint64, error) {
 	d.env.Lock(&d.mu)
 	defer d.mu.Unlock()
 	if check == nil {
@@ -62,7 +62,7 @@ func (d *driver) append(ctx context.Context, e *ledger.Entry, check func(*ledger
 }
 
 // insist calls f, which retries by itself, until it succeeds, ctx is done, or its error will not pass.
-func (d *driver) insist(ctx context.Context, what string, f func(context.Context) error) error {
+func (d *journal) insist(ctx context.Context, what string, f func(context.Context) error) error {
 	for {
 		err := f(ctx)
 		if err == nil || ctx.Err() != nil || permanent(err) || isLedgerError(err) {
@@ -76,7 +76,7 @@ func (d *driver) insist(ctx context.Context, what string, f func(context.Context
 }
 
 // detach writes the parts of e that are too long for an entry. A part that exists is ours: its name holds the token.
-func (d *driver) detach(ctx context.Context, e *ledger.Entry) error {
+func (d *journal) detach(ctx context.Context, e *ledger.Entry) error {
 	d.state.Prepare(e)
 	parts, err := e.Fit(d.env.MaxEntry, func(i int) string { return ledger.BlobName(e.Token, i) })
 	if err != nil {
@@ -95,7 +95,7 @@ func (d *driver) detach(ctx context.Context, e *ledger.Entry) error {
 
 // create tries to put e into its slot until that is settled one way or the other, folds what is there then, and reports
 // whether it is e. "Not found" would settle nothing, since a request may still be on its way; only seeing an entry does.
-func (d *driver) create(ctx context.Context, e *ledger.Entry, body []byte) (ours bool, err error) {
+func (d *journal) create(ctx context.Context, e *ledger.Entry, body []byte) (ours bool, err error) {
 	key := d.root + ledger.EntryName(e.ID)
 	again := func(try int, err error) bool {
 		d.log.Warn("the outcome of an append is unknown; sending it again", "entry", e.ID, "try", try, "err", err)
@@ -144,7 +144,7 @@ func isLedgerError(err error) bool {
 
 // saveSnapshot writes a snapshot if entry id is one of those that get one. It only saves time at the next start, so its
 // failure is no error. Entries may have been folded since; then the next one is in time.
-func (d *driver) saveSnapshot(ctx context.Context, id uint64) {
+func (d *journal) saveSnapshot(ctx context.Context, id uint64) {
 	if id%d.snapshotEvery() != 0 {
 		return
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // check is what Open finds out without writing anything but probes.
@@ -118,7 +118,7 @@ func (k *keeper) strangers(ctx context.Context) error {
 const controlFolder = "_onceflow/"
 
 // attach begins the ledger if there is none, and reads it.
-func (k *keeper) attach(ctx context.Context, job stream.Job) error {
+func (k *keeper) attach(ctx context.Context, job driver.Job) error {
 	src := job.Source
 	if err := errors.Join(k.seal.validate(k), k.checkInput(src)); err != nil {
 		return err
@@ -159,7 +159,7 @@ func (k *keeper) attach(ctx context.Context, job stream.Job) error {
 }
 
 // beginLedger creates the genesis object, or reads that of another instance which was faster.
-func (k *keeper) beginLedger(ctx context.Context, src stream.SourceInfo) (*ledger.Genesis, ledger.Hash, error) {
+func (k *keeper) beginLedger(ctx context.Context, src driver.SourceInfo) (*ledger.Genesis, ledger.Hash, error) {
 	now, err := k.now(ctx) // a clock that has stepped would be what others compare the right one with
 	if err != nil {
 		return nil, "", err
@@ -187,7 +187,7 @@ const mostLogs = 300
 
 // watched returns the logs whose number of partitions the ledger is to know. It refuses those that have grown since the
 // job knows them, since keys have moved between lanes.
-func (k *keeper) watched(job stream.Job) (logs []ledger.Log, err error) {
+func (k *keeper) watched(job driver.Job) (logs []ledger.Log, err error) {
 	for _, l := range job.Logs {
 		logs = append(logs, ledger.Log{Source: l.Source, Epoch: l.Epoch, Partitions: l.Partitions})
 	}
@@ -197,9 +197,9 @@ func (k *keeper) watched(job stream.Job) (logs []ledger.Log, err error) {
 		return nil, nil
 	}
 	for _, was := range grown {
-		i := slices.IndexFunc(job.Logs, func(l stream.LogSize) bool { return l.Source == was.Source && l.Epoch == was.Epoch })
+		i := slices.IndexFunc(job.Logs, func(l driver.LogSize) bool { return l.Source == was.Source && l.Epoch == was.Epoch })
 		if !job.KeysInLanes {
-			return nil, &stream.AddedPartitionsError{Stage: job.LaneLocal, Log: job.Logs[i], Was: was.Partitions}
+			return nil, &driver.AddedPartitionsError{Stage: job.LaneLocal, Log: job.Logs[i], Was: was.Partitions}
 		}
 		k.log.Warn("partitions were added; copies and pairs across the change are not found", "stage", job.LaneLocal, "log", was.Source,
 			"were", was.Partitions, "are", job.Logs[i].Partitions)
@@ -235,7 +235,7 @@ func (k *keeper) configure(ctx context.Context, topics []string, logs []ledger.L
 			k.saveSnapshot(ctx, id)
 			return nil
 		}
-		if !errors.Is(err, stream.ErrFenced) {
+		if !errors.Is(err, driver.ErrFenced) {
 			return err
 		}
 		// Another instance was faster: look at what it wrote.

@@ -11,13 +11,15 @@ import (
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
 // keptApart is what a source keeps of what it was told, by signature.
 type keptApart struct {
 	mu   sync.Mutex
-	told map[string]map[stream.Partition]stream.Position
+	told map[string]map[record.Partition]record.Position
 	asks int
 	err  error
 }
@@ -31,11 +33,11 @@ type witness struct {
 
 func (w *witness) Sign(ledger string) { w.sign = ledger }
 
-func (w *witness) Ack(_ context.Context, upTo map[stream.Partition]stream.Position) error {
+func (w *witness) Ack(_ context.Context, upTo map[record.Partition]record.Position) error {
 	w.kept.mu.Lock()
 	defer w.kept.mu.Unlock()
 	if w.kept.told[w.sign] == nil {
-		w.kept.told[w.sign] = map[stream.Partition]stream.Position{}
+		w.kept.told[w.sign] = map[record.Partition]record.Position{}
 	}
 	for p, at := range upTo {
 		w.kept.told[w.sign][p] = at
@@ -43,11 +45,11 @@ func (w *witness) Ack(_ context.Context, upTo map[stream.Partition]stream.Positi
 	return nil
 }
 
-func (w *witness) Acked(_ context.Context, parts []stream.Partition) (map[stream.Partition]stream.Position, error) {
+func (w *witness) Acked(_ context.Context, parts []record.Partition) (map[record.Partition]record.Position, error) {
 	w.kept.mu.Lock()
 	defer w.kept.mu.Unlock()
 	w.kept.asks++
-	out := map[stream.Partition]stream.Position{}
+	out := map[record.Partition]record.Position{}
 	for _, p := range parts {
 		if at, ok := w.kept.told[w.sign][p]; ok {
 			out[p] = at
@@ -69,7 +71,7 @@ func (k *keptApart) run(t *testing.T, store sink.Store) error {
 // A folder that is restored to an earlier moment as a whole leaves no trace in itself. The job once went on from there, and
 // what it had published was made again without a word.
 func TestALedgerBehindWhatTheSourceWasToldIsRefused(t *testing.T) {
-	kept := &keptApart{told: map[string]map[stream.Partition]stream.Position{}}
+	kept := &keptApart{told: map[string]map[record.Partition]record.Position{}}
 	store := sinktest.NewMemory()
 	if err := kept.run(t, store); err != nil {
 		t.Fatal(err)
@@ -95,7 +97,7 @@ func TestALedgerBehindWhatTheSourceWasToldIsRefused(t *testing.T) {
 	if !ok || behind.Acked.Sub != 4 || !behind.Committed.IsZero() {
 		t.Fatalf("got %v, want a BehindError that says 4 and nothing", err)
 	}
-	if !errors.Is(err, stream.ErrStop) {
+	if !errors.Is(err, driver.ErrStop) {
 		t.Error("a ledger behind the source is taken for an outage that passes")
 	}
 	for _, key := range keys(t, store, "") {
@@ -113,7 +115,7 @@ const ledgerFirst = "s0000/00000000000000000001" // the list of topics, which sa
 
 // What the source was told is advice: that it cannot say stops nothing.
 func TestASourceThatCannotSayWhatItWasToldStopsNothing(t *testing.T) {
-	kept := &keptApart{told: map[string]map[stream.Partition]stream.Position{}, err: errors.New("the coordinator is away")}
+	kept := &keptApart{told: map[string]map[record.Partition]record.Position{}, err: errors.New("the coordinator is away")}
 	if err := kept.run(t, sinktest.NewMemory()); err != nil {
 		t.Error(err)
 	}

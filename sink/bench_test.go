@@ -13,7 +13,8 @@ import (
 	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // blackHole is a Store whose uploads, but for those of probes, keep nothing: a benchmark on it measures this package alone.
@@ -45,12 +46,12 @@ func benchFlows(n int, codec codec.Codec, keys ...sink.Key[row]) (flows []sink.F
 }
 
 // batch is rows of 200 bytes in two hours.
-func batch(n int) []stream.Event[row] {
-	rows := make([]stream.Event[row], n)
+func batch(n int) []record.Event[row] {
+	rows := make([]record.Event[row], n)
 	for i := range rows {
 		text := strings.Repeat(fmt.Sprintf("%d some text ", i*7919), 20)[:200]
 		at := noon.Add(time.Duration(i%3-1) * time.Minute)
-		rows[i] = stream.Event[row]{Value: row{ID: i, Kind: fmt.Sprint("kind", i%50), Key: text}, Time: at}
+		rows[i] = record.Event[row]{Value: row{ID: i, Kind: fmt.Sprint("kind", i%50), Key: text}, Time: at}
 	}
 	return rows
 }
@@ -61,10 +62,10 @@ func attached(tb testing.TB, store sink.Store, flows []sink.Flow[row]) *sink.Sin
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := out.Attach(tb.Context(), stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
+	if err := out.Attach(tb.Context(), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
 		tb.Fatal(err)
 	}
-	if _, err := out.Adopt(tb.Context(), []stream.Assignment{{Lane: "a", Partitions: []stream.Partition{part("a")}}}); err != nil {
+	if _, err := out.Adopt(tb.Context(), []driver.Assignment{{Lane: "a", Partitions: []record.Partition{part("a")}}}); err != nil {
 		tb.Fatal(err)
 	}
 	return out
@@ -85,14 +86,14 @@ func BenchmarkWrite(b *testing.B) {
 	for _, c := range writeCases {
 		b.Run(c.name, func(b *testing.B) {
 			out := attached(b, blackHole{sinktest.NewMemory()}, c.flows)
-			rows, fates := batch(1000), make([]stream.Fate, 1000)
+			rows, fates := batch(1000), make([]record.Fate, 1000)
 			txn := out.Begin(nil)
 			b.ReportAllocs()
 			b.SetBytes(200)
 			b.ResetTimer()
 			for n := 0; n < b.N; n += len(rows) {
 				k := min(len(rows), b.N-n)
-				if _, err := txn.Write(b.Context(), stream.Writer{Lane: "a"}, rows[:k], fates[:k]); err != nil {
+				if _, err := txn.Write(b.Context(), driver.Writer{Lane: "a"}, rows[:k], fates[:k]); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -103,10 +104,10 @@ func BenchmarkWrite(b *testing.B) {
 func TestWritingARowDoesNotAllocate(t *testing.T) {
 	for _, c := range writeCases {
 		out := attached(t, blackHole{sinktest.NewMemory()}, c.flows)
-		rows, fates := batch(1000), make([]stream.Fate, 1000)
+		rows, fates := batch(1000), make([]record.Fate, 1000)
 		txn := out.Begin(nil)
 		write := func() {
-			if _, err := txn.Write(t.Context(), stream.Writer{Lane: "a"}, rows, fates); err != nil {
+			if _, err := txn.Write(t.Context(), driver.Writer{Lane: "a"}, rows, fates); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -142,7 +143,7 @@ func BenchmarkAppend(b *testing.B) {
 
 func adoptLane(tb testing.TB, out *sink.Sink[row], lane string) {
 	tb.Helper()
-	if _, err := out.Adopt(tb.Context(), []stream.Assignment{{Lane: lane, Partitions: []stream.Partition{part(lane)}}}); err != nil {
+	if _, err := out.Adopt(tb.Context(), []driver.Assignment{{Lane: lane, Partitions: []record.Partition{part(lane)}}}); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -150,13 +151,13 @@ func adoptLane(tb testing.TB, out *sink.Sink[row], lane string) {
 // commitRows commits n transactions that read one record and write nothing but that.
 func commitRows(tb testing.TB, out *sink.Sink[row], lane string, n int) {
 	p := part(lane)
-	var txn stream.Txn[row]
+	var txn driver.Txn[row]
 	for i := range n {
 		txn = out.Begin(txn)
-		cut := stream.Cut{Lanes: []stream.LaneCut{{
-			Lane: lane, Partitions: map[stream.Partition]stream.Progress{p: {UpTo: stream.Position{Sub: int64(i + 1)}, Seen: noon}},
-			Read:   map[stream.Partition]int64{p: 1},
-			Counts: map[stream.Partition]stream.Counts{p: {stream.Filtered: 1}},
+		cut := driver.Cut{Lanes: []driver.LaneCut{{
+			Lane: lane, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: int64(i + 1)}, Seen: noon}},
+			Read:   map[record.Partition]int64{p: 1},
+			Counts: map[record.Partition]record.Counts{p: {record.Filtered: 1}},
 		}}}
 		if err := txn.Commit(tb.Context(), cut); err != nil {
 			tb.Error(err)

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/steady"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // ClockError says that the store's clock is in doubt: it has stepped, or differs from this machine's by more than an hour
@@ -87,7 +87,7 @@ func (c *clock) note(latest time.Time, doubt *ClockError) *ClockError {
 	return was
 }
 
-// Latest is the latest time that the store's clock may have had when Now read it: see stream.Doubter.
+// Latest is the latest time that the store's clock may have had when Now read it: see driver.Doubter.
 func (s *Sink[T]) Latest() time.Time {
 	c := &s.keep.clock
 	c.mu.Lock()
@@ -95,7 +95,7 @@ func (s *Sink[T]) Latest() time.Time {
 	return c.latest
 }
 
-var _ stream.Doubter = (*Sink[int])(nil)
+var _ driver.Doubter = (*Sink[int])(nil)
 
 // doubts returns why hours may close late: the store's clock is in doubt.
 func (c *clock) doubts() error {

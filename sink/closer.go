@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // errAsk means that a Close lost its slot, so that the clock and the source must be asked again.
@@ -16,7 +17,7 @@ var errAsk = errors.New("sink: a close lost its slot")
 
 // closeHours closes and seals all hours that can close. It reports whether nothing is left to do before another
 // transaction commits or the store's clock moves on.
-func (k *keeper) closeHours(ctx context.Context, now time.Time, list func(context.Context) ([]stream.Partition, error)) (bool, error) {
+func (k *keeper) closeHours(ctx context.Context, now time.Time, list func(context.Context) ([]record.Partition, error)) (bool, error) {
 	for range 10 {
 		due, waits := k.closeDue()
 		if !due {
@@ -37,7 +38,7 @@ func (k *keeper) closeHours(ctx context.Context, now time.Time, list func(contex
 			continue
 		case errors.Is(err, errNotYet):
 			return true, nil
-		case errors.Is(err, stream.ErrFenced):
+		case errors.Is(err, driver.ErrFenced):
 			k.log.Debug("cannot close yet", "err", err)
 			return true, nil
 		case err != nil:
@@ -90,7 +91,7 @@ var errNotYet = errors.New("sink: it is too early to close")
 
 // closeOnce appends one Close, for all hours that can close now. The order of its questions matters: first the store's
 // clock, then the source's partitions, so that a partition that appears later can have no record of those hours.
-func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) error {
+func (k *keeper) closeOnce(ctx context.Context, list func(context.Context) ([]record.Partition, error)) error {
 	at, err := k.now(ctx)
 	if err != nil {
 		return err

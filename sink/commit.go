@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// commit makes w durable: see stream.Txn. The order of the steps is the protocol's: staged files are durable before the
+// commit makes w durable: see driver.Txn. The order of the steps is the protocol's: staged files are durable before the
 // entry that names them, the entry before anything is published, and the manifest comes last.
-func (w *work) commit(ctx context.Context, cut stream.Cut) error {
+func (w *work) commit(ctx context.Context, cut driver.Cut) error {
 	if w.begun {
 		return hopeless{errors.New("sink: Commit of a transaction after Commit or Drop: adopt its lanes again to learn its outcome")}
 	}
@@ -201,7 +202,7 @@ func (k *keeper) movedOn(id uint64, c *ledger.Commit, batches map[ledger.Token]i
 
 // advance works out the progress that w carries, for the next transaction and for its entry. It waits until the
 // transaction before is settled, so it builds on what is committed.
-func (w *work) advance(ctx context.Context, cut stream.Cut) ([]ledger.LaneCommit, error) {
+func (w *work) advance(ctx context.Context, cut driver.Cut) ([]ledger.LaneCommit, error) {
 	if err := w.predecessor(ctx); err != nil {
 		return nil, err
 	}
@@ -236,8 +237,8 @@ func (w *work) advance(ctx context.Context, cut stream.Cut) ([]ledger.LaneCommit
 }
 
 // nextLane returns the progress of a lane after cut, and what of it changes.
-func nextLane(before *carriedLane, cut *stream.LaneCut, lateness time.Duration, h *held) (*carriedLane, []ledger.PartitionCommit) {
-	next := &carriedLane{parts: make(map[stream.Partition]stream.Progress, len(before.parts))}
+func nextLane(before *carriedLane, cut *driver.LaneCut, lateness time.Duration, h *held) (*carriedLane, []ledger.PartitionCommit) {
+	next := &carriedLane{parts: make(map[record.Partition]driver.Progress, len(before.parts))}
 	for p, pr := range before.parts {
 		next.parts[p] = pr
 	}
@@ -248,11 +249,11 @@ func nextLane(before *carriedLane, cut *stream.LaneCut, lateness time.Duration, 
 		next.parts[p] = is
 		for _, child := range is.Children {
 			if _, known := next.parts[child]; !known {
-				next.parts[child] = stream.Progress{Seen: is.Seen, Low: is.Low, Arrived: is.Arrived} // as the fold of this commit will have it
+				next.parts[child] = driver.Progress{Seen: is.Seen, Low: is.Low, Arrived: is.Arrived} // as the fold of this commit will have it
 			}
 		}
 		read, counts := cut.Read[p], cut.Counts[p]
-		if read != 0 || counts != (stream.Counts{}) || !sameProgress(&was, &is) || h != nil && h.moved[p] {
+		if read != 0 || counts != (record.Counts{}) || !sameProgress(&was, &is) || h != nil && h.moved[p] {
 			changed = append(changed, ledger.PartitionCommit{
 				Partition: p, Progress: is, HeldLen: is.Held.Len(), Read: read, Counts: counts, HeldBase: was.Held,
 			})
@@ -264,7 +265,7 @@ func nextLane(before *carriedLane, cut *stream.LaneCut, lateness time.Duration, 
 }
 
 // lowOf is the smallest low of the partitions that can still give a record; if none can, of all.
-func lowOf(parts map[stream.Partition]stream.Progress) time.Time {
+func lowOf(parts map[record.Partition]driver.Progress) time.Time {
 	var live, rest time.Time
 	anyLive, anyRest := false, false
 	for _, p := range parts {
@@ -282,15 +283,15 @@ func lowOf(parts map[stream.Partition]stream.Progress) time.Time {
 	return rest
 }
 
-func sameProgress(a, b *stream.Progress) bool {
+func sameProgress(a, b *driver.Progress) bool {
 	return sameBesideClocks(a, b) && a.Seen.Equal(b.Seen) && sameJump(&a.Jump, &b.Jump) && a.Low.Equal(b.Low) && a.Arrived.Equal(b.Arrived)
 }
 
-func sameJump(a, b *stream.Jump) bool {
+func sameJump(a, b *driver.Jump) bool {
 	return a.Records == b.Records && a.To.Equal(b.To) && a.Newest.Equal(b.Newest)
 }
 
-func sameBesideClocks(a, b *stream.Progress) bool {
+func sameBesideClocks(a, b *driver.Progress) bool {
 	return a.UpTo == b.UpTo && a.Held.First == b.Held.First && a.Held.Through == b.Held.Through &&
 		slices.Equal(a.Held.Ordinals, b.Held.Ordinals) && a.HeldTime.Equal(b.HeldTime) &&
 		a.Mark == b.Mark && a.Ended == b.Ended && slices.Equal(a.Children, b.Children)
@@ -308,7 +309,7 @@ func (w *work) elidable(lanes []ledger.LaneCommit) bool {
 		for k := range lanes[i].Partitions {
 			p := &lanes[i].Partitions[k]
 			was := h.parts[p.Partition]
-			if p.Read != 0 || p.Counts != (stream.Counts{}) || !sameBesideClocks(&was, &p.Progress) {
+			if p.Read != 0 || p.Counts != (record.Counts{}) || !sameBesideClocks(&was, &p.Progress) {
 				return false
 			}
 			if w.k.seal == nil && !w.k.hourOf(was.Seen).Equal(w.k.hourOf(p.Progress.Seen)) {

@@ -6,11 +6,11 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/internal/when"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // reject adds dead letters to the folder of the hour at which they were read.
-func (r *router[T]) reject(ctx context.Context, dead []stream.DeadLetter) error {
+func (r *router[T]) reject(ctx context.Context, dead []driver.DeadLetter) error {
 	for _, d := range dead {
 		if d.Read = d.Read.UTC(); !when.Held(d.Read) {
 			d.Read = when.Clamp(r.sink.keep.env.Now().UTC())

@@ -15,9 +15,9 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 )
 
-// driver reads and appends to the ledger of one job. It does all I/O for the pure core in package ledger. It is safe for
+// journal reads and appends to the ledger of one job. It does all I/O for the pure core in package ledger. It is safe for
 // concurrent use; reading and appending go one at a time.
-type driver struct {
+type journal struct {
 	store Store // retrying
 	env   *env.Env
 	log   *slog.Logger
@@ -51,7 +51,7 @@ type closing struct {
 }
 
 // open reads the ledger that begins with genesis g: the latest snapshot and what follows.
-func (d *driver) open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash) error {
+func (d *journal) open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash) error {
 	d.env.Lock(&d.mu)
 	defer d.mu.Unlock()
 	state, err := d.snapshot(ctx, g, hash, math.MaxUint64)
@@ -70,14 +70,14 @@ func (d *driver) open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash) 
 }
 
 // read folds all entries there are.
-func (d *driver) read(ctx context.Context) error {
+func (d *journal) read(ctx context.Context) error {
 	d.env.Lock(&d.mu)
 	defer d.mu.Unlock()
 	return d.tail(ctx)
 }
 
 // tail is read, with d.mu held.
-func (d *driver) tail(ctx context.Context) error {
+func (d *journal) tail(ctx context.Context) error {
 	for {
 		e, hash, err := d.entry(ctx, d.state.Last+1)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -93,7 +93,7 @@ func (d *driver) tail(ctx context.Context) error {
 }
 
 // entry reads an entry with all that is needed to fold it. The error matches fs.ErrNotExist if there is none.
-func (d *driver) entry(ctx context.Context, id uint64) (*ledger.Entry, ledger.Hash, error) {
+func (d *journal) entry(ctx context.Context, id uint64) (*ledger.Entry, ledger.Hash, error) {
 	body, err := d.store.Read(ctx, d.root+ledger.EntryName(id), ledger.MaxEntry)
 	if err != nil {
 		return nil, "", fmt.Errorf("sink: read entry %d: %w", id, err)
@@ -115,7 +115,7 @@ func (d *driver) entry(ctx context.Context, id uint64) (*ledger.Entry, ledger.Ha
 }
 
 // blob reads a part of an entry. That it is missing is corruption, since it was written first.
-func (d *driver) blob(ctx context.Context, b *ledger.Blob) ([]byte, error) {
+func (d *journal) blob(ctx context.Context, b *ledger.Blob) ([]byte, error) {
 	body, err := d.store.Read(ctx, d.root+b.Key, ledger.MaxBlob)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &ledger.CorruptError{Object: "blob " + b.Key, Reason: "it is missing"}
@@ -127,7 +127,7 @@ func (d *driver) blob(ctx context.Context, b *ledger.Blob) ([]byte, error) {
 }
 
 // files returns the files of a Commit, reading their blob if they are in one.
-func (d *driver) files(ctx context.Context, c *ledger.Commit) ([]ledger.File, error) {
+func (d *journal) files(ctx context.Context, c *ledger.Commit) ([]ledger.File, error) {
 	if c.FilesBlob == nil || len(c.Files) > 0 {
 		return c.Files, nil
 	}
@@ -139,7 +139,7 @@ func (d *driver) files(ctx context.Context, c *ledger.Commit) ([]ledger.File, er
 }
 
 // fold takes in the next entry. It needs d.mu.
-func (d *driver) fold(e *ledger.Entry, hash ledger.Hash) error {
+func (d *journal) fold(e *ledger.Entry, hash ledger.Hash) error {
 	var c *closing
 	if e.Kind == ledger.KindClose {
 		c = &closing{entry: e.ID, close: *e.Close, hours: closingHours(d.state, e.Close)}
@@ -179,18 +179,18 @@ func closingHours(s *ledger.State, c *ledger.Close) map[time.Time]ledger.Hour {
 	return hours
 }
 
-func (d *driver) publishView() {
+func (d *journal) publishView() {
 	s := d.state
 	d.view.Store(&view{last: s.Last, closed: s.Closed, closedEntry: s.ClosedEntry, at: later(s.Genesis.Created, s.ClosedAt)})
 }
 
 // replay returns the state behind entry id and the closing if that is a Close, by folding again from a snapshot before
 // it. Only a process that finds hours closed and not sealed by a dead one needs it.
-func (d *driver) replay(ctx context.Context, id uint64) (*closing, error) {
+func (d *journal) replay(ctx context.Context, id uint64) (*closing, error) {
 	d.env.Lock(&d.mu)
 	g, hash := d.state.Genesis, d.state.GenesisHash
 	d.mu.Unlock()
-	past := &driver{store: d.store, env: d.env, log: d.log, root: d.root, authors: map[uint64][]string{}}
+	past := &journal{store: d.store, env: d.env, log: d.log, root: d.root, authors: map[uint64][]string{}}
 	var err error
 	if past.state, err = past.snapshot(ctx, &g, hash, id-1); err != nil {
 		return nil, err

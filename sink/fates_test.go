@@ -17,6 +17,8 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -99,7 +101,7 @@ func TestManifestsAndStatusCountTheSame(t *testing.T) {
 			t.Errorf("the status has the reasons %v, the manifests %v", last.Reasons, reasons)
 		}
 		for f, n := range last.Counts {
-			if name := stream.Fate(f).String(); counts[name] != n {
+			if name := record.Fate(f).String(); counts[name] != n {
 				t.Errorf("the status has %d %s, the manifests %d", n, name, counts[name])
 			}
 		}
@@ -123,12 +125,12 @@ func TestLateRowsOfABadRecordAreTakenBack(t *testing.T) {
 	in.adopt("a")
 	in.seen("a", noon.Add(3*time.Hour))
 	in.commit()
-	if fates := in.write("a", noon, 1); fates[0] != stream.Dead {
+	if fates := in.write("a", noon, 1); fates[0] != record.Dead {
 		t.Fatalf("the row is %s, so this tests nothing", fates[0])
 	}
 	txn := in.txn
 	in.commit()
-	if got := txn.(stream.LateCounter).LateRows(); len(got) > 0 {
+	if got := txn.(driver.LateCounter).LateRows(); len(got) > 0 {
 		t.Errorf("late rows %v, want none", got)
 	}
 }

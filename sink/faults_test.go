@@ -15,18 +15,19 @@ import (
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // input is what the lanes of the fault tests give, by position: IDs are unique, times cross two hours.
-var input = map[string][]stream.Event[row]{
+var input = map[string][]record.Event[row]{
 	"a": events(10, 0, 20, 50, 70, 90, 130, 196),
 	"b": events(20, 5, 30, 45, 65, 100, 140, 200),
 }
 
-func events(id int, minutes ...int) (out []stream.Event[row]) {
+func events(id int, minutes ...int) (out []record.Event[row]) {
 	for i, m := range minutes {
-		out = append(out, stream.Event[row]{Value: row{ID: id + i}, Time: noon.Add(time.Duration(m) * time.Minute)})
+		out = append(out, record.Event[row]{Value: row{ID: id + i}, Time: noon.Add(time.Duration(m) * time.Minute)})
 	}
 	return out
 }
@@ -58,17 +59,17 @@ func process(t *testing.T, store sink.Store, seed uint64) error {
 	return processAll(t, store, seed, input)
 }
 
-func processAll(t *testing.T, store sink.Store, seed uint64, input map[string][]stream.Event[row]) error {
+func processAll(t *testing.T, store sink.Store, seed uint64, input map[string][]record.Event[row]) error {
 	ctx := env.With(t.Context(), stepping(seed, store))
 	out, err := sink.Open(ctx, store, "job", []sink.Flow[row]{rowsFlow("rows"), oddFlow("odd")}, nil)
 	if err != nil {
 		return err
 	}
 	out.Seal(sink.SealOptions{Lateness: 15 * time.Minute, JSON: true})
-	if err := out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
+	if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
 		return err
 	}
-	in := &instance{t: t, out: out, at: map[string]stream.Progress{}}
+	in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
 	if err := in.tryAdopt("a", "b"); err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func processAll(t *testing.T, store sink.Store, seed uint64, input map[string][]
 			}
 			more = more || n < len(rest)
 		}
-		if err := in.tryCommit(); errors.Is(err, stream.ErrFenced) {
+		if err := in.tryCommit(); errors.Is(err, driver.ErrFenced) {
 			if err := in.tryAdopt("a", "b"); err != nil {
 				return err
 			}
@@ -265,7 +266,7 @@ func TestStagingThatNobodyCanCommitIsSwept(t *testing.T) {
 // swept checks that all staging goes once another process has committed in all lanes, but for a probe whose process died.
 func swept(t *testing.T, store sink.Store, context string) {
 	t.Helper()
-	more := map[string][]stream.Event[row]{
+	more := map[string][]record.Event[row]{
 		"a": append(slices.Clip(input["a"]), events(31, 210)...), "b": append(slices.Clip(input["b"]), events(32, 210)...),
 	}
 	for seed := range uint64(2) {

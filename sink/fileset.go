@@ -12,14 +12,14 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // fileSet holds the files of one transaction. It is safe for concurrent use.
 type fileSet struct {
 	store    Store
 	env      *env.Env
-	budget   *stream.Budget
+	budget   *driver.Budget
 	owner    func(context.Context) (string, error) // see keeper.ownerID
 	sequence uint64                                // of the transaction, unique in this process
 	maxBytes int64                                 // a file of this size is cut

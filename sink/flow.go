@@ -8,7 +8,7 @@ import (
 // Flow is one named output. An event goes to every flow that wants it; one that none wants counts as filtered.
 //
 // A panic of Where, of a key's Value or of the Format's encoder makes a dead letter of the event's record, with the panic's
-// place, and takes back what of the event was written to other flows; the job goes on. See stream.Recover.
+// place, and takes back what of the event was written to other flows; the job goes on. See record.Recover.
 type Flow[T any] struct {
 	// Name is the first level of the flow's folders: 1 to 64 lower-case letters, digits, '-', '_' and '.', beginning with a
 	// letter or digit. "late" and "dead" are the library's own.

@@ -9,10 +9,10 @@ import (
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
-var testJob = stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}}
+var testJob = driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}}
 
 // Two jobs with Options.Shared and the same flow once wrote into one folder, and so did two without it that opened at the
 // same time: readers got the rows of both.

@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 const (
@@ -48,7 +49,7 @@ type disappearing struct {
 }
 
 // forget takes out of the ledger's state what has ended and holds nothing. Of what the source lists a hash is kept.
-func (k *keeper) forget(ctx context.Context, now time.Time, list func(context.Context) ([]stream.Partition, error)) error {
+func (k *keeper) forget(ctx context.Context, now time.Time, list func(context.Context) ([]record.Partition, error)) error {
 	f := &k.forgetter
 	if now.Before(f.next) {
 		return nil
@@ -74,7 +75,7 @@ func (k *keeper) forget(ctx context.Context, now time.Time, list func(context.Co
 		}
 		e.Over, e.Gone = e.Over[len(part.Over):], e.Gone[len(part.Gone):]
 		id, err := k.append(ctx, &ledger.Entry{Kind: ledger.KindForget, Token: newToken(k.env), Published: k.marks(), Sealed: k.sealedMark(), Forget: part}, nil)
-		if errors.Is(err, stream.ErrFenced) {
+		if errors.Is(err, driver.ErrFenced) {
 			k.log.Debug("nothing is forgotten for now", "err", err)
 			return nil
 		}
@@ -90,7 +91,7 @@ func (k *keeper) forget(ctx context.Context, now time.Time, list func(context.Co
 
 // forgettable returns what has ended and may be forgotten, if nobody has touched its lane for a while, and what was
 // forgotten and may be gone.
-func (k *keeper) forgettable(now time.Time) (map[ledger.PartitionHash]stream.Partition, []ledger.PartitionHash) {
+func (k *keeper) forgettable(now time.Time) (map[ledger.PartitionHash]record.Partition, []ledger.PartitionHash) {
 	f := &k.forgetter
 	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
@@ -103,14 +104,14 @@ func (k *keeper) forgettable(now time.Time) (map[ledger.PartitionHash]stream.Par
 		since = f.marks[0].entry
 	}
 	spent := k.state.Spent(since)
-	maps.DeleteFunc(spent, func(_ ledger.PartitionHash, p stream.Partition) bool {
+	maps.DeleteFunc(spent, func(_ ledger.PartitionHash, p record.Partition) bool {
 		return k.heldLane(k.state.Partitions[p].Lane) != nil
 	})
 	return spent, k.state.Finished.All()
 }
 
 // toForget says what to forget now that the source lists parts.
-func (k *keeper) toForget(now time.Time, parts []stream.Partition, spent map[ledger.PartitionHash]stream.Partition, finished []ledger.PartitionHash) ledger.Forget {
+func (k *keeper) toForget(now time.Time, parts []record.Partition, spent map[ledger.PartitionHash]record.Partition, finished []ledger.PartitionHash) ledger.Forget {
 	listed := make(map[ledger.PartitionHash]bool, len(parts))
 	for _, p := range parts {
 		listed[ledger.HashPartition(p)] = true

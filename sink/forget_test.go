@@ -10,7 +10,7 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // jobWithAFile is a job in which lane a goes on and lane f has ended, was let go of, and is forgotten.
@@ -120,7 +120,7 @@ func TestASleeperDoesNotReadAFileAgainThatWasForgotten(t *testing.T) {
 	sleeper.maintain("f") // it reads that there is a Forget, and takes the last Close for the lane's version
 	sleeper.write("f", noon.Add(3*time.Hour), 2, 3)
 	err := sleeper.tryCommit()
-	if !errors.Is(err, stream.ErrFenced) {
+	if !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("the sleeper commits: %v, want void", err)
 	}
 }

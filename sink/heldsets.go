@@ -5,19 +5,20 @@ import (
 	"fmt"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // heldSets reads held sets that are in blobs. The partitions of one commit share a blob, which is read once.
 type heldSets struct {
-	d    *driver
+	d    *journal
 	read map[string]*ledger.HeldSets
 }
 
-func (d *driver) heldSets() *heldSets { return &heldSets{d, map[string]*ledger.HeldSets{}} }
+func (d *journal) heldSets() *heldSets { return &heldSets{d, map[string]*ledger.HeldSets{}} }
 
 // of returns what a partition holds: a whole set, and what the blobs behind it say has changed.
-func (h *heldSets) of(ctx context.Context, p stream.Partition, st *ledger.Partition) (set stream.HeldSet, err error) {
+func (h *heldSets) of(ctx context.Context, p record.Partition, st *ledger.Partition) (set driver.HeldSet, err error) {
 	for _, b := range st.HeldBlobs {
 		sets := h.read[b.Key]
 		if sets == nil {

@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // joining is what a join holds of one partition: half of its events wait for a partner for some seconds, or in vain for a
@@ -18,7 +19,7 @@ type joining struct {
 }
 
 // at is the set that is held after so many seconds, and how many events were read by then.
-func (j *joining) at(second int64) (h stream.HeldSet, read int64) {
+func (j *joining) at(second int64) (h driver.HeldSet, read int64) {
 	read = second * j.rate
 	for i := int64(len(j.ends)); i < read; i++ {
 		t := float64(i) / float64(j.rate)
@@ -37,7 +38,7 @@ func (j *joining) at(second int64) (h stream.HeldSet, read int64) {
 			continue
 		}
 		if h.Len() == 0 {
-			h.First = stream.Position{Sub: int64(i) + 1}
+			h.First = record.Position{Sub: int64(i) + 1}
 			h.Through = uint64(read - int64(i))
 		}
 		h.Ordinals = append(h.Ordinals, uint32(int64(i)+1-h.First.Sub))
@@ -60,14 +61,14 @@ func TestHeldSetsThatChangeComeBackAtAnAdoption(t *testing.T) {
 	sizes := map[string]int{}
 	steady := 0
 	for n := range int64(commits) {
-		want := map[string]stream.HeldSet{}
+		want := map[string]driver.HeldSet{}
 		for lane, j := range joins {
 			held, read := j.at((n + 1) * every)
 			was := in.at[lane]
 			in.read[lane] = read - was.UpTo.Sub
-			in.done[lane] = stream.Counts{stream.Written: int64(was.Held.Len()) + in.read[lane] - int64(held.Len())}
+			in.done[lane] = record.Counts{record.Written: int64(was.Held.Len()) + in.read[lane] - int64(held.Len())}
 			at := noon.Add(time.Duration(n) * time.Second)
-			in.at[lane] = stream.Progress{UpTo: stream.Position{Sub: read}, Held: held, HeldTime: noon, Seen: at}
+			in.at[lane] = driver.Progress{UpTo: record.Position{Sub: read}, Held: held, HeldTime: noon, Seen: at}
 			want[lane] = held
 		}
 		in.commit()

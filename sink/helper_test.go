@@ -17,7 +17,8 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // row is what tests write.
@@ -44,7 +45,7 @@ func rowsFlow(name string) sink.Flow[row] {
 }
 
 // part is the partition that lane name consists of.
-func part(lane string) stream.Partition { return stream.Partition{Source: "src", ID: lane} }
+func part(lane string) record.Partition { return record.Partition{Source: "src", ID: lane} }
 
 var topics = []string{"src"}
 
@@ -52,10 +53,10 @@ var topics = []string{"src"}
 type instance struct {
 	t    *testing.T
 	out  *sink.Sink[row]
-	at   map[string]stream.Progress // of each lane's only partition, with what is not committed
+	at   map[string]driver.Progress // of each lane's only partition, with what is not committed
 	read map[string]int64           // since the last cut
-	done map[string]stream.Counts
-	txn  stream.Txn[row]
+	done map[string]record.Counts
+	txn  driver.Txn[row]
 }
 
 func open(t *testing.T, store sink.Store, seal *sink.SealOptions, opts *sink.Options, flows ...sink.Flow[row]) *instance {
@@ -76,11 +77,11 @@ func tryOpen(t *testing.T, store sink.Store, seal *sink.SealOptions, opts *sink.
 	if seal != nil {
 		out.Seal(*seal)
 	}
-	job := stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, Workers: 2}
+	job := driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 2}
 	if err := out.Attach(testContext(t), job); err != nil {
 		return nil, err
 	}
-	return &instance{t: t, out: out, at: map[string]stream.Progress{}}, nil
+	return &instance{t: t, out: out, at: map[string]driver.Progress{}}, nil
 }
 
 // adopt takes lanes over and begins a transaction.
@@ -92,9 +93,9 @@ func (in *instance) adopt(lanes ...string) {
 }
 
 func (in *instance) tryAdopt(lanes ...string) error {
-	var as []stream.Assignment
+	var as []driver.Assignment
 	for _, l := range lanes {
-		as = append(as, stream.Assignment{Lane: l, Partitions: []stream.Partition{part(l)}})
+		as = append(as, driver.Assignment{Lane: l, Partitions: []record.Partition{part(l)}})
 	}
 	got, err := in.out.Adopt(testContext(in.t), as)
 	if err != nil {
@@ -103,13 +104,13 @@ func (in *instance) tryAdopt(lanes ...string) error {
 	for _, l := range lanes {
 		in.at[l] = got[part(l)]
 	}
-	in.read, in.done = map[string]int64{}, map[string]stream.Counts{}
+	in.read, in.done = map[string]int64{}, map[string]record.Counts{}
 	in.txn = in.out.Begin(nil)
 	return nil
 }
 
 // write passes rows of a lane, each a record of its own, and returns their fates.
-func (in *instance) write(lane string, at time.Time, ids ...int) []stream.Fate {
+func (in *instance) write(lane string, at time.Time, ids ...int) []record.Fate {
 	in.t.Helper()
 	fates, err := in.tryWrite(lane, at, ids...)
 	if err != nil {
@@ -118,17 +119,17 @@ func (in *instance) write(lane string, at time.Time, ids ...int) []stream.Fate {
 	return fates
 }
 
-func (in *instance) tryWrite(lane string, at time.Time, ids ...int) ([]stream.Fate, error) {
-	var rows []stream.Event[row]
+func (in *instance) tryWrite(lane string, at time.Time, ids ...int) ([]record.Fate, error) {
+	var rows []record.Event[row]
 	for _, id := range ids {
-		rows = append(rows, stream.Event[row]{Value: row{ID: id}, Time: at})
+		rows = append(rows, record.Event[row]{Value: row{ID: id}, Time: at})
 	}
 	return in.tryEvents(lane, rows...)
 }
 
-func (in *instance) tryEvents(lane string, rows ...stream.Event[row]) ([]stream.Fate, error) {
-	fates := make([]stream.Fate, len(rows))
-	_, err := in.txn.Write(testContext(in.t), stream.Writer{Lane: lane}, rows, fates)
+func (in *instance) tryEvents(lane string, rows ...record.Event[row]) ([]record.Fate, error) {
+	fates := make([]record.Fate, len(rows))
+	_, err := in.txn.Write(testContext(in.t), driver.Writer{Lane: lane}, rows, fates)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +139,7 @@ func (in *instance) tryEvents(lane string, rows ...stream.Event[row]) ([]stream.
 	return fates, nil
 }
 
-func (in *instance) consume(lane string, at time.Time, f stream.Fate) {
+func (in *instance) consume(lane string, at time.Time, f record.Fate) {
 	pr := in.at[lane]
 	pr.UpTo.Sub++
 	if at.After(pr.Seen) {
@@ -165,15 +166,15 @@ func (in *instance) end(lane string) {
 	in.at[lane] = pr
 }
 
-func (in *instance) cut() stream.Cut {
-	var cut stream.Cut
+func (in *instance) cut() driver.Cut {
+	var cut driver.Cut
 	for _, l := range slices.Sorted(maps.Keys(in.at)) {
-		cut.Lanes = append(cut.Lanes, stream.LaneCut{
-			Lane: l, Partitions: map[stream.Partition]stream.Progress{part(l): in.at[l]},
-			Read: map[stream.Partition]int64{part(l): in.read[l]}, Counts: map[stream.Partition]stream.Counts{part(l): in.done[l]},
+		cut.Lanes = append(cut.Lanes, driver.LaneCut{
+			Lane: l, Partitions: map[record.Partition]driver.Progress{part(l): in.at[l]},
+			Read: map[record.Partition]int64{part(l): in.read[l]}, Counts: map[record.Partition]record.Counts{part(l): in.done[l]},
 		})
 	}
-	in.read, in.done = map[string]int64{}, map[string]stream.Counts{}
+	in.read, in.done = map[string]int64{}, map[string]record.Counts{}
 	return cut
 }
 
@@ -192,13 +193,13 @@ func (in *instance) commit() {
 	}
 }
 
-func (in *instance) tryMaintain(lanes ...string) (stream.Upkeep, error) {
+func (in *instance) tryMaintain(lanes ...string) (driver.Upkeep, error) {
 	return in.out.Maintain(testContext(in.t), partsOf(lanes...))
 }
 
 // partsOf is Source.Partitions of a source that has these lanes.
-func partsOf(lanes ...string) func(context.Context) ([]stream.Partition, error) {
-	return func(context.Context) (ps []stream.Partition, err error) {
+func partsOf(lanes ...string) func(context.Context) ([]record.Partition, error) {
+	return func(context.Context) (ps []record.Partition, err error) {
 		for _, l := range lanes {
 			ps = append(ps, part(l))
 		}
@@ -207,7 +208,7 @@ func partsOf(lanes ...string) func(context.Context) ([]stream.Partition, error) 
 }
 
 // maintain is Maintain with a source that has these lanes.
-func (in *instance) maintain(lanes ...string) stream.Upkeep {
+func (in *instance) maintain(lanes ...string) driver.Upkeep {
 	in.t.Helper()
 	up, err := in.tryMaintain(lanes...)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // littered is a store in which a process has died over several staged files, of which others have gone on.
@@ -86,10 +87,10 @@ func TestUpkeepTellsWhySweepingFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
+	if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
 		t.Fatal(err)
 	}
-	none := func(context.Context) ([]stream.Partition, error) { return nil, nil }
+	none := func(context.Context) ([]record.Partition, error) { return nil, nil }
 	up, err := out.Maintain(ctx, none)
 	if err != nil || !errors.Is(up.Housekeeping, sinktest.ErrFault) {
 		t.Errorf("Maintain: %v, %v, want no error and the listing's in Housekeeping", up.Housekeeping, err)
@@ -109,12 +110,12 @@ func TestErrorsForAPersonAreMarked(t *testing.T) {
 	for _, err := range []error{
 		&ledger.CorruptError{Object: "entry 1"}, &ledger.VersionError{Object: "entry 1"}, &ledger.LostError{}, sink.ErrStagingLost,
 	} {
-		if !errors.Is(err, stream.ErrStop) {
+		if !errors.Is(err, driver.ErrStop) {
 			t.Errorf("%v does not match stream.ErrStop", err)
 		}
 	}
 	for _, err := range []error{sink.ErrPermanent, sinktest.ErrFault, &ledger.VoidError{}} {
-		if errors.Is(err, stream.ErrStop) {
+		if errors.Is(err, driver.ErrStop) {
 			t.Errorf("%v matches stream.ErrStop, but may pass", err)
 		}
 	}

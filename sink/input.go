@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // Local is a Store in a folder of this machine.
@@ -19,7 +19,7 @@ type Local interface {
 
 // checkInput refuses folders of flows that the source would read, now or at a later start, and a source that reads within
 // one of them: the job would read its own rows, and write them again.
-func (k *keeper) checkInput(src stream.SourceInfo) error {
+func (k *keeper) checkInput(src driver.SourceInfo) error {
 	store, ok := k.store.(*retrying).Store.(Local)
 	if !ok || src.Folder == "" {
 		return nil

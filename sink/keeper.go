@@ -13,20 +13,21 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // keeper is all of a Sink that does not know the type of its events: the ledger, the lanes that are held, and what has to
 // be published, closed and swept. It is safe for concurrent use.
 type keeper struct {
-	*driver
+	*journal
 	opts Options
 	job  string
 
-	mayEnd func() bool  // stream.Job.MayEnd
+	mayEnd func() bool  // driver.Job.MayEnd
 	seal   *SealOptions // nil: hours are not closed
 
-	budget *stream.Budget
+	budget *driver.Budget
 	clock  clock
 
 	flowNames []string // sorted
@@ -57,11 +58,11 @@ type held struct {
 	// from are the lanes, with their versions, that the ledger has partitions of this one in. The commit that moves them
 	// touches those lanes too, so that work there which is not committed yet is void. Nil once they are moved.
 	from  map[string]uint64
-	moved map[stream.Partition]bool
+	moved map[record.Partition]bool
 }
 
-// adopt takes lanes over: see stream.Output.
-func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stream.Partition]stream.Progress, error) {
+// adopt takes lanes over: see driver.Output.
+func (k *keeper) adopt(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
 	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	if err := k.tail(ctx); err != nil {
@@ -70,11 +71,11 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 	k.batches++
 	sets := k.heldSets()
 	fresh := make(map[string]*held, len(lanes))
-	all := map[stream.Partition]stream.Progress{}
+	all := map[record.Partition]driver.Progress{}
 	for _, a := range lanes {
 		h := &held{carriedLane: carriedLane{
 			token: newToken(k.env), index: k.state.Last + 1, low: k.state.Low(a.Lane, a.Partitions),
-			parts: make(map[stream.Partition]stream.Progress, len(a.Partitions)),
+			parts: make(map[record.Partition]driver.Progress, len(a.Partitions)),
 		}, adopted: len(a.Partitions), batch: k.batches}
 		if l := k.state.Lanes[a.Lane]; l != nil {
 			h.version = l.Version
@@ -96,7 +97,7 @@ func (k *keeper) adopt(ctx context.Context, lanes []stream.Assignment) (map[stre
 }
 
 // isOver reports whether nothing of any partition can come.
-func isOver(parts map[stream.Partition]stream.Progress) bool {
+func isOver(parts map[record.Partition]driver.Progress) bool {
 	for _, g := range parts {
 		if !g.Ended || g.Held.Len() > 0 {
 			return false
@@ -106,13 +107,13 @@ func isOver(parts map[stream.Partition]stream.Progress) bool {
 }
 
 // move takes down that p has to come from another lane.
-func (h *held) move(s *ledger.State, lane string, p stream.Partition) {
+func (h *held) move(s *ledger.State, lane string, p record.Partition) {
 	st := s.Partitions[p]
 	if st == nil || st.Lane == lane {
 		return
 	}
 	if h.from == nil {
-		h.from, h.moved = map[string]uint64{}, map[stream.Partition]bool{}
+		h.from, h.moved = map[string]uint64{}, map[record.Partition]bool{}
 	}
 	h.from[st.Lane], h.moved[p] = s.Base(st.Lane), true
 }
@@ -125,17 +126,17 @@ func (h *held) since() (n uint64) {
 	return n
 }
 
-// tell says what is committed of all partitions: see stream.Teller.
-func (k *keeper) tell(ctx context.Context) (map[stream.Partition]stream.Standing, error) {
+// tell says what is committed of all partitions: see driver.Teller.
+func (k *keeper) tell(ctx context.Context) (map[record.Partition]driver.Standing, error) {
 	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
 	if err := k.tail(ctx); err != nil {
 		return nil, err
 	}
-	out := make(map[stream.Partition]stream.Standing, len(k.state.Partitions))
+	out := make(map[record.Partition]driver.Standing, len(k.state.Partitions))
 	for p, st := range k.state.Partitions {
 		g := &st.Progress
-		out[p] = stream.Standing{
+		out[p] = driver.Standing{
 			Lane: st.Lane, UpTo: g.UpTo, Seen: g.Seen, Arrived: g.Arrived, Ended: g.Ended, Holds: st.HeldLen > 0, Retired: st.Retired,
 		}
 	}
@@ -146,14 +147,14 @@ func (k *keeper) tell(ctx context.Context) (map[stream.Partition]stream.Standing
 var errUnreadable error = hopeless{errors.New("cannot be read again")}
 
 // progress returns that of a partition, with its held set. It needs k.mu.
-func (k *keeper) progress(ctx context.Context, p stream.Partition, sets *heldSets) (stream.Progress, error) {
+func (k *keeper) progress(ctx context.Context, p record.Partition, sets *heldSets) (driver.Progress, error) {
 	st := k.state.Partitions[p]
 	if st == nil {
 		pr, _ := k.state.Resume(p)
 		return pr, nil
 	}
 	if st.Retired {
-		return stream.Progress{}, fmt.Errorf("sink: partition %s was retired from the job %q and %w", p, k.job, errUnreadable)
+		return driver.Progress{}, fmt.Errorf("sink: partition %s was retired from the job %q and %w", p, k.job, errUnreadable)
 	}
 	pr := st.Progress
 	if len(st.HeldBlobs) > 0 {
@@ -165,15 +166,15 @@ func (k *keeper) progress(ctx context.Context, p stream.Partition, sets *heldSet
 	return pr, nil
 }
 
-// unfinished is what has been begun and may still give records: see stream.Rememberer.
-func (k *keeper) unfinished() map[stream.Partition]stream.Progress {
+// unfinished is what has been begun and may still give records: see driver.Rememberer.
+func (k *keeper) unfinished() map[record.Partition]driver.Progress {
 	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
-	all := map[stream.Partition]stream.Progress{}
+	all := map[record.Partition]driver.Progress{}
 	for p, st := range k.state.Partitions {
 		if !st.Retired && (!st.Progress.Ended || st.HeldLen > 0) {
 			pr := st.Progress
-			pr.Held = stream.HeldSet{}
+			pr.Held = driver.HeldSet{}
 			all[p] = pr
 		}
 	}
@@ -209,7 +210,7 @@ func (k *keeper) holds(lanes []string) bool {
 func newKeeper(store Store, e *env.Env, job string, o Options, flows []string) *keeper {
 	slices.Sort(flows)
 	k := &keeper{
-		driver: &driver{
+		journal: &journal{
 			store: &retrying{store, e}, env: e, log: slog.New(slog.DiscardHandler), root: ledger.Root(o.Prefix, job, epoch),
 			authors: map[uint64][]string{},
 		},

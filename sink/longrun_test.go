@@ -11,7 +11,7 @@ import (
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // runHours is how many hours end at once in the tests of this file, and runFlows the flows that have seals.
@@ -88,7 +88,7 @@ func TestSealsOfALongRunGoOnWhereTheyEnded(t *testing.T) {
 				in.commit()
 				in.write("a", noon.Add(runHours*time.Hour+quarter.Lateness), 2)
 				in.commit()
-				_, err := in.out.Maintain(ctx, func(context.Context) ([]stream.Partition, error) { return []stream.Partition{part("a")}, nil })
+				_, err := in.out.Maintain(ctx, func(context.Context) ([]record.Partition, error) { return []record.Partition{part("a")}, nil })
 				if (err != nil) != (stop <= 3*runHours) {
 					t.Fatalf("maintain: %v", err)
 				}

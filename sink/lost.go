@@ -142,7 +142,7 @@ func (k *keeper) checkLost(ctx context.Context) error {
 }
 
 // folded reads an entry that was there when the ledger was read. That it is gone now, or was below a snapshot, is a loss.
-func (d *driver) folded(ctx context.Context, id uint64) (*ledger.Entry, ledger.Hash, error) {
+func (d *journal) folded(ctx context.Context, id uint64) (*ledger.Entry, ledger.Hash, error) {
 	e, hash, err := d.entry(ctx, id)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return e, hash, err

@@ -6,7 +6,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // How often things are done that nothing asks for. They cost requests; the work that matters follows our own commits.
@@ -16,10 +17,10 @@ const (
 	sweepAgain = time.Minute // after one that failed
 )
 
-// maintain does what is nobody's transaction: see stream.Output. Its errors are tried again by the engine, without end, but
-// for those that match stream.ErrStop: an entry, manifest or seal that is not what its author wrote, or of a newer version; a
+// maintain does what is nobody's transaction: see driver.Output. Its errors are tried again by the engine, without end, but
+// for those that match driver.ErrStop: an entry, manifest or seal that is not what its author wrote, or of a newer version; a
 // committed file whose staging is gone; files that seal.Options.Verify finds changed.
-func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) (stream.Upkeep, error) {
+func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]record.Partition, error)) (driver.Upkeep, error) {
 	if !k.mu.TryLock() { // a commit is appending; it must not wait for us, nor we for it
 		return k.last, nil
 	}
@@ -37,7 +38,7 @@ func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]str
 	}
 	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
-	k.last = stream.Upkeep{
+	k.last = driver.Upkeep{
 		Settled: settled, EarliestHour: k.state.NextHour(), ClosedHours: k.closedHours, Clock: k.state.Clock(), Housekeeping: k.unswept,
 		Complete: k.state.Complete(k.lateness()),
 		Unclosed: cmp.Or(k.unclosed, k.clock.doubts()),
@@ -48,7 +49,7 @@ func (k *keeper) maintain(ctx context.Context, list func(context.Context) ([]str
 }
 
 // upkeepSteps does what readers may wait for. A step that fails does not keep the others from their work.
-func (k *keeper) upkeepSteps(ctx context.Context, now time.Time, list func(context.Context) ([]stream.Partition, error)) (bool, error) {
+func (k *keeper) upkeepSteps(ctx context.Context, now time.Time, list func(context.Context) ([]record.Partition, error)) (bool, error) {
 	settled, err := k.publishOwn(ctx, now)
 	if k.seal != nil && k.mayClose {
 		sealed, failed := k.sealClosed(ctx, now)
@@ -74,7 +75,7 @@ func (k *keeper) sweepIfDue(ctx context.Context, now time.Time) error {
 	case err == nil:
 		k.unswept, k.sweepFails = nil, 0
 		k.nextSweep = now.Add(k.env.Jitter(sweepEvery))
-	case errors.Is(err, stream.ErrStop):
+	case errors.Is(err, driver.ErrStop):
 		return err
 	case ctx.Err() == nil:
 		k.unswept = err

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Manifest tells readers what a transaction wrote and what became of the records that it read. The object, plain JSON,
@@ -102,11 +102,11 @@ func manifestPartition(lane string, p *ledger.PartitionCommit) ManifestPartition
 	return m
 }
 
-func countsByName(c stream.Counts) map[string]int64 {
+func countsByName(c record.Counts) map[string]int64 {
 	m := map[string]int64{}
 	for i, n := range c {
 		if n != 0 {
-			m[stream.Fate(i).String()] = n
+			m[record.Fate(i).String()] = n
 		}
 	}
 	return m

@@ -11,7 +11,8 @@ import (
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // counter is a Store that keeps nothing of files but their number, so that what is in memory is ours.
@@ -70,11 +71,11 @@ func TestAHundredThousandKeyValuesAreCountedAndForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	budget := stream.NewBudget(1 << 30)
-	if err := out.Attach(testContext(t), stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, Workers: 1, Budget: budget}); err != nil {
+	budget := driver.NewBudget(1 << 30)
+	if err := out.Attach(testContext(t), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1, Budget: budget}); err != nil {
 		t.Fatal(err)
 	}
-	in := &instance{t: t, out: out, at: map[string]stream.Progress{}}
+	in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
 	in.adopt("a")
 	heap := func() int64 {
 		runtime.GC() // and again, to empty pools
@@ -84,10 +85,10 @@ func TestAHundredThousandKeyValuesAreCountedAndForgotten(t *testing.T) {
 		return int64(m.HeapAlloc)
 	}
 	before := heap()
-	rows := make([]stream.Event[row], 1000)
+	rows := make([]record.Event[row], 1000)
 	for i := range values / len(rows) {
 		for j := range rows {
-			rows[j] = stream.Event[row]{Value: row{ID: i*len(rows) + j}, Time: noon}
+			rows[j] = record.Event[row]{Value: row{ID: i*len(rows) + j}, Time: noon}
 		}
 		if _, err := in.tryEvents("a", rows...); err != nil {
 			t.Fatal(err)

@@ -12,11 +12,13 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // wideSource gives a record of each of its first touched lanes, then waits for the commit, and so on for some rounds.
 type wideSource struct {
-	lanes   []stream.Assignment
+	lanes   []driver.Assignment
 	touched int
 	rounds  int
 	asked   bool
@@ -29,18 +31,18 @@ type wideSource struct {
 func newWideSource(lanes, touched, rounds int, name func(i int) string) *wideSource {
 	s := &wideSource{touched: touched, rounds: rounds, commits: make(chan struct{}, rounds+1), at: 1}
 	for i := range lanes {
-		a := stream.Assignment{Lane: name(i), Partitions: []stream.Partition{{Source: "cluster/topic", Epoch: "dGhlIHRvcGljJ3MgSUQu", ID: fmt.Sprint(i)}}}
+		a := driver.Assignment{Lane: name(i), Partitions: []record.Partition{{Source: "cluster/topic", Epoch: "dGhlIHRvcGljJ3MgSUQu", ID: fmt.Sprint(i)}}}
 		s.lanes = append(s.lanes, a)
 	}
 	return s
 }
 
-func (s *wideSource) Info() stream.SourceInfo { return stream.SourceInfo{ID: "wide", Topics: topics} }
+func (s *wideSource) Info() driver.SourceInfo { return driver.SourceInfo{ID: "wide", Topics: topics} }
 
-func (s *wideSource) Poll(ctx context.Context) (*stream.Batch, error) {
+func (s *wideSource) Poll(ctx context.Context) (*driver.Batch, error) {
 	if !s.asked {
 		s.asked = true
-		return &stream.Batch{Assigned: s.lanes}, nil
+		return &driver.Batch{Assigned: s.lanes}, nil
 	}
 	if s.next == s.touched {
 		select {
@@ -59,12 +61,12 @@ func (s *wideSource) Poll(ctx context.Context) (*stream.Batch, error) {
 	a := &s.lanes[s.next]
 	s.next++
 	at := noon.Add(time.Duration(s.at) * time.Minute)
-	return &stream.Batch{Lane: a.Lane, Records: []stream.Record{
-		{Partition: &a.Partitions[0], Position: stream.Position{Sub: s.at}, Time: at, Value: []byte("a value")},
+	return &driver.Batch{Lane: a.Lane, Records: []record.Record{
+		{Partition: &a.Partitions[0], Position: record.Position{Sub: s.at}, Time: at, Value: []byte("a value")},
 	}}, nil
 }
 
-func (s *wideSource) Start(_ context.Context, st stream.Start) error {
+func (s *wideSource) Start(_ context.Context, st driver.Start) error {
 	for _, p := range st.From {
 		s.at = max(s.at, p.UpTo.Sub+1)
 	}
@@ -73,12 +75,12 @@ func (s *wideSource) Start(_ context.Context, st stream.Start) error {
 
 func (*wideSource) Pause(string, bool) {}
 func (*wideSource) Close() error       { return nil }
-func (*wideSource) AtEnd(context.Context, map[stream.Partition]stream.Position) ([]stream.Partition, error) {
+func (*wideSource) AtEnd(context.Context, map[record.Partition]record.Position) ([]record.Partition, error) {
 	return nil, nil
 }
 
-func (s *wideSource) Partitions(context.Context) ([]stream.Partition, error) {
-	var all []stream.Partition
+func (s *wideSource) Partitions(context.Context) ([]record.Partition, error) {
+	var all []record.Partition
 	for _, a := range s.lanes {
 		all = append(all, a.Partitions...)
 	}
@@ -95,7 +97,7 @@ func (s *wideSource) run(tb testing.TB, store sink.Store) {
 		tb.Fatal(err)
 	}
 	out.Seal(*quarter)
-	pipe := stream.Via(stream.From(s), stream.Map(func(*stream.Record) (row, error) { return row{ID: 1}, nil }))
+	pipe := stream.Via(stream.From(s), stream.Map(func(*record.Record) (row, error) { return row{ID: 1}, nil }))
 	commits := int64(0)
 	observe := func(st stream.Status) {
 		for ; commits < st.Commits; commits++ {

@@ -5,17 +5,18 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // adoptIn takes partitions over in a lane of another name than theirs, and begins a transaction.
-func (in *instance) adoptIn(lane string, parts ...string) map[stream.Partition]stream.Progress {
+func (in *instance) adoptIn(lane string, parts ...string) map[record.Partition]driver.Progress {
 	in.t.Helper()
-	a := stream.Assignment{Lane: lane}
+	a := driver.Assignment{Lane: lane}
 	for _, p := range parts {
 		a.Partitions = append(a.Partitions, part(p))
 	}
-	got, err := in.out.Adopt(testContext(in.t), []stream.Assignment{a})
+	got, err := in.out.Adopt(testContext(in.t), []driver.Assignment{a})
 	if err != nil {
 		in.t.Fatalf("adopt: %v", err)
 	}
@@ -34,11 +35,11 @@ func TestMovedPartitionsTouchTheLaneThatTheyLeave(t *testing.T) {
 	old.write("a", noon, 2)
 
 	at := young.adoptIn("b", "a")
-	cut := stream.Cut{Lanes: []stream.LaneCut{{Lane: "b", Partitions: at}}}
+	cut := driver.Cut{Lanes: []driver.LaneCut{{Lane: "b", Partitions: at}}}
 	if err := young.txn.Commit(testContext(t), cut); err != nil {
 		t.Fatalf("commit of the move: %v", err)
 	}
-	if err := old.tryCommit(); !errors.Is(err, stream.ErrFenced) {
+	if err := old.tryCommit(); !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("commit in the lane that was left: %v, want ErrFenced", err)
 	}
 	known, err := old.out.Tell(testContext(t))
@@ -49,16 +50,16 @@ func TestMovedPartitionsTouchTheLaneThatTheyLeave(t *testing.T) {
 	old.write("a", noon, 2)
 	old.commit()
 	young.txn = young.out.Begin(nil)
-	if _, err := young.txn.Write(testContext(t), stream.Writer{Lane: "b"}, []stream.Event[row]{{Value: row{ID: 2}, Time: noon}}, make([]stream.Fate, 1)); err != nil {
+	if _, err := young.txn.Write(testContext(t), driver.Writer{Lane: "b"}, []record.Event[row]{{Value: row{ID: 2}, Time: noon}}, make([]record.Fate, 1)); err != nil {
 		t.Fatal(err)
 	}
 	next := at[part("a")]
 	next.UpTo.Sub++
 	next.Seen = noon
-	cut.Lanes[0].Partitions = map[stream.Partition]stream.Progress{part("a"): next}
-	cut.Lanes[0].Read = map[stream.Partition]int64{part("a"): 1}
-	cut.Lanes[0].Counts = map[stream.Partition]stream.Counts{part("a"): {stream.Written: 1}}
-	if err := young.txn.Commit(testContext(t), cut); !errors.Is(err, stream.ErrFenced) {
+	cut.Lanes[0].Partitions = map[record.Partition]driver.Progress{part("a"): next}
+	cut.Lanes[0].Read = map[record.Partition]int64{part("a"): 1}
+	cut.Lanes[0].Counts = map[record.Partition]record.Counts{part("a"): {record.Written: 1}}
+	if err := young.txn.Commit(testContext(t), cut); !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("commit in a lane whose partition was taken back: %v, want ErrFenced", err)
 	}
 	if got := visible(t, store, "rows/"); !slices.Equal(got, []int{1, 2}) {

@@ -14,7 +14,7 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 func TestOpenTellsAllThatIsWrongAtOnce(t *testing.T) {
@@ -86,7 +86,7 @@ func TestAFolderThatIsNotOursIsRefusedBeforeAnyWrite(t *testing.T) {
 			before := keys(t, store, "")
 			out, err := sink.Open(testContext(t), store, c.job, []sink.Flow[row]{rowsFlow("rows")}, &c.opts)
 			if err == nil {
-				err = out.Attach(testContext(t), stream.Job{Source: stream.SourceInfo{ID: c.source, Topics: topics}})
+				err = out.Attach(testContext(t), driver.Job{Source: driver.SourceInfo{ID: c.source, Topics: topics}})
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
@@ -106,10 +106,10 @@ func TestJobsThatShareAFolderHaveSealsOfTheirOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 		out.Seal(*quarter)
-		if err := out.Attach(testContext(t), stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}}); err != nil {
+		if err := out.Attach(testContext(t), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}}); err != nil {
 			t.Fatal(err)
 		}
-		in := &instance{t: t, out: out, at: map[string]stream.Progress{}}
+		in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
 		in.adopt("a")
 		in.write("a", noon, 1)
 		in.seen("a", noon.Add(2*time.Hour))
@@ -161,8 +161,8 @@ func TestTopicsChangeWithANewGenerationOnly(t *testing.T) {
 			return nil, err
 		}
 		out.Seal(*quarter)
-		return &instance{t: t, out: out, at: map[string]stream.Progress{}},
-			out.Attach(testContext(t), stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}})
+		return &instance{t: t, out: out, at: map[string]driver.Progress{}},
+			out.Attach(testContext(t), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}})
 	}
 	store, _ := memory(noon.Add(5 * time.Hour))
 	old, err := attach(store, 0, "src")

@@ -13,7 +13,7 @@ import (
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // seeded is an instance whose tokens are always the same, and whose entries have little room.
@@ -27,10 +27,10 @@ func seeded(t *testing.T, store sink.Store, seed uint64) *instance {
 		t.Fatal(err)
 	}
 	out.Seal(*quarter)
-	if err := out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
+	if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
 		t.Fatal(err)
 	}
-	return &instance{t: t, out: out, at: map[string]stream.Progress{}}
+	return &instance{t: t, out: out, at: map[string]driver.Progress{}}
 }
 
 // Whether the files of an hour are remembered or read again, its manifest is the same: files of several hours and flows,

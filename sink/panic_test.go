@@ -10,7 +10,8 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/format"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // A record that made Where, a key's value or an encoder panic once killed the process at each start, and nothing that a user
@@ -41,19 +42,19 @@ func TestAPanicOfAUsersFunctionCostsItsRecordOnly(t *testing.T) {
 			mem, _ := memory(noon)
 			in := open(t, mem, nil, nil, first, flow, last)
 			in.adopt("a")
-			rows := make([]stream.Event[row], 8)
+			rows := make([]record.Event[row], 8)
 			for i := range rows {
-				rows[i] = stream.Event[row]{Value: row{ID: i}, Time: noon}
+				rows[i] = record.Event[row]{Value: row{ID: i}, Time: noon}
 			}
-			fates := make([]stream.Fate, len(rows))
-			bad, err := in.txn.Write(testContext(t), stream.Writer{Lane: "a"}, rows, fates)
+			fates := make([]record.Fate, len(rows))
+			bad, err := in.txn.Write(testContext(t), driver.Writer{Lane: "a"}, rows, fates)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var at []int
 			for _, b := range bad {
 				at = append(at, b.Index)
-				var p *stream.PanicError
+				var p *record.PanicError
 				if !errors.As(b.Err, &p) || !strings.Contains(b.Err.Error(), `flow "mid": `+what) || !strings.Contains(p.Trace[0], "panic_test.go:") {
 					t.Errorf("row %d: %v, want the panic of %s of the flow, with its place", b.Index, b.Err, what)
 				}
@@ -62,7 +63,7 @@ func TestAPanicOfAUsersFunctionCostsItsRecordOnly(t *testing.T) {
 				t.Errorf("rows %v are bad, want %v", at, want)
 			}
 			for i, f := range fates {
-				if want := map[bool]stream.Fate{true: stream.Dead, false: stream.Written}[slices.Contains(at, i)]; f != want {
+				if want := map[bool]record.Fate{true: record.Dead, false: record.Written}[slices.Contains(at, i)]; f != want {
 					t.Errorf("row %d: fate %v, want %v", i, f, want)
 				}
 				in.consume("a", noon, f)
@@ -89,10 +90,10 @@ func TestAPanicOfACodecGoesOn(t *testing.T) {
 			t.Errorf("recovered %v, want the codec's panic", v)
 		}
 	}()
-	fates := make([]stream.Fate, 1)
+	fates := make([]record.Fate, 1)
 	for {
-		rows := []stream.Event[row]{{Value: row{ID: 1}, Time: noon}}
-		if _, err := in.txn.Write(testContext(t), stream.Writer{Lane: "a"}, rows, fates); err != nil {
+		rows := []record.Event[row]{{Value: row{ID: 1}, Time: noon}}
+		if _, err := in.txn.Write(testContext(t), driver.Writer{Lane: "a"}, rows, fates); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,7 +10,8 @@ import (
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 func TestTheFirstToCommitALaneWinsAndTheOtherIsVoid(t *testing.T) {
@@ -22,7 +23,7 @@ func TestTheFirstToCommitALaneWinsAndTheOtherIsVoid(t *testing.T) {
 	young.write("a", noon, 1)
 	young.commit()
 
-	if err := old.tryCommit(); !errors.Is(err, stream.ErrFenced) {
+	if err := old.tryCommit(); !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("the second commit of the same records: %v, want ErrFenced", err)
 	}
 	if n := staged(t, store); n != 0 {
@@ -50,13 +51,13 @@ func TestATransactionOnTopOfVoidWorkIsVoid(t *testing.T) {
 	old.write("a", noon, 1)
 	young.write("a", noon, 1)
 	young.commit()
-	if err := old.tryCommit(); !errors.Is(err, stream.ErrFenced) {
+	if err := old.tryCommit(); !errors.Is(err, driver.ErrFenced) {
 		t.Fatalf("commit: %v, want ErrFenced", err)
 	}
 	// The next transaction touches lane b only, which nobody else has touched. It began on top of void work all the same.
 	delete(old.at, "a")
 	old.write("b", noon, 7)
-	if err := old.tryCommit(); !errors.Is(err, stream.ErrFenced) {
+	if err := old.tryCommit(); !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("commit on top of void work: %v, want ErrFenced", err)
 	}
 	if got := visible(t, store, "rows/"); !slices.Equal(got, []int{1}) {
@@ -71,12 +72,12 @@ func TestAnotherAdoptionMakesOpenWorkVoid(t *testing.T) {
 	in.write("a", noon, 1)
 	txn := in.txn
 	in.adopt("a")
-	err := txn.Commit(t.Context(), stream.Cut{Lanes: []stream.LaneCut{{
-		Lane: "a", Partitions: map[stream.Partition]stream.Progress{part("a"): {UpTo: stream.Position{Sub: 1}}},
-		Read:   map[stream.Partition]int64{part("a"): 1},
-		Counts: map[stream.Partition]stream.Counts{part("a"): {stream.Written: 1}},
+	err := txn.Commit(t.Context(), driver.Cut{Lanes: []driver.LaneCut{{
+		Lane: "a", Partitions: map[record.Partition]driver.Progress{part("a"): {UpTo: record.Position{Sub: 1}}},
+		Read:   map[record.Partition]int64{part("a"): 1},
+		Counts: map[record.Partition]record.Counts{part("a"): {record.Written: 1}},
 	}}})
-	if !errors.Is(err, stream.ErrFenced) {
+	if !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("commit: %v, want ErrFenced", err)
 	}
 }
@@ -105,7 +106,7 @@ func TestLatenessIsDecidedAgainstWhatThePredecessorCarries(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if fates[0] != stream.Late {
+	if fates[0] != record.Late {
 		t.Errorf("a row of 12h is %s on top of a low of 13:45, want late", fates[0])
 	}
 }
@@ -128,10 +129,10 @@ func TestAnAppendOfUnknownOutcomeIsNeitherVoidNorCommitted(t *testing.T) {
 		in.write("a", noon, 1)
 		cut := in.cut()
 		err := in.txn.Commit(ctx, cut)
-		if err == nil || errors.Is(err, stream.ErrFenced) {
+		if err == nil || errors.Is(err, driver.ErrFenced) {
 			t.Fatalf("commit: %v, want an error that is not ErrFenced", err)
 		}
-		if err := in.txn.Commit(testContext(t), cut); err == nil || errors.Is(err, stream.ErrFenced) {
+		if err := in.txn.Commit(testContext(t), cut); err == nil || errors.Is(err, driver.ErrFenced) {
 			t.Errorf("another Commit: %v, want a refusal", err)
 		}
 		if n := staged(t, store); n != 1 {
@@ -174,7 +175,7 @@ func TestWorkWhoseStagingWasSweptIsVoid(t *testing.T) {
 		}
 		old.write("a", noon, make([]int, more)...)
 		old.write("a", noon, make([]int, more)...)
-		if err := old.tryCommit(); !errors.Is(err, stream.ErrFenced) {
+		if err := old.tryCommit(); !errors.Is(err, driver.ErrFenced) {
 			t.Errorf("commit: %v, want ErrFenced", err)
 		}
 		old.adopt("a")
@@ -195,7 +196,7 @@ func TestStagingStaysWhileOneOfItsLanesIsHeld(t *testing.T) {
 	old.write("a", noon, 1)
 	old.commit() // what is adopted after it has another index
 	old.adopt("b")
-	old.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 1}, Seen: noon}
+	old.at["a"] = driver.Progress{UpTo: record.Position{Sub: 1}, Seen: noon}
 	old.write("a", noon, make([]int, 80_000)...)
 	if n := staged(t, store); n != 1 {
 		t.Fatalf("%d staged files, want 1", n)
@@ -235,7 +236,7 @@ func TestDropDeletesWhatWasStaged(t *testing.T) {
 		t.Error("another Drop succeeded")
 	}
 	after := in.out.Begin(in.txn)
-	if err := after.Commit(t.Context(), stream.Cut{}); err == nil {
+	if err := after.Commit(t.Context(), driver.Cut{}); err == nil {
 		t.Error("a transaction on top of one that was dropped committed")
 	}
 }
@@ -271,7 +272,7 @@ func TestHeldRecordsKeepTheirHourOpen(t *testing.T) {
 	in.write("a", noon, 1)
 	pr := in.at["a"]
 	pr.UpTo.Sub, pr.Seen, pr.HeldTime = 2, noon.Add(2*time.Hour), noon.Add(30*time.Minute)
-	pr.Held = stream.HeldSet{First: stream.Position{Sub: 2}, Ordinals: []uint32{0}, Through: 1}
+	pr.Held = driver.HeldSet{First: record.Position{Sub: 2}, Ordinals: []uint32{0}, Through: 1}
 	in.at["a"] = pr
 	in.read["a"]++
 	in.commit()
@@ -285,14 +286,14 @@ func TestHeldRecordsKeepTheirHourOpen(t *testing.T) {
 	if pr.Held.Len() != 1 || pr.Held.First.Sub != 2 || !pr.HeldTime.Equal(noon.Add(30*time.Minute)) {
 		t.Fatalf("a restart finds %+v, want position 2 held since 12:30", pr)
 	}
-	pr.Held, pr.HeldTime = stream.HeldSet{}, time.Time{}
+	pr.Held, pr.HeldTime = driver.HeldSet{}, time.Time{}
 	again.at["a"] = pr
-	fates := make([]stream.Fate, 1)
-	row := []stream.Event[row]{{Value: row{ID: 2}, Time: noon.Add(30 * time.Minute)}}
-	if _, err := again.txn.Write(t.Context(), stream.Writer{Lane: "a"}, row, fates); err != nil || fates[0] != stream.Written {
+	fates := make([]record.Fate, 1)
+	row := []record.Event[row]{{Value: row{ID: 2}, Time: noon.Add(30 * time.Minute)}}
+	if _, err := again.txn.Write(t.Context(), driver.Writer{Lane: "a"}, row, fates); err != nil || fates[0] != record.Written {
 		t.Fatalf("the row of the held record is %s, %v, want written", fates[0], err)
 	}
-	again.done["a"] = stream.Counts{stream.Written: 1}
+	again.done["a"] = record.Counts{record.Written: 1}
 	again.commit()
 	again.maintain("a")
 	if got := visible(t, store, "rows/day=2025-05-01/hour=12/"); !slices.Equal(got, []int{1, 2}) || len(seals(t, store)) != 1 {
@@ -315,7 +316,7 @@ func TestOthersPublishWhatADeadProcessLeft(t *testing.T) {
 	dead.adopt("a")
 	dead.write("a", noon, 1)
 	dead.seen("a", noon.Add(2*time.Hour))
-	if err := dead.txn.Commit(ctx, dead.cut()); err == nil || errors.Is(err, stream.ErrFenced) {
+	if err := dead.txn.Commit(ctx, dead.cut()); err == nil || errors.Is(err, driver.ErrFenced) {
 		t.Fatalf("commit: %v, want an error about publication", err)
 	}
 
@@ -373,7 +374,7 @@ func TestARetiredPartitionHoldsNoHourOpenAndIsNeverReadAgain(t *testing.T) {
 	if got := seals(t, store); !slices.Equal(got, []string{"hour=12", "hour=13"}) && !slices.Equal(got, []string{"hour=12"}) {
 		t.Errorf("sealed %v, want 12h", got)
 	}
-	if err := in.tryCommit(); !errors.Is(err, stream.ErrFenced) {
+	if err := in.tryCommit(); !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("commit of a retired partition: %v, want ErrFenced", err)
 	}
 	if err := in.tryAdopt("b"); err == nil || !strings.Contains(err.Error(), "retired") {

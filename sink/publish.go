@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // upkeep is what a keeper remembers of publication and seals between its own entries. None of it is needed to be right:
@@ -23,7 +23,7 @@ type upkeep struct {
 	publishing int             // commits that are appending or publishing
 
 	// Only maintain, which one goroutine at a time calls, uses what follows.
-	last                stream.Upkeep
+	last                driver.Upkeep
 	closedHours         int64
 	unclosed            error // why no hour closes until a person does something
 	nextRead, nextSweep time.Time

@@ -13,7 +13,7 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 func TestCommittedWaitsForTheManifestAndForMore(t *testing.T) {
@@ -150,7 +150,7 @@ func TestInspectTellsTheState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Last != 2 || s.Rows != 1 || s.Counts[stream.Written] != 1 || s.Partitions[part("a")].Progress.UpTo.Sub != 1 {
+	if s.Last != 2 || s.Rows != 1 || s.Counts[record.Written] != 1 || s.Partitions[part("a")].Progress.UpTo.Sub != 1 {
 		t.Errorf("state %+v", s)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // A file costs three requests (begin, close, publish) beside its bytes, and a commit two, one of them the ledger's entry.
@@ -39,10 +39,10 @@ func TestRequestsOfFilesAndCommits(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Seal(*quarter)
-	if err := out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}}); err != nil {
+	if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}}); err != nil {
 		t.Fatal(err)
 	}
-	in := &instance{t: t, out: out, at: map[string]stream.Progress{}}
+	in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
 	in.adopt("a")
 	in.maintain("a")
 	clear(ops)
@@ -105,7 +105,7 @@ func fight(t *testing.T, store sink.Store, seed uint64, lanes int, records int64
 		all[i] = fmt.Sprint("lane", i)
 	}
 	for {
-		in.at = map[string]stream.Progress{}
+		in.at = map[string]driver.Progress{}
 		mine := slices.Clone(all)
 		r.Shuffle(lanes, func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
 		if err := in.tryAdopt(mine[:1+r.IntN(lanes)]...); err != nil {
@@ -122,7 +122,7 @@ func fight(t *testing.T, store sink.Store, seed uint64, lanes int, records int64
 				}
 			}
 			err := in.tryCommit()
-			if errors.Is(err, stream.ErrFenced) {
+			if errors.Is(err, driver.ErrFenced) {
 				fenced.Add(1)
 				break
 			}

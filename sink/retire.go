@@ -6,14 +6,14 @@ import (
 	"fmt"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Retire takes a partition that will never be read again out of the conditions for a seal, such as that of a topic which
 // was deleted. It is an entry of the ledger, with the reason that a person gives, and cannot be undone: the partition is
 // never read by this job again, and what an instance has read of it and not committed is void. Retiring a partition again
 // is no error. Of opts only Prefix is used.
-func Retire(ctx context.Context, store Store, job string, p stream.Partition, reason string, opts *ReadOptions) error {
+func Retire(ctx context.Context, store Store, job string, p record.Partition, reason string, opts *ReadOptions) error {
 	if reason == "" {
 		return errors.New("sink: retire: a reason is needed, it is all that is left for those who ask later")
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/sink/escape"
 	"github.com/onceflow/onceflow/sink/format"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // router is what one worker does in one transaction: it finds the files of each row and encodes it into their buffers.
@@ -21,7 +22,7 @@ type router[T any] struct {
 	lot  *lot
 	encs []format.Encoder[T] // by flow
 
-	deadEnc format.Encoder[stream.DeadLetter]
+	deadEnc format.Encoder[driver.DeadLetter]
 
 	hours map[int64]*hourFolders // by their start, in seconds since 1970
 	last  *hourFolders           // of the last row: most rows are of the same hour as the one before,
@@ -57,7 +58,7 @@ type mark struct {
 }
 
 // deadline is what lateness is decided by: hours that end at or before it, in seconds since 1970, are closed for the lane.
-func (r *router[T]) write(ctx context.Context, deadline int64, rows []stream.Event[T], fates []stream.Fate) (bad []stream.BadRow, err error) {
+func (r *router[T]) write(ctx context.Context, deadline int64, rows []record.Event[T], fates []record.Fate) (bad []driver.BadRow, err error) {
 	for from := 0; from < len(rows) && err == nil; {
 		from, bad, err = r.writeFrom(ctx, from, bad, deadline, rows, fates)
 	}
@@ -68,8 +69,8 @@ func (r *router[T]) write(ctx context.Context, deadline int64, rows []stream.Eve
 // panicked. What such a row left is taken back, as that of a row that cannot be encoded. A panic of anything else goes on,
 // since nobody knows what it left half done.
 func (r *router[T]) writeFrom(
-	ctx context.Context, from int, before []stream.BadRow, deadline int64, rows []stream.Event[T], fates []stream.Fate,
-) (next int, bad []stream.BadRow, err error) {
+	ctx context.Context, from int, before []driver.BadRow, deadline int64, rows []record.Event[T], fates []record.Fate,
+) (next int, bad []driver.BadRow, err error) {
 	at := from
 	bad = before
 	defer func() {
@@ -80,8 +81,8 @@ func (r *router[T]) writeFrom(
 		if v == nil { // runtime.Goexit
 			return
 		}
-		bad = append(bad, stream.BadRow{Index: at, Err: r.panicked(v)})
-		fates[at] = stream.Dead
+		bad = append(bad, driver.BadRow{Index: at, Err: r.panicked(v)})
+		fates[at] = record.Dead
 		next, err = at+1, nil
 	}()
 	for ; at < len(rows); at++ {
@@ -89,8 +90,8 @@ func (r *router[T]) writeFrom(
 		fates[at] = fate
 		if err != nil {
 			r.takeBack()
-			fates[at] = stream.Dead
-			bad = append(bad, stream.BadRow{Index: at, Err: err})
+			fates[at] = record.Dead
+			bad = append(bad, driver.BadRow{Index: at, Err: err})
 			continue
 		}
 		for _, m := range r.marks {
@@ -131,21 +132,21 @@ func (r *router[T]) panicked(v any) error {
 	what := map[callee]string{where: "Where", key: "the value of a key", encoder: "the encoder"}[r.calls]
 	r.calls = nobody
 	r.takeBack()
-	return fmt.Errorf("flow %q: %s: %w", r.sink.flows[r.flow].Name, what, stream.Caught(v))
+	return fmt.Errorf("flow %q: %s: %w", r.sink.flows[r.flow].Name, what, record.Caught(v))
 }
 
 // row encodes a row into the buffers of all flows that want it, noting in marks where they were before.
-func (r *router[T]) row(ev *stream.Event[T], deadline int64) (stream.Fate, error) {
+func (r *router[T]) row(ev *record.Event[T], deadline int64) (record.Fate, error) {
 	h := r.last
 	if sec := ev.Time.Unix(); h == nil || sec < h.start || sec >= h.end {
 		if r.last, r.other = r.other, r.last; r.last == nil || sec < r.last.start || sec >= r.last.end {
 			if err := r.hour(ev.Time); err != nil {
-				return stream.Dead, err
+				return record.Dead, err
 			}
 		}
 		h = r.last
 	}
-	late, fate := 0, stream.Filtered
+	late, fate := 0, record.Filtered
 	if h.end <= deadline {
 		late = 1
 	}
@@ -159,9 +160,9 @@ func (r *router[T]) row(ev *stream.Event[T], deadline int64) (stream.Fate, error
 				continue
 			}
 		}
-		fate = stream.Written
+		fate = record.Written
 		if late == 1 {
-			if fate = stream.Late; f.Late == LateDrop {
+			if fate = record.Late; f.Late == LateDrop {
 				r.tooLate = append(r.tooLate, i)
 				continue
 			}

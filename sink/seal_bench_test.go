@@ -9,7 +9,8 @@ import (
 
 	"github.com/onceflow/onceflow/sink"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // far is a Store whose reads, or creations, take a while, once it is told to.
@@ -42,12 +43,12 @@ func fillHour(tb testing.TB, out *sink.Sink[row]) {
 	tb.Helper()
 	txn, sub := out.Begin(nil), int64(0)
 	commit := func(seen time.Time, rows int64, lanes ...string) {
-		var cut stream.Cut
+		var cut driver.Cut
 		for _, lane := range lanes {
 			p := part(lane)
-			cut.Lanes = append(cut.Lanes, stream.LaneCut{
-				Lane: lane, Partitions: map[stream.Partition]stream.Progress{p: {UpTo: stream.Position{Sub: sub}, Seen: seen}},
-				Read: map[stream.Partition]int64{p: rows}, Counts: map[stream.Partition]stream.Counts{p: {stream.Written: rows}},
+			cut.Lanes = append(cut.Lanes, driver.LaneCut{
+				Lane: lane, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: sub}, Seen: seen}},
+				Read: map[record.Partition]int64{p: rows}, Counts: map[record.Partition]record.Counts{p: {record.Written: rows}},
 			})
 		}
 		if err := txn.Commit(tb.Context(), cut); err != nil {
@@ -60,11 +61,11 @@ func fillHour(tb testing.TB, out *sink.Sink[row]) {
 		lanes = append(lanes, fmt.Sprintf("lane%03d", i))
 		adoptLane(tb, out, lanes[i])
 	}
-	rows, fates := []stream.Event[row]{{Time: noon.Add(time.Minute)}}, make([]stream.Fate, 1)
+	rows, fates := []record.Event[row]{{Time: noon.Add(time.Minute)}}, make([]record.Fate, 1)
 	for range sealCommits {
 		sub++
 		for _, lane := range lanes {
-			if _, err := txn.Write(tb.Context(), stream.Writer{Lane: lane}, rows, fates); err != nil {
+			if _, err := txn.Write(tb.Context(), driver.Writer{Lane: lane}, rows, fates); err != nil {
 				tb.Fatal(err)
 			}
 			commit(noon.Add(time.Minute), 1, lane)
@@ -109,7 +110,7 @@ func BenchmarkSeal(b *testing.B) {
 				store.delay.Store(int64(c.delay))
 				store.reads.Store(0)
 				b.StartTimer()
-				up, err := out.Maintain(b.Context(), func(context.Context) (ps []stream.Partition, err error) {
+				up, err := out.Maintain(b.Context(), func(context.Context) (ps []record.Partition, err error) {
 					for i := range sealLanes {
 						ps = append(ps, part(fmt.Sprintf("lane%03d", i)))
 					}
@@ -132,7 +133,7 @@ func sealing(tb testing.TB, store sink.Store) *sink.Sink[row] {
 		tb.Fatal(err)
 	}
 	out.Seal(*quarter)
-	if err := out.Attach(tb.Context(), stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
+	if err := out.Attach(tb.Context(), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
 		tb.Fatal(err)
 	}
 	return out
@@ -163,7 +164,7 @@ func BenchmarkSealEmptyHours(b *testing.B) {
 					store.creation.Store(int64(20 * time.Millisecond))
 				}
 				b.StartTimer()
-				up, err := out.Maintain(b.Context(), func(context.Context) ([]stream.Partition, error) { return []stream.Partition{part("a")}, nil })
+				up, err := out.Maintain(b.Context(), func(context.Context) ([]record.Partition, error) { return []record.Partition{part("a")}, nil })
 				if err != nil || up.ClosedHours != hours {
 					b.Fatalf("%+v, %v", up, err)
 				}
@@ -177,15 +178,15 @@ func BenchmarkSealEmptyHours(b *testing.B) {
 func commitClock(tb testing.TB, out *sink.Sink[row], lane string, first, seen time.Time) {
 	tb.Helper()
 	txn, p := out.Begin(nil), part(lane)
-	rows, fates := []stream.Event[row]{{Time: first}}, make([]stream.Fate, 1)
-	if _, err := txn.Write(tb.Context(), stream.Writer{Lane: lane}, rows, fates); err != nil {
+	rows, fates := []record.Event[row]{{Time: first}}, make([]record.Fate, 1)
+	if _, err := txn.Write(tb.Context(), driver.Writer{Lane: lane}, rows, fates); err != nil {
 		tb.Fatal(err)
 	}
 	for i, at := range []time.Time{first, seen} {
 		rows := int64(1 - i)
-		cut := stream.Cut{Lanes: []stream.LaneCut{{
-			Lane: lane, Partitions: map[stream.Partition]stream.Progress{p: {UpTo: stream.Position{Sub: 1}, Seen: at}},
-			Read: map[stream.Partition]int64{p: rows}, Counts: map[stream.Partition]stream.Counts{p: {stream.Written: rows}},
+		cut := driver.Cut{Lanes: []driver.LaneCut{{
+			Lane: lane, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: 1}, Seen: at}},
+			Read: map[record.Partition]int64{p: rows}, Counts: map[record.Partition]record.Counts{p: {record.Written: rows}},
 		}}}
 		if err := txn.Commit(tb.Context(), cut); err != nil {
 			tb.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 var quarter = &sink.SealOptions{Lateness: 15 * time.Minute}
@@ -113,15 +113,15 @@ func TestRowOfAClosedHourIsLate(t *testing.T) {
 	in.write("a", noon, 1)
 	in.write("a", noon.Add(2*time.Hour), 2)
 	fates := in.write("a", noon, 3)
-	if fates[0] != stream.Written {
+	if fates[0] != record.Written {
 		t.Errorf("a row of 12h is %s before the clock is committed, want written", fates[0])
 	}
 	in.commit()
 	fates = in.write("a", noon.Add(59*time.Minute), 4)
-	if fates[0] != stream.Late {
+	if fates[0] != record.Late {
 		t.Errorf("a row of 12h is %s after low has reached 13:45, want late", fates[0])
 	}
-	if fates = in.write("a", noon.Add(time.Hour), 5); fates[0] != stream.Written {
+	if fates = in.write("a", noon.Add(time.Hour), 5); fates[0] != record.Written {
 		t.Errorf("a row of 13h is %s while low is 13:45, want written: lateness is by hour", fates[0])
 	}
 	in.commit()

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // sealClosed writes the manifests and seal objects of hours that are closed and not known to be sealed, and marks them
@@ -220,7 +220,7 @@ func (k *keeper) createSame(ctx context.Context, key string, body []byte) error 
 func (k *keeper) mark(ctx context.Context) error {
 	e := &ledger.Entry{Kind: ledger.KindMark, Token: newToken(k.env), Published: k.marks(), Sealed: k.sealedMark()}
 	id, err := k.append(ctx, e, nil)
-	if errors.Is(err, stream.ErrFenced) {
+	if errors.Is(err, driver.ErrFenced) {
 		return nil // another entry has said it all
 	}
 	if err != nil {

@@ -11,10 +11,11 @@ import (
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/format"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Sink is a [stream.Output] that writes flows to a Store. It may be used as stream.Output and stream.Txn say; one Sink
+// Sink is a [driver.Output] that writes flows to a Store. It may be used as driver.Output and driver.Txn say; one Sink
 // serves one run.
 type Sink[T any] struct {
 	keep  *keeper
@@ -24,7 +25,7 @@ type Sink[T any] struct {
 	writers    []*flowWriter // by flow
 	deadWriter *flowWriter
 	workers    int
-	budget     *stream.Budget
+	budget     *driver.Budget
 	keepComps  int32 // compressors that a worker may keep in one transaction
 
 	mu   sync.Mutex
@@ -32,9 +33,9 @@ type Sink[T any] struct {
 }
 
 var (
-	_ stream.Output[int] = (*Sink[int])(nil)
-	_ stream.Rememberer  = (*Sink[int])(nil)
-	_ stream.Signer      = (*Sink[int])(nil)
+	_ driver.Output[int] = (*Sink[int])(nil)
+	_ driver.Rememberer  = (*Sink[int])(nil)
+	_ driver.Signer      = (*Sink[int])(nil)
 )
 
 // Open opens the output of a job, whose name is part of all its control objects. It checks the options and flows,
@@ -63,7 +64,7 @@ func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], 
 }
 
 // Attach reads the ledger, or begins one.
-func (s *Sink[T]) Attach(ctx context.Context, job stream.Job) error {
+func (s *Sink[T]) Attach(ctx context.Context, job driver.Job) error {
 	s.workers, s.budget = max(job.Workers, 1), job.Budget
 	s.keep.budget, s.keep.mayEnd = job.Budget, job.MayEnd
 	s.keepComps = keepCompressors
@@ -79,16 +80,16 @@ func (s *Sink[T]) Attach(ctx context.Context, job stream.Job) error {
 	return nil
 }
 
-// Unfinished is the progress of the partitions that may still give records: see stream.Rememberer.
-func (s *Sink[T]) Unfinished() map[stream.Partition]stream.Progress { return s.keep.unfinished() }
+// Unfinished is the progress of the partitions that may still give records: see driver.Rememberer.
+func (s *Sink[T]) Unfinished() map[record.Partition]driver.Progress { return s.keep.unfinished() }
 
-// Signature names the ledger: see stream.Signer.
+// Signature names the ledger: see driver.Signer.
 func (s *Sink[T]) Signature() string {
 	return fmt.Sprintf("onceflow %s %s", s.keep.job, s.keep.state.Genesis.Token) // which never change after Attach
 }
 
 // Adopt takes lanes over. While the store fails in a way that may pass, it tries on until ctx ends.
-func (s *Sink[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (at map[stream.Partition]stream.Progress, err error) {
+func (s *Sink[T]) Adopt(ctx context.Context, lanes []driver.Assignment) (at map[record.Partition]driver.Progress, err error) {
 	err = s.keep.insist(ctx, "adopt lanes", func(ctx context.Context) error {
 		at, err = s.keep.adopt(ctx, lanes)
 		return err
@@ -96,8 +97,8 @@ func (s *Sink[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (at map[
 	return at, err
 }
 
-// Tell is stream.Teller's.
-func (s *Sink[T]) Tell(ctx context.Context) (map[stream.Partition]stream.Standing, error) {
+// Tell is driver.Teller's.
+func (s *Sink[T]) Tell(ctx context.Context) (map[record.Partition]driver.Standing, error) {
 	return s.keep.tell(ctx)
 }
 
@@ -108,7 +109,7 @@ func (s *Sink[T]) Release(_ context.Context, lanes []string) error {
 }
 
 // Begin starts a transaction. Write waits for the Commit of after to have begun, if that has not been settled.
-func (s *Sink[T]) Begin(after stream.Txn[T]) stream.Txn[T] {
+func (s *Sink[T]) Begin(after driver.Txn[T]) driver.Txn[T] {
 	var w *work
 	if t, ok := after.(*txn[T]); ok {
 		w = t.work
@@ -119,7 +120,7 @@ func (s *Sink[T]) Begin(after stream.Txn[T]) stream.Txn[T] {
 }
 
 // Maintain publishes what others left behind, closes and seals hours, and sweeps.
-func (s *Sink[T]) Maintain(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) (stream.Upkeep, error) {
+func (s *Sink[T]) Maintain(ctx context.Context, list func(context.Context) ([]record.Partition, error)) (driver.Upkeep, error) {
 	return s.keep.maintain(ctx, list)
 }
 

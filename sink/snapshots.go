@@ -15,7 +15,7 @@ import (
 const listed = 1000
 
 // snapshot returns the state of the latest usable snapshot of an entry up to most, or the empty state.
-func (d *driver) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, most uint64) (*ledger.State, error) {
+func (d *journal) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, most uint64) (*ledger.State, error) {
 	var found []uint64
 	above := most // all snapshots above above are in found, or were tried
 	if most == math.MaxUint64 {
@@ -56,7 +56,7 @@ func (d *driver) snapshot(ctx context.Context, g *ledger.Genesis, hash ledger.Ha
 // a ledger is deleted, so a list of all grows for ever: after a year an open once made 164 requests one after the other.
 // Whether there is a snapshot above an entry tells on which side of it the end is, though some are missing; so the
 // distance is doubled until none is above, and then halved.
-func (d *driver) lastSnapshots(ctx context.Context) (found []uint64, above uint64, err error) {
+func (d *journal) lastSnapshots(ctx context.Context) (found []uint64, above uint64, err error) {
 	var last, end, at uint64 = 0, math.MaxUint64, 0 // there is a snapshot last, or it is 0; there is none above end
 	for step := listed * d.snapshotEvery(); ; {
 		some, more, err := d.snapshotsBehind(ctx, at, math.MaxUint64, listed)
@@ -82,7 +82,7 @@ func (d *driver) lastSnapshots(ctx context.Context) (found []uint64, above uint6
 }
 
 // snapshotsBehind lists the snapshots above from and up to most; more says that it stopped at limit of them.
-func (d *driver) snapshotsBehind(ctx context.Context, from, most uint64, limit int) (found []uint64, more bool, err error) {
+func (d *journal) snapshotsBehind(ctx context.Context, from, most uint64, limit int) (found []uint64, more bool, err error) {
 	after := ""
 	if from > 0 {
 		after = d.root + ledger.SnapshotName(from)
@@ -105,10 +105,10 @@ func (d *driver) snapshotsBehind(ctx context.Context, from, most uint64, limit i
 	return found, false, nil
 }
 
-func (d *driver) snapshotEvery() uint64 { return cmp.Or(d.env.SnapshotEvery, ledger.SnapshotEvery) }
+func (d *journal) snapshotEvery() uint64 { return cmp.Or(d.env.SnapshotEvery, ledger.SnapshotEvery) }
 
 // saveChunks creates the objects that a snapshot is going to name.
-func (d *driver) saveChunks(ctx context.Context, chunks []ledger.Chunk) error {
+func (d *journal) saveChunks(ctx context.Context, chunks []ledger.Chunk) error {
 	err := d.env.Each(ctx, len(chunks), func(ctx context.Context, i int) error {
 		if err := d.store.Create(ctx, d.root+chunks[i].Key, chunks[i].Body); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("sink: create %s: %w", chunks[i].Key, err)
@@ -124,7 +124,7 @@ func (d *driver) saveChunks(ctx context.Context, chunks []ledger.Chunk) error {
 }
 
 // readChunks reads what a snapshot names. That an object is missing is corruption, since it was written first.
-func (d *driver) readChunks(ctx context.Context, f *ledger.Finished) error {
+func (d *journal) readChunks(ctx context.Context, f *ledger.Finished) error {
 	missing := f.Missing()
 	bodies := make([][]byte, len(missing))
 	err := d.env.Wide().Each(ctx, len(missing), func(ctx context.Context, i int) error {

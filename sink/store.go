@@ -7,7 +7,7 @@ import (
 	"iter"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // Store is a driver of an object store. It must be safe for concurrent use, also by several processes. sinktest.Run
@@ -116,14 +116,14 @@ type Gatherer interface {
 }
 
 // ErrStagingLost means that a committed file is neither in staging nor in place. A person or the store's lifecycle rules may
-// have deleted it, or the store may have lost it. It matches stream.ErrStop: the rows can be made again only from the source,
+// have deleted it, or the store may have lost it. It matches driver.ErrStop: the rows can be made again only from the source,
 // by a person.
 var ErrStagingLost error = hopeless{errors.New("sink: staged file lost")}
 
-// hopeless is an error that another try would only meet again: it matches stream.ErrStop.
+// hopeless is an error that another try would only meet again: it matches driver.ErrStop.
 type hopeless struct{ error }
 
-func (e hopeless) Is(target error) bool { return target == stream.ErrStop }
+func (e hopeless) Is(target error) bool { return target == driver.ErrStop }
 func (e hopeless) Unwrap() error        { return e.error }
 
 // ErrPermanent matches errors that trying again does not cure, such as a bucket that does not exist. A Store wraps it

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // T30: what the source lists must be newer than the clock that says that the hour is over, so that a partition which
@@ -20,9 +20,9 @@ func TestTheClockIsReadBeforeThePartitionsAreListed(t *testing.T) {
 	in.write("a", noon, 1)
 	in.seen("a", noon.Add(3*time.Hour))
 	in.commit()
-	_, err := in.out.Maintain(testContext(t), func(context.Context) ([]stream.Partition, error) {
+	_, err := in.out.Maintain(testContext(t), func(context.Context) ([]record.Partition, error) {
 		clock.t = noon.Add(2 * time.Hour) // the answer took long, and a partition appeared behind it
-		return []stream.Partition{part("a")}, nil
+		return []record.Partition{part("a")}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

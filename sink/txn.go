@@ -4,17 +4,18 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// txn is a stream.Txn.
+// txn is a driver.Txn.
 type txn[T any] struct {
 	*work
 	sink    *Sink[T]
 	routers []*router[T] // by worker; each is touched by its worker only until Commit
 }
 
-func (t *txn[T]) worker(w stream.Writer) (*router[T], error) {
+func (t *txn[T]) worker(w driver.Writer) (*router[T], error) {
 	if w.Worker < 0 || w.Worker >= len(t.routers) {
 		return nil, hopeless{fmt.Errorf("sink: worker %d of %d", w.Worker, len(t.routers))}
 	}
@@ -30,7 +31,7 @@ func (t *txn[T]) worker(w stream.Writer) (*router[T], error) {
 }
 
 // Write routes and encodes rows.
-func (t *txn[T]) Write(ctx context.Context, w stream.Writer, rows []stream.Event[T], fates []stream.Fate) ([]stream.BadRow, error) {
+func (t *txn[T]) Write(ctx context.Context, w driver.Writer, rows []record.Event[T], fates []record.Fate) ([]driver.BadRow, error) {
 	clear(fates) // to Written
 	if t.isVoid() {
 		return nil, nil
@@ -48,7 +49,7 @@ func (t *txn[T]) Write(ctx context.Context, w stream.Writer, rows []stream.Event
 }
 
 // Reject adds dead letters.
-func (t *txn[T]) Reject(ctx context.Context, w stream.Writer, dead []stream.DeadLetter) error {
+func (t *txn[T]) Reject(ctx context.Context, w driver.Writer, dead []driver.DeadLetter) error {
 	if t.isVoid() {
 		return nil
 	}
@@ -90,7 +91,7 @@ func (t *txn[T]) failed(ctx context.Context, err error) error {
 func (w *work) isVoid() bool { return w.void.Load() != nil }
 
 // report brings the budget up to date with what the router's buffers hold.
-func (r *router[T]) report(b *stream.Budget) (over bool) {
+func (r *router[T]) report(b *driver.Budget) (over bool) {
 	held := r.lot.held.Load() + int64(len(r.lot.buffers))*bufferBytes
 	over = b.Add(held - r.reported)
 	r.reported = held
@@ -98,7 +99,7 @@ func (r *router[T]) report(b *stream.Budget) (over bool) {
 }
 
 // reset empties the router for another transaction.
-func (r *router[T]) reset(b *stream.Budget) {
+func (r *router[T]) reset(b *driver.Budget) {
 	r.report(b)
 	clear(r.hours)
 	clear(r.dead)
@@ -112,7 +113,7 @@ func (r *router[T]) reset(b *stream.Budget) {
 func (t *txn[T]) Bytes() int64 { return t.bytes.Load() }
 
 // Commit makes everything durable.
-func (t *txn[T]) Commit(ctx context.Context, cut stream.Cut) error {
+func (t *txn[T]) Commit(ctx context.Context, cut driver.Cut) error {
 	defer t.over()
 	t.lateDropped = map[string]int64{}
 	for _, r := range t.routers {
@@ -128,7 +129,7 @@ func (t *txn[T]) Commit(ctx context.Context, cut stream.Cut) error {
 	return t.commit(ctx, cut)
 }
 
-// LateRows are the rows that were too late for their hour, by flow: see stream.LateCounter.
+// LateRows are the rows that were too late for their hour, by flow: see driver.LateCounter.
 func (t *txn[T]) LateRows() map[string]int64 { return t.lateRows }
 
 // Drop deletes everything.

@@ -10,7 +10,8 @@ import (
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // gathering is a Store whose uploads keep all bytes in memory, as those of a store with large parts, and use the context
@@ -51,19 +52,19 @@ func TestUploadsOutliveTheContextOfTheWriteThatBeganThem(t *testing.T) {
 	in := open(t, gathering{store}, nil, nil, rowsFlow("rows"))
 	in.adopt("a")
 	ctx, cancel := context.WithCancel(testContext(t))
-	rows, fates := make([]stream.Event[row], 80_000), make([]stream.Fate, 80_000)
+	rows, fates := make([]record.Event[row], 80_000), make([]record.Fate, 80_000)
 	for i := range rows {
-		rows[i] = stream.Event[row]{Value: row{ID: i}, Time: noon}
+		rows[i] = record.Event[row]{Value: row{ID: i}, Time: noon}
 	}
-	if _, err := in.txn.Write(ctx, stream.Writer{Lane: "a"}, rows, fates); err != nil {
+	if _, err := in.txn.Write(ctx, driver.Writer{Lane: "a"}, rows, fates); err != nil {
 		t.Fatal(err)
 	}
 	if staged(t, store) == 0 {
 		t.Fatal("no upload was begun, so this tests nothing")
 	}
 	cancel()
-	in.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 80_000}}
-	in.read["a"], in.done["a"] = 80_000, stream.Counts{stream.Written: 80_000}
+	in.at["a"] = driver.Progress{UpTo: record.Position{Sub: 80_000}}
+	in.read["a"], in.done["a"] = 80_000, record.Counts{record.Written: 80_000}
 	in.commit()
 	if got := visible(t, store, "rows/"); !slices.Equal(got, upTo(80_000)) {
 		t.Errorf("%d rows, want 80000", len(got))
@@ -78,18 +79,18 @@ func TestBytesThatUploadsGatherAreInTheBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	budget := stream.NewBudget(4 << 20)
-	if err := out.Attach(testContext(t), stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, Workers: 1, Budget: budget}); err != nil {
+	budget := driver.NewBudget(4 << 20)
+	if err := out.Attach(testContext(t), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1, Budget: budget}); err != nil {
 		t.Fatal(err)
 	}
-	in := &instance{t: t, out: out, at: map[string]stream.Progress{}}
+	in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
 	in.adopt("a")
 	most := int64(0)
 	text := strings.Repeat("x", 1000)
 	for i := range 20 {
-		rows := make([]stream.Event[row], 1000)
+		rows := make([]record.Event[row], 1000)
 		for j := range rows {
-			rows[j] = stream.Event[row]{Value: row{ID: i*1000 + j, Key: text}, Time: noon}
+			rows[j] = record.Event[row]{Value: row{ID: i*1000 + j, Key: text}, Time: noon}
 		}
 		if _, err := in.tryEvents("a", rows...); err != nil {
 			t.Fatal(err)
@@ -126,9 +127,9 @@ func TestAFileThatCannotBeClosedIsNotCommitted(t *testing.T) {
 	if _, err := in.tryWrite("a", noon, upTo(80_000)...); !errors.Is(err, sinktest.ErrFault) {
 		t.Fatalf("write: %v, want the error of closing a file", err)
 	}
-	in.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 80_000}}
-	in.read["a"], in.done["a"] = 80_000, stream.Counts{stream.Written: 80_000}
-	if err := in.tryCommit(); err == nil || errors.Is(err, stream.ErrFenced) {
+	in.at["a"] = driver.Progress{UpTo: record.Position{Sub: 80_000}}
+	in.read["a"], in.done["a"] = 80_000, record.Counts{record.Written: 80_000}
+	if err := in.tryCommit(); err == nil || errors.Is(err, driver.ErrFenced) {
 		t.Errorf("commit: %v, want an error", err)
 	}
 	if got := keys(t, store, "rows/"); len(got) != 0 || staged(t, store) != 0 {

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // work is a transaction but for the type of its events. Lanes may be asked for concurrently; everything else is for one
@@ -49,7 +50,7 @@ type laneBase struct {
 type carriedLane struct {
 	token ledger.Token
 	index uint64 // of the adoption
-	parts map[stream.Partition]stream.Progress
+	parts map[record.Partition]driver.Progress
 	low   time.Time
 }
 
@@ -136,8 +137,8 @@ func (w *work) explain(ctx context.Context, err error) error {
 	w.mu.Lock()
 	lanes := maps.Clone(w.lanes)
 	w.mu.Unlock()
-	w.k.env.Lock(&w.k.driver.mu)
-	defer w.k.driver.mu.Unlock()
+	w.k.env.Lock(&w.k.journal.mu)
+	defer w.k.journal.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(lanes)) {
 		b, st := lanes[name], w.k.state.Lanes[name]
 		if st != nil && st.Version >= b.index && st.Token != b.token {

@@ -17,7 +17,8 @@ import (
 	"github.com/onceflow/onceflow/sink/escape"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 func TestAllWorkersWriteOneFilePerFolder(t *testing.T) {
@@ -33,11 +34,11 @@ func TestAllWorkersWriteOneFilePerFolder(t *testing.T) {
 			for worker, lane := range []string{"a", "b"} {
 				wg.Go(func() {
 					for i := 0; i < each; i += 1000 {
-						rows := make([]stream.Event[row], 1000)
+						rows := make([]record.Event[row], 1000)
 						for j := range rows {
-							rows[j] = stream.Event[row]{Value: row{ID: worker*each + i + j, Key: "some text to fill the row"}, Time: noon}
+							rows[j] = record.Event[row]{Value: row{ID: worker*each + i + j, Key: "some text to fill the row"}, Time: noon}
 						}
-						_, err := in.txn.Write(t.Context(), stream.Writer{Lane: lane, Worker: worker}, rows, make([]stream.Fate, len(rows)))
+						_, err := in.txn.Write(t.Context(), driver.Writer{Lane: lane, Worker: worker}, rows, make([]record.Fate, len(rows)))
 						if err != nil {
 							t.Error(err)
 						}
@@ -46,8 +47,8 @@ func TestAllWorkersWriteOneFilePerFolder(t *testing.T) {
 			}
 			wg.Wait()
 			for _, lane := range []string{"a", "b"} {
-				in.at[lane] = stream.Progress{UpTo: stream.Position{Sub: each}}
-				in.read[lane], in.done[lane] = each, stream.Counts{stream.Written: each}
+				in.at[lane] = driver.Progress{UpTo: record.Position{Sub: each}}
+				in.read[lane], in.done[lane] = each, record.Counts{record.Written: each}
 			}
 			in.commit()
 			if got := visible(t, store, "rows/"); !slices.Equal(got, upTo(2*each)) {
@@ -128,9 +129,9 @@ func TestKeysMakeFoldersWithEscapedValues(t *testing.T) {
 		{1, "a/b", "c"}, {2, "a", "b/c"}, {3, "..", ""}, {4, "", ".."}, {5, "a", strings.Repeat("ü", 1000)}, {6, "a", strings.Repeat("ü", 1001)},
 		{7, "a\x00b", "=?#"}, {8, "A", "x"}, {9, "a/b", "c"},
 	}
-	var evs []stream.Event[row]
+	var evs []record.Event[row]
 	for _, v := range values {
-		evs = append(evs, stream.Event[row]{Value: v, Time: noon})
+		evs = append(evs, record.Event[row]{Value: v, Time: noon})
 	}
 	if _, err := in.tryEvents("a", evs...); err != nil {
 		t.Fatal(err)
@@ -181,22 +182,22 @@ func TestARowThatCannotBeEncodedIsInNoFlow(t *testing.T) {
 	second.Format = picky{second.Format}
 	in := open(t, store, nil, nil, rowsFlow("first"), second, rowsFlow("third"))
 	in.adopt("a")
-	rows := []stream.Event[row]{
+	rows := []record.Event[row]{
 		{Value: row{ID: 1}, Time: noon}, {Value: row{ID: -1}, Time: noon}, {Value: row{ID: 2}, Time: noon}, {Value: row{ID: 3}},
 	}
-	fates := make([]stream.Fate, 4)
-	bad, err := in.txn.Write(t.Context(), stream.Writer{Lane: "a"}, rows, fates)
+	fates := make([]record.Fate, 4)
+	bad, err := in.txn.Write(t.Context(), driver.Writer{Lane: "a"}, rows, fates)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []stream.Fate{stream.Written, stream.Dead, stream.Written, stream.Dead}; !slices.Equal(fates, want) {
+	if want := []record.Fate{record.Written, record.Dead, record.Written, record.Dead}; !slices.Equal(fates, want) {
 		t.Errorf("fates %v, want %v", fates, want)
 	}
 	if len(bad) != 2 || bad[0].Index != 1 || !errors.Is(bad[0].Err, errPicky) || bad[1].Index != 3 {
 		t.Errorf("bad rows %v, want rows 1 and 3", bad)
 	}
-	in.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 4}}
-	in.read["a"], in.done["a"] = 4, stream.Counts{stream.Written: 2, stream.Dead: 2}
+	in.at["a"] = driver.Progress{UpTo: record.Position{Sub: 4}}
+	in.read["a"], in.done["a"] = 4, record.Counts{record.Written: 2, record.Dead: 2}
 	in.commit()
 	for _, flow := range []string{"first/", "second/", "third/"} {
 		if got := visible(t, store, flow); !slices.Equal(got, []int{1, 2}) {
@@ -209,7 +210,7 @@ func TestFatesOfRows(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, oddFlow("odd"))
 	in.adopt("a")
-	if got := in.write("a", noon, 1, 2); got[0] != stream.Written || got[1] != stream.Filtered {
+	if got := in.write("a", noon, 1, 2); got[0] != record.Written || got[1] != record.Filtered {
 		t.Errorf("fates %v, want written and filtered", got)
 	}
 }
@@ -219,13 +220,13 @@ func TestDeadLettersAreInTheTransactionWithTheirBytes(t *testing.T) {
 	in := open(t, store, nil, nil, rowsFlow("rows"))
 	in.adopt("a")
 	p := part("a")
-	err := in.txn.Reject(t.Context(), stream.Writer{Lane: "a"}, []stream.DeadLetter{
+	err := in.txn.Reject(t.Context(), driver.Writer{Lane: "a"}, []driver.DeadLetter{
 		{
-			Record: stream.Record{Partition: &p, Position: stream.Position{Sub: 7}, Key: []byte("k"), Value: []byte("{broken\n"), Time: noon},
+			Record: record.Record{Partition: &p, Position: record.Position{Sub: 7}, Key: []byte("k"), Value: []byte("{broken\n"), Time: noon},
 			Stage:  "decode", Err: errors.New("no JSON"), Read: noon.Add(90 * time.Minute),
 		},
 		{
-			Record: stream.Record{Position: stream.Position{Sub: 8}, Value: []byte{0xff, 0}, Time: noon.AddDate(1e5, 0, 0)},
+			Record: record.Record{Position: record.Position{Sub: 8}, Value: []byte{0xff, 0}, Time: noon.AddDate(1e5, 0, 0)},
 			Read:   noon.Add(90 * time.Minute),
 		},
 	})
@@ -235,8 +236,8 @@ func TestDeadLettersAreInTheTransactionWithTheirBytes(t *testing.T) {
 	if got := keys(t, store, "dead/"); len(got) != 0 {
 		t.Errorf("%v is visible before the commit", got)
 	}
-	in.at["a"] = stream.Progress{UpTo: stream.Position{Sub: 8}}
-	in.read["a"], in.done["a"] = 2, stream.Counts{stream.Dead: 2}
+	in.at["a"] = driver.Progress{UpTo: record.Position{Sub: 8}}
+	in.read["a"], in.done["a"] = 2, record.Counts{record.Dead: 2}
 	in.commit()
 	files := keys(t, store, "dead/day=2025-05-01/hour=13/")
 	if len(files) != 1 || !strings.HasSuffix(files[0], ".jsonl.gz") {
@@ -292,7 +293,7 @@ func TestAHeldSetThatIsTooLongGoesToABlob(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
 	in.adopt("a")
-	held := stream.HeldSet{First: stream.Position{Sub: 1}}
+	held := driver.HeldSet{First: record.Position{Sub: 1}}
 	for i := range uint32(200_000) {
 		held.Ordinals = append(held.Ordinals, i*(i%7+1)/4+i*7) // ascending, hard to pack
 	}
@@ -300,7 +301,7 @@ func TestAHeldSetThatIsTooLongGoesToABlob(t *testing.T) {
 	held.Ordinals = slices.Compact(held.Ordinals)
 	last := held.Ordinals[held.Len()-1]
 	held.Through = uint64(last) + 1
-	in.at["a"] = stream.Progress{UpTo: stream.Position{Sub: int64(last) + 1}, Held: held, HeldTime: noon, Seen: noon}
+	in.at["a"] = driver.Progress{UpTo: record.Position{Sub: int64(last) + 1}, Held: held, HeldTime: noon, Seen: noon}
 	in.read["a"] = int64(held.Len())
 	in.commit()
 	if got := keys(t, store, "_onceflow/job/e0001/blobs/"); len(got) != 1 {
@@ -323,18 +324,18 @@ func TestBuffersStayWithinTheBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	const folders = 10_000 * 2000 // what they count for beside their rows
-	budget := stream.NewBudget(folders + 8<<20)
-	if err := out.Attach(testContext(t), stream.Job{Source: stream.SourceInfo{ID: "test", Topics: topics}, Workers: 1, Budget: budget}); err != nil {
+	budget := driver.NewBudget(folders + 8<<20)
+	if err := out.Attach(testContext(t), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1, Budget: budget}); err != nil {
 		t.Fatal(err)
 	}
-	in := &instance{t: t, out: out, at: map[string]stream.Progress{}}
+	in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
 	in.adopt("a")
 	most := int64(0)
 	text := strings.Repeat("x", 200)
 	for i := range 60 {
-		rows := make([]stream.Event[row], 1000)
+		rows := make([]record.Event[row], 1000)
 		for j := range rows {
-			rows[j] = stream.Event[row]{Value: row{ID: i*1000 + j, Key: text}, Time: noon}
+			rows[j] = record.Event[row]{Value: row{ID: i*1000 + j, Key: text}, Time: noon}
 		}
 		if _, err := in.tryEvents("a", rows...); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,11 @@
 package stream
 
-import "context"
+import (
+	"context"
+
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
+)
 
 // Map applies f to every event; an error sends the event's record to the dead-letter flow. f may change its argument.
 func Map[In, Out any](f func(*In) (Out, error)) Stage[In, Out] { return mapper[In, Out](f) }
@@ -10,14 +15,14 @@ type mapper[In, Out any] func(*In) (Out, error)
 func (f mapper[In, Out]) String() string { return "map" }
 func (f mapper[In, Out]) check() error   { return needs(f == nil, "its function") }
 
-func (f mapper[In, Out]) Open(*Lane) (Processor[In, Out], error) { return f, nil }
+func (f mapper[In, Out]) Open(*stage.Lane) (stage.Processor[In, Out], error) { return f, nil }
 
-func (f mapper[In, Out]) Process(_ context.Context, in []Event[In], out *Emitter[Out]) error {
+func (f mapper[In, Out]) Process(_ context.Context, in []Event[In], out *stage.Emitter[Out]) error {
 	for i := range in {
 		if v, err := f(&in[i].Value); err != nil {
 			out.Reject(in[i].Origin, err)
 		} else {
-			out.Emit(Derive(&in[i], v))
+			out.Emit(record.Derive(&in[i], v))
 		}
 	}
 	return nil
@@ -34,11 +39,11 @@ type flatMapper[In, Out any] func(*In, func(Out)) error
 func (f flatMapper[In, Out]) String() string { return "flatmap" }
 func (f flatMapper[In, Out]) check() error   { return needs(f == nil, "its function") }
 
-func (f flatMapper[In, Out]) Open(*Lane) (Processor[In, Out], error) { return f, nil }
+func (f flatMapper[In, Out]) Open(*stage.Lane) (stage.Processor[In, Out], error) { return f, nil }
 
-func (f flatMapper[In, Out]) Process(_ context.Context, in []Event[In], out *Emitter[Out]) error {
+func (f flatMapper[In, Out]) Process(_ context.Context, in []Event[In], out *stage.Emitter[Out]) error {
 	var e *Event[In]
-	yield := func(v Out) { out.Emit(Derive(e, v)) } // one closure for the batch, not one an event
+	yield := func(v Out) { out.Emit(record.Derive(e, v)) } // one closure for the batch, not one an event
 	var g guard
 	guarded(&g, in, out, func() {
 		for ; g.at < len(in); g.at++ {
@@ -63,9 +68,9 @@ type filter[T any] struct {
 func (f *filter[T]) String() string { return "filter " + f.name }
 func (f *filter[T]) check() error   { return needs(f.keep == nil, "its function") }
 
-func (f *filter[T]) Open(*Lane) (Processor[T, T], error) { return f, nil }
+func (f *filter[T]) Open(*stage.Lane) (stage.Processor[T, T], error) { return f, nil }
 
-func (f *filter[T]) Process(_ context.Context, in []Event[T], out *Emitter[T]) error {
+func (f *filter[T]) Process(_ context.Context, in []Event[T], out *stage.Emitter[T]) error {
 	var g guard
 	guarded(&g, in, out, func() {
 		for ; g.at < len(in); g.at++ {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -23,11 +25,11 @@ func TestFlatMapTakesBackWhatARejectedRecordYielded(t *testing.T) {
 		return nil
 	})
 	l := streamtest.Open(t, split)
-	got := l.FeedAll([]stream.Event[string]{{Value: "a b", Time: t0}, {Value: "c bad d", Time: t0}, {Value: "", Time: t0}, {Value: "e", Time: t0}})
+	got := l.FeedAll([]record.Event[string]{{Value: "a b", Time: t0}, {Value: "c bad d", Time: t0}, {Value: "", Time: t0}, {Value: "e", Time: t0}})
 	if want := []string{"a", "b", "e"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if got, want := l.Fates(), (stream.Counts{stream.Written: 2, stream.Filtered: 1, stream.Dead: 1}); got != want {
+	if got, want := l.Fates(), (record.Counts{record.Written: 2, record.Filtered: 1, record.Dead: 1}); got != want {
 		t.Errorf("got fates %v, want %v", got, want)
 	}
 }
@@ -37,7 +39,7 @@ func TestDecodeManyIsOneRecordOfManyEvents(t *testing.T) {
 		at   time.Time
 		text string
 	}
-	lines := stream.DecodeMany(func(r *stream.Record, yield func(line)) error {
+	lines := stream.DecodeMany(func(r *record.Record, yield func(line)) error {
 		for s := range strings.Lines(string(r.Value)) {
 			minute, text, ok := strings.Cut(strings.TrimSpace(s), " ")
 			if !ok {
@@ -52,14 +54,14 @@ func TestDecodeManyIsOneRecordOfManyEvents(t *testing.T) {
 		return nil
 	}, func(l *line) time.Time { return l.at })
 	l := streamtest.Open(t, lines)
-	got := l.Feed(t0, stream.Record{Value: []byte("1m a\n2m b\n")})
+	got := l.Feed(t0, record.Record{Value: []byte("1m a\n2m b\n")})
 	if len(got) != 2 || got[1].text != "b" || !got[1].at.Equal(t0.Add(2*time.Minute)) {
 		t.Errorf("got %v, want a and b", got)
 	}
-	if got := l.Feed(t0, stream.Record{Value: []byte("1m a\nbroken\n")}); len(got) != 0 {
+	if got := l.Feed(t0, record.Record{Value: []byte("1m a\nbroken\n")}); len(got) != 0 {
 		t.Errorf("of a broken record: got %v, want nothing", got)
 	}
-	if got, want := l.Fates(), (stream.Counts{stream.Written: 1, stream.Dead: 1}); got != want {
+	if got, want := l.Fates(), (record.Counts{record.Written: 1, record.Dead: 1}); got != want {
 		t.Errorf("got fates %v, want %v", got, want)
 	}
 }
@@ -93,12 +95,12 @@ func TestDecodedTimesAreUTCWithoutMonotonicReading(t *testing.T) {
 	now := time.Now().In(time.FixedZone("east", 3600))
 	var got time.Time
 	l := streamtest.Open(t, stream.Compose(
-		stream.Decode(func(*stream.Record) (int, error) { return 1, nil }, func(*int) time.Time { return now }),
-		stream.Stage[int, int](stream.Func[int, int](func(_ context.Context, in []stream.Event[int], _ *stream.Emitter[int]) error {
+		stream.Decode(func(*record.Record) (int, error) { return 1, nil }, func(*int) time.Time { return now }),
+		stage.Stage[int, int](stream.Func[int, int](func(_ context.Context, in []record.Event[int], _ *stage.Emitter[int]) error {
 			got = in[0].Time
 			return nil
 		}))))
-	l.Feed(t0, stream.Record{})
+	l.Feed(t0, record.Record{})
 	if want := now.Round(0).UTC(); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}

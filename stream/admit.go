@@ -8,7 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/when"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // errSource says that a source breaks its contract: going on could lose or double records.
@@ -16,7 +18,7 @@ var errSource = errors.New("stream: the source breaks its contract")
 
 // admit takes records of a batch in, those with indexes from from to below to, and makes events of them. Records that came
 // before are left out.
-func (c *laneCore) admit(b *Batch, from, to int) error {
+func (c *laneCore) admit(b *driver.Batch, from, to int) error {
 	c.borrow()
 	c.records = b.Records
 	c.events = c.events[:0]
@@ -38,14 +40,14 @@ func (c *laneCore) admit(b *Batch, from, to int) error {
 		if !ok {
 			continue
 		}
-		e := Event[Record]{Value: *r, Time: r.Time, Origin: Origin{slot, c.slots.slots[slot].gen}}
+		e := record.Event[record.Record]{Value: *r, Time: r.Time, Origin: record.OriginOf(slot, c.slots.slots[slot].gen)}
 		if !c.decodes {
 			e.Time = e.Time.Round(0).UTC()
-			if !c.usable(e.Time) {
-				c.reject(slot, DeadLetter{Stage: "source", Err: ErrEventTime})
+			if !c.Usable(e.Time) {
+				c.reject(slot, driver.DeadLetter{Stage: "source", Err: stage.ErrEventTime})
 				continue
 			}
-			c.setTime(e.Origin, e.Time, e.Time)
+			c.SetTime(e.Origin, e.Time, e.Time)
 		}
 		c.events = append(c.events, e)
 	}
@@ -56,23 +58,23 @@ func (c *laneCore) admit(b *Batch, from, to int) error {
 }
 
 // byPosition returns unreadable records in the order of their positions.
-func byPosition(bad []DeadLetter) []DeadLetter {
+func byPosition(bad []driver.DeadLetter) []driver.DeadLetter {
 	if len(bad) == 0 {
 		return nil
 	}
 	bad = slices.Clone(bad)
-	slices.SortStableFunc(bad, func(x, y DeadLetter) int { return x.Record.Position.Compare(y.Record.Position) })
+	slices.SortStableFunc(bad, func(x, y driver.DeadLetter) int { return x.Record.Position.Compare(y.Record.Position) })
 	return bad
 }
 
 // admitBad takes in the unreadable records of the batch that come before r in its partition, so that they take their place
 // among the others; nil is all that are left. Those of other partitions wait for records of their own: a position that
 // was passed too early would let these be taken for records that came before.
-func (c *laneCore) admitBad(r *Record) error {
+func (c *laneCore) admitBad(r *record.Record) error {
 	bad, kept := c.feed.bad, c.feed.bad[:0]
 	for i := range bad {
 		d := bad[i]
-		if r != nil && d.Record.Position.after(r.Position) {
+		if r != nil && d.Record.Position.After(r.Position) {
 			kept = append(kept, bad[i:]...)
 			break
 		}
@@ -99,10 +101,10 @@ func (c *laneCore) admitBad(r *Record) error {
 
 // enter makes a slot for a record of the batch, at index rec of it, and moves the partition's position. It returns false
 // for a record that was delivered before and is not held.
-func (c *laneCore) enter(at uint32, pos Position, rec int) (slot uint32, ok bool, err error) {
+func (c *laneCore) enter(at uint32, pos record.Position, rec int) (slot uint32, ok bool, err error) {
 	p := &c.parts[at]
 	var ord uint64
-	replayed := !pos.after(p.upTo)
+	replayed := !pos.After(p.upTo)
 	if replayed {
 		if ord, ok, err = p.comesBack(pos); err != nil {
 			return 0, false, fmt.Errorf("stream: %v: %w", p.id, err)
@@ -143,7 +145,7 @@ func (c *laneCore) enter(at uint32, pos Position, rec int) (slot uint32, ok bool
 func (p *part) seenMicro() int64 { return p.clock.Seen.UnixMicro() }
 
 // mayRead checks that a new record may come now.
-func (c *laneCore) mayRead(p *part, pos Position) error {
+func (c *laneCore) mayRead(p *part, pos record.Position) error {
 	switch {
 	case c.warming:
 		return fmt.Errorf("%w: %v of %v came before the warm-up of lane %s was done", errSource, pos, p.id, c.lane.Name)
@@ -157,7 +159,7 @@ func (c *laneCore) mayRead(p *part, pos Position) error {
 
 // cameAgain handles a record that was delivered before: it is left out. But in one batch positions must ascend; a source
 // that delivers out of order would lose records here.
-func (c *laneCore) cameAgain(at uint32, pos Position, rec int) error {
+func (c *laneCore) cameAgain(at uint32, pos record.Position, rec int) error {
 	c.redeliver++
 	if c.warming {
 		return fmt.Errorf("%w: %v of %v came before the warm-up of lane %s was done", errSource, pos, c.parts[at].id, c.lane.Name)
@@ -167,7 +169,7 @@ func (c *laneCore) cameAgain(at uint32, pos Position, rec int) error {
 		if err != nil || q != at {
 			continue
 		}
-		if !pos.after(c.records[i].Position) {
+		if !pos.After(c.records[i].Position) {
 			return fmt.Errorf("%w: %v of %v came behind %v in one batch", errSource, pos, c.parts[at].id, c.records[i].Position)
 		}
 		break
@@ -176,7 +178,7 @@ func (c *laneCore) cameAgain(at uint32, pos Position, rec int) error {
 }
 
 // elderOrOwn is partition, but takes elders too. These have the indexes behind those of the lane.
-func (c *laneCore) elderOrOwn(id *Partition) (uint32, error) {
+func (c *laneCore) elderOrOwn(id *record.Partition) (uint32, error) {
 	if len(c.elders) > 0 && id != nil {
 		if i := slices.Index(c.elders, *id); i >= 0 {
 			return uint32(len(c.parts) + i), nil
@@ -187,7 +189,7 @@ func (c *laneCore) elderOrOwn(id *Partition) (uint32, error) {
 
 // warm passes records of the warm-up, with indexes from from to below to, through the stages that want them. They leave no
 // trace but there.
-func (c *laneCore) warm(ctx context.Context, b *Batch, from, to int, in feeds[Record]) error {
+func (c *laneCore) warm(ctx context.Context, b *driver.Batch, from, to int, in feeds[record.Record]) error {
 	if !c.warming {
 		return fmt.Errorf("%w: lane %s got warm-up records that it did not ask for", errSource, c.lane.Name)
 	}
@@ -204,8 +206,8 @@ func (c *laneCore) warm(ctx context.Context, b *Batch, from, to int, in feeds[Re
 		s.part, s.pos, s.rec = at, r.Position, int32(i)
 		s.flags |= flagWarm
 		c.batch = append(c.batch, slot)
-		e := Event[Record]{Value: *r, Time: r.Time.Round(0).UTC(), Origin: Origin{slot, s.gen}}
-		if c.decodes || !timeMissing(e.Time) && when.Held(e.Time) {
+		e := record.Event[record.Record]{Value: *r, Time: r.Time.Round(0).UTC(), Origin: record.OriginOf(slot, s.gen)}
+		if c.decodes || stage.UsableTime(e.Time) {
 			c.events = append(c.events, e)
 		}
 	}

@@ -1,15 +1,19 @@
 package stream
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/onceflow/onceflow/stream/record"
+)
 
 func TestTheHotPathDoesNotAllocate(t *testing.T) {
 	const n = 1000
-	for name, build := range map[string]func(Pipe[Record]) Pipe[hit]{
-		"stateless": func(p Pipe[Record]) Pipe[hit] {
+	for name, build := range map[string]func(Pipe[record.Record]) Pipe[hit]{
+		"stateless": func(p Pipe[record.Record]) Pipe[hit] {
 			h := Via(decodeBench(p), Filter("kind", func(h *hit) bool { return h.kind&7 != 0 }))
 			return Via(h, Map(func(h *hit) (hit, error) { h.id++; return *h, nil }))
 		},
-		"holding": func(p Pipe[Record]) Pipe[hit] { return Via[hit, hit](decodeBench(p), holdAll{}) },
+		"holding": func(p Pipe[record.Record]) Pipe[hit] { return Via[hit, hit](decodeBench(p), holdAll{}) },
 	} {
 		step, c := benchLane(t, n, build)
 		for range 50 {

@@ -3,6 +3,8 @@ package stream
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // backfill is what a job with Options.Backfill knows of how long its logs have been read to their ends. All of it is in
@@ -47,7 +49,7 @@ func (b *backfill) resting(since time.Time) rest {
 // proveOld takes in that the log of a partition had no further record at the time at, in a job whose events are old: what
 // was read is confirmed, but the clock does not go to now, since older records may come. Once all logs have been at their
 // ends for long, the hours that were written are taken for complete, and the clock goes on as that of the output does.
-func (c *laneCore) proveOld(id Partition, at time.Time, r rest) {
+func (c *laneCore) proveOld(id record.Partition, at time.Time, r rest) {
 	i, ok := c.byID[id]
 	if !ok || !c.ready() || c.parts[i].ended {
 		return
@@ -93,7 +95,7 @@ func (c *laneCore) atRest() (since time.Time, all bool) {
 }
 
 // proved moves the clock of a partition whose log is proved to end.
-func (c *laneCore) proved(id Partition, at time.Time, live bool, r rest) {
+func (c *laneCore) proved(id record.Partition, at time.Time, live bool, r rest) {
 	if live {
 		c.prove(id, at)
 		return

@@ -7,17 +7,19 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // beginnings remembers when late rows and each kind of dead letter were last committed, so that a warning comes when they
 // begin and not with every commit. Only the conductor uses it.
-type beginnings map[Reason]time.Time
+type beginnings map[record.Reason]time.Time
 
 // quietFor is how long a kind must not have come for its next record to be a beginning.
 const quietFor = 10 * time.Minute
 
 // begins notes that a kind was committed at now, and reports whether that is a beginning.
-func (b *beginnings) begins(k Reason, now time.Time) bool {
+func (b *beginnings) begins(k record.Reason, now time.Time) bool {
 	if *b == nil {
 		*b = beginnings{}
 	}
@@ -31,8 +33,8 @@ func (b *beginnings) begins(k Reason, now time.Time) bool {
 }
 
 // tellBeginnings warns of late rows and dead letters that begin with a commit, with the first example.
-func (b *statusBoard) tellBeginnings(log *slog.Logger, now time.Time, lanes []LaneCut) {
-	told := map[Reason]bool{} // of several lanes one speaks for all
+func (b *statusBoard) tellBeginnings(log *slog.Logger, now time.Time, lanes []laneCut) {
+	told := map[record.Reason]bool{} // of several lanes one speaks for all
 	for i := range lanes {
 		for _, x := range lanes[i].examples {
 			if told[x.reason] {
@@ -51,7 +53,7 @@ func (x *example) warn(log *slog.Logger) {
 	if !x.time.IsZero() {
 		line = append(line, "event_time", x.time)
 	}
-	if x.reason.Fate == Late {
+	if x.reason.Fate == record.Late {
 		log.Warn("late rows begin", append(line, "behind", x.behind)...)
 		return
 	}
@@ -69,8 +71,8 @@ func shortened(err error) string {
 }
 
 // reasonsText is for a log line: the most frequent reasons first.
-func reasonsText(m map[Reason]int64) string {
-	keys := slices.SortedFunc(maps.Keys(m), func(a, b Reason) int {
+func reasonsText(m map[record.Reason]int64) string {
+	keys := slices.SortedFunc(maps.Keys(m), func(a, b record.Reason) int {
 		if m[a] != m[b] {
 			return int(m[b] - m[a])
 		}

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // processor is the untyped side of a stage's processor in a lane; a nil func means that it has no such method.
@@ -14,7 +17,7 @@ type processor struct {
 	pull      func(ctx context.Context) error
 	tick      func(ctx context.Context, now time.Time) error
 	warmup    func() time.Duration
-	committed func(ctx context.Context, c Clocks) error
+	committed func(ctx context.Context, c record.Clocks) error
 	close     func() error
 }
 
@@ -22,15 +25,15 @@ type processor struct {
 type running[In, Out any] struct {
 	core  *laneCore
 	index int
-	proc  Processor[In, Out]
-	warms Warmer[In, Out] // nil if it is none
-	em    *Emitter[Out]   // of all lanes of the worker
+	proc  stage.Processor[In, Out]
+	warms stage.Warmer[In, Out] // nil if it is none
+	em    *stage.Emitter[Out]   // of all lanes of the worker
 	next  feeds[Out]
 }
 
 // openStage opens stage as number index of core's lane, in front of next.
-func openStage[In, Out any](core *laneCore, index int, stage Stage[In, Out], next feeds[Out]) (feeds[In], error) {
-	proc, err := stage.Open(&core.lane)
+func openStage[In, Out any](core *laneCore, index int, st stage.Stage[In, Out], next feeds[Out]) (feeds[In], error) {
+	proc, err := st.Open(&core.lane)
 	if err == nil && proc == nil {
 		err = errors.New("its Open returned no processor")
 	}
@@ -39,23 +42,23 @@ func openStage[In, Out any](core *laneCore, index int, stage Stage[In, Out], nex
 	}
 	r := &running[In, Out]{core: core, index: index, proc: proc, em: emitter[Out](core.scratch, index), next: next}
 	p := &core.procs[index]
-	if a, ok := proc.(Advancer[Out]); ok {
+	if a, ok := proc.(stage.Advancer[Out]); ok {
 		p.advance = func(ctx context.Context, seen time.Time) error { return r.end(ctx, a.Advance(ctx, seen, r.out())) }
 	}
-	if a, ok := proc.(Puller[Out]); ok {
+	if a, ok := proc.(stage.Puller[Out]); ok {
 		p.pull = func(ctx context.Context) error {
 			core.fed[index] = true
 			return r.end(ctx, a.Pull(ctx, r.out()))
 		}
 	}
-	if a, ok := proc.(Ticker[Out]); ok {
+	if a, ok := proc.(stage.Ticker[Out]); ok {
 		p.tick = func(ctx context.Context, now time.Time) error { return r.end(ctx, a.Tick(ctx, now, r.out())) }
 	}
-	if a, ok := proc.(Warmer[In, Out]); ok {
+	if a, ok := proc.(stage.Warmer[In, Out]); ok {
 		r.warms, p.warmup = a, a.Warmup
 	}
-	if a, ok := proc.(ClockWatcher); ok {
-		p.committed = func(ctx context.Context, c Clocks) error { return core.stageError(index, a.Committed(ctx, c)) }
+	if a, ok := proc.(stage.ClockWatcher); ok {
+		p.committed = func(ctx context.Context, c record.Clocks) error { return core.stageError(index, a.Committed(ctx, c)) }
 	}
 	if a, ok := proc.(io.Closer); ok {
 		p.close = func() error { return core.stageError(index, a.Close()) }
@@ -64,13 +67,13 @@ func openStage[In, Out any](core *laneCore, index int, stage Stage[In, Out], nex
 }
 
 // out is where the processor's results go.
-func (r *running[In, Out]) out() *Emitter[Out] {
-	r.em.lane = r.core
+func (r *running[In, Out]) out() *stage.Emitter[Out] {
+	r.em.Serve(r.core)
 	return r.em
 }
 
 // run passes a batch through the stage and what it emits through those behind it.
-func (r *running[In, Out]) run(ctx context.Context, in []Event[In]) error {
+func (r *running[In, Out]) run(ctx context.Context, in []record.Event[In]) error {
 	r.core.fed[r.index] = true
 	return r.end(ctx, r.proc.Process(ctx, in, r.out()))
 }
@@ -80,8 +83,7 @@ func (r *running[In, Out]) end(ctx context.Context, err error) error {
 	if err != nil {
 		return r.core.stageError(r.index, err)
 	}
-	events, ends := r.em.events, r.em.ends
-	r.em.events, r.em.ends = events[:0], ends[:0]
+	events, ends := r.em.Take()
 	if len(ends) > 0 {
 		rejected, err := r.core.apply(r.index, ends)
 		if err != nil {
@@ -99,7 +101,7 @@ func (r *running[In, Out]) end(ctx context.Context, err error) error {
 }
 
 // notRejected removes the events of records that were rejected after they were emitted.
-func notRejected[T any](c *laneCore, events []Event[T]) []Event[T] {
+func notRejected[T any](c *laneCore, events []record.Event[T]) []record.Event[T] {
 	kept := events[:0]
 	for i := range events {
 		if s := c.slots.get(events[i].Origin); s == nil || s.flags&flagRejected == 0 {
@@ -110,7 +112,7 @@ func notRejected[T any](c *laneCore, events []Event[T]) []Event[T] {
 }
 
 // warm passes records of the warm-up through: a stage without Warm handles them as ever, but only its events count.
-func (r *running[In, Out]) warm(ctx context.Context, in []Event[In]) error {
+func (r *running[In, Out]) warm(ctx context.Context, in []record.Event[In]) error {
 	if r.index > r.core.warmer {
 		return nil // nobody behind wants them
 	}
@@ -121,17 +123,16 @@ func (r *running[In, Out]) warm(ctx context.Context, in []Event[In]) error {
 	if err := step(ctx, in, r.out()); err != nil {
 		return r.core.stageError(r.index, err)
 	}
-	events, ends := r.em.events, r.em.ends
+	events, ends := r.em.Take()
 	if r.warms == nil { // it does not know that this is a warm-up
-		events, ends = r.em.Take()
+		events = stage.Accepted(events, ends)
 		for i := range ends {
-			if ends[i].Kind == Held {
+			if ends[i].Kind == stage.Held {
 				return r.core.stageError(r.index, errors.New("it holds records in front of a stage that is warmed up"))
 			}
 		}
 	}
 	clear(ends)
-	r.em.events, r.em.ends = events[:0], ends[:0]
 	if len(events) == 0 {
 		return nil
 	}
@@ -145,8 +146,8 @@ type StageError struct {
 
 	// Partition and First tell the batch that was being processed: its first record. Partition is nil if the stage was
 	// called for another reason, such as event time.
-	Partition *Partition
-	First     Position
+	Partition *record.Partition
+	First     record.Position
 
 	Err error
 }

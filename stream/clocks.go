@@ -5,10 +5,11 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// setTime notes the times of the oldest and the newest event of a record, which are usable.
-func (c *laneCore) setTime(o Origin, oldest, newest time.Time) {
+// SetTime notes the times of the oldest and the newest event of a record, which are usable.
+func (c *laneCore) SetTime(o record.Origin, oldest, newest time.Time) {
 	s := c.slots.get(o)
 	if s == nil || s.flags&flagWarm != 0 {
 		return // a wrong origin is noticed when the event arrives
@@ -35,11 +36,14 @@ func (c *laneCore) setTime(o Origin, oldest, newest time.Time) {
 	}
 }
 
+// SetsTimes notes that the records' own times do not count, since a stage of the lane sets event times.
+func (c *laneCore) SetsTimes() { c.decodes = true }
+
 // seen is how far event time has got in the lane: the clock of its slowest partition that has not ended. An ended one
 // still counts as long as a child of it is not in the lane, since what follows in the child meets this lane's records. In
 // a lane that is read in order one that has not begun does not count, and while it is next time stands still.
 func (c *laneCore) seen() time.Time {
-	seen := EndOfTime
+	seen := record.EndOfTime
 	if c.inOrder {
 		newest := c.past
 		waits := false
@@ -67,7 +71,7 @@ func (c *laneCore) seen() time.Time {
 }
 
 // prove moves the clock of a partition whose log had no further record at the time at.
-func (c *laneCore) prove(id Partition, at time.Time) {
+func (c *laneCore) prove(id record.Partition, at time.Time) {
 	i, ok := c.byID[id]
 	if !ok || !c.ready() {
 		return

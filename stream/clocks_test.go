@@ -10,6 +10,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // watch is a stage that passes everything on and writes down what it is told.
@@ -18,14 +22,16 @@ type watch struct {
 	holds func(value string) bool // until the next Pull
 }
 
-func (w watch) Open(*Lane) (Processor[string, string], error) { return &watching{watch: w}, nil }
+func (w watch) Open(*stage.Lane) (stage.Processor[string, string], error) {
+	return &watching{watch: w}, nil
+}
 
 type watching struct {
 	watch
-	held []Event[string]
+	held []record.Event[string]
 }
 
-func (w *watching) Process(_ context.Context, in []Event[string], out *Emitter[string]) error {
+func (w *watching) Process(_ context.Context, in []record.Event[string], out *stage.Emitter[string]) error {
 	for _, e := range in {
 		if w.holds != nil && w.holds(e.Value) {
 			out.Hold(e.Origin)
@@ -37,7 +43,7 @@ func (w *watching) Process(_ context.Context, in []Event[string], out *Emitter[s
 	return nil
 }
 
-func (w *watching) Pull(_ context.Context, out *Emitter[string]) error {
+func (w *watching) Pull(_ context.Context, out *stage.Emitter[string]) error {
 	for _, e := range w.held {
 		out.Release(e.Origin)
 		out.Emit(e)
@@ -46,7 +52,7 @@ func (w *watching) Pull(_ context.Context, out *Emitter[string]) error {
 	return nil
 }
 
-func (w *watching) Advance(_ context.Context, seen time.Time, _ *Emitter[string]) error {
+func (w *watching) Advance(_ context.Context, seen time.Time, _ *stage.Emitter[string]) error {
 	if w.said != nil {
 		*w.said = append(*w.said, seen.Format("15:04"))
 	}
@@ -55,7 +61,7 @@ func (w *watching) Advance(_ context.Context, seen time.Time, _ *Emitter[string]
 
 func TestEventTimeIsThatOfTheSlowestPartition(t *testing.T) {
 	var said []string
-	l := newTestLane(t, map[Partition]Progress{testParts[0]: {Seen: minute(0)}}, watch{said: &said})
+	l := newTestLane(t, map[record.Partition]driver.Progress{testParts[0]: {Seen: minute(0)}}, watch{said: &said})
 	l.feed(0, "a", "b", "c")
 	if len(said) != 0 {
 		t.Errorf("told %v before every partition was heard of", said)
@@ -64,15 +70,15 @@ func TestEventTimeIsThatOfTheSlowestPartition(t *testing.T) {
 	l.feed(1, "d")
 	l.feed(1, "e")
 	l.feed(1, "f", "g", "h")
-	end := &Batch{Lane: "p/0", Ended: []Ended{{Partition: testParts[0]}}}
+	end := &driver.Batch{Lane: "p/0", Ended: []driver.Ended{{Partition: testParts[0]}}}
 	if err := l.try(end); err != nil {
 		t.Fatal(err)
 	}
 	l.feed(1, "i")
-	if err := l.try(&Batch{Lane: "p/0", Ended: []Ended{{Partition: testParts[1]}}}); err != nil {
+	if err := l.try(&driver.Batch{Lane: "p/0", Ended: []driver.Ended{{Partition: testParts[1]}}}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"06:01", "06:02", "06:03", "06:05", "06:06", EndOfTime.Format("15:04")}
+	want := []string{"06:01", "06:02", "06:03", "06:05", "06:06", record.EndOfTime.Format("15:04")}
 	if !slices.Equal(said, want) {
 		t.Errorf("got %v, want %v", said, want)
 	}
@@ -83,7 +89,7 @@ func TestAnEndedPartitionWithChildrenStillBoundsEventTime(t *testing.T) {
 	l := newTestLane(t, nil, watch{said: &said})
 	l.feed(0, "a")
 	l.feed(1, "b", "c")
-	if err := l.try(&Batch{Lane: "p/0", Ended: []Ended{{testParts[0], []Partition{{ID: "child"}}}}}); err != nil {
+	if err := l.try(&driver.Batch{Lane: "p/0", Ended: []driver.Ended{{Partition: testParts[0], Children: []record.Partition{{ID: "child"}}}}}); err != nil {
 		t.Fatal(err)
 	}
 	l.feed(1, "d")
@@ -114,22 +120,22 @@ func TestAStageIsToldTheTimeAgainBehindEachBatch(t *testing.T) {
 func TestUnusableEventTimesAreRejectedAndMoveNoClock(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
 	l.core.limit = minute(100)
-	b := &Batch{Lane: "p/0"}
+	b := &driver.Batch{Lane: "p/0"}
 	for i, at := range []time.Time{
 		{}, time.Unix(0, 0), time.Unix(86399, 0), time.Unix(-1, 0), minute(101), time.Date(2262, 4, 12, 0, 0, 0, 0, time.UTC), minute(4),
 		time.Unix(0, math.MinInt64), time.UnixMicro(math.MinInt64), time.UnixMilli(math.MinInt64), // NaN, as conversions leave it
 	} {
-		b.Records = append(b.Records, Record{Partition: &testParts[0], Position: Position{Sub: int64(i + 1)}, Value: []byte("a"), Time: at})
+		b.Records = append(b.Records, record.Record{Partition: &testParts[0], Position: record.Position{Sub: int64(i + 1)}, Value: []byte("a"), Time: at})
 	}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := l.counts(), (Counts{Filtered: 1, Dead: 9}); got != want {
+	if got, want := l.counts(), (record.Counts{record.Filtered: 1, record.Dead: 9}); got != want {
 		t.Errorf("got fates %v, want %v", got, want)
 	}
 	for _, d := range l.txn.dead {
-		if !errors.Is(d.Err, ErrEventTime) {
-			t.Errorf("dead because of %v, want %v", d.Err, ErrEventTime)
+		if !errors.Is(d.Err, stage.ErrEventTime) {
+			t.Errorf("dead because of %v, want %v", d.Err, stage.ErrEventTime)
 		}
 	}
 	if got := l.core.parts[0].clock.Seen; !got.Equal(minute(4)) {
@@ -139,17 +145,17 @@ func TestUnusableEventTimesAreRejectedAndMoveNoClock(t *testing.T) {
 
 func TestWithoutDecodeTheRecordsTimeCounts(t *testing.T) {
 	p := From(nil)
-	c, r, err := openLane(&p, Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(0))
+	c, r, err := openLane(&p, stage.Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var txn Txn[Record] = &nullTxn[Record]{}
+	var txn driver.Txn[record.Record] = &nullTxn[record.Record]{}
 	r.open = &txn
-	b := &Batch{Lane: "p/0", Records: []Record{rec(0, 1, "a"), {Partition: &testParts[0], Position: Position{Sub: 2}}}}
+	b := &driver.Batch{Lane: "p/0", Records: []record.Record{rec(0, 1, "a"), {Partition: &testParts[0], Position: record.Position{Sub: 2}}}}
 	if err := c.process(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := c.parts[0].counts, (Counts{Written: 1, Dead: 1}); got != want || !c.parts[0].clock.Seen.Equal(minute(1)) {
+	if got, want := c.parts[0].counts, (record.Counts{record.Written: 1, record.Dead: 1}); got != want || !c.parts[0].clock.Seen.Equal(minute(1)) {
 		t.Errorf("got fates %v and clock %v, want %v and %v", got, c.parts[0].clock.Seen, want, minute(1))
 	}
 }
@@ -182,11 +188,13 @@ func TestALaterStageIsToldNoTimeBeyondWhatAnEarlierOneHolds(t *testing.T) {
 // holdFirst holds records in front of Decode.
 type holdFirst struct{}
 
-func (holdFirst) Open(*Lane) (Processor[Record, Record], error) { return &holdingFirst{}, nil }
+func (holdFirst) Open(*stage.Lane) (stage.Processor[record.Record, record.Record], error) {
+	return &holdingFirst{}, nil
+}
 
-type holdingFirst struct{ held []Event[Record] }
+type holdingFirst struct{ held []record.Event[record.Record] }
 
-func (h *holdingFirst) Process(_ context.Context, in []Event[Record], out *Emitter[Record]) error {
+func (h *holdingFirst) Process(_ context.Context, in []record.Event[record.Record], out *stage.Emitter[record.Record]) error {
 	for _, e := range in {
 		if strings.HasPrefix(string(e.Value.Value), "slow") {
 			e.Value = e.Value.Clone()
@@ -199,7 +207,7 @@ func (h *holdingFirst) Process(_ context.Context, in []Event[Record], out *Emitt
 	return nil
 }
 
-func (h *holdingFirst) Pull(_ context.Context, out *Emitter[Record]) error {
+func (h *holdingFirst) Pull(_ context.Context, out *stage.Emitter[record.Record]) error {
 	for _, e := range h.held {
 		out.Release(e.Origin)
 		out.Emit(e)
@@ -210,14 +218,14 @@ func (h *holdingFirst) Pull(_ context.Context, out *Emitter[Record]) error {
 
 // The clock of a partition whose record waits in front of Decode would make that record late.
 func TestARecordWithoutEventTimeHoldsTheClockBack(t *testing.T) {
-	p := Via(Via(From(nil), Stage[Record, Record](holdFirst{})), Decode(func(r *Record) (string, error) { return string(r.Value), nil }, nil))
-	c, r, err := openLane(&p, Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(2))
+	p := Via(Via(From(nil), stage.Stage[record.Record, record.Record](holdFirst{})), Decode(func(r *record.Record) (string, error) { return string(r.Value), nil }, nil))
+	c, r, err := openLane(&p, stage.Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(2))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var txn Txn[string] = &nullTxn[string]{}
+	var txn driver.Txn[string] = &nullTxn[string]{}
 	r.open = &txn
-	step := func(at int64, v string) Progress {
+	step := func(at int64, v string) driver.Progress {
 		t.Helper()
 		if err := c.process(t.Context(), held(0, at, v)); err != nil {
 			t.Fatal(err)
@@ -288,9 +296,9 @@ type table struct {
 	words *[]string
 }
 
-func (s table) Open(*Lane) (Processor[string, string], error) { return s, nil }
+func (s table) Open(*stage.Lane) (stage.Processor[string, string], error) { return s, nil }
 
-func (s table) Process(_ context.Context, in []Event[string], out *Emitter[string]) error {
+func (s table) Process(_ context.Context, in []record.Event[string], out *stage.Emitter[string]) error {
 	for _, e := range in {
 		*s.words = append(*s.words, e.Value)
 		out.Emit(e)
@@ -300,12 +308,12 @@ func (s table) Process(_ context.Context, in []Event[string], out *Emitter[strin
 
 func (s table) Warmup() time.Duration { return s.w }
 
-func (s table) Warm(_ context.Context, in []Event[string], out *Emitter[string]) error {
+func (s table) Warm(_ context.Context, in []record.Event[string], out *stage.Emitter[string]) error {
 	for _, e := range in {
 		ref := out.Lookup(e.Origin)
 		*s.words = append(*s.words, fmt.Sprintf("%s@%v", e.Value, ref.Position))
 		out.Emit(e)
-		out.Drop(e.Origin, Filtered, "ignored")
+		out.Drop(e.Origin, record.Filtered, "ignored")
 		out.Reject(e.Origin, errors.New("ignored"))
 	}
 	return nil
@@ -315,7 +323,7 @@ func TestWarmUpRecordsReachOnlyWhoWantsThem(t *testing.T) {
 	var plain, first, second []string
 	upper := Map(func(s *string) (string, error) { plain = append(plain, *s); return strings.ToUpper(*s), nil })
 	behind := 0
-	at := map[Partition]Progress{testParts[0]: {UpTo: Position{Sub: 3}, Seen: minute(3)}, testParts[1]: {Seen: minute(3)}}
+	at := map[record.Partition]driver.Progress{testParts[0]: {UpTo: record.Position{Sub: 3}, Seen: minute(3)}, testParts[1]: {Seen: minute(3)}}
 	l := newTestLane(t, at, upper, table{time.Hour, &first}, table{0, &second},
 		Map(func(s *string) (string, error) { behind++; return *s, nil }))
 	if got := l.core.warmup(); got != time.Hour {
@@ -326,7 +334,7 @@ func TestWarmUpRecordsReachOnlyWhoWantsThem(t *testing.T) {
 	}
 	l = newTestLane(t, at, upper, table{time.Hour, &first}, table{0, &second},
 		Map(func(s *string) (string, error) { behind++; return *s, nil }))
-	b := &Batch{Lane: "p/0", Warm: true, WarmDone: true, Records: []Record{rec(0, 1, "a"), rec(0, 2, ""), rec(0, 3, "c")}}
+	b := &driver.Batch{Lane: "p/0", Warm: true, WarmDone: true, Records: []record.Record{rec(0, 1, "a"), rec(0, 2, ""), rec(0, 3, "c")}}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +342,7 @@ func TestWarmUpRecordsReachOnlyWhoWantsThem(t *testing.T) {
 	if !slices.Equal(first, want) || !slices.Equal(second, want) {
 		t.Errorf("the stages were warmed up with %v and %v, want %v", first, second, want)
 	}
-	if behind != 0 || len(l.txn.rows)+len(l.txn.dead) != 0 || l.counts() != (Counts{}) || l.core.slots.live != 0 {
+	if behind != 0 || len(l.txn.rows)+len(l.txn.dead) != 0 || l.counts() != (record.Counts{}) || l.core.slots.live != 0 {
 		t.Errorf("warm-up left a trace: %d events behind, rows %v, fates %v", behind, l.txn.rows, l.counts())
 	}
 	if _, ok, _ := l.core.cut(); ok {
@@ -347,37 +355,37 @@ func TestWarmUpRecordsReachOnlyWhoWantsThem(t *testing.T) {
 }
 
 func TestAStageThatIsWarmedUpMustNotStandBehindAHolder(t *testing.T) {
-	p := Via(From(nil), Decode(func(r *Record) (string, error) { return string(r.Value), nil }, nil))
-	p = Via(Via(p, Stage[string, string](declared{watch{}})), Stage[string, string](table{time.Hour, nil}))
-	_, _, err := openLane(&p, Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(3))
+	p := Via(From(nil), Decode(func(r *record.Record) (string, error) { return string(r.Value), nil }, nil))
+	p = Via(Via(p, stage.Stage[string, string](declared{watch{}})), stage.Stage[string, string](table{time.Hour, nil}))
+	_, _, err := openLane(&p, stage.Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(3))
 	if err == nil || !strings.Contains(err.Error(), "warm-up") {
 		t.Errorf("got %v, want an error that tells the rule", err)
 	}
 	// One that does not declare it is caught when it holds.
 	l := newTestLane(t, nil, watch{holds: func(string) bool { return true }}, table{time.Hour, new([]string)})
-	err = l.try(&Batch{Lane: "p/0", Warm: true, Records: []Record{rec(0, 1, "a")}})
+	err = l.try(&driver.Batch{Lane: "p/0", Warm: true, Records: []record.Record{rec(0, 1, "a")}})
 	if err == nil || !strings.Contains(err.Error(), "warmed up") {
 		t.Errorf("got %v, want an error that tells the rule", err)
 	}
 }
 
 // declared is a stage that says that it holds.
-type declared struct{ Stage[string, string] }
+type declared struct{ stage.Stage[string, string] }
 
 func (declared) Holds() {}
 
 func TestTheTimeOfARecordOfManyEventsIsTheOldest(t *testing.T) {
-	p := Via(From(nil), DecodeMany(func(r *Record, yield func(time.Time)) error {
+	p := Via(From(nil), DecodeMany(func(r *record.Record, yield func(time.Time)) error {
 		for _, b := range r.Value {
 			yield(minute(int64(b)))
 		}
 		return nil
 	}, func(at *time.Time) time.Time { return *at }))
-	p = Via(p, Func[time.Time, time.Time](func(_ context.Context, in []Event[time.Time], out *Emitter[time.Time]) error {
+	p = Via(p, Func[time.Time, time.Time](func(_ context.Context, in []record.Event[time.Time], out *stage.Emitter[time.Time]) error {
 		out.Hold(in[0].Origin)
 		return nil
 	}))
-	c, _, err := openLane(&p, Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(2))
+	c, _, err := openLane(&p, stage.Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +401,7 @@ func TestTheTimeOfARecordOfManyEventsIsTheOldest(t *testing.T) {
 // A record of many events that is refused had moved the clock by those of its events that were good, and everything that
 // came after it was late.
 func TestARecordOfManyEventsThatIsRefusedMovesNoClock(t *testing.T) {
-	p := Via(From(nil), DecodeMany(func(r *Record, yield func(time.Time)) error {
+	p := Via(From(nil), DecodeMany(func(r *record.Record, yield func(time.Time)) error {
 		for _, b := range r.Value {
 			if b == 0xFF {
 				return errors.New("cut off")
@@ -407,11 +415,11 @@ func TestARecordOfManyEventsThatIsRefusedMovesNoClock(t *testing.T) {
 		}
 		return *at
 	}))
-	c, r, err := openLane(&p, Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(1))
+	c, r, err := openLane(&p, stage.Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var txn Txn[time.Time] = &nullTxn[time.Time]{}
+	var txn driver.Txn[time.Time] = &nullTxn[time.Time]{}
 	r.open = &txn
 	c.limit = minute(100)
 	for i, v := range []string{"\x03\xFF", "\x03\x63\x04", "\x03\x65", "\x32\xFF", "\x03\x01\x65\x02"} {
@@ -419,7 +427,7 @@ func TestARecordOfManyEventsThatIsRefusedMovesNoClock(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := c.parts[0].counts, (Counts{Dead: 5}); got != want || !c.parts[0].clock.Seen.Equal(minute(0)) || c.parts[0].clock.Jump.Records > 0 {
+	if got, want := c.parts[0].counts, (record.Counts{record.Dead: 5}); got != want || !c.parts[0].clock.Seen.Equal(minute(0)) || c.parts[0].clock.Jump.Records > 0 {
 		t.Errorf("got fates %v and clock %v, want %v and %v", got, c.parts[0].clock, want, minute(0))
 	}
 	if err := c.process(t.Context(), held(0, 6, "\x03\x02")); err != nil {

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // Compose makes one stage of two, to be named, shared and tested as one. A pipe runs it exactly as the two.
@@ -60,7 +63,7 @@ func (c composed[A, B, C]) String() string {
 func (c composed[A, B, C]) via(p Pipe[A]) Pipe[C] { return Via(Via(p, c.first), c.second) }
 
 // Open is for drivers of single processors; a pipe does not call it.
-func (c composed[A, B, C]) Open(lane *Lane) (Processor[A, C], error) {
+func (c composed[A, B, C]) Open(lane *stage.Lane) (stage.Processor[A, C], error) {
 	p, err := c.first.Open(lane)
 	if err != nil {
 		return nil, err
@@ -81,61 +84,62 @@ func closeProcessor(p any) error {
 
 // pair runs two processors as one. What the first says of origins goes to out as it is; its events go to the second.
 type pair[A, B, C any] struct {
-	p   Processor[A, B]
-	q   Processor[B, C]
-	mid Emitter[B]
+	p   stage.Processor[A, B]
+	q   stage.Processor[B, C]
+	mid stage.Emitter[B]
 }
 
 // pass runs a step of the first processor, then the second on what the first emitted.
-func (d *pair[A, B, C]) pass(ctx context.Context, out *Emitter[C], step func(*Emitter[B]) error) error {
-	d.mid.lane, d.mid.look = out.lane, out.look
+func (d *pair[A, B, C]) pass(ctx context.Context, out *stage.Emitter[C], step func(*stage.Emitter[B]) error) error {
+	d.mid.Serve(out.Host())
 	if err := step(&d.mid); err != nil {
 		return err
 	}
 	events, ends := d.mid.Take()
-	out.ends = append(out.ends, ends...)
+	out.Say(ends)
+	events = stage.Accepted(events, ends)
 	if len(events) == 0 {
 		return nil
 	}
 	return d.q.Process(ctx, events, out)
 }
 
-func (d *pair[A, B, C]) Process(ctx context.Context, in []Event[A], out *Emitter[C]) error {
-	return d.pass(ctx, out, func(mid *Emitter[B]) error { return d.p.Process(ctx, in, mid) })
+func (d *pair[A, B, C]) Process(ctx context.Context, in []Event[A], out *stage.Emitter[C]) error {
+	return d.pass(ctx, out, func(mid *stage.Emitter[B]) error { return d.p.Process(ctx, in, mid) })
 }
 
-func (d *pair[A, B, C]) Advance(ctx context.Context, seen time.Time, out *Emitter[C]) error {
-	if a, ok := d.p.(Advancer[B]); ok {
-		err := d.pass(ctx, out, func(mid *Emitter[B]) error { return a.Advance(ctx, seen, mid) })
+func (d *pair[A, B, C]) Advance(ctx context.Context, seen time.Time, out *stage.Emitter[C]) error {
+	if a, ok := d.p.(stage.Advancer[B]); ok {
+		err := d.pass(ctx, out, func(mid *stage.Emitter[B]) error { return a.Advance(ctx, seen, mid) })
 		if err != nil {
 			return err
 		}
 	}
-	if a, ok := d.q.(Advancer[C]); ok {
+	if a, ok := d.q.(stage.Advancer[C]); ok {
 		return a.Advance(ctx, seen, out)
 	}
 	return nil
 }
 
-func (d *pair[A, B, C]) Pull(ctx context.Context, out *Emitter[C]) error {
-	if a, ok := d.p.(Puller[B]); ok {
-		if err := d.pass(ctx, out, func(mid *Emitter[B]) error { return a.Pull(ctx, mid) }); err != nil {
+func (d *pair[A, B, C]) Pull(ctx context.Context, out *stage.Emitter[C]) error {
+	if a, ok := d.p.(stage.Puller[B]); ok {
+		if err := d.pass(ctx, out, func(mid *stage.Emitter[B]) error { return a.Pull(ctx, mid) }); err != nil {
 			return err
 		}
 	}
-	if a, ok := d.q.(Puller[C]); ok {
+	if a, ok := d.q.(stage.Puller[C]); ok {
 		return a.Pull(ctx, out)
 	}
 	return nil
 }
 
-func (d *pair[A, B, C]) Tick(ctx context.Context, now time.Time, out *Emitter[C]) error {
-	if a, ok := d.p.(Ticker[B]); ok {
-		if err := d.pass(ctx, out, func(mid *Emitter[B]) error { return a.Tick(ctx, now, mid) }); err != nil {
+func (d *pair[A, B, C]) Tick(ctx context.Context, now time.Time, out *stage.Emitter[C]) error {
+	if a, ok := d.p.(stage.Ticker[B]); ok {
+		if err := d.pass(ctx, out, func(mid *stage.Emitter[B]) error { return a.Tick(ctx, now, mid) }); err != nil {
 			return err
 		}
 	}
-	if a, ok := d.q.(Ticker[C]); ok {
+	if a, ok := d.q.(stage.Ticker[C]); ok {
 		return a.Tick(ctx, now, out)
 	}
 	return nil
@@ -143,34 +147,35 @@ func (d *pair[A, B, C]) Tick(ctx context.Context, now time.Time, out *Emitter[C]
 
 func (d *pair[A, B, C]) Warmup() time.Duration {
 	var w time.Duration
-	if a, ok := d.p.(Warmer[A, B]); ok {
+	if a, ok := d.p.(stage.Warmer[A, B]); ok {
 		w = a.Warmup()
 	}
-	if a, ok := d.q.(Warmer[B, C]); ok {
+	if a, ok := d.q.(stage.Warmer[B, C]); ok {
 		w = max(w, a.Warmup())
 	}
 	return w
 }
 
-func (d *pair[A, B, C]) Warm(ctx context.Context, in []Event[A], out *Emitter[C]) error {
-	d.mid.lane, d.mid.look = out.lane, out.look
+func (d *pair[A, B, C]) Warm(ctx context.Context, in []Event[A], out *stage.Emitter[C]) error {
+	d.mid.Serve(out.Host())
 	step := d.p.Process
-	if a, ok := d.p.(Warmer[A, B]); ok {
+	if a, ok := d.p.(stage.Warmer[A, B]); ok {
 		step = a.Warm
 	}
 	if err := step(ctx, in, &d.mid); err != nil {
 		return err
 	}
-	events, _ := d.mid.Take()
-	if a, ok := d.q.(Warmer[B, C]); ok && len(events) > 0 {
+	events, ends := d.mid.Take()
+	events = stage.Accepted(events, ends)
+	if a, ok := d.q.(stage.Warmer[B, C]); ok && len(events) > 0 {
 		return a.Warm(ctx, events, out)
 	}
 	return nil
 }
 
-func (d *pair[A, B, C]) Committed(ctx context.Context, c Clocks) error {
+func (d *pair[A, B, C]) Committed(ctx context.Context, c record.Clocks) error {
 	for _, p := range []any{d.p, d.q} {
-		if w, ok := p.(ClockWatcher); ok {
+		if w, ok := p.(stage.ClockWatcher); ok {
 			if err := w.Committed(ctx, c); err != nil {
 				return err
 			}

@@ -9,19 +9,21 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
 func TestAComposedStageBearsTheMarksOfItsParts(t *testing.T) {
-	plain := stream.Stage[text, text](passing)
-	claims, holds := stream.Stage[text, text](first{passing}), stream.Stage[text, text](pairing{})
+	plain := stage.Stage[text, text](passing)
+	claims, holds := stage.Stage[text, text](first{passing}), stage.Stage[text, text](pairing{})
 	for _, test := range []struct {
-		a, b          stream.Stage[text, text]
+		a, b          stage.Stage[text, text]
 		claims, holds bool
 	}{{plain, plain, false, false}, {plain, claims, true, false}, {holds, plain, false, true}, {claims, holds, true, true}} {
 		c := stream.Compose(test.a, test.b)
-		_, claims := c.(stream.FirstClaimer)
-		_, holds := c.(stream.Holder)
+		_, claims := c.(stage.FirstClaimer)
+		_, holds := c.(stage.Holder)
 		if claims != test.claims || holds != test.holds {
 			t.Errorf("%v: claims %v, holds %v, want %v and %v", c, claims, holds, test.claims, test.holds)
 		}
@@ -31,7 +33,7 @@ func TestAComposedStageBearsTheMarksOfItsParts(t *testing.T) {
 func shout(e *text) (text, error) { return text{e.at, e.word + "!"}, nil }
 
 func TestAComposedStageDoesWhatItsPartsDo(t *testing.T) {
-	both := stream.Compose(stream.Stage[text, text](pairing{time.Minute}), stream.Map(shout))
+	both := stream.Compose(stage.Stage[text, text](pairing{time.Minute}), stream.Map(shout))
 	l := streamtest.Open(t, both)
 	l.Feed(t0, text{t0, "a1"})
 	l.Feed(t0, text{t0, "b1"})
@@ -49,7 +51,7 @@ func TestAComposedStageRunsInAPipeAsItsParts(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		log.Append(0, 0, t0, "06:00 a1", "06:01 a2", "06:02 b1")
 		log.EndAll()
-		both := stream.Compose(stream.Stage[text, text](pairing{forever}), stream.Map(shout))
+		both := stream.Compose(stage.Stage[text, text](pairing{forever}), stream.Map(shout))
 		runToEnd(t, stream.Via(texts(log.Source(nil)), both), ledger.Output(), nil)
 		wantWords(t, ledger, "a1+a2!", "b1!")
 	})
@@ -61,30 +63,30 @@ type tape struct {
 	said *[]string
 }
 
-func (r tape) Open(*stream.Lane) (stream.Processor[int, int], error) { return r, nil }
+func (r tape) Open(*stage.Lane) (stage.Processor[int, int], error) { return r, nil }
 
 func (r tape) say(what string) error {
 	*r.said = append(*r.said, r.name+" "+what)
 	return nil
 }
 
-func (r tape) Process(_ context.Context, in []stream.Event[int], out *stream.Emitter[int]) error {
+func (r tape) Process(_ context.Context, in []record.Event[int], out *stage.Emitter[int]) error {
 	for _, e := range in {
 		out.Emit(e)
 	}
 	return r.say(fmt.Sprint("process ", len(in)))
 }
 
-func (r tape) Advance(_ context.Context, _ time.Time, _ *stream.Emitter[int]) error {
+func (r tape) Advance(_ context.Context, _ time.Time, _ *stage.Emitter[int]) error {
 	return r.say("advance")
 }
-func (r tape) Pull(context.Context, *stream.Emitter[int]) error            { return r.say("pull") }
-func (r tape) Tick(context.Context, time.Time, *stream.Emitter[int]) error { return r.say("tick") }
-func (r tape) Committed(context.Context, stream.Clocks) error              { return r.say("committed") }
-func (r tape) Close() error                                                { return r.say("close") }
-func (r tape) Warmup() time.Duration                                       { return time.Hour }
+func (r tape) Pull(context.Context, *stage.Emitter[int]) error            { return r.say("pull") }
+func (r tape) Tick(context.Context, time.Time, *stage.Emitter[int]) error { return r.say("tick") }
+func (r tape) Committed(context.Context, record.Clocks) error             { return r.say("committed") }
+func (r tape) Close() error                                               { return r.say("close") }
+func (r tape) Warmup() time.Duration                                      { return time.Hour }
 
-func (r tape) Warm(_ context.Context, in []stream.Event[int], out *stream.Emitter[int]) error {
+func (r tape) Warm(_ context.Context, in []record.Event[int], out *stage.Emitter[int]) error {
 	for _, e := range in {
 		out.Emit(e)
 	}
@@ -93,12 +95,12 @@ func (r tape) Warm(_ context.Context, in []stream.Event[int], out *stream.Emitte
 
 func TestAComposedStagePassesEveryCallOn(t *testing.T) {
 	var said []string
-	l := streamtest.Open(t, stream.Compose(stream.Stage[int, int](tape{"a", &said}), stream.Stage[int, int](tape{"b", &said})))
+	l := streamtest.Open(t, stream.Compose(stage.Stage[int, int](tape{"a", &said}), stage.Stage[int, int](tape{"b", &said})))
 	l.Feed(t0, 1)
 	l.Advance(t0)
 	l.Pull()
 	l.Tick(t0)
-	l.Committed(stream.Clocks{})
+	l.Committed(record.Clocks{})
 	l.Crash()
 	want := []string{
 		"a process 1", "b process 1", "a advance", "b advance", "a pull", "b pull", "a advance", "b advance", "a tick", "b tick", "a committed", "b committed",

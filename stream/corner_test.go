@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -49,9 +52,9 @@ func TestTheEndMaintainsAfterACommitOfUnknownOutcome(t *testing.T) {
 // gated is a stage that waits at the word "wait".
 type gated struct{ gate chan struct{} }
 
-func (g gated) Open(*stream.Lane) (stream.Processor[text, text], error) { return g, nil }
+func (g gated) Open(*stage.Lane) (stage.Processor[text, text], error) { return g, nil }
 
-func (g gated) Process(ctx context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+func (g gated) Process(ctx context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 	if in[0].Value.word == "wait" {
 		<-g.gate
 	}
@@ -107,7 +110,7 @@ type late struct {
 	armed atomic.Bool
 }
 
-func (l *late) Poll(ctx context.Context) (*stream.Batch, error) {
+func (l *late) Poll(ctx context.Context) (*driver.Batch, error) {
 	b, err := l.Source.Poll(ctx)
 	if err != nil && l.armed.Swap(false) {
 		l.Revoke(time.Time{}, "lane-1")
@@ -179,10 +182,10 @@ func TestSlowUpkeepStandsInNobodysWay(t *testing.T) {
 type asking struct {
 	*streamtest.Source
 	mu    sync.Mutex
-	asked map[stream.Partition]int
+	asked map[record.Partition]int
 }
 
-func (a *asking) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) ([]stream.Partition, error) {
+func (a *asking) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for p := range maps.Keys(at) {
@@ -195,7 +198,7 @@ func (a *asking) AtEnd(ctx context.Context, at map[stream.Partition]stream.Posit
 func TestOnlyIdleLogsAreAskedForTheirEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1, 1), newLedger(t)
-		src := &asking{Source: log.Source(nil), asked: map[stream.Partition]int{}}
+		src := &asking{Source: log.Source(nil), asked: map[record.Partition]int{}}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- stream.Run(ctx, texts(src), ledger.Output(), &often) }()

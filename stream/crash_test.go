@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -28,7 +30,7 @@ const (
 var faultNames = []string{"refuse", "lose the reply", "crash before", "crash after"}
 
 // errCrash ends what is left of a process that crashed at once.
-var errCrash = fmt.Errorf("%w: %w", errFault, stream.ErrStop)
+var errCrash = fmt.Errorf("%w: %w", errFault, driver.ErrStop)
 
 // faults counts calls and breaks some of them. Upkeep calls beside commits.
 type faults struct {
@@ -108,7 +110,7 @@ var (
 	pairedRows = []string{"a1+a2", "b1", "d1", "e1+e2", "f1", "g1+g2", "h1+h2", "i1", "j1+j2", "k1+k2"}
 
 	// Of the 19 records c2 and b2 are alone, one is broken and six went into another one's row.
-	pairedCounts = stream.Counts{stream.Written: 10, stream.Merged: 6, stream.Filtered: 2, stream.Dead: 1}
+	pairedCounts = record.Counts{record.Written: 10, record.Merged: 6, record.Filtered: 2, record.Dead: 1}
 )
 
 // runPaired runs the job again until it ends, and returns how often.

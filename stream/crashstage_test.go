@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -21,7 +23,7 @@ type fragile struct {
 	k     int
 }
 
-func (f fragile) Open(*stream.Lane) (stream.Processor[text, text], error) { return f, nil }
+func (f fragile) Open(*stage.Lane) (stage.Processor[text, text], error) { return f, nil }
 
 func (f fragile) call() error {
 	f.mu.Lock()
@@ -32,15 +34,15 @@ func (f fragile) call() error {
 	return nil
 }
 
-func (f fragile) Process(ctx context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+func (f fragile) Process(ctx context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 	if err := f.call(); err != nil {
 		return err
 	}
 	return passing(ctx, in, out)
 }
 
-func (f fragile) Advance(context.Context, time.Time, *stream.Emitter[text]) error { return f.call() }
-func (f fragile) Pull(context.Context, *stream.Emitter[text]) error               { return f.call() }
+func (f fragile) Advance(context.Context, time.Time, *stage.Emitter[text]) error { return f.call() }
+func (f fragile) Pull(context.Context, *stage.Emitter[text]) error               { return f.call() }
 
 // The process dies in the middle of a stage, at every call: before the join, and behind it.
 func TestEveryCallOfAStageMayBeTheLast(t *testing.T) {
@@ -51,7 +53,7 @@ func TestEveryCallOfAStageMayBeTheLast(t *testing.T) {
 				log, ledger := feedPaired(), newPairedLedger(t)
 				for runs := 0; ; runs++ {
 					p := texts(log.Source(nil))
-					stages := []stream.Stage[text, text]{f, pairing{10 * time.Minute}}
+					stages := []stage.Stage[text, text]{f, pairing{10 * time.Minute}}
 					if behind {
 						slices.Reverse(stages)
 					}
@@ -84,11 +86,11 @@ func TestEveryCallOfAStageMayBeTheLast(t *testing.T) {
 // lastWords is a stage that remembers the words of the last hour, and adds to each how many there are.
 type lastWords struct{ seen map[string]time.Time }
 
-func (lastWords) Open(*stream.Lane) (stream.Processor[text, text], error) {
+func (lastWords) Open(*stage.Lane) (stage.Processor[text, text], error) {
 	return lastWords{map[string]time.Time{}}, nil
 }
 
-func (l lastWords) Process(_ context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+func (l lastWords) Process(_ context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 	for _, e := range in {
 		l.seen[e.Value.word] = e.Time
 		n := 0
@@ -97,14 +99,14 @@ func (l lastWords) Process(_ context.Context, in []stream.Event[text], out *stre
 				n++
 			}
 		}
-		out.Emit(stream.Derive(&e, text{e.Value.at, fmt.Sprintf("%s/%d", e.Value.word, n)}))
+		out.Emit(record.Derive(&e, text{e.Value.at, fmt.Sprintf("%s/%d", e.Value.word, n)}))
 	}
 	return nil
 }
 
 func (lastWords) Warmup() time.Duration { return time.Hour }
 
-func (l lastWords) Warm(_ context.Context, in []stream.Event[text], _ *stream.Emitter[text]) error {
+func (l lastWords) Warm(_ context.Context, in []record.Event[text], _ *stage.Emitter[text]) error {
 	for _, e := range in {
 		l.seen[e.Value.word] = e.Time
 	}
@@ -116,7 +118,7 @@ func TestStateOfFinishedRecordsComesBackByWarmUp(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		log.OpenTransaction(0, 0, true)
 		for _, v := range []string{"06:00 a", "06:01 b", "06:59 c", "07:01 d"} {
-			e, err := parseText(&stream.Record{Value: []byte(v)})
+			e, err := parseText(&record.Record{Value: []byte(v)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,12 +6,16 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // commit is a transaction that commits.
 type commit[T any] struct {
-	txn    Txn[T]
-	cut    Cut
+	txn    driver.Txn[T]
+	cut    driver.Cut
+	lanes  []laneCut
 	reason string
 	began  time.Time
 	cancel context.CancelFunc
@@ -41,7 +45,7 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 		w.open = e.open
 	}
 	hold, cancel := context.WithCancel(context.WithoutCancel(e.hard)) // an error elsewhere does not void what is finished
-	c := &commit[T]{txn: old, cut: Cut{Lanes: lanes, Reasons: sumReasons(lanes)}, reason: reason, began: time.Now(), cancel: cancel}
+	c := &commit[T]{txn: old, cut: cutOf(lanes), lanes: lanes, reason: reason, began: time.Now(), cancel: cancel}
 	e.committing = c
 	e.status.committing(c.began)
 	e.group.Go(func() {
@@ -52,11 +56,20 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	return nil
 }
 
+// cutOf is what an output gets of lanes.
+func cutOf(lanes []laneCut) driver.Cut {
+	cut := driver.Cut{Lanes: make([]driver.LaneCut, len(lanes)), Reasons: sumReasons(lanes)}
+	for i := range lanes {
+		cut.Lanes[i] = lanes[i].LaneCut
+	}
+	return cut
+}
+
 // barrier stops all workers and returns the progress of their lanes. Of the revoked ones nothing is processed after it. If
 // the error passes, the open transaction is spoilt, and all lanes must be begun again; any other one has stopped the job.
-func (e *engine[T]) barrier(revoked []*lane[T]) (lanes []LaneCut, resume func(), err error) {
+func (e *engine[T]) barrier(revoked []*lane[T]) (lanes []laneCut, resume func(), err error) {
 	type part struct {
-		lanes []LaneCut
+		lanes []laneCut
 		err   error
 	}
 	parts, gate := make(chan part, len(e.workers)), make(chan struct{})
@@ -102,7 +115,7 @@ func (w *worker[T]) pullAll(ctx context.Context) error {
 }
 
 // collect returns the progress of the lanes that changed, and takes the revoked ones away.
-func (w *worker[T]) collect(revoked []*lane[T]) (cuts []LaneCut, err error) {
+func (w *worker[T]) collect(revoked []*lane[T]) (cuts []laneCut, err error) {
 	for _, l := range w.lanes {
 		cut, ok, err := l.core.cut()
 		if err != nil {
@@ -138,7 +151,7 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 
 // record notes a commit that succeeded.
 func (e *engine[T]) record(c *commit[T]) {
-	var sum Counts
+	var sum record.Counts
 	var held, records int64
 	var oldest time.Time
 	for _, lc := range c.cut.Lanes {
@@ -149,7 +162,7 @@ func (e *engine[T]) record(c *commit[T]) {
 		}
 		for p, g := range lc.Partitions {
 			if e.unacked == nil {
-				e.unacked = map[Partition]Position{}
+				e.unacked = map[record.Partition]record.Position{}
 			}
 			e.unacked[p] = g.UpTo
 		}
@@ -165,13 +178,13 @@ func (e *engine[T]) record(c *commit[T]) {
 	}
 	now := time.Now()
 	var late map[string]int64
-	if l, ok := c.txn.(LateCounter); ok {
+	if l, ok := c.txn.(driver.LateCounter); ok {
 		late = l.LateRows()
 	}
 	e.status.commit(now, sum, oldest, c.cut.Reasons, late)
 	line := []any{"lanes", len(c.cut.Lanes), "records", records, "held", held, "bytes", c.txn.Bytes(), "reason", c.reason, "took", now.Sub(c.began)}
 	for f, n := range sum {
-		line = append(line, Fate(f).String(), n)
+		line = append(line, record.Fate(f).String(), n)
 	}
 	if len(c.cut.Reasons) > 0 {
 		line = append(line, "why", reasonsText(c.cut.Reasons))
@@ -180,7 +193,7 @@ func (e *engine[T]) record(c *commit[T]) {
 		line = append(line, "late_rows", late)
 	}
 	e.opts.Logger.Info("commit", line...)
-	e.status.tellBeginnings(e.opts.Logger, now, c.cut.Lanes)
+	e.status.tellBeginnings(e.opts.Logger, now, c.lanes)
 	e.observe()
 }
 

@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // Decode turns records into events. An event may share the bytes of its record only if no stage of the pipe holds events
@@ -25,34 +27,42 @@ type decode[T any] struct {
 func (d *decode[T]) String() string { return "decode" }
 func (d *decode[T]) check() error   { return needs(d.parse == nil, "parse") }
 
-func (d *decode[T]) Open(lane *Lane) (Processor[Record, T], error) {
-	lane.setDecodes()
+func (d *decode[T]) Open(lane *stage.Lane) (stage.Processor[Record, T], error) {
+	setsTimes(lane)
 	return d, nil
 }
 
-func (d *decode[T]) Process(_ context.Context, in []Event[Record], out *Emitter[T]) error {
+func (d *decode[T]) Process(_ context.Context, in []Event[Record], out *stage.Emitter[T]) error {
+	host := out.Host()
 	var g guard
 	guarded(&g, in, out, func() {
 		for ; g.at < len(in); g.at++ {
 			r := &in[g.at]
-			e := out.place()
+			e := out.Place()
 			var err error
 			g.open = true // Recover can be around parse
 			e.Value, err = d.parse(&r.Value)
 			g.open = false
 			if err != nil {
-				out.events = out.events[:len(out.events)-1]
+				out.Unplace()
 				out.Reject(r.Origin, err)
 				continue
 			}
-			if t := setDecoded(e, r, d.at); out.usable(t) {
-				out.setTime(r.Origin, t, t)
+			if t := setDecoded(e, r, d.at); host.Usable(t) {
+				host.SetTime(r.Origin, t, t)
 			} else {
 				out.Reject(r.Origin, ErrEventTime)
 			}
 		}
 	})
 	return nil
+}
+
+// setsTimes tells the lane's driver that a stage sets event times.
+func setsTimes(lane *stage.Lane) {
+	if lane != nil && lane.Host != nil {
+		lane.Host.SetsTimes()
+	}
 }
 
 // DecodeMany is Decode for records that hold many events each, such as lines or a JSON array. parse calls yield for each
@@ -70,19 +80,20 @@ type decodeMany[T any] struct {
 func (d *decodeMany[T]) String() string { return "decode" }
 func (d *decodeMany[T]) check() error   { return needs(d.parse == nil, "parse") }
 
-func (d *decodeMany[T]) Open(lane *Lane) (Processor[Record, T], error) {
-	lane.setDecodes()
+func (d *decodeMany[T]) Open(lane *stage.Lane) (stage.Processor[Record, T], error) {
+	setsTimes(lane)
 	return d, nil
 }
 
-func (d *decodeMany[T]) Process(_ context.Context, in []Event[Record], out *Emitter[T]) error {
+func (d *decodeMany[T]) Process(_ context.Context, in []Event[Record], out *stage.Emitter[T]) error {
 	var r *Event[Record]
 	var many times
+	host := out.Host()
 	yield := func(v T) { // one closure for the batch, not one a record
-		e := out.place()
+		e := out.Place()
 		e.Value = v
 		t := setDecoded(e, r, d.at)
-		many.add(t, out.usable(t))
+		many.add(t, host.Usable(t))
 	}
 	var g guard
 	guarded(&g, in, out, func() {
@@ -94,7 +105,7 @@ func (d *decodeMany[T]) Process(_ context.Context, in []Event[Record], out *Emit
 			case many.bad:
 				out.Reject(r.Origin, ErrEventTime)
 			case many.n > 0:
-				out.setTime(r.Origin, many.first, many.last)
+				host.SetTime(r.Origin, many.first, many.last)
 			}
 		}
 	})

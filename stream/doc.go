@@ -8,10 +8,12 @@
 //
 // # Way in
 //
-// [From] a source, [Via] stages, [Run] into an output of package sink. A stage is tested alone with streamtest.
+// [From] a source, [Via] stages, [Run] into an output of package sink. A stage is tested alone with streamtest. Whoever
+// writes a stage goes on with package stage, whoever writes a source or an output with package driver; what passes through a
+// job is in package record, and users find it here under the same names.
 //
 // # Limits
 //
 // The log must keep records for longer than any stage holds them: a restart reads again from the oldest held record.
-// Partitions whose records meet in a stage must be in one [Lane].
+// Partitions whose records meet in a stage must be in one lane.
 package stream

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // settleFor bounds how long the end of a finite source waits for an output that answers to settle.
@@ -176,7 +178,7 @@ func (e *engine[T]) lastError() error { return context.Cause(e.hard) }
 
 // lastCommit says how a failed commit ends the job.
 func (e *engine[T]) lastCommit(err error) error {
-	if errors.Is(err, ErrFenced) { // the new owner does the work again
+	if errors.Is(err, driver.ErrFenced) { // the new owner does the work again
 		e.opts.Logger.Warn("fenced", "error", err, "lanes", len(e.lanes), "attempt", 1)
 		return nil
 	}

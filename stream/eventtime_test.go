@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // One event of January 1970 (seconds read as milliseconds), or of 1601, 1753 or 1899 (null dates), among the first once made
@@ -23,9 +26,9 @@ func TestEventTimesOfLongAgoAreRejectedAndMoveNoClock(t *testing.T) {
 	l.core.parts[0].clock = eventclock.Clock{} // as at the beginning of a job
 	feed := func(from int, at ...time.Time) {
 		t.Helper()
-		b := &Batch{Lane: "p/0"}
+		b := &driver.Batch{Lane: "p/0"}
 		for i, at := range at {
-			b.Records = append(b.Records, Record{Partition: &testParts[0], Position: Position{Sub: int64(from + i)}, Value: []byte("a"), Time: at})
+			b.Records = append(b.Records, record.Record{Partition: &testParts[0], Position: record.Position{Sub: int64(from + i)}, Value: []byte("a"), Time: at})
 		}
 		if err := l.try(b); err != nil {
 			t.Fatal(err)
@@ -37,12 +40,12 @@ func TestEventTimesOfLongAgoAreRejectedAndMoveNoClock(t *testing.T) {
 		t.Errorf("the clock is %+v, want none", c)
 	}
 	feed(100, year(2003))
-	if got, want := l.counts(), (Counts{Filtered: 1, Dead: 9}); got != want || l.core.parts[0].clock == (eventclock.Clock{}) {
+	if got, want := l.counts(), (record.Counts{record.Filtered: 1, record.Dead: 9}); got != want || l.core.parts[0].clock == (eventclock.Clock{}) {
 		t.Errorf("got fates %v and the clock %+v, want %v and that 2003 counts", got, l.core.parts[0].clock, want)
 	}
 	for _, d := range l.txn.dead {
-		if !errors.Is(d.Err, ErrEventTime) {
-			t.Errorf("dead because of %v, want %v", d.Err, ErrEventTime)
+		if !errors.Is(d.Err, stage.ErrEventTime) {
+			t.Errorf("dead because of %v, want %v", d.Err, stage.ErrEventTime)
 		}
 	}
 }
@@ -50,11 +53,11 @@ func TestEventTimesOfLongAgoAreRejectedAndMoveNoClock(t *testing.T) {
 func TestPastCanBeSwitchedOff(t *testing.T) {
 	l := newTestLane(t, nil, &say{}) // as with -1: no oldest time
 	at := time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
-	b := &Batch{Lane: "p/0", Records: []Record{{Partition: &testParts[0], Position: Position{Sub: 1}, Value: []byte("a"), Time: at}}}
+	b := &driver.Batch{Lane: "p/0", Records: []record.Record{{Partition: &testParts[0], Position: record.Position{Sub: 1}, Value: []byte("a"), Time: at}}}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := l.counts(), (Counts{Filtered: 1}); got != want {
+	if got, want := l.counts(), (record.Counts{record.Filtered: 1}); got != want {
 		t.Errorf("got fates %v, want %v", got, want)
 	}
 }
@@ -66,7 +69,7 @@ func TestARecordsOwnTimeThatNoLedgerHoldsIsTakenForNone(t *testing.T) {
 	l.core.decodes = true // event times come from elsewhere
 	good := time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC)
 	for i, at := range []time.Time{good, time.UnixMilli(good.UnixMicro()), time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), {}} {
-		b := &Batch{Lane: "p/0", Records: []Record{{Partition: &testParts[0], Position: Position{Sub: int64(i + 1)}, Value: []byte("a"), Time: at}}}
+		b := &driver.Batch{Lane: "p/0", Records: []record.Record{{Partition: &testParts[0], Position: record.Position{Sub: int64(i + 1)}, Value: []byte("a"), Time: at}}}
 		if err := l.try(b); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -15,11 +16,11 @@ type delayed struct{}
 
 func (delayed) Holds() {}
 
-func (delayed) Open(*stream.Lane) (stream.Processor[string, string], error) { return &delay{}, nil }
+func (delayed) Open(*stage.Lane) (stage.Processor[string, string], error) { return &delay{}, nil }
 
 type delay struct{ waiting []stream.Event[string] }
 
-func (d *delay) Process(_ context.Context, in []stream.Event[string], out *stream.Emitter[string]) error {
+func (d *delay) Process(_ context.Context, in []stream.Event[string], out *stage.Emitter[string]) error {
 	for _, e := range in {
 		out.Hold(e.Origin) // the position is committed as held: a restart brings the record back
 		d.waiting = append(d.waiting, e)
@@ -27,7 +28,7 @@ func (d *delay) Process(_ context.Context, in []stream.Event[string], out *strea
 	return nil
 }
 
-func (d *delay) Advance(_ context.Context, seen time.Time, out *stream.Emitter[string]) error {
+func (d *delay) Advance(_ context.Context, seen time.Time, out *stage.Emitter[string]) error {
 	for len(d.waiting) > 0 && !d.waiting[0].Time.Add(time.Minute).After(seen) {
 		out.Release(d.waiting[0].Origin)
 		out.Emit(d.waiting[0])

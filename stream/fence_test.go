@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -117,13 +119,13 @@ func TestAFenceReplacesTheProcessors(t *testing.T) {
 // counting counts its processors.
 type counting struct{ opened, closed *int }
 
-func (c counting) Open(*stream.Lane) (stream.Processor[text, text], error) {
+func (c counting) Open(*stage.Lane) (stage.Processor[text, text], error) {
 	*c.opened++
 	return counted{Processor: passing, closed: c.closed}, nil
 }
 
 type counted struct {
-	stream.Processor[text, text]
+	stage.Processor[text, text]
 	closed *int
 }
 
@@ -132,7 +134,7 @@ func (c counted) Close() error {
 	return nil
 }
 
-var passing = stream.Func[text, text](func(_ context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+var passing = stream.Func[text, text](func(_ context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 	for _, e := range in {
 		out.Emit(e)
 	}

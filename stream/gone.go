@@ -1,12 +1,16 @@
 package stream
 
+import (
+	"github.com/onceflow/onceflow/stream/record"
+)
+
 // A lane may have thousands of partitions that end one after the other, as the files of a folder do. What has ended, holds
 // nothing and is committed so is dropped from the lane's core: it costs no time at a cut and no memory.
 
 // spent reports whether nothing can come of p any more, and a cut has said so. One that others replace is kept.
 func (p *part) spent() bool {
 	return p.told && p.ended && p.child == nil && p.held.n == 0 && len(p.replay) == 0 &&
-		p.read == 0 && p.counts == (Counts{}) && p.newest == 0 && p.clock.Jump.Records == 0
+		p.read == 0 && p.counts == (record.Counts{}) && p.newest == 0 && p.clock.Jump.Records == 0
 }
 
 // dropSpent drops the partitions that are spent, once they are half of all. Cuts call it: what the last one said is committed,
@@ -34,7 +38,7 @@ func (c *laneCore) dropSpent() {
 		left = append(left, *p)
 	}
 	c.parts = left
-	c.byID, c.byPtr, c.lastID = make(map[Partition]uint32, len(left)), map[*Partition]uint32{}, nil
+	c.byID, c.byPtr, c.lastID = make(map[record.Partition]uint32, len(left)), map[*record.Partition]uint32{}, nil
 	for i := range left {
 		c.byID[left[i].id] = uint32(i)
 	}

@@ -4,23 +4,27 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // manyParts is a lane of n partitions.
-func manyParts(t *testing.T, n int) (*laneCore, []Partition, *memTxn) {
+func manyParts(t *testing.T, n int) (*laneCore, []record.Partition, *memTxn) {
 	t.Helper()
-	parts := make([]Partition, n)
+	parts := make([]record.Partition, n)
 	for i := range parts {
-		parts[i] = Partition{Source: "p", ID: fmt.Sprintf("%05d", i)}
+		parts[i] = record.Partition{Source: "p", ID: fmt.Sprintf("%05d", i)}
 	}
-	p := Via(Via(From(nil), Decode(func(r *Record) (string, error) { return string(r.Value), nil }, nil)), Stage[string, string](&say{}))
-	lane := Lane{Name: "p", Partitions: parts, Now: func() time.Time { return benchStart }, Wake: func() {}}
-	c, r, err := openLane(&p, lane, map[Partition]Progress{}, newScratch(len(p.stages)))
+	p := Via(Via(From(nil), Decode(func(r *record.Record) (string, error) { return string(r.Value), nil }, nil)), stage.Stage[string, string](&say{}))
+	lane := stage.Lane{Name: "p", Partitions: parts, Now: func() time.Time { return benchStart }, Wake: func() {}}
+	c, r, err := openLane(&p, lane, map[record.Partition]driver.Progress{}, newScratch(len(p.stages)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	txn := &memTxn{}
-	var open Txn[string] = txn
+	var open driver.Txn[string] = txn
 	r.open, c.inOrder = &open, true
 	return c, parts, txn
 }
@@ -38,8 +42,8 @@ func TestPartitionsThatHaveEndedLeaveTheLane(t *testing.T) {
 		if i == n-2 {
 			orders += " r7:release"
 		}
-		b := &Batch{Lane: "p", Ended: []Ended{{Partition: *p}}}
-		b.Records = []Record{{Partition: p, Position: Position{Sub: 1}, Value: []byte(orders), Time: minute(int64(i))}}
+		b := &driver.Batch{Lane: "p", Ended: []driver.Ended{{Partition: *p}}}
+		b.Records = []record.Record{{Partition: p, Position: record.Position{Sub: 1}, Value: []byte(orders), Time: minute(int64(i))}}
 		if err := c.process(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -32,7 +33,7 @@ type job struct {
 }
 
 // startJob runs texts and then stages in the background.
-func startJob(t *testing.T, src *streamtest.Source, out *streamtest.Output[text], opts stream.Options, stages ...stream.Stage[text, text]) *job {
+func startJob(t *testing.T, src *streamtest.Source, out *streamtest.Output[text], opts stream.Options, stages ...stage.Stage[text, text]) *job {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	j := &job{t: t, src: src, out: out, cancel: cancel, ended: make(chan error, 1)}

@@ -4,13 +4,15 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // WaitingJump is a partition whose clock waits until a jump is confirmed.
 type WaitingJump struct {
-	Partition Partition
+	Partition record.Partition
 	Seen      time.Time // zero: the partition's first times wait
-	Jump      Jump
+	Jump      driver.Jump
 }
 
 // waits are the partitions of a lane whose clocks wait: how many, the one that is farthest ahead, and since when that has
@@ -30,7 +32,7 @@ func (c *laneCore) waiting(was *waits) waits {
 			continue
 		}
 		if w.n++; w.n == 1 || p.clock.Jump.Newest.After(w.far.Jump.Newest) {
-			w.far = WaitingJump{p.id, p.clock.Seen, Jump(p.clock.Jump)}
+			w.far = WaitingJump{p.id, p.clock.Seen, driver.Jump(p.clock.Jump)}
 		}
 	}
 	if w.n > 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -30,7 +31,7 @@ func TestStatusAndLogTellOfAJumpThatWaits(t *testing.T) {
 		log.Append(0, 1, t0, "06:30 b", "06:50 b")
 		elapse(3 * every)
 		want := stream.WaitingJump{Partition: log.Partition(0, 1), Seen: t0,
-			Jump: stream.Jump{To: t0.Add(30 * time.Minute), Newest: t0.Add(50 * time.Minute), Records: 2}}
+			Jump: driver.Jump{To: t0.Add(30 * time.Minute), Newest: t0.Add(50 * time.Minute), Records: 2}}
 		if s := j.now(); s.Jumps != 2 || s.Jump != want {
 			t.Errorf("%d clocks wait, %v; want 2, %v", s.Jumps, s.Jump, want)
 		}
@@ -68,7 +69,7 @@ func TestHeldRecordsConfirmAJumpOnce(t *testing.T) {
 			j.mustStop()
 		}
 		g := ledger.Progress(log.Partition(0, 0))
-		if want := (stream.Jump{To: t0.Add(40 * time.Minute), Newest: t0.Add(45 * time.Minute), Records: 5}); g.Jump != want || !g.Seen.Equal(t0) {
+		if want := (driver.Jump{To: t0.Add(40 * time.Minute), Newest: t0.Add(45 * time.Minute), Records: 5}); g.Jump != want || !g.Seen.Equal(t0) {
 			t.Errorf("the clock is at %v, and %v waits; want %v and %v", g.Seen, g.Jump, t0, want)
 		}
 	})
@@ -99,10 +100,10 @@ func TestAWarmUpComesBeforeAnyTimeIsConfirmed(t *testing.T) {
 // starts is a source that remembers how a lane was begun.
 type starts struct {
 	*streamtest.Source
-	last stream.Start
+	last driver.Start
 }
 
-func (s *starts) Start(ctx context.Context, st stream.Start) error {
+func (s *starts) Start(ctx context.Context, st driver.Start) error {
 	s.last = st
 	return s.Source.Start(ctx, st)
 }

@@ -10,6 +10,9 @@ import (
 	"testing/synctest"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -17,23 +20,23 @@ import (
 type keyed struct {
 	*streamtest.Source
 	mu    sync.Mutex
-	parts []stream.Partition
+	parts []record.Partition
 }
 
-func (k *keyed) Info() stream.SourceInfo {
+func (k *keyed) Info() driver.SourceInfo {
 	i := k.Source.Info()
-	i.Keys = stream.KeysByCount
+	i.Keys = driver.KeysByCount
 	return i
 }
 
-func (k *keyed) Partitions(context.Context) ([]stream.Partition, error) {
+func (k *keyed) Partitions(context.Context) ([]record.Partition, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.parts, nil
 }
 
 // add makes partitions known and assigns their lane.
-func (k *keyed) add(lane string, parts ...stream.Partition) {
+func (k *keyed) add(lane string, parts ...record.Partition) {
 	k.mu.Lock()
 	k.parts = append(k.parts, parts...)
 	k.mu.Unlock()
@@ -45,17 +48,17 @@ type local struct{}
 
 func (local) LaneLocal() bool { return true }
 
-func (local) Open(*stream.Lane) (stream.Processor[text, text], error) {
+func (local) Open(*stage.Lane) (stage.Processor[text, text], error) {
 	return passing, nil
 }
 
 // runKeyed runs a job over two of three partitions of a topic, then adds the third, and a topic that is new.
-func runKeyed(t *testing.T, opts stream.Options, stages ...stream.Stage[text, text]) (ledger *streamtest.Ledger[text], log string, err error) {
+func runKeyed(t *testing.T, opts stream.Options, stages ...stage.Stage[text, text]) (ledger *streamtest.Ledger[text], log string, err error) {
 	t.Helper()
 	topic := streamtest.NewLog(1, 1, 1)
 	ledger = newLedger(t)
 	src := &keyed{Source: topic.Source(&streamtest.SourceOptions{Lanes: []string{"lane-0", "lane-1"}})}
-	src.parts = []stream.Partition{topic.Partition(0, 0), topic.Partition(1, 0)}
+	src.parts = []record.Partition{topic.Partition(0, 0), topic.Partition(1, 0)}
 	topic.Append(0, 0, t0, "06:00 a")
 	topic.Append(1, 0, t0, "06:00 b")
 	topic.Append(2, 0, t0, "06:00 c")
@@ -81,7 +84,7 @@ func runKeyed(t *testing.T, opts stream.Options, stages ...stream.Stage[text, te
 func TestPartitionsAddedWhileTheJobRunsAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger, _, err := runKeyed(t, often, local{})
-		var added *stream.AddedPartitionsError
+		var added *driver.AddedPartitionsError
 		if !errors.As(err, &added) || added.Was != 2 || added.Log.Source != "log" || added.Stage != "stream_test.local" {
 			t.Errorf("got %v, want an AddedPartitionsError of a log that had 2 partitions", err)
 		}
@@ -109,7 +112,7 @@ func TestPartitionsAddedAreReadIfNobodyMinds(t *testing.T) {
 // Records without a key are spread over the partitions by their producers, so a join finds few of the pairs.
 func TestRecordsWithoutAKeyAreToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, stages := range [][]stream.Stage[text, text]{{local{}}, nil} {
+		for _, stages := range [][]stage.Stage[text, text]{{local{}}, nil} {
 			opts := often
 			opts.KeysInLanes = true
 			_, log, err := runKeyed(t, opts, stages...)

@@ -7,11 +7,15 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // lane is a lane that this process has.
 type lane[T any] struct {
-	assignment Assignment
+	assignment driver.Assignment
 	core       *laneCore
 	rows       *rows[T]
 	w          *worker[T]
@@ -34,8 +38,8 @@ type lane[T any] struct {
 	jump     waits
 	jumpTold waits // as it was logged; used by who observes
 
-	committed Clock  // used by the conductor
-	told      Clocks // what the stages know of the committed clocks
+	committed record.Clock  // used by the conductor
+	told      record.Clocks // what the stages know of the committed clocks
 }
 
 // publish makes what the status shows visible to other goroutines.
@@ -53,7 +57,7 @@ func (l *lane[T]) publish() {
 				"lane", l.assignment.Lane, "first", "0001-01-02", "last", "9999-12-29")
 		}
 	}
-	if seen := c.seen(); !seen.IsZero() && seen.Before(EndOfTime) {
+	if seen := c.seen(); !seen.IsZero() && seen.Before(record.EndOfTime) {
 		l.seen.Store(seen.UnixMicro())
 	} else {
 		l.seen.Store(0)
@@ -62,13 +66,13 @@ func (l *lane[T]) publish() {
 }
 
 // size is how much memory a batch keeps busy, as far as we know.
-func size(b *Batch) int64 { return max(b.Bytes, int64(len(b.Records))*recordOverhead) }
+func size(b *driver.Batch) int64 { return max(b.Bytes, int64(len(b.Records))*recordOverhead) }
 
 // openLanes opens the stages of lanes that were adopted and gives them to the workers. The source does not know yet.
-func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) ([]starting[T], error) {
+func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partition]driver.Progress) ([]starting[T], error) {
 	var starts []starting[T]
 	for _, a := range assigned {
-		from := make(map[Partition]Progress, len(a.Partitions))
+		from := make(map[record.Partition]driver.Progress, len(a.Partitions))
 		for _, p := range a.Partitions {
 			from[p] = at[p]
 		}
@@ -79,7 +83,7 @@ func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) 
 				l.w.signal()
 			}
 		}
-		core, rows, err := openLane(&e.pipe, Lane{Name: a.Lane, Partitions: slices.Clone(a.Partitions), Now: e.opts.Now, Wake: wake}, from, l.w.scratch)
+		core, rows, err := openLane(&e.pipe, stage.Lane{Name: a.Lane, Partitions: slices.Clone(a.Partitions), Now: e.opts.Now, Wake: wake}, from, l.w.scratch)
 		if err != nil {
 			return nil, err
 		}
@@ -99,10 +103,10 @@ func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) 
 			l.w.end(l)
 			return err
 		})
-		starts = append(starts, starting[T]{l, Start{Lane: a.Lane, From: begun(from), Warmup: core.warmup()}})
+		starts = append(starts, starting[T]{l, driver.Start{Lane: a.Lane, From: begun(from), Warmup: core.warmup()}})
 	}
 	e.share()
-	if slices.ContainsFunc(assigned, func(a Assignment) bool { return a.Moved }) {
+	if slices.ContainsFunc(assigned, func(a driver.Assignment) bool { return a.Moved }) {
 		e.ask("moved")
 	}
 	return starts, nil
@@ -110,7 +114,7 @@ func (e *engine[T]) openLanes(assigned []Assignment, at map[Partition]Progress) 
 
 // begun gives those partitions a Seen that have none because their first times are not confirmed: a source could not tell
 // what to read again for a warm-up. To is before all that was read.
-func begun(from map[Partition]Progress) map[Partition]Progress {
+func begun(from map[record.Partition]driver.Progress) map[record.Partition]driver.Progress {
 	from = maps.Clone(from)
 	for p, g := range from {
 		if g.Seen.IsZero() && g.Jump.Records > 0 {
@@ -163,13 +167,13 @@ func (e *engine[T]) share() {
 }
 
 // clockOf is the clock of a lane's partitions as the ledger knows them.
-func clockOf(at map[Partition]Progress) Clock {
-	c, first := Clock{}, true
+func clockOf(at map[record.Partition]driver.Progress) record.Clock {
+	c, first := record.Clock{}, true
 	for _, p := range at {
 		if p.Held.Len() > 0 && !p.HeldTime.IsZero() && (c.Held.IsZero() || p.HeldTime.Before(c.Held)) {
 			c.Held = p.HeldTime
 		}
-		if p.Ended && !slices.ContainsFunc(p.Children, func(c Partition) bool { _, ok := at[c]; return !ok }) {
+		if p.Ended && !slices.ContainsFunc(p.Children, func(c record.Partition) bool { _, ok := at[c]; return !ok }) {
 			continue
 		}
 		if first || p.Seen.Before(c.Seen) {

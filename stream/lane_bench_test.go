@@ -4,22 +4,26 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // nullTxn writes nothing.
 type nullTxn[T any] struct{ rows int64 }
 
-func (t *nullTxn[T]) Write(_ context.Context, _ Writer, rows []Event[T], fates []Fate) ([]BadRow, error) {
+func (t *nullTxn[T]) Write(_ context.Context, _ driver.Writer, rows []record.Event[T], fates []record.Fate) ([]driver.BadRow, error) {
 	t.rows += int64(len(rows))
 	for i := range fates {
-		fates[i] = Written
+		fates[i] = record.Written
 	}
 	return nil, nil
 }
-func (t *nullTxn[T]) Reject(context.Context, Writer, []DeadLetter) error { return nil }
-func (t *nullTxn[T]) Bytes() int64                                       { return 0 }
-func (t *nullTxn[T]) Commit(context.Context, Cut) error                  { return nil }
-func (t *nullTxn[T]) Drop(context.Context) error                         { return nil }
+func (t *nullTxn[T]) Reject(context.Context, driver.Writer, []driver.DeadLetter) error { return nil }
+func (t *nullTxn[T]) Bytes() int64                                                     { return 0 }
+func (t *nullTxn[T]) Commit(context.Context, driver.Cut) error                         { return nil }
+func (t *nullTxn[T]) Drop(context.Context) error                                       { return nil }
 
 type hit struct {
 	id   int64
@@ -28,7 +32,7 @@ type hit struct {
 	_    [12]int64 // about the size of a real one
 }
 
-func parseBench(r *Record) (h hit, err error) {
+func parseBench(r *record.Record) (h hit, err error) {
 	h.id = int64(r.Value[0])
 	h.at = r.Time
 	h.kind = r.Value[1]
@@ -40,23 +44,23 @@ func (h *hit) eventTime() time.Time { return h.at }
 var benchStart = time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
 
 // benchLane opens a lane and returns a step that feeds it the next batch of n records.
-func benchLane(tb testing.TB, n int, build func(Pipe[Record]) Pipe[hit]) (step func(), c *laneCore) {
+func benchLane(tb testing.TB, n int, build func(Pipe[record.Record]) Pipe[hit]) (step func(), c *laneCore) {
 	p := build(From(nil))
-	id := Partition{Source: "bench", ID: "0"}
-	c, r, err := openLane(&p, Lane{Name: "bench/0", Partitions: []Partition{id}, Now: time.Now}, nil, newScratch(len(p.stages)))
+	id := record.Partition{Source: "bench", ID: "0"}
+	c, r, err := openLane(&p, stage.Lane{Name: "bench/0", Partitions: []record.Partition{id}, Now: time.Now}, nil, newScratch(len(p.stages)))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var txn Txn[hit] = &nullTxn[hit]{}
+	var txn driver.Txn[hit] = &nullTxn[hit]{}
 	r.open = &txn
 	value := make([]byte, 500)
-	b := &Batch{Lane: "bench/0", Records: make([]Record, n)}
+	b := &driver.Batch{Lane: "bench/0", Records: make([]record.Record, n)}
 	var pos int64
 	step = func() {
 		for i := range b.Records {
 			pos++
 			value[1] = byte(pos)
-			b.Records[i] = Record{Partition: &id, Position: Position{Sub: pos}, Value: value, Time: benchStart.Add(time.Duration(pos) * time.Millisecond)}
+			b.Records[i] = record.Record{Partition: &id, Position: record.Position{Sub: pos}, Value: value, Time: benchStart.Add(time.Duration(pos) * time.Millisecond)}
 		}
 		if err := c.process(tb.Context(), b); err != nil {
 			tb.Fatal(err)
@@ -65,7 +69,7 @@ func benchLane(tb testing.TB, n int, build func(Pipe[Record]) Pipe[hit]) (step f
 	return step, c
 }
 
-func benchSteps(b *testing.B, n int, build func(Pipe[Record]) Pipe[hit]) {
+func benchSteps(b *testing.B, n int, build func(Pipe[record.Record]) Pipe[hit]) {
 	step, _ := benchLane(b, n, build)
 	for range 200 {
 		step()
@@ -81,15 +85,15 @@ func benchSteps(b *testing.B, n int, build func(Pipe[Record]) Pipe[hit]) {
 // holdAll holds every event for a second of event time.
 type holdAll struct{}
 
-func (holdAll) Open(*Lane) (Processor[hit, hit], error) { return &holding{}, nil }
-func (holdAll) Holds()                                  {}
+func (holdAll) Open(*stage.Lane) (stage.Processor[hit, hit], error) { return &holding{}, nil }
+func (holdAll) Holds()                                              {}
 
 type holding struct {
-	q    []Event[hit]
+	q    []record.Event[hit]
 	from int
 }
 
-func (p *holding) Process(_ context.Context, in []Event[hit], out *Emitter[hit]) error {
+func (p *holding) Process(_ context.Context, in []record.Event[hit], out *stage.Emitter[hit]) error {
 	for i := range in {
 		out.Hold(in[i].Origin)
 	}
@@ -101,7 +105,7 @@ func (p *holding) Process(_ context.Context, in []Event[hit], out *Emitter[hit])
 	return nil
 }
 
-func (p *holding) Advance(_ context.Context, seen time.Time, out *Emitter[hit]) error {
+func (p *holding) Advance(_ context.Context, seen time.Time, out *stage.Emitter[hit]) error {
 	for p.from < len(p.q) && p.q[p.from].Time.Add(time.Second).Before(seen) {
 		out.Release(p.q[p.from].Origin)
 		out.Emit(p.q[p.from])
@@ -110,27 +114,29 @@ func (p *holding) Advance(_ context.Context, seen time.Time, out *Emitter[hit]) 
 	return nil
 }
 
-func decodeBench(p Pipe[Record]) Pipe[hit] { return Via(p, Decode(parseBench, (*hit).eventTime)) }
+func decodeBench(p Pipe[record.Record]) Pipe[hit] {
+	return Via(p, Decode(parseBench, (*hit).eventTime))
+}
 
 func BenchmarkLane(b *testing.B) {
 	const n = 1000
 	b.Run("decode", func(b *testing.B) { benchSteps(b, n, decodeBench) })
 	b.Run("decode+filter+map", func(b *testing.B) {
-		benchSteps(b, n, func(p Pipe[Record]) Pipe[hit] {
+		benchSteps(b, n, func(p Pipe[record.Record]) Pipe[hit] {
 			h := Via(decodeBench(p), Filter("kind", func(h *hit) bool { return h.kind&7 != 0 }))
 			return Via(h, Map(func(h *hit) (hit, error) { h.id++; return *h, nil }))
 		})
 	})
 	b.Run("decode+hold", func(b *testing.B) {
-		benchSteps(b, n, func(p Pipe[Record]) Pipe[hit] { return Via[hit, hit](decodeBench(p), holdAll{}) })
+		benchSteps(b, n, func(p Pipe[record.Record]) Pipe[hit] { return Via[hit, hit](decodeBench(p), holdAll{}) })
 	})
 }
 
 // BenchmarkCut is the stop of a worker at a commit: the held set of a lane with a million held records.
 func BenchmarkCut(b *testing.B) {
 	const n = 1_000_000
-	build := func(p Pipe[Record]) Pipe[hit] {
-		return Via(decodeBench(p), Func[hit, hit](func(_ context.Context, in []Event[hit], out *Emitter[hit]) error {
+	build := func(p Pipe[record.Record]) Pipe[hit] {
+		return Via(decodeBench(p), Func[hit, hit](func(_ context.Context, in []record.Event[hit], out *stage.Emitter[hit]) error {
 			for i := range in {
 				out.Hold(in[i].Origin)
 			}

@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // laneCore is the engine's part of a lane: which records are in flight or held, when they finish and as what, the clocks
@@ -16,7 +20,7 @@ import (
 // records of the base are still coming back nothing finishes and the lane is no part of a cut: until they are back, the
 // ledger's view of the lane stays as it is.
 type laneCore struct {
-	lane    Lane
+	lane    stage.Lane
 	stages  []stageInfo
 	procs   []processor // by stage
 	decodes bool        // a stage sets event times
@@ -28,28 +32,28 @@ type laneCore struct {
 	oldest  time.Time   // and those before it
 
 	parts   []part
-	inOrder bool        // Assignment.InOrder
-	past    time.Time   // newest clock of the partitions that were dropped
-	elders  []Partition // outside the lane, of whose records a warm-up may speak
-	byPtr   map[*Partition]uint32
-	byID    map[Partition]uint32
-	lastID  *Partition // of the last record, and its index
+	inOrder bool               // Assignment.InOrder
+	past    time.Time          // newest clock of the partitions that were dropped
+	elders  []record.Partition // outside the lane, of whose records a warm-up may speak
+	byPtr   map[*record.Partition]uint32
+	byID    map[record.Partition]uint32
+	lastID  *record.Partition // of the last record, and its index
 	lastAt  uint32
 
 	*scratch
-	in      feeds[Record] // the first stage
+	in      feeds[record.Record] // the first stage
 	feed    feed
 	slots   slotTable
-	records []Record // of the batch in progress
+	records []record.Record // of the batch in progress
 	end     rowKeeper
-	dead    []DeadLetter
-	deaths  map[uint32]DeadLetter // why slots were rejected
-	kept    map[uint32]Record     // of held records
+	dead    []driver.DeadLetter
+	deaths  map[uint32]driver.DeadLetter // why slots were rejected
+	kept    map[uint32]record.Record     // of held records
 
 	warming   bool
 	replaying int // held records of the base that are not back
 	returned  []uint32
-	pinned    []*Batch // of records that came back, until all are: their rows wait
+	pinned    []*driver.Batch // of records that came back, until all are: their rows wait
 
 	advanced []time.Time  // by stage
 	fed      []bool       // by stage: it may have got events since it was told advanced
@@ -67,7 +71,7 @@ type laneCore struct {
 type rowKeeper interface {
 	waiting() int
 	unstash(ctx context.Context, finished []uint32) error
-	reject(ctx context.Context, dead []DeadLetter) error
+	reject(ctx context.Context, dead []driver.DeadLetter) error
 }
 
 // laneStats are totals since the lane was opened.
@@ -77,16 +81,16 @@ type laneStats struct{ read, finished int64 }
 var errOrigin = errors.New("the origin is finished or was never given")
 
 // newLaneCore makes the core of a lane that begins at from.
-func newLaneCore(lane Lane, stages []stageInfo, from map[Partition]Progress, s *scratch) *laneCore {
+func newLaneCore(lane stage.Lane, stages []stageInfo, from map[record.Partition]driver.Progress, s *scratch) *laneCore {
 	c := &laneCore{
 		lane: lane, stages: stages, claimer: -1, warmer: -1, scratch: s,
-		byPtr: map[*Partition]uint32{}, byID: map[Partition]uint32{},
-		deaths: map[uint32]DeadLetter{}, kept: map[uint32]Record{},
+		byPtr: map[*record.Partition]uint32{}, byID: map[record.Partition]uint32{},
+		deaths: map[uint32]driver.DeadLetter{}, kept: map[uint32]record.Record{},
 		procs: make([]processor, len(stages)), advanced: make([]time.Time, len(stages)), fed: make([]bool, len(stages)),
 		times:   make([]*heldTimes, len(stages)),
 		reasons: newReasons(),
 	}
-	c.lane.core = c
+	c.lane.Host = c
 	for i, s := range stages {
 		if s.claims {
 			c.claimer = i
@@ -105,11 +109,11 @@ func newLaneCore(lane Lane, stages []stageInfo, from map[Partition]Progress, s *
 
 // replace looks whether the children of a partition are in the lane.
 func (c *laneCore) replace(p *part) {
-	p.replaced = !slices.ContainsFunc(p.child, func(q Partition) bool { _, ok := c.byID[q]; return !ok })
+	p.replaced = !slices.ContainsFunc(p.child, func(q record.Partition) bool { _, ok := c.byID[q]; return !ok })
 }
 
 // partition returns the index of a record's partition.
-func (c *laneCore) partition(id *Partition) (uint32, error) {
+func (c *laneCore) partition(id *record.Partition) (uint32, error) {
 	if id == c.lastID && id != nil {
 		return c.lastAt, nil
 	}
@@ -130,59 +134,59 @@ func (c *laneCore) partition(id *Partition) (uint32, error) {
 	return i, nil
 }
 
-// lookup tells where a live origin came from.
-func (c *laneCore) lookup(o Origin) RecordRef {
+// Lookup tells where a live origin came from.
+func (c *laneCore) Lookup(o record.Origin) record.Ref {
 	s := c.slots.get(o)
 	if s == nil {
-		return RecordRef{}
+		return record.Ref{}
 	}
 	if n := len(c.parts); int(s.part) >= n {
-		return RecordRef{Partition: &c.elders[int(s.part)-n], Position: s.pos}
+		return record.Ref{Partition: &c.elders[int(s.part)-n], Position: s.pos}
 	}
-	return RecordRef{Partition: &c.parts[s.part].id, Position: s.pos, Replayed: s.flags&flagReplayed != 0}
+	return record.Ref{Partition: &c.parts[s.part].id, Position: s.pos, Replayed: s.flags&flagReplayed != 0}
 }
 
 // apply takes what a stage said of origins. It returns whether it rejected some.
-func (c *laneCore) apply(stage int, ends []Outcome) (rejected bool, err error) {
+func (c *laneCore) apply(st int, ends []stage.Outcome) (rejected bool, err error) {
 	for i := range ends {
 		e := &ends[i]
 		s := c.slots.get(e.Origin)
 		if s == nil {
-			return false, c.stageError(stage, errOrigin)
+			return false, c.stageError(st, errOrigin)
 		}
 		switch e.Kind {
-		case Held:
-			if stage < c.claimer {
-				return false, c.stageError(stage, fmt.Errorf("it holds a record in front of %s, which decides who is first", c.stages[c.claimer].name))
+		case stage.Held:
+			if st < c.claimer {
+				return false, c.stageError(st, fmt.Errorf("it holds a record in front of %s, which decides who is first", c.stages[c.claimer].name))
 			}
-			c.slots.slots[c.slots.root(e.Origin.slot)].holds++
-			if c.times[stage] != nil {
-				c.times[stage].add(s.seen)
+			c.slots.slots[c.slots.root(slotOf(e.Origin))].holds++
+			if c.times[st] != nil {
+				c.times[st].add(s.seen)
 			}
-		case Released:
-			r := &c.slots.slots[c.slots.root(e.Origin.slot)]
+		case stage.Released:
+			r := &c.slots.slots[c.slots.root(slotOf(e.Origin))]
 			if r.holds--; r.holds < 0 {
-				return false, c.stageError(stage, errors.New("it released a record that it did not hold"))
+				return false, c.stageError(st, errors.New("it released a record that it did not hold"))
 			}
-			if c.times[stage] != nil {
-				c.times[stage].remove(s.seen)
+			if c.times[st] != nil {
+				c.times[st].remove(s.seen)
 			}
-			c.touched = append(c.touched, e.Origin.slot)
-		case MergedInto:
+			c.touched = append(c.touched, slotOf(e.Origin))
+		case stage.MergedInto:
 			if c.slots.get(e.Into) == nil {
-				return false, c.stageError(stage, errOrigin)
+				return false, c.stageError(st, errOrigin)
 			}
 			s.flags |= flagMerged
-			c.slots.merge(e.Into.slot, e.Origin.slot)
-			c.touched = append(c.touched, e.Origin.slot)
-		case Dropped:
+			c.slots.merge(slotOf(e.Into), slotOf(e.Origin))
+			c.touched = append(c.touched, slotOf(e.Origin))
+		case stage.Dropped:
 			s.flags |= flagDropped
 			s.fate = e.Fate
 			if s.flags&flagBad == 0 { // else it is dead, whatever else is said
 				s.why = c.reasons.index(e.Fate, e.Why)
 			}
-		case Rejected:
-			c.reject(e.Origin.slot, DeadLetter{Stage: c.stages[stage].name, Err: e.Err})
+		case stage.Rejected:
+			c.reject(slotOf(e.Origin), driver.DeadLetter{Stage: c.stages[st].name, Err: e.Err})
 			rejected = true
 		}
 	}
@@ -190,7 +194,7 @@ func (c *laneCore) apply(stage int, ends []Outcome) (rejected bool, err error) {
 }
 
 // reject marks a slot. The first reason stays.
-func (c *laneCore) reject(i uint32, why DeadLetter) {
+func (c *laneCore) reject(i uint32, why driver.DeadLetter) {
 	s := &c.slots.slots[i]
 	if s.flags&flagRejected == 0 {
 		s.flags |= flagRejected

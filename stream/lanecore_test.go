@@ -8,48 +8,54 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // memTxn keeps what it is given. Words decide the fate of a row: "late…", "bad…" and "none…".
 type memTxn struct {
 	nullTxn[string]
 	rows []string
-	dead []DeadLetter
+	dead []driver.DeadLetter
 }
 
-func (t *memTxn) Write(_ context.Context, _ Writer, rows []Event[string], fates []Fate) (bad []BadRow, err error) {
+func (t *memTxn) Write(_ context.Context, _ driver.Writer, rows []record.Event[string], fates []record.Fate) (bad []driver.BadRow, err error) {
 	for i := range rows {
 		switch v := rows[i].Value; {
 		case strings.HasPrefix(v, "late"):
-			fates[i] = Late
+			fates[i] = record.Late
 		case strings.HasPrefix(v, "none"):
-			fates[i] = Filtered
+			fates[i] = record.Filtered
 		case strings.HasPrefix(v, "bad"):
-			fates[i] = Dead
-			bad = append(bad, BadRow{i, errors.New("cannot be written")})
+			fates[i] = record.Dead
+			bad = append(bad, driver.BadRow{Index: i, Err: errors.New("cannot be written")})
 		default:
-			fates[i] = Written
+			fates[i] = record.Written
 			t.rows = append(t.rows, v)
 		}
 	}
 	return bad, nil
 }
 
-func (t *memTxn) Reject(_ context.Context, _ Writer, dead []DeadLetter) error {
+func (t *memTxn) Reject(_ context.Context, _ driver.Writer, dead []driver.DeadLetter) error {
 	t.dead = append(t.dead, dead...)
 	return nil
 }
 
 // say is a stage that does what the words of a record tell it: "a:hold b:emit", as "name:verb[=argument]" with the name
 // of any live record, each of which is named after its value's first letter.
-type say struct{ origins map[string]Event[string] }
+type say struct {
+	origins map[string]record.Event[string]
+}
 
-func (s *say) Open(*Lane) (Processor[string, string], error) {
-	s.origins = map[string]Event[string]{}
+func (s *say) Open(*stage.Lane) (stage.Processor[string, string], error) {
+	s.origins = map[string]record.Event[string]{}
 	return s, nil
 }
 
-func (s *say) Process(_ context.Context, in []Event[string], out *Emitter[string]) error {
+func (s *say) Process(_ context.Context, in []record.Event[string], out *stage.Emitter[string]) error {
 	for _, e := range in {
 		name, orders, _ := strings.Cut(e.Value, " ")
 		s.origins[name] = e
@@ -63,11 +69,11 @@ func (s *say) Process(_ context.Context, in []Event[string], out *Emitter[string
 			case "release":
 				out.Release(o.Origin)
 			case "emit":
-				out.Emit(Derive(&o, arg))
+				out.Emit(record.Derive(&o, arg))
 			case "merge":
 				out.Merge(s.origins[arg].Origin, o.Origin)
 			case "drop":
-				out.Drop(o.Origin, Duplicate, arg)
+				out.Drop(o.Origin, record.Duplicate, arg)
 			case "reject":
 				out.Reject(o.Origin, errors.New(arg))
 			case "fail":
@@ -86,12 +92,12 @@ type testLane struct {
 	at   [2]int64
 }
 
-var testParts = []Partition{{Source: "p", ID: "0"}, {Source: "p", ID: "1"}}
+var testParts = []record.Partition{{Source: "p", ID: "0"}, {Source: "p", ID: "1"}}
 
 // newTestLane opens a lane. If it begins at nothing its clocks are at minute 0, which a job would have confirmed.
-func newTestLane(t *testing.T, from map[Partition]Progress, stages ...Stage[string, string]) *testLane {
+func newTestLane(t *testing.T, from map[record.Partition]driver.Progress, stages ...stage.Stage[string, string]) *testLane {
 	t.Helper()
-	p := Via(From(nil), Decode(func(r *Record) (string, error) {
+	p := Via(From(nil), Decode(func(r *record.Record) (string, error) {
 		if len(r.Value) == 0 {
 			return "", errors.New("empty")
 		}
@@ -103,13 +109,13 @@ func newTestLane(t *testing.T, from map[Partition]Progress, stages ...Stage[stri
 	if from == nil {
 		from = begunParts()
 	}
-	lane := Lane{Name: "p/0", Partitions: testParts, Now: func() time.Time { return benchStart }, Wake: func() {}}
+	lane := stage.Lane{Name: "p/0", Partitions: testParts, Now: func() time.Time { return benchStart }, Wake: func() {}}
 	c, r, err := openLane(&p, lane, from, newScratch(len(p.stages)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := &testLane{t: t, core: c, txn: &memTxn{}}
-	var open Txn[string] = l.txn
+	var open driver.Txn[string] = l.txn
 	r.open = &open
 	for i, id := range testParts {
 		l.at[i] = from[id].UpTo.Sub
@@ -117,16 +123,16 @@ func newTestLane(t *testing.T, from map[Partition]Progress, stages ...Stage[stri
 	return l
 }
 
-func begunParts() map[Partition]Progress {
-	return map[Partition]Progress{testParts[0]: {Seen: minute(0)}, testParts[1]: {Seen: minute(0)}}
+func begunParts() map[record.Partition]driver.Progress {
+	return map[record.Partition]driver.Progress{testParts[0]: {Seen: minute(0)}, testParts[1]: {Seen: minute(0)}}
 }
 
 // minute is an event time.
 func minute(m int64) time.Time { return benchStart.Add(time.Duration(m) * time.Minute) }
 
 // batch makes new records of partition i, each a minute after the one before.
-func (l *testLane) batch(i int, values ...string) *Batch {
-	b := &Batch{Lane: "p/0"}
+func (l *testLane) batch(i int, values ...string) *driver.Batch {
+	b := &driver.Batch{Lane: "p/0"}
 	for _, v := range values {
 		l.at[i]++
 		b.Records = append(b.Records, rec(i, l.at[i], v))
@@ -134,11 +140,11 @@ func (l *testLane) batch(i int, values ...string) *Batch {
 	return b
 }
 
-func rec(part int, at int64, value string) Record {
-	return Record{Partition: &testParts[part], Position: Position{Sub: at}, Value: []byte(value), Time: minute(at)}
+func rec(part int, at int64, value string) record.Record {
+	return record.Record{Partition: &testParts[part], Position: record.Position{Sub: at}, Value: []byte(value), Time: minute(at)}
 }
 
-func (l *testLane) try(b *Batch) error { return l.core.process(l.t.Context(), b) }
+func (l *testLane) try(b *driver.Batch) error { return l.core.process(l.t.Context(), b) }
 
 func (l *testLane) feed(i int, values ...string) {
 	l.t.Helper()
@@ -148,7 +154,7 @@ func (l *testLane) feed(i int, values ...string) {
 }
 
 // cut returns the lane's progress; a lane without any fails the test.
-func (l *testLane) cut() LaneCut {
+func (l *testLane) cut() laneCut {
 	l.t.Helper()
 	c, ok, err := l.core.cut()
 	if err != nil || !ok {
@@ -157,7 +163,7 @@ func (l *testLane) cut() LaneCut {
 	return c
 }
 
-func (l *testLane) counts() (c Counts) {
+func (l *testLane) counts() (c record.Counts) {
 	for i := range l.core.parts {
 		c.Add(l.core.parts[i].counts)
 	}
@@ -167,25 +173,25 @@ func (l *testLane) counts() (c Counts) {
 func TestFatesFollowWhatBecameOfTheRows(t *testing.T) {
 	for _, test := range []struct {
 		orders string
-		want   Fate
+		want   record.Fate
 		rows   []string
 		dead   int
 	}{
-		{"a:emit=x a:emit=y", Written, []string{"x", "y"}, 0},
-		{"", Filtered, nil, 0},
-		{"a:drop=twin", Duplicate, nil, 0},
-		{"a:drop=twin a:emit=x", Written, []string{"x"}, 0},
-		{"a:emit=none", Filtered, nil, 0},
-		{"a:emit=late", Late, nil, 0},
-		{"a:emit=late a:emit=x", Written, []string{"x"}, 0},
-		{"a:emit=late a:emit=bad", Late, nil, 1},
-		{"a:emit=bad a:emit=bad2", Dead, nil, 1},
-		{"a:emit=bad a:emit=x", Written, []string{"x"}, 1},
-		{"a:emit=x a:reject=why", Dead, nil, 1},
-		{"a:reject=why a:emit=x", Dead, nil, 1},
-		{"a:reject=why a:reject=again", Dead, nil, 1},
-		{"a:reject=why a:drop=twin", Dead, nil, 1},
-		{"a:emit=bad a:drop=twin", Dead, nil, 1},
+		{"a:emit=x a:emit=y", record.Written, []string{"x", "y"}, 0},
+		{"", record.Filtered, nil, 0},
+		{"a:drop=twin", record.Duplicate, nil, 0},
+		{"a:drop=twin a:emit=x", record.Written, []string{"x"}, 0},
+		{"a:emit=none", record.Filtered, nil, 0},
+		{"a:emit=late", record.Late, nil, 0},
+		{"a:emit=late a:emit=x", record.Written, []string{"x"}, 0},
+		{"a:emit=late a:emit=bad", record.Late, nil, 1},
+		{"a:emit=bad a:emit=bad2", record.Dead, nil, 1},
+		{"a:emit=bad a:emit=x", record.Written, []string{"x"}, 1},
+		{"a:emit=x a:reject=why", record.Dead, nil, 1},
+		{"a:reject=why a:emit=x", record.Dead, nil, 1},
+		{"a:reject=why a:reject=again", record.Dead, nil, 1},
+		{"a:reject=why a:drop=twin", record.Dead, nil, 1},
+		{"a:emit=bad a:drop=twin", record.Dead, nil, 1},
 	} {
 		l := newTestLane(t, nil, &say{})
 		l.feed(0, "a "+test.orders)
@@ -208,7 +214,7 @@ func TestMergedRecordsFinishWithTheirTarget(t *testing.T) {
 		t.Errorf("while b is held: got fates %v and rows %v, want only a2 to be finished", got, l.txn.rows)
 	}
 	l.feed(0, "b2 b:release")
-	want := Counts{Written: 2, Merged: 1, Filtered: 2}
+	want := record.Counts{record.Written: 2, record.Merged: 1, record.Filtered: 2}
 	if got := l.counts(); got != want {
 		t.Errorf("got fates %v, want %v", got, want)
 	}
@@ -273,7 +279,7 @@ func TestAStageThatBreaksTheRulesStopsTheJob(t *testing.T) {
 }
 
 // claimer is a stage in front of which nobody may hold.
-type claimer struct{ Stage[string, string] }
+type claimer struct{ stage.Stage[string, string] }
 
 func (claimer) FirstClaimer() {}
 
@@ -311,8 +317,8 @@ func TestLabelsAreBounded(t *testing.T) {
 		l.feed(0, fmt.Sprintf("a a:drop=why%d", i))
 	}
 	got := l.cut().reasons
-	other := got[Reason{Duplicate, "other"}]
-	if len(got) > moreReasons+1 || got[Reason{Duplicate, "why0"}] != 1 || other != 2*moreReasons {
+	other := got[record.Reason{Fate: record.Duplicate, Why: "other"}]
+	if len(got) > moreReasons+1 || got[record.Reason{Fate: record.Duplicate, Why: "why0"}] != 1 || other != 2*moreReasons {
 		t.Errorf("got %d reasons with %d other, want at most %d", len(got), other, moreReasons+1)
 	}
 }
@@ -340,7 +346,7 @@ func TestTheNextStageDoesNotSeeWhatWasTakenBack(t *testing.T) {
 // before them, which were then left out as if they had come before.
 func TestUnreadableRecordsTakeTheirPlaceInTheirPartition(t *testing.T) {
 	l := newTestLane(t, nil)
-	b := &Batch{Lane: "p/0"}
+	b := &driver.Batch{Lane: "p/0"}
 	for at := int64(1); at <= 200; at++ {
 		if at != 150 {
 			b.Records = append(b.Records, rec(0, at, fmt.Sprint("a", at)))
@@ -351,8 +357,8 @@ func TestUnreadableRecordsTakeTheirPlaceInTheirPartition(t *testing.T) {
 			b.Records = append(b.Records, rec(1, at, fmt.Sprint("b", at)))
 		}
 	}
-	for _, r := range []Record{rec(1, 200, ""), rec(1, 3, ""), rec(0, 150, "")} {
-		b.Unreadable = append(b.Unreadable, DeadLetter{Record: r, Err: errors.New("corrupt")})
+	for _, r := range []record.Record{rec(1, 200, ""), rec(1, 3, ""), rec(0, 150, "")} {
+		b.Unreadable = append(b.Unreadable, driver.DeadLetter{Record: r, Err: errors.New("corrupt")})
 	}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
@@ -376,8 +382,8 @@ func TestACutWithinABatchIsOfWhatWasProcessed(t *testing.T) {
 		values = append(values, fmt.Sprint("v", i))
 	}
 	b := l.batch(0, values...)
-	b.Passed = []Passed{{testParts[0], Position{Sub: 310}}}
-	b.Ended = []Ended{{Partition: testParts[1]}}
+	b.Passed = []driver.Passed{{Partition: testParts[0], UpTo: record.Position{Sub: 310}}}
+	b.Ended = []driver.Ended{{Partition: testParts[1]}}
 	for _, want := range []struct {
 		upTo, read int64
 		ended      bool

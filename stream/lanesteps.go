@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // openLane builds the stages of a lane that begins at from. After an error nothing is left open.
-func openLane[T any](p *Pipe[T], lane Lane, from map[Partition]Progress, s *scratch) (*laneCore, *rows[T], error) {
+func openLane[T any](p *Pipe[T], lane stage.Lane, from map[record.Partition]driver.Progress, s *scratch) (*laneCore, *rows[T], error) {
 	c := newLaneCore(lane, p.stages, from, s)
-	r := &rows[T]{core: c, rowScratch: ofRows[T](s), last: "output", w: Writer{Lane: lane.Name}}
+	r := &rows[T]{core: c, rowScratch: ofRows[T](s), last: "output", w: driver.Writer{Lane: lane.Name}}
 	c.end = r
 	var err error
 	if c.in, err = p.open(c, r.feeds()); err == nil {
@@ -61,13 +64,13 @@ const stepRecords = 128
 // feed is the batch that a lane is within. Cuts, revocations and the end of the job do not wait for its end: what was not
 // processed is no part of a cut, and whoever has the lane next reads it again.
 type feed struct {
-	batch *Batch
-	next  int          // index of the first record that was not processed
-	bad   []DeadLetter // unreadable records that did not take their place yet, by position
+	batch *driver.Batch
+	next  int                 // index of the first record that was not processed
+	bad   []driver.DeadLetter // unreadable records that did not take their place yet, by position
 }
 
 // process handles a batch from its beginning to its end.
-func (c *laneCore) process(ctx context.Context, b *Batch) error {
+func (c *laneCore) process(ctx context.Context, b *driver.Batch) error {
 	for done := false; !done; {
 		var err error
 		if done, err = c.slice(ctx, b); err != nil {
@@ -79,7 +82,7 @@ func (c *laneCore) process(ctx context.Context, b *Batch) error {
 
 // slice handles the next records of a batch, at most stepRecords, and reports whether they were the last. Then it releases
 // the batch, now or once all held records are back.
-func (c *laneCore) slice(ctx context.Context, b *Batch) (done bool, err error) {
+func (c *laneCore) slice(ctx context.Context, b *driver.Batch) (done bool, err error) {
 	f := &c.feed
 	if f.batch != b {
 		*f = feed{batch: b, bad: byPosition(b.Unreadable)}
@@ -109,14 +112,14 @@ func (c *laneCore) slice(ctx context.Context, b *Batch) (done bool, err error) {
 }
 
 // leave forgets that the lane is within b. It must get no batch behind b: positions would be left out.
-func (c *laneCore) leave(b *Batch) {
+func (c *laneCore) leave(b *driver.Batch) {
 	if c.feed.batch == b {
 		c.feed = feed{}
 	}
 }
 
 // finishBatch gives a batch back that was processed.
-func (c *laneCore) finishBatch(b *Batch) {
+func (c *laneCore) finishBatch(b *driver.Batch) {
 	if b.Warm {
 		b.Release()
 		return
@@ -133,7 +136,7 @@ func (c *laneCore) finishBatch(b *Batch) {
 }
 
 // step handles the records of a batch with indexes from from to below to.
-func (c *laneCore) step(ctx context.Context, b *Batch, from, to int, last bool) error {
+func (c *laneCore) step(ctx context.Context, b *driver.Batch, from, to int, last bool) error {
 	if err := c.admit(b, from, to); err != nil {
 		return err
 	}
@@ -185,14 +188,14 @@ func (c *laneCore) allBack(ctx context.Context) error {
 }
 
 // endsOf takes in what else a batch says of its partitions.
-func (c *laneCore) endsOf(b *Batch) error {
+func (c *laneCore) endsOf(b *driver.Batch) error {
 	c.noteArrivals(b)
 	for _, e := range b.Passed {
 		i, ok := c.byID[e.Partition]
 		if !ok {
 			return fmt.Errorf("%w: it passed positions of %v, which is no partition of lane %s", errSource, e.Partition, c.lane.Name)
 		}
-		if p := &c.parts[i]; e.UpTo.after(p.upTo) {
+		if p := &c.parts[i]; e.UpTo.After(p.upTo) {
 			p.upTo = e.UpTo // without dirty: alone it is no reason to commit
 		}
 	}
@@ -219,7 +222,7 @@ func (c *laneCore) endsOf(b *Batch) error {
 }
 
 // noteArrivals takes down when the newest records of a batch that were processed came.
-func (c *laneCore) noteArrivals(b *Batch) {
+func (c *laneCore) noteArrivals(b *driver.Batch) {
 	for i := range c.parts {
 		if p := &c.parts[i]; p.newest > 0 {
 			p.arrived = later(p.arrived, c.arrivalOf(&b.Records[p.newest-1]))
@@ -259,7 +262,7 @@ func (c *laneCore) tick(ctx context.Context, now time.Time) error {
 }
 
 // committed tells the stages the committed clocks.
-func (c *laneCore) committed(ctx context.Context, k Clocks) error {
+func (c *laneCore) committed(ctx context.Context, k record.Clocks) error {
 	for i := range c.procs {
 		if f := c.procs[i].committed; f != nil {
 			if err := f(ctx, k); err != nil {
@@ -272,27 +275,27 @@ func (c *laneCore) committed(ctx context.Context, k Clocks) error {
 
 // cut returns the lane's progress since the last cut, and begins the next. It returns false if there is none, and while
 // held records are coming back. The lane may be within a batch.
-func (c *laneCore) cut() (LaneCut, bool, error) {
+func (c *laneCore) cut() (laneCut, bool, error) {
 	if !c.dirty || c.replaying > 0 || len(c.returned) > 0 {
-		return LaneCut{}, false, nil
+		return laneCut{}, false, nil
 	}
 	if c.feed.batch != nil {
 		c.noteArrivals(c.feed.batch)
 	}
 	c.dropSpent()
 	n := len(c.parts)
-	cut := LaneCut{
-		Lane: c.lane.Name, Partitions: make(map[Partition]Progress, n),
-		Counts: make(map[Partition]Counts, n), Read: make(map[Partition]int64, n),
-	}
+	cut := laneCut{LaneCut: driver.LaneCut{
+		Lane: c.lane.Name, Partitions: make(map[record.Partition]driver.Progress, n),
+		Counts: make(map[record.Partition]record.Counts, n), Read: make(map[record.Partition]int64, n),
+	}}
 	for i := range c.parts {
 		p := &c.parts[i]
 		g, err := p.progress(&c.slots)
 		if err != nil {
-			return LaneCut{}, false, err
+			return laneCut{}, false, err
 		}
 		cut.Partitions[p.id], cut.Counts[p.id], cut.Read[p.id] = g, p.counts, p.read
-		p.base, p.counts, p.read, p.told = g, Counts{}, 0, p.ended
+		p.base, p.counts, p.read, p.told = g, record.Counts{}, 0, p.ended
 	}
 	c.reasons.take(&cut)
 	c.dirty = false

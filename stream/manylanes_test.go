@@ -3,6 +3,8 @@ package stream
 import (
 	"runtime"
 	"testing"
+
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // To give lanes up once copied the list of all lanes for each of them: 10,000 took 800 MB.
@@ -22,7 +24,7 @@ func TestLanesThatEndTogetherAreForgottenInOnePass(t *testing.T) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		r := &rebalance[hit]{batch: &Batch{Revoked: []string{src.lanes[1].Lane}}}
+		r := &rebalance[hit]{batch: &driver.Batch{Revoked: []string{src.lanes[1].Lane}}}
 		next := e.closeLanes(r)
 		runtime.ReadMemStats(&after)
 		if len(e.lanes) != 0 || len(next) != n-1 || len(*e.visible.Load()) != 0 {

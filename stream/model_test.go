@@ -12,19 +12,21 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
 // orders is a stage that does what its events say: words like "3:hold" about the event with that number.
 type orders struct{}
 
-func (orders) Open(*stream.Lane) (stream.Processor[text, text], error) {
+func (orders) Open(*stage.Lane) (stage.Processor[text, text], error) {
 	return ordered{}, nil
 }
 
-type ordered map[string]stream.Event[text]
+type ordered map[string]record.Event[text]
 
-func (p ordered) Process(_ context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+func (p ordered) Process(_ context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 	for _, e := range in {
 		words := strings.Split(e.Value.word, ",")
 		p[words[0]] = e
@@ -38,11 +40,11 @@ func (p ordered) Process(_ context.Context, in []stream.Event[text], out *stream
 			case "release":
 				out.Release(target.Origin)
 			case "emit":
-				out.Emit(stream.Derive(&target, text{target.Value.at, arg}))
+				out.Emit(record.Derive(&target, text{target.Value.at, arg}))
 			case "merge":
 				out.Merge(p[arg].Origin, target.Origin)
 			case "drop":
-				out.Drop(target.Origin, stream.Duplicate, "twin")
+				out.Drop(target.Origin, record.Duplicate, "twin")
 			case "reject":
 				out.Reject(target.Origin, errors.New(arg))
 			}
@@ -122,7 +124,7 @@ func program(rng *rand.Rand, n int) (events []string) {
 func TestTheEngineAgreesWithTheDriver(t *testing.T) {
 	for seed := range uint64(300) {
 		events := program(rand.New(rand.NewPCG(seed, 3)), 40)
-		driver := streamtest.Open(t, stream.Stage[text, text](orders{}))
+		driver := streamtest.Open(t, stage.Stage[text, text](orders{}))
 		for _, e := range events {
 			driver.Feed(t0, text{t0, e})
 		}
@@ -139,7 +141,7 @@ func TestTheEngineAgreesWithTheDriver(t *testing.T) {
 			}
 			log.EndAll()
 			opts := stream.Options{CommitEvery: time.Minute, CommitBytes: int64(seed%5) * 100}
-			runToEnd(t, stream.Via(texts(src), stream.Stage[text, text](orders{})), ledger.Output(), &opts)
+			runToEnd(t, stream.Via(texts(src), stage.Stage[text, text](orders{})), ledger.Output(), &opts)
 			if got := ledger.Counts(); got != driver.Fates() {
 				t.Errorf("seed %d: got fates %v, want %v of\n%s", seed, got, driver.Fates(), strings.Join(events, "\n"))
 			}

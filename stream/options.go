@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // Options are the optional settings of Run; nil means all defaults.
@@ -141,7 +143,7 @@ type Terminal interface {
 // Status is a snapshot of a running job.
 type Status struct {
 	Lanes, Held, Bytes int64
-	Lag                Lag
+	Lag                driver.Lag
 	Delay              time.Duration // the output's clock minus the smallest Seen; zero if unknown
 	EarliestHour       time.Time
 	LastCommit         time.Time

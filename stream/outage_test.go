@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -74,18 +77,18 @@ type brokenWrites struct {
 }
 
 type brokenTxn struct {
-	stream.Txn[text]
+	driver.Txn[text]
 	out *brokenWrites
 }
 
-func (o *brokenWrites) Begin(after stream.Txn[text]) stream.Txn[text] {
+func (o *brokenWrites) Begin(after driver.Txn[text]) driver.Txn[text] {
 	if t, ok := after.(*brokenTxn); ok {
 		after = t.Txn
 	}
 	return &brokenTxn{o.Output.Begin(after), o}
 }
 
-func (t *brokenTxn) Write(ctx context.Context, w stream.Writer, rows []stream.Event[text], fates []stream.Fate) ([]stream.BadRow, error) {
+func (t *brokenTxn) Write(ctx context.Context, w driver.Writer, rows []record.Event[text], fates []record.Fate) ([]driver.BadRow, error) {
 	if n := t.out.n.Add(1); n >= t.out.from.Load() && n < t.out.to.Load() {
 		return nil, t.out.err
 	}
@@ -139,7 +142,7 @@ func TestLanesMoveWhileWritesFail(t *testing.T) {
 
 func TestErrorsForAPersonEndTheJobAtOnce(t *testing.T) {
 	for _, op := range []string{"adopt", "commit", "maintain", "write"} {
-		for _, why := range []error{stream.ErrStop, stream.ErrLost} {
+		for _, why := range []error{driver.ErrStop, driver.ErrLost} {
 			synctest.Test(t, func(t *testing.T) {
 				log, ledger := streamtest.NewLog(1), newLedger(t)
 				damaged := fmt.Errorf("the ledger is damaged: %w", why)
@@ -167,7 +170,7 @@ func TestErrorsForAPersonEndTheJobAtOnce(t *testing.T) {
 // unanswering is a source that does not say whether logs have ended.
 type unanswering struct{ *streamtest.Source }
 
-func (unanswering) AtEnd(context.Context, map[stream.Partition]stream.Position) ([]stream.Partition, error) {
+func (unanswering) AtEnd(context.Context, map[record.Partition]record.Position) ([]record.Partition, error) {
 	return nil, errAway
 }
 
@@ -187,7 +190,7 @@ func TestUpkeepGoesOnWithoutAnswersOfTheSource(t *testing.T) {
 		ended := make(chan error, 1)
 		clocks := &clockReader{Processor: passing}
 		go func() {
-			ended <- stream.Run(ctx, stream.Via(texts(unanswering{log.Source(nil)}), stream.Stage[text, text](clocks)), out, &often)
+			ended <- stream.Run(ctx, stream.Via(texts(unanswering{log.Source(nil)}), stage.Stage[text, text](clocks)), out, &often)
 		}()
 		for i := range 60 { // a minute apart, so that no event time is a jump
 			log.Append(0, 0, t0, fmt.Sprintf("06:%02d a", i))

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // A lane whose partitions have all ended is over once that is committed. Nothing will ever be asked of it again, so the
@@ -15,7 +18,7 @@ const mostEnds = 4096
 
 // isOver reports whether nothing can come of a lane any more. One with children is left alone: where partitions are
 // replaced by others, the source revokes lanes by itself.
-func isOver(at map[Partition]Progress) bool {
+func isOver(at map[record.Partition]driver.Progress) bool {
 	for _, g := range at {
 		if !g.Ended || g.Held.Len() > 0 || len(g.Children) > 0 {
 			return false
@@ -98,13 +101,13 @@ func (e *engine[T]) finished(lanes []string) {
 
 // withoutOver takes the lanes out that were over before they were assigned, as those of files that the last run has read:
 // nothing is opened for them. The source begins them, since it may look whether they have really ended, and forgets them.
-func (e *engine[T]) withoutOver(ctx context.Context, lanes []Assignment, at map[Partition]Progress) (rest []Assignment, over []starting[T], err error) {
+func (e *engine[T]) withoutOver(ctx context.Context, lanes []driver.Assignment, at map[record.Partition]driver.Progress) (rest []driver.Assignment, over []starting[T], err error) {
 	if e.finisher == nil {
 		return lanes, nil, nil
 	}
 	var names []string
 	for _, a := range lanes {
-		from := make(map[Partition]Progress, len(a.Partitions))
+		from := make(map[record.Partition]driver.Progress, len(a.Partitions))
 		for _, p := range a.Partitions {
 			from[p] = at[p]
 		}
@@ -113,7 +116,7 @@ func (e *engine[T]) withoutOver(ctx context.Context, lanes []Assignment, at map[
 			continue
 		}
 		names = append(names, a.Lane)
-		over = append(over, starting[T]{start: Start{Lane: a.Lane, From: from}})
+		over = append(over, starting[T]{start: driver.Start{Lane: a.Lane, From: from}})
 	}
 	if len(names) > 0 {
 		if err := e.out.Release(ctx, names); err != nil {

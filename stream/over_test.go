@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -47,7 +48,7 @@ func (r *releasing) Release(ctx context.Context, lanes []string) error {
 }
 
 // runFinishing runs a job over the lanes of a log in the background.
-func runFinishing(t *testing.T, log *streamtest.Log, ledger *streamtest.Ledger[text], stages ...stream.Stage[text, text]) (*finishing, *releasing, func() error) {
+func runFinishing(t *testing.T, log *streamtest.Log, ledger *streamtest.Ledger[text], stages ...stage.Stage[text, text]) (*finishing, *releasing, func() error) {
 	t.Helper()
 	src, out := &finishing{Source: log.Source(nil)}, &releasing{Output: ledger.Output()}
 	ctx, cancel := context.WithCancel(t.Context())

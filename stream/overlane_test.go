@@ -1,21 +1,26 @@
 package stream
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+)
 
 func TestALaneThatHoldsOrHasChildrenIsNotOver(t *testing.T) {
-	a, b := Partition{ID: "a"}, Partition{ID: "b"}
-	ended := Progress{UpTo: Position{Sub: 3}, Ended: true}
+	a, b := record.Partition{ID: "a"}, record.Partition{ID: "b"}
+	ended := driver.Progress{UpTo: record.Position{Sub: 3}, Ended: true}
 	holds, split := ended, ended
-	holds.Held = HeldSet{First: Position{Sub: 2}, Through: 2, Ordinals: []uint32{0}}
-	split.Children = []Partition{b}
+	holds.Held = driver.HeldSet{First: record.Position{Sub: 2}, Through: 2, Ordinals: []uint32{0}}
+	split.Children = []record.Partition{b}
 	for name, c := range map[string]struct {
-		at   map[Partition]Progress
+		at   map[record.Partition]driver.Progress
 		want bool
 	}{
-		"ended":            {map[Partition]Progress{a: ended, b: ended}, true},
-		"one goes on":      {map[Partition]Progress{a: ended, b: {}}, false},
-		"a record is held": {map[Partition]Progress{a: holds}, false},
-		"it was split":     {map[Partition]Progress{a: split}, false},
+		"ended":            {map[record.Partition]driver.Progress{a: ended, b: ended}, true},
+		"one goes on":      {map[record.Partition]driver.Progress{a: ended, b: {}}, false},
+		"a record is held": {map[record.Partition]driver.Progress{a: holds}, false},
+		"it was split":     {map[record.Partition]driver.Progress{a: split}, false},
 		"no partition":     {nil, false},
 	} {
 		if got := isOver(c.at); got != c.want {

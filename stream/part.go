@@ -6,24 +6,26 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // part is a partition of a lane.
 type part struct {
-	id      Partition
-	base    Progress // what the transaction in progress builds on
-	upTo    Position
+	id      record.Partition
+	base    driver.Progress // what the transaction in progress builds on
+	upTo    record.Position
 	clock   eventclock.Clock
 	plain   time.Time // a time up to it moves the clock and is no jump, if none waits: neither far ahead nor beyond now
 	arrived time.Time
 	ended   bool
 	told    bool // a cut has said that it has ended
-	child   []Partition
+	child   []record.Partition
 	mark    string
-	marked  Position // of mark; those up to here are old
+	marked  record.Position // of mark; those up to here are old
 
-	replaced bool     // all children are in the lane, if there are any
-	asked    Position // upTo when it was last looked at for a question whether its log has ended
+	replaced bool            // all children are in the lane, if there are any
+	asked    record.Position // upTo when it was last looked at for a question whether its log has ended
 
 	quiet time.Time // when its log was first proved to end, since its last record; for backfills
 	paced time.Time // when its clock was last moved by the pace of the output's clock
@@ -32,14 +34,14 @@ type part struct {
 	held heldList // in the order of positions
 
 	replay []uint32 // ordinals, counted from first, of the held records that are not back
-	first  Position
-	last   Position // of the last record that came back
-	newest int32    // index of the newest record of the batch in progress, + 1
-	counts Counts   // since the last cut
+	first  record.Position
+	last   record.Position // of the last record that came back
+	newest int32           // index of the newest record of the batch in progress, + 1
+	counts record.Counts   // since the last cut
 	read   int64
 }
 
-func newPart(id Partition, from Progress) part {
+func newPart(id record.Partition, from driver.Progress) part {
 	return part{
 		id: id, base: from, upTo: from.UpTo, arrived: from.Arrived, ended: from.Ended, child: from.Children,
 		mark: from.Mark, marked: from.UpTo,
@@ -48,18 +50,10 @@ func newPart(id Partition, from Progress) part {
 	}
 }
 
-// after is Compare(q) > 0, fast where positions are plain numbers.
-func (p Position) after(q Position) bool {
-	if p.Seq == "" && q.Seq == "" {
-		return p.Sub > q.Sub
-	}
-	return p.Compare(q) > 0
-}
-
 // comesBack reports whether pos, at or below upTo, is the next held record that the lane waits for, and its ordinal. If
 // not, it was delivered before.
-func (p *part) comesBack(pos Position) (ord uint64, ok bool, err error) {
-	if len(p.replay) == 0 || !pos.after(p.last) {
+func (p *part) comesBack(pos record.Position) (ord uint64, ok bool, err error) {
+	if len(p.replay) == 0 || !pos.After(p.last) {
 		return 0, false, nil
 	}
 	want := p.replay[0]
@@ -69,13 +63,13 @@ func (p *part) comesBack(pos Position) (ord uint64, ok bool, err error) {
 		case pos.Sub < at:
 			return 0, false, nil
 		case pos.Sub > at:
-			return 0, false, fmt.Errorf("%w: %v came back, but not the held record at %v before it", ErrLost, pos, Position{Sub: at})
+			return 0, false, fmt.Errorf("%w: %v came back, but not the held record at %v before it", driver.ErrLost, pos, record.Position{Sub: at})
 		}
 		ord = uint64(pos.Sub)
 	} else {
 		if want == 0 && pos != p.first {
-			if pos.after(p.first) {
-				return 0, false, fmt.Errorf("%w: %v came back, but not the held record at %v before it", ErrLost, pos, p.first)
+			if pos.After(p.first) {
+				return 0, false, fmt.Errorf("%w: %v came back, but not the held record at %v before it", driver.ErrLost, pos, p.first)
 			}
 			return 0, false, nil
 		}
@@ -86,16 +80,16 @@ func (p *part) comesBack(pos Position) (ord uint64, ok bool, err error) {
 }
 
 // heldSet names the records that are not finished.
-func (p *part) heldSet(t *slotTable) (HeldSet, error) {
+func (p *part) heldSet(t *slotTable) (driver.HeldSet, error) {
 	if p.held.n == 0 {
-		return HeldSet{}, nil
+		return driver.HeldSet{}, nil
 	}
 	first := &t.slots[p.held.first-1]
-	h := HeldSet{First: first.pos, Ordinals: make([]uint32, 0, p.held.n)}
+	h := driver.HeldSet{First: first.pos, Ordinals: make([]uint32, 0, p.held.n)}
 	for i := p.held.first; i != 0; i = t.slots[i-1].after {
 		d := t.slots[i-1].ord - first.ord
 		if d > math.MaxUint32 {
-			return HeldSet{}, fmt.Errorf("%v holds records that are %d positions apart", p.id, d)
+			return driver.HeldSet{}, fmt.Errorf("%v holds records that are %d positions apart", p.id, d)
 		}
 		h.Ordinals = append(h.Ordinals, uint32(d))
 	}
@@ -108,13 +102,13 @@ func (p *part) heldSet(t *slotTable) (HeldSet, error) {
 }
 
 // progress is what a cut says of the partition.
-func (p *part) progress(t *slotTable) (Progress, error) {
+func (p *part) progress(t *slotTable) (driver.Progress, error) {
 	held, err := p.heldSet(t)
 	if err != nil {
-		return Progress{}, fmt.Errorf("stream: %w", err)
+		return driver.Progress{}, fmt.Errorf("stream: %w", err)
 	}
-	g := Progress{
-		UpTo: p.upTo, Held: held, Seen: p.clock.Seen, Jump: Jump(p.clock.Jump), Low: p.base.Low, Arrived: p.arrived, Ended: p.ended,
+	g := driver.Progress{
+		UpTo: p.upTo, Held: held, Seen: p.clock.Seen, Jump: driver.Jump(p.clock.Jump), Low: p.base.Low, Arrived: p.arrived, Ended: p.ended,
 		Children: p.child, Mark: p.mark,
 	}
 	oldest, cap := int64(math.MaxInt64), int64(math.MaxInt64)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // Pipe is a source followed by stages. It is a description, immutable and safe for concurrent use; nothing runs before
@@ -84,9 +86,9 @@ func describe(s any) stageInfo {
 		name, _, _ := strings.Cut(fmt.Sprintf("%T", s), "[")
 		info.name = strings.TrimPrefix(name, "*")
 	}
-	_, info.claims = s.(FirstClaimer)
-	_, info.holds = s.(Holder)
-	if l, ok := s.(LaneLocal); ok {
+	_, info.claims = s.(stage.FirstClaimer)
+	_, info.holds = s.(stage.Holder)
+	if l, ok := s.(stage.LaneLocal); ok {
 		info.local = l.LaneLocal()
 	}
 	return info

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // poller is the goroutine that uses the source: Poll, Start and Pause are called there and nowhere else.
@@ -33,14 +35,14 @@ func (p *poller) do(f func(context.Context) error) {
 // rebalance is what the source said of assignments. The poller waits until the conductor has answered with the lanes to
 // start.
 type rebalance[T any] struct {
-	batch *Batch
+	batch *driver.Batch
 	reply chan []starting[T]
 }
 
 // starting is a lane that is ready to begin.
 type starting[T any] struct {
 	lane  *lane[T] // nil if it was over before
-	start Start
+	start driver.Start
 }
 
 // runPoller polls until ctx is done. Errors stop the job.
@@ -123,7 +125,7 @@ func (e *engine[T]) pollerTodo(ctx context.Context) error {
 }
 
 // polled handles what Poll said: assignments by the conductor, records by the lane's worker.
-func (e *engine[T]) polled(ctx context.Context, b *Batch) error {
+func (e *engine[T]) polled(ctx context.Context, b *driver.Batch) error {
 	if len(b.Assigned)+len(b.Revoked) > 0 {
 		r := rebalance[T]{batch: b, reply: make(chan []starting[T], 1)}
 		e.rebalances <- r // one at most: has room

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -61,7 +63,7 @@ type buffering struct {
 	bytes int64
 }
 
-func (b *buffering) Begin(after stream.Txn[text]) stream.Txn[text] {
+func (b *buffering) Begin(after driver.Txn[text]) driver.Txn[text] {
 	if after != nil {
 		after = after.(*bufferingTxn).Txn
 	}
@@ -69,19 +71,19 @@ func (b *buffering) Begin(after stream.Txn[text]) stream.Txn[text] {
 }
 
 type bufferingTxn struct {
-	stream.Txn[text]
+	driver.Txn[text]
 	b *buffering
 	n int64
 }
 
-func (x *bufferingTxn) Write(ctx context.Context, w stream.Writer, rows []stream.Event[text], fates []stream.Fate) ([]stream.BadRow, error) {
+func (x *bufferingTxn) Write(ctx context.Context, w driver.Writer, rows []record.Event[text], fates []record.Fate) ([]driver.BadRow, error) {
 	n := int64(len(rows)) * x.b.bytes
 	x.n += n
 	x.b.Job().Budget.Add(n)
 	return x.Txn.Write(ctx, w, rows, fates)
 }
 
-func (x *bufferingTxn) Commit(ctx context.Context, cut stream.Cut) error {
+func (x *bufferingTxn) Commit(ctx context.Context, cut driver.Cut) error {
 	defer x.b.Job().Budget.Add(-x.n)
 	return x.Txn.Commit(ctx, cut)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -17,7 +18,7 @@ type slowAnswers struct {
 	asked time.Time // when the last question that was answered came
 }
 
-func (s *slowAnswers) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) ([]stream.Partition, error) {
+func (s *slowAnswers) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
 	asked := time.Now()
 	proved, err := s.Source.AtEnd(ctx, at)
 	elapse(s.takes)

@@ -9,14 +9,11 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-)
 
-// Reason is why records have no row: their fate, and the label given to Emitter.Drop or, if they are Dead, the stage that
-// rejected them and the kind of error. A label may come from an event, so it is cut after 64 bytes and made printable.
-type Reason struct {
-	Fate Fate
-	Why  string
-}
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
+)
 
 // A transaction has 16 reasons at most, a lane and a Status 64. What is more counts as "other" of its fate.
 const (
@@ -28,11 +25,11 @@ const (
 
 // reasons numbers the reasons of a lane and counts its records. Number 0 is none.
 type reasons struct {
-	at     map[Reason]uint16
-	list   []Reason
+	at     map[record.Reason]uint16
+	list   []record.Reason
 	n      []int64
-	first  []*example // since the last cut, of those that are told
-	last   Reason     // as it was given
+	first  []*example    // since the last cut, of those that are told
+	last   record.Reason // as it was given
 	lastAt uint16
 
 	late *example // the first late row since the last cut
@@ -40,33 +37,40 @@ type reasons struct {
 
 // example is a record that is told about when its kind begins.
 type example struct {
-	reason    Reason
-	partition Partition
-	position  Position
+	reason    record.Reason
+	partition record.Partition
+	position  record.Position
 	time      time.Time     // of the event; zero if it is not known
 	behind    time.Duration // of the newest event of its partition
 	err       error
 }
 
-func newReasons() reasons {
-	return reasons{at: map[Reason]uint16{}, list: make([]Reason, 1), n: make([]int64, 1), first: make([]*example, 1)}
+// laneCut is what a cut says of a lane, with what the engine tells of it elsewhere.
+type laneCut struct {
+	driver.LaneCut
+	reasons  map[record.Reason]int64
+	examples []*example
 }
 
-func (r *reasons) index(f Fate, why string) uint16 {
+func newReasons() reasons {
+	return reasons{at: map[record.Reason]uint16{}, list: make([]record.Reason, 1), n: make([]int64, 1), first: make([]*example, 1)}
+}
+
+func (r *reasons) index(f record.Fate, why string) uint16 {
 	if why == r.last.Why && f == r.last.Fate {
 		return r.lastAt
 	}
-	given := Reason{f, why}
+	given := record.Reason{Fate: f, Why: why}
 	i := r.find(given)
 	r.last, r.lastAt = given, i
 	return i
 }
 
-func (r *reasons) find(given Reason) uint16 {
+func (r *reasons) find(given record.Reason) uint16 {
 	if given.Why == "" {
 		return 0
 	}
-	k := Reason{given.Fate, printable(given.Why)}
+	k := record.Reason{Fate: given.Fate, Why: printable(given.Why)}
 	i, ok := r.at[k]
 	if !ok && len(r.list) > moreReasons {
 		k.Why = otherWhy
@@ -80,11 +84,11 @@ func (r *reasons) find(given Reason) uint16 {
 }
 
 // take moves the counts and examples into c and begins anew.
-func (r *reasons) take(c *LaneCut) {
+func (r *reasons) take(c *laneCut) {
 	for i, n := range r.n {
 		if n > 0 && i > 0 {
 			if c.reasons == nil {
-				c.reasons = map[Reason]int64{}
+				c.reasons = map[record.Reason]int64{}
 			}
 			c.reasons[r.list[i]] = n
 		}
@@ -102,12 +106,12 @@ func (r *reasons) take(c *LaneCut) {
 }
 
 // sumReasons adds up those of all lanes and keeps the most frequent. It returns nil if there are none.
-func sumReasons(lanes []LaneCut) map[Reason]int64 {
-	var all map[Reason]int64
+func sumReasons(lanes []laneCut) map[record.Reason]int64 {
+	var all map[record.Reason]int64
 	for i := range lanes {
 		for k, n := range lanes[i].reasons {
 			if all == nil {
-				all = map[Reason]int64{}
+				all = map[record.Reason]int64{}
 			}
 			all[k] += n
 		}
@@ -115,27 +119,27 @@ func sumReasons(lanes []LaneCut) map[Reason]int64 {
 	if len(all) <= txnReasons {
 		return all
 	}
-	order := slices.SortedFunc(maps.Keys(all), func(a, b Reason) int {
+	order := slices.SortedFunc(maps.Keys(all), func(a, b record.Reason) int {
 		return cmp.Or(cmp.Compare(all[b], all[a]), cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Why, b.Why))
 	})
 	for _, k := range order[txnReasons:] {
 		n := all[k]
 		delete(all, k)
-		all[Reason{k.Fate, otherWhy}] += n
+		all[record.Reason{Fate: k.Fate, Why: otherWhy}] += n
 	}
 	return all
 }
 
 // addReasons returns the sum of two, with new keys up to the bound.
-func addReasons(sum, more map[Reason]int64) map[Reason]int64 {
+func addReasons(sum, more map[record.Reason]int64) map[record.Reason]int64 {
 	if len(more) == 0 {
 		return sum
 	}
 	sum = maps.Clone(sum) // others have got the old one
 	if sum == nil {
-		sum = map[Reason]int64{}
+		sum = map[record.Reason]int64{}
 	}
-	for _, k := range slices.SortedFunc(maps.Keys(more), func(a, b Reason) int {
+	for _, k := range slices.SortedFunc(maps.Keys(more), func(a, b record.Reason) int {
 		return cmp.Or(cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Why, b.Why))
 	}) {
 		n := more[k]
@@ -170,19 +174,19 @@ func printable(s string) string {
 }
 
 // deadWhy is the label of a dead letter.
-func deadWhy(stage string, err error) string {
+func deadWhy(st string, err error) string {
 	kind := "no error"
-	_, panicked := errors.AsType[*PanicError](err)
+	_, panicked := errors.AsType[*record.PanicError](err)
 	switch {
 	case err == nil:
 	case panicked:
 		kind = "panic"
-	case errors.Is(err, ErrEventTime):
+	case errors.Is(err, stage.ErrEventTime):
 		kind = "event time"
 	default:
 		kind = kindOf(err.Error())
 	}
-	return cmp.Or(stage, "a stage") + ": " + kind
+	return cmp.Or(st, "a stage") + ": " + kind
 }
 
 // kindOf is an error's text without what differs from record to record: digits and quoted text become #.

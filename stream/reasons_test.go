@@ -11,44 +11,47 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // T58: what has no room of its own counts as "other", so that the reasons of dead letters add up to the dead.
 func TestReasonsOfATransactionAreBoundedAndAddUp(t *testing.T) {
-	lanes := make([]LaneCut, 3)
-	want := map[Fate]int64{}
+	lanes := make([]laneCut, 3)
+	want := map[record.Fate]int64{}
 	for i := range lanes {
-		lanes[i].reasons = map[Reason]int64{{Filtered, "bot"}: 1000}
-		want[Filtered] += 1000
+		lanes[i].reasons = map[record.Reason]int64{{Fate: record.Filtered, Why: "bot"}: 1000}
+		want[record.Filtered] += 1000
 		for k := range 30 {
 			n := int64(1 + k)
-			lanes[i].reasons[Reason{Dead, fmt.Sprint("kind ", k)}] = n
-			lanes[i].reasons[Reason{Duplicate, fmt.Sprint("copy ", k)}] = 1
-			want[Dead], want[Duplicate] = want[Dead]+n, want[Duplicate]+1
+			lanes[i].reasons[record.Reason{Fate: record.Dead, Why: fmt.Sprint("kind ", k)}] = n
+			lanes[i].reasons[record.Reason{Fate: record.Duplicate, Why: fmt.Sprint("copy ", k)}] = 1
+			want[record.Dead], want[record.Duplicate] = want[record.Dead]+n, want[record.Duplicate]+1
 		}
 	}
 	got := sumReasons(lanes)
-	sum := map[Fate]int64{}
+	sum := map[record.Fate]int64{}
 	for r, n := range got {
 		sum[r.Fate] += n
 	}
-	if !maps.Equal(sum, want) || len(got) > txnReasons+Fates {
-		t.Errorf("got %v in %d reasons, want %v in at most %d", sum, len(got), want, txnReasons+Fates)
+	if !maps.Equal(sum, want) || len(got) > txnReasons+record.Fates {
+		t.Errorf("got %v in %d reasons, want %v in at most %d", sum, len(got), want, txnReasons+record.Fates)
 	}
-	if got[Reason{Filtered, "bot"}] != 3000 || got[Reason{Dead, "kind 29"}] != 90 {
+	if got[record.Reason{Fate: record.Filtered, Why: "bot"}] != 3000 || got[record.Reason{Fate: record.Dead, Why: "kind 29"}] != 90 {
 		t.Errorf("got %v, want the most frequent ones by name", got)
 	}
-	if none := sumReasons(make([]LaneCut, 2)); none != nil {
+	if none := sumReasons(make([]laneCut, 2)); none != nil {
 		t.Errorf("got %v of lanes without reasons, want nil", none)
 	}
 }
 
 func TestReasonsOfAStatusAreBoundedAndAddUp(t *testing.T) {
-	var sum map[Reason]int64
+	var sum map[record.Reason]int64
 	for i := range 1000 {
 		before := sum
 		n := len(before)
-		sum = addReasons(sum, map[Reason]int64{{Dead, fmt.Sprint("kind ", i)}: 1, {Filtered, "bot"}: 1})
+		sum = addReasons(sum, map[record.Reason]int64{{Fate: record.Dead, Why: fmt.Sprint("kind ", i)}: 1, {Fate: record.Filtered, Why: "bot"}: 1})
 		if len(before) != n {
 			t.Fatal("a Status that was given away has changed")
 		}
@@ -57,8 +60,8 @@ func TestReasonsOfAStatusAreBoundedAndAddUp(t *testing.T) {
 	for _, n := range sum {
 		all += n
 	}
-	if all != 2000 || len(sum) > moreReasons+Fates || sum[Reason{Filtered, "bot"}] != 1000 {
-		t.Errorf("%d records in %d reasons, want 2000 in at most %d", all, len(sum), moreReasons+Fates)
+	if all != 2000 || len(sum) > moreReasons+record.Fates || sum[record.Reason{Fate: record.Filtered, Why: "bot"}] != 1000 {
+		t.Errorf("%d records in %d reasons, want 2000 in at most %d", all, len(sum), moreReasons+record.Fates)
 	}
 }
 
@@ -100,8 +103,8 @@ func TestKindsOfDeadLettersLeaveOutWhatDiffers(t *testing.T) {
 		want string
 	}{
 		{nil, "s: no error"},
-		{fmt.Errorf("x: %w", ErrEventTime), "s: event time"},
-		{&PanicError{Value: "row 17"}, "s: panic"},
+		{fmt.Errorf("x: %w", stage.ErrEventTime), "s: event time"},
+		{&record.PanicError{Value: "row 17"}, "s: panic"},
 		{errors.New("field 17 of 23 is missing"), "s: field # of # is missing"},
 		{errors.New(`no site "a b" and no 'x'; it can't be`), "s: no site # and no #; it can't be"},
 		{jsonError(`{"N":}`), "s: invalid character # looking for beginning of value"},
@@ -118,10 +121,10 @@ func TestEachDeadRecordHasAReason(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
 	l.feed(0, "a a:reject=why1", "", "c c:emit=bad", "d d:drop=twin", "e e:emit=bad e:drop=twin", "f f:emit=bad f:emit=x", "g g:emit=late")
 	cut := l.cut()
-	want := map[Reason]int64{
-		{Dead, "stream.say: why#"}: 1, {Dead, "decode: empty"}: 1, {Dead, "output: cannot be written"}: 2, {Duplicate, "twin"}: 1,
+	want := map[record.Reason]int64{
+		{Fate: record.Dead, Why: "stream.say: why#"}: 1, {Fate: record.Dead, Why: "decode: empty"}: 1, {Fate: record.Dead, Why: "output: cannot be written"}: 2, {Fate: record.Duplicate, Why: "twin"}: 1,
 	}
-	got := map[Reason]int64{}
+	got := map[record.Reason]int64{}
 	for r, n := range cut.reasons {
 		if i := strings.LastIndex(r.Why, "say"); i >= 0 {
 			r.Why = "stream." + r.Why[i:]
@@ -131,7 +134,7 @@ func TestEachDeadRecordHasAReason(t *testing.T) {
 	if !maps.Equal(got, want) {
 		t.Errorf("reasons %v, want %v", got, want)
 	}
-	if n := cut.Counts[testParts[0]][Dead]; n != 4 {
+	if n := cut.Counts[testParts[0]][record.Dead]; n != 4 {
 		t.Errorf("%d records are dead, want 4", n)
 	}
 	l.feed(0, "z z:emit=x")
@@ -149,7 +152,7 @@ func TestLateAndDeadRowsAreToldWhenTheyBegin(t *testing.T) {
 	commit := func(at time.Duration, values ...string) (late, dead int) {
 		out.Reset()
 		l.feed(0, values...)
-		b.tellBeginnings(log, minute(0).Add(at), []LaneCut{l.cut(), {}})
+		b.tellBeginnings(log, minute(0).Add(at), []laneCut{l.cut(), {}})
 		return strings.Count(out.String(), `msg="late rows begin"`), strings.Count(out.String(), `msg="dead letters begin"`)
 	}
 	if late, dead := commit(0, "a a:emit=x"); late+dead > 0 {

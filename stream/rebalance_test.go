@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -211,7 +214,7 @@ func storm(t *testing.T, seed uint64) {
 		j.mustStop()
 	}
 	wantWords(t, ledger, want...)
-	if c := ledger.Counts(); c[stream.Merged] != c[stream.Written] {
+	if c := ledger.Counts(); c[record.Merged] != c[record.Written] {
 		t.Errorf("got fates %v, want as many merged as written", c)
 	}
 }
@@ -252,7 +255,7 @@ func TestLostRecordsStopTheJob(t *testing.T) {
 		startJob(t, log.Source(nil), ledger.Output(), often, pairing{forever}).mustStop()
 		log.Trim(0, 0, 1) // a1 is held
 		j := startJob(t, log.Source(nil), ledger.Output(), often, pairing{forever})
-		if err := <-j.ended; !errors.Is(err, stream.ErrLost) || !strings.Contains(err.Error(), "lane-0") {
+		if err := <-j.ended; !errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), "lane-0") {
 			t.Errorf("got %v, want ErrLost with the lane's name", err)
 		}
 	})
@@ -263,9 +266,9 @@ func TestPipesThatCouldLoseRecordsAreRefused(t *testing.T) {
 	out := streamtest.NewLedger[text](t).Output()
 	for want, p := range map[string]stream.Pipe[text]{
 		"no source":            {},
-		"stand before":         stream.Via(stream.Via(texts(src), pairing{}), stream.Stage[text, text](first{passing})),
+		"stand before":         stream.Via(stream.Via(texts(src), pairing{}), stage.Stage[text, text](first{passing})),
 		"is compacted":         stream.Via(texts(compacted{src}), pairing{}),
-		"that stage \"first\"": stream.Via(texts(compacted{src}), stream.Stage[text, text](first{passing})),
+		"that stage \"first\"": stream.Via(texts(compacted{src}), stage.Stage[text, text](first{passing})),
 	} {
 		if err := stream.Run(t.Context(), p, out, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error that says %q", err, want)
@@ -274,14 +277,14 @@ func TestPipesThatCouldLoseRecordsAreRefused(t *testing.T) {
 }
 
 // first decides which record is first.
-type first struct{ stream.Stage[text, text] }
+type first struct{ stage.Stage[text, text] }
 
 func (first) FirstClaimer()  {}
 func (first) String() string { return "first" }
 
-type compacted struct{ stream.Source }
+type compacted struct{ driver.Source }
 
-func (c compacted) Info() stream.SourceInfo {
+func (c compacted) Info() driver.SourceInfo {
 	info := c.Source.Info()
 	info.Compacted = info.Topics
 	return info

@@ -6,10 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // heldLane is a cut of a lane that holds positions 1, 3 and 4 of partition 0 and 2 of partition 1.
-func heldLane(t *testing.T) (*testLane, map[Partition]Progress) {
+func heldLane(t *testing.T) (*testLane, map[record.Partition]driver.Progress) {
 	t.Helper()
 	l := newTestLane(t, nil, &say{})
 	l.feed(0, "a a:hold", "b b:emit=b", "c c:hold", "d d:hold", "e")
@@ -17,8 +21,8 @@ func heldLane(t *testing.T) (*testLane, map[Partition]Progress) {
 	return l, l.cut().Partitions
 }
 
-func held(part int, at int64, value string) *Batch {
-	return &Batch{Lane: "p/0", Records: []Record{rec(part, at, value)}}
+func held(part int, at int64, value string) *driver.Batch {
+	return &driver.Batch{Lane: "p/0", Records: []record.Record{rec(part, at, value)}}
 }
 
 func TestACutNamesWhatIsHeld(t *testing.T) {
@@ -40,7 +44,7 @@ func TestRowsWaitUntilAllHeldRecordsAreBack(t *testing.T) {
 	_, at := heldLane(t)
 	l := newTestLane(t, at, &say{})
 	released := 0
-	for _, b := range []*Batch{held(0, 1, "a a:emit=A"), held(1, 2, "g g:emit=G"), held(0, 3, "c c:emit=C")} {
+	for _, b := range []*driver.Batch{held(0, 1, "a a:emit=A"), held(1, 2, "g g:emit=G"), held(0, 3, "c c:emit=C")} {
 		b.Done = func() { released++ }
 		if err := l.try(b); err != nil {
 			t.Fatal(err)
@@ -63,16 +67,16 @@ func TestRowsWaitUntilAllHeldRecordsAreBack(t *testing.T) {
 	if p.UpTo.Sub != 5 || p.Held.First.Sub != 4 || p.Held.Len() != 1 || p.Held.Through != 2 || c.Read[testParts[0]] != 0 {
 		t.Errorf("got %+v and %d read, want 4 of 5 held and none read", p, c.Read[testParts[0]])
 	}
-	if got, want := c.Counts[testParts[0]], (Counts{Written: 2}); got != want {
+	if got, want := c.Counts[testParts[0]], (record.Counts{record.Written: 2}); got != want {
 		t.Errorf("got fates %v, want %v", got, want)
 	}
 }
 
 func TestReplayedRecordsAreMarked(t *testing.T) {
 	_, at := heldLane(t)
-	at[testParts[0]] = Progress{}
+	at[testParts[0]] = driver.Progress{}
 	var got []bool
-	l := newTestLane(t, at, Func[string, string](func(_ context.Context, in []Event[string], out *Emitter[string]) error {
+	l := newTestLane(t, at, Func[string, string](func(_ context.Context, in []record.Event[string], out *stage.Emitter[string]) error {
 		for i := range in {
 			ref := out.Lookup(in[i].Origin)
 			got = append(got, ref.Replayed)
@@ -82,7 +86,7 @@ func TestReplayedRecordsAreMarked(t *testing.T) {
 		}
 		return nil
 	}))
-	for _, b := range []*Batch{held(1, 2, "g"), l.batch(1, "h"), l.batch(0, "a")} {
+	for _, b := range []*driver.Batch{held(1, 2, "g"), l.batch(1, "h"), l.batch(0, "a")} {
 		if err := l.try(b); err != nil {
 			t.Fatal(err)
 		}
@@ -95,23 +99,23 @@ func TestReplayedRecordsAreMarked(t *testing.T) {
 func TestTheReplayBarrierCatchesASourceThatBreaksItsContract(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		feed  func(l *testLane) *Batch
+		feed  func(l *testLane) *driver.Batch
 		want  error
 		words string
 	}{
-		{"a new record", func(l *testLane) *Batch { return l.batch(1, "h") }, errSource, "before 4 held records"},
-		{"a held record is left out", func(*testLane) *Batch { return held(0, 3, "c") }, ErrLost, "1 before it"},
-		{"the end of a partition", func(*testLane) *Batch {
-			return &Batch{Lane: "p/0", Ended: []Ended{{Partition: testParts[1]}}}
+		{"a new record", func(l *testLane) *driver.Batch { return l.batch(1, "h") }, errSource, "before 4 held records"},
+		{"a held record is left out", func(*testLane) *driver.Batch { return held(0, 3, "c") }, driver.ErrLost, "1 before it"},
+		{"the end of a partition", func(*testLane) *driver.Batch {
+			return &driver.Batch{Lane: "p/0", Ended: []driver.Ended{{Partition: testParts[1]}}}
 		}, errSource, "before 1 of its held"},
-		{"a partition of another lane", func(*testLane) *Batch {
-			return &Batch{Lane: "p/0", Records: []Record{{Partition: &Partition{ID: "other"}, Position: Position{Sub: 1}}}}
+		{"a partition of another lane", func(*testLane) *driver.Batch {
+			return &driver.Batch{Lane: "p/0", Records: []record.Record{{Partition: &record.Partition{ID: "other"}, Position: record.Position{Sub: 1}}}}
 		}, errSource, "no partition of lane"},
-		{"no partition", func(*testLane) *Batch { return &Batch{Lane: "p/0", Records: make([]Record, 1)} }, errSource, "no partition"},
-		{"the end of an unknown partition", func(*testLane) *Batch {
-			return &Batch{Lane: "p/0", Ended: []Ended{{Partition: Partition{ID: "other"}}}}
+		{"no partition", func(*testLane) *driver.Batch { return &driver.Batch{Lane: "p/0", Records: make([]record.Record, 1)} }, errSource, "no partition"},
+		{"the end of an unknown partition", func(*testLane) *driver.Batch {
+			return &driver.Batch{Lane: "p/0", Ended: []driver.Ended{{Partition: record.Partition{ID: "other"}}}}
 		}, errSource, "no partition of lane"},
-		{"warm-up that nobody wants", func(*testLane) *Batch { return &Batch{Lane: "p/0", Warm: true} }, errSource, "did not ask"},
+		{"warm-up that nobody wants", func(*testLane) *driver.Batch { return &driver.Batch{Lane: "p/0", Warm: true} }, errSource, "did not ask"},
 	} {
 		_, at := heldLane(t)
 		l := newTestLane(t, at, &say{})
@@ -125,7 +129,7 @@ func TestRecordsThatCameBeforeAreLeftOut(t *testing.T) {
 	_, at := heldLane(t)
 	l := newTestLane(t, at, &say{})
 	// The source delivers from the oldest held position on and leaves nothing out.
-	b := &Batch{Lane: "p/0", Records: []Record{rec(0, 1, "a"), rec(0, 2, "b b:emit=twice"), rec(0, 3, "c"), rec(0, 4, "d"), rec(0, 5, "e e:emit=twice"), rec(1, 1, "f"), rec(1, 2, "g")}}
+	b := &driver.Batch{Lane: "p/0", Records: []record.Record{rec(0, 1, "a"), rec(0, 2, "b b:emit=twice"), rec(0, 3, "c"), rec(0, 4, "d"), rec(0, 5, "e e:emit=twice"), rec(1, 1, "f"), rec(1, 2, "g")}}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
 	}
@@ -136,14 +140,14 @@ func TestRecordsThatCameBeforeAreLeftOut(t *testing.T) {
 	if !slices.Equal(l.txn.rows, []string{"H"}) || l.core.redeliver != 4 {
 		t.Errorf("got rows %v and %d redelivered, want [H] and 4", l.txn.rows, l.core.redeliver)
 	}
-	if got, want := l.counts(), (Counts{Written: 1, Filtered: 4}); got != want {
+	if got, want := l.counts(), (record.Counts{record.Written: 1, record.Filtered: 4}); got != want {
 		t.Errorf("got fates %v, want %v", got, want)
 	}
 }
 
 func TestPositionsOfABatchMustAscend(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
-	b := &Batch{Lane: "p/0", Records: []Record{rec(0, 5, "a"), rec(1, 1, "b"), rec(0, 7, "c"), rec(1, 2, "d"), rec(0, 6, "e")}}
+	b := &driver.Batch{Lane: "p/0", Records: []record.Record{rec(0, 5, "a"), rec(1, 1, "b"), rec(0, 7, "c"), rec(1, 2, "d"), rec(0, 6, "e")}}
 	if err := l.try(b); !errors.Is(err, errSource) || !strings.Contains(err.Error(), "6 of p/0 came behind 7") {
 		t.Errorf("got %v, want an error that names position 6", err)
 	}
@@ -152,7 +156,7 @@ func TestPositionsOfABatchMustAscend(t *testing.T) {
 func TestARecordAfterTheEndOfItsPartitionIsAnError(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
 	b := l.batch(0, "a")
-	b.Ended = []Ended{{Partition: testParts[0]}}
+	b.Ended = []driver.Ended{{Partition: testParts[0]}}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
 	}
@@ -165,13 +169,13 @@ func TestARecordAfterTheEndOfItsPartitionIsAnError(t *testing.T) {
 }
 
 // seqRec is a record of a partition whose positions have gaps.
-func seqRec(seq string, value string) Record {
-	return Record{Partition: &testParts[0], Position: Position{Seq: seq, Sub: 1}, Value: []byte(value), Time: minute(int64(len(value)))}
+func seqRec(seq string, value string) record.Record {
+	return record.Record{Partition: &testParts[0], Position: record.Position{Seq: seq, Sub: 1}, Value: []byte(value), Time: minute(int64(len(value)))}
 }
 
 func TestOrdinalsCountRecordsWherePositionsHaveGaps(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
-	b := &Batch{Lane: "p/0", Records: []Record{seqRec("100", "a"), seqRec("205", "b b:hold"), seqRec("310", "c"), seqRec("999", "d d:hold"), seqRec("1000", "e")}}
+	b := &driver.Batch{Lane: "p/0", Records: []record.Record{seqRec("100", "a"), seqRec("205", "b b:hold"), seqRec("310", "c"), seqRec("999", "d d:hold"), seqRec("1000", "e")}}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
 	}
@@ -182,8 +186,8 @@ func TestOrdinalsCountRecordsWherePositionsHaveGaps(t *testing.T) {
 	}
 	// A restart: they come back, one is held on, and new ones follow.
 	l = newTestLane(t, at, &say{})
-	for _, r := range []Record{seqRec("205", "b b:emit=B"), seqRec("999", "d d:hold"), seqRec("999", "d d:hold"), seqRec("1010", "f"), seqRec("1011", "g g:hold")} {
-		if err := l.try(&Batch{Lane: "p/0", Records: []Record{r}}); err != nil {
+	for _, r := range []record.Record{seqRec("205", "b b:emit=B"), seqRec("999", "d d:hold"), seqRec("999", "d d:hold"), seqRec("1010", "f"), seqRec("1011", "g g:hold")} {
+		if err := l.try(&driver.Batch{Lane: "p/0", Records: []record.Record{r}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -192,22 +196,22 @@ func TestOrdinalsCountRecordsWherePositionsHaveGaps(t *testing.T) {
 		t.Errorf("got %+v, want records 0 and 3 of 4 from 999 on", h)
 	}
 	l = newTestLane(t, at, &say{})
-	if err := l.try(&Batch{Lane: "p/0", Records: []Record{seqRec("999", "d")}}); !errors.Is(err, ErrLost) {
+	if err := l.try(&driver.Batch{Lane: "p/0", Records: []record.Record{seqRec("999", "d")}}); !errors.Is(err, driver.ErrLost) {
 		t.Errorf("the oldest held record does not come back: got %v, want ErrLost", err)
 	}
 }
 
 func TestUnreadableRecordsTakeTheirPlace(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
-	bad := func(at int64) DeadLetter {
-		return DeadLetter{Record: Record{Partition: &testParts[0], Position: Position{Sub: at}}, Err: errors.New("corrupt")}
+	bad := func(at int64) driver.DeadLetter {
+		return driver.DeadLetter{Record: record.Record{Partition: &testParts[0], Position: record.Position{Sub: at}}, Err: errors.New("corrupt")}
 	}
-	b := &Batch{Lane: "p/0", Records: []Record{rec(0, 1, "a a:hold"), rec(0, 3, "c"), rec(0, 5, "e")}, Unreadable: []DeadLetter{bad(6), bad(2), bad(4)}}
+	b := &driver.Batch{Lane: "p/0", Records: []record.Record{rec(0, 1, "a a:hold"), rec(0, 3, "c"), rec(0, 5, "e")}, Unreadable: []driver.DeadLetter{bad(6), bad(2), bad(4)}}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
 	}
 	c := l.cut()
-	if got, want := c.Counts[testParts[0]], (Counts{Filtered: 2, Dead: 3}); got != want || c.Read[testParts[0]] != 6 {
+	if got, want := c.Counts[testParts[0]], (record.Counts{record.Filtered: 2, record.Dead: 3}); got != want || c.Read[testParts[0]] != 6 {
 		t.Errorf("got fates %v of %d, want %v of 6", got, c.Read[testParts[0]], want)
 	}
 	if p := c.Partitions[testParts[0]]; p.UpTo.Sub != 6 || p.Held.Through != 6 {
@@ -218,14 +222,14 @@ func TestUnreadableRecordsTakeTheirPlace(t *testing.T) {
 			t.Errorf("dead letter %d: %+v", i, d)
 		}
 	}
-	if err := l.try(&Batch{Lane: "p/0", Unreadable: []DeadLetter{bad(4)}}); err != nil || len(l.txn.dead) != 3 {
+	if err := l.try(&driver.Batch{Lane: "p/0", Unreadable: []driver.DeadLetter{bad(4)}}); err != nil || len(l.txn.dead) != 3 {
 		t.Errorf("an unreadable record that came before: %v, %d dead letters, want no more than 3", err, len(l.txn.dead))
 	}
 }
 
 func TestPassedPositionsAreNoReasonToCommit(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
-	pass := &Batch{Lane: "p/0", Passed: []Passed{{testParts[0], Position{Sub: 10}}}}
+	pass := &driver.Batch{Lane: "p/0", Passed: []driver.Passed{{Partition: testParts[0], UpTo: record.Position{Sub: 10}}}}
 	if err := l.try(pass); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +240,7 @@ func TestPassedPositionsAreNoReasonToCommit(t *testing.T) {
 	if p := l.cut().Partitions[testParts[0]]; p.UpTo.Sub != 10 {
 		t.Errorf("got %v, want 10", p.UpTo)
 	}
-	if err := l.try(&Batch{Lane: "p/0", Passed: []Passed{{Partition{ID: "x"}, Position{Sub: 1}}}}); !errors.Is(err, errSource) {
+	if err := l.try(&driver.Batch{Lane: "p/0", Passed: []driver.Passed{{Partition: record.Partition{ID: "x"}, UpTo: record.Position{Sub: 1}}}}); !errors.Is(err, errSource) {
 		t.Errorf("of an unknown partition: got %v, want %v", err, errSource)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // rebalance answers what the source says of assignments: revoked lanes are committed and released, assigned ones
@@ -38,7 +41,7 @@ func (e *engine[T]) rebalance(ctx context.Context, r *rebalance[T]) error {
 	return nil
 }
 
-func names(assigned []Assignment) (s []string) {
+func names(assigned []driver.Assignment) (s []string) {
 	for _, a := range assigned {
 		s = append(s, a.Lane)
 	}
@@ -46,7 +49,7 @@ func names(assigned []Assignment) (s []string) {
 }
 
 // adopt takes lanes over from whoever had them, and opens them.
-func (e *engine[T]) adopt(ctx context.Context, lanes []Assignment) ([]starting[T], error) {
+func (e *engine[T]) adopt(ctx context.Context, lanes []driver.Assignment) ([]starting[T], error) {
 	if len(lanes) == 0 {
 		return nil, nil
 	}
@@ -81,7 +84,7 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []Assignment) ([]starting[T
 
 // takeOver adopts for as long as it takes: a store that was away for half a minute once ended jobs in which a commit had
 // failed, or to which lanes were assigned.
-func (e *engine[T]) takeOver(ctx context.Context, lanes []Assignment) (map[Partition]Progress, error) {
+func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.hard, cancel)()
@@ -111,7 +114,7 @@ func (e *engine[T]) begin() {
 
 // handOver commits what the revoked lanes have done, before the source's deadline. After an error the lanes' work since
 // the last commit is void or its outcome unknown.
-func (e *engine[T]) handOver(ctx context.Context, b *Batch) error {
+func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 	deadline := time.Now().Add(e.opts.Shutdown)
 	if !b.Deadline.IsZero() {
 		// A deadline that has passed gets a moment all the same: what others hold in this transaction would be void too.
@@ -177,7 +180,7 @@ var errDeadline = errors.New("the source's deadline has passed")
 // restart begins all lanes again from what the ledger says, because a commit is void or its outcome is not known. r is
 // the rebalance that was under way; nil is none.
 func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) error {
-	fenced := errors.Is(cause, ErrFenced)
+	fenced := errors.Is(cause, driver.ErrFenced)
 	e.failures++
 	e.status.failed(fenced)
 	e.opts.Logger.Warn(map[bool]string{true: "fenced", false: "commit failed"}[fenced], "error", cause, "lanes", len(e.lanes), "attempt", e.failures)
@@ -295,7 +298,7 @@ func (e *engine[T]) drop(ctx context.Context) {
 }
 
 // closeLanes forgets all lanes and returns those that go on: the ones not revoked, and the newly assigned.
-func (e *engine[T]) closeLanes(r *rebalance[T]) (next []Assignment) {
+func (e *engine[T]) closeLanes(r *rebalance[T]) (next []driver.Assignment) {
 	revoked := map[string]bool{}
 	if r != nil {
 		for _, name := range r.batch.Revoked {
@@ -309,7 +312,7 @@ func (e *engine[T]) closeLanes(r *rebalance[T]) (next []Assignment) {
 		}
 	}
 	e.forget(slices.Collect(maps.Values(e.lanes))...)
-	slices.SortFunc(next, func(a, b Assignment) int {
+	slices.SortFunc(next, func(a, b driver.Assignment) int {
 		if a.Lane < b.Lane {
 			return -1
 		}

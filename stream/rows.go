@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // rows is the typed end of a lane: what the last stage emits goes into the open transaction if its record is finished,
 // else it waits here.
 type rows[T any] struct {
 	core *laneCore
-	open *Txn[T] // the open transaction; the engine exchanges it between batches
-	w    Writer
+	open *driver.Txn[T] // the open transaction; the engine exchanges it between batches
+	w    driver.Writer
 	last string // name of what comes behind the stages, for dead letters
 	*rowScratch[T]
 
@@ -22,16 +25,16 @@ type rows[T any] struct {
 
 // waiting is a row of an unfinished record, and the place of the next one of it, index + 1.
 type waiting[T any] struct {
-	row  Event[T]
+	row  record.Event[T]
 	next uint32
 }
 
 func (r *rows[T]) feeds() feeds[T] {
-	return feeds[T]{run: r.take, warm: func(context.Context, []Event[T]) error { return nil }}
+	return feeds[T]{run: r.take, warm: func(context.Context, []record.Event[T]) error { return nil }}
 }
 
 // take gets what the last stage emitted. All stages have had their say on these records.
-func (r *rows[T]) take(ctx context.Context, in []Event[T]) error {
+func (r *rows[T]) take(ctx context.Context, in []record.Event[T]) error {
 	t := &r.core.slots
 	for i := range in {
 		o := in[i].Origin
@@ -39,7 +42,7 @@ func (r *rows[T]) take(ctx context.Context, in []Event[T]) error {
 		if s == nil {
 			return r.unknown()
 		}
-		if s.flags&flagRejected != 0 || s.parent != o.slot || s.holds != 0 {
+		if s.flags&flagRejected != 0 || s.parent != slotOf(o) || s.holds != 0 {
 			return r.split(ctx, in, i)
 		}
 	}
@@ -47,7 +50,7 @@ func (r *rows[T]) take(ctx context.Context, in []Event[T]) error {
 }
 
 // split is take for the case that not all of in can be written now; the first n can.
-func (r *rows[T]) split(ctx context.Context, in []Event[T], n int) error {
+func (r *rows[T]) split(ctx context.Context, in []record.Event[T], n int) error {
 	t := &r.core.slots
 	ready := append(r.ready[:0], in[:n]...)
 	for i := n; i < len(in); i++ {
@@ -57,7 +60,7 @@ func (r *rows[T]) split(ctx context.Context, in []Event[T], n int) error {
 		case s == nil:
 			return r.unknown()
 		case s.flags&flagRejected != 0:
-		case t.slots[t.root(o.slot)].holds == 0:
+		case t.slots[t.root(slotOf(o))].holds == 0:
 			ready = append(ready, in[i])
 		default:
 			r.put(s, &in[i])
@@ -69,7 +72,7 @@ func (r *rows[T]) split(ctx context.Context, in []Event[T], n int) error {
 	return err
 }
 
-func (r *rows[T]) put(s *slot, row *Event[T]) {
+func (r *rows[T]) put(s *slot, row *record.Event[T]) {
 	i := r.free
 	if i == 0 {
 		r.stash = append(r.stash, waiting[T]{})
@@ -110,12 +113,12 @@ func (r *rows[T]) unstash(ctx context.Context, finished []uint32) error {
 }
 
 // write adds rows of finished records to the transaction and notes at the records what became of them.
-func (r *rows[T]) write(ctx context.Context, in []Event[T]) error {
+func (r *rows[T]) write(ctx context.Context, in []record.Event[T]) error {
 	if len(in) == 0 {
 		return nil
 	}
 	if cap(r.fates) < len(in) {
-		r.fates = make([]Fate, max(len(in), 2*cap(r.fates)))
+		r.fates = make([]record.Fate, max(len(in), 2*cap(r.fates)))
 	}
 	fates := r.fates[:len(in)]
 	bad, err := (*r.open).Write(ctx, r.w, in, fates)
@@ -124,29 +127,29 @@ func (r *rows[T]) write(ctx context.Context, in []Event[T]) error {
 	}
 	slots := r.core.slots.slots
 	for _, b := range bad {
-		at := in[b.Index].Origin.slot
+		at := slotOf(in[b.Index].Origin)
 		if slots[at].flags&flagBad == 0 { // one letter a record
 			slots[at].flags |= flagBad
 			slots[at].why = r.core.tell(at, r.last, b.Err)
-			r.core.dead = append(r.core.dead, DeadLetter{
+			r.core.dead = append(r.core.dead, driver.DeadLetter{
 				Record: r.core.record(at), Stage: r.last, Err: b.Err, Read: r.core.lane.Now(),
 			})
 		}
 	}
 	for i := range in {
 		switch fates[i] {
-		case Written:
-			slots[in[i].Origin.slot].flags |= flagWritten
-		case Late:
-			slots[in[i].Origin.slot].flags |= flagLate
-			r.core.tellLate(in[i].Origin.slot, in[i].Time)
+		case record.Written:
+			slots[slotOf(in[i].Origin)].flags |= flagWritten
+		case record.Late:
+			slots[slotOf(in[i].Origin)].flags |= flagLate
+			r.core.tellLate(slotOf(in[i].Origin), in[i].Time)
 		default: // bad rows are noted above, and one that no flow wanted leaves no mark
 		}
 	}
 	return nil
 }
 
-func (r *rows[T]) reject(ctx context.Context, dead []DeadLetter) error {
+func (r *rows[T]) reject(ctx context.Context, dead []driver.DeadLetter) error {
 	if err := (*r.open).Reject(ctx, r.w, dead); err != nil {
 		return &outputError{fmt.Errorf("stream: write dead letters: %w", err)}
 	}

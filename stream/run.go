@@ -7,6 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Run runs the pipe until ctx ends, commits what is finished by then, and returns nil; or until the source has ended, with
@@ -27,7 +30,7 @@ import (
 // Options.Logger gets, at level Info: "commit" (lanes, records, held, bytes, reason, took), "closed hours" (hours,
 // earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),
 // "commit failed" (error, lanes, attempt), "adoption failed" (error, for), "upkeep failed" (error, for), "stalled" (error).
-func Run[T any](ctx context.Context, p Pipe[T], out Output[T], opts *Options) error {
+func Run[T any](ctx context.Context, p Pipe[T], out driver.Output[T], opts *Options) error {
 	o, err := opts.filled()
 	if err == nil {
 		err = p.check()
@@ -44,8 +47,8 @@ func Run[T any](ctx context.Context, p Pipe[T], out Output[T], opts *Options) er
 // engine runs a job. Its goroutines are: the conductor, which runs run and alone adopts, cuts and ends lanes; the
 // poller; the workers; one for a commit and one for upkeep, each if under way; one for the status.
 type engine[T any] struct {
-	src  Source
-	out  Output[T]
+	src  driver.Source
+	out  driver.Output[T]
 	pipe Pipe[T]
 	opts Options
 
@@ -57,12 +60,12 @@ type engine[T any] struct {
 	workers []*worker[T]
 	poller  poller
 	group   sync.WaitGroup
-	budget  *Budget
+	budget  *driver.Budget
 	clock   storeClock
 	born    time.Time // with its monotonic reading; a moment before the engine was made
 
-	finisher Finisher // the source, if it is one
-	witness  Witness  // the source, if it is one and the output a Signer
+	finisher driver.Finisher // the source, if it is one
+	witness  driver.Witness  // the source, if it is one and the output a Signer
 	over     struct {
 		sync.Mutex
 		lanes []*lane[T] // closed by workers, and not forgotten yet
@@ -90,7 +93,7 @@ type engine[T any] struct {
 
 	// The conductor's.
 	lanes      map[string]*lane[T]
-	open       Txn[T]
+	open       driver.Txn[T]
 	want       string // reason for a cut that is due; "" is none
 	cutTimer   *time.Timer
 	committing *commit[T]
@@ -100,15 +103,15 @@ type engine[T any] struct {
 	keepTimer  *time.Timer
 	keepStop   context.CancelFunc
 	kept       chan upkeep
-	failures   int                    // commits that failed since one succeeded
-	spoilt     error                  // why the open transaction cannot commit: all begin again once the one before is over
-	keepErr    error                  // the last of upkeep since it succeeded
-	keepFails  int                    // how often it failed since then
-	unacked    map[Partition]Position // committed, and the source was not told
-	settled    bool                   // the output had nothing left to do when it was last asked
-	ending     bool                   // the source has ended
-	emptied    <-chan struct{}        // since then: a worker has come to the end of its queue
-	filled     int                    // workers that have not
+	failures   int                                  // commits that failed since one succeeded
+	spoilt     error                                // why the open transaction cannot commit: all begin again once the one before is over
+	keepErr    error                                // the last of upkeep since it succeeded
+	keepFails  int                                  // how often it failed since then
+	unacked    map[record.Partition]record.Position // committed, and the source was not told
+	settled    bool                                 // the output had nothing left to do when it was last asked
+	ending     bool                                 // the source has ended
+	emptied    <-chan struct{}                      // since then: a worker has come to the end of its queue
+	filled     int                                  // workers that have not
 	endTimer   *time.Timer
 	settleBy   time.Time
 	watch      keyWatch
@@ -120,14 +123,14 @@ type engine[T any] struct {
 	terminal bool
 }
 
-func newEngine[T any](p Pipe[T], out Output[T], o Options) *engine[T] {
+func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	e := &engine[T]{
-		src: p.src, out: out, pipe: p, opts: o, budget: NewBudget(o.Memory), born: time.Now().Add(-time.Second),
+		src: p.src, out: out, pipe: p, opts: o, budget: driver.NewBudget(o.Memory), born: time.Now().Add(-time.Second),
 		polling: map[string]*lane[T]{}, lanes: map[string]*lane[T]{},
 		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1), asks: make(chan string, 1), spoiled: make(chan error, 1),
 		committed: make(chan *commit[T], 1), kept: make(chan upkeep, 1),
 	}
-	e.finisher, _ = p.src.(Finisher)
+	e.finisher, _ = p.src.(driver.Finisher)
 	e.overs = make(chan struct{}, 1)
 	e.poller.wake = make(chan struct{}, 1)
 	e.terminal = o.Progress != nil && isTerminal(o.Progress)
@@ -178,7 +181,7 @@ func (e *engine[T]) ask(reason string) {
 func (e *engine[T]) run(ctx context.Context) error {
 	e.hard, e.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer e.stop(nil)
-	job := Job{Source: e.src.Info(), Workers: len(e.workers), Budget: e.budget, Logger: e.opts.Logger}
+	job := driver.Job{Source: e.src.Info(), Workers: len(e.workers), Budget: e.budget, Logger: e.opts.Logger}
 	var err error
 	if job.Logs, err = e.countLogs(ctx, job.Source); err != nil {
 		return ended(ctx, fmt.Errorf("stream: %w", err))
@@ -190,8 +193,8 @@ func (e *engine[T]) run(ctx context.Context) error {
 	if err := e.out.Attach(ctx, job); err != nil {
 		return ended(ctx, fmt.Errorf("stream: attach: %w", err))
 	}
-	if f, ok := e.src.(Follower); ok {
-		t, ok := e.out.(Teller)
+	if f, ok := e.src.(driver.Follower); ok {
+		t, ok := e.out.(driver.Teller)
 		if !ok {
 			return fmt.Errorf("stream: the source %s needs an output that is a Teller, and %T is none", job.Source.ID, e.out)
 		}
@@ -236,8 +239,8 @@ func (e *engine[T]) run(ctx context.Context) error {
 
 // checkSource asks the source for all that the job has begun, if both sides can.
 func (e *engine[T]) checkSource(ctx context.Context) error {
-	src, can := e.src.(Checker)
-	out, knows := e.out.(Rememberer)
+	src, can := e.src.(driver.Checker)
+	out, knows := e.out.(driver.Rememberer)
 	if !can || !knows {
 		return nil
 	}

@@ -7,26 +7,29 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // nullOutput keeps nothing.
 type nullOutput struct{}
 
-func (nullOutput) Attach(context.Context, Job) error { return nil }
-func (nullOutput) Adopt(context.Context, []Assignment) (map[Partition]Progress, error) {
-	return map[Partition]Progress{}, nil
+func (nullOutput) Attach(context.Context, driver.Job) error { return nil }
+func (nullOutput) Adopt(context.Context, []driver.Assignment) (map[record.Partition]driver.Progress, error) {
+	return map[record.Partition]driver.Progress{}, nil
 }
 func (nullOutput) Release(context.Context, []string) error { return nil }
-func (nullOutput) Begin(Txn[hit]) Txn[hit]                 { return &nullTxn[hit]{} }
-func (nullOutput) Maintain(context.Context, func(context.Context) ([]Partition, error)) (Upkeep, error) {
-	return Upkeep{Settled: true}, nil
+func (nullOutput) Begin(driver.Txn[hit]) driver.Txn[hit]   { return &nullTxn[hit]{} }
+func (nullOutput) Maintain(context.Context, func(context.Context) ([]record.Partition, error)) (driver.Upkeep, error) {
+	return driver.Upkeep{Settled: true}, nil
 }
 func (nullOutput) Now(context.Context) (time.Time, error) { return time.Now(), nil }
 
 // loopSource gives batches of records that it made before, until it has given n of them.
 type loopSource struct {
-	lanes  []Assignment
-	free   chan *Batch
+	lanes  []driver.Assignment
+	free   chan *driver.Batch
 	at     []int64
 	n      int
 	given  int
@@ -35,13 +38,13 @@ type loopSource struct {
 }
 
 func newLoopSource(lanes, batch, n int) *loopSource {
-	s := &loopSource{at: make([]int64, lanes), n: n, free: make(chan *Batch, 64), paused: map[string]bool{}}
+	s := &loopSource{at: make([]int64, lanes), n: n, free: make(chan *driver.Batch, 64), paused: map[string]bool{}}
 	for i := range lanes {
-		s.lanes = append(s.lanes, Assignment{Lane: fmt.Sprint("bench/", i), Partitions: []Partition{{Source: "bench", ID: fmt.Sprint(i)}}})
+		s.lanes = append(s.lanes, driver.Assignment{Lane: fmt.Sprint("bench/", i), Partitions: []record.Partition{{Source: "bench", ID: fmt.Sprint(i)}}})
 	}
 	value := make([]byte, 500)
 	for range cap(s.free) {
-		b := &Batch{Records: make([]Record, batch), Bytes: int64(batch * 600)}
+		b := &driver.Batch{Records: make([]record.Record, batch), Bytes: int64(batch * 600)}
 		for i := range b.Records {
 			b.Records[i].Value = value
 		}
@@ -51,12 +54,12 @@ func newLoopSource(lanes, batch, n int) *loopSource {
 	return s
 }
 
-func (s *loopSource) Info() SourceInfo { return SourceInfo{ID: "bench"} }
+func (s *loopSource) Info() driver.SourceInfo { return driver.SourceInfo{ID: "bench"} }
 
-func (s *loopSource) Poll(ctx context.Context) (*Batch, error) {
+func (s *loopSource) Poll(ctx context.Context) (*driver.Batch, error) {
 	if !s.asked {
 		s.asked = true
-		return &Batch{Assigned: s.lanes}, nil
+		return &driver.Batch{Assigned: s.lanes}, nil
 	}
 	if s.given >= s.n {
 		return nil, io.EOF
@@ -89,13 +92,13 @@ func (s *loopSource) Poll(ctx context.Context) (*Batch, error) {
 	}
 }
 
-func (s *loopSource) Start(context.Context, Start) error { return nil }
-func (s *loopSource) Pause(lane string, on bool)         { s.paused[lane] = on }
-func (s *loopSource) Close() error                       { return nil }
-func (s *loopSource) AtEnd(context.Context, map[Partition]Position) ([]Partition, error) {
+func (s *loopSource) Start(context.Context, driver.Start) error { return nil }
+func (s *loopSource) Pause(lane string, on bool)                { s.paused[lane] = on }
+func (s *loopSource) Close() error                              { return nil }
+func (s *loopSource) AtEnd(context.Context, map[record.Partition]record.Position) ([]record.Partition, error) {
 	return nil, nil
 }
-func (s *loopSource) Partitions(context.Context) ([]Partition, error) { return nil, nil }
+func (s *loopSource) Partitions(context.Context) ([]record.Partition, error) { return nil, nil }
 
 // BenchmarkRun is the whole engine between a source that costs nothing and an output that costs nothing.
 func BenchmarkRun(b *testing.B) {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -22,7 +24,7 @@ type text struct {
 	word string
 }
 
-func parseText(r *stream.Record) (text, error) {
+func parseText(r *record.Record) (text, error) {
 	clock, word, ok := strings.Cut(string(r.Value), " ")
 	if !ok {
 		return text{}, errors.New("no time")
@@ -33,7 +35,7 @@ func parseText(r *stream.Record) (text, error) {
 
 func (t *text) time() time.Time { return t.at }
 
-func texts(src stream.Source) stream.Pipe[text] {
+func texts(src driver.Source) stream.Pipe[text] {
 	return stream.Via(stream.From(src), stream.Decode(parseText, (*text).time))
 }
 
@@ -46,7 +48,7 @@ func words(rows []streamtest.Row[text]) (w []string) {
 }
 
 // runToEnd runs a job whose source ends.
-func runToEnd[T any](t *testing.T, p stream.Pipe[T], out stream.Output[T], opts *stream.Options) {
+func runToEnd[T any](t *testing.T, p stream.Pipe[T], out driver.Output[T], opts *stream.Options) {
 	t.Helper()
 	if err := stream.Run(t.Context(), p, out, opts); err != nil {
 		t.Fatalf("Run: %v", err)
@@ -65,7 +67,7 @@ func TestRunWritesEveryRecordOnce(t *testing.T) {
 		if got, want := words(ledger.Rows()), []string{"a", "b", "c", "d", "e", "f", "g"}; !slices.Equal(got, want) {
 			t.Errorf("got rows %v, want %v", got, want)
 		}
-		if got, want := ledger.Counts(), (stream.Counts{stream.Written: 7, stream.Dead: 1}); got != want {
+		if got, want := ledger.Counts(), (record.Counts{record.Written: 7, record.Dead: 1}); got != want {
 			t.Errorf("got fates %v, want %v", got, want)
 		}
 		dead := ledger.Dead()
@@ -137,11 +139,11 @@ func TestASplitIsCommittedAtOnce(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		j := startJob(t, log.Source(nil), ledger.Output(), stream.Options{CommitEvery: time.Hour})
 		log.Append(0, 0, t0, "06:00 a")
-		child := stream.Partition{Source: "log", ID: "child"}
+		child := record.Partition{Source: "log", ID: "child"}
 		log.End(0, 0, child)
 		synctest.Wait()
 		g := ledger.Progress(log.Partition(0, 0))
-		if !g.Ended || !slices.Equal(g.Children, []stream.Partition{child}) || g.UpTo.Sub != 1 {
+		if !g.Ended || !slices.Equal(g.Children, []record.Partition{child}) || g.UpTo.Sub != 1 {
 			t.Errorf("the ledger says %+v, want the end and the child", g)
 		}
 		j.cancel()

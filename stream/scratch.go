@@ -1,11 +1,16 @@
 package stream
 
+import (
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
+)
+
 // scratch are the buffers of a batch in progress. The lanes of a worker take turns, so they share one: else each of
 // hundreds of lanes would keep buffers as big as its biggest batch. Between batches all are empty.
 type scratch struct {
 	emitters []any // *Emitter[Out] of each stage
 	rows     any   // *rowScratch[T]
-	events   []Event[Record]
+	events   []record.Event[record.Record]
 	batch    []uint32  // slots of the batch in progress
 	touched  []uint32  // slots that may be finished
 	spare    slotTable // of lanes that hold nothing
@@ -28,19 +33,19 @@ func (c *laneCore) giveBack() {
 
 // rowScratch is the typed part of a scratch.
 type rowScratch[T any] struct {
-	fates []Fate
-	ready []Event[T]
+	fates []record.Fate
+	ready []record.Event[T]
 }
 
 func newScratch(stages int) *scratch { return &scratch{emitters: make([]any, stages)} }
 
 // emitter returns the emitter of a stage.
-func emitter[Out any](s *scratch, stage int) *Emitter[Out] {
-	if em, ok := s.emitters[stage].(*Emitter[Out]); ok {
+func emitter[Out any](s *scratch, st int) *stage.Emitter[Out] {
+	if em, ok := s.emitters[st].(*stage.Emitter[Out]); ok {
 		return em
 	}
-	em := &Emitter[Out]{}
-	s.emitters[stage] = em
+	em := &stage.Emitter[Out]{}
+	s.emitters[st] = em
 	return em
 }
 

@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // settle finishes the touched records that nobody holds: first the rows that waited for them, then their fates.
@@ -67,22 +69,22 @@ func (c *laneCore) finished(i uint32) bool {
 func (c *laneCore) finish(i uint32) {
 	s := &c.slots.slots[i]
 	p := &c.parts[s.part]
-	fate := Filtered
+	fate := record.Filtered
 	switch {
 	case s.flags == flagLive|flagTimed|flagWritten, s.flags == flagLive|flagWritten: // nearly all
-		fate = Written
+		fate = record.Written
 	case s.flags&flagRejected != 0:
-		fate = Dead
+		fate = record.Dead
 		c.bury(i)
 	case s.flags&flagWritten != 0:
-		fate = Written
+		fate = record.Written
 	case s.flags&flagLate != 0:
-		fate = Late
+		fate = record.Late
 	case s.flags&flagBad != 0:
-		fate = Dead
+		fate = record.Dead
 		c.reasons.n[s.why]++
 	case s.flags&flagMerged != 0:
-		fate = Merged
+		fate = record.Merged
 	case s.flags&flagDropped != 0:
 		fate = s.fate
 		c.reasons.n[s.why]++
@@ -114,7 +116,7 @@ func (c *laneCore) bury(i uint32) {
 
 // tell returns the number of the reason why record i is dead, and keeps the first example of it.
 func (c *laneCore) tell(i uint32, stage string, err error) uint16 {
-	why := c.reasons.index(Dead, deadWhy(stage, err))
+	why := c.reasons.index(record.Dead, deadWhy(stage, err))
 	if c.reasons.first[why] == nil {
 		x := c.example(i)
 		x.err = err
@@ -129,7 +131,7 @@ func (c *laneCore) tellLate(i uint32, at time.Time) {
 		return
 	}
 	x := c.example(i)
-	x.reason, x.time, x.behind = Reason{Fate: Late}, at, c.parts[c.slots.slots[i].part].clock.Seen.Sub(at)
+	x.reason, x.time, x.behind = record.Reason{Fate: record.Late}, at, c.parts[c.slots.slots[i].part].clock.Seen.Sub(at)
 	c.reasons.late = x
 }
 
@@ -143,7 +145,7 @@ func (c *laneCore) example(i uint32) *example {
 }
 
 // record returns what is still known of a record.
-func (c *laneCore) record(i uint32) Record {
+func (c *laneCore) record(i uint32) record.Record {
 	s := &c.slots.slots[i]
 	if s.rec >= 0 {
 		return c.records[s.rec]
@@ -151,5 +153,5 @@ func (c *laneCore) record(i uint32) Record {
 	if r, ok := c.kept[i]; ok {
 		return r
 	}
-	return Record{Partition: &c.parts[s.part].id, Position: s.pos}
+	return record.Record{Partition: &c.parts[s.part].id, Position: s.pos}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -21,9 +23,9 @@ type blocking struct {
 
 func newBlocking() blocking { return blocking{make(chan struct{}), make(chan struct{}, 100), false} }
 
-func (b blocking) Open(*stream.Lane) (stream.Processor[text, text], error) { return b, nil }
+func (b blocking) Open(*stage.Lane) (stage.Processor[text, text], error) { return b, nil }
 
-func (b blocking) Process(ctx context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+func (b blocking) Process(ctx context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 	b.entered <- struct{}{}
 	if b.stubborn {
 		<-b.gate
@@ -113,7 +115,7 @@ func TestErrorsOfStagesStopTheJobAndKeepWhatWasCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1, 1), newLedger(t)
 		broken := errors.New("broken")
-		fail := stream.Func[text, text](func(ctx context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+		fail := stream.Func[text, text](func(ctx context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 			if in[0].Value.word == "x" {
 				return broken
 			}
@@ -147,7 +149,7 @@ func TestACommitUnderWayOutlivesAnErrorElsewhere(t *testing.T) {
 			}
 			return nil
 		}
-		fail := stream.Func[text, text](func(ctx context.Context, in []stream.Event[text], o *stream.Emitter[text]) error {
+		fail := stream.Func[text, text](func(ctx context.Context, in []record.Event[text], o *stage.Emitter[text]) error {
 			if in[0].Value.word == "x" {
 				return errors.New("broken")
 			}
@@ -167,17 +169,17 @@ func TestACommitUnderWayOutlivesAnErrorElsewhere(t *testing.T) {
 // async is a stage whose results come from another goroutine.
 type async struct{ work time.Duration }
 
-func (a async) Open(lane *stream.Lane) (stream.Processor[text, text], error) {
-	return &asyncLane{async: a, wake: lane.Wake, done: make(chan stream.Event[text], 100)}, nil
+func (a async) Open(lane *stage.Lane) (stage.Processor[text, text], error) {
+	return &asyncLane{async: a, wake: lane.Wake, done: make(chan record.Event[text], 100)}, nil
 }
 
 type asyncLane struct {
 	async
 	wake func()
-	done chan stream.Event[text]
+	done chan record.Event[text]
 }
 
-func (a *asyncLane) Process(_ context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+func (a *asyncLane) Process(_ context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 	for _, e := range in {
 		out.Hold(e.Origin)
 		go func() {
@@ -189,7 +191,7 @@ func (a *asyncLane) Process(_ context.Context, in []stream.Event[text], out *str
 	return nil
 }
 
-func (a *asyncLane) Pull(_ context.Context, out *stream.Emitter[text]) error {
+func (a *asyncLane) Pull(_ context.Context, out *stage.Emitter[text]) error {
 	for {
 		select {
 		case e := <-a.done:
@@ -206,7 +208,7 @@ func TestTheEndWaitsForStagesThatWorkBesideTheLane(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		log.Append(0, 0, t0, "06:00 a", "06:01 b", "06:02 c", "06:03 d")
 		log.EndAll()
-		runToEnd(t, stream.Via(texts(log.Source(nil)), stream.Stage[text, text](async{90 * time.Second})), ledger.Output(), nil)
+		runToEnd(t, stream.Via(texts(log.Source(nil)), stage.Stage[text, text](async{90 * time.Second})), ledger.Output(), nil)
 		wantWords(t, ledger, "a", "b", "c", "d")
 	})
 }
@@ -226,7 +228,7 @@ func TestAStageThatHoldsForEverStopsTheJobAtTheEnd(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		log.Append(0, 0, t0, "06:00 a1")
 		log.EndAll()
-		hold := stream.Func[text, text](func(_ context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+		hold := stream.Func[text, text](func(_ context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 			out.Hold(in[0].Origin)
 			return nil
 		})

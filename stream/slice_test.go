@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -23,9 +25,9 @@ type slow struct {
 	done  *atomic.Int64
 }
 
-func (s slow) Open(*stream.Lane) (stream.Processor[text, text], error) { return s, nil }
+func (s slow) Open(*stage.Lane) (stage.Processor[text, text], error) { return s, nil }
 
-func (s slow) Process(ctx context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+func (s slow) Process(ctx context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 	for _, e := range in {
 		elapse(s.takes)
 		s.done.Add(1)
@@ -132,7 +134,7 @@ func TestACrashWithinABatchLosesAndDoublesNothing(t *testing.T) {
 		crash := errors.New("crash")
 		for run := 0; ; run++ {
 			var n atomic.Int64
-			stage := stream.Func[text, text](func(ctx context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+			st := stream.Func[text, text](func(ctx context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 				elapse(11 * time.Second) // a slice for each commit
 				if n.Add(1) > 3 {
 					return crash
@@ -140,7 +142,7 @@ func TestACrashWithinABatchLosesAndDoublesNothing(t *testing.T) {
 				return passing(ctx, in, out)
 			})
 			log.EndAll()
-			j := startJob(t, log.Source(&streamtest.SourceOptions{Batch: 500}), ledger.Output(), often, stage)
+			j := startJob(t, log.Source(&streamtest.SourceOptions{Batch: 500}), ledger.Output(), often, st)
 			if err := <-j.ended; err == nil {
 				break
 			} else if !errors.Is(err, crash) {

@@ -1,5 +1,9 @@
 package stream
 
+import (
+	"github.com/onceflow/onceflow/stream/record"
+)
+
 // slotTable holds the records of a lane that are in flight or held. An Origin is the index of a slot and its generation,
 // so an origin that is used after its record finished is noticed.
 type slotTable struct {
@@ -19,17 +23,17 @@ type slot struct {
 
 	before, after uint32 // neighbours in the partition's list of held records, by index + 1; 0 is none
 
-	rec   int32  // index in the batch in progress; -1 when that is over
-	stash uint32 // first row that waits, index + 1; 0 is none
-	bytes uint32 // of the record, while it is held
-	why   uint16 // number of the reason: of Drop, or of a row that could not be written
-	fate  Fate   // of Drop
+	rec   int32       // index in the batch in progress; -1 when that is over
+	stash uint32      // first row that waits, index + 1; 0 is none
+	bytes uint32      // of the record, while it is held
+	why   uint16      // number of the reason: of Drop, or of a row that could not be written
+	fate  record.Fate // of Drop
 	flags flags
 
 	ord  uint64 // ordinal; see HeldSet
 	time int64  // event time, the smallest if it has several; only if flagTimed. In microseconds since 1970
 	seen int64  // Progress.Seen when it was read, in microseconds; of a replayed record at most its event time
-	pos  Position
+	pos  record.Position
 }
 
 type flags uint16
@@ -79,15 +83,22 @@ func (t *slotTable) remove(i uint32) {
 }
 
 // get returns the slot of o, or nil if o is finished or never was.
-func (t *slotTable) get(o Origin) *slot {
-	if int(o.slot) >= len(t.slots) {
+func (t *slotTable) get(o record.Origin) *slot {
+	i, gen := o.Parts()
+	if int(i) >= len(t.slots) {
 		return nil
 	}
-	s := &t.slots[o.slot]
-	if s.gen != o.gen || s.flags&flagLive == 0 {
+	s := &t.slots[i]
+	if s.gen != gen || s.flags&flagLive == 0 {
 		return nil
 	}
 	return s
+}
+
+// slotOf is the index of the slot of o.
+func slotOf(o record.Origin) uint32 {
+	i, _ := o.Parts()
+	return i
 }
 
 // root returns the root of i's group.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -94,18 +96,18 @@ type oneAtATime struct {
 }
 
 type hanging struct {
-	stream.Txn[text]
+	driver.Txn[text]
 	out *oneAtATime
 }
 
-func (o *oneAtATime) Begin(after stream.Txn[text]) stream.Txn[text] {
+func (o *oneAtATime) Begin(after driver.Txn[text]) driver.Txn[text] {
 	if t, ok := after.(*hanging); ok {
 		after = t.Txn
 	}
 	return &hanging{o.Output.Begin(after), o}
 }
 
-func (t *hanging) Commit(ctx context.Context, cut stream.Cut) error {
+func (t *hanging) Commit(ctx context.Context, cut driver.Cut) error {
 	t.out.turn <- struct{}{}
 	defer func() { <-t.out.turn }()
 	if !t.out.hangs.Load() {
@@ -115,7 +117,7 @@ func (t *hanging) Commit(ctx context.Context, cut stream.Cut) error {
 	return errors.Join(ctx.Err(), t.Drop(ctx))
 }
 
-func (o *oneAtATime) Maintain(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) (stream.Upkeep, error) {
+func (o *oneAtATime) Maintain(ctx context.Context, list func(context.Context) ([]record.Partition, error)) (driver.Upkeep, error) {
 	o.turn <- struct{}{}
 	defer func() { <-o.turn }()
 	return o.Output.Maintain(ctx, list)

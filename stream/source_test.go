@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -20,7 +21,7 @@ type tired struct {
 	err     error
 }
 
-func (s *tired) Poll(ctx context.Context) (*stream.Batch, error) {
+func (s *tired) Poll(ctx context.Context) (*driver.Batch, error) {
 	if s.batches == 0 {
 		return nil, s.err
 	}
@@ -36,7 +37,7 @@ func (s *tired) Poll(ctx context.Context) (*stream.Batch, error) {
 		if done != nil {
 			done()
 		}
-		*b = stream.Batch{}
+		*b = driver.Batch{}
 	}
 	return b, nil
 }

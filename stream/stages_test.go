@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // pairing merges "x2" into the "x1" that came before or comes after, for any word x, and lets go of lonely ones after
@@ -15,20 +16,20 @@ type pairing struct{ wait time.Duration }
 
 func (p pairing) Holds() {}
 
-func (p pairing) Open(*stream.Lane) (stream.Processor[text, text], error) {
+func (p pairing) Open(*stage.Lane) (stage.Processor[text, text], error) {
 	return &pairs{pairing: p}, nil
 }
 
 type pairs struct {
 	pairing
-	held []stream.Event[text]
+	held []record.Event[text]
 }
 
-func (p *pairs) Process(_ context.Context, in []stream.Event[text], out *stream.Emitter[text]) error {
+func (p *pairs) Process(_ context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 	for _, e := range in {
 		word, side := e.Value.word[:len(e.Value.word)-1], e.Value.word[len(e.Value.word)-1:]
 		other := map[string]string{"1": word + "2", "2": word + "1"}[side]
-		i := slices.IndexFunc(p.held, func(h stream.Event[text]) bool {
+		i := slices.IndexFunc(p.held, func(h record.Event[text]) bool {
 			return h.Value.word == other && h.Time.Sub(e.Time).Abs() < p.wait
 		})
 		if i < 0 {
@@ -50,8 +51,8 @@ func (p *pairs) Process(_ context.Context, in []stream.Event[text], out *stream.
 	return nil
 }
 
-func (p *pairs) Advance(_ context.Context, seen time.Time, out *stream.Emitter[text]) error {
-	p.held = slices.DeleteFunc(p.held, func(e stream.Event[text]) bool {
+func (p *pairs) Advance(_ context.Context, seen time.Time, out *stage.Emitter[text]) error {
+	p.held = slices.DeleteFunc(p.held, func(e record.Event[text]) bool {
 		if e.Time.Add(p.wait).After(seen) {
 			return false
 		}
@@ -59,7 +60,7 @@ func (p *pairs) Advance(_ context.Context, seen time.Time, out *stream.Emitter[t
 		if strings.HasSuffix(e.Value.word, "1") {
 			out.Emit(e)
 		} else {
-			out.Drop(e.Origin, stream.Filtered, "lonely")
+			out.Drop(e.Origin, record.Filtered, "lonely")
 		}
 		return true
 	})

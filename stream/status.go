@@ -7,6 +7,9 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // stallAfter is how long work may make no progress before the status says so.
@@ -81,7 +84,7 @@ func (b *statusBoard) failed(fenced bool) {
 
 func (b *statusBoard) committing(since time.Time) { b.set(func(*Status) { b.pending = since }) }
 
-func (b *statusBoard) commit(at time.Time, counts Counts, oldest time.Time, why map[Reason]int64, late map[string]int64) {
+func (b *statusBoard) commit(at time.Time, counts record.Counts, oldest time.Time, why map[record.Reason]int64, late map[string]int64) {
 	b.set(func(s *Status) {
 		s.LastCommit, s.OldestHeld = at, oldest
 		s.Commits++
@@ -99,7 +102,7 @@ func (b *statusBoard) commit(at time.Time, counts Counts, oldest time.Time, why 
 }
 
 // kept returns how many hours were closed since it was last called.
-func (b *statusBoard) kept(u Upkeep) (closed int64) {
+func (b *statusBoard) kept(u driver.Upkeep) (closed int64) {
 	b.set(func(s *Status) {
 		s.EarliestHour, s.Unclosed, s.Housekeeping = u.EarliestHour, u.Unclosed, u.Housekeeping
 		closed, b.closed = u.ClosedHours-b.closed, u.ClosedHours
@@ -139,8 +142,8 @@ func (e *engine[T]) observe() {
 
 func (e *engine[T]) snapshot() Status {
 	now := time.Now()
-	lag := Lag{Records: -1}
-	if l, ok := e.src.(Lagger); ok {
+	lag := driver.Lag{Records: -1}
+	if l, ok := e.src.(driver.Lagger); ok {
 		lag = l.Lag()
 	}
 	b := &e.status
@@ -184,8 +187,8 @@ func (e *engine[T]) snapshot() Status {
 }
 
 // stalled looks for work that makes no progress.
-func (e *engine[T]) stalled(now time.Time, lag Lag) error {
-	if s, ok := e.src.(Staller); ok {
+func (e *engine[T]) stalled(now time.Time, lag driver.Lag) error {
+	if s, ok := e.src.(driver.Staller); ok {
 		if err := s.Stalled(); err != nil {
 			return err
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // A large batch passes the stages in steps. What comes out is what comes of the records one by one, and the batch is the
@@ -57,7 +59,7 @@ func TestALargeBatchInStepsIsTheSameAsItsRecordsOneByOne(t *testing.T) {
 
 func TestPositionsOfABatchMustAscendBeyondAStep(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
-	b := &Batch{Lane: "p/0"}
+	b := &driver.Batch{Lane: "p/0"}
 	for i := range stepRecords {
 		b.Records = append(b.Records, rec(0, int64(i+1), "a"))
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -20,7 +21,7 @@ func TestAMachinesClockThatIsSetBackKillsNoRecord(t *testing.T) {
 		var off atomic.Int64
 		done := make(chan error, 1)
 		go func() {
-			p := stream.Via(stream.From(log.Source(nil)), stream.Decode(func(r *stream.Record) (string, error) { return string(r.Value), nil }, nil))
+			p := stream.Via(stream.From(log.Source(nil)), stream.Decode(func(r *record.Record) (string, error) { return string(r.Value), nil }, nil))
 			now := func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
 			done <- stream.Run(t.Context(), p, ledger.Output(), &stream.Options{Now: now, CommitEvery: time.Second})
 		}()
@@ -35,7 +36,7 @@ func TestAMachinesClockThatIsSetBackKillsNoRecord(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
-		if got, want := ledger.Counts(), (stream.Counts{stream.Written: 30}); got != want {
+		if got, want := ledger.Counts(), (record.Counts{record.Written: 30}); got != want {
 			t.Errorf("got fates %v, want %v", got, want)
 		}
 	})

@@ -7,6 +7,9 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 const (
@@ -17,7 +20,7 @@ const (
 
 // upkeep is what came of one.
 type upkeep struct {
-	Upkeep
+	driver.Upkeep
 	kept bool  // Maintain has succeeded, so Upkeep counts
 	err  error // of it or of the questions to the source
 }
@@ -55,8 +58,8 @@ func (e *engine[T]) keep(ctx context.Context) {
 }
 
 // ack tells the source committed positions. It is advice: an error is logged and forgotten.
-func (e *engine[T]) ack(ctx context.Context, upTo map[Partition]Position) {
-	a, ok := e.src.(Acker)
+func (e *engine[T]) ack(ctx context.Context, upTo map[record.Partition]record.Position) {
+	a, ok := e.src.(driver.Acker)
 	if !ok || len(upTo) == 0 {
 		return
 	}
@@ -113,8 +116,8 @@ func (e *engine[T]) prove(ctx context.Context, now time.Time) error {
 // idle returns the positions of partitions that gave no record since it was last called; none if ctx ends, since workers
 // may be within a slice for long, and what ends ctx waits for us. rest is when the last of all partitions was found at its
 // end, zero if one is not.
-func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[Partition]Position, map[Partition]*lane[T], time.Time) {
-	at, owner := map[Partition]Position{}, map[Partition]*lane[T]{} // workers may still fill them when we are gone
+func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[record.Partition]record.Position, map[record.Partition]*lane[T], time.Time) {
+	at, owner := map[record.Partition]record.Position{}, map[record.Partition]*lane[T]{} // workers may still fill them when we are gone
 	rest, all := time.Time{}, true
 	var mu sync.Mutex
 	answered := make(chan struct{}, len(e.workers)) // has room for all, so nobody waits for us when we are gone
@@ -153,12 +156,12 @@ func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[Partition]Posi
 }
 
 // idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind.
-func (c *laneCore) idle(now time.Time) (at map[Partition]Position) {
+func (c *laneCore) idle(now time.Time) (at map[record.Partition]record.Position) {
 	for i := range c.parts {
 		p := &c.parts[i]
 		if c.ready() && !p.ended && p.asked == p.upTo && p.clock.Seen.Before(now.Add(-proveLag)) {
 			if at == nil { // for most of thousands of lanes there is none
-				at = map[Partition]Position{}
+				at = map[record.Partition]record.Position{}
 			}
 			at[p.id] = p.upTo
 		}
@@ -204,7 +207,7 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 		e.opts.Logger.Info("closed hours", "hours", closed, "earliest", u.EarliestHour)
 	}
 	for _, l := range e.lanes {
-		k := Clocks{Lane: l.committed, Job: u.Clock}
+		k := record.Clocks{Lane: l.committed, Job: u.Clock}
 		if k == l.told {
 			continue
 		}
@@ -237,7 +240,7 @@ func (e *engine[T]) askNow(ctx context.Context) (time.Time, error) {
 	now, err := e.out.Now(ctx)
 	if err == nil {
 		var latest time.Time
-		if d, ok := e.out.(Doubter); ok {
+		if d, ok := e.out.(driver.Doubter); ok {
 			latest = d.Latest()
 		}
 		e.clock.set(now, latest)

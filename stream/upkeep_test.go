@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -59,7 +61,7 @@ func (o *orderedClock) Now(ctx context.Context) (time.Time, error) {
 	return o.Output.Now(ctx)
 }
 
-func (o *orderedClock) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) ([]stream.Partition, error) {
+func (o *orderedClock) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
 	o.note("source")
 	elapse(time.Second) // records with later times arrive meanwhile
 	return o.Source.AtEnd(ctx, at)
@@ -88,21 +90,21 @@ func TestTheClockIsAskedBeforeTheSource(t *testing.T) {
 
 // clockReader is a stage that wants the committed clocks.
 type clockReader struct {
-	stream.Processor[text, text]
+	stage.Processor[text, text]
 	mu  sync.Mutex
-	got []stream.Clocks
+	got []record.Clocks
 }
 
-func (c *clockReader) Open(*stream.Lane) (stream.Processor[text, text], error) { return c, nil }
+func (c *clockReader) Open(*stage.Lane) (stage.Processor[text, text], error) { return c, nil }
 
-func (c *clockReader) Committed(_ context.Context, k stream.Clocks) error {
+func (c *clockReader) Committed(_ context.Context, k record.Clocks) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.got = append(c.got, k)
 	return nil
 }
 
-func (c *clockReader) told() []stream.Clocks {
+func (c *clockReader) told() []record.Clocks {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.got)
@@ -127,7 +129,7 @@ func TestStagesAreToldTheCommittedClocks(t *testing.T) {
 		}
 		elapse(2 * every)
 		j.mustStop()
-		want := stream.Clock{Seen: t0.Add(8 * time.Minute), Held: t0.Add(5 * time.Minute)}
+		want := record.Clock{Seen: t0.Add(8 * time.Minute), Held: t0.Add(5 * time.Minute)}
 		if got := clocks.told(); len(got) == 0 || got[len(got)-1].Lane != want || got[len(got)-1].Job != want {
 			t.Errorf("told %v, want at last %v for lane and job", got, want)
 		}
@@ -138,10 +140,10 @@ func TestStagesAreToldTheCommittedClocks(t *testing.T) {
 type acking struct {
 	*streamtest.Source
 	mu    sync.Mutex
-	acked map[stream.Partition]stream.Position
+	acked map[record.Partition]record.Position
 }
 
-func (a *acking) Ack(_ context.Context, upTo map[stream.Partition]stream.Position) error {
+func (a *acking) Ack(_ context.Context, upTo map[record.Partition]record.Position) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for p, pos := range upTo {
@@ -150,7 +152,7 @@ func (a *acking) Ack(_ context.Context, upTo map[stream.Partition]stream.Positio
 	return errors.New("only advice")
 }
 
-func (a *acking) told(p stream.Partition) stream.Position {
+func (a *acking) told(p record.Partition) record.Position {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.acked[p]
@@ -159,7 +161,7 @@ func (a *acking) told(p stream.Partition) stream.Position {
 func TestTheSourceIsToldCommittedPositionsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
-		src := &acking{Source: log.Source(nil), acked: map[stream.Partition]stream.Position{}}
+		src := &acking{Source: log.Source(nil), acked: map[record.Partition]record.Position{}}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- stream.Run(ctx, texts(src), ledger.Output(), &often) }()

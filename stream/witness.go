@@ -8,39 +8,21 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
-
-// Witness is an Acker that keeps what it is told where a restore of the output's store does not reach, and can be asked
-// for it. Run compares it with the ledger before it goes on. Recovery still never reads it.
-type Witness interface {
-	Acker
-
-	// Sign is called once, before the first Poll. What Ack is told from then on is kept together with ledger, at most 128
-	// printable characters, which name the ledger that the positions are of.
-	Sign(ledger string)
-
-	// Acked returns what any process has told Ack under the same signature. Partitions of which nothing is kept, or under
-	// another signature only, are left out. It may be called concurrently with every method of Source. Its error is
-	// logged: the job goes on without.
-	Acked(ctx context.Context, parts []Partition) (map[Partition]Position, error)
-}
-
-// Signer is an Output that can name its ledger, for a Witness.
-type Signer interface {
-	// Signature is called after Attach. It is the same for all processes and runs of a job, and for no other ledger.
-	Signature() string
-}
 
 // BehindError means that the ledger says less of a partition than the source was told was committed: it has lost its
 // newest entries, as when the store's folder was restored to an earlier moment. Nothing was written.
 type BehindError struct {
-	Partition Partition
-	Committed Position // as the ledger says
-	Acked     Position // as the source was told
+	Partition record.Partition
+	Committed record.Position // as the ledger says
+	Acked     record.Position // as the source was told
 }
 
 // Is reports whether target is ErrStop: waiting does not bring the lost commits back.
-func (e *BehindError) Is(target error) bool { return target == ErrStop }
+func (e *BehindError) Is(target error) bool { return target == driver.ErrStop }
 
 func (e *BehindError) Error() string {
 	committed := "nothing"
@@ -58,8 +40,8 @@ const witnessFor = 5 * time.Second
 
 // sign tells a Witness whose ledger it serves.
 func (e *engine[T]) sign() {
-	out, signs := e.out.(Signer)
-	if w, ok := e.src.(Witness); ok && signs {
+	out, signs := e.out.(driver.Signer)
+	if w, ok := e.src.(driver.Witness); ok && signs {
 		w.Sign(out.Signature())
 		e.witness = w
 	}
@@ -67,13 +49,13 @@ func (e *engine[T]) sign() {
 
 // acked asks what the source was told of lanes. It comes before the ledger is read: what others commit and tell it
 // meanwhile the ledger then has, too.
-func (e *engine[T]) acked(ctx context.Context, lanes []Assignment) map[Partition]Position {
+func (e *engine[T]) acked(ctx context.Context, lanes []driver.Assignment) map[record.Partition]record.Position {
 	if e.witness == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, witnessFor)
 	defer cancel()
-	var parts []Partition
+	var parts []record.Partition
 	for _, a := range lanes {
 		parts = append(parts, a.Partitions...)
 	}
@@ -85,8 +67,8 @@ func (e *engine[T]) acked(ctx context.Context, lanes []Assignment) map[Partition
 }
 
 // compare refuses a ledger that is behind what the source was told.
-func compare(acked map[Partition]Position, at map[Partition]Progress) error {
-	order := func(a, b Partition) int { return strings.Compare(a.String(), b.String()) }
+func compare(acked map[record.Partition]record.Position, at map[record.Partition]driver.Progress) error {
+	order := func(a, b record.Partition) int { return strings.Compare(a.String(), b.String()) }
 	for _, p := range slices.SortedFunc(maps.Keys(acked), order) {
 		if pr, ok := at[p]; ok && acked[p].Compare(pr.UpTo) > 0 {
 			return &BehindError{Partition: p, Committed: pr.UpTo, Acked: acked[p]}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // worker processes the batches of some lanes, one at a time. All that touches a lane's core happens on its goroutine,
@@ -13,7 +15,7 @@ import (
 type worker[T any] struct {
 	e     *engine[T]
 	index int
-	open  Txn[T] // the open transaction; exchanged at a barrier
+	open  driver.Txn[T] // the open transaction; exchanged at a barrier
 
 	mu    sync.Mutex
 	todo  []func(context.Context) error // before the next batch
@@ -37,7 +39,7 @@ type worker[T any] struct {
 // item is a batch, or something to do once the batches before it are processed.
 type item[T any] struct {
 	lane  *lane[T]
-	batch *Batch
+	batch *driver.Batch
 	bytes int64 // of the batch: once it is processed it is the source's again
 	do    func(context.Context) error
 }
@@ -199,7 +201,7 @@ func (w *worker[T]) turnStuck(ctx context.Context) error {
 // process runs a batch through its lane, or the part of it that nothing more urgent interrupts.
 func (w *worker[T]) process(ctx context.Context, it item[T], tick <-chan time.Time) error {
 	l, b := it.lane, it.batch
-	ends, split := int64(len(b.Ended)), slices.ContainsFunc(b.Ended, func(e Ended) bool { return len(e.Children) > 0 })
+	ends, split := int64(len(b.Ended)), slices.ContainsFunc(b.Ended, func(e driver.Ended) bool { return len(e.Children) > 0 })
 	w.begin(l)
 	done, err := l.core.slice(ctx, b)
 	for err == nil && !done && !w.pressed(ctx, tick) {

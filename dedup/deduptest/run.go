@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/dedup"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Options say which rules a store is not held to; nil is none.
@@ -151,7 +151,7 @@ func (h *table) expire(at time.Time) {
 	}
 }
 
-var partition = &stream.Partition{Source: "topic", Epoch: "1", ID: "0"}
+var partition = &record.Partition{Source: "topic", Epoch: "1", ID: "0"}
 
 // claim is a claim of ID number id by the record at offset by.
 func claim(id int, at time.Time, by int64) dedup.Claim {
@@ -159,7 +159,7 @@ func claim(id int, at time.Time, by int64) dedup.Claim {
 }
 
 func holder(by int64) dedup.Holder {
-	return dedup.Holder{Partition: partition, Position: stream.Position{Sub: by}}
+	return dedup.Holder{Partition: partition, Position: record.Position{Sub: by}}
 }
 
 func force(c dedup.Claim) dedup.Claim {

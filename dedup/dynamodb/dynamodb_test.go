@@ -21,7 +21,7 @@ import (
 	"github.com/onceflow/onceflow/dedup/dynamodb"
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // shared is one server for the tests that do not harm it.
@@ -92,9 +92,9 @@ var space = dedup.Space{Name: "id", Window: 24 * time.Hour, Bucket: time.Hour}
 
 func claims(from, to int) (c []dedup.Claim) {
 	at := time.Now()
-	p := &stream.Partition{Source: "t", ID: "0"}
+	p := &record.Partition{Source: "t", ID: "0"}
 	for i := from; i < to; i++ {
-		c = append(c, dedup.Claim{ID: dedup.Hash(fmt.Sprint(i)), Time: at, By: dedup.Holder{Partition: p, Position: stream.Position{Sub: int64(i + 1)}}})
+		c = append(c, dedup.Claim{ID: dedup.Hash(fmt.Sprint(i)), Time: at, By: dedup.Holder{Partition: p, Position: record.Position{Sub: int64(i + 1)}}})
 	}
 	return c
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka"
 )
 
@@ -118,11 +119,11 @@ func (r *run) client(ctx context.Context) (outcome, error) {
 			return out, err
 		}
 		for _, a := range b.Assigned {
-			from := map[stream.Partition]stream.Progress{}
+			from := map[stream.Partition]driver.Progress{}
 			for _, p := range a.Partitions {
-				from[p] = stream.Progress{}
+				from[p] = driver.Progress{}
 			}
-			if err := src.Start(ctx, stream.Start{Lane: a.Lane, From: from}); err != nil {
+			if err := src.Start(ctx, driver.Start{Lane: a.Lane, From: from}); err != nil {
 				return out, err
 			}
 		}

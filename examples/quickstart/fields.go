@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/file"
 )
 
@@ -70,7 +70,7 @@ func firstLines(ctx context.Context, from file.Config, n int) iter.Seq2[[]byte, 
 				return
 			}
 			for i := 0; err == nil && i < len(batch.Assigned); i++ {
-				err = src.Start(ctx, stream.Start{Lane: batch.Assigned[i].Lane})
+				err = src.Start(ctx, driver.Start{Lane: batch.Assigned[i].Lane})
 			}
 			if err != nil {
 				yield(nil, err)

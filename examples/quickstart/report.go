@@ -20,6 +20,7 @@ import (
 	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // line is one of the table: a flow in an hour.
@@ -133,7 +134,7 @@ func printCounts(w io.Writer, o *options, s *ledger.State) error {
 	for _, p := range s.Partitions {
 		held += int64(p.HeldLen)
 	}
-	for f := range stream.Fate(stream.Fates) {
+	for f := range stream.Fate(record.Fates) {
 		fmt.Fprintf(w, " %s %s +", digits(s.Counts[f]), f)
 		sum += s.Counts[f]
 	}

@@ -16,6 +16,7 @@ import (
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // The library forgets more partitions than a chunk has changes, and those that are gone; what it writes passes, and a chunk
@@ -36,20 +37,20 @@ func TestWhatTheLibraryForgetsPasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "test", Topics: []string{"files"}}, Workers: 1}); err != nil {
+	if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: []string{"files"}}, Workers: 1}); err != nil {
 		t.Fatal(err)
 	}
 	const n = 1100
-	var lanes []stream.Assignment
+	var lanes []driver.Assignment
 	var names []string
 	var all []stream.Partition
-	var cut stream.Cut
+	var cut driver.Cut
 	for i := range n {
 		p := stream.Partition{Source: "files", Epoch: fmt.Sprintf("%016x", i), ID: fmt.Sprintf("<f%d>", i)}
 		name := fmt.Sprint("lane", i)
-		lanes, names, all = append(lanes, stream.Assignment{Lane: name, Partitions: []stream.Partition{p}}), append(names, name), append(all, p)
-		g := stream.Progress{UpTo: stream.Position{Sub: 1}, Seen: at(6, 0), Arrived: at(6, 0).Add(time.Duration(i)), Ended: true}
-		cut.Lanes = append(cut.Lanes, stream.LaneCut{Lane: name, Partitions: map[stream.Partition]stream.Progress{p: g},
+		lanes, names, all = append(lanes, driver.Assignment{Lane: name, Partitions: []stream.Partition{p}}), append(names, name), append(all, p)
+		g := driver.Progress{UpTo: stream.Position{Sub: 1}, Seen: at(6, 0), Arrived: at(6, 0).Add(time.Duration(i)), Ended: true}
+		cut.Lanes = append(cut.Lanes, driver.LaneCut{Lane: name, Partitions: map[stream.Partition]driver.Progress{p: g},
 			Read: map[stream.Partition]int64{p: 1}, Counts: map[stream.Partition]stream.Counts{p: {stream.Filtered: 1}}})
 	}
 	if _, err := out.Adopt(ctx, lanes); err != nil {

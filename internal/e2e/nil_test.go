@@ -19,6 +19,7 @@ import (
 	"github.com/onceflow/onceflow/stream/enrich"
 	"github.com/onceflow/onceflow/stream/file"
 	"github.com/onceflow/onceflow/stream/sample"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 	"github.com/onceflow/onceflow/stream/window"
 )
@@ -130,7 +131,7 @@ func TestWhatIsNilIsToldInASentence(t *testing.T) {
 
 type noProcessor struct{}
 
-func (noProcessor) Open(*stream.Lane) (stream.Processor[event, event], error) { return nil, nil }
+func (noProcessor) Open(*stage.Lane) (stage.Processor[event, event], error) { return nil, nil }
 
 // All functions that are called for one record or event but those that Recover can be around. A panic of at, or of what
 // DecodeMany and FlatMap call, once ended the process at each start.

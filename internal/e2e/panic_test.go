@@ -21,6 +21,7 @@ import (
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/file"
 )
 
@@ -74,7 +75,7 @@ type brittleSource struct {
 	d dies
 }
 
-func (s brittleSource) Poll(ctx context.Context) (*stream.Batch, error) {
+func (s brittleSource) Poll(ctx context.Context) (*driver.Batch, error) {
 	b, err := s.Source.Poll(ctx)
 	if err == nil {
 		for i := range b.Records {

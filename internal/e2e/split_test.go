@@ -10,6 +10,7 @@ import (
 
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -24,7 +25,7 @@ type severed struct {
 func (s *severed) away() bool { return !time.Now().Before(s.from) && time.Now().Before(s.to) }
 
 // Poll waits, as a client does that connects again and again; what it was waiting for when the network broke does not come.
-func (s *severed) Poll(ctx context.Context) (*stream.Batch, error) {
+func (s *severed) Poll(ctx context.Context) (*driver.Batch, error) {
 	for {
 		if s.away() {
 			select {

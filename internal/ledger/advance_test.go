@@ -7,7 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // advanceAny commits a partition with whatever times the bytes say, entry after entry, as engines might that check none.
@@ -41,7 +42,7 @@ func advanceAny(t *testing.T, hour, lateness time.Duration, b []byte) {
 				at[i] = time.Unix(0, n).UTC()
 			}
 		}
-		var prev stream.Progress
+		var prev driver.Progress
 		held := 0
 		if old := s.Partitions[part("p")]; old != nil {
 			prev, held = old.Progress, old.HeldLen
@@ -50,7 +51,7 @@ func advanceAny(t *testing.T, hour, lateness time.Duration, b []byte) {
 		p := &l.Partitions[0]
 		p.Progress.Seen, p.Progress.Arrived = at[0], at[2]
 		p.Progress = Advance(prev, p.Progress, lateness, unit == 7)
-		p.Counts[stream.Written] = int64(held) + p.Read - 1
+		p.Counts[record.Written] = int64(held) + p.Read - 1
 		if err := try(s, commit(l)); err != nil {
 			t.Fatalf("hours of %s, lateness %s, seen %d, held %d, arrived %d: %v", hour, lateness, at[0].Unix(), at[1].Unix(), at[2].Unix(), err)
 		}

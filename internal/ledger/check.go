@@ -9,7 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // check finds what no right author writes and what needs no state to be found.
@@ -150,8 +151,8 @@ func (p *PartitionCommit) check() error {
 	if err := checkPartition(p.Partition); err != nil {
 		return err
 	}
-	if strings.ContainsFunc(pr.Mark, func(c rune) bool { return c < ' ' || c > '~' }) || len(pr.Mark) > stream.MaxMark {
-		return fmt.Errorf("mark %q is longer than %d bytes or not printable", pr.Mark, stream.MaxMark)
+	if strings.ContainsFunc(pr.Mark, func(c rune) bool { return c < ' ' || c > '~' }) || len(pr.Mark) > driver.MaxMark {
+		return fmt.Errorf("mark %q is longer than %d bytes or not printable", pr.Mark, driver.MaxMark)
 	}
 	for i, c := range pr.Children {
 		if err := checkPartition(c); err != nil {
@@ -177,7 +178,7 @@ func (p *PartitionCommit) check() error {
 		checkYear(pr.HeldTime), checkYear(pr.Seen), checkYear(pr.Low), checkYear(pr.Arrived))
 }
 
-func checkJump(j *stream.Jump) error {
+func checkJump(j *driver.Jump) error {
 	if j.Records < 0 || (j.Records == 0) != j.To.IsZero() || j.Newest.Before(j.To) {
 		return fmt.Errorf("a jump to %s, the newest %s, by %d records", j.To, j.Newest, j.Records)
 	}
@@ -261,7 +262,7 @@ func checkName(what, s string) error {
 	return nil
 }
 
-func checkPartition(p stream.Partition) error {
+func checkPartition(p record.Partition) error {
 	if !utf8.ValidString(p.Epoch) {
 		return fmt.Errorf("partition %s is not UTF-8", p)
 	}

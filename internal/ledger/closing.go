@@ -10,7 +10,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // NextHour returns the start of the first hour that is not closed: of the hour that must close next. Before the first
@@ -85,7 +86,7 @@ func (s *State) Newest() (newest time.Time) {
 	return newest
 }
 
-// Complete is stream.Upkeep.Complete.
+// Complete is driver.Upkeep.Complete.
 func (s *State) Complete(lateness time.Duration) time.Time {
 	newest, waits := s.Newest(), len(s.Hours) > 0
 	for _, p := range s.Partitions {
@@ -173,7 +174,7 @@ func (s *State) closedBy(e *Entry) time.Time {
 
 // CheckClose is Validate for a Close, and also checks the list of partitions that the source gave after e.Close.At was
 // read: each must be known and have passed the hours, so that none that has just appeared is left out.
-func (s *State) CheckClose(e *Entry, listed []stream.Partition) error {
+func (s *State) CheckClose(e *Entry, listed []record.Partition) error {
 	if err := s.Validate(e); err != nil {
 		return err
 	}
@@ -190,8 +191,8 @@ func (s *State) CheckClose(e *Entry, listed []stream.Partition) error {
 
 // HashPartitions is Close.ListedHash: the SHA-256 of the sorted partitions, each as a JSON array of source, epoch and ID
 // and a newline.
-func HashPartitions(list []stream.Partition) Hash {
-	sorted := slices.SortedFunc(slices.Values(list), stream.Partition.Compare)
+func HashPartitions(list []record.Partition) Hash {
+	sorted := slices.SortedFunc(slices.Values(list), record.Partition.Compare)
 	sum := sha256.New()
 	for _, p := range sorted {
 		hashPartition(sum, p)
@@ -199,7 +200,7 @@ func HashPartitions(list []stream.Partition) Hash {
 	return Hash(hex.EncodeToString(sum.Sum(nil)))
 }
 
-func hashPartition(sum hash.Hash, p stream.Partition) {
+func hashPartition(sum hash.Hash, p record.Partition) {
 	enc := json.NewEncoder(sum) // ends the line
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode([3]string{p.Source, p.Epoch, p.ID}); err != nil {
@@ -212,11 +213,11 @@ type Blocker struct {
 	Kind BlockerKind
 
 	// Partition, Lane, Low, Seen, Jump, Held and HeldTime tell about a partition that has not passed the hour, or is not known.
-	Partition stream.Partition
+	Partition record.Partition
 	Lane      string
 	Low       time.Time
 	Seen      time.Time
-	Jump      stream.Jump
+	Jump      driver.Jump
 	Held      int
 	HeldTime  time.Time
 
@@ -239,7 +240,7 @@ const (
 
 // Blockers returns what keeps the hours up to end from closing, for people: what Validate and CheckClose would object to.
 // empty is Close.EmptyHours, and listed are the partitions that the source has.
-func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64, listed []stream.Partition) []Blocker {
+func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64, listed []record.Partition) []Blocker {
 	var out []Blocker
 	if from, through, due := s.CloseDue(now, lateness); due {
 		if g, found := s.Gap(from, through, now, empty); found {

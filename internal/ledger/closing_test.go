@@ -5,7 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // twoLanes is a state where lanes a and b have passed 10:00 and hour 09 has a published file.
@@ -48,7 +49,7 @@ func TestCloseNeedsAllPartitionsTheClockAndPublication(t *testing.T) {
 // T14, T30: a partition that the source lists and the ledger does not know keeps every hour open.
 func TestCheckCloseWantsEveryListedPartitionKnown(t *testing.T) {
 	s := twoLanes(t)
-	listed := []stream.Partition{part("b"), part("a")}
+	listed := []record.Partition{part("b"), part("a")}
 	e := closing(clock("09:00"), clock("10:00"), clock("10:15"), listed...)
 	s.Prepare(e)
 	if err := s.CheckClose(e, listed); err != nil {
@@ -129,14 +130,14 @@ func TestChildrenInheritTheClocks(t *testing.T) {
 	s := newState(t)
 	l := lane(s, "p", 3, clock("09:30"), clock("09:15"))
 	l.Partitions[0].Progress.Ended = true
-	l.Partitions[0].Progress.Children = []stream.Partition{part("c1"), part("c2")}
+	l.Partitions[0].Progress.Children = []record.Partition{part("c1"), part("c2")}
 	must(t, s, commit(lane(s, "a", 3, clock("12:00"), clock("11:45"))).files(clock("09:00")), mark(1), commit(l))
 	wantVoid(t, "the children are at 09:15", s, closing(clock("09:00"), clock("10:00"), clock("12:00")))
 	if c := s.Partitions[part("c1")]; c == nil || c.Lane != "p" || !c.Progress.Low.Equal(clock("09:15")) || !c.Progress.Seen.Equal(clock("09:30")) {
 		t.Fatalf("child is %+v, want lane p and the parent's clocks", c)
 	}
 	next := lane(s, "p", 3, clock("09:30"), clock("09:15"))
-	next.Partitions[0].Progress.Ended, next.Partitions[0].Progress.Children = true, []stream.Partition{part("c1"), part("c2")}
+	next.Partitions[0].Progress.Ended, next.Partitions[0].Progress.Children = true, []record.Partition{part("c1"), part("c2")}
 	for _, id := range []string{"c1", "c2"} {
 		next.Partitions = append(next.Partitions, lane(s, id, 5, clock("10:30"), clock("10:15")).Partitions...)
 	}
@@ -153,12 +154,12 @@ func TestAChildGoesOnWithClocksOfItsOwn(t *testing.T) {
 	s := newState(t)
 	end := lane(s, "p", 3, clock("09:30"), clock("09:15"))
 	end.Partitions[0].Progress.Ended = true
-	end.Partitions[0].Progress.Children = []stream.Partition{part("q")}
+	end.Partitions[0].Progress.Children = []record.Partition{part("q")}
 	must(t, s, commit(end))
 	next := lane(s, "p", 3, clock("09:30"), clock("09:15"))
 	next.Partitions[0].Progress = end.Partitions[0].Progress
-	next.Partitions[0].Read, next.Partitions[0].Counts = 0, stream.Counts{}
-	child := PartitionCommit{Partition: part("q"), Progress: stream.Progress{Seen: clock("10:30"), Low: clock("10:15")}}
+	next.Partitions[0].Read, next.Partitions[0].Counts = 0, record.Counts{}
+	child := PartitionCommit{Partition: part("q"), Progress: driver.Progress{Seen: clock("10:30"), Low: clock("10:15")}}
 	next.Partitions = append(next.Partitions, child)
 	must(t, s, commit(next))
 	if got := s.Partitions[part("q")].Progress; !got.Low.Equal(clock("10:15")) || !got.Seen.Equal(clock("10:30")) {
@@ -170,7 +171,7 @@ func TestAChildOfTwoParentsHasTheEarlierClocks(t *testing.T) {
 	s := newState(t)
 	end := func(name, seen, low string) LaneCommit {
 		l := lane(s, name, 3, clock(seen), clock(low))
-		l.Partitions[0].Progress.Ended, l.Partitions[0].Progress.Children = true, []stream.Partition{part("c")}
+		l.Partitions[0].Progress.Ended, l.Partitions[0].Progress.Children = true, []record.Partition{part("c")}
 		return l
 	}
 	must(t, s, commit(end("p", "09:30", "09:15")), commit(end("q", "08:30", "08:15")))

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Commit is a transaction: files of all flows, and the input progress that they come from.
@@ -19,7 +20,7 @@ type Commit struct {
 	// Hours sums up the on-time files, ordered by hour, so that a fold need not read FilesBlob.
 	Hours []HourSum
 
-	// Reasons say why finished records have no row, ordered by fate and text: see stream.Cut. At most MaxReasons.
+	// Reasons say why finished records have no row, ordered by fate and text: see driver.Cut. At most MaxReasons.
 	Reasons []Reason
 
 	// LateDropped are the rows that were too late for flows which drop these, ordered by flow. They are in no file.
@@ -38,7 +39,7 @@ func (c *Commit) HasManifest() bool {
 	}
 	for i := range c.Lanes {
 		for k := range c.Lanes[i].Partitions {
-			if p := &c.Lanes[i].Partitions[k]; p.Read != 0 || p.Counts != (stream.Counts{}) {
+			if p := &c.Lanes[i].Partitions[k]; p.Read != 0 || p.Counts != (record.Counts{}) {
 				return true
 			}
 		}
@@ -66,11 +67,11 @@ type LaneCommit struct {
 // PartitionCommit is the new progress of one partition, and what became of the records that this transaction finished.
 // Previous HeldLen + Read = HeldLen + Counts.Sum().
 type PartitionCommit struct {
-	Partition stream.Partition
-	Progress  stream.Progress // with Low; see Advance
+	Partition record.Partition
+	Progress  driver.Progress // with Low; see Advance
 	HeldLen   int             // Progress.Held.Len, also if that is in a blob
 	Read      int64           // records read for the first time
-	Counts    stream.Counts
+	Counts    record.Counts
 
 	// HeldBlob is where Progress.Held is if it was too long. If HeldBefore is not 0 it has only what has changed since the
 	// set of the base, which so many blobs say.
@@ -78,7 +79,7 @@ type PartitionCommit struct {
 	HeldBefore int
 
 	// HeldBase is the held set of the base, for Fit. Only the author has it.
-	HeldBase stream.HeldSet
+	HeldBase driver.HeldSet
 
 	blobs int // of the base's held set; see Prepare
 }
@@ -205,7 +206,7 @@ func (p *PartitionCommit) row() (partitionRowJSON, error) {
 	return partitionRowJSON{toPartition(p.Partition), progress, p.HeldBlob, p.HeldBefore, p.HeldLen, p.Read, toCounts(p.Counts)}, nil
 }
 
-func (j *partitionRowJSON) commit(progress stream.Progress) PartitionCommit {
+func (j *partitionRowJSON) commit(progress driver.Progress) PartitionCommit {
 	return PartitionCommit{
 		Partition: j.partition(), Progress: progress, HeldBlob: j.HeldBlob, HeldBefore: j.HeldBefore, HeldLen: j.HeldLen, Read: j.Read,
 		Counts: j.Counts.counts(),

@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -50,13 +51,13 @@ func objects(t testing.TB) []object {
 	add("config", &Entry{Kind: KindConfig, Token: token(2), Config: &Config{Generation: 1, Topics: []string{"clicks", "hits"}}})
 	full := lane(s, "a", 90, clock("10:20"), clock("10:00")).held(clock("10:00").Add(time.Nanosecond), 40, 42, 90)
 	full.Partitions[0].Progress.Arrived = clock("10:25")
-	full.Partitions[0].Progress.Jump = stream.Jump{To: clock("10:41"), Newest: clock("10:59"), Records: 3}
-	full.Partitions[0].Counts = stream.Counts{80, 1, 2, 1, 2, 1}
+	full.Partitions[0].Progress.Jump = driver.Jump{To: clock("10:41"), Newest: clock("10:59"), Records: 3}
+	full.Partitions[0].Counts = record.Counts{80, 1, 2, 1, 2, 1}
 	kinesis := lane(s, "shard", 0, clock("10:20"), clock("10:05"))
 	p := &kinesis.Partitions[0]
-	p.Progress.UpTo = stream.Position{Seq: "49590338271490256608559692538361571095921575989136588898", Sub: 1}
-	p.Progress.Ended, p.Progress.Children = true, []stream.Partition{part("shard-2"), part("shard-3")}
-	p.Read, p.Counts[stream.Written] = 7, 7
+	p.Progress.UpTo = record.Position{Seq: "49590338271490256608559692538361571095921575989136588898", Sub: 1}
+	p.Progress.Ended, p.Progress.Children = true, []record.Partition{part("shard-2"), part("shard-3")}
+	p.Read, p.Counts[record.Written] = 7, 7
 	c := commit(full, kinesis).files(clock("09:00"), clock("10:00"))
 	c.Commit.Files = append(c.Commit.Files, File{Flow: "views", Kind: LateFile, Hour: clock("03:00"), Key: "z<&>é\u2028", Offset: 5, Length: 1, Rows: 1, CRC32C: 77})
 	c.Commit.Reasons = []Reason{{"filtered", "bot", 2}, {"duplicate", "d", 1}, {"dead", "decode: é <&>", 1}}
@@ -68,7 +69,7 @@ func objects(t testing.TB) []object {
 	end.Close.Generation, end.Close.JSON = 1, true
 	add("close", end)
 	other := lane(s, "a", 91, clock("10:20"), clock("10:00")).held(clock("10:00"), 90)
-	other.Partitions[0].Progress.Held, other.Partitions[0].HeldBlob = stream.HeldSet{}, NewBlob("blobs/x-0", []byte("held"))
+	other.Partitions[0].Progress.Held, other.Partitions[0].HeldBlob = driver.HeldSet{}, NewBlob("blobs/x-0", []byte("held"))
 	blobs := commit(other)
 	blobs.Sealed, blobs.Published = clock("10:00"), nil
 	blobs.Commit.FilesBlob = NewBlob("blobs/x-1", []byte("files"))
@@ -104,7 +105,7 @@ func objects(t testing.TB) []object {
 		if err != nil || !bytes.Equal(b, held) {
 			return err
 		}
-		set := stream.HeldSet{}
+		set := driver.HeldSet{}
 		for i, at := range []int{0, 1} { // the second is a step from the first
 			if set, err = sets.Set(&Blob{At: at}, set); err != nil || !reflect.DeepEqual(set, want[i]) {
 				t.Errorf("held set %d: got %v, want %v (%v)", at, set, want[i], err)

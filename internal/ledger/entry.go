@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Kind says what an Entry does. Its text is what an entry object holds.
@@ -87,7 +87,7 @@ type Retire struct {
 	Lane      string
 	Base      uint64 // as in LaneCommit
 	Token     Token
-	Partition stream.Partition
+	Partition record.Partition
 	Reason    string
 }
 

@@ -4,14 +4,14 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // ErrTooLong means that an entry is longer than MaxEntry: Entry.Fit moves parts of it to blobs.
 var ErrTooLong = errors.New("ledger: entry too long")
 
 // VoidError means that an entry is not valid behind the entries that came before it: somebody else was faster. It is
-// settled: the work is void, nothing of it will ever count. It matches stream.ErrFenced.
+// settled: the work is void, nothing of it will ever count. It matches driver.ErrFenced.
 type VoidError struct {
 	Lane   string // whose version is another one; empty if it is not about a lane
 	Entry  uint64 // the entry that made it void; 0 if that is not known
@@ -29,8 +29,8 @@ func (e *VoidError) Error() string {
 	return s
 }
 
-// Is reports whether target is stream.ErrFenced.
-func (e *VoidError) Is(target error) bool { return target == stream.ErrFenced }
+// Is reports whether target is driver.ErrFenced.
+func (e *VoidError) Is(target error) bool { return target == driver.ErrFenced }
 
 // CorruptError means that an object is not what its author wrote, or that an entry says what no right author could have
 // said. Nothing of it may be believed and nothing may be written behind it: a person has to look.
@@ -41,8 +41,8 @@ type CorruptError struct {
 
 func (e *CorruptError) Error() string { return "ledger: " + e.Object + " is corrupt: " + e.Reason }
 
-// Is reports whether target is stream.ErrStop.
-func (e *CorruptError) Is(target error) bool { return target == stream.ErrStop }
+// Is reports whether target is driver.ErrStop.
+func (e *CorruptError) Is(target error) bool { return target == driver.ErrStop }
 
 func corrupt(object, format string, args ...any) error {
 	return &CorruptError{Object: object, Reason: fmt.Sprintf(format, args...)}
@@ -65,8 +65,8 @@ func (e *LostError) Error() string {
 		e.Job, e.Found, e.Missing)
 }
 
-// Is reports whether target is stream.ErrStop.
-func (e *LostError) Is(target error) bool { return target == stream.ErrStop }
+// Is reports whether target is driver.ErrStop.
+func (e *LostError) Is(target error) bool { return target == driver.ErrStop }
 
 // VersionError means that an object was written by a newer version, in a way that this one must not read or write behind.
 type VersionError struct {
@@ -88,5 +88,5 @@ func (e *VersionError) Error() string {
 		e.Object, e.Format, e.MinReader, Format)
 }
 
-// Is reports whether target is stream.ErrStop.
-func (e *VersionError) Is(target error) bool { return target == stream.ErrStop }
+// Is reports whether target is driver.ErrStop.
+func (e *VersionError) Is(target error) bool { return target == driver.ErrStop }

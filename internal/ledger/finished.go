@@ -11,14 +11,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // PartitionHash stands for a partition: the first half of the SHA-256 of what HashPartitions hashes of it.
 type PartitionHash [16]byte
 
 // HashPartition returns the hash of p.
-func HashPartition(p stream.Partition) (h PartitionHash) {
+func HashPartition(p record.Partition) (h PartitionHash) {
 	sum := sha256.New()
 	hashPartition(sum, p)
 	copy(h[:], sum.Sum(nil))
@@ -61,7 +62,7 @@ func (f *Finished) clone() *Finished {
 func (f *Finished) Len() int { return len(f.at) }
 
 // Has reports whether p is one of them.
-func (f *Finished) Has(p stream.Partition) bool {
+func (f *Finished) Has(p record.Partition) bool {
 	if len(f.at) == 0 {
 		return false
 	}
@@ -73,16 +74,16 @@ func (f *Finished) Has(p stream.Partition) bool {
 func (f *Finished) All() []PartitionHash { return slices.Collect(maps.Keys(f.at)) }
 
 // progress is what is left of a partition's progress: that it has ended, where, and when its last record arrived.
-func (f *Finished) progress(p stream.Partition) (stream.Progress, bool) {
+func (f *Finished) progress(p record.Partition) (driver.Progress, bool) {
 	if len(f.at) == 0 {
-		return stream.Progress{}, false
+		return driver.Progress{}, false
 	}
 	i, ok := f.at[HashPartition(p)]
 	if !ok {
-		return stream.Progress{}, false
+		return driver.Progress{}, false
 	}
 	c := f.change(int(i))
-	g := stream.Progress{UpTo: stream.Position{Sub: int64(binary.BigEndian.Uint64(c[16:]))}, Ended: true}
+	g := driver.Progress{UpTo: record.Position{Sub: int64(binary.BigEndian.Uint64(c[16:]))}, Ended: true}
 	if t := int64(binary.BigEndian.Uint64(c[24:])); t != 0 {
 		g.Arrived = time.Unix(0, t).UTC()
 	}
@@ -103,10 +104,10 @@ func (f *Finished) changes() int { return len(f.chunks)*chunkLen + len(f.tail)/c
 
 // keeps reports whether what there is to know of an ended partition fits a change. What has children, or positions that are
 // no plain numbers, is forgotten altogether, so it must not be listed any more.
-func keeps(g *stream.Progress) bool { return g.UpTo.Seq == "" && len(g.Children) == 0 }
+func keeps(g *driver.Progress) bool { return g.UpTo.Seq == "" && len(g.Children) == 0 }
 
 // add takes up a partition that has ended.
-func (f *Finished) add(h PartitionHash, g *stream.Progress) {
+func (f *Finished) add(h PartitionHash, g *driver.Progress) {
 	arrived := int64(0)
 	if t := g.Arrived; t.Year() > 1700 && t.Year() < 2200 { // others have no nanoseconds; the source looks once more
 		arrived = t.UnixNano()

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 func blobName(i int) string { return BlobName(token(5), i) }
@@ -109,7 +109,7 @@ func TestFitMovesLongHeldSets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := sets.Set(p.HeldBlob, stream.HeldSet{}); err != nil || !reflect.DeepEqual(got, want) {
+	if got, err := sets.Set(p.HeldBlob, driver.HeldSet{}); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("held set does not come back: %v", err)
 	}
 	if _, chain := s.Resume(part("b")); len(chain) != 1 || s.Partitions[part("b")].HeldLen != 60_000 {

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Prepare gives e the place behind the last entry and takes out the marks that others have made meanwhile or that are
@@ -92,7 +93,7 @@ func (s *State) foldCommit(e *Entry) {
 	}
 	for lane := range left {
 		next := *s.Lanes[lane]
-		next.parts = slices.DeleteFunc(slices.Clone(next.parts), func(p stream.Partition) bool { return s.Partitions[p].Lane != lane })
+		next.parts = slices.DeleteFunc(slices.Clone(next.parts), func(p record.Partition) bool { return s.Partitions[p].Lane != lane })
 		s.Lanes[lane] = &next
 	}
 	if e.Commit.HasManifest() {
@@ -118,7 +119,7 @@ func (s *State) foldCommit(e *Entry) {
 func (s *State) foldPartition(lane string, p *PartitionCommit) (from string) {
 	next := Partition{Lane: lane, Progress: p.Progress, HeldLen: p.HeldLen, Read: p.Read, Counts: p.Counts}
 	if p.HeldBlob != nil {
-		next.Progress.Held = stream.HeldSet{}
+		next.Progress.Held = driver.HeldSet{}
 		if p.HeldBefore > 0 {
 			next.HeldBlobs = slices.Clone(s.Partitions[p.Partition].HeldBlobs)
 		}
@@ -142,7 +143,7 @@ func (s *State) foldPartition(lane string, p *PartitionCommit) (from string) {
 // child of two parents has the earlier clocks.
 func (s *State) foldChildren(lane string, p *PartitionCommit) {
 	for _, c := range p.Progress.Children {
-		child := Partition{Lane: lane, Progress: stream.Progress{Seen: p.Progress.Seen, Low: p.Progress.Low, Arrived: p.Progress.Arrived}}
+		child := Partition{Lane: lane, Progress: driver.Progress{Seen: p.Progress.Seen, Low: p.Progress.Low, Arrived: p.Progress.Arrived}}
 		if old := s.Partitions[c]; old != nil {
 			if !old.Progress.UpTo.IsZero() || old.Progress.Ended || old.Retired {
 				continue
@@ -189,7 +190,7 @@ func (s *State) touch(lane string, version uint64, token Token) {
 }
 
 // put sets the state of a partition, and takes it into the list of its lane, which is touched by the same entry.
-func (s *State) put(p stream.Partition, next *Partition) {
+func (s *State) put(p record.Partition, next *Partition) {
 	old := s.Partitions[p]
 	s.Partitions[p] = next
 	if old != nil && old.Lane == next.Lane {

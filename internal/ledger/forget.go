@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Forget takes out of the state what is over, so that a job's state is as large as what it works on and not as what it has
@@ -55,8 +55,8 @@ func (p *Partition) spent() bool {
 
 // Spent returns the partitions that have ended and hold nothing, and whose lane no entry has touched from entry since on,
 // by their hashes.
-func (s *State) Spent(since uint64) map[PartitionHash]stream.Partition {
-	out := map[PartitionHash]stream.Partition{}
+func (s *State) Spent(since uint64) map[PartitionHash]record.Partition {
+	out := map[PartitionHash]record.Partition{}
 	for p, st := range s.Partitions {
 		if st.spent() && s.Lanes[st.Lane].Version < since {
 			out[HashPartition(p)] = p
@@ -66,7 +66,7 @@ func (s *State) Spent(since uint64) map[PartitionHash]stream.Partition {
 }
 
 // Listable reports whether p may be forgotten although the source lists it: there is enough left of it in Finished.
-func (s *State) Listable(p stream.Partition) bool {
+func (s *State) Listable(p record.Partition) bool {
 	st := s.Partitions[p]
 	return st != nil && keeps(&st.Progress)
 }
@@ -101,7 +101,7 @@ func (s *State) foldForget(f *Forget) {
 			st := s.Partitions[p]
 			l := *s.Lanes[st.Lane]
 			s.Floor = max(s.Floor, l.Version+1)
-			l.parts = slices.DeleteFunc(slices.Clone(l.parts), func(q stream.Partition) bool { return q == p })
+			l.parts = slices.DeleteFunc(slices.Clone(l.parts), func(q record.Partition) bool { return q == p })
 			if len(l.parts) > 0 {
 				s.Lanes[st.Lane] = &l
 			} else {
@@ -124,4 +124,4 @@ func (s *State) foldForget(f *Forget) {
 func (s *State) begun() bool { return len(s.Partitions) > 0 || s.Over > 0 }
 
 // knows reports whether there is anything of p: it was read, or at least begun, and is not new.
-func (s *State) knows(p stream.Partition) bool { return s.Partitions[p] != nil || s.Finished.Has(p) }
+func (s *State) knows(p record.Partition) bool { return s.Partitions[p] != nil || s.Finished.Has(p) }

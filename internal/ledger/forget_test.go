@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // ended is lane for a partition that ends there.
@@ -63,7 +64,7 @@ func TestWhatWasForgottenIsNeverReadAgain(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(ended(s, "a", 3)), forget("a"))
 	got, _ := s.Resume(part("a"))
-	if want := (stream.Progress{UpTo: pos(3), Ended: true, Arrived: clock("10:01")}); !reflect.DeepEqual(got, want) {
+	if want := (driver.Progress{UpTo: pos(3), Ended: true, Arrived: clock("10:01")}); !reflect.DeepEqual(got, want) {
 		t.Errorf("it goes on at %+v, want %+v", got, want)
 	}
 	wantVoid(t, "a commit of it", s, commit(lane(s, "a", 1, clock("10:00"), time.Time{}).adopted(s.Last+1)))
@@ -82,7 +83,7 @@ func TestAForgottenPartitionLeavesTheLowOfItsLaneAlone(t *testing.T) {
 	l := ended(s, "a", 3)
 	l.Partitions = append(l.Partitions, lane(s, "b", 3, clock("10:00"), clock("09:30")).Partitions...)
 	must(t, s, commit(l))
-	parts := []stream.Partition{part("a"), part("b")}
+	parts := []record.Partition{part("a"), part("b")}
 	before := s.Low("a", parts)
 	must(t, s, forget("a"))
 	if got := s.Low("a", parts); !got.Equal(before) || !got.Equal(clock("09:30")) {
@@ -137,7 +138,7 @@ func TestHoursCloseWhenAllIsForgotten(t *testing.T) {
 	}
 	e := closing(from, through, clock("23:00"), part("a"))
 	s.Prepare(e)
-	if err := s.CheckClose(e, []stream.Partition{part("a")}); err != nil {
+	if err := s.CheckClose(e, []record.Partition{part("a")}); err != nil {
 		t.Errorf("close: %v", err)
 	}
 }

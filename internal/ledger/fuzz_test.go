@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // fuzzDecoder looks for input that makes a decoder panic, or that is read and is not its own encoding. The mutated line
@@ -130,7 +130,7 @@ func FuzzDecodeHeld(f *testing.F) {
 		if err != nil {
 			return nil, false
 		}
-		var held stream.HeldSet
+		var held driver.HeldSet
 		for at := range sets.sets {
 			if h, err := sets.Set(&Blob{At: at}, held); err == nil {
 				if err := checkHeld(h); err != nil {

@@ -15,7 +15,7 @@ type Genesis struct {
 	Hour      time.Duration `json:"hour_ns"`        // length of an hour
 	Layout    string        `json:"layout"`         // of keys: "hive1"
 	Start     time.Time     `json:"start,omitzero"` // first hour to close; zero: see State.NextHour
-	Source    string        `json:"source"`         // stream.SourceInfo.ID
+	Source    string        `json:"source"`         // driver.SourceInfo.ID
 	Shards    int           `json:"shards"`         // 1
 	Shard     string        `json:"shard"`          // how lanes are spread over shards: "single"
 	Created   time.Time     `json:"created"`

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // MaxHeld is the largest number of held positions of one partition that a ledger takes.
@@ -18,7 +18,7 @@ type heldJSON struct {
 	Runs    []byte `json:"runs,omitempty"` // of the ordinals behind 0, which every set has, each less 1
 }
 
-func toHeld(h stream.HeldSet) (*heldJSON, error) {
+func toHeld(h driver.HeldSet) (*heldJSON, error) {
 	if err := checkHeld(h); err != nil {
 		return nil, err
 	}
@@ -29,8 +29,8 @@ func toHeld(h stream.HeldSet) (*heldJSON, error) {
 	return &heldJSON{First: h.First.String(), Through: h.Through, Count: len(h.Ordinals), Runs: encodeRuns(rest)}, nil
 }
 
-func (j *heldJSON) held() (stream.HeldSet, error) {
-	h := stream.HeldSet{Through: j.Through}
+func (j *heldJSON) held() (driver.HeldSet, error) {
+	h := driver.HeldSet{Through: j.Through}
 	var err error
 	if h.First, err = parsePosition(j.First); err != nil {
 		return h, err
@@ -50,7 +50,7 @@ func (j *heldJSON) held() (stream.HeldSet, error) {
 }
 
 // checkHeld checks what can be checked of a set that is not empty.
-func checkHeld(h stream.HeldSet) error {
+func checkHeld(h driver.HeldSet) error {
 	if len(h.Ordinals) == 0 || h.Ordinals[0] != 0 || h.First.IsZero() {
 		return errors.New("held set does not begin with its first position")
 	}

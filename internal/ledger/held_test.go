@@ -5,11 +5,11 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
-func randomHeld(r *rand.Rand) stream.HeldSet {
-	h := stream.HeldSet{First: pos(1 + r.Int64N(1e9)), Ordinals: []uint32{0}}
+func randomHeld(r *rand.Rand) driver.HeldSet {
+	h := driver.HeldSet{First: pos(1 + r.Int64N(1e9)), Ordinals: []uint32{0}}
 	gap := uint32(1) << r.IntN(12)
 	for range r.IntN(400) {
 		h.Ordinals = append(h.Ordinals, h.Ordinals[len(h.Ordinals)-1]+1+r.Uint32N(gap))
@@ -55,7 +55,7 @@ func TestBadHeldSetsAreRefused(t *testing.T) {
 
 func TestALongHeldSetIsShort(t *testing.T) {
 	const n = 1_000_000
-	h := stream.HeldSet{First: pos(1), Through: n}
+	h := driver.HeldSet{First: pos(1), Through: n}
 	for i := range uint32(n) {
 		h.Ordinals = append(h.Ordinals, i)
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // heldSetJSON is one of both.
@@ -92,7 +92,7 @@ func (s *heldSetJSON) check() error {
 }
 
 // Set returns the set that b names in s. base is the one of the blobs before it; empty if it is the first.
-func (s *HeldSets) Set(b *Blob, base stream.HeldSet) (h stream.HeldSet, err error) {
+func (s *HeldSets) Set(b *Blob, base driver.HeldSet) (h driver.HeldSet, err error) {
 	if b.At < 0 || b.At >= len(s.sets) {
 		return h, corrupt(s.object, "it has %d held sets, and not number %d", len(s.sets), b.At)
 	}

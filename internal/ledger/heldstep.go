@@ -8,7 +8,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // MaxHeldBefore is how many blobs a held set may build on. Whoever adopts its lane reads them all.
@@ -32,7 +32,7 @@ type heldStepJSON struct {
 }
 
 // toStep says how h differs from base; false if that cannot be said. shift is where h begins in base.
-func toStep(h, base stream.HeldSet, shift uint64) (*heldStepJSON, bool) {
+func toStep(h, base driver.HeldSet, shift uint64) (*heldStepJSON, bool) {
 	j := &heldStepJSON{First: h.First.String(), Through: h.Through, Count: h.Len(), Shift: shift, CRC32C: sumOrdinals(h.Ordinals)}
 	var gone, more []uint32
 	rest := h.Ordinals
@@ -69,7 +69,7 @@ func (j *heldStepJSON) lists() (gone, more []uint32, err error) {
 }
 
 // apply returns the set that follows base.
-func (j *heldStepJSON) apply(base stream.HeldSet) (h stream.HeldSet, err error) {
+func (j *heldStepJSON) apply(base driver.HeldSet) (h driver.HeldSet, err error) {
 	gone, more, err := j.lists()
 	if err != nil {
 		return h, err

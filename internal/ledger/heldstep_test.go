@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // next makes a set that follows h: some of its records have gone, and others came.
-func next(r *rand.Rand, h stream.HeldSet) stream.HeldSet {
+func next(r *rand.Rand, h driver.HeldSet) driver.HeldSet {
 	end := h.First.Sub + int64(h.Through) // the position behind the last record
 	var at []int64
 	stay, come := r.Float64(), r.Float64()
@@ -31,7 +32,7 @@ func next(r *rand.Rand, h stream.HeldSet) stream.HeldSet {
 	if len(at) == 0 {
 		at = append(at, end)
 	}
-	n := stream.HeldSet{First: pos(at[0]), Through: uint64(end + more - at[0])}
+	n := driver.HeldSet{First: pos(at[0]), Through: uint64(end + more - at[0])}
 	for _, p := range at {
 		n.Ordinals = append(n.Ordinals, uint32(p-at[0]))
 	}
@@ -43,7 +44,7 @@ func TestStepsOfHeldSetsComeBack(t *testing.T) {
 	for range 3000 {
 		base := randomHeld(r)
 		h := next(r, base)
-		p := PartitionCommit{Progress: stream.Progress{Held: h}, HeldBase: base}
+		p := PartitionCommit{Progress: driver.Progress{Held: h}, HeldBase: base}
 		if r.IntN(2) == 0 { // positions with gaps: ordinals follow from how many records were read
 			p.Read = h.First.Sub + int64(h.Through) - base.First.Sub - int64(base.Through)
 			base.First.Seq, h.First.Seq = "12", "13"
@@ -66,8 +67,8 @@ func TestStepsOfHeldSetsComeBack(t *testing.T) {
 
 // A held record that the base does not hold cannot be said as a step.
 func TestAStepHoldsNothingThatHadFinished(t *testing.T) {
-	base := stream.HeldSet{First: pos(10), Ordinals: []uint32{0, 4}, Through: 6}
-	h := stream.HeldSet{First: pos(10), Ordinals: []uint32{0, 2}, Through: 8}
+	base := driver.HeldSet{First: pos(10), Ordinals: []uint32{0, 4}, Through: 6}
+	h := driver.HeldSet{First: pos(10), Ordinals: []uint32{0, 2}, Through: 8}
 	if step, ok := toStep(h, base, 0); ok {
 		t.Errorf("%+v says that position 12 is held again", step)
 	}
@@ -119,7 +120,7 @@ func FuzzStep(f *testing.F) {
 		j := &heldStepJSON{
 			First: "5", Through: through, Count: count, Shift: shift, Gone: g % 2000, GoneRuns: gone, More: m % 2000, MoreRuns: more,
 		}
-		base := stream.HeldSet{First: pos(1), Ordinals: []uint32{0, 1, 5, 6, 7, 20}, Through: 25}
+		base := driver.HeldSet{First: pos(1), Ordinals: []uint32{0, 1, 5, 6, 7, 20}, Through: 25}
 		if h, err := j.apply(base); err == nil {
 			if err := checkHeld(h); err != nil {
 				t.Error(err)
@@ -129,9 +130,9 @@ func FuzzStep(f *testing.F) {
 }
 
 // heldBlob is a blob of two sets, of which the second is a step from the first.
-func heldBlob(t testing.TB) ([]byte, [2]stream.HeldSet) {
-	base := stream.HeldSet{First: pos(4), Ordinals: []uint32{0, 1, 300}, Through: 301}
-	h := stream.HeldSet{First: pos(5), Ordinals: []uint32{0, 299, 310}, Through: 400}
+func heldBlob(t testing.TB) ([]byte, [2]driver.HeldSet) {
+	base := driver.HeldSet{First: pos(4), Ordinals: []uint32{0, 1, 300}, Through: 301}
+	h := driver.HeldSet{First: pos(5), Ordinals: []uint32{0, 299, 310}, Through: 400}
 	full, err := toHeld(base)
 	step, ok := toStep(h, base, 1)
 	if err != nil || !ok {
@@ -141,7 +142,7 @@ func heldBlob(t testing.TB) ([]byte, [2]stream.HeldSet) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return body, [2]stream.HeldSet{base, h}
+	return body, [2]driver.HeldSet{base, h}
 }
 
 // A lane that holds many records at each commit writes what has changed, and a whole set every sixteenth time.
@@ -149,10 +150,10 @@ func TestHeldSetsAreWrittenInSteps(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 65))
 	s := newState(t)
 	blobs := map[string][]byte{}
-	held := stream.HeldSet{First: pos(1), Through: 1, Ordinals: []uint32{0}}
+	held := driver.HeldSet{First: pos(1), Through: 1, Ordinals: []uint32{0}}
 	read := int64(1)
 	full, steps := 0, 0
-	var base stream.HeldSet
+	var base driver.HeldSet
 	for n := range 40 {
 		if n > 0 {
 			base = held
@@ -168,7 +169,7 @@ func TestHeldSetsAreWrittenInSteps(t *testing.T) {
 				}
 			}
 			read += 1000
-			held = stream.HeldSet{First: pos(at[0]), Through: uint64(read-at[0]) + 1}
+			held = driver.HeldSet{First: pos(at[0]), Through: uint64(read-at[0]) + 1}
 			for _, p := range at {
 				held.Ordinals = append(held.Ordinals, uint32(p-at[0]))
 			}
@@ -178,7 +179,7 @@ func TestHeldSetsAreWrittenInSteps(t *testing.T) {
 			l := lane(s, fmt.Sprint("l", i), read, clock("10:00"), time.Time{})
 			p := &l.Partitions[0]
 			p.Progress.Held, p.HeldLen, p.HeldBase = held, held.Len(), base
-			p.Counts[stream.Written] -= int64(held.Len())
+			p.Counts[record.Written] -= int64(held.Len())
 			lanes = append(lanes, l)
 		}
 		e := commit(lanes...)

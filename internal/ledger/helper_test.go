@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 var day = time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC)
@@ -22,9 +23,9 @@ func clock(s string) time.Time {
 
 func token(n int) Token { return Token(fmt.Sprintf("%032x", n)) }
 
-func part(id string) stream.Partition { return stream.Partition{Source: "topic", Epoch: "1", ID: id} }
+func part(id string) record.Partition { return record.Partition{Source: "topic", Epoch: "1", ID: id} }
 
-func pos(n int64) stream.Position { return stream.Position{Sub: n} }
+func pos(n int64) record.Position { return record.Position{Sub: n} }
 
 func testGenesis() Genesis {
 	return Genesis{
@@ -47,26 +48,26 @@ func newState(t testing.TB) *State {
 func lane(s *State, name string, n int64, seen, low time.Time) LaneCommit {
 	p := PartitionCommit{
 		Partition: part(name),
-		Progress:  stream.Progress{UpTo: pos(n), Seen: seen, Low: low},
+		Progress:  driver.Progress{UpTo: pos(n), Seen: seen, Low: low},
 		Read:      n,
 	}
 	if old := s.Partitions[p.Partition]; old != nil {
 		p.Read -= old.Progress.UpTo.Sub
-		p.Counts[stream.Written] = int64(old.HeldLen)
+		p.Counts[record.Written] = int64(old.HeldLen)
 	}
-	p.Counts[stream.Written] += p.Read
+	p.Counts[record.Written] += p.Read
 	return LaneCommit{Lane: name, Base: s.Base(name), Token: token(7), Partitions: []PartitionCommit{p}}
 }
 
 // held makes lane's partition hold the positions.
 func (l LaneCommit) held(oldest time.Time, at ...int64) LaneCommit {
 	p := &l.Partitions[0]
-	h := stream.HeldSet{First: pos(at[0]), Through: uint64(p.Progress.UpTo.Sub-at[0]) + 1}
+	h := driver.HeldSet{First: pos(at[0]), Through: uint64(p.Progress.UpTo.Sub-at[0]) + 1}
 	for _, n := range at {
 		h.Ordinals = append(h.Ordinals, uint32(n-at[0]))
 	}
 	p.Progress.Held, p.Progress.HeldTime, p.HeldLen = h, oldest, len(at)
-	p.Counts[stream.Written] -= int64(len(at))
+	p.Counts[record.Written] -= int64(len(at))
 	return l
 }
 
@@ -87,7 +88,7 @@ func (e *Entry) files(hours ...time.Time) *Entry {
 
 func mark(ids ...uint64) *Entry { return &Entry{Kind: KindMark, Token: token(9), Published: ids} }
 
-func closing(from, through, at time.Time, listed ...stream.Partition) *Entry {
+func closing(from, through, at time.Time, listed ...record.Partition) *Entry {
 	return &Entry{Kind: KindClose, Token: token(9), Close: &Close{
 		From: from, Through: through, At: at, Lateness: 15 * time.Minute, EmptyHours: 4000, Listed: len(listed), ListedHash: HashPartitions(listed),
 		Flows: []string{"views"}, Seal: "_SUCCESS",
@@ -130,7 +131,7 @@ func wantVoid(t *testing.T, why string, s *State, e *Entry) {
 	t.Helper()
 	var void *VoidError
 	err := try(s, e)
-	if !errors.As(err, &void) || !errors.Is(err, stream.ErrFenced) {
+	if !errors.As(err, &void) || !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("%s: got %v, want a *VoidError that matches stream.ErrFenced", why, err)
 	}
 }
@@ -138,7 +139,7 @@ func wantVoid(t *testing.T, why string, s *State, e *Entry) {
 func wantCorrupt(t *testing.T, why string, err error) {
 	t.Helper()
 	var c *CorruptError
-	if !errors.As(err, &c) || errors.Is(err, stream.ErrFenced) {
+	if !errors.As(err, &c) || errors.Is(err, driver.ErrFenced) {
 		t.Errorf("%s: got %v, want a *CorruptError", why, err)
 	}
 }

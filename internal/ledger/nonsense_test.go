@@ -4,7 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // What no right author writes is never void but a fault, so that it is neither written nor tried again.
@@ -31,7 +32,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 		"low after seen": func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("10:31") },
 		"low after held": func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("10:06") },
 		"a time without held records": func(_ *Entry, p *PartitionCommit) {
-			p.Progress.Held, p.HeldLen, p.Counts[0] = stream.HeldSet{}, 0, 4
+			p.Progress.Held, p.HeldLen, p.Counts[0] = driver.HeldSet{}, 0, 4
 		},
 		"held above up to":               func(_ *Entry, p *PartitionCommit) { p.Progress.Held.Ordinals[1] = 6 },
 		"held set that ends elsewhere":   func(_ *Entry, p *PartitionCommit) { p.Progress.Held.Through++ },
@@ -41,20 +42,20 @@ func TestNonsenseIsRefused(t *testing.T) {
 			p.Progress.Held.Ordinals, p.HeldLen, p.Counts[0] = nil, 0, 4
 		},
 		"a finished record held again": func(_ *Entry, p *PartitionCommit) {
-			p.Progress.Held = stream.HeldSet{First: pos(3), Ordinals: []uint32{0, 4}, Through: 10}
+			p.Progress.Held = driver.HeldSet{First: pos(3), Ordinals: []uint32{0, 4}, Through: 10}
 		},
-		"a record without a fate":  func(_ *Entry, p *PartitionCommit) { p.Counts[stream.Written]-- },
-		"a record with two fates":  func(_ *Entry, p *PartitionCommit) { p.Counts[stream.Late]++ },
-		"negative fate":            func(_ *Entry, p *PartitionCommit) { p.Counts[stream.Written], p.Counts[stream.Late] = 3, -1 },
+		"a record without a fate":  func(_ *Entry, p *PartitionCommit) { p.Counts[record.Written]-- },
+		"a record with two fates":  func(_ *Entry, p *PartitionCommit) { p.Counts[record.Late]++ },
+		"negative fate":            func(_ *Entry, p *PartitionCommit) { p.Counts[record.Written], p.Counts[record.Late] = 3, -1 },
 		"more read than positions": func(_ *Entry, p *PartitionCommit) { p.Read, p.Counts[0] = 3, 3 },
 		"another form of position": func(_ *Entry, p *PartitionCommit) { p.Progress.UpTo.Seq = "12" },
 		"a position that is none":  func(_ *Entry, p *PartitionCommit) { p.Progress.UpTo.Seq = "0x" },
-		"children without an end":  func(_ *Entry, p *PartitionCommit) { p.Progress.Children = []stream.Partition{part("c")} },
+		"children without an end":  func(_ *Entry, p *PartitionCommit) { p.Progress.Children = []record.Partition{part("c")} },
 		"its own child": func(_ *Entry, p *PartitionCommit) {
-			p.Progress.Ended, p.Progress.Children = true, []stream.Partition{part("a")}
+			p.Progress.Ended, p.Progress.Children = true, []record.Partition{part("a")}
 		},
 		"children in disorder": func(_ *Entry, p *PartitionCommit) {
-			p.Progress.Ended, p.Progress.Children = true, []stream.Partition{part("d"), part("c")}
+			p.Progress.Ended, p.Progress.Children = true, []record.Partition{part("d"), part("c")}
 		},
 		"a partition of another lane": func(_ *Entry, p *PartitionCommit) {
 			*p = lane(base(t), "b", 4, clock("10:20"), clock("10:00")).Partitions[0]
@@ -97,7 +98,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 func TestAnEndedPartitionStaysEnded(t *testing.T) {
 	s := newState(t)
 	end := lane(s, "a", 3, clock("10:00"), time.Time{}).held(clock("09:00"), 2)
-	end.Partitions[0].Progress.Ended, end.Partitions[0].Progress.Children = true, []stream.Partition{part("c")}
+	end.Partitions[0].Progress.Ended, end.Partitions[0].Progress.Children = true, []record.Partition{part("c")}
 	must(t, s, commit(end))
 	for name, spoil := range map[string]func(p *PartitionCommit){
 		"another record":     func(p *PartitionCommit) { p.Progress.UpTo, p.Read, p.Counts[0] = pos(4), 1, 2 },
@@ -105,12 +106,12 @@ func TestAnEndedPartitionStaysEnded(t *testing.T) {
 		"other children":     func(p *PartitionCommit) { p.Progress.Children = nil },
 	} {
 		l := lane(s, "a", 3, clock("10:00"), time.Time{})
-		l.Partitions[0].Progress.Ended, l.Partitions[0].Progress.Children = true, []stream.Partition{part("c")}
+		l.Partitions[0].Progress.Ended, l.Partitions[0].Progress.Children = true, []record.Partition{part("c")}
 		spoil(&l.Partitions[0])
 		wantCorrupt(t, name, try(s.Clone(), commit(l)))
 	}
 	l := lane(s, "a", 3, clock("10:00"), time.Time{})
-	l.Partitions[0].Progress.Ended, l.Partitions[0].Progress.Children = true, []stream.Partition{part("c")}
+	l.Partitions[0].Progress.Ended, l.Partitions[0].Progress.Children = true, []record.Partition{part("c")}
 	must(t, s, commit(l))
 }
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Owner says under which adoptions files were staged. It is created, under a fresh name that the staging names carry,
@@ -138,5 +138,5 @@ func (s *State) dead(ours map[Token]bool, l *OwnerLane) bool {
 // spent reports whether all partitions of a lane have ended or were retired, and hold nothing. Nobody may ever touch such
 // a lane again.
 func (s *State) spent(l *Lane) bool {
-	return !slices.ContainsFunc(l.parts, func(p stream.Partition) bool { return !s.Partitions[p].free() })
+	return !slices.ContainsFunc(l.parts, func(p record.Partition) bool { return !s.Partitions[p].free() })
 }

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/when"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Advance returns the progress to commit for a partition whose progress was prev and for which the engine says cut. It
@@ -22,7 +23,7 @@ import (
 //
 // Whatever cut says, an entry can hold what comes out: a clock that is none stays what it was, and the time of a held event
 // becomes the nearest one that there is.
-func Advance(prev, cut stream.Progress, lateness time.Duration, replaying bool) stream.Progress {
+func Advance(prev, cut driver.Progress, lateness time.Duration, replaying bool) driver.Progress {
 	cut.Seen, cut.Arrived = heldOr(cut.Seen, prev.Seen), heldOr(cut.Arrived, prev.Arrived)
 	if !cut.HeldTime.IsZero() {
 		cut.HeldTime = when.Clamp(cut.HeldTime)
@@ -69,9 +70,9 @@ type partitionJSON struct {
 	ID     string `json:"id"`
 }
 
-func toPartition(p stream.Partition) partitionJSON { return partitionJSON{p.Source, p.Epoch, p.ID} }
-func (j partitionJSON) partition() stream.Partition {
-	return stream.Partition{Source: j.Source, Epoch: j.Epoch, ID: j.ID}
+func toPartition(p record.Partition) partitionJSON { return partitionJSON{p.Source, p.Epoch, p.ID} }
+func (j partitionJSON) partition() record.Partition {
+	return record.Partition{Source: j.Source, Epoch: j.Epoch, ID: j.ID}
 }
 
 type progressJSON struct {
@@ -94,7 +95,7 @@ type jumpJSON struct {
 }
 
 // toProgress converts the times to UTC, since event times come from users' code.
-func toProgress(p *stream.Progress, withoutHeld bool) (progressJSON, error) {
+func toProgress(p *driver.Progress, withoutHeld bool) (progressJSON, error) {
 	j := progressJSON{
 		HeldTime: utc(p.HeldTime), Seen: utc(p.Seen), Low: utc(p.Low), Arrived: utc(p.Arrived), Mark: p.Mark, Ended: p.Ended,
 	}
@@ -117,10 +118,10 @@ func toProgress(p *stream.Progress, withoutHeld bool) (progressJSON, error) {
 	return j, nil
 }
 
-func (j *progressJSON) progress() (stream.Progress, error) {
-	p := stream.Progress{HeldTime: j.HeldTime, Seen: j.Seen, Low: j.Low, Arrived: j.Arrived, Mark: j.Mark, Ended: j.Ended}
+func (j *progressJSON) progress() (driver.Progress, error) {
+	p := driver.Progress{HeldTime: j.HeldTime, Seen: j.Seen, Low: j.Low, Arrived: j.Arrived, Mark: j.Mark, Ended: j.Ended}
 	if j.Jump != nil {
-		p.Jump = stream.Jump{To: j.Jump.To, Newest: j.Jump.Newest, Records: j.Jump.Records}
+		p.Jump = driver.Jump{To: j.Jump.To, Newest: j.Jump.Newest, Records: j.Jump.Records}
 	}
 	var err error
 	if j.UpTo != "" {
@@ -146,17 +147,17 @@ func utc(t time.Time) time.Time {
 	return t.UTC().Round(0)
 }
 
-// parsePosition reads what stream.Position.String writes.
-func parsePosition(s string) (stream.Position, error) {
+// parsePosition reads what record.Position.String writes.
+func parsePosition(s string) (record.Position, error) {
 	seq, sub, composed := strings.Cut(s, "/")
 	if !composed {
 		seq, sub = "", s
 	}
 	n, err := strconv.ParseInt(sub, 10, 64)
 	if err != nil {
-		return stream.Position{}, fmt.Errorf("position %q: %w", s, errors.Unwrap(err))
+		return record.Position{}, fmt.Errorf("position %q: %w", s, errors.Unwrap(err))
 	}
-	p := stream.Position{Seq: seq, Sub: n}
+	p := record.Position{Seq: seq, Sub: n}
 	if composed && seq == "" || p.String() != s {
 		return p, fmt.Errorf("position %q is not in canonical form", s)
 	}
@@ -165,7 +166,7 @@ func parsePosition(s string) (stream.Position, error) {
 
 const maxSeq = 129 // digits of a Kinesis sequence number, as its API reference has it
 
-func checkPosition(p stream.Position) error {
+func checkPosition(p record.Position) error {
 	if p.Sub < 0 || len(p.Seq) > maxSeq || len(p.Seq) > 1 && p.Seq[0] == '0' || strings.Trim(p.Seq, "0123456789") != "" {
 		return fmt.Errorf("position %q is not one", p.String())
 	}
@@ -181,16 +182,16 @@ type countsJSON struct {
 	Dead      int64 `json:"dead,omitempty"`
 }
 
-func toCounts(c stream.Counts) countsJSON {
+func toCounts(c record.Counts) countsJSON {
 	return countsJSON{
-		Written: c[stream.Written], Merged: c[stream.Merged], Filtered: c[stream.Filtered],
-		Duplicate: c[stream.Duplicate], Late: c[stream.Late], Dead: c[stream.Dead],
+		Written: c[record.Written], Merged: c[record.Merged], Filtered: c[record.Filtered],
+		Duplicate: c[record.Duplicate], Late: c[record.Late], Dead: c[record.Dead],
 	}
 }
 
-func (j countsJSON) counts() stream.Counts {
-	return stream.Counts{
-		stream.Written: j.Written, stream.Merged: j.Merged, stream.Filtered: j.Filtered,
-		stream.Duplicate: j.Duplicate, stream.Late: j.Late, stream.Dead: j.Dead,
+func (j countsJSON) counts() record.Counts {
+	return record.Counts{
+		record.Written: j.Written, record.Merged: j.Merged, record.Filtered: j.Filtered,
+		record.Duplicate: j.Duplicate, record.Late: j.Late, record.Dead: j.Dead,
 	}
 }

@@ -9,14 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // walker makes random valid entries, as right drivers would.
 type walker struct {
 	r     *rand.Rand
 	s     *State
-	parts []stream.Partition // of lane-0, lane-1, ...: one each
+	parts []record.Partition // of lane-0, lane-1, ...: one each
 	now   time.Time
 }
 
@@ -71,25 +72,25 @@ func (w *walker) entry() *Entry {
 	return e
 }
 
-func (w *walker) lane(p stream.Partition) LaneCommit {
+func (w *walker) lane(p record.Partition) LaneCommit {
 	old := w.s.Partitions[p]
 	if old == nil {
 		old = &Partition{}
 	}
 	was := old.Progress
-	cut := stream.Progress{UpTo: was.UpTo, Seen: w.now, Arrived: w.now}
+	cut := driver.Progress{UpTo: was.UpTo, Seen: w.now, Arrived: w.now}
 	read := w.r.Int64N(5)
 	cut.UpTo.Sub += read
 	// Everything that was held finishes; some of what is new is held.
 	if held := w.r.Int64N(read + 1); held > 0 {
-		cut.Held = stream.HeldSet{First: pos(cut.UpTo.Sub - held + 1), Through: uint64(held)}
+		cut.Held = driver.HeldSet{First: pos(cut.UpTo.Sub - held + 1), Through: uint64(held)}
 		for i := range held {
 			cut.Held.Ordinals = append(cut.Held.Ordinals, uint32(i))
 		}
 		cut.HeldTime = w.now.Add(-time.Duration(w.r.IntN(100)) * time.Second)
 	}
 	c := PartitionCommit{Partition: p, Progress: Advance(was, cut, time.Minute, false), HeldLen: cut.Held.Len(), Read: read}
-	c.Counts[w.r.IntN(stream.Fates)] = int64(old.HeldLen) + read - int64(c.HeldLen)
+	c.Counts[w.r.IntN(record.Fates)] = int64(old.HeldLen) + read - int64(c.HeldLen)
 	name := "lane-" + p.ID
 	return LaneCommit{Lane: name, Base: w.s.Base(name), Token: token(w.r.IntN(9)), Partitions: []PartitionCommit{c}}
 }
@@ -151,7 +152,7 @@ func (s *State) normal() *State {
 	c := s.Clone()
 	for name, l := range c.Lanes {
 		n := *l
-		n.parts = slices.SortedFunc(slices.Values(l.parts), stream.Partition.Compare)
+		n.parts = slices.SortedFunc(slices.Values(l.parts), record.Partition.Compare)
 		c.Lanes[name] = &n
 	}
 	for id, p := range c.Pending {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Reason is why some records of a Commit have no row: what a stage said when it dropped them or, for dead ones, the stage
@@ -33,7 +33,7 @@ const (
 )
 
 // ReasonsOf returns those of a cut in the order of a Commit.
-func ReasonsOf(m map[stream.Reason]int64) (list []Reason) {
+func ReasonsOf(m map[record.Reason]int64) (list []Reason) {
 	for r, n := range m {
 		list = append(list, Reason{r.Fate.String(), r.Why, n})
 	}
@@ -46,8 +46,8 @@ func (r Reason) compare(o Reason) int {
 }
 
 func fateNumber(name string) int {
-	for f := range stream.Fates {
-		if stream.Fate(f).String() == name {
+	for f := range record.Fates {
+		if record.Fate(f).String() == name {
 			return f
 		}
 	}
@@ -69,7 +69,7 @@ func (c *Commit) checkReasons() error {
 	if len(c.Reasons) > MaxReasons {
 		return fmt.Errorf("%d reasons, at most %d are allowed", len(c.Reasons), MaxReasons)
 	}
-	var left stream.Counts
+	var left record.Counts
 	for i := range c.Lanes {
 		for k := range c.Lanes[i].Partitions {
 			left.Add(c.Lanes[i].Partitions[k].Counts)

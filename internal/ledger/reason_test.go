@@ -6,14 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Reasons come from stages and errors, so whatever they say, the entry must be one that everybody can read.
 func TestReasonsAreNoMoreThanFates(t *testing.T) {
 	with := func(r ...Reason) *Entry {
 		e := commit(lane(newState(t), "a", 3, clock("10:00"), time.Time{}))
-		e.Commit.Lanes[0].Partitions[0].Counts = stream.Counts{stream.Written: 1, stream.Filtered: 1, stream.Dead: 1}
+		e.Commit.Lanes[0].Partitions[0].Counts = record.Counts{record.Written: 1, record.Filtered: 1, record.Dead: 1}
 		e.Commit.Reasons = r
 		return e
 	}
@@ -48,8 +48,8 @@ func TestReasonsAreNoMoreThanFates(t *testing.T) {
 }
 
 func TestReasonsOfACutAreInOrder(t *testing.T) {
-	got := ReasonsOf(map[stream.Reason]int64{
-		{Fate: stream.Dead, Why: "b"}: 1, {Fate: stream.Dead, Why: "a"}: 2, {Fate: stream.Filtered, Why: "z"}: 3,
+	got := ReasonsOf(map[record.Reason]int64{
+		{Fate: record.Dead, Why: "b"}: 1, {Fate: record.Dead, Why: "a"}: 2, {Fate: record.Filtered, Why: "z"}: 3,
 	})
 	if want := "[{filtered z 3} {dead a 2} {dead b 1}]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %s", got, want)

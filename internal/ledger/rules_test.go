@@ -4,7 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // T01: an append is validated against the folded state, not against the entries that came since it was last looked at.
@@ -55,8 +56,8 @@ func TestFilesOfAClosedHourAreVoid(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(lane(s, "a", 3, clock("11:00"), clock("10:45"))).files(clock("09:00")), mark(1))
 	l := lane(s, "a", 3, clock("11:00"), clock("10:45"))
-	l.Partitions = append(l.Partitions, PartitionCommit{Partition: part("b"), Progress: stream.Progress{UpTo: pos(1)}, Read: 1,
-		Counts: stream.Counts{stream.Written: 1}})
+	l.Partitions = append(l.Partitions, PartitionCommit{Partition: part("b"), Progress: driver.Progress{UpTo: pos(1)}, Read: 1,
+		Counts: record.Counts{record.Written: 1}})
 	late := commit(l).files(clock("09:00"))
 	must(t, s, closing(clock("09:00"), clock("10:00"), clock("10:20"), part("a")))
 	wantVoid(t, "the hour is closed", s, late)
@@ -84,8 +85,8 @@ func TestARetiredPartitionHoldsNoHourOpen(t *testing.T) {
 // T02, T04, T05, T06, T25.
 func TestAdvance(t *testing.T) {
 	const lateness = 15 * time.Minute
-	at := func(seen, held, low string) stream.Progress {
-		p := stream.Progress{UpTo: pos(9)}
+	at := func(seen, held, low string) driver.Progress {
+		p := driver.Progress{UpTo: pos(9)}
 		for _, f := range []struct {
 			s  string
 			to *time.Time
@@ -97,10 +98,10 @@ func TestAdvance(t *testing.T) {
 		return p
 	}
 	for name, c := range map[string]struct {
-		prev, cut stream.Progress
+		prev, cut driver.Progress
 		lateness  time.Duration
 		replaying bool
-		want      stream.Progress
+		want      driver.Progress
 	}{
 		"low follows seen":               {at("", "", ""), at("10:00", "", ""), lateness, false, at("10:00", "", "09:45")},
 		"low is capped by held events":   {at("", "", ""), at("10:00", "09:30", ""), lateness, false, at("10:00", "09:30", "09:30")},

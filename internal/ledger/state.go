@@ -5,7 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // State is the fold of a ledger's entries: all that validation, adoption, closing and sweeping need. Its size is
@@ -18,7 +19,7 @@ type State struct {
 
 	Config     Config // Generation 0 before the first
 	Lanes      map[string]*Lane
-	Partitions map[stream.Partition]*Partition
+	Partitions map[record.Partition]*Partition
 	Pending    map[uint64]Pending  // committed entries with a manifest that are not marked as published
 	Hours      map[time.Time]*Hour // open hours that have on-time files, by their start
 
@@ -30,7 +31,7 @@ type State struct {
 	Sealed      time.Time // end of the last hour whose seal objects are known to exist
 
 	Read   int64 // of all partitions
-	Counts stream.Counts
+	Counts record.Counts
 	Rows   int64 // in on-time files
 
 	// Floor is the smallest adoption, as LaneCommit.Adopted has it, of which an unknown lane is sure to be untouched since.
@@ -46,13 +47,13 @@ type Lane struct {
 
 	// parts are all that are in it. Copies of the state share the array: what lies in it is never changed, and only the
 	// state that was copied may append to it.
-	parts []stream.Partition
+	parts []record.Partition
 }
 
 // Partition is the state of a partition. A *Partition of a State is never changed, only replaced.
 type Partition struct {
 	Lane     string
-	Progress stream.Progress // without Held if there are HeldBlobs
+	Progress driver.Progress // without Held if there are HeldBlobs
 
 	// HeldBlobs say what is held if that was too long for an entry: the first a whole set, each other one what it changes.
 	HeldBlobs []*Blob
@@ -60,7 +61,7 @@ type Partition struct {
 	HeldLen int
 	Retired bool
 	Read    int64
-	Counts  stream.Counts
+	Counts  record.Counts
 }
 
 // Pending is a committed entry whose files and manifest are not known to be in place.
@@ -79,7 +80,7 @@ func NewState(g Genesis, hash Hash) *State {
 	return &State{
 		Genesis: g, GenesisHash: hash, Hash: hash, Closed: g.Start,
 		Lanes:      make(map[string]*Lane),
-		Partitions: make(map[stream.Partition]*Partition),
+		Partitions: make(map[record.Partition]*Partition),
 		Pending:    make(map[uint64]Pending),
 		Hours:      make(map[time.Time]*Hour),
 		Finished:   newFinished(),
@@ -119,7 +120,7 @@ func (s *State) Base(lane string) uint64 {
 // that the state knows of in that lane. It is zero if one of them has none. Partitions that were retired, or have ended
 // and hold nothing, do not count as long as there is another one. An event is late if its hour ends at or before the
 // greater of Low and Closed.
-func (s *State) Low(lane string, parts []stream.Partition) time.Time {
+func (s *State) Low(lane string, parts []record.Partition) time.Time {
 	var live, rest bound
 	if l := s.Lanes[lane]; l != nil {
 		for _, p := range l.parts {
@@ -147,7 +148,7 @@ func (s *State) Low(lane string, parts []stream.Partition) time.Time {
 
 // Resume returns from where a partition is to be read: its progress, and the blobs that have its held set if it was too
 // long, the whole set first. A retired one is given as ended and without what it held, so that nothing of it comes; a Commit must leave it out.
-func (s *State) Resume(p stream.Partition) (progress stream.Progress, held []*Blob) {
+func (s *State) Resume(p record.Partition) (progress driver.Progress, held []*Blob) {
 	st := s.Partitions[p]
 	switch {
 	case st == nil:
@@ -155,7 +156,7 @@ func (s *State) Resume(p stream.Partition) (progress stream.Progress, held []*Bl
 		return progress, nil
 	case st.Retired:
 		was := st.Progress
-		return stream.Progress{UpTo: was.UpTo, Seen: was.Seen, Low: was.Low, Arrived: was.Arrived, Mark: was.Mark, Ended: true}, nil
+		return driver.Progress{UpTo: was.UpTo, Seen: was.Seen, Low: was.Low, Arrived: was.Arrived, Mark: was.Mark, Ended: true}, nil
 	}
 	return st.Progress, st.HeldBlobs
 }
@@ -176,9 +177,9 @@ func (b *bound) add(t time.Time) {
 func (p *Partition) free() bool { return p.Retired || p.Progress.Ended && p.HeldLen == 0 }
 
 // Clock returns how far the committed event time of the whole job has got. Shared state may expire by it alone.
-func (s *State) Clock() stream.Clock {
+func (s *State) Clock() record.Clock {
 	var live, rest bound
-	var c stream.Clock
+	var c record.Clock
 	for _, p := range s.Partitions {
 		if p.free() {
 			rest.add(p.Progress.Seen)

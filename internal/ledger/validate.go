@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Validate decides whether e may be written behind the folded state. nil means yes; a *VoidError, which matches
-// stream.ErrFenced, that somebody else was faster and the work is void; a *CorruptError that e contradicts itself or
+// driver.ErrFenced, that somebody else was faster and the work is void; a *CorruptError that e contradicts itself or
 // goes back, which is a fault in its author, so it must be neither written nor tried again.
 func (s *State) Validate(e *Entry) error {
 	object := fmt.Sprintf("entry %d", e.ID)
@@ -62,7 +62,7 @@ func (s *State) validateCommit(object string, c *Commit) error {
 			return &VoidError{Entry: s.ClosedEntry, Reason: fmt.Sprintf("hour %s is closed", h.Hour)}
 		}
 	}
-	seen := make(map[stream.Partition]string)
+	seen := make(map[record.Partition]string)
 	for i := range c.Lanes {
 		l := &c.Lanes[i]
 		for k := range l.Partitions {

@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // folder is a job over a followed folder, with time compressed: 20 files a minute come, each is read and ends within one
@@ -32,8 +33,8 @@ const (
 	staysFor     = 24 * 60 // minutes in the folder; forgotten for good a day later
 )
 
-func (f *folder) partition(i int) stream.Partition {
-	return stream.Partition{Source: "files", Epoch: fmt.Sprintf("%016x", i*7919), ID: fmt.Sprintf("in/%s/events-%09d.jsonl", f.now.Format("2006-01-02"), i)}
+func (f *folder) partition(i int) record.Partition {
+	return record.Partition{Source: "files", Epoch: fmt.Sprintf("%016x", i*7919), ID: fmt.Sprintf("in/%s/events-%09d.jsonl", f.now.Format("2006-01-02"), i)}
 }
 
 // append writes e, and a snapshot where one is due.
@@ -93,8 +94,8 @@ func (f *folder) minute() {
 	for range filesAMinute {
 		p := f.partition(f.file)
 		f.file++
-		c := PartitionCommit{Partition: p, Progress: stream.Progress{UpTo: pos(100), Seen: f.now, Low: f.now.Add(-time.Minute), Arrived: f.now, Ended: true}, Read: 100}
-		c.Counts[stream.Written] = 100
+		c := PartitionCommit{Partition: p, Progress: driver.Progress{UpTo: pos(100), Seen: f.now, Low: f.now.Add(-time.Minute), Arrived: f.now, Ended: true}, Read: 100}
+		c.Counts[record.Written] = 100
 		e.Commit.Lanes = append(e.Commit.Lanes, LaneCommit{Lane: "files/" + p.ID, Base: f.s.Base("files/" + p.ID), Token: token(1), Adopted: f.s.Last + 1, Partitions: []PartitionCommit{c}})
 	}
 	slices.SortFunc(e.Commit.Lanes, func(a, b LaneCommit) int {

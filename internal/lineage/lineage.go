@@ -11,18 +11,19 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Shard is a partition that the service lists.
 type Shard struct {
-	Partition stream.Partition
-	Parents   []stream.Partition // whose place it took: none, one, or two of a merge; they may be listed no longer
+	Partition record.Partition
+	Parents   []record.Partition // whose place it took: none, one, or two of a merge; they may be listed no longer
 }
 
 // Lane is what is read together.
 type Lane struct {
-	stream.Assignment // named by its oldest partition, which has the smallest ID
+	driver.Assignment // named by its oldest partition, which has the smallest ID
 
 	// Lease is the name under which processes share the lane. It is the lane that the ledger has the oldest partition
 	// in: until the move is committed, whoever has that one must have this one too. Several lanes may have one lease.
@@ -31,9 +32,9 @@ type Lane struct {
 
 // Lanes returns the lanes to read, sorted by name. Partitions of it that the service does not list are lost, as far as
 // they are not committed: known is what the ledger has of this stream, including those that it lists no longer.
-func Lanes(shards []Shard, known map[stream.Partition]stream.Standing) []Lane {
+func Lanes(shards []Shard, known map[record.Partition]driver.Standing) []Lane {
 	g := newGraph(shards, known)
-	groups := map[stream.Partition][]stream.Partition{}
+	groups := map[record.Partition][]record.Partition{}
 	for _, p := range g.all {
 		if g.unsettled(p) && g.begun(p) {
 			r := g.root(p)
@@ -52,17 +53,17 @@ func Lanes(shards []Shard, known map[stream.Partition]stream.Standing) []Lane {
 
 // graph is the lineage of all partitions that are listed or known.
 type graph struct {
-	known   map[stream.Partition]stream.Standing
-	parents map[stream.Partition][]stream.Partition // of listed ones
-	all     []stream.Partition                      // sorted
-	done    map[stream.Partition]bool               // settled, as far as it was asked
-	joined  map[stream.Partition]stream.Partition   // union-find
+	known   map[record.Partition]driver.Standing
+	parents map[record.Partition][]record.Partition // of listed ones
+	all     []record.Partition                      // sorted
+	done    map[record.Partition]bool               // settled, as far as it was asked
+	joined  map[record.Partition]record.Partition   // union-find
 }
 
-func newGraph(shards []Shard, known map[stream.Partition]stream.Standing) *graph {
+func newGraph(shards []Shard, known map[record.Partition]driver.Standing) *graph {
 	g := &graph{
-		known: known, parents: make(map[stream.Partition][]stream.Partition, len(shards)),
-		done: map[stream.Partition]bool{}, joined: map[stream.Partition]stream.Partition{},
+		known: known, parents: make(map[record.Partition][]record.Partition, len(shards)),
+		done: map[record.Partition]bool{}, joined: map[record.Partition]record.Partition{},
 	}
 	for _, s := range shards {
 		g.parents[s.Partition] = s.Parents
@@ -73,7 +74,7 @@ func newGraph(shards []Shard, known map[stream.Partition]stream.Standing) *graph
 			g.all = append(g.all, p)
 		}
 	}
-	slices.SortFunc(g.all, stream.Partition.Compare)
+	slices.SortFunc(g.all, record.Partition.Compare)
 	for _, p := range g.all {
 		for _, q := range g.parents[p] {
 			if g.begun(p) && g.unsettled(q) {
@@ -86,7 +87,7 @@ func newGraph(shards []Shard, known map[stream.Partition]stream.Standing) *graph
 
 // ended reports whether nothing new will come of p. One that the service has dropped before we knew of it is as good as
 // never written: a job begins with what is there.
-func (g *graph) ended(p stream.Partition) bool {
+func (g *graph) ended(p record.Partition) bool {
 	s, known := g.known[p]
 	if _, listed := g.parents[p]; !known {
 		return !listed
@@ -95,12 +96,12 @@ func (g *graph) ended(p stream.Partition) bool {
 }
 
 // begun reports whether p may be read: all its parents have ended.
-func (g *graph) begun(p stream.Partition) bool {
-	return !slices.ContainsFunc(g.parents[p], func(q stream.Partition) bool { return !g.ended(q) })
+func (g *graph) begun(p record.Partition) bool {
+	return !slices.ContainsFunc(g.parents[p], func(q record.Partition) bool { return !g.ended(q) })
 }
 
 // unsettled reports whether p, or an ancestor of it, can still give a record or holds one.
-func (g *graph) unsettled(p stream.Partition) bool {
+func (g *graph) unsettled(p record.Partition) bool {
 	if done, ok := g.done[p]; ok {
 		return !done
 	}
@@ -110,7 +111,7 @@ func (g *graph) unsettled(p stream.Partition) bool {
 	return !done
 }
 
-func (g *graph) root(p stream.Partition) stream.Partition {
+func (g *graph) root(p record.Partition) record.Partition {
 	for {
 		q, ok := g.joined[p]
 		if !ok {
@@ -120,14 +121,14 @@ func (g *graph) root(p stream.Partition) stream.Partition {
 	}
 }
 
-func (g *graph) join(p, q stream.Partition) {
+func (g *graph) join(p, q record.Partition) {
 	if a, b := g.root(p), g.root(q); a != b {
 		g.joined[a] = b
 	}
 }
 
 // lane makes the lane of partitions that belong together, sorted. It is false if nobody may read any of them.
-func (g *graph) lane(members []stream.Partition) (Lane, bool) {
+func (g *graph) lane(members []record.Partition) (Lane, bool) {
 	oldest := members[0]
 	l := Lane{Lease: oldest.ID}
 	l.Lane = oldest.ID
@@ -147,8 +148,8 @@ func (g *graph) lane(members []stream.Partition) (Lane, bool) {
 }
 
 // elders are the listed ancestors of members that are none of them, sorted.
-func (g *graph) elders(members []stream.Partition) (elders []stream.Partition) {
-	seen := map[stream.Partition]bool{}
+func (g *graph) elders(members []record.Partition) (elders []record.Partition) {
+	seen := map[record.Partition]bool{}
 	for _, p := range members {
 		seen[p] = true
 	}
@@ -160,6 +161,6 @@ func (g *graph) elders(members []stream.Partition) (elders []stream.Partition) {
 			}
 		}
 	}
-	slices.SortFunc(elders, stream.Partition.Compare)
+	slices.SortFunc(elders, record.Partition.Compare)
 	return elders
 }

@@ -6,10 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-func part(id string) stream.Partition { return stream.Partition{Source: "s", ID: id} }
+func part(id string) record.Partition { return record.Partition{Source: "s", ID: id} }
 
 // shards are written as "c<ab": c has the parents a and b.
 func shards(list string) (out []Shard) {
@@ -26,15 +27,15 @@ func shards(list string) (out []Shard) {
 
 // known is written as "a:E", with E for ended, H for ended and holding, R for retired, O for open, and "@b" behind it if
 // the ledger has it in lane b.
-func known(list string) map[stream.Partition]stream.Standing {
-	out := map[stream.Partition]stream.Standing{}
+func known(list string) map[record.Partition]driver.Standing {
+	out := map[record.Partition]driver.Standing{}
 	for _, s := range strings.Fields(list) {
 		id, how, _ := strings.Cut(s, ":")
 		how, lane, moved := strings.Cut(how, "@")
 		if !moved {
 			lane = id
 		}
-		out[part(id)] = stream.Standing{Lane: lane, Ended: how == "E" || how == "H", Holds: how == "H", Retired: how == "R"}
+		out[part(id)] = driver.Standing{Lane: lane, Ended: how == "E" || how == "H", Holds: how == "H", Retired: how == "R"}
 	}
 	return out
 }
@@ -110,7 +111,7 @@ func TestLanesShareNothing(t *testing.T) {
 				}
 				seen[p.ID] = true
 			}
-			if slices.ContainsFunc(l.Elders, func(p stream.Partition) bool { return slices.Contains(l.Partitions, p) }) {
+			if slices.ContainsFunc(l.Elders, func(p record.Partition) bool { return slices.Contains(l.Partitions, p) }) {
 				t.Fatalf("%v: lane %s has a partition for its elder", ks, l.Lane)
 			}
 		}

@@ -28,6 +28,7 @@ import (
 	"github.com/onceflow/onceflow/sink/gcs"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 type hit struct {
@@ -81,7 +82,7 @@ func job(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	hits := stream.Via(stream.From(src), stream.Decode(func(r *stream.Record) (h hit, err error) {
+	hits := stream.Via(stream.From(src), stream.Decode(func(r *record.Record) (h hit, err error) {
 		err = json.Unmarshal(r.Value, &h)
 		return h, err
 	}, func(h *hit) time.Time { return h.At }))

@@ -11,7 +11,8 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // checker knows what the source holds and sees every effect on the store. It believes nothing that instances say beside
@@ -25,22 +26,22 @@ type checker struct {
 	public  map[string]bool   // published
 	entries []*ledger.Entry
 	named   map[string]namedFile // files of entries, by key
-	parts   map[stream.Partition]*truth
+	parts   map[record.Partition]*truth
 	touches map[string][]touch
-	winners map[string]*record // by ID: whose row is committed
+	winners map[string]*logRecord // by ID: whose row is committed
 	hours   map[time.Time][]string
 
-	forgotten   map[stream.Partition]bool
+	forgotten   map[record.Partition]bool
 	goneForGood int
 	floor       uint64 // who adopted an unknown lane before it cannot commit anything of it
 
 	descended int // entries that read children of others
-	ending    map[stream.Partition]bool
+	ending    map[record.Partition]bool
 	base      map[string]time.Time // lows of lanes before the entry that is being checked
 	topics    map[string]bool      // of the last Config
-	retired   map[stream.Partition]bool
+	retired   map[record.Partition]bool
 
-	sets       map[stream.Partition]stream.HeldSet // as the last blob that has one says
+	sets       map[record.Partition]driver.HeldSet // as the last blob that has one says
 	steps      int                                 // held sets that say only what has changed
 	begun      time.Time                           // as the genesis says
 	closedFrom time.Time
@@ -72,9 +73,9 @@ func (t *truth) free() bool { return t.ended && len(t.held) == 0 }
 
 func newChecker(w *world) *checker {
 	return &checker{
-		w: w, sets: map[stream.Partition]stream.HeldSet{}, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
-		touches: map[string][]touch{}, parts: map[stream.Partition]*truth{}, winners: map[string]*record{}, hours: map[time.Time][]string{},
-		retired: map[stream.Partition]bool{}, forgotten: map[stream.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, owed: map[uint64]bool{}, flows: map[time.Time][]string{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
+		w: w, sets: map[record.Partition]driver.HeldSet{}, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
+		touches: map[string][]touch{}, parts: map[record.Partition]*truth{}, winners: map[string]*logRecord{}, hours: map[time.Time][]string{},
+		retired: map[record.Partition]bool{}, forgotten: map[record.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, owed: map[uint64]bool{}, flows: map[time.Time][]string{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
 	}
 }
 
@@ -252,7 +253,7 @@ func (c *checker) emptyHours(e *ledger.Entry) {
 }
 
 // visible is told of records whose producer has just committed them.
-func (c *checker) visible(rs []*record) {
+func (c *checker) visible(rs []*logRecord) {
 	for _, r := range rs {
 		if c.topics[r.part.topic] && r.time.Before(c.closed) && !r.straggler(lateness) {
 			c.violation("hours were closed through %s while %s of %s was in an open transaction", c.closed.Format("15:04"), r, r.time.Format("15:04:05"))
@@ -260,7 +261,7 @@ func (c *checker) visible(rs []*record) {
 	}
 }
 
-func (c *checker) isFinished(r *record) bool {
+func (c *checker) isFinished(r *logRecord) bool {
 	t := c.parts[r.part.id]
 	return t != nil && t.finished[r.pos]
 }
@@ -299,7 +300,7 @@ func (c *checker) sums(n uint64, m *sink.Manifest) {
 			}
 			same := got.Lane == l.Lane && got.ID == p.Partition.ID && got.Read == p.Read && got.Held == p.HeldLen
 			for fate, n := range p.Counts {
-				same = same && got.Counts[stream.Fate(fate).String()] == n
+				same = same && got.Counts[record.Fate(fate).String()] == n
 			}
 			if !same {
 				c.violation("manifest %d says %+v of %s, its entry read %d, holds %d, fates %v", n, got, p.Partition, p.Read, p.HeldLen, p.Counts)

@@ -12,7 +12,8 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink/format"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // placed is a row with the file that it is in.
@@ -49,7 +50,7 @@ func (c *checker) commit(e *ledger.Entry) {
 	}
 	c.move(e)
 	c.base = c.lows()
-	var losers []*record
+	var losers []*logRecord
 	for i := range e.Commit.Lanes {
 		for k := range e.Commit.Lanes[i].Partitions {
 			losers = append(losers, c.partition(e, &e.Commit.Lanes[i].Partitions[k], rows)...)
@@ -155,7 +156,7 @@ func (c *checker) rowsOf(f ledger.File) (rows []Row) {
 }
 
 // partition checks what an entry says of one partition, and returns the records that it finishes as duplicates.
-func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows map[string][]placed) (losers []*record) {
+func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows map[string][]placed) (losers []*logRecord) {
 	p := c.w.parts[pc.Partition]
 	old := c.parts[pc.Partition]
 	if old == nil {
@@ -179,7 +180,7 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 	}
 	c.parts[pc.Partition] = next
 	var read int64
-	var counts stream.Counts
+	var counts record.Counts
 	for pos := int64(1); pos <= next.upTo; pos++ {
 		r := p.log[pos-1]
 		isNew := pos > old.upTo
@@ -196,7 +197,7 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 		fate := c.finish(e, r, rows[r.String()])
 		delete(rows, r.String())
 		counts[fate]++
-		if fate == stream.Duplicate {
+		if fate == record.Duplicate {
 			losers = append(losers, r)
 		}
 	}
@@ -207,11 +208,11 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 }
 
 // held reads a held set, which may be in a blob.
-func (c *checker) held(pc *ledger.PartitionCommit) stream.HeldSet {
+func (c *checker) held(pc *ledger.PartitionCommit) driver.HeldSet {
 	if pc.HeldBlob == nil {
 		return pc.Progress.Held
 	}
-	var base stream.HeldSet
+	var base driver.HeldSet
 	if pc.HeldBefore > 0 {
 		base = c.sets[pc.Partition]
 		c.steps++
@@ -220,7 +221,7 @@ func (c *checker) held(pc *ledger.PartitionCommit) stream.HeldSet {
 	if err == nil {
 		var sets *ledger.HeldSets
 		if sets, err = ledger.DecodeHeld(pc.HeldBlob, body); err == nil {
-			var held stream.HeldSet
+			var held driver.HeldSet
 			if held, err = sets.Set(pc.HeldBlob, base); err == nil {
 				c.sets[pc.Partition] = held
 				return held
@@ -228,11 +229,11 @@ func (c *checker) held(pc *ledger.PartitionCommit) stream.HeldSet {
 		}
 	}
 	c.violation("%s: %v", pc.HeldBlob.Key, err)
-	return stream.HeldSet{}
+	return driver.HeldSet{}
 }
 
 // finish checks the rows of a record that an entry finishes, and returns its fate.
-func (c *checker) finish(e *ledger.Entry, r *record, rows []placed) stream.Fate {
+func (c *checker) finish(e *ledger.Entry, r *logRecord, rows []placed) record.Fate {
 	want := Row{Owner: r.String(), ID: r.id, Time: r.time}
 	mate := c.mate(r)
 	switch {
@@ -240,25 +241,25 @@ func (c *checker) finish(e *ledger.Entry, r *record, rows []placed) stream.Fate 
 		if len(rows) != 1 || rows[0].file.Kind != ledger.DeadFile {
 			c.violation("entry %d finishes %s with %d rows, want one dead letter", e.ID, r, len(rows))
 		}
-		return stream.Dead
+		return record.Dead
 	case r.key != "" && !r.left:
 		if len(rows) > 0 {
 			c.violation("entry %d has rows of the right side %s", e.ID, r)
 		}
 		if mate != nil {
-			return stream.Merged
+			return record.Merged
 		}
-		return stream.Filtered
+		return record.Filtered
 	case r.unwanted:
 		if len(rows) > 0 {
 			c.violation("entry %d has rows of %s, which no flow wants", e.ID, r)
 		}
-		return stream.Filtered
+		return record.Filtered
 	case mate != nil:
 		want.With = mate.id
 	}
 	if len(rows) == 0 && c.copied(r) {
-		return stream.Duplicate
+		return record.Duplicate
 	}
 	if w := c.winners[r.id]; w != nil {
 		c.violation("entry %d writes ID %s by %s, which %s has", e.ID, r.id, r, w)
@@ -268,14 +269,14 @@ func (c *checker) finish(e *ledger.Entry, r *record, rows []placed) stream.Fate 
 }
 
 // written checks that a record has its row in each flow that wants it, in the right folder.
-func (c *checker) written(e *ledger.Entry, r *record, rows []placed, want Row) stream.Fate {
+func (c *checker) written(e *ledger.Entry, r *logRecord, rows []placed, want Row) record.Fate {
 	flows := []string{"views"}
 	if r.click {
 		flows = append(flows, clicksOf(rows))
 	}
-	fate := stream.Written
+	fate := record.Written
 	if len(rows) > 0 && rows[0].file.Kind == ledger.LateFile {
-		flows, fate = flows[:1], stream.Late
+		flows, fate = flows[:1], record.Late
 		if !r.straggler(lateness) {
 			c.violation("entry %d has %s of %s in late/, but it was on time", e.ID, r, r.time.Format("15:04:05"))
 		}
@@ -290,7 +291,7 @@ func (c *checker) written(e *ledger.Entry, r *record, rows []placed, want Row) s
 		if !row.Time.Equal(want.Time) || row.ID != want.ID || row.With != want.With || row.Owner != want.Owner {
 			c.violation("entry %d has the row %+v of %s, want %+v", e.ID, row.Row, r, want)
 		}
-		if !row.file.Hour.Equal(r.time.Truncate(hour)) || (row.file.Kind == ledger.LateFile) != (fate == stream.Late) {
+		if !row.file.Hour.Equal(r.time.Truncate(hour)) || (row.file.Kind == ledger.LateFile) != (fate == record.Late) {
 			c.violation("entry %d has a row of %s of %s in %s", e.ID, r, r.time.Format("15:04:05"), row.file.Key)
 		}
 	}
@@ -313,7 +314,7 @@ func clicksOf(rows []placed) string {
 }
 
 // mate is the partner that a right join gives r; nil if it has none.
-func (c *checker) mate(r *record) *record {
+func (c *checker) mate(r *logRecord) *logRecord {
 	if r.key == "" {
 		return nil
 	}
@@ -352,7 +353,7 @@ func (c *checker) holds(id string) bool {
 }
 
 // copied reports whether another record has the ID of r, so that r may be the one that is not written.
-func (c *checker) copied(r *record) bool {
+func (c *checker) copied(r *logRecord) bool {
 	for _, p := range c.w.partList {
 		for _, m := range p.log {
 			if m != r && m.id == r.id && m.delivered() {
@@ -364,7 +365,7 @@ func (c *checker) copied(r *record) bool {
 }
 
 // finished returns the first record that is not finished, or whose ID was lost; nil if there is none.
-func (c *checker) finished() *record {
+func (c *checker) finished() *logRecord {
 	for _, p := range c.w.partList {
 		if p.retired {
 			continue

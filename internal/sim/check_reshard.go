@@ -2,7 +2,7 @@ package sim
 
 import (
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // laneOf is the lane that the ledger has a partition in.
@@ -15,7 +15,7 @@ func (c *checker) laneOf(p *partition) string {
 
 // move notes in which lanes an entry has partitions, and which of them end by it.
 func (c *checker) move(e *ledger.Entry) {
-	c.ending = map[stream.Partition]bool{}
+	c.ending = map[record.Partition]bool{}
 	for i := range e.Commit.Lanes {
 		l := &e.Commit.Lanes[i]
 		for k := range l.Partitions {

@@ -21,6 +21,7 @@ import (
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -51,7 +52,7 @@ var fed = []struct {
 // rows are those of a right answer, all on time.
 var rows = []string{"a", "a2", "b+d", "c", "e", "f", "g+i", "h", "j", "k", "l"}
 
-var fates = stream.Counts{stream.Written: 11, stream.Merged: 2, stream.Duplicate: 2, stream.Dead: 1}
+var fates = record.Counts{record.Written: 11, record.Merged: 2, record.Duplicate: 2, record.Dead: 1}
 
 func feed(log *streamtest.Log, begin time.Time) {
 	for _, f := range fed {
@@ -76,7 +77,7 @@ func run(ctx context.Context, log *streamtest.Log, store sink.Store) error {
 	e := *env.Default()
 	e.Scheduler = patient{}
 	ctx = env.With(ctx, &e)
-	hits := stream.Via(stream.From(log.Source(nil)), stream.Decode(func(r *stream.Record) (h hit, err error) {
+	hits := stream.Via(stream.From(log.Source(nil)), stream.Decode(func(r *record.Record) (h hit, err error) {
 		return h, json.Unmarshal(r.Value, &h)
 	}, func(h *hit) time.Time { return h.Time }))
 	hits = stream.Via(hits, dedup.ByID(dedup.NewMemory(nil), func(h *hit) string { return h.ID }, nil))

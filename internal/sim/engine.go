@@ -13,7 +13,8 @@ import (
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/format"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // engine drives the sink as package stream says an engine does, in the smallest way: one actor reads, processes and cuts;
@@ -21,22 +22,22 @@ import (
 type engine struct {
 	p      *process
 	w      *world
-	out    stream.Output[Row]
+	out    driver.Output[Row]
 	lanes  map[string]*laneWork
 	over   map[string]bool // lanes that have ended, which are not wanted again
-	open   stream.Txn[Row]
+	open   driver.Txn[Row]
 	commit *commit // under way, or not looked at yet
 	upkeep *upkeep // as commit
-	clock  stream.Clock
+	clock  record.Clock
 	ids    *dedup.Memory
 
 	shards []lineage.Shard // and what was known before they were listed
-	known  map[stream.Partition]stream.Standing
+	known  map[record.Partition]driver.Standing
 }
 
 // commit is a transaction that is committing.
 type commit struct {
-	cut    stream.Cut
+	cut    driver.Cut
 	done   bool
 	err    error
 	cancel context.CancelFunc
@@ -44,7 +45,7 @@ type commit struct {
 
 // upkeep is a call of Maintain.
 type upkeep struct {
-	did    stream.Upkeep
+	did    driver.Upkeep
 	done   bool
 	err    error
 	cancel context.CancelFunc
@@ -75,7 +76,7 @@ func openEngine(ctx context.Context, p *process) (*engine, error) {
 	}
 	e := &engine{p: p, w: p.w, lanes: map[string]*laneWork{}, over: map[string]bool{}, ids: dedup.NewMemory(nil)}
 	e.out = seal.Hourly(s, &seal.Options{Lateness: lateness, EmptyHours: p.emptyHours})
-	err = e.out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "sim", Topics: p.topics}, Workers: 1})
+	err = e.out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "sim", Topics: p.topics}, Workers: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -142,14 +143,14 @@ func (e *engine) rebalance(ctx context.Context) error {
 	}
 	var revoked []string
 	for _, l := range e.sorted() {
-		same := func(a stream.Assignment) bool {
+		same := func(a driver.Assignment) bool {
 			return a.Lane == l.assignment.Lane && slices.Equal(a.Partitions, l.assignment.Partitions)
 		}
 		if !slices.ContainsFunc(want, same) {
 			revoked = append(revoked, l.assignment.Lane)
 		}
 	}
-	var added []stream.Assignment
+	var added []driver.Assignment
 	for _, a := range want {
 		if e.lanes[a.Lane] == nil || slices.Contains(revoked, a.Lane) {
 			added = append(added, a)
@@ -209,7 +210,7 @@ func (e *engine) commitAll(ctx context.Context) error {
 }
 
 // adopt takes lanes over.
-func (e *engine) adopt(ctx context.Context, as []stream.Assignment) error {
+func (e *engine) adopt(ctx context.Context, as []driver.Assignment) error {
 	if err := e.endUpkeep(); err != nil {
 		return err
 	}
@@ -239,7 +240,7 @@ func (e *engine) startOver(ctx context.Context) error {
 	}
 	_ = e.open.Drop(ctx) // the sweeper does what it cannot
 	e.open = e.out.Begin(nil)
-	var as []stream.Assignment
+	var as []driver.Assignment
 	for _, l := range e.sorted() {
 		as = append(as, l.assignment)
 	}
@@ -255,7 +256,7 @@ func (e *engine) begin(ctx context.Context) error {
 	if e.commit != nil {
 		return nil
 	}
-	var cut stream.Cut
+	var cut driver.Cut
 	for _, l := range e.sorted() {
 		if c, ok := l.cut(); ok {
 			cut.Lanes = append(cut.Lanes, c)
@@ -347,7 +348,7 @@ func (e *engine) maintain(ctx context.Context) {
 	})
 }
 
-func (e *engine) listed(context.Context) ([]stream.Partition, error) {
+func (e *engine) listed(context.Context) ([]record.Partition, error) {
 	e.w.Yield("ask for partitions")
 	list := e.w.listedNow(e.p.topics)
 	e.w.Yield("told of partitions")
@@ -380,7 +381,7 @@ func (e *engine) endUpkeep() error {
 
 // passing hides errors after which the engine goes on.
 func passing(err error) error {
-	if isFault(err) && !errors.Is(err, stream.ErrFenced) {
+	if isFault(err) && !errors.Is(err, driver.ErrFenced) {
 		return nil
 	}
 	return err

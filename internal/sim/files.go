@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // In some runs partitions are as files: a lane's end one day and have no children, others appear, and one that was read to
@@ -45,7 +45,7 @@ func (w *world) endFile(l *lane) {
 	if l.parts[0].closed || slices.ContainsFunc(w.partners, func(p partnerOf) bool { return p.of.part.lane == l.name }) {
 		return
 	}
-	w.copies = slices.DeleteFunc(w.copies, func(r *record) bool { return r.part.lane == l.name })
+	w.copies = slices.DeleteFunc(w.copies, func(r *logRecord) bool { return r.part.lane == l.name })
 	for _, p := range l.parts {
 		p.closed = true
 	}
@@ -127,7 +127,7 @@ func (c *checker) unknown(lane string) bool {
 }
 
 // listedNow are the partitions that the source has.
-func (w *world) listedNow(topics []string) (list []stream.Partition) {
+func (w *world) listedNow(topics []string) (list []record.Partition) {
 	for _, p := range w.partList {
 		if !p.retired && p.hidden.IsZero() && slices.Contains(topics, p.topic) {
 			list = append(list, p.id)

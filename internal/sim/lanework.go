@@ -9,19 +9,21 @@ import (
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/internal/eventclock"
 	"github.com/onceflow/onceflow/join"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // laneWork is what an instance does in one lane, from adoption to adoption.
 type laneWork struct {
 	e          *engine
-	assignment stream.Assignment
+	assignment driver.Assignment
 	parts      []*partWork
-	ids        stream.Processor[*record, *record] // nil without dedup
-	pairs      stream.Processor[*record, *record] // nil without join
-	em         *stream.Emitter[*record]
+	ids        stage.Processor[*logRecord, *logRecord] // nil without dedup
+	pairs      stage.Processor[*logRecord, *logRecord] // nil without join
+	em         *stage.Emitter[*logRecord]
 
-	origins map[stream.Origin]*origin
+	origins map[record.Origin]*origin
 	next    uint32
 	warm    bool // warmed up
 	dirty   bool
@@ -30,28 +32,28 @@ type laneWork struct {
 // partWork is the progress of one partition.
 type partWork struct {
 	p      *partition
-	base   stream.Progress
+	base   driver.Progress
 	upTo   int64
 	clock  eventclock.Clock
 	replay []int64 // held positions that are not back
 
 	ended    bool
-	children []stream.Partition
-	counts   stream.Counts
+	children []record.Partition
+	counts   record.Counts
 	read     int64
 }
 
 // origin is a record in work.
 type origin struct {
-	id     stream.Origin
-	rec    *record
+	id     record.Origin
+	rec    *logRecord
 	part   *partWork
 	with   string // ID of what was merged into it
 	holds  int
 	into   *origin
 	merged bool
-	drop   *stream.Fate
-	rows   []stream.Event[Row]
+	drop   *record.Fate
+	rows   []record.Event[Row]
 	back   bool // replayed
 }
 
@@ -62,9 +64,9 @@ func (o *origin) root() *origin {
 	return o
 }
 
-func newLaneWork(e *engine, a stream.Assignment, from map[stream.Partition]stream.Progress) (*laneWork, error) {
-	l := &laneWork{e: e, assignment: a, origins: map[stream.Origin]*origin{}, dirty: a.Moved}
-	l.em = stream.NewEmitter[*record](l.lookup)
+func newLaneWork(e *engine, a driver.Assignment, from map[record.Partition]driver.Progress) (*laneWork, error) {
+	l := &laneWork{e: e, assignment: a, origins: map[record.Origin]*origin{}, dirty: a.Moved}
+	l.em = stage.NewEmitter[*logRecord](stage.LookupFunc(l.lookup))
 	for _, id := range a.Partitions {
 		pr, p := from[id], e.w.parts[id]
 		pw := &partWork{p: p, base: pr, upTo: pr.UpTo.Sub, clock: eventclock.Clock{Seen: pr.Seen, Jump: eventclock.Jump(pr.Jump)}, ended: pr.Ended, children: pr.Children}
@@ -73,18 +75,18 @@ func newLaneWork(e *engine, a stream.Assignment, from map[stream.Partition]strea
 		}
 		l.parts = append(l.parts, pw)
 	}
-	sl := &stream.Lane{Name: a.Lane, Partitions: a.Partitions, Now: func() time.Time { return e.w.now.Add(e.p.skew) }, Wake: func() {}}
+	sl := &stage.Lane{Name: a.Lane, Partitions: a.Partitions, Now: func() time.Time { return e.w.now.Add(e.p.skew) }, Wake: func() {}}
 	var err error
 	if e.w.cfg.dedup {
-		st := dedup.ByID(e.ids, func(r **record) string { return (*r).id },
+		st := dedup.ByID(e.ids, func(r **logRecord) string { return (*r).id },
 			&dedup.Options{Window: dedupWindow, Bucket: 5 * time.Second})
 		if l.ids, err = st.Open(sl); err != nil {
 			return nil, err
 		}
 	}
 	if e.w.cfg.join {
-		st := join.Left(func(r **record) string { return (*r).key }, func(r **record) bool { return (*r).left },
-			func(left, right **record) { l.pair(*left, *right) }, &join.Options{Window: window, Early: early, Grace: grace})
+		st := join.Left(func(r **logRecord) string { return (*r).key }, func(r **logRecord) bool { return (*r).left },
+			func(left, right **logRecord) { l.pair(*left, *right) }, &join.Options{Window: window, Early: early, Grace: grace})
 		if l.pairs, err = st.Open(sl); err != nil {
 			return nil, err
 		}
@@ -93,7 +95,7 @@ func newLaneWork(e *engine, a stream.Assignment, from map[stream.Partition]strea
 }
 
 // pair notes which right side a left one got. Records are shared by all instances, so it is kept at the origin.
-func (l *laneWork) pair(left, right *record) {
+func (l *laneWork) pair(left, right *logRecord) {
 	for _, o := range l.origins {
 		if o.rec == left {
 			o.with = right.id
@@ -101,12 +103,12 @@ func (l *laneWork) pair(left, right *record) {
 	}
 }
 
-func (l *laneWork) lookup(o stream.Origin) stream.RecordRef {
+func (l *laneWork) lookup(o record.Origin) record.Ref {
 	x := l.origins[o]
 	if x == nil {
-		return stream.RecordRef{}
+		return record.Ref{}
 	}
-	return stream.RecordRef{Partition: &x.part.p.id, Position: stream.Position{Sub: x.rec.pos}, Replayed: x.back}
+	return record.Ref{Partition: &x.part.p.id, Position: record.Position{Sub: x.rec.pos}, Replayed: x.back}
 }
 
 // ready reports whether all held records are back.
@@ -135,7 +137,7 @@ func (l *laneWork) read(ctx context.Context) error {
 		}
 	}
 	p := open[l.e.w.rng.IntN(len(open))]
-	var batch []*record
+	var batch []*logRecord
 	for range min(len(p.replay), 1+l.e.w.rng.IntN(5)) {
 		batch = append(batch, p.p.log[p.replay[0]-1])
 		p.replay = p.replay[1:]
@@ -144,7 +146,7 @@ func (l *laneWork) read(ctx context.Context) error {
 }
 
 // fresh takes the next records above upTo, at most n.
-func (p *partWork) fresh(n int) (batch []*record) {
+func (p *partWork) fresh(n int) (batch []*logRecord) {
 	for p.upTo < p.p.stable() && len(batch) < n {
 		p.upTo++
 		if r := p.p.log[p.upTo-1]; r.delivered() {
@@ -157,7 +159,7 @@ func (p *partWork) fresh(n int) (batch []*record) {
 // warmUp gives the stages the finished records again.
 func (l *laneWork) warmUp(ctx context.Context) error {
 	l.warm = true
-	w, ok := l.ids.(stream.Warmer[*record, *record])
+	w, ok := l.ids.(stage.Warmer[*logRecord, *logRecord])
 	if l.ids != nil && ok && w.Warmup() > 0 {
 		parts := slices.Clone(l.parts)
 		for _, id := range l.assignment.Elders {
@@ -171,7 +173,7 @@ func (l *laneWork) warmUp(ctx context.Context) error {
 					continue
 				}
 				o := l.add(p, r, false)
-				err := w.Warm(ctx, []stream.Event[*record]{{Value: r, Time: r.time, Origin: o.id}}, l.em)
+				err := w.Warm(ctx, []record.Event[*logRecord]{{Value: r, Time: r.time, Origin: o.id}}, l.em)
 				l.em.Take()
 				delete(l.origins, o.id)
 				if err != nil {
@@ -183,16 +185,16 @@ func (l *laneWork) warmUp(ctx context.Context) error {
 	return l.advance(ctx)
 }
 
-func (l *laneWork) add(p *partWork, r *record, back bool) *origin {
+func (l *laneWork) add(p *partWork, r *logRecord, back bool) *origin {
 	l.next++
-	o := &origin{id: stream.NewOrigin(l.next), rec: r, part: p, back: back}
+	o := &origin{id: record.NewOrigin(l.next), rec: r, part: p, back: back}
 	l.origins[o.id] = o
 	return o
 }
 
 // process runs a batch through the stages.
-func (l *laneWork) process(ctx context.Context, p *partWork, batch []*record, back bool) error {
-	var in []stream.Event[*record]
+func (l *laneWork) process(ctx context.Context, p *partWork, batch []*logRecord, back bool) error {
+	var in []record.Event[*logRecord]
 	for _, r := range batch {
 		o := l.add(p, r, back)
 		if !back {
@@ -207,9 +209,9 @@ func (l *laneWork) process(ctx context.Context, p *partWork, batch []*record, ba
 		} else {
 			p.clock.Read(&rule, r.time, r.time, now)
 		}
-		in = append(in, stream.Event[*record]{Value: r, Time: r.time, Origin: o.id})
+		in = append(in, record.Event[*logRecord]{Value: r, Time: r.time, Origin: o.id})
 	}
-	for _, st := range []stream.Processor[*record, *record]{l.ids, l.pairs} {
+	for _, st := range []stage.Processor[*logRecord, *logRecord]{l.ids, l.pairs} {
 		if st == nil {
 			continue
 		}
@@ -229,7 +231,7 @@ func (l *laneWork) process(ctx context.Context, p *partWork, batch []*record, ba
 }
 
 // take applies what a stage said.
-func (l *laneWork) take() ([]stream.Event[*record], error) {
+func (l *laneWork) take() ([]record.Event[*logRecord], error) {
 	events, ends := l.em.Take()
 	for i := range ends {
 		end := &ends[i]
@@ -238,18 +240,18 @@ func (l *laneWork) take() ([]stream.Event[*record], error) {
 			return nil, fmt.Errorf("a stage speaks of an origin that is finished")
 		}
 		switch end.Kind {
-		case stream.Held:
+		case stage.Held:
 			o.root().holds++
-		case stream.Released:
+		case stage.Released:
 			o.root().holds--
-		case stream.MergedInto:
+		case stage.MergedInto:
 			into := l.origins[end.Into].root()
 			into.holds += o.root().holds
 			o.root().into, o.merged = into, true
-		case stream.Dropped:
+		case stage.Dropped:
 			fate := end.Fate
 			o.drop = &fate
-		case stream.Rejected:
+		case stage.Rejected:
 			return nil, fmt.Errorf("a stage rejects: %w", end.Err)
 		}
 	}
@@ -257,10 +259,10 @@ func (l *laneWork) take() ([]stream.Event[*record], error) {
 }
 
 // emit makes rows of what the last stage emitted.
-func (l *laneWork) emit(events []stream.Event[*record]) {
+func (l *laneWork) emit(events []record.Event[*logRecord]) {
 	for i := range events {
 		o, r := l.origins[events[i].Origin], events[i].Value
 		row := Row{Owner: o.rec.String(), ID: r.id, With: o.with, Time: events[i].Time, click: r.click, unwanted: r.unwanted}
-		o.rows = append(o.rows, stream.Event[Row]{Value: row, Time: events[i].Time, Origin: o.id})
+		o.rows = append(o.rows, record.Event[Row]{Value: row, Time: events[i].Time, Origin: o.id})
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // loss lets the ledger lose objects when all is done, and a process begin on what is left. It must be refused before it
@@ -101,5 +101,5 @@ func (w *world) openOn(store sink.Store) error {
 		return err
 	}
 	out := seal.Hourly(s, &seal.Options{Lateness: lateness})
-	return out.Attach(ctx, stream.Job{Source: stream.SourceInfo{ID: "sim", Topics: topics}, Workers: 1})
+	return out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "sim", Topics: topics}, Workers: 1})
 }

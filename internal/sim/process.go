@@ -10,7 +10,7 @@ import (
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/steady"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // process is one instance of the job, from its start to its death.
@@ -91,7 +91,7 @@ func (p *process) run() error {
 // isFault reports whether err is of the simulated world, and not a mistake.
 func isFault(err error) bool {
 	return errors.Is(err, sinktest.ErrFault) || errors.Is(err, sinktest.ErrCrashed) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, stream.ErrFenced)
+		errors.Is(err, context.Canceled) || errors.Is(err, driver.ErrFenced)
 }
 
 // local is the wall clock of a process. It runs fast, so that what an instance does every hour happens in a run too.

@@ -6,7 +6,8 @@ import (
 	"slices"
 
 	"github.com/onceflow/onceflow/internal/lineage"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // shard is what a partition has in a source whose partitions split and merge.
@@ -47,7 +48,7 @@ func (w *world) replace(parents []*partition, borders ...float64) {
 	w.resharded++
 	for i := range borders[1:] {
 		topic := parents[0].topic
-		c := &partition{id: stream.Partition{Source: topic, Epoch: "1", ID: fmt.Sprintf("%s:%03d", topic, len(w.partList))}, topic: topic}
+		c := &partition{id: record.Partition{Source: topic, Epoch: "1", ID: fmt.Sprintf("%s:%03d", topic, len(w.partList))}, topic: topic}
 		c.lane = c.id.ID
 		c.shard = shard{lo: borders[i], hi: borders[i+1], parents: parents}
 		w.parts[c.id] = c
@@ -62,14 +63,14 @@ func (w *world) replace(parents []*partition, borders ...float64) {
 	}
 }
 
-func ids(ps []stream.Partition) (s []string) {
+func ids(ps []record.Partition) (s []string) {
 	for _, p := range ps {
 		s = append(s, p.ID)
 	}
 	return s
 }
 
-func (p *partition) childIDs() (out []stream.Partition) {
+func (p *partition) childIDs() (out []record.Partition) {
 	for _, c := range p.children {
 		out = append(out, c.id)
 	}
@@ -105,7 +106,7 @@ func (e *engine) look(ctx context.Context) error {
 	if e.shards != nil && e.w.chance(0.9) {
 		return nil
 	}
-	known, err := e.out.(stream.Teller).Tell(ctx)
+	known, err := e.out.(driver.Teller).Tell(ctx)
 	if err != nil {
 		return passing(err)
 	}
@@ -120,7 +121,7 @@ func (e *engine) look(ctx context.Context) error {
 }
 
 // wanted are the lanes that the instance should have.
-func (e *engine) wanted(ctx context.Context) (want []stream.Assignment, err error) {
+func (e *engine) wanted(ctx context.Context) (want []driver.Assignment, err error) {
 	if !e.w.cfg.reshards {
 		for _, l := range e.w.lanes {
 			if e.w.owner[l.name] == e.p && !e.over[l.name] {
@@ -149,5 +150,5 @@ func (p *partWork) end() {
 
 // bounds reports whether the clock of p limits that of its lane: it does not once it has ended and its children do.
 func (l *laneWork) bounds(p *partWork) bool {
-	return !p.ended || slices.ContainsFunc(p.children, func(c stream.Partition) bool { return !slices.Contains(l.assignment.Partitions, c) })
+	return !p.ended || slices.ContainsFunc(p.children, func(c record.Partition) bool { return !slices.Contains(l.assignment.Partitions, c) })
 }

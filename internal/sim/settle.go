@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // settle finishes the records that nobody holds: their rows enter the open transaction, all at once, and their fates are
@@ -23,17 +25,17 @@ func (l *laneWork) settle(ctx context.Context) error {
 			done = append(done, o)
 		}
 	}
-	writer := stream.Writer{Lane: l.assignment.Lane}
-	var rows []stream.Event[Row]
-	var dead []stream.DeadLetter
+	writer := driver.Writer{Lane: l.assignment.Lane}
+	var rows []record.Event[Row]
+	var dead []driver.DeadLetter
 	for _, o := range done {
 		rows = append(rows, o.rows...)
 		if o.rec.bad {
-			rec := stream.Record{Partition: &o.part.p.id, Position: stream.Position{Sub: o.rec.pos}, Value: []byte(o.rec.String()), Time: o.rec.time}
-			dead = append(dead, stream.DeadLetter{Record: rec, Stage: "decode", Err: errBad, Read: l.e.w.now.Add(l.e.p.skew)})
+			rec := record.Record{Partition: &o.part.p.id, Position: record.Position{Sub: o.rec.pos}, Value: []byte(o.rec.String()), Time: o.rec.time}
+			dead = append(dead, driver.DeadLetter{Record: rec, Stage: "decode", Err: errBad, Read: l.e.w.now.Add(l.e.p.skew)})
 		}
 	}
-	fates := make([]stream.Fate, len(rows))
+	fates := make([]record.Fate, len(rows))
 	if len(rows) > 0 {
 		if bad, err := l.e.open.Write(ctx, writer, rows, fates); err != nil || len(bad) > 0 {
 			return errors.Join(err, badRows(bad))
@@ -44,9 +46,9 @@ func (l *laneWork) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	best := map[stream.Origin]stream.Fate{}
+	best := map[record.Origin]record.Fate{}
 	for i := range rows {
-		if f, ok := best[rows[i].Origin]; !ok || f != stream.Written {
+		if f, ok := best[rows[i].Origin]; !ok || f != record.Written {
 			best[rows[i].Origin] = fates[i]
 		}
 	}
@@ -60,7 +62,7 @@ func (l *laneWork) settle(ctx context.Context) error {
 
 var errBad = errors.New("bad record")
 
-func badRows(bad []stream.BadRow) error {
+func badRows(bad []driver.BadRow) error {
 	var err error
 	for _, b := range bad {
 		err = errors.Join(err, b.Err)
@@ -68,7 +70,7 @@ func badRows(bad []stream.BadRow) error {
 	return err
 }
 
-func (l *laneWork) inOrder(a, b stream.Origin) int {
+func (l *laneWork) inOrder(a, b record.Origin) int {
 	x, y := l.origins[a], l.origins[b]
 	if c := x.part.p.id.Compare(y.part.p.id); c != 0 {
 		return c
@@ -76,19 +78,19 @@ func (l *laneWork) inOrder(a, b stream.Origin) int {
 	return int(x.rec.pos - y.rec.pos)
 }
 
-func (o *origin) fate(rows map[stream.Origin]stream.Fate) stream.Fate {
+func (o *origin) fate(rows map[record.Origin]record.Fate) record.Fate {
 	f, has := rows[o.id]
 	switch {
 	case o.rec.bad:
-		return stream.Dead
-	case has && f != stream.Filtered:
+		return record.Dead
+	case has && f != record.Filtered:
 		return f
 	case o.merged:
-		return stream.Merged
+		return record.Merged
 	case o.drop != nil:
 		return *o.drop
 	}
-	return stream.Filtered
+	return record.Filtered
 }
 
 // advance tells the stages the event time, once all held records are back.
@@ -99,13 +101,13 @@ func (l *laneWork) advance(ctx context.Context) error {
 	if err := l.settle(ctx); err != nil {
 		return err
 	}
-	seen := stream.EndOfTime
+	seen := record.EndOfTime
 	for _, p := range l.parts {
 		if l.bounds(p) && p.clock.Seen.Before(seen) {
 			seen = p.clock.Seen
 		}
 	}
-	a, ok := l.pairs.(stream.Advancer[*record])
+	a, ok := l.pairs.(stage.Advancer[*logRecord])
 	if l.pairs == nil || !ok || seen.IsZero() {
 		return nil
 	}
@@ -130,34 +132,34 @@ func (l *laneWork) atEnd(t time.Time) {
 }
 
 // cut returns the progress since the last cut.
-func (l *laneWork) cut() (stream.LaneCut, bool) {
+func (l *laneWork) cut() (driver.LaneCut, bool) {
 	if !l.dirty || !l.ready() && l.e.w.chance(0.7) {
-		return stream.LaneCut{}, false
+		return driver.LaneCut{}, false
 	}
-	c := stream.LaneCut{
-		Lane: l.assignment.Lane, Replaying: !l.ready(), Partitions: map[stream.Partition]stream.Progress{},
-		Counts: map[stream.Partition]stream.Counts{}, Read: map[stream.Partition]int64{},
+	c := driver.LaneCut{
+		Lane: l.assignment.Lane, Replaying: !l.ready(), Partitions: map[record.Partition]driver.Progress{},
+		Counts: map[record.Partition]record.Counts{}, Read: map[record.Partition]int64{},
 	}
 	for _, p := range l.parts {
 		g := p.base
 		if l.ready() {
-			g = stream.Progress{UpTo: stream.Position{Sub: p.upTo}}
+			g = driver.Progress{UpTo: record.Position{Sub: p.upTo}}
 			g.Held, g.HeldTime = l.held(p)
 			g.Ended, g.Children = p.ended, p.children
 		}
 		if p.ended {
 			p.clock.Jump = eventclock.Jump{}
 		}
-		g.Seen, g.Jump = p.clock.Seen, stream.Jump(p.clock.Jump)
+		g.Seen, g.Jump = p.clock.Seen, driver.Jump(p.clock.Jump)
 		c.Partitions[p.p.id], c.Counts[p.p.id], c.Read[p.p.id] = g, p.counts, p.read
-		p.base, p.counts, p.read = g, stream.Counts{}, 0
+		p.base, p.counts, p.read = g, record.Counts{}, 0
 	}
 	l.dirty = false
 	return c, true
 }
 
 // held are the records of p that are not finished.
-func (l *laneWork) held(p *partWork) (h stream.HeldSet, oldest time.Time) {
+func (l *laneWork) held(p *partWork) (h driver.HeldSet, oldest time.Time) {
 	var at []int64
 	for _, o := range l.origins {
 		if o.part != p {
@@ -172,7 +174,7 @@ func (l *laneWork) held(p *partWork) (h stream.HeldSet, oldest time.Time) {
 		return h, oldest
 	}
 	slices.Sort(at)
-	h.First, h.Through = stream.Position{Sub: at[0]}, uint64(p.upTo-at[0])+1
+	h.First, h.Through = record.Position{Sub: at[0]}, uint64(p.upTo-at[0])+1
 	for _, n := range at {
 		h.Ordinals = append(h.Ordinals, uint32(n-at[0]))
 	}
@@ -180,12 +182,12 @@ func (l *laneWork) held(p *partWork) (h stream.HeldSet, oldest time.Time) {
 }
 
 // committed tells the stages the clocks of the ledger.
-func (l *laneWork) committed(ctx context.Context, cut *stream.LaneCut) error {
-	w, ok := l.ids.(stream.ClockWatcher)
+func (l *laneWork) committed(ctx context.Context, cut *driver.LaneCut) error {
+	w, ok := l.ids.(stage.ClockWatcher)
 	if l.ids == nil || !ok || cut.Replaying {
 		return nil
 	}
-	var c stream.Clock
+	var c record.Clock
 	first := true
 	for _, p := range l.parts {
 		pr := cut.Partitions[p.p.id]
@@ -196,5 +198,5 @@ func (l *laneWork) committed(ctx context.Context, cut *stream.LaneCut) error {
 			c.Held = pr.HeldTime
 		}
 	}
-	return w.Committed(ctx, stream.Clocks{Lane: c, Job: l.e.clock})
+	return w.Committed(ctx, record.Clocks{Lane: c, Job: l.e.clock})
 }

@@ -5,11 +5,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// record is one record of a log, or a place that holds none that is ever delivered.
-type record struct {
+// logRecord is one record of a log, or a place that holds none that is ever delivered.
+type logRecord struct {
 	part *partition
 	pos  int64 // from 1
 	kind recordKind
@@ -37,25 +38,25 @@ const (
 // producerTxn is a transaction of a producer.
 type producerTxn struct {
 	open, aborted bool
-	records       []*record
+	records       []*logRecord
 }
 
-func (r *record) String() string { return fmt.Sprintf("%s:%d", r.part.id.ID, r.pos) }
+func (r *logRecord) String() string { return fmt.Sprintf("%s:%d", r.part.id.ID, r.pos) }
 
 // delivered reports whether consumers ever get r.
-func (r *record) delivered() bool { return r.kind == data && (r.txn == nil || !r.txn.aborted) }
+func (r *logRecord) delivered() bool { return r.kind == data && (r.txn == nil || !r.txn.aborted) }
 
 // straggler reports whether r may be late: it came later than the seals wait.
-func (r *record) straggler(lateness time.Duration) bool {
+func (r *logRecord) straggler(lateness time.Duration) bool {
 	return r.exempt || r.produced.Sub(r.time) > lateness
 }
 
 // partition is a log.
 type partition struct {
-	id      stream.Partition
+	id      record.Partition
 	lane    string
 	topic   string
-	log     []*record // log[i] has position i+1
+	log     []*logRecord // log[i] has position i+1
 	open    *producerTxn
 	retired bool
 	hidden  time.Time // since when a file is not there; zero: it is
@@ -75,7 +76,7 @@ func (p *partition) atEnd(pos int64) bool {
 	if p.open != nil && p.open.open {
 		return false
 	}
-	return !slices.ContainsFunc(p.log[pos:], (*record).delivered)
+	return !slices.ContainsFunc(p.log[pos:], (*logRecord).delivered)
 }
 
 // lane is a unit of assignment.
@@ -85,8 +86,8 @@ type lane struct {
 	since time.Time // nobody reads it before
 }
 
-func (l *lane) assignment() stream.Assignment {
-	a := stream.Assignment{Lane: l.name}
+func (l *lane) assignment() driver.Assignment {
+	a := driver.Assignment{Lane: l.name}
 	for _, p := range l.parts {
 		a.Partitions = append(a.Partitions, p.id)
 	}
@@ -99,7 +100,7 @@ func (w *world) addLane(topics ...string) {
 	w.numbers[topics[0]]++
 	l := &lane{name: fmt.Sprintf("%s-%d", topics[0], n)}
 	for _, t := range topics {
-		p := &partition{id: stream.Partition{Source: t, Epoch: "1", ID: fmt.Sprintf("%s%d", t, n)}, lane: l.name, topic: t}
+		p := &partition{id: record.Partition{Source: t, Epoch: "1", ID: fmt.Sprintf("%s%d", t, n)}, lane: l.name, topic: t}
 		if w.cfg.reshards {
 			l.name, p.shard = p.id.ID, shard{lo: float64(n), hi: float64(n + 1)}
 			p.lane = l.name
@@ -135,7 +136,7 @@ func (w *world) append(p *partition) {
 		p.open = &producerTxn{open: true}
 	}
 	w.serial++
-	r := &record{id: fmt.Sprintf("r%d", w.serial), click: w.chance(0.4), time: w.now}
+	r := &logRecord{id: fmt.Sprintf("r%d", w.serial), click: w.chance(0.4), time: w.now}
 	if w.cfg.reshards {
 		r.hash = p.lo + w.rng.Float64()*(p.hi-p.lo)
 	}
@@ -174,20 +175,20 @@ func (w *world) append(p *partition) {
 }
 
 // copyLater lets another record with the same ID come, perhaps.
-func (w *world) copyLater(r *record, p float64) {
+func (w *world) copyLater(r *logRecord, p float64) {
 	if w.cfg.dedup && w.chance(p) {
 		w.copies = append(w.copies, r)
 	}
 }
 
 // partner lets the other side of a join come, at once or a while later.
-func (w *world) partner(r *record) {
-	other := &record{id: r.id + "'", key: r.key, left: !r.left, click: r.click, hash: r.hash}
+func (w *world) partner(r *logRecord) {
+	other := &logRecord{id: r.id + "'", key: r.key, left: !r.left, click: r.click, hash: r.hash}
 	w.partners = append(w.partners, partnerOf{r, other, w.now.Add(w.upTo(window))})
 }
 
 type partnerOf struct {
-	of, other *record
+	of, other *logRecord
 	due       time.Time
 }
 
@@ -221,7 +222,7 @@ func (w *world) later() {
 }
 
 // sibling is where a record that belongs to r may come: a random partition of its lane, or the one that its key is in now.
-func (w *world) sibling(r *record) *partition {
+func (w *world) sibling(r *logRecord) *partition {
 	p := r.part
 	if w.cfg.reshards {
 		return w.route(p.topic, r.hash)
@@ -235,7 +236,7 @@ func (w *world) sibling(r *record) *partition {
 }
 
 // put appends r to the log of p.
-func (w *world) put(p *partition, r *record) {
+func (w *world) put(p *partition, r *logRecord) {
 	if p.retired {
 		return
 	}
@@ -256,7 +257,7 @@ func (w *world) endTxn(p *partition) {
 		return
 	}
 	t.open, t.aborted = false, w.chance(0.3)
-	p.log = append(p.log, &record{part: p, pos: int64(len(p.log)) + 1, kind: control})
+	p.log = append(p.log, &logRecord{part: p, pos: int64(len(p.log)) + 1, kind: control})
 	w.logf("%s ends a transaction, aborted %v", p.id.ID, t.aborted)
 	if t.aborted {
 		for _, r := range t.records {
@@ -268,7 +269,7 @@ func (w *world) endTxn(p *partition) {
 }
 
 // forgetPartners keeps the expectation simple: an aborted record is nobody's partner or copy.
-func (w *world) forgetPartners(r *record) {
+func (w *world) forgetPartners(r *logRecord) {
 	w.partners = slices.DeleteFunc(w.partners, func(p partnerOf) bool { return p.of == r })
-	w.copies = slices.DeleteFunc(w.copies, func(c *record) bool { return c == r })
+	w.copies = slices.DeleteFunc(w.copies, func(c *logRecord) bool { return c == r })
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/sinktest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // world is all that a run has: the store, the source, the group of instances and who checks them.
@@ -21,12 +21,12 @@ type world struct {
 	check *checker
 
 	lanes     []*lane
-	parts     map[stream.Partition]*partition
+	parts     map[record.Partition]*partition
 	partList  []*partition
 	numbers   map[string]int // of lanes, by topic
 	serial    int
 	partners  []partnerOf
-	copies    []*record
+	copies    []*logRecord
 	upgraded  bool // the second topic exists
 	resharded int  // splits and merges so far
 
@@ -44,7 +44,7 @@ func newWorld(seed uint64, o *Options) *world {
 	start := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
 	w := &world{
 		scheduler: newScheduler(seed, start, o.Trace), store: sinktest.NewMemory(),
-		numbers: map[string]int{}, parts: map[stream.Partition]*partition{}, owner: map[string]*process{},
+		numbers: map[string]int{}, parts: map[record.Partition]*partition{}, owner: map[string]*process{},
 	}
 	w.store.Clock = func() time.Time { return w.now.Add(w.off) }
 	w.check = newChecker(w)
@@ -55,7 +55,7 @@ func newWorld(seed uint64, o *Options) *world {
 	}
 	if w.cfg.old {
 		p := w.partList[w.rng.IntN(len(w.partList))]
-		w.put(p, &record{id: "old", time: w.now.Add(-100*hour - w.upTo(50*hour)), hash: p.lo})
+		w.put(p, &logRecord{id: "old", time: w.now.Add(-100*hour - w.upTo(50*hour)), hash: p.lo})
 	}
 	for range w.cfg.instances {
 		w.start()

@@ -25,6 +25,7 @@ import (
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kinesis"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // leaser is a job on a stream whose shards are shared out by leases. It runs in the test's process.
@@ -63,7 +64,7 @@ func (l *leaser) run(ctx context.Context, k *servers.Kinesis, d *servers.DynamoD
 	if err != nil {
 		return err
 	}
-	parse := func(r *stream.Record) (w row, err error) {
+	parse := func(r *record.Record) (w row, err error) {
 		l.read.Add(1)
 		return w, json.Unmarshal(r.Value, &w)
 	}

@@ -17,8 +17,8 @@ const (
 	aborted
 )
 
-// record is one that was produced.
-type record struct {
+// written is one that was produced.
+type written struct {
 	fate      fate
 	partition int32
 	offset    int64
@@ -29,11 +29,11 @@ type record struct {
 // log is the producer's: what was sent and what the brokers said. It is safe for concurrent use.
 type log struct {
 	mu      sync.Mutex
-	records map[string][]record // by topic; the index is the number in the id
+	records map[string][]written // by topic; the index is the number in the id
 }
 
 func newLog(topics []string) *log {
-	l := &log{records: map[string][]record{}}
+	l := &log{records: map[string][]written{}}
 	for _, t := range topics {
 		l.records[t] = nil
 	}
@@ -44,7 +44,7 @@ func newLog(topics []string) *log {
 func (l *log) add(topic string, at time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.records[topic] = append(l.records[topic], record{at: at})
+	l.records[topic] = append(l.records[topic], written{at: at})
 	return len(l.records[topic]) - 1
 }
 
@@ -85,7 +85,7 @@ func number(id, topic string) (int, error) {
 
 // ackedSince goes through the records that were acknowledged after a moment, the newest first, with their numbers. It needs
 // the lock.
-func (l *log) ackedSince(since time.Time, each func(k tag, n int, r *record)) {
+func (l *log) ackedSince(since time.Time, each func(k tag, n int, r *written)) {
 	for topic, rs := range l.records {
 		for i := len(rs) - 1; i >= 0 && rs[i].at.After(since.Add(-2*disorder)); i-- {
 			if r := &rs[i]; r.fate == acked && r.acked.After(since) {
@@ -100,7 +100,7 @@ func (l *log) firstSince(since time.Time) map[tag]int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := map[tag]int64{}
-	l.ackedSince(since, func(k tag, _ int, r *record) {
+	l.ackedSince(since, func(k tag, _ int, r *written) {
 		if o, ok := out[k]; !ok || r.offset < o {
 			out[k] = r.offset
 		}
@@ -118,7 +118,7 @@ func (l *log) earliestBetween(since, until time.Time) map[tag]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := map[tag]int{}
-	l.ackedSince(since, func(k tag, n int, r *record) {
+	l.ackedSince(since, func(k tag, n int, r *written) {
 		if r.acked.After(until) {
 			return
 		}

@@ -31,6 +31,7 @@ import (
 	"github.com/onceflow/onceflow/sink/s3"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // step is a request of the protocol at which a worker stops itself.
@@ -109,7 +110,7 @@ func (s *workerSpec) run() (err error) {
 	}
 	var read atomic.Int64
 	defer func() { fmt.Println("read", read.Load()) }()
-	parse := func(r *stream.Record) (w row, err error) {
+	parse := func(r *record.Record) (w row, err error) {
 		read.Add(1)
 		return w, json.Unmarshal(r.Value, &w)
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // DeadRow is a line of the dead-letter flow, as JSON: a record that could not be processed, and why. A key or value that
@@ -27,14 +27,14 @@ type DeadRow struct {
 }
 
 // DeadLetters is the format of the dead-letter flow: each is a DeadRow on one line.
-func DeadLetters() Format[stream.DeadLetter] {
-	return Lines(".jsonl", func(dst []byte, d *stream.DeadLetter) ([]byte, error) {
+func DeadLetters() Format[driver.DeadLetter] {
+	return Lines(".jsonl", func(dst []byte, d *driver.DeadLetter) ([]byte, error) {
 		line, err := json.Marshal(deadRow(d))
 		return append(dst, line...), err
 	})
 }
 
-func deadRow(d *stream.DeadLetter) *DeadRow {
+func deadRow(d *driver.DeadLetter) *DeadRow {
 	rec := &d.Record
 	row := &DeadRow{
 		Position: rec.Position.String(), Stage: short(d.Stage), Read: representable(d.Read), Time: representable(rec.Time),

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink/format"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // encode returns a file of rows, and the first error.
@@ -92,11 +92,11 @@ func TestLinesRefuseWhatReadersWouldTakeForTwoRows(t *testing.T) {
 }
 
 func TestRawWritesValuesAsTheyAre(t *testing.T) {
-	got, err := encode(format.Raw(".txt"), stream.Record{Value: []byte("a\tb\r")}, stream.Record{Value: []byte{}})
+	got, err := encode(format.Raw(".txt"), record.Record{Value: []byte("a\tb\r")}, record.Record{Value: []byte{}})
 	if got != "a\tb\r\n\n" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
-	for name, r := range map[string]stream.Record{"two lines": {Value: []byte("a\nb")}, "no value": {}} {
+	for name, r := range map[string]record.Record{"two lines": {Value: []byte("a\nb")}, "no value": {}} {
 		if _, err := encode(format.Raw(".txt"), r); err == nil {
 			t.Errorf("%s: got no error", name)
 		}

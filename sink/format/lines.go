@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Lines writes each row as what line appends to dst, and a newline. ext is the extension of the files, with its dot. An
@@ -17,8 +17,8 @@ func Lines[T any](ext string, line func(dst []byte, row *T) ([]byte, error)) For
 // Raw writes the value of each record as it is, and a newline: for pipes without a Decode, and for values that are text.
 // ext is the extension of the files, with its dot. A value that holds a newline, or a record without a value, is an error.
 // Keys and headers are not written.
-func Raw(ext string) Format[stream.Record] {
-	return Lines(ext, func(dst []byte, r *stream.Record) ([]byte, error) {
+func Raw(ext string) Format[record.Record] {
+	return Lines(ext, func(dst []byte, r *record.Record) ([]byte, error) {
 		if r.Value == nil {
 			return dst, errNoValue
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // A process dies while it ends its staged files. The multipart uploads that it leaves are found by listing and aborted once
@@ -86,7 +87,7 @@ func runUntil(ctx context.Context, store sink.Store, in string, o *stream.Option
 		return err
 	}
 	defer src.Close()
-	rows := stream.Via(stream.From(src), stream.Decode(func(r *stream.Record) (time.Time, error) {
+	rows := stream.Via(stream.From(src), stream.Decode(func(r *record.Record) (time.Time, error) {
 		return time.Parse(time.RFC3339, string(r.Value))
 	}, func(at *time.Time) time.Time { return *at }))
 	out, err := sink.Open(ctx, store, "job", []sink.Flow[time.Time]{{Name: "rows", Format: format.JSONLines[time.Time]()}}, nil)

@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // Op names a method of a Store or of an Upload.
@@ -65,8 +65,8 @@ var (
 	ErrFault = errors.New("sinktest: injected fault")
 
 	// ErrCrashed is what every call returns after a crash: to the program it is as if it were dead. It matches
-	// sink.ErrPermanent and stream.ErrStop, so that what is left of the program gives up at once.
-	ErrCrashed = fmt.Errorf("sinktest: crashed: %w: %w", sink.ErrPermanent, stream.ErrStop)
+	// sink.ErrPermanent and driver.ErrStop, so that what is left of the program gives up at once.
+	ErrCrashed = fmt.Errorf("sinktest: crashed: %w: %w", sink.ErrPermanent, driver.ErrStop)
 )
 
 // Faulty passes calls on to a Store and fails those that Before chooses. It stands for one process. It is safe for

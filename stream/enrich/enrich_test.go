@@ -17,8 +17,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/enrich"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -43,7 +43,7 @@ func TestBatchSeesOneVersion(t *testing.T) {
 		table.Replace(map[string]string{"a": "2"}) // while the batch is under way
 		return price(m, v)
 	}))
-	in := []stream.Event[view]{{Value: view{Article: "a"}, Time: t0}, {Value: view{Article: "a"}, Time: t0}}
+	in := []record.Event[view]{{Value: view{Article: "a"}, Time: t0}, {Value: view{Article: "a"}, Time: t0}}
 	if got := l.FeedAll(in); !slices.Equal(got, []view{{"a", "1"}, {"a", "1"}}) {
 		t.Errorf("got %v, want both with the price of before", got)
 	}
@@ -55,7 +55,7 @@ func TestBatchSeesOneVersion(t *testing.T) {
 func TestErrorRejectsTheRecord(t *testing.T) {
 	l := streamtest.Open(t, enrich.With(enrich.NewTable(map[string]string{}), price))
 	l.Feed(t0, view{Article: "x"})
-	if want := (stream.Counts{stream.Dead: 1}); l.Fates() != want {
+	if want := (record.Counts{record.Dead: 1}); l.Fates() != want {
 		t.Errorf("fates %v, want %v", l.Fates(), want)
 	}
 }

@@ -4,24 +4,25 @@ import (
 	"context"
 	"errors"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // With calls f for each event with the version of the table that is in use; f may change the event and must not change
 // or keep the table. An error or a panic of f sends the event's record to the dead-letter flow.
-func With[T, V any](t *Table[V], f func(table *V, e *T) error) stream.Stage[T, T] {
-	return &stage[T, V]{t, f}
+func With[T, V any](t *Table[V], f func(table *V, e *T) error) stage.Stage[T, T] {
+	return &enricher[T, V]{t, f}
 }
 
-type stage[T, V any] struct {
+type enricher[T, V any] struct {
 	table *Table[V]
 	f     func(*V, *T) error
 }
 
-func (s *stage[T, V]) String() string { return "enrich" }
+func (s *enricher[T, V]) String() string { return "enrich" }
 
 // Open returns the stage itself, which has no state of its own.
-func (s *stage[T, V]) Open(*stream.Lane) (stream.Processor[T, T], error) {
+func (s *enricher[T, V]) Open(*stage.Lane) (stage.Processor[T, T], error) {
 	if s.table == nil || s.f == nil {
 		return nil, errors.New("enrich: a table and a function are required")
 	}
@@ -29,9 +30,9 @@ func (s *stage[T, V]) Open(*stream.Lane) (stream.Processor[T, T], error) {
 }
 
 // Process completes a batch from one version.
-func (s *stage[T, V]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+func (s *enricher[T, V]) Process(_ context.Context, in []record.Event[T], out *stage.Emitter[T]) error {
 	v := s.table.Current()
-	f := stream.Recover(func(e *T) (struct{}, error) { return struct{}{}, s.f(v, e) }) // its own signature does not fit
+	f := record.Recover(func(e *T) (struct{}, error) { return struct{}{}, s.f(v, e) }) // its own signature does not fit
 	for i := range in {
 		if _, err := f(&in[i].Value); err != nil {
 			out.Reject(in[i].Origin, err)

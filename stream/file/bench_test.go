@@ -8,7 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // benchText is about 64 MiB of lines as long as those of a click log.
@@ -27,7 +28,7 @@ func benchText(csv bool) (text string, n int) {
 }
 
 // benchSource reads dir once and returns the number of records.
-func benchSource(b *testing.B, c Config, o *Options, from stream.Progress) (n int) {
+func benchSource(b *testing.B, c Config, o *Options, from driver.Progress) (n int) {
 	b.Helper()
 	s, err := Open(c, o)
 	if err != nil {
@@ -44,7 +45,7 @@ func benchSource(b *testing.B, c Config, o *Options, from stream.Progress) (n in
 		}
 		n += len(batch.Records)
 		for _, a := range batch.Assigned {
-			st := stream.Start{Lane: a.Lane, From: map[stream.Partition]stream.Progress{a.Partitions[0]: from}}
+			st := driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{a.Partitions[0]: from}}
 			if err := s.Start(context.Background(), st); err != nil {
 				b.Fatal(err)
 			}
@@ -74,7 +75,7 @@ func BenchmarkRead(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(c.text)))
 			for b.Loop() {
-				if got := benchSource(b, cfg, &c.o, stream.Progress{}); got != c.n {
+				if got := benchSource(b, cfg, &c.o, driver.Progress{}); got != c.n {
 					b.Fatalf("%d records, want %d", got, c.n)
 				}
 			}
@@ -90,7 +91,7 @@ func BenchmarkSkip(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		if got := benchSource(b, cfg, nil, stream.Progress{UpTo: stream.Position{Sub: int64(n) - 1}}); got != 1 {
+		if got := benchSource(b, cfg, nil, driver.Progress{UpTo: record.Position{Sub: int64(n) - 1}}); got != 1 {
 			b.Fatalf("%d records, want 1", got)
 		}
 	}

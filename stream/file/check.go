@@ -7,25 +7,26 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-var _ stream.Checker = (*Source)(nil)
+var _ driver.Checker = (*Source)(nil)
 
 // mostTold is how many missing files an error names.
 const mostTold = 5
 
 // Check refuses to go on if a file that the job has begun to read is not there any more, or is another one: see
-// stream.Checker. A file that was read to its end may go.
-func (s *Source) Check(_ context.Context, unfinished map[stream.Partition]stream.Progress) error {
-	known := make(map[stream.Partition]bool, len(s.first))
+// driver.Checker. A file that was read to its end may go.
+func (s *Source) Check(_ context.Context, unfinished map[record.Partition]driver.Progress) error {
+	known := make(map[record.Partition]bool, len(s.first))
 	byID, byEpoch := map[string]*listed{}, map[string]*listed{}
 	for i := range s.first {
 		f := &s.first[i]
 		known[f.part], byID[f.id], byEpoch[f.part.Epoch] = true, f, f
 	}
 	var missing []error
-	for _, p := range slices.SortedFunc(maps.Keys(unfinished), stream.Partition.Compare) {
+	for _, p := range slices.SortedFunc(maps.Keys(unfinished), record.Partition.Compare) {
 		if p.Source != s.opts.Name || known[p] {
 			continue
 		}
@@ -44,5 +45,5 @@ func (s *Source) Check(_ context.Context, unfinished map[stream.Partition]stream
 	if more := len(missing) - mostTold; more > 0 {
 		missing = append(missing[:mostTold], fmt.Errorf("file: and %d more", more))
 	}
-	return errors.Join(append(missing, fmt.Errorf("file: put back what the last run has begun, or give it up with sink.Retire: %w", stream.ErrLost))...)
+	return errors.Join(append(missing, fmt.Errorf("file: put back what the last run has begun, or give it up with sink.Retire: %w", driver.ErrLost))...)
 }

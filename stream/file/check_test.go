@@ -6,22 +6,23 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // What was begun and is gone between two runs is assigned to nobody, so it must be missed before the next one begins.
 func TestBegunFilesMustStillBeThere(t *testing.T) {
 	text := map[string]string{"a": "a1\na2\n", "b": "b1\nb2\n", "c": "c1\n"}
 	conf := Config{Dir: folder(t, text)}
-	old := map[string]stream.Partition{}
+	old := map[string]record.Partition{}
 	for _, f := range open(t, conf, nil).first {
 		old[f.id] = f.part
 	}
-	all := map[stream.Partition]stream.Progress{}
+	all := map[record.Partition]driver.Progress{}
 	for _, p := range old {
-		all[p] = stream.Progress{UpTo: stream.Position{Sub: 1}}
+		all[p] = driver.Progress{UpTo: record.Position{Sub: 1}}
 	}
-	all[stream.Partition{Source: "another", ID: "x"}] = stream.Progress{} // a topic that is not ours
+	all[record.Partition{Source: "another", ID: "x"}] = driver.Progress{} // a topic that is not ours
 	if err := open(t, conf, nil).Check(t.Context(), all); err != nil {
 		t.Errorf("nothing has changed, and it says %v", err)
 	}
@@ -35,7 +36,7 @@ func TestBegunFilesMustStillBeThere(t *testing.T) {
 		"renamed":  {Config{Dir: folder(t, map[string]string{"a2": text["a"], "b": text["b"], "c": text["c"]})}, []string{"a was read up to line 1 and not to its end, and it is called"}},
 	} {
 		err := open(t, c.conf, nil).Check(t.Context(), all)
-		if !errors.Is(err, stream.ErrLost) || !strings.Contains(err.Error(), "sink.Retire") {
+		if !errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), "sink.Retire") {
 			t.Fatalf("%s: got %v", name, err)
 		}
 		for _, want := range c.wants {

@@ -5,7 +5,8 @@ import (
 	"sync"
 	"unsafe"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 const (
@@ -20,17 +21,17 @@ var chunkSizes = [...]int{chunkBytes / 16, chunkBytes / 4, chunkBytes}
 // chunk is the memory of a batch: its records are parts of buf. It is used again once the batch is released.
 type chunk struct {
 	buf     []byte
-	records []stream.Record
-	dead    []stream.DeadLetter
-	marks   []stream.Mark
+	records []record.Record
+	dead    []driver.DeadLetter
+	marks   []driver.Mark
 	done    func()
 }
 
-const recordBytes = int64(unsafe.Sizeof(stream.Record{}))
+const recordBytes = int64(unsafe.Sizeof(record.Record{}))
 
 // batch makes a batch of what is in the chunk. The batch itself is not used again: somebody may still look at its size.
-func (c *chunk) batch(lane string) *stream.Batch {
-	return &stream.Batch{
+func (c *chunk) batch(lane string) *driver.Batch {
+	return &driver.Batch{
 		Lane: lane, Records: c.records, Unreadable: c.dead, Marks: c.marks, Done: c.done,
 		Bytes: int64(cap(c.buf)) + int64(len(c.records))*recordBytes,
 	}
@@ -60,7 +61,7 @@ func (l *chunks) get(need int64) *chunk {
 		return c
 	}
 	size := cmp.Or(l.bytes, chunkSizes[class])
-	c := &chunk{buf: make([]byte, 0, size), records: make([]stream.Record, 0, size/256)}
+	c := &chunk{buf: make([]byte, 0, size), records: make([]record.Record, 0, size/256)}
 	c.done = func() { l.put(class, c) }
 	return c
 }

@@ -47,7 +47,7 @@ type Options struct {
 
 	// Complete tells, when all of a followed file was read, that no line will ever be added to it, from its path below
 	// Dir and the time it was last changed. Its partition ends, so it holds up no seal and may be deleted. A followed
-	// file that is deleted before is stream.ErrLost, since nobody knows whether its last lines were read.
+	// file that is deleted before is driver.ErrLost, since nobody knows whether its last lines were read.
 	//
 	// Defaults to never.
 	Complete func(path string, changed time.Time) bool

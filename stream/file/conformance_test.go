@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 				}
 				put(t, filepath.Join(dir, fmt.Sprint(i)), c.pack(b.String()))
 			}
-			streamtest.RunSource(t, func(t *testing.T) stream.Source {
+			streamtest.RunSource(t, func(t *testing.T) driver.Source {
 				s, err := Open(Config{Dir: dir, Format: c.format}, &c.o)
 				if err != nil {
 					t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package file reads the lines or CSV records of files, plain or compressed, as a stream.Source. Each file is a
+// Package file reads the lines or CSV records of files, plain or compressed, as a driver.Source. Each file is a
 // partition, and a lane of its own unless [Options.Lane] says otherwise; a record's position is the number of the line at which it begins, from 1, as an
 // editor shows it.
 //
@@ -6,7 +6,7 @@
 //
 // The same line number gives the same record for as long as the file keeps its lines. A file is known by its path and
 // by its first line, so other content under an old name is another partition. A file that lost lines which the job needs
-// is an error that matches stream.ErrLost, and nothing is skipped. A line that is too long, or a quote that is never
+// is an error that matches driver.ErrLost, and nothing is skipped. A line that is too long, or a quote that is never
 // closed, costs that line alone: it goes to the dead-letter flow with its file and its number. A compressed file is read
 // through to its checksum before its first record is given, so a damaged one gives none but an error that names the byte;
 // one that was cut short gives the lines that are left, then the error.

@@ -6,7 +6,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // doneFiles are files that were read to their end, which is committed. Such a file may lie in the folder for years, so
@@ -43,9 +43,9 @@ func (e *doneFile) same(info os.FileInfo) bool {
 // epoch is that of the file's partition.
 func (e *doneFile) epoch() string { return hex.EncodeToString(e.print[:]) }
 
-var _ stream.Finisher = (*Source)(nil)
+var _ driver.Finisher = (*Source)(nil)
 
-// Finish lets go of lanes whose ends are committed: see stream.Finisher. One that must be looked through for lines that
+// Finish lets go of lanes whose ends are committed: see driver.Finisher. One that must be looked through for lines that
 // were added since the last run goes once that is done.
 func (s *Source) Finish(lanes []string) {
 	for _, name := range lanes {

@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // always says that a file will never grow.
@@ -94,7 +95,7 @@ func TestLinesAddedToAFinishedFileAreRefusedByTheNextRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := b.Assigned[0].Partitions[0]
-	st := stream.Start{Lane: b.Assigned[0].Lane, From: map[stream.Partition]stream.Progress{p: {UpTo: stream.Position{Sub: 1}, Ended: true}}}
+	st := driver.Start{Lane: b.Assigned[0].Lane, From: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: 1}, Ended: true}}}
 	if err := s.Start(t.Context(), st); err != nil {
 		t.Fatal(err)
 	}

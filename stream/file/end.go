@@ -4,7 +4,7 @@ import (
 	"context"
 	"os"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // mark is the end of a file as it was read: after size bytes, with nothing left over, at a position.
@@ -12,12 +12,12 @@ type mark struct {
 	path string
 	info os.FileInfo // tells which file it was
 	size int64
-	at   stream.Position
+	at   record.Position
 }
 
 // AtEnd looks at each file's size now: the log ends at the position if that is where the file was read to its end, and
 // not a byte has come since. A last line without its newline is to come, so it proves nothing.
-func (s *Source) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) (proved []stream.Partition, err error) {
+func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Position) (proved []record.Partition, err error) {
 	for p, pos := range at {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -39,7 +39,7 @@ func (s *Source) AtEnd(ctx context.Context, at map[stream.Partition]stream.Posit
 func (s *Source) mark(l *lane) {
 	s.marking.Lock()
 	defer s.marking.Unlock()
-	s.ends[*l.part] = mark{l.file.path, l.r.in.info, l.r.in.size(), stream.Position{Sub: l.r.last}}
+	s.ends[*l.part] = mark{l.file.path, l.r.in.info, l.r.in.size(), record.Position{Sub: l.r.last}}
 }
 
 // unmark forgets it.

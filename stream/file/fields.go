@@ -7,18 +7,18 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Fields makes a parse function for stream.Decode from one that takes the fields of a CSV record. c is the Format of
 // the source. A record that is not CSV, such as one with a quote inside an unquoted field, goes to the dead-letter flow.
 // The fields are valid during the call; those without quotes in them are parts of the record's value.
-func Fields[T any](c CSV, parse func(fields [][]byte) (T, error)) func(*stream.Record) (T, error) {
+func Fields[T any](c CSV, parse func(fields [][]byte) (T, error)) func(*record.Record) (T, error) {
 	if parse == nil {
 		return nil // which Run refuses, as the function of Decode
 	}
 	var pool sync.Pool
-	return func(r *stream.Record) (v T, err error) {
+	return func(r *record.Record) (v T, err error) {
 		row, _ := pool.Get().(*row)
 		if row == nil {
 			row = newRow()
@@ -33,13 +33,13 @@ func Fields[T any](c CSV, parse func(fields [][]byte) (T, error)) func(*stream.R
 
 // Columns is Fields for the columns that a file's header calls names, in that order, wherever they are. A record that
 // ends before one of them goes to the dead-letter flow; so do all records of a file that has no such column.
-func Columns[T any](c CSV, names []string, parse func(columns [][]byte) (T, error)) func(*stream.Record) (T, error) {
+func Columns[T any](c CSV, names []string, parse func(columns [][]byte) (T, error)) func(*record.Record) (T, error) {
 	if parse == nil {
 		return nil // which Run refuses, as the function of Decode
 	}
 	var pool sync.Pool
 	var known atomic.Pointer[columns] // of the last header; files that are read together nearly always have the same
-	return func(r *stream.Record) (v T, err error) {
+	return func(r *record.Record) (v T, err error) {
 		row, _ := pool.Get().(*row)
 		if row == nil {
 			row = newRow()
@@ -72,7 +72,7 @@ type columns struct {
 	at     []int
 }
 
-func headerOf(r *stream.Record) []byte {
+func headerOf(r *record.Record) []byte {
 	for i := range r.Headers {
 		if r.Headers[i].Key == HeaderKey {
 			return r.Headers[i].Value

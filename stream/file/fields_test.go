@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-func csvRecord(header, value string) *stream.Record {
-	return &stream.Record{Value: []byte(value), Headers: []stream.Header{{Key: HeaderKey, Value: []byte(header)}}}
+func csvRecord(header, value string) *record.Record {
+	return &record.Record{Value: []byte(value), Headers: []record.Header{{Key: HeaderKey, Value: []byte(header)}}}
 }
 
 func TestColumnsAreFoundByName(t *testing.T) {
@@ -35,7 +35,7 @@ func TestColumnsAreFoundByName(t *testing.T) {
 			t.Errorf("%q under %q: got %q, %v; want %q, %q", c.value, c.header, got, err, c.want, c.fault)
 		}
 	}
-	if _, err := parse(&stream.Record{Value: []byte("a,1")}); err == nil || !strings.Contains(err.Error(), "NoHeader") {
+	if _, err := parse(&record.Record{Value: []byte("a,1")}); err == nil || !strings.Contains(err.Error(), "NoHeader") {
 		t.Errorf("without a header: %v", err)
 	}
 }

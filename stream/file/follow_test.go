@@ -11,7 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // follower reads a followed folder. Time is that of synctest: it jumps to the next look when all wait.
@@ -165,7 +166,7 @@ func TestFollowedFileThatLosesLinesIsLost(t *testing.T) {
 				f.want("at first", "f:1:a", "f:2:b", "f:3:c")
 				c.do(t, filepath.Join(f.dir, "f"))
 				_, err := f.until(time.Minute)
-				if !errors.Is(err, stream.ErrLost) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "files/f@") {
+				if !errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "files/f@") {
 					t.Errorf("got %v, want ErrLost with %q", err, c.want)
 				}
 			})
@@ -179,13 +180,13 @@ func TestNamedFileThatIsDeletedIsLostUnlessItWasRead(t *testing.T) {
 			name := filepath.Join(t.TempDir(), "f")
 			put(t, name, "a\n")
 			f := &follower{newReading(t, open(t, Config{Paths: []string{name}}, &Options{Follow: followed})), ""}
-			f.hook = func(b *stream.Batch) {
+			f.hook = func(b *driver.Batch) {
 				if len(b.Records) > 0 {
 					os.Remove(name)
 				}
 			}
 			_, err := f.until(time.Minute)
-			if followed && !errors.Is(err, stream.ErrLost) || !followed && !errors.Is(err, io.EOF) {
+			if followed && !errors.Is(err, driver.ErrLost) || !followed && !errors.Is(err, io.EOF) {
 				t.Errorf("followed %v: got %v", followed, err)
 			}
 		})
@@ -214,9 +215,9 @@ func TestAtEndIsProvedByTheSizeNow(t *testing.T) {
 		f := follow(t, Config{}, Options{}, map[string]string{"f": "a\nb\n\n", "g": "x\ny"})
 		proved := func(what string, at map[string]int64, want ...string) {
 			t.Helper()
-			ask := map[stream.Partition]stream.Position{}
+			ask := map[record.Partition]record.Position{}
 			for p := range f.progress {
-				ask[p] = stream.Position{Sub: at[p.ID]}
+				ask[p] = record.Position{Sub: at[p.ID]}
 			}
 			list, err := f.s.AtEnd(t.Context(), ask)
 			if err != nil {
@@ -240,10 +241,10 @@ func TestAtEndIsProvedByTheSizeNow(t *testing.T) {
 			t.Fatal(err)
 		}
 		proved("a deleted file", map[string]int64{"f": 4, "g": 2}, "g")
-		st := stream.Start{Lane: "files/g", From: map[stream.Partition]stream.Progress{}}
+		st := driver.Start{Lane: "files/g", From: map[record.Partition]driver.Progress{}}
 		for p := range f.progress {
 			if p.ID == "g" {
-				st.From[p] = stream.Progress{UpTo: stream.Position{Sub: 1}}
+				st.From[p] = driver.Progress{UpTo: record.Position{Sub: 1}}
 			}
 		}
 		if err := f.s.Start(t.Context(), st); err != nil {
@@ -269,7 +270,7 @@ func TestPausedLaneGivesNothing(t *testing.T) {
 func TestFilesThatAppearWhileOthersAreReadAreReadToo(t *testing.T) {
 	dir := folder(t, map[string]string{"f": "a\n"})
 	r := newReading(t, open(t, Config{Dir: dir}, nil))
-	r.hook = func(b *stream.Batch) {
+	r.hook = func(b *driver.Batch) {
 		if len(b.Ended) > 0 && b.Ended[0].Partition.ID == "f" {
 			put(t, filepath.Join(dir, "g"), "x\n")
 		}
@@ -308,7 +309,7 @@ func TestManyFilesFewOpen(t *testing.T) {
 	}
 	r := newReading(t, open(t, Config{Dir: folder(t, files)}, &Options{MaxOpen: 3}))
 	r.s.chunks.bytes = 4
-	r.hook = func(*stream.Batch) {
+	r.hook = func(*driver.Batch) {
 		if n := len(r.s.open); n > 3 {
 			t.Fatalf("%d files are open", n)
 		}

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // group is the files that Options.Lane puts into one lane. They are read one after the other, in the order of their
@@ -48,13 +49,13 @@ func (s *Source) groupOf(id string) *group {
 }
 
 // assign makes the group a lane, or another one if it has more files than before.
-func (g *group) assign(b *stream.Batch, inOrder bool) {
+func (g *group) assign(b *driver.Batch, inOrder bool) {
 	if g.assigned {
 		b.Revoked = append(b.Revoked, g.name)
 	}
 	g.assigned, g.paused = true, false
 	slices.SortStableFunc(g.files, func(a, b *lane) int { return strings.Compare(a.file.id, b.file.id) })
-	a := stream.Assignment{Lane: g.name, InOrder: inOrder}
+	a := driver.Assignment{Lane: g.name, InOrder: inOrder}
 	for _, l := range g.files {
 		l.close()
 		l.src.unmark(l)
@@ -66,7 +67,7 @@ func (g *group) assign(b *stream.Batch, inOrder bool) {
 
 // start begins the lane. Of the files that were read to their end those are left out of the warm-up whose last event is
 // too old for it, where the ledger still knows how old that is.
-func (g *group) start(from map[stream.Partition]stream.Progress, warmup time.Duration) {
+func (g *group) start(from map[record.Partition]driver.Progress, warmup time.Duration) {
 	oldest, over := time.Time{}, true
 	for _, l := range g.files {
 		p := from[*l.part]
@@ -138,7 +139,7 @@ func (l *lane) endPass() (warmDone bool) {
 	}
 	held, warm := l.held, l.warm
 	if !warm { // its held records were given
-		held, l.from.Held = false, stream.HeldSet{}
+		held, l.from.Held = false, driver.HeldSet{}
 	}
 	l.start(l.from, false)
 	if l.held = held; held {
@@ -148,11 +149,11 @@ func (l *lane) endPass() (warmDone bool) {
 }
 
 // begin is Start for a lane of several files.
-func (g *group) begin(st stream.Start) error {
+func (g *group) begin(st driver.Start) error {
 	for p, from := range st.From {
 		in := slices.ContainsFunc(g.files, func(l *lane) bool { return *l.part == p })
 		if !in && (!from.Ended || from.Held.Len() > 0) {
-			return fmt.Errorf("file: %s is in lane %s no more; its lines after %s are gone with it: %w", &p, g.name, from.UpTo, stream.ErrLost)
+			return fmt.Errorf("file: %s is in lane %s no more; its lines after %s are gone with it: %w", &p, g.name, from.UpTo, driver.ErrLost)
 		}
 	}
 	g.start(st.From, st.Warmup)
@@ -166,7 +167,7 @@ func (g *group) finish() {
 		if l.state == ended { // else it is looked through for lines that were added
 			l.close()
 			l.src.unmark(l)
-			l.r, l.from = nil, stream.Progress{}
+			l.r, l.from = nil, driver.Progress{}
 		}
 	}
 }
@@ -176,7 +177,7 @@ func (s *Source) forgetGone(found []listed) {
 	if len(s.groups) == 0 {
 		return
 	}
-	there := make(map[stream.Partition]bool, len(found))
+	there := make(map[record.Partition]bool, len(found))
 	for i := range found {
 		there[found[i].part] = true
 	}

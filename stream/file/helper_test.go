@@ -15,7 +15,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // folder makes files of a map from name to content.
@@ -86,14 +87,14 @@ type reading struct {
 	t        testing.TB
 	s        *Source
 	got      []string // "name:line:value", dead ones with a !
-	progress map[stream.Partition]stream.Progress
+	progress map[record.Partition]driver.Progress
 	lanes    []string
 	warm     []string
-	hook     func(*stream.Batch)
+	hook     func(*driver.Batch)
 }
 
 func newReading(t testing.TB, s *Source) *reading {
-	return &reading{t: t, s: s, progress: map[stream.Partition]stream.Progress{}}
+	return &reading{t: t, s: s, progress: map[record.Partition]driver.Progress{}}
 }
 
 // poll handles one batch.
@@ -109,7 +110,7 @@ func (r *reading) poll(ctx context.Context, warmup bool) error {
 	defer b.Release()
 	for _, a := range b.Assigned {
 		r.lanes = append(r.lanes, a.Lane)
-		st := stream.Start{Lane: a.Lane, From: map[stream.Partition]stream.Progress{}}
+		st := driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{}}
 		for _, p := range a.Partitions {
 			st.From[p] = r.progress[p]
 		}
@@ -128,9 +129,9 @@ func (r *reading) poll(ctx context.Context, warmup bool) error {
 }
 
 // take keeps the records of a batch in the order of their positions.
-func (r *reading) take(b *stream.Batch) {
-	var recs []*stream.Record
-	mark := map[*stream.Record]string{}
+func (r *reading) take(b *driver.Batch) {
+	var recs []*record.Record
+	mark := map[*record.Record]string{}
 	for i := range b.Records {
 		recs = append(recs, &b.Records[i])
 	}
@@ -138,7 +139,7 @@ func (r *reading) take(b *stream.Batch) {
 		recs = append(recs, &b.Unreadable[i].Record)
 		mark[&b.Unreadable[i].Record] = "!"
 	}
-	slices.SortStableFunc(recs, func(a, b *stream.Record) int { return a.Position.Compare(b.Position) })
+	slices.SortStableFunc(recs, func(a, b *record.Record) int { return a.Position.Compare(b.Position) })
 	for _, rec := range recs {
 		s := fmt.Sprintf("%s%s:%s:%s", mark[rec], filepath.Base(rec.Partition.ID), rec.Position, rec.Value)
 		if b.Warm {
@@ -209,7 +210,7 @@ func same(t testing.TB, what string, got, want []string) {
 }
 
 // only is the progress of the only partition.
-func (r *reading) only() (stream.Partition, stream.Progress) {
+func (r *reading) only() (record.Partition, driver.Progress) {
 	r.t.Helper()
 	if len(r.progress) != 1 {
 		r.t.Fatalf("partitions with progress: %v", slices.Collect(maps.Keys(r.progress)))

@@ -10,7 +10,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // lane is one file.
@@ -18,8 +19,8 @@ type lane struct {
 	src  *Source
 	name string
 	file listed            // as the last look found it
-	part *stream.Partition // shared with records, so it never changes
-	from stream.Progress
+	part *record.Partition // shared with records, so it never changes
+	from driver.Progress
 
 	group *group // nil if it is a lane of its own
 
@@ -46,7 +47,7 @@ const (
 )
 
 // start begins the lane at p.
-func (l *lane) start(p stream.Progress, warm bool) {
+func (l *lane) start(p driver.Progress, warm bool) {
 	l.close()
 	l.src.unmark(l)
 	l.from, l.warm, l.held, l.idle, l.r, l.state = p, warm, false, false, nil, ready
@@ -60,12 +61,12 @@ func (l *lane) start(p stream.Progress, warm bool) {
 func (l *lane) unchanged() bool { return l.from.Arrived.Equal(l.file.info.ModTime()) }
 
 // read gives the next batch; nil if there is none for now.
-func (l *lane) read(ctx context.Context) (*stream.Batch, error) {
+func (l *lane) read(ctx context.Context) (*driver.Batch, error) {
 	if err := l.openFile(); err != nil {
 		return nil, err
 	}
 	if l.idle {
-		return &stream.Batch{Lane: l.name, Warm: true, WarmDone: l.endPass()}, nil
+		return &driver.Batch{Lane: l.name, Warm: true, WarmDone: l.endPass()}, nil
 	}
 	c := l.src.chunks.get(l.r.left())
 	err := l.check(ctx, c.buf)
@@ -181,7 +182,7 @@ func (l *lane) openFile() error {
 	}
 	if l.r != nil && !os.SameFile(in.info, l.r.in.info) {
 		// A copy took its place, as editors do: find the line by its number.
-		l.from = stream.Progress{UpTo: stream.Position{Sub: l.r.last}, Mark: l.r.trace.mark().String()}
+		l.from = driver.Progress{UpTo: record.Position{Sub: l.r.last}, Mark: l.r.trace.mark().String()}
 		l.r = nil
 	}
 	if l.r == nil {
@@ -239,7 +240,7 @@ func (l *lane) close() {
 }
 
 // atEnd decides what the end of the file means.
-func (l *lane) atEnd(b *stream.Batch) error {
+func (l *lane) atEnd(b *driver.Batch) error {
 	defer l.close()
 	l.state = ended
 	if l.from.Ended {
@@ -262,7 +263,7 @@ func (l *lane) atEnd(b *stream.Batch) error {
 	case l.r.grows && !l.complete(info):
 		l.state = waiting
 	default:
-		b.Ended = []stream.Ended{{Partition: *l.part}}
+		b.Ended = []driver.Ended{{Partition: *l.part}}
 	}
 	return nil
 }
@@ -295,5 +296,5 @@ func (l *lane) lost(format string, a ...any) error {
 		last = l.r.last
 	}
 	return fmt.Errorf("file: %s (%s) %s; lines after %d may be lost: %w",
-		l.file.path, l.part, fmt.Sprintf(format, a...), last, stream.ErrLost)
+		l.file.path, l.part, fmt.Sprintf(format, a...), last, driver.ErrLost)
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // listed is a file as the last look at it found it.
@@ -20,7 +20,7 @@ type listed struct {
 	path string // to open it
 	info os.FileInfo
 	kind content
-	part stream.Partition // without Epoch while the file has no record
+	part record.Partition // without Epoch while the file has no record
 	over bool             // it was read to its end, and that is committed
 }
 
@@ -38,7 +38,7 @@ func (s *Source) look() ([]listed, error) {
 		f := &found[i]
 		key := hashName(f.id)
 		if e, ok := s.done[key]; ok && e.same(f.info) {
-			f.part, f.over = stream.Partition{Source: s.opts.Name, Epoch: e.epoch(), ID: f.id}, true
+			f.part, f.over = record.Partition{Source: s.opts.Name, Epoch: e.epoch(), ID: f.id}, true
 			done[key] = e
 			continue
 		}
@@ -59,7 +59,7 @@ func (s *Source) look() ([]listed, error) {
 		seen[f.id] = *f
 	}
 	s.seen, s.done = seen, done
-	found = slices.DeleteFunc(found, func(f listed) bool { return f.part == stream.Partition{} })
+	found = slices.DeleteFunc(found, func(f listed) bool { return f.part == record.Partition{} })
 	slices.SortFunc(found, func(a, b listed) int { return strings.Compare(a.id, b.id) })
 	return found, nil
 }
@@ -71,7 +71,7 @@ func (s *Source) identify(f *listed) error {
 	}
 	defer in.close()
 	f.info, f.kind = in.info, in.kind
-	f.part = stream.Partition{Source: s.opts.Name, ID: f.id}
+	f.part = record.Partition{Source: s.opts.Name, ID: f.id}
 	f.part.Epoch, err = fingerprint(in, s.rules, s.grows(in.kind))
 	return err
 }

@@ -3,14 +3,14 @@ package file
 import (
 	"fmt"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // plan says which records of a file a lane wants: the held ones, then what follows upTo. Positions that it needs are
 // those which the job has seen before: that each begins a record again is the sign that the file is the same.
 type plan struct {
 	upTo int64
-	held stream.HeldSet
+	held driver.HeldSet
 	next int // index in held.Ordinals
 
 	warm  bool // everything up to upTo but the held ones, instead
@@ -20,7 +20,7 @@ type plan struct {
 	passed bool // upTo was met
 }
 
-func newPlan(p stream.Progress) plan {
+func newPlan(p driver.Progress) plan {
 	return plan{upTo: p.UpTo.Sub, held: p.Held, ended: p.Ended, passed: p.UpTo.Sub == 0}
 }
 
@@ -64,7 +64,7 @@ func (p *plan) meet(line int64) (deliver bool, err error) {
 		return p.warm, nil
 	case line > need:
 		return false, fmt.Errorf("no record begins at line %d any more, lines %d to %d were read before: %w",
-			need, need, p.upTo, stream.ErrLost)
+			need, need, p.upTo, driver.ErrLost)
 	}
 	held := p.next < len(p.held.Ordinals)
 	if held {
@@ -79,7 +79,7 @@ func (p *plan) meet(line int64) (deliver bool, err error) {
 // end is told how many lines the file has.
 func (p *plan) end(lines int64) error {
 	if need := p.need(); need != 0 {
-		return fmt.Errorf("lines %d to %d are gone, the file has %d lines now: %w", min(lines+1, need), p.upTo, lines, stream.ErrLost)
+		return fmt.Errorf("lines %d to %d are gone, the file has %d lines now: %w", min(lines+1, need), p.upTo, lines, driver.ErrLost)
 	}
 	return nil
 }

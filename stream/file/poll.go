@@ -8,11 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Poll gives the records of the started lanes, a piece of each open file in turn.
-func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
+func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
 	if s.first != nil {
 		found := s.first
 		s.first = nil
@@ -117,11 +118,11 @@ func (s *Source) enqueue(found []listed) error {
 }
 
 // assign makes lanes of the next files; nil if there is none or enough lanes have something to read.
-func (s *Source) assign() *stream.Batch {
+func (s *Source) assign() *driver.Batch {
 	if len(s.backlog) == 0 || s.busy() >= fewLanes {
 		return nil
 	}
-	b := &stream.Batch{}
+	b := &driver.Batch{}
 	var grown []*group
 	n := 0
 	s.backlog = slices.DeleteFunc(s.backlog, func(f listed) bool {
@@ -134,7 +135,7 @@ func (s *Source) assign() *stream.Batch {
 		s.byID[f.id] = l
 		s.lanes = append(s.lanes, l)
 		if g == nil {
-			b.Assigned = append(b.Assigned, stream.Assignment{Lane: l.name, Partitions: []stream.Partition{f.part}})
+			b.Assigned = append(b.Assigned, driver.Assignment{Lane: l.name, Partitions: []record.Partition{f.part}})
 			return true
 		}
 		l.name = g.name
@@ -205,7 +206,7 @@ func (s *Source) wait(ctx context.Context) error {
 }
 
 // Start begins a lane.
-func (s *Source) Start(_ context.Context, st stream.Start) error {
+func (s *Source) Start(_ context.Context, st driver.Start) error {
 	if g := s.groups[st.Lane]; g != nil {
 		return g.begin(st)
 	}
@@ -216,7 +217,7 @@ func (s *Source) Start(_ context.Context, st stream.Start) error {
 	for p, from := range st.From {
 		if p != *l.part && (!from.Ended || from.Held.Len() > 0) {
 			return fmt.Errorf("file: %s is %s now; lines of %s after %s are gone with it: %w",
-				l.file.path, l.part, &p, from.UpTo, stream.ErrLost)
+				l.file.path, l.part, &p, from.UpTo, driver.ErrLost)
 		}
 	}
 	l.start(st.From[*l.part], st.Warmup > 0)

@@ -9,13 +9,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // reader goes through one file and gives what its plan wants. It is used by one goroutine.
 type reader struct {
 	in    *input // nil while the file is closed
-	part  *stream.Partition
+	part  *record.Partition
 	rules rules
 	limit int  // bytes of a record
 	grows bool // there may be more after the end of the file
@@ -30,7 +31,7 @@ type reader struct {
 	rest    bool   // tail is within line, whose start was dropped; so is its rest
 	opened  bool   // the byte order mark was looked for
 	headed  bool   // the header was read, or there is none
-	header  []stream.Header
+	header  []record.Header
 	changed time.Time
 
 	end    bool  // the end of the file was read
@@ -38,7 +39,7 @@ type reader struct {
 	failed error // the plan cannot be kept
 }
 
-func newReader(part *stream.Partition, r rules, limit int, grows bool, p plan, t *trace) *reader {
+func newReader(part *record.Partition, r rules, limit int, grows bool, p plan, t *trace) *reader {
 	return &reader{part: part, rules: r, limit: limit, grows: grows, trace: t, plan: p, line: 1, last: p.upTo, headed: !r.header}
 }
 
@@ -113,7 +114,7 @@ func (r *reader) replaced(err error) {
 	case r.plan.ended && r.plan.held.Len() == 0:
 		r.fail(fmt.Errorf("%w; it was read to its end before, so nothing of it is lost, but of the new content nothing was read: give that another name", err))
 	default:
-		r.fail(fmt.Errorf("%w: %w", err, stream.ErrLost))
+		r.fail(fmt.Errorf("%w: %w", err, driver.ErrLost))
 	}
 }
 
@@ -121,7 +122,7 @@ func (r *reader) replaced(err error) {
 func (r *reader) mark(c *chunk) {
 	c.marks = nil
 	if r.last > r.plan.upTo {
-		c.marks = []stream.Mark{{Partition: *r.part, At: stream.Position{Sub: r.last}, Text: r.trace.mark().String()}}
+		c.marks = []driver.Mark{{Partition: *r.part, At: record.Position{Sub: r.last}, Text: r.trace.mark().String()}}
 	}
 }
 
@@ -175,10 +176,10 @@ func (r *reader) cut(b []byte, c *chunk) []byte {
 // take gives a record to c if the plan wants it. It returns false if the plan cannot be kept.
 func (r *reader) take(k *cut, c *chunk) bool {
 	if !r.headed {
-		if k.verdict != record {
+		if k.verdict != aRecord {
 			return r.fail(fmt.Errorf("the header is longer than %d bytes", r.limit))
 		}
-		r.headed, r.header = true, []stream.Header{{Key: HeaderKey, Value: bytes.Clone(k.value)}}
+		r.headed, r.header = true, []record.Header{{Key: HeaderKey, Value: bytes.Clone(k.value)}}
 		return true
 	}
 	deliver, err := r.plan.meet(r.line)
@@ -189,14 +190,14 @@ func (r *reader) take(k *cut, c *chunk) bool {
 	if !deliver {
 		return true
 	}
-	rec := stream.Record{
-		Partition: r.part, Position: stream.Position{Sub: r.line}, Value: k.value, Headers: r.header, Time: r.changed,
+	rec := record.Record{
+		Partition: r.part, Position: record.Position{Sub: r.line}, Value: k.value, Headers: r.header, Time: r.changed,
 	}
-	if k.verdict == record {
+	if k.verdict == aRecord {
 		c.records = append(c.records, rec)
 	} else if !r.plan.warm {
 		rec.Value = k.value[:min(r.limit, deadBytes)]
-		c.dead = append(c.dead, stream.DeadLetter{Record: rec, Stage: "file", Read: time.Now().UTC(),
+		c.dead = append(c.dead, driver.DeadLetter{Record: rec, Stage: "file", Read: time.Now().UTC(),
 			Err: fmt.Errorf("line %d is longer than %d bytes", r.line, r.limit)})
 	}
 	return true

@@ -13,15 +13,16 @@ import (
 
 	"errors"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // held makes the set of some positions.
-func heldSet(at ...int64) stream.HeldSet {
-	var h stream.HeldSet
+func heldSet(at ...int64) driver.HeldSet {
+	var h driver.HeldSet
 	for _, n := range at {
 		if h.First.IsZero() {
-			h.First = stream.Position{Sub: n}
+			h.First = record.Position{Sub: n}
 		}
 		h.Ordinals = append(h.Ordinals, uint32(n-h.First.Sub))
 	}
@@ -62,7 +63,7 @@ func TestRestartGivesTheHeldRecordsAndThoseAfterUpTo(t *testing.T) {
 		}
 		c := Config{Dir: folder(t, map[string]string{"f": s}), Format: format}
 		o := &Options{MaxLine: 100}
-		var all []stream.Position
+		var all []record.Position
 		list := everythingAt(t, c, o, &all)
 		if len(list) == 0 {
 			continue
@@ -82,7 +83,7 @@ func TestRestartGivesTheHeldRecordsAndThoseAfterUpTo(t *testing.T) {
 		}
 		src := open(t, c, o)
 		rd := newReading(t, src)
-		rd.progress[src.first[0].part] = stream.Progress{UpTo: all[upTo], Held: heldSet(at...), Ended: ended, Arrived: src.first[0].info.ModTime()}
+		rd.progress[src.first[0].part] = driver.Progress{UpTo: all[upTo], Held: heldSet(at...), Ended: ended, Arrived: src.first[0].info.ModTime()}
 		if err := rd.all(); err != nil {
 			t.Fatalf("seed %d: %v", i, err)
 		}
@@ -91,14 +92,14 @@ func TestRestartGivesTheHeldRecordsAndThoseAfterUpTo(t *testing.T) {
 }
 
 // everythingAt is everything for one file, in the order of its positions.
-func everythingAt(t *testing.T, c Config, o *Options, at *[]stream.Position) []string {
+func everythingAt(t *testing.T, c Config, o *Options, at *[]record.Position) []string {
 	type one struct {
-		pos  stream.Position
+		pos  record.Position
 		text string
 	}
 	var list []one
 	rd := newReading(t, open(t, c, o))
-	rd.hook = func(b *stream.Batch) {
+	rd.hook = func(b *driver.Batch) {
 		for i := range b.Records {
 			list = append(list, one{b.Records[i].Position, fmt.Sprintf("f:%s:%s", b.Records[i].Position, b.Records[i].Value)})
 		}
@@ -124,8 +125,8 @@ func TestLongLineIsDeadAndReadingGoesOn(t *testing.T) {
 	for _, ends := range []string{"\n", ""} {
 		dir := folder(t, map[string]string{"f": "a\n" + long + "\nb\n" + long[:101] + "\r\n" + long[:100] + "\r\n" + long + ends})
 		r := newReading(t, open(t, Config{Dir: dir}, &Options{MaxLine: 100}))
-		var dead []stream.DeadLetter
-		r.hook = func(b *stream.Batch) {
+		var dead []driver.DeadLetter
+		r.hook = func(b *driver.Batch) {
 			for _, d := range b.Unreadable {
 				d.Record = d.Record.Clone()
 				dead = append(dead, d)
@@ -152,20 +153,20 @@ func TestLongLineIsDeadAndReadingGoesOn(t *testing.T) {
 func TestWarmUpGivesFinishedRecordsFirst(t *testing.T) {
 	c := Config{Dir: folder(t, map[string]string{"f": "a\nb\nc\nd\ne\n"})}
 	for _, k := range []struct {
-		p         stream.Progress
+		p         driver.Progress
 		warm, got []string
 	}{
-		{stream.Progress{}, nil, []string{"f:1:a", "f:2:b", "f:3:c", "f:4:d", "f:5:e"}},
-		{stream.Progress{UpTo: stream.Position{Sub: 3}}, []string{"f:1:a", "f:2:b", "f:3:c"}, []string{"f:4:d", "f:5:e"}},
-		{stream.Progress{UpTo: stream.Position{Sub: 4}, Held: heldSet(2, 4)}, []string{"f:1:a", "f:3:c"}, []string{"f:2:b", "f:4:d", "f:5:e"}},
-		{stream.Progress{UpTo: stream.Position{Sub: 5}, Held: heldSet(2), Ended: true}, []string{"f:1:a", "f:3:c", "f:4:d", "f:5:e"}, []string{"f:2:b"}},
-		{stream.Progress{UpTo: stream.Position{Sub: 5}, Ended: true}, nil, nil},
+		{driver.Progress{}, nil, []string{"f:1:a", "f:2:b", "f:3:c", "f:4:d", "f:5:e"}},
+		{driver.Progress{UpTo: record.Position{Sub: 3}}, []string{"f:1:a", "f:2:b", "f:3:c"}, []string{"f:4:d", "f:5:e"}},
+		{driver.Progress{UpTo: record.Position{Sub: 4}, Held: heldSet(2, 4)}, []string{"f:1:a", "f:3:c"}, []string{"f:2:b", "f:4:d", "f:5:e"}},
+		{driver.Progress{UpTo: record.Position{Sub: 5}, Held: heldSet(2), Ended: true}, []string{"f:1:a", "f:3:c", "f:4:d", "f:5:e"}, []string{"f:2:b"}},
+		{driver.Progress{UpTo: record.Position{Sub: 5}, Ended: true}, nil, nil},
 	} {
 		s := open(t, c, nil)
 		r := newReading(t, s)
 		r.progress[s.first[0].part] = k.p
 		done := 0
-		r.hook = func(b *stream.Batch) {
+		r.hook = func(b *driver.Batch) {
 			if b.WarmDone {
 				done++
 			}
@@ -189,12 +190,12 @@ func TestWarmUpGivesFinishedRecordsFirst(t *testing.T) {
 }
 
 func TestLostLinesAreAnErrorThatNamesThem(t *testing.T) {
-	at := func(n int64, held ...int64) stream.Progress {
-		return stream.Progress{UpTo: stream.Position{Sub: n}, Held: heldSet(held...)}
+	at := func(n int64, held ...int64) driver.Progress {
+		return driver.Progress{UpTo: record.Position{Sub: n}, Held: heldSet(held...)}
 	}
 	for _, c := range []struct {
 		what, now string
-		p         stream.Progress
+		p         driver.Progress
 		want      string
 	}{
 		{"cut short", "a\nb\n", at(4), "lines 3 to 4 are gone, the file has 2 lines now"},
@@ -212,11 +213,11 @@ func TestLostLinesAreAnErrorThatNamesThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		from := map[stream.Partition]stream.Progress{b.Assigned[0].Partitions[0]: {}, old: c.p}
-		for err = s.Start(t.Context(), stream.Start{Lane: b.Assigned[0].Lane, From: from}); err == nil; {
+		from := map[record.Partition]driver.Progress{b.Assigned[0].Partitions[0]: {}, old: c.p}
+		for err = s.Start(t.Context(), driver.Start{Lane: b.Assigned[0].Lane, From: from}); err == nil; {
 			_, err = s.Poll(t.Context())
 		}
-		if !errors.Is(err, stream.ErrLost) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "files/f@") {
+		if !errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "files/f@") {
 			t.Errorf("%s: got %v, want ErrLost with %q", c.what, err, c.want)
 		}
 	}
@@ -231,7 +232,7 @@ func TestLinesAddedAfterTheEndAreRefusedByTheNextRun(t *testing.T) {
 		dir := folder(t, map[string]string{"f": "a\nb\n"})
 		name := filepath.Join(dir, "f")
 		s := open(t, Config{Dir: dir}, nil)
-		p := stream.Progress{UpTo: stream.Position{Sub: 2}, Ended: true, Arrived: s.first[0].info.ModTime()}
+		p := driver.Progress{UpTo: record.Position{Sub: 2}, Ended: true, Arrived: s.first[0].info.ModTime()}
 		add(t, name, c.more)
 		if c.touched {
 			if err := os.Chtimes(name, time.Time{}, p.Arrived.Add(time.Second)); err != nil {
@@ -258,8 +259,8 @@ func TestStartAgainForgetsWhatWasReadAhead(t *testing.T) {
 		}
 	}
 	part, _ := r.only()
-	r.got, r.progress = nil, map[stream.Partition]stream.Progress{part: {UpTo: stream.Position{Sub: 1}}}
-	if err := s.Start(t.Context(), stream.Start{Lane: r.lanes[0], From: r.progress}); err != nil {
+	r.got, r.progress = nil, map[record.Partition]driver.Progress{part: {UpTo: record.Position{Sub: 1}}}
+	if err := s.Start(t.Context(), driver.Start{Lane: r.lanes[0], From: r.progress}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.all(); err != nil {
@@ -281,7 +282,7 @@ func TestCancelledPollLosesNothing(t *testing.T) {
 	}
 	s := open(t, Config{Dir: folder(t, map[string]string{"f": b.String()})}, nil)
 	r := newReading(t, s)
-	r.progress[s.first[0].part] = stream.Progress{UpTo: stream.Position{Sub: 150}}
+	r.progress[s.first[0].part] = driver.Progress{UpTo: record.Position{Sub: 150}}
 	for n := 0; ; n++ {
 		err := r.poll(&flaky{t.Context(), n % 5}, false)
 		if errors.Is(err, io.EOF) {

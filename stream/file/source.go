@@ -10,10 +10,11 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Source is a stream.Source over files. Its methods may be used as that interface says.
+// Source is a driver.Source over files. Its methods may be used as that interface says.
 type Source struct {
 	conf  Config
 	opts  Options
@@ -30,7 +31,7 @@ type Source struct {
 	done    doneFiles         // those that are there yet
 
 	marking sync.Mutex
-	ends    map[stream.Partition]mark
+	ends    map[record.Partition]mark
 
 	// Of the goroutine that calls Poll, Start, Pause and Close.
 	lanes   []*lane          // in the order of their names
@@ -43,7 +44,7 @@ type Source struct {
 	backlog []listed // found and not assigned yet, in the order of their names
 }
 
-var _ stream.Source = (*Source)(nil)
+var _ driver.Source = (*Source)(nil)
 
 // Open finds the files and reads the first line of each. It fails if there is none, unless they are followed; if one
 // cannot be opened or decompressed; and if a name is not UTF-8.
@@ -58,7 +59,7 @@ func Open(c Config, opts *Options) (*Source, error) {
 	s := &Source{
 		conf: c, opts: o, rules: c.Format.rules(),
 		decoders: &decoders{window: o.MaxWindow, keep: o.MaxOpen},
-		ends:     map[stream.Partition]mark{},
+		ends:     map[record.Partition]mark{},
 		done:     doneFiles{},
 		byID:     map[string]*lane{},
 		groups:   map[string]*group{},
@@ -115,8 +116,8 @@ func (s *Source) resolve() (err error) {
 }
 
 // Info names the source by what it is, and its only topic is Options.Name.
-func (s *Source) Info() stream.SourceInfo {
-	info := stream.SourceInfo{ID: "file", Topics: []string{s.opts.Name}, Keys: stream.KeysAnywhere}
+func (s *Source) Info() driver.SourceInfo {
+	info := driver.SourceInfo{ID: "file", Topics: []string{s.opts.Name}, Keys: driver.KeysAnywhere}
 	if len(s.conf.Paths) == 0 {
 		info.Folder = s.folder
 	}
@@ -133,7 +134,7 @@ func (s *Source) Close() error {
 }
 
 // Partitions looks at the folder and returns the files that have a record.
-func (s *Source) Partitions(ctx context.Context) ([]stream.Partition, error) {
+func (s *Source) Partitions(ctx context.Context) ([]record.Partition, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -141,7 +142,7 @@ func (s *Source) Partitions(ctx context.Context) ([]stream.Partition, error) {
 	if err != nil {
 		return nil, err
 	}
-	var parts []stream.Partition
+	var parts []record.Partition
 	for _, f := range found {
 		if f.part.Epoch != "" {
 			parts = append(parts, f.part)

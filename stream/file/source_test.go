@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 func TestEveryLineOnceWithItsNumber(t *testing.T) {
@@ -157,7 +157,7 @@ func TestOpenRefusesWhatCannotBeRead(t *testing.T) {
 
 func TestIdentityIsPathAndFirstRecord(t *testing.T) {
 	first := strings.Repeat("x", 2*printBytes)
-	id := func(name, text string, f Format) stream.Partition {
+	id := func(name, text string, f Format) record.Partition {
 		parts, err := open(t, Config{Dir: folder(t, map[string]string{name: text}), Format: f}, nil).Partitions(t.Context())
 		if err != nil || len(parts) != 1 {
 			t.Fatal(parts, err)

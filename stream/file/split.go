@@ -7,7 +7,7 @@ type verdict uint8
 
 const (
 	more    verdict = iota // no record ends in these bytes
-	record                 // value is a record
+	aRecord                // value is a record
 	blank                  // a line that is no record
 	tooLong                // a line longer than the limit that ends in these bytes
 	endless                // a line longer than the limit whose end is not in sight
@@ -43,7 +43,7 @@ func (r *rules) split(b []byte, last bool, limit int) cut {
 		line.verdict = blank
 		return line
 	}
-	line.verdict = record
+	line.verdict = aRecord
 	if r.comma == 0 || bytes.IndexByte(line.value, '"') < 0 {
 		return line
 	}
@@ -80,7 +80,7 @@ func (r *rules) quoted(b []byte, last bool, limit int, line cut) cut {
 	if len(c.value) > limit {
 		return line
 	}
-	c.verdict = record
+	c.verdict = aRecord
 	c.lines = int64(bytes.Count(c.value, newline)) + 1
 	return c
 }

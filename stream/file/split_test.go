@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // cutAll cuts a text that comes in pieces of the given size, as a reader does.
@@ -39,7 +39,7 @@ func cutAll(r rules, text []byte, piece, limit int) (records []string, lines []i
 			}
 			have += min(piece, len(text)-have)
 			continue
-		case record:
+		case aRecord:
 			records, lines = append(records, string(k.value)), append(lines, line)
 		case blank:
 		case tooLong, endless:
@@ -118,7 +118,7 @@ func FuzzCSV(f *testing.F) {
 		ref.FieldsPerRecord = -1
 		for i, r := range records {
 			want, wantErr := ref.Read()
-			got, err := split(&stream.Record{Value: []byte(r)})
+			got, err := split(&record.Record{Value: []byte(r)})
 			if (err == nil) != (wantErr == nil) {
 				t.Fatalf("record %d, %q: got %v, want %v", i, r, err, wantErr)
 			}
@@ -146,7 +146,7 @@ func TestBrokenCSVLineCostsItselfAlone(t *testing.T) {
 		records, _ := cutAll(CSV{}.rules(), []byte(text), 4, 100)
 		var got []string
 		for _, r := range records {
-			v, err := Fields(CSV{}, func(f [][]byte) (string, error) { return string(f[0]), nil })(&stream.Record{Value: []byte(r)})
+			v, err := Fields(CSV{}, func(f [][]byte) (string, error) { return string(f[0]), nil })(&record.Record{Value: []byte(r)})
 			if err != nil {
 				v = "broken"
 			}

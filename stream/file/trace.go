@@ -8,7 +8,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // trace is a running hash of the text that a reader has consumed, by which the next run finds out whether the file still
@@ -40,7 +40,7 @@ func parseMark(s string) textMark {
 }
 
 // newTrace begins with the text.
-func newTrace(p stream.Progress) *trace {
+func newTrace(p driver.Progress) *trace {
 	t := &trace{want: parseMark(p.Mark)}
 	return t
 }

@@ -11,7 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // numbered are lines with a word, from first to below end, behind a first line that all such texts share.
@@ -25,12 +26,12 @@ func numbered(word string, end int) string {
 }
 
 // readTo reads a file up to a line and returns the progress that a ledger would have.
-func readTo(t *testing.T, c Config, o Options, last int64) (stream.Partition, stream.Progress) {
+func readTo(t *testing.T, c Config, o Options, last int64) (record.Partition, driver.Progress) {
 	t.Helper()
 	r := newReading(t, open(t, c, &o))
-	var g stream.Progress
-	var part stream.Partition
-	r.hook = func(b *stream.Batch) {
+	var g driver.Progress
+	var part record.Partition
+	r.hook = func(b *driver.Batch) {
 		for i := range b.Marks {
 			if m := &b.Marks[i]; m.At.Sub <= last {
 				part, g.Mark, g.UpTo = m.Partition, m.Text, m.At
@@ -38,7 +39,7 @@ func readTo(t *testing.T, c Config, o Options, last int64) (stream.Partition, st
 		}
 		for _, rec := range b.Records {
 			if rec.Position.Sub <= last {
-				g.UpTo, g.Arrived = stream.Position{Sub: max(g.UpTo.Sub, rec.Position.Sub)}, rec.Time
+				g.UpTo, g.Arrived = record.Position{Sub: max(g.UpTo.Sub, rec.Position.Sub)}, rec.Time
 			}
 		}
 		g.Ended = g.Ended || len(b.Ended) > 0
@@ -107,7 +108,7 @@ func TestAFileReplacedByOneThatBeginsTheSameIsNoticed(t *testing.T) {
 			switch {
 			case c.fine && len(r.got) != wanted:
 				t.Errorf("%s: %d records, want %d: %v", what, len(r.got), wanted, err)
-			case !c.fine && (errors.Is(err, stream.ErrLost) != c.lost || !strings.Contains(err.Error(), "files/f@") || len(r.got)+len(r.warm) > 0):
+			case !c.fine && (errors.Is(err, driver.ErrLost) != c.lost || !strings.Contains(err.Error(), "files/f@") || len(r.got)+len(r.warm) > 0):
 				t.Errorf("%s: got %v after %d records, want an error, ErrLost: %v, and no record", what, err, len(r.got)+len(r.warm), c.lost)
 			case !c.fine && !strings.Contains(err.Error(), "are not those that were read") && !strings.Contains(err.Error(), "are gone"):
 				t.Errorf("%s: %v", what, err)
@@ -132,7 +133,7 @@ func TestALogThatIsWrittenAnewInOneRunIsLost(t *testing.T) {
 		}
 		f.add("f", numbered("new", 40))
 		got, err := f.until(2 * time.Second)
-		if !errors.Is(err, stream.ErrLost) || !strings.Contains(err.Error(), "was written anew") || len(got) > 0 {
+		if !errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), "was written anew") || len(got) > 0 {
 			t.Errorf("got %v and %v, want ErrLost", got, err)
 		}
 	})
@@ -152,7 +153,7 @@ func TestACopyInAFilesPlaceIsReadOnIfItBeginsTheSame(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := f.until(2 * time.Second)
-			if same && (err != nil || !slices.Equal(got, []string{"f:21:old 21", "f:22:old 22"})) || !same && !errors.Is(err, stream.ErrLost) {
+			if same && (err != nil || !slices.Equal(got, []string{"f:21:old 21", "f:22:old 22"})) || !same && !errors.Is(err, driver.ErrLost) {
 				t.Errorf("the same text %v: got %q, %v", same, got, err)
 			}
 		})

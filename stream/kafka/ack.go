@@ -9,12 +9,12 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Ack writes the group's offsets, for lag monitors, with the ledger's name as their metadata. It never fails a job: that the group has moved on, or the coordinator
 // is away, is logged and forgotten.
-func (s *Source) Ack(ctx context.Context, upTo map[stream.Partition]stream.Position) error {
+func (s *Source) Ack(ctx context.Context, upTo map[record.Partition]record.Position) error {
 	q := s.commitRequest(upTo)
 	if q == nil || ctx.Err() != nil {
 		return ctx.Err()
@@ -26,7 +26,7 @@ func (s *Source) Ack(ctx context.Context, upTo map[stream.Partition]stream.Posit
 }
 
 // commitRequest is nil if none of the partitions is ours.
-func (s *Source) commitRequest(upTo map[stream.Partition]stream.Position) *sarama.OffsetCommitRequest {
+func (s *Source) commitRequest(upTo map[record.Partition]record.Position) *sarama.OffsetCommitRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.session
@@ -85,7 +85,7 @@ func (s *Source) Sign(ledger string) {
 
 // metadata is what is kept with a committed offset. A group's offsets may be of another program, of a job that began
 // anew under the same name, or of a topic that was made again: they say nothing then. It needs s.mu.
-func (s *Source) metadata(p *stream.Partition) string {
+func (s *Source) metadata(p *record.Partition) string {
 	if s.ledger == "" {
 		return ""
 	}
@@ -93,7 +93,7 @@ func (s *Source) metadata(p *stream.Partition) string {
 }
 
 // Acked asks the coordinator for the group's offsets, and returns those that Ack has written for the same ledger.
-func (s *Source) Acked(ctx context.Context, parts []stream.Partition) (map[stream.Partition]stream.Position, error) {
+func (s *Source) Acked(ctx context.Context, parts []record.Partition) (map[record.Partition]record.Position, error) {
 	q := &sarama.OffsetFetchRequest{ConsumerGroup: s.conf.Group, Version: 5}
 	for _, p := range parts {
 		q.AddPartition(place(p))
@@ -119,7 +119,7 @@ func (s *Source) Acked(ctx context.Context, parts []stream.Partition) (map[strea
 }
 
 // place is the topic and number of a partition that view.partition named.
-func place(p stream.Partition) (topic string, num int32) {
+func place(p record.Partition) (topic string, num int32) {
 	n, err := strconv.ParseInt(p.ID, 10, 32)
 	if err != nil {
 		n = -1 // of another source: the broker knows none
@@ -128,10 +128,10 @@ func place(p stream.Partition) (topic string, num int32) {
 }
 
 // own are the offsets of an answer that are of our ledger.
-func (s *Source) own(r *sarama.OffsetFetchResponse, parts []stream.Partition) map[stream.Partition]stream.Position {
+func (s *Source) own(r *sarama.OffsetFetchResponse, parts []record.Partition) map[record.Partition]record.Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := map[stream.Partition]stream.Position{}
+	at := map[record.Partition]record.Position{}
 	for _, p := range parts {
 		b := r.GetBlock(place(p))
 		if b == nil || b.Err != sarama.ErrNoError || b.Offset <= 0 {
@@ -139,7 +139,7 @@ func (s *Source) own(r *sarama.OffsetFetchResponse, parts []stream.Partition) ma
 		}
 		switch want := s.metadata(&p); {
 		case want != "" && b.Metadata == want:
-			at[p] = stream.Position{Sub: b.Offset}
+			at[p] = record.Position{Sub: b.Offset}
 		default:
 			s.opts.Logger.Debug("the group has offsets that are not of this job's ledger; they mean nothing to it",
 				"group", s.conf.Group, "partition", p.String(), "offset", b.Offset, "metadata", b.Metadata)

@@ -4,7 +4,7 @@ import (
 	"maps"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // The group's offsets tell a ledger that lost commits, if they are of that ledger: a new job may come with a group that
@@ -17,18 +17,18 @@ func TestOffsetsTellOnlyTheirOwnLedger(t *testing.T) {
 	first, second := r.partition(topic, 0), r.partition(topic, 1)
 	r.records(20)
 	r.src.Sign("onceflow job token1")
-	acked := func(sign string) map[stream.Partition]stream.Position {
+	acked := func(sign string) map[record.Partition]record.Position {
 		t.Helper()
 		r.src.Sign(sign)
-		at, err := r.src.Acked(t.Context(), []stream.Partition{first, second})
+		at, err := r.src.Acked(t.Context(), []record.Partition{first, second})
 		w.must(err)
 		return at
 	}
 	if got := acked("onceflow job token1"); len(got) != 0 {
 		t.Errorf("before anything was told: %v", got)
 	}
-	w.must(r.src.Ack(t.Context(), map[stream.Partition]stream.Position{first: {Sub: 17}}))
-	want := map[stream.Partition]stream.Position{first: {Sub: 17}}
+	w.must(r.src.Ack(t.Context(), map[record.Partition]record.Position{first: {Sub: 17}}))
+	want := map[record.Partition]record.Position{first: {Sub: 17}}
 	if got := acked("onceflow job token1"); !maps.Equal(got, want) {
 		t.Errorf("of its own ledger: %v, want %v", got, want)
 	}
@@ -40,7 +40,7 @@ func TestOffsetsTellOnlyTheirOwnLedger(t *testing.T) {
 	r.src.Sign("onceflow job token1")
 	made := first
 	made.Epoch = "another"
-	if got, err := r.src.Acked(t.Context(), []stream.Partition{made}); err != nil || len(got) != 0 {
+	if got, err := r.src.Acked(t.Context(), []record.Partition{made}); err != nil || len(got) != 0 {
 		t.Errorf("of a topic that was made again: %v, %v, want nothing", got, err)
 	}
 }

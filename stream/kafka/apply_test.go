@@ -10,8 +10,9 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka/internal/wire"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // following is a source with one partition, read up to offset 50 of which 40 were consumed before.
@@ -20,8 +21,8 @@ func newFollowing() (*Source, *part, *loop) {
 	s := &Source{opts: o, byLane: map[string]*lane{}, loops: map[int32]*loop{}, kick: make(chan struct{}, 1), ready: make(chan struct{}, 1)}
 	l := &lane{name: "0", started: true, phase: following}
 	p := &part{
-		lane: l, topic: "t", name: &stream.Partition{Source: "c/t", ID: "0"}, broker: 1, epoch: 3, replica: -1, size: 100, want: 100,
-		plan: newPlan(stream.Progress{UpTo: at(39)}, 0, 0),
+		lane: l, topic: "t", name: &record.Partition{Source: "c/t", ID: "0"}, broker: 1, epoch: 3, replica: -1, size: 100, want: 100,
+		plan: newPlan(driver.Progress{UpTo: at(39)}, 0, 0),
 	}
 	p.plan.enter(following)
 	p.plan.next, p.plan.consumed, p.plan.lastEpoch = 50, 45, 3 // offsets 45 to 49 were markers
@@ -56,7 +57,7 @@ func TestALogThatWasTruncatedBelowWhatWasConsumedIsLost(t *testing.T) {
 		if got := errors.As(s.fatal, &e); got != lost {
 			t.Errorf("truncated at %d: got %v", end, s.fatal)
 		}
-		if lost && (e.From != end || !errors.Is(s.fatal, stream.ErrLost)) {
+		if lost && (e.From != end || !errors.Is(s.fatal, driver.ErrLost)) {
 			t.Errorf("truncated at %d: %v", end, s.fatal)
 		}
 		if !lost && (p.plan.next != end || p.plan.lastEpoch != -1) {
@@ -68,7 +69,7 @@ func TestALogThatWasTruncatedBelowWhatWasConsumedIsLost(t *testing.T) {
 func TestAnswersOfAnOldRouteOrPlanAreWorthless(t *testing.T) {
 	for name, change := range map[string]func(*Source, *part){
 		"another route": func(_ *Source, p *part) { p.reroute(2) },
-		"another plan":  func(_ *Source, p *part) { p.plan = newPlan(stream.Progress{}, 0, 0) },
+		"another plan":  func(_ *Source, p *part) { p.plan = newPlan(driver.Progress{}, 0, 0) },
 		"revoked":       func(_ *Source, p *part) { p.lane.gone = true },
 	} {
 		s, p, l := newFollowing()
@@ -145,7 +146,7 @@ func TestTheLogsEndsDecideWhatIsLost(t *testing.T) {
 		for range 5 {
 			s.found(p, c.first, c.last, 0)
 		}
-		if lost := errors.Is(s.fatal, stream.ErrLost); lost != (c.next < 0) || !lost && (p.plan.next != c.next || p.look) {
+		if lost := errors.Is(s.fatal, driver.ErrLost); lost != (c.next < 0) || !lost && (p.plan.next != c.next || p.look) {
 			t.Errorf("%s: error %v, goes on at %d", c.name, s.fatal, p.plan.next)
 		}
 	}

@@ -17,8 +17,9 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // cpu is what this process has used.
@@ -96,7 +97,7 @@ func countSource(w *world, topic string, n int) (size int64) {
 		b, err := s.Poll(context.Background())
 		w.must(err)
 		for _, a := range b.Assigned {
-			w.must(s.Start(context.Background(), stream.Start{Lane: a.Lane, From: map[stream.Partition]stream.Progress{a.Partitions[0]: {}}}))
+			w.must(s.Start(context.Background(), driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{a.Partitions[0]: {}}}))
 		}
 		for i := range b.Records {
 			size += int64(len(b.Records[i].Value))

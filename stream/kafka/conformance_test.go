@@ -7,7 +7,7 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 					}
 				}
 			}
-			streamtest.RunSource(t, func(t *testing.T) stream.Source {
+			streamtest.RunSource(t, func(t *testing.T) driver.Source {
 				group := topics[0] + "-" + strconv.FormatInt(groups.Add(1), 10)
 				s, err := kafka.Open(t.Context(), kafka.Config{Brokers: w.brokers, Group: group, Topics: topics}, o)
 				if err != nil {

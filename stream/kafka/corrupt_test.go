@@ -10,8 +10,8 @@ import (
 
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // bomb writes one record of n zeros, which compress well.
@@ -127,7 +127,7 @@ func TestAFlippedBitOnTheBrokersDisk(t *testing.T) {
 
 	r = read(t, w.open(&kafka.Options{Corrupt: kafka.DeadLetter}, topic))
 	r.records(10 + 50 - (last - first + 1))
-	if len(r.dead) != 1 || r.dead[0].Record.Position != (stream.Position{Sub: e.Last + 1}) {
+	if len(r.dead) != 1 || r.dead[0].Record.Position != (record.Position{Sub: e.Last + 1}) {
 		t.Fatalf("dead letters: %+v", r.dead)
 	}
 	r.got[p0] = r.got[p0][first:]

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka/internal/batch"
 	"github.com/onceflow/onceflow/stream/kafka/internal/wire"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 const (
@@ -140,9 +141,9 @@ func (l *loop) unreadable(a *ask, d *delivery, h *batch.Header, rest []byte, nex
 		}
 		return next, nil, e
 	}
-	d.batch.Unreadable = append(d.batch.Unreadable, stream.DeadLetter{
-		Record: stream.Record{
-			Partition: a.part.name, Position: stream.Position{Sub: e.Last + 1}, Value: bytes.Clone(rest[:min(h.Size, maxRaw)]),
+	d.batch.Unreadable = append(d.batch.Unreadable, driver.DeadLetter{
+		Record: record.Record{
+			Partition: a.part.name, Position: record.Position{Sub: e.Last + 1}, Value: bytes.Clone(rest[:min(h.Size, maxRaw)]),
 		},
 		Stage: "kafka", Err: e, Read: time.Now(),
 	})

@@ -6,13 +6,14 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka/internal/batch"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // delivery is a batch for the engine, with the memory that its records lie in.
 type delivery struct {
-	batch stream.Batch
+	batch driver.Batch
 	src   *Source
 	lane  *lane
 	part  *part // nil if it only says that a warm-up is over
@@ -25,13 +26,13 @@ type delivery struct {
 	arena  arena
 	buf    *buffer // in which uncompressed records lie; nil if there are none
 	shared int64   // bytes of those
-	passed [1]stream.Passed
-	marks  []stream.Mark // epochs
+	passed [1]driver.Passed
+	marks  []driver.Mark // epochs
 	epoch  int32         // of the last one
 	done   func()        // release, made once
 }
 
-const recordSize = int64(unsafe.Sizeof(stream.Record{}))
+const recordSize = int64(unsafe.Sizeof(record.Record{}))
 
 func (s *Source) delivery(l *lane, p *part, from int64) *delivery {
 	s.pool.mu.Lock()
@@ -46,7 +47,7 @@ func (s *Source) delivery(l *lane, p *part, from int64) *delivery {
 		d.done = d.release
 	}
 	d.lane, d.part, d.from = l, p, from
-	d.batch = stream.Batch{Lane: l.name, Done: d.done}
+	d.batch = driver.Batch{Lane: l.name, Done: d.done}
 	return d
 }
 
@@ -64,7 +65,7 @@ func (d *delivery) use(b *buffer, bytes int) {
 func (d *delivery) mark(epoch int32, first int64) {
 	if len(d.marks) == 0 || d.epoch != epoch {
 		d.epoch = epoch
-		d.marks = append(d.marks, stream.Mark{Partition: *d.part.name, At: stream.Position{Sub: first + 1}, Text: strconv.Itoa(int(epoch))})
+		d.marks = append(d.marks, driver.Mark{Partition: *d.part.name, At: record.Position{Sub: first + 1}, Text: strconv.Itoa(int(epoch))})
 	}
 }
 
@@ -98,7 +99,7 @@ func (d *delivery) finish(k *plan, next int64) {
 		last = max(last, d.batch.Unreadable[n-1].Record.Position.Sub)
 	}
 	if next > last {
-		d.passed[0] = stream.Passed{Partition: *d.part.name, UpTo: stream.Position{Sub: next}}
+		d.passed[0] = driver.Passed{Partition: *d.part.name, UpTo: record.Position{Sub: next}}
 		d.batch.Passed = d.passed[:]
 	}
 }
@@ -126,7 +127,7 @@ func (d *delivery) recycle() {
 	d.buf.release(&d.src.pool)
 	d.marks = nil // the engine may keep them a little longer
 	d.buf, d.shared, d.lane, d.part, d.plan = nil, 0, nil, nil, nil
-	d.batch = stream.Batch{}
+	d.batch = driver.Batch{}
 	p := &d.src.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,11 +1,11 @@
-// Package kafka is a stream.Source over the topics of one Kafka cluster.
+// Package kafka is a driver.Source over the topics of one Kafka cluster.
 //
 // # Promise
 //
 // A lane begins where the ledger says, whatever offsets the consumer group has; those are written for lag monitors and
 // never read. Only committed records are delivered. A partition's identity has the topic's ID in it, so a topic made
 // again under its name is another partition. Positions that retention, truncation or a new topic took away are reported
-// as stream.ErrLost with partition and range; nothing is skipped in silence. The end of a log is proved by the partition's
+// as driver.ErrLost with partition and range; nothing is skipped in silence. The end of a log is proved by the partition's
 // leader, asked at that moment; silence is never taken for it.
 //
 // # Lanes

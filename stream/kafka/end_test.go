@@ -5,7 +5,7 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // producer is a transactional one.
@@ -20,9 +20,9 @@ func (w *world) producer(id string) sarama.SyncProducer {
 	return p
 }
 
-func (r *reader) ended(p stream.Partition, next int64) bool {
+func (r *reader) ended(p record.Partition, next int64) bool {
 	r.t.Helper()
-	got, err := r.src.AtEnd(r.t.Context(), map[stream.Partition]stream.Position{p: {Sub: next}})
+	got, err := r.src.AtEnd(r.t.Context(), map[record.Partition]record.Position{p: {Sub: next}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

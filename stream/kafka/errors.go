@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// LostError says which offsets are gone. It matches stream.ErrLost. Nothing was skipped: a person decides what to do.
+// LostError says which offsets are gone. It matches driver.ErrLost. Nothing was skipped: a person decides what to do.
 type LostError struct {
-	Partition stream.Partition
+	Partition record.Partition
 	From, To  int64  // offsets, To exclusive; -1 if there may be more
 	Why       string // what took them
 }
@@ -23,12 +24,12 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("kafka: %v: offsets %d to %d are gone: %s", e.Partition, e.From, e.To-1, e.Why)
 }
 
-// Is makes the error match stream.ErrLost.
-func (e *LostError) Is(target error) bool { return target == stream.ErrLost }
+// Is makes the error match driver.ErrLost.
+func (e *LostError) Is(target error) bool { return target == driver.ErrLost }
 
 // CorruptError says which batch of records cannot be decoded, and why.
 type CorruptError struct {
-	Partition   stream.Partition
+	Partition   record.Partition
 	First, Last int64 // offsets of the batch; Last is -1 if it cannot be told
 	Err         error
 }

@@ -9,8 +9,9 @@ import (
 
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // background lets r read until the test ends it, and returns what it saw of the group.
@@ -137,11 +138,11 @@ func TestABrokerThatIsKilledAndComesBackCostsNothing(t *testing.T) {
 	topic := w.topic(4)
 	opts := &kafka.Options{SessionTimeout: 6 * time.Second, Timeout: 3 * time.Second}
 	r := read(t, w.open(opts, topic))
-	r.from = func(p stream.Partition) stream.Progress { // like a ledger: goes on after what was read
+	r.from = func(p record.Partition) driver.Progress { // like a ledger: goes on after what was read
 		if recs := r.got[p]; len(recs) > 0 {
-			return stream.Progress{UpTo: recs[len(recs)-1].Position}
+			return driver.Progress{UpTo: recs[len(recs)-1].Position}
 		}
-		return stream.Progress{}
+		return driver.Progress{}
 	}
 	n := 0
 	round := func() {

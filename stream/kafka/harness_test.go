@@ -15,8 +15,9 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 var shared servertest.Shared
@@ -168,16 +169,16 @@ func (w *world) openGroup(group string, o *kafka.Options, topics ...string) *kaf
 type reader struct {
 	t      testing.TB
 	src    *kafka.Source
-	from   func(stream.Partition) stream.Progress // nil: from the first record
+	from   func(record.Partition) driver.Progress // nil: from the first record
 	warmup time.Duration
 
-	lanes   map[string][]stream.Partition
-	got     map[stream.Partition][]stream.Record
-	order   []stream.Record
-	warm    []stream.Record
-	passed  map[stream.Partition]int64
-	marks   map[stream.Partition]string // of what has come
-	dead    []stream.DeadLetter
+	lanes   map[string][]record.Partition
+	got     map[record.Partition][]record.Record
+	order   []record.Record
+	warm    []record.Record
+	passed  map[record.Partition]int64
+	marks   map[record.Partition]string // of what has come
+	dead    []driver.DeadLetter
 	revoked int
 
 	mu     sync.Mutex
@@ -186,8 +187,8 @@ type reader struct {
 
 func read(t testing.TB, src *kafka.Source) *reader {
 	return &reader{
-		t: t, src: src, lanes: map[string][]stream.Partition{}, got: map[stream.Partition][]stream.Record{},
-		passed: map[stream.Partition]int64{}, marks: map[stream.Partition]string{},
+		t: t, src: src, lanes: map[string][]record.Partition{}, got: map[record.Partition][]record.Record{},
+		passed: map[record.Partition]int64{}, marks: map[record.Partition]string{},
 	}
 }
 
@@ -206,9 +207,9 @@ func (r *reader) step(ctx context.Context) error {
 	for _, a := range b.Assigned {
 		r.lanes[a.Lane] = a.Partitions
 		r.event("assigned " + a.Lane)
-		st := stream.Start{Lane: a.Lane, From: map[stream.Partition]stream.Progress{}, Warmup: r.warmup}
+		st := driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{}, Warmup: r.warmup}
 		for _, p := range a.Partitions {
-			st.From[p] = stream.Progress{}
+			st.From[p] = driver.Progress{}
 			if r.from != nil {
 				st.From[p] = r.from(p)
 			}
@@ -290,7 +291,7 @@ func (r *reader) nothing() {
 }
 
 // check compares what came of a partition with records n to m-1 that were produced there.
-func (r *reader) check(p stream.Partition, n, m int) {
+func (r *reader) check(p record.Partition, n, m int) {
 	r.t.Helper()
 	part, err := strconv.Atoi(p.ID)
 	if err != nil {
@@ -313,7 +314,7 @@ func (r *reader) check(p stream.Partition, n, m int) {
 }
 
 // partition is the name of a partition of a topic.
-func (r *reader) partition(topic string, n int) stream.Partition {
+func (r *reader) partition(topic string, n int) record.Partition {
 	r.t.Helper()
 	all, err := r.src.Partitions(r.t.Context())
 	if err != nil {
@@ -325,7 +326,7 @@ func (r *reader) partition(topic string, n int) stream.Partition {
 		}
 	}
 	r.t.Fatalf("no partition %d of %s in %v", n, topic, all)
-	return stream.Partition{}
+	return record.Partition{}
 }
 
 func detail(parts int32) *sarama.TopicDetail {

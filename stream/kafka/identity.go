@@ -4,21 +4,21 @@ import (
 	"encoding/base64"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // identities knows which topic had each name when it was seen first. Its zero value is ready; Source.mu guards it.
 type identities struct {
 	ids    map[string][16]byte
 	astray map[string]time.Time       // since when a name is missing or another topic's
-	read   map[stream.Partition]*part // all that were ever started here
+	read   map[record.Partition]*part // all that were ever started here
 }
 
 // strayed compares v with what is known and returns a topic that was made again or deleted, once that is sure, and
 // whether any looks so.
 func (k *identities) strayed(v *view, now time.Time) (name string, id [16]byte, why string, any bool) {
 	if k.ids == nil {
-		k.ids, k.astray, k.read = map[string][16]byte{}, map[string]time.Time{}, map[stream.Partition]*part{}
+		k.ids, k.astray, k.read = map[string][16]byte{}, map[string]time.Time{}, map[record.Partition]*part{}
 	}
 	for n, t := range v.topics {
 		if _, ok := k.ids[n]; !ok {

@@ -3,7 +3,8 @@ package kafka
 import (
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // mark says that a record at an offset has a time.
@@ -16,7 +17,7 @@ type mark struct {
 const maxMarks = 256
 
 // marked remembers the first record of a delivery, to know how old the oldest record is that is not committed.
-func (p *part) marked(r *stream.Record) {
+func (p *part) marked(r *record.Record) {
 	m := mark{r.Position.Sub - 1, r.Time}
 	if len(p.marks) == maxMarks { // thin out, and keep the oldest
 		for i := range maxMarks / 2 {
@@ -40,10 +41,10 @@ func (p *part) acked(next int64) {
 }
 
 // Lag tells how far delivery is behind, from what the last answers said.
-func (s *Source) Lag() stream.Lag {
+func (s *Source) Lag() driver.Lag {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var lag stream.Lag
+	var lag driver.Lag
 	now := time.Now()
 	for _, p := range s.parts {
 		if p.lastStable < 0 || p.plan == nil || p.plan.next < 0 || lag.Records < 0 {

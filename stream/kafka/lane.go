@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // lane is one that the group gave us. Its fields are guarded by Source.mu.
@@ -24,7 +24,7 @@ type part struct {
 	topic string
 	num   int32
 	id    [16]byte // of the topic
-	name  *stream.Partition
+	name  *record.Partition
 
 	plan *plan // nil before Start
 

@@ -6,15 +6,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-func (r *reader) lost(p stream.Partition, from, to int64) {
+func (r *reader) lost(p record.Partition, from, to int64) {
 	r.t.Helper()
 	err := r.failure()
 	var lost *kafka.LostError
-	if !errors.Is(err, stream.ErrLost) || !errors.As(err, &lost) {
+	if !errors.Is(err, driver.ErrLost) || !errors.As(err, &lost) {
 		r.t.Fatalf("got %v, want ErrLost", err)
 	}
 	if lost.Partition != p || lost.From != from || lost.To != to {
@@ -30,7 +31,7 @@ func TestRetentionPastOurPositionIsLost(t *testing.T) {
 	w.must(w.admin.DeleteRecords(topic, map[int32]int64{0: 60}))
 	r := read(t, w.open(nil, topic))
 	name := r.partition(topic, 0)
-	r.from = func(stream.Partition) stream.Progress { return stream.Progress{UpTo: stream.Position{Sub: 40}} }
+	r.from = func(record.Partition) driver.Progress { return driver.Progress{UpTo: record.Position{Sub: 40}} }
 	r.lost(name, 40, 60)
 }
 
@@ -40,7 +41,7 @@ func TestRetentionUpToOurPositionLosesNothing(t *testing.T) {
 	w.produce(topic, 0, 0, 100)
 	w.must(w.admin.DeleteRecords(topic, map[int32]int64{0: 60}))
 	r := read(t, w.open(nil, topic))
-	r.from = func(stream.Partition) stream.Progress { return stream.Progress{UpTo: stream.Position{Sub: 60}} }
+	r.from = func(record.Partition) driver.Progress { return driver.Progress{UpTo: record.Position{Sub: 60}} }
 	r.records(40)
 	r.check(r.partition(topic, 0), 60, 100)
 }
@@ -62,9 +63,9 @@ func TestAHeldRecordThatIsGoneIsLost(t *testing.T) {
 	w.must(w.admin.DeleteRecords(topic, map[int32]int64{0: 60}))
 	r := read(t, w.open(nil, topic))
 	name := r.partition(topic, 0)
-	r.from = func(stream.Partition) stream.Progress {
-		held := stream.HeldSet{First: stream.Position{Sub: 51}, Ordinals: []uint32{0, 20}, Through: 40}
-		return stream.Progress{UpTo: stream.Position{Sub: 90}, Held: held}
+	r.from = func(record.Partition) driver.Progress {
+		held := driver.HeldSet{First: record.Position{Sub: 51}, Ordinals: []uint32{0, 20}, Through: 40}
+		return driver.Progress{UpTo: record.Position{Sub: 90}, Held: held}
 	}
 	r.lost(name, 50, 60)
 }
@@ -80,9 +81,9 @@ func TestAHeldPositionWithoutARecordIsLost(t *testing.T) {
 	}
 	r := read(t, w.open(nil, topic))
 	name := r.partition(topic, 0)
-	r.from = func(stream.Partition) stream.Progress {
-		held := stream.HeldSet{First: stream.Position{Sub: 1}, Ordinals: []uint32{0, 4, 7}, Through: 19}
-		return stream.Progress{UpTo: stream.Position{Sub: 19}, Held: held}
+	r.from = func(record.Partition) driver.Progress {
+		held := driver.HeldSet{First: record.Position{Sub: 1}, Ordinals: []uint32{0, 4, 7}, Through: 19}
+		return driver.Progress{UpTo: record.Position{Sub: 19}, Held: held}
 	}
 	r.lost(name, 7, 8)
 }
@@ -93,7 +94,7 @@ func TestALogThatEndsBeforeOurPositionIsLost(t *testing.T) {
 	w.produce(topic, 0, 0, 100)
 	r := read(t, w.open(nil, topic))
 	name := r.partition(topic, 0)
-	r.from = func(stream.Partition) stream.Progress { return stream.Progress{UpTo: stream.Position{Sub: 140}} }
+	r.from = func(record.Partition) driver.Progress { return driver.Progress{UpTo: record.Position{Sub: 140}} }
 	r.lost(name, 100, 140)
 }
 
@@ -131,10 +132,10 @@ func TestATopicMadeAgainBetweenTwoRunsIsAnotherPartition(t *testing.T) {
 	}
 	r.records(300) // from its first record on
 	r.check(name, 0, 300)
-	err := r.src.Start(t.Context(), stream.Start{Lane: "0", From: map[stream.Partition]stream.Progress{
-		name: {}, old: {UpTo: stream.Position{Sub: 100}},
+	err := r.src.Start(t.Context(), driver.Start{Lane: "0", From: map[record.Partition]driver.Progress{
+		name: {}, old: {UpTo: record.Position{Sub: 100}},
 	}})
-	if !errors.Is(err, stream.ErrLost) {
+	if !errors.Is(err, driver.ErrLost) {
 		t.Errorf("a lane with a partition that is gone began: %v", err)
 	}
 }
@@ -164,10 +165,10 @@ func TestAWarmUpBeginsAtItsTimeAndLeavesOutWhatIsHeld(t *testing.T) {
 	r := read(t, w.open(&kafka.Options{Skew: time.Minute}, topic))
 	name := r.partition(topic, 0)
 	r.warmup = 30 * time.Minute
-	r.from = func(stream.Partition) stream.Progress {
-		return stream.Progress{
-			UpTo: stream.Position{Sub: 100}, Seen: begin.Add(99 * time.Minute),
-			Held: stream.HeldSet{First: stream.Position{Sub: 91}, Ordinals: []uint32{0, 5}, Through: 10}, // offsets 90 and 95
+	r.from = func(record.Partition) driver.Progress {
+		return driver.Progress{
+			UpTo: record.Position{Sub: 100}, Seen: begin.Add(99 * time.Minute),
+			Held: driver.HeldSet{First: record.Position{Sub: 91}, Ordinals: []uint32{0, 5}, Through: 10}, // offsets 90 and 95
 		}
 	}
 	r.records(2 + 80)

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // phase is what a lane delivers. All its partitions are in the same one.
@@ -29,7 +30,7 @@ type plan struct {
 	stop    int64 // the phase ends before it
 
 	upTo     int64 // the first new offset; 0 if nothing was consumed
-	held     stream.HeldSet
+	held     driver.HeldSet
 	at       int // index of the held record that comes next
 	warmFrom time.Time
 	ended    bool
@@ -39,7 +40,7 @@ type plan struct {
 	consumed  int64 // the offset after the last one that we rely on: a log that ends before it was truncated
 }
 
-func newPlan(p stream.Progress, warmup, skew time.Duration) *plan {
+func newPlan(p driver.Progress, warmup, skew time.Duration) *plan {
 	k := &plan{upTo: p.UpTo.Sub, held: p.Held, ended: p.Ended, consumed: p.UpTo.Sub, lastEpoch: -1, baseEpoch: epochOf(p.Mark)}
 	if warmup > 0 && !p.Seen.IsZero() {
 		k.warmFrom = p.Seen.Add(-warmup - skew)
@@ -101,7 +102,7 @@ func (k *plan) needs(first, last int64) bool {
 
 // keep leaves in recs, which are all records from one fetch that ends before offset next, what the phase delivers. It
 // fails if a held record is not among them.
-func (k *plan) keep(recs []stream.Record, next int64) ([]stream.Record, error) {
+func (k *plan) keep(recs []record.Record, next int64) ([]record.Record, error) {
 	if k.phase == following {
 		return recs, nil
 	}

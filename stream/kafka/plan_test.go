@@ -6,15 +6,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // at makes the position of an offset.
-func at(offset int64) stream.Position { return stream.Position{Sub: offset + 1} }
+func at(offset int64) record.Position { return record.Position{Sub: offset + 1} }
 
 // heldAt makes a set of held offsets.
-func heldAt(offsets ...int64) stream.HeldSet {
-	h := stream.HeldSet{First: at(offsets[0])}
+func heldAt(offsets ...int64) driver.HeldSet {
+	h := driver.HeldSet{First: at(offsets[0])}
 	for _, o := range offsets {
 		h.Ordinals = append(h.Ordinals, uint32(o-offsets[0]))
 	}
@@ -22,14 +23,14 @@ func heldAt(offsets ...int64) stream.HeldSet {
 }
 
 // offsets makes records of offsets from n to m-1.
-func offsets(n, m int64) (out []stream.Record) {
+func offsets(n, m int64) (out []record.Record) {
 	for o := n; o < m; o++ {
-		out = append(out, stream.Record{Position: at(o)})
+		out = append(out, record.Record{Position: at(o)})
 	}
 	return out
 }
 
-func got(recs []stream.Record) (out []int64) {
+func got(recs []record.Record) (out []int64) {
 	for _, r := range recs {
 		out = append(out, r.Position.Sub-1)
 	}
@@ -37,7 +38,7 @@ func got(recs []stream.Record) (out []int64) {
 }
 
 func TestAPlanGoesThroughItsPhases(t *testing.T) {
-	k := newPlan(stream.Progress{UpTo: at(99), Held: heldAt(40, 60), Seen: time.Unix(1e9, 0)}, time.Hour, time.Minute)
+	k := newPlan(driver.Progress{UpTo: at(99), Held: heldAt(40, 60), Seen: time.Unix(1e9, 0)}, time.Hour, time.Minute)
 	k.enter(warming)
 	if k.done || k.next != -1 || k.stop != 100 || !k.warmFrom.Equal(time.Unix(1e9-3660, 0)) {
 		t.Errorf("warming: %+v", k)
@@ -53,7 +54,7 @@ func TestAPlanGoesThroughItsPhases(t *testing.T) {
 }
 
 func TestAFreshPlanHasNothingBeforeItsStart(t *testing.T) {
-	k := newPlan(stream.Progress{}, time.Hour, 0)
+	k := newPlan(driver.Progress{}, time.Hour, 0)
 	for _, ph := range []phase{warming, replaying} {
 		if k.enter(ph); !k.done {
 			t.Errorf("phase %d has something to do", ph)
@@ -65,7 +66,7 @@ func TestAFreshPlanHasNothingBeforeItsStart(t *testing.T) {
 }
 
 func TestAnEndedPlanDeliversItsHeldRecordsOnly(t *testing.T) {
-	k := newPlan(stream.Progress{UpTo: at(99), Held: heldAt(40), Ended: true}, 0, 0)
+	k := newPlan(driver.Progress{UpTo: at(99), Held: heldAt(40), Ended: true}, 0, 0)
 	if k.enter(replaying); k.done {
 		t.Error("held records are left out")
 	}
@@ -88,7 +89,7 @@ func TestReplayingAndWarmingLeaveOutTheRightRecords(t *testing.T) {
 		if len(held) == 0 {
 			held = []int64{0}
 		}
-		k := newPlan(stream.Progress{UpTo: at(upTo - 1), Held: heldAt(held...), Seen: time.Now()}, time.Hour, 0)
+		k := newPlan(driver.Progress{UpTo: at(upTo - 1), Held: heldAt(held...), Seen: time.Now()}, time.Hour, 0)
 		for _, ph := range []phase{warming, replaying, following} {
 			k.enter(ph)
 			next := max(0, k.next)
@@ -121,10 +122,10 @@ func TestReplayingAndWarmingLeaveOutTheRightRecords(t *testing.T) {
 }
 
 func TestAHeldRecordThatIsNotThereIsMissed(t *testing.T) {
-	for name, recs := range map[string][]stream.Record{
+	for name, recs := range map[string][]record.Record{
 		"a hole": append(offsets(40, 50), offsets(51, 70)...), "the end of the data": offsets(40, 50), "nothing": nil,
 	} {
-		k := newPlan(stream.Progress{UpTo: at(99), Held: heldAt(40, 50)}, 0, 0)
+		k := newPlan(driver.Progress{UpTo: at(99), Held: heldAt(40, 50)}, 0, 0)
 		if name == "nothing" {
 			k.held = heldAt(50)
 		}
@@ -136,7 +137,7 @@ func TestAHeldRecordThatIsNotThereIsMissed(t *testing.T) {
 }
 
 func TestOnlyBatchesThatCanHoldSomethingAreDecoded(t *testing.T) {
-	k := newPlan(stream.Progress{UpTo: at(99), Held: heldAt(40, 60), Seen: time.Now()}, time.Hour, 0)
+	k := newPlan(driver.Progress{UpTo: at(99), Held: heldAt(40, 60), Seen: time.Now()}, time.Hour, 0)
 	k.enter(replaying)
 	for _, c := range []struct {
 		first, last int64

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Poll returns an assignment, a revocation or records. The first call joins the group.
-func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
+func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
 	s.joined.Do(s.member.start)
 	s.mu.Lock()
 	s.letGo()
@@ -29,7 +30,7 @@ func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
 }
 
 // next is what Poll returns; nil if there is nothing.
-func (s *Source) next() (*stream.Batch, error) {
+func (s *Source) next() (*driver.Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fatal != nil {
@@ -51,7 +52,7 @@ func (s *Source) next() (*stream.Batch, error) {
 }
 
 // Start begins a lane at its progress. A lane that was revoked meanwhile is left alone: Poll tells of it.
-func (s *Source) Start(_ context.Context, st stream.Start) error {
+func (s *Source) Start(_ context.Context, st driver.Start) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.byLane[st.Lane]
@@ -61,7 +62,7 @@ func (s *Source) Start(_ context.Context, st stream.Start) error {
 		}
 		return fmt.Errorf("kafka: lane %q was not assigned", st.Lane)
 	}
-	mine := map[stream.Partition]bool{}
+	mine := map[record.Partition]bool{}
 	for _, p := range l.parts {
 		mine[*p.name] = true
 	}

@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka/internal/batch"
 	"github.com/onceflow/onceflow/stream/kafka/internal/wire"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // prover asks leaders whether logs have ended. It has connections of its own, so that no long poll is in its way. It is
@@ -26,7 +26,7 @@ type prover struct {
 
 // claim is the claim that a partition ends at next.
 type claim struct {
-	name   stream.Partition
+	name   record.Partition
 	topic  *topic
 	num    int32
 	epoch  int32
@@ -39,7 +39,7 @@ type claim struct {
 // AtEnd asks the leaders. A partition is proved to have ended if the last stable offset is the high watermark and there is
 // nothing but transaction markers and aborted records between our position and it. A leader that lost its office and does
 // not know it yet is told the epoch of the newest metadata, and refuses.
-func (s *Source) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) ([]stream.Partition, error) {
+func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
 	v, err := s.cluster.view(ctx, s.match)
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (s *Source) AtEnd(ctx context.Context, at map[stream.Partition]stream.Posit
 			}
 		}
 	}
-	var proved []stream.Partition
+	var proved []record.Partition
 	var errs []error
 	for addr, claims := range byAddr {
 		errs = append(errs, s.prover.prove(ctx, addr, claims))

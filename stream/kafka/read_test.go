@@ -6,8 +6,9 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 func TestAllRecordsOfAllCodecsComeOnceAndInOrder(t *testing.T) {
@@ -50,7 +51,7 @@ func TestALaneBeginsAfterUpToWhateverTheGroupsOffsetsSay(t *testing.T) {
 				w.must(om.Close())
 			}
 			r := read(t, w.open(nil, topic))
-			r.from = func(stream.Partition) stream.Progress { return stream.Progress{UpTo: stream.Position{Sub: 40}} }
+			r.from = func(record.Partition) driver.Progress { return driver.Progress{UpTo: record.Position{Sub: 40}} }
 			r.records(60)
 			r.check(r.partition(topic, 0), 40, 100)
 		})
@@ -65,12 +66,12 @@ func TestHeldRecordsOfAllPartitionsComeBeforeAnyNewOne(t *testing.T) {
 	w.produce(b, 0, 0, 3000)
 	r := read(t, w.open(nil, a, b))
 	pa, pb := r.partition(a, 0), r.partition(b, 0)
-	r.from = func(p stream.Partition) stream.Progress {
-		held := stream.HeldSet{First: stream.Position{Sub: 11}, Ordinals: []uint32{0, 3, 1500}, Through: 2490} // offsets 10, 13, 1510
+	r.from = func(p record.Partition) driver.Progress {
+		held := driver.HeldSet{First: record.Position{Sub: 11}, Ordinals: []uint32{0, 3, 1500}, Through: 2490} // offsets 10, 13, 1510
 		if p == pb {
-			held = stream.HeldSet{First: stream.Position{Sub: 2001}, Ordinals: []uint32{0, 1, 2}, Through: 500}
+			held = driver.HeldSet{First: record.Position{Sub: 2001}, Ordinals: []uint32{0, 1, 2}, Through: 500}
 		}
-		return stream.Progress{UpTo: stream.Position{Sub: 2500}, Held: held}
+		return driver.Progress{UpTo: record.Position{Sub: 2500}, Held: held}
 	}
 	r.records(6 + 2*500)
 	var first []string
@@ -103,8 +104,8 @@ func TestStartAgainForgetsWhatWasRead(t *testing.T) {
 	r.records(1)
 	p := r.partition(topic, 0)
 	for _, upTo := range []int64{1500, 7, 1999, 0} {
-		r.got, r.order = map[stream.Partition][]stream.Record{}, nil
-		st := stream.Start{Lane: "0", From: map[stream.Partition]stream.Progress{p: {UpTo: stream.Position{Sub: upTo}}}}
+		r.got, r.order = map[record.Partition][]record.Record{}, nil
+		st := driver.Start{Lane: "0", From: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: upTo}}}}
 		w.must(src.Start(t.Context(), st))
 		r.records(2000 - int(upTo))
 		r.check(p, int(upTo), 2000)
@@ -122,7 +123,7 @@ func TestAPausedLaneGivesNothingAndOthersGoOn(t *testing.T) {
 	r.until("both lanes are assigned", func() bool { return len(r.lanes) == 2 })
 	src.Pause("0", true)
 	p0, p1 := r.partition(topic, 0), r.partition(topic, 1)
-	r.got = map[stream.Partition][]stream.Record{}
+	r.got = map[record.Partition][]record.Record{}
 	r.until("the other lane is read", func() bool { return len(r.got[p1]) == 3000 })
 	before := len(r.got[p0])
 	r.nothing()

@@ -11,8 +11,8 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // The group's offsets are advice: a coordinator that refuses them, whatever it says and for however long, while heartbeats
@@ -28,7 +28,7 @@ func TestOffsetsThatAreRefusedStopNothing(t *testing.T) {
 		w.produce(topic, 0, n, n+10)
 		n += 10
 		r.records(n)
-		w.must(r.src.Ack(t.Context(), map[stream.Partition]stream.Position{name: {Sub: int64(n)}}))
+		w.must(r.src.Ack(t.Context(), map[record.Partition]record.Position{name: {Sub: int64(n)}}))
 	}
 	offset := func() int64 {
 		res, err := w.admin.ListConsumerGroupOffsets("g-"+topic, map[string][]int32{topic: {0}})

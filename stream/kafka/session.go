@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // session is one generation of the group in which we are a member. Its fields are guarded by Source.mu.
@@ -86,13 +86,13 @@ func (s *Source) end(x *session, deadline time.Time) {
 }
 
 // tell returns what Poll has to say of the session, or nil.
-func (s *Source) tell() *stream.Batch {
+func (s *Source) tell() *driver.Batch {
 	x := s.session
 	switch {
 	case x == nil:
 		return nil
 	case x.ended:
-		b := &stream.Batch{Deadline: x.deadline}
+		b := &driver.Batch{Deadline: x.deadline}
 		for _, l := range x.lanes {
 			b.Revoked = append(b.Revoked, l.name)
 		}
@@ -105,9 +105,9 @@ func (s *Source) tell() *stream.Batch {
 		return b
 	case !x.told:
 		x.told = true
-		b := &stream.Batch{}
+		b := &driver.Batch{}
 		for _, l := range x.lanes {
-			a := stream.Assignment{Lane: l.name}
+			a := driver.Assignment{Lane: l.name}
 			for _, p := range l.parts {
 				a.Partitions = append(a.Partitions, *p.name)
 			}

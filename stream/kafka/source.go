@@ -8,11 +8,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Source reads the lanes that the consumer group gives to this process. It is a stream.Source, with its rules of
-// concurrent use, and also a stream.Witness, Lagger and Staller, whose methods may be called at any time.
+// Source reads the lanes that the consumer group gives to this process. It is a driver.Source, with its rules of
+// concurrent use, and also a driver.Witness, Lagger and Staller, whose methods may be called at any time.
 type Source struct {
 	conf    Config
 	opts    *Options
@@ -20,7 +21,7 @@ type Source struct {
 	cluster *cluster
 	prover  *prover
 	member  *member
-	info    stream.SourceInfo
+	info    driver.SourceInfo
 	pool    pool
 	keeps   map[string]time.Duration // retention of topics; guarded by mu
 
@@ -79,7 +80,7 @@ func Open(ctx context.Context, c Config, o *Options) (*Source, error) {
 	}
 	topics := slices.Clone(c.Topics)
 	slices.Sort(topics)
-	s.info.ID, s.info.Topics, s.info.Keys = "kafka:"+v.cluster, slices.Compact(topics), stream.KeysByCount
+	s.info.ID, s.info.Topics, s.info.Keys = "kafka:"+v.cluster, slices.Compact(topics), driver.KeysByCount
 	s.tasks.Go(s.router)
 	return s, nil
 }
@@ -140,10 +141,10 @@ func (s *Source) learn(ctx context.Context, v *view) (compacted []string, err er
 }
 
 // Info names the cluster and the topics.
-func (s *Source) Info() stream.SourceInfo { return s.info }
+func (s *Source) Info() driver.SourceInfo { return s.info }
 
 // Partitions asks the cluster, not a cache, which partitions of the topics exist.
-func (s *Source) Partitions(ctx context.Context) ([]stream.Partition, error) {
+func (s *Source) Partitions(ctx context.Context) ([]record.Partition, error) {
 	v, err := s.cluster.view(ctx, s.match)
 	if err != nil {
 		return nil, err

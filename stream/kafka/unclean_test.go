@@ -10,8 +10,9 @@ import (
 
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // A replica that had fallen behind is made leader, since the topic allows that: other records take the offsets of those
@@ -35,7 +36,7 @@ func TestALogThatWasReplacedBetweenTwoRunsIsLost(t *testing.T) {
 
 // replaced reads 200 records of a partition whose log then is another one of 350, of which the first 100 are the same. With
 // anew its reader is one that was opened afterwards, with the progress that a ledger would have.
-func replaced(t *testing.T, anew bool) (*reader, stream.Partition) {
+func replaced(t *testing.T, anew bool) (*reader, record.Partition) {
 	t.Helper()
 	servertest.Need(t)
 	k := servertest.Kafka(t, &servers.KafkaOptions{Brokers: 3})
@@ -68,7 +69,7 @@ func replaced(t *testing.T, anew bool) (*reader, stream.Partition) {
 	name := r.partition(topic, 0)
 	r.check(name, 0, 200)
 
-	progress := stream.Progress{UpTo: r.order[199].Position, Mark: r.marks[name]}
+	progress := driver.Progress{UpTo: r.order[199].Position, Mark: r.marks[name]}
 	if anew {
 		w.must(src.Close())
 	}
@@ -78,7 +79,7 @@ func replaced(t *testing.T, anew bool) (*reader, stream.Partition) {
 	w.produce(topic, 0, 1000, 1250) // its log ends at 350 now
 	if anew {
 		r = read(t, w.openGroup(group, o, topic))
-		r.from = func(stream.Partition) stream.Progress { return progress }
+		r.from = func(record.Partition) driver.Progress { return progress }
 	}
 	return r, name
 }

@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"github.com/IBM/sarama"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // view is what a broker said of the topics that are read. It is immutable.
@@ -101,8 +101,8 @@ func newView(r *sarama.MetadataResponse, m *matcher) (*view, error) {
 func (v *view) names() []string { return slices.Sorted(maps.Keys(v.topics)) }
 
 // partition names partition n of a topic. The topic's ID is part of it.
-func (v *view) partition(t *topic, n int32) stream.Partition {
-	return stream.Partition{
+func (v *view) partition(t *topic, n int32) record.Partition {
+	return record.Partition{
 		Source: v.cluster + "/" + t.name,
 		Epoch:  base64.RawURLEncoding.EncodeToString(t.id[:]),
 		ID:     fmt.Sprint(n),
@@ -110,8 +110,8 @@ func (v *view) partition(t *topic, n int32) stream.Partition {
 }
 
 // partitions are all of them, sorted by topic and number.
-func (v *view) partitions() []stream.Partition {
-	var out []stream.Partition
+func (v *view) partitions() []record.Partition {
+	var out []record.Partition
 	for _, name := range v.names() {
 		t := v.topics[name]
 		for i := range t.parts {

@@ -10,8 +10,9 @@ import (
 
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 func TestAcknowledgedPositionsAreTheGroupsOffsets(t *testing.T) {
@@ -29,13 +30,13 @@ func TestAcknowledgedPositionsAreTheGroupsOffsets(t *testing.T) {
 	if n := offset(0); n != -1 {
 		t.Errorf("offset %d is committed before anything was acknowledged", n)
 	}
-	w.must(r.src.Ack(t.Context(), map[stream.Partition]stream.Position{r.partition(topic, 0): {Sub: 60}}))
+	w.must(r.src.Ack(t.Context(), map[record.Partition]record.Position{r.partition(topic, 0): {Sub: 60}}))
 	if a, b := offset(0), offset(1); a != 60 || b != -1 {
 		t.Errorf("offsets are %d and %d, want 60 and none", a, b)
 	}
 	other := r.partition(topic, 0)
 	other.Epoch = "x"
-	w.must(r.src.Ack(t.Context(), map[stream.Partition]stream.Position{other: {Sub: 90}}))
+	w.must(r.src.Ack(t.Context(), map[record.Partition]record.Position{other: {Sub: 90}}))
 	if a := offset(0); a != 60 {
 		t.Errorf("offset is %d after another topic's position", a)
 	}
@@ -59,7 +60,7 @@ func TestLagCountsWhatIsNotDeliveredAndHowLongItIsKept(t *testing.T) {
 	if d := src.Lag().Retention; d < 50*time.Minute || d > time.Hour {
 		t.Errorf("the oldest record is kept for %v more", d)
 	}
-	w.must(src.Ack(t.Context(), map[stream.Partition]stream.Position{r.partition(topic, 0): {Sub: 3000}}))
+	w.must(src.Ack(t.Context(), map[record.Partition]record.Position{r.partition(topic, 0): {Sub: 3000}}))
 	if d := src.Lag().Retention; d != 0 {
 		t.Errorf("all is committed, and the oldest record is kept for %v more", d)
 	}
@@ -87,14 +88,14 @@ func TestASilentBrokerIsReportedAndReadAgainWhenItIsBack(t *testing.T) {
 	if !strings.Contains(stall.What, topic) && !strings.Contains(stall.What, "group") {
 		t.Errorf("it names %q", stall.What)
 	}
-	if got, err := r.src.AtEnd(t.Context(), map[stream.Partition]stream.Position{}); len(got) > 0 {
+	if got, err := r.src.AtEnd(t.Context(), map[record.Partition]record.Position{}); len(got) > 0 {
 		t.Errorf("proved %v, %v", got, err)
 	}
 	w.must(proxy.Reset(t.Context()))
 	w.produce(topic, 0, 10, 20)
 	stop()
-	r.from = func(stream.Partition) stream.Progress { // the session may have been lost
-		return stream.Progress{UpTo: stream.Position{Sub: int64(len(r.order))}}
+	r.from = func(record.Partition) driver.Progress { // the session may have been lost
+		return driver.Progress{UpTo: record.Position{Sub: int64(len(r.order))}}
 	}
 	r.records(20)
 	r.check(r.partition(topic, 0), 0, 20)
@@ -139,8 +140,8 @@ func TestTheNearestReplicaIsRead(t *testing.T) {
 	}
 	k.Kill(int(near) - 1)
 	w.produce(topic, 0, 200, 300)
-	r.from = func(stream.Partition) stream.Progress {
-		return stream.Progress{UpTo: stream.Position{Sub: int64(len(r.order))}}
+	r.from = func(record.Partition) driver.Progress {
+		return driver.Progress{UpTo: record.Position{Sub: int64(len(r.order))}}
 	}
 	r.records(300)
 	r.check(r.partition(topic, 0), 0, 300)
@@ -157,7 +158,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 		src := w.open(nil, topic)
 		r := read(t, src)
 		r.records(10)
-		_, err := src.AtEnd(t.Context(), map[stream.Partition]stream.Position{r.partition(topic, 0): {Sub: 10}})
+		_, err := src.AtEnd(t.Context(), map[record.Partition]record.Position{r.partition(topic, 0): {Sub: 10}})
 		w.must(err)
 		w.must(src.Close())
 	}

@@ -13,7 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/onceflow/onceflow/internal/kpl"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // A commit may fall between two user records of an aggregate: the next run goes on with the second.
@@ -27,17 +28,17 @@ func TestAnAggregateIsReadFromItsMiddle(t *testing.T) {
 		for sub, want := range [][]string{{"A", "B", "C", "v2", "v3"}, {"B", "C", "v2", "v3"}, {"C", "v2", "v3"}, {"v2", "v3"}} {
 			at.Sub = int64(sub)
 			if sub == 0 {
-				at = stream.Position{Seq: *f.shards[0].log[1].SequenceNumber, Sub: 1}
+				at = record.Position{Seq: *f.shards[0].log[1].SequenceNumber, Sub: 1}
 			}
 			p := f.tap(t, nil)
-			if err := p.start(map[stream.Partition]stream.Progress{part: {UpTo: at, Arrived: time.Now()}}); err != nil {
+			if err := p.start(map[record.Partition]driver.Progress{part: {UpTo: at, Arrived: time.Now()}}); err != nil {
 				t.Fatal(err)
 			}
 			if err := p.poll(5 * time.Second); err != nil {
 				t.Fatal(err)
 			}
 			p.want(want...)
-			at = stream.Position{Seq: *f.shards[0].log[2].SequenceNumber}
+			at = record.Position{Seq: *f.shards[0].log[2].SequenceNumber}
 		}
 	})
 }
@@ -58,8 +59,8 @@ func TestHeldUserRecordsComeBack(t *testing.T) {
 		first.Sub, last.Sub = 2, 3
 		p := f.tap(t, nil)
 		// Delivered were in1, in3, plain, in4, in5, and out6 was passed.
-		if err := p.start(map[stream.Partition]stream.Progress{f.partition(0): {
-			UpTo: last, Held: stream.HeldSet{First: first, Ordinals: []uint32{0, 2, 4}, Through: 5}, Arrived: time.Now(),
+		if err := p.start(map[record.Partition]driver.Progress{f.partition(0): {
+			UpTo: last, Held: driver.HeldSet{First: first, Ordinals: []uint32{0, 2, 4}, Through: 5}, Arrived: time.Now(),
 		}}); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +123,7 @@ func TestABrokenAggregateIsOneDeadLetter(t *testing.T) {
 
 // unpackAll is an unpacker with an answer for it, of aggregates of n user records each, in a shard that has half of the keys.
 func unpackAll(records, n int) (*unpacker, []types.Record) {
-	part := stream.Partition{ID: s0}
+	part := record.Partition{ID: s0}
 	u := &unpacker{part: &part, filter: true, keys: hashRange{to: hash{1 << 63, 0}}}
 	var in []types.Record
 	for i := range records {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -17,5 +17,5 @@ func TestConformance(t *testing.T) {
 			f.put(i, fmt.Sprintf("k%d", k), fmt.Appendf(nil, "value %d of %d", k, i))
 		}
 	}
-	streamtest.RunSource(t, func(t *testing.T) stream.Source { return f.open(t, nil) })
+	streamtest.RunSource(t, func(t *testing.T) driver.Source { return f.open(t, nil) })
 }

@@ -1,10 +1,10 @@
-// Package kinesis is a stream.Source over one Amazon Kinesis data stream.
+// Package kinesis is a driver.Source over one Amazon Kinesis data stream.
 //
 // # Promise
 //
 // A shard begins where the ledger says, and a new iterator is always made for the place that was reached. A partition's
 // identity has the stream's time of creation in it, so a stream made again under its name has other partitions. Records
-// that retention took, or that nobody can rule out it took, are reported as stream.ErrLost; the service itself goes on
+// that retention took, or that nobody can rule out it took, are reported as driver.ErrLost; the service itself goes on
 // silently with the oldest record it has. The end of a shard is proved by an answer to a question asked then, that brings
 // nothing, has nothing behind it and comes from an open shard.
 //

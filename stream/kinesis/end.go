@@ -9,14 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // probe asks one shard for the end of its log. It has an iterator of its own, so a reader that waits or hangs is not in
 // its way.
 type probe struct {
 	mu       sync.Mutex
-	at       stream.Position
+	at       record.Position
 	iterator string
 }
 
@@ -26,9 +26,9 @@ const probesAtOnce = 16
 // AtEnd asks for a record behind each position. A shard's end is proved by an answer that brings nothing, says that
 // nothing is behind, and that the shard is open. A closed one proves nothing: what follows is in its children, whose
 // clocks begin with its own.
-func (s *Source) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) ([]stream.Partition, error) {
+func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
 	var mu sync.Mutex
-	var proved []stream.Partition
+	var proved []record.Partition
 	var group errgroup.Group
 	group.SetLimit(probesAtOnce)
 	for p, pos := range at {
@@ -50,7 +50,7 @@ func (s *Source) AtEnd(ctx context.Context, at map[stream.Partition]stream.Posit
 
 // probeOf returns the probe of a shard that we have read up to pos, and to the last user record of the record there; nil
 // if we have not.
-func (s *Source) probeOf(p stream.Partition, pos stream.Position) (*pace, *probe) {
+func (s *Source) probeOf(p record.Partition, pos record.Position) (*pace, *probe) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.lanes {
@@ -73,7 +73,7 @@ func (s *Source) probeOf(p stream.Partition, pos stream.Position) (*pace, *probe
 }
 
 // ends asks. An error is no proof, and passes: the reader of the shard reports what lasts.
-func (s *Source) ends(ctx context.Context, p stream.Partition, pos stream.Position, k *pace, pr *probe) bool {
+func (s *Source) ends(ctx context.Context, p record.Partition, pos record.Position, k *pace, pr *probe) bool {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	pr.mu.Lock()
@@ -113,7 +113,7 @@ func (s *Source) ends(ctx context.Context, p stream.Partition, pos stream.Positi
 }
 
 // progress notes what a reader has got to.
-func (s *Source) progress(r *reader, last stream.Position, behind time.Duration, ended bool) {
+func (s *Source) progress(r *reader, last record.Position, behind time.Duration, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.bad, r.fails, r.badFrom, r.behind = nil, 0, time.Time{}, behind

@@ -9,13 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// LostError says what is gone of a shard. It matches stream.ErrLost. Nothing was skipped: a person decides what to do.
+// LostError says what is gone of a shard. It matches driver.ErrLost. Nothing was skipped: a person decides what to do.
 type LostError struct {
-	Partition stream.Partition
-	After     stream.Position // the last record that was consumed; zero if none was
+	Partition record.Partition
+	After     record.Position // the last record that was consumed; zero if none was
 	Why       string          // what took the records, or may have
 }
 
@@ -27,8 +28,8 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("kinesis: %v: records after %v are gone: %s", e.Partition, e.After, e.Why)
 }
 
-// Is makes the error match stream.ErrLost.
-func (e *LostError) Is(target error) bool { return target == stream.ErrLost }
+// Is makes the error match driver.ErrLost.
+func (e *LostError) Is(target error) bool { return target == driver.ErrLost }
 
 // StallError says that a shard, or the list of shards, could not be read for long.
 type StallError struct {

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // fake is a stream in memory that behaves as the service is documented to, and badly where a test says so. It is safe for
@@ -63,7 +63,7 @@ func (f *fake) addShard(s *fakeShard) *fakeShard {
 }
 
 // put appends a record to shard i.
-func (f *fake) put(i int, key string, data []byte) stream.Position {
+func (f *fake) put(i int, key string, data []byte) record.Position {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.serial += 1 + f.serial%3 // numbers have gaps
@@ -71,7 +71,7 @@ func (f *fake) put(i int, key string, data []byte) stream.Position {
 	f.shards[i].log = append(f.shards[i].log, types.Record{
 		Data: data, PartitionKey: &key, SequenceNumber: &seq, ApproximateArrivalTimestamp: aws.Time(f.now().Add(-f.age)),
 	})
-	return stream.Position{Seq: seq, Sub: 1}
+	return record.Position{Seq: seq, Sub: 1}
 }
 
 func (f *fake) now() time.Time { return time.Now().Truncate(time.Millisecond).UTC() }
@@ -94,7 +94,7 @@ func (f *fake) replace(parents []int, ranges ...string) (children []int) {
 	return children
 }
 
-func (f *fake) partition(i int) stream.Partition {
+func (f *fake) partition(i int) record.Partition {
 	d := description{arn: fakeARN, created: f.created}
 	return d.partition(f.shards[i].id)
 }
@@ -209,7 +209,7 @@ func (f *fake) GetShardIterator(ctx context.Context, in *kinesis.GetShardIterato
 	return &kinesis.GetShardIteratorOutput{ShardIterator: aws.String(id + "/" + strconv.Itoa(at))}, nil
 }
 
-func compareSeq(a, b string) int { return stream.Position{Seq: a}.Compare(stream.Position{Seq: b}) }
+func compareSeq(a, b string) int { return record.Position{Seq: a}.Compare(record.Position{Seq: b}) }
 
 // answerRecords is how many records an answer has at most, so that short tests have several answers.
 const answerRecords = 7

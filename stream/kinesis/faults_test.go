@@ -14,22 +14,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // tap is a source that a test reads by hand.
 type tap struct {
 	*testing.T
 	s     *Source
-	lanes []stream.Assignment
+	lanes []driver.Assignment
 	got   []string
-	at    map[stream.Partition]stream.Position
-	dead  []stream.DeadLetter
-	ended []stream.Ended
+	at    map[record.Partition]record.Position
+	dead  []driver.DeadLetter
+	ended []driver.Ended
 }
 
 func (f *fake) tap(t *testing.T, o *Options) *tap {
-	p := &tap{T: t, s: f.open(t, o), at: map[stream.Partition]stream.Position{}}
+	p := &tap{T: t, s: f.open(t, o), at: map[record.Partition]record.Position{}}
 	t.Cleanup(func() {
 		if err := p.s.Close(); err != nil {
 			t.Error(err)
@@ -45,9 +46,9 @@ func (f *fake) tap(t *testing.T, o *Options) *tap {
 	return p
 }
 
-func (p *tap) start(from map[stream.Partition]stream.Progress) error {
+func (p *tap) start(from map[record.Partition]driver.Progress) error {
 	for _, a := range p.lanes {
-		st := stream.Start{Lane: a.Lane, From: map[stream.Partition]stream.Progress{}}
+		st := driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{}}
 		for _, id := range a.Partitions {
 			st.From[id] = from[id]
 		}
@@ -212,7 +213,7 @@ func TestEmptyAnswersAreNoEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		part := f.partition(0)
-		if proved, err := p.s.AtEnd(t.Context(), map[stream.Partition]stream.Position{part: {}}); len(proved) > 0 || err != nil {
+		if proved, err := p.s.AtEnd(t.Context(), map[record.Partition]record.Position{part: {}}); len(proved) > 0 || err != nil {
 			t.Errorf("AtEnd proved %v (%v) by an empty answer", proved, err)
 		}
 		if err := p.poll(time.Minute); err != nil {
@@ -275,13 +276,13 @@ func TestWhatRetentionTookIsLost(t *testing.T) {
 				f.shards[0].trimmed = c.trimmed
 				p := f.tap(t, nil)
 				part := f.partition(0)
-				err := p.start(map[stream.Partition]stream.Progress{part: {
-					UpTo: stream.Position{Seq: *last.SequenceNumber, Sub: 1}, Arrived: *last.ApproximateArrivalTimestamp,
+				err := p.start(map[record.Partition]driver.Progress{part: {
+					UpTo: record.Position{Seq: *last.SequenceNumber, Sub: 1}, Arrived: *last.ApproximateArrivalTimestamp,
 				}})
 				if err == nil {
 					err = p.poll(10 * time.Second)
 				}
-				if errors.Is(err, stream.ErrLost) != c.lost || !c.lost && err != nil {
+				if errors.Is(err, driver.ErrLost) != c.lost || !c.lost && err != nil {
 					t.Fatalf("got %v, lost should be %v", err, c.lost)
 				}
 				if !c.lost {
@@ -297,18 +298,18 @@ func TestHeldRecordsThatAreGoneAreLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1)
 		numbers(f, 0, 0, 10)
-		at := func(i int) stream.Position {
-			return stream.Position{Seq: *f.shards[0].log[i].SequenceNumber, Sub: 1}
+		at := func(i int) record.Position {
+			return record.Position{Seq: *f.shards[0].log[i].SequenceNumber, Sub: 1}
 		}
-		from := map[stream.Partition]stream.Progress{f.partition(0): {
-			UpTo: at(8), Held: stream.HeldSet{First: at(2), Ordinals: []uint32{0, 3}, Through: 7}, Arrived: time.Now(),
+		from := map[record.Partition]driver.Progress{f.partition(0): {
+			UpTo: at(8), Held: driver.HeldSet{First: at(2), Ordinals: []uint32{0, 3}, Through: 7}, Arrived: time.Now(),
 		}}
 		f.shards[0].trimmed = 3
 		p := f.tap(t, nil)
 		if err := p.start(from); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.poll(10 * time.Second); !errors.Is(err, stream.ErrLost) {
+		if err := p.poll(10 * time.Second); !errors.Is(err, driver.ErrLost) {
 			t.Errorf("got %v, want ErrLost", err)
 		}
 	})
@@ -337,7 +338,7 @@ func TestAStreamMadeAgainIsLost(t *testing.T) {
 					stop = w.run("two", nil)
 				}
 				wait(3 * time.Minute)
-				if err := stop(); !errors.Is(err, stream.ErrLost) || !strings.Contains(err.Error(), "made again") {
+				if err := stop(); !errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), "made again") {
 					t.Errorf("got %v, want ErrLost that says what happened", err)
 				}
 			})
@@ -360,7 +361,7 @@ func TestAShardThatExpiredUnreadIsLost(t *testing.T) {
 		w.fake.shards[0].trimmed = -1 // no longer listed
 		stop = w.run("two", nil)
 		wait(time.Minute)
-		if err := stop(); !errors.Is(err, stream.ErrLost) || !strings.Contains(err.Error(), s0) {
+		if err := stop(); !errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), s0) {
 			t.Errorf("got %v, want ErrLost that names the shard", err)
 		}
 	})
@@ -420,7 +421,7 @@ func TestAnIdleShardHasLostNothing(t *testing.T) {
 				stop = w.run("two", nil)
 				w.hit(0, "b", "")
 				wait(time.Minute)
-				if err := stop(); errors.Is(err, stream.ErrLost) != lost {
+				if err := stop(); errors.Is(err, driver.ErrLost) != lost {
 					t.Fatalf("got %v, lost should be %v", err, lost)
 				}
 			})

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/lineage"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // follow keeps the list of lanes up to date with the ledger and the service's shards.
@@ -83,7 +84,7 @@ func (s *Source) release() {
 }
 
 // look reads the ledger, then lists the shards: so children of shards that have ended are listed.
-func (s *Source) look(ctx context.Context) (known map[stream.Partition]stream.Standing, lanes []lineage.Lane, err error) {
+func (s *Source) look(ctx context.Context) (known map[record.Partition]driver.Standing, lanes []lineage.Lane, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	if s.tell != nil {
@@ -91,7 +92,7 @@ func (s *Source) look(ctx context.Context) (known map[stream.Partition]stream.St
 			return nil, nil, fmt.Errorf("read the ledger: %w", err)
 		}
 	}
-	maps.DeleteFunc(known, func(p stream.Partition, _ stream.Standing) bool { return p.Source != s.stream.arn })
+	maps.DeleteFunc(known, func(p record.Partition, _ driver.Standing) bool { return p.Source != s.stream.arn })
 	for p, k := range known {
 		switch {
 		case p.Epoch == s.stream.epoch():
@@ -159,7 +160,7 @@ func (s *Source) looked(err error) {
 
 // watchful reports whether one of our lanes will change when something is committed: when the end of a shard is, or the
 // last record that an ended one holds, or a move. It needs s.mu.
-func (s *Source) watchful(known map[stream.Partition]stream.Standing) bool {
+func (s *Source) watchful(known map[record.Partition]driver.Standing) bool {
 	for _, l := range s.lanes {
 		if l.lease != l.assignment.Lane {
 			return true

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 func asLost(err error, lost **LostError) bool { return errors.As(err, lost) }
@@ -51,10 +51,10 @@ func (s *Source) Stalled() error {
 }
 
 // Lag tells how long it is until the stream drops a record that we have not read. The service counts time, not records.
-func (s *Source) Lag() stream.Lag {
+func (s *Source) Lag() driver.Lag {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	lag := stream.Lag{Records: -1}
+	lag := driver.Lag{Records: -1}
 	for _, l := range s.lanes {
 		if l.run == nil || s.keeps <= 0 {
 			continue

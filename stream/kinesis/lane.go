@@ -4,12 +4,13 @@ import (
 	"context"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // lane is a lane that this process has. Its fields are guarded by Source.mu.
 type lane struct {
-	assignment stream.Assignment
+	assignment driver.Assignment
 	lease      string
 	run        *run // since the last Start; nil before the first
 	paused     bool
@@ -41,10 +42,10 @@ func newRun(l *lane, cancel context.CancelFunc, n int) *run {
 const laneBytes = 2 << 20
 
 // start makes the readers of a lane.
-func (s *Source) start(l *lane, from map[stream.Partition]stream.Progress, warmup time.Duration) {
+func (s *Source) start(l *lane, from map[record.Partition]driver.Progress, warmup time.Duration) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	parts := l.assignment.Partitions
-	var elders []stream.Partition
+	var elders []record.Partition
 	if warmup > 0 {
 		elders = l.assignment.Elders
 	}
@@ -62,7 +63,7 @@ func (s *Source) start(l *lane, from map[stream.Partition]stream.Progress, warmu
 		r.shards = append(r.shards, rd)
 	}
 	for _, p := range elders {
-		rd := s.newReader(r, p, newPlan(stream.Progress{Ended: true}, seen, warmup, s.opts.Skew))
+		rd := s.newReader(r, p, newPlan(driver.Progress{Ended: true}, seen, warmup, s.opts.Skew))
 		rd.plan.elder = true
 		r.shards = append(r.shards, rd)
 	}

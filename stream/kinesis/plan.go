@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // phase is what a lane delivers. All its shards are in the same one.
@@ -21,8 +22,8 @@ const (
 // that reads the shard.
 type plan struct {
 	phase phase
-	upTo  stream.Position
-	held  stream.HeldSet
+	upTo  record.Position
+	held  driver.HeldSet
 	ended bool
 
 	warmFrom time.Time // arrivals before it need no warm-up; zero: no warm-up
@@ -34,7 +35,7 @@ type plan struct {
 	beyond  bool   // a record behind upTo was seen
 }
 
-func newPlan(p stream.Progress, seen time.Time, warmup, skew time.Duration) *plan {
+func newPlan(p driver.Progress, seen time.Time, warmup, skew time.Duration) *plan {
 	k := &plan{upTo: p.UpTo, held: p.Held, ended: p.Ended}
 	if warmup > 0 && !seen.IsZero() {
 		k.warmFrom = seen.Add(-warmup - skew)
@@ -77,7 +78,7 @@ const (
 )
 
 // judge takes the next record that the shard has.
-func (k *plan) judge(at stream.Position) (verdict, error) {
+func (k *plan) judge(at record.Position) (verdict, error) {
 	if k.phase == following {
 		if k.beyond = k.beyond || at.Compare(k.upTo) > 0; k.beyond {
 			return give, nil
@@ -93,7 +94,7 @@ func (k *plan) judge(at stream.Position) (verdict, error) {
 			return stop, errLater
 		}
 		if k.ordinal == 0 && at != k.held.First {
-			return stop, fmt.Errorf("%w: the held record at %v is not in the log, %v is the first", stream.ErrLost, k.held.First, at)
+			return stop, fmt.Errorf("%w: the held record at %v is not in the log, %v is the first", driver.ErrLost, k.held.First, at)
 		}
 		held = k.next < k.held.Len() && uint64(k.held.Ordinals[k.next]) == k.ordinal
 		if held {
@@ -112,10 +113,10 @@ func (k *plan) judge(at stream.Position) (verdict, error) {
 var errLater = errors.New("kinesis: the warm-up begins behind the first held record")
 
 // finish checks at the end of a phase, at a record that is new or at the end of the log, that all held records came.
-func (k *plan) finish(at stream.Position) error {
+func (k *plan) finish(at record.Position) error {
 	k.done = true
 	if k.phase == replaying && k.next < k.held.Len() {
-		return fmt.Errorf("%w: %d of %d held records from %v on are not in the log before %v", stream.ErrLost,
+		return fmt.Errorf("%w: %d of %d held records from %v on are not in the log before %v", driver.ErrLost,
 			k.held.Len()-k.next, k.held.Len(), k.held.First, at)
 	}
 	return nil

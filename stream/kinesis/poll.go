@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/lineage"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // Poll returns what changed of our lanes, or a batch of one of them, in turn.
-func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
+func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
 	s.began.Do(func() {
 		s.tasks.Go(func() { s.follow(s.ctx) })
 		s.tasks.Go(func() { s.takeLeases(s.ctx) })
@@ -34,7 +34,7 @@ func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
 	}
 }
 
-func (s *Source) next() (*stream.Batch, error) {
+func (s *Source) next() (*driver.Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fatal != nil {
@@ -64,7 +64,7 @@ func (s *Source) next() (*stream.Batch, error) {
 }
 
 // Start begins to read a lane.
-func (s *Source) Start(_ context.Context, st stream.Start) error {
+func (s *Source) Start(_ context.Context, st driver.Start) error {
 	s.mu.Lock()
 	l := s.lanes[st.Lane]
 	if l == nil {
@@ -97,11 +97,11 @@ func (s *Source) Pause(lane string, on bool) {
 }
 
 // rebalance compares the lanes that we have with those that we should have. It needs s.mu.
-func (s *Source) rebalance() *stream.Batch {
+func (s *Source) rebalance() *driver.Batch {
 	if s.want == nil {
 		return nil
 	}
-	b := &stream.Batch{Deadline: s.until}
+	b := &driver.Batch{Deadline: s.until}
 	mine := map[string]bool{}
 	for i := range s.want {
 		w := &s.want[i]

@@ -10,7 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // reader reads one shard for one run: warm-up, then what is held, then what follows. Iterators are always made from the
@@ -18,7 +19,7 @@ import (
 type reader struct {
 	s    *Source
 	run  *run
-	part stream.Partition
+	part record.Partition
 	plan *plan
 	un   unpacker
 	pace *pace
@@ -32,7 +33,7 @@ type reader struct {
 	limit    int32     // records of the next answer
 
 	// Guarded by Source.mu.
-	sent    stream.Position // the last position that was queued, with all that the service gave beside it
+	sent    record.Position // the last position that was queued, with all that the service gave beside it
 	caught  bool            // something was read since sent was the ledger's
 	bad     error           // the last error, if the last request failed
 	badFrom time.Time
@@ -41,7 +42,7 @@ type reader struct {
 }
 
 // newReader needs s.mu.
-func (s *Source) newReader(r *run, p stream.Partition, k *plan) *reader {
+func (s *Source) newReader(r *run, p record.Partition, k *plan) *reader {
 	rd := &reader{s: s, run: r, part: p, plan: k, guess: 256 << 10, limit: s.opts.Limit, pace: s.paceOf(p)}
 	rd.un.part = &rd.part
 	if sh, ok := s.shards[p.ID]; ok {
@@ -178,7 +179,7 @@ func (r *reader) fit(took time.Duration, late bool) {
 }
 
 // iterator makes one for a place in a shard.
-func (s *Source) iterator(ctx context.Context, p stream.Partition, at origin) (string, error) {
+func (s *Source) iterator(ctx context.Context, p record.Partition, at origin) (string, error) {
 	from := at.starting()
 	in := &kinesis.GetShardIteratorInput{
 		ShardId: &p.ID, StreamARN: &p.Source, ShardIteratorType: from.Type, StartingSequenceNumber: from.SequenceNumber, Timestamp: from.Timestamp,
@@ -218,7 +219,7 @@ func (r *reader) take(ctx context.Context, a *answer) (over bool, err error) {
 			return false, err
 		}
 		d := ds[len(ds)-1]
-		d.Ended = append(d.Ended, stream.Ended{Partition: r.part, Children: children})
+		d.Ended = append(d.Ended, driver.Ended{Partition: r.part, Children: children})
 	}
 	if n := len(a.records); n > 0 {
 		r.at = origin{seq: last.Seq, after: true}
@@ -275,7 +276,7 @@ func (r *reader) gone() bool {
 }
 
 // children are the shards that took this one's place. Where the answer does not tell them, the list does.
-func (r *reader) children(ctx context.Context, told []types.ChildShard) (out []stream.Partition, err error) {
+func (r *reader) children(ctx context.Context, told []types.ChildShard) (out []record.Partition, err error) {
 	for i := range told {
 		out = append(out, r.s.stream.partition(aws.ToString(told[i].ShardId)))
 	}
@@ -316,7 +317,7 @@ func (r *reader) failed(ctx context.Context, err error) error {
 }
 
 // still finds out whether the stream and the shard are there, after the service said that something is not.
-func (s *Source) still(ctx context.Context, p stream.Partition) error {
+func (s *Source) still(ctx context.Context, p record.Partition) error {
 	d, err := s.describe(ctx)
 	switch {
 	case missing(err):

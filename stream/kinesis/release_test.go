@@ -8,7 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // scripted is an assigner that a test plays. It is told of lanes and releases.
@@ -63,12 +64,12 @@ func TestALeaseIsReleasedHoweverShortItWas(t *testing.T) {
 		a := &scripted{next: make(chan []string)}
 		s.assigner = a
 		slow := make(chan struct{}) // how long reading the ledger takes
-		s.Follow(func(context.Context) (map[stream.Partition]stream.Standing, error) {
+		s.Follow(func(context.Context) (map[record.Partition]driver.Standing, error) {
 			<-slow
 			return nil, nil
 		})
 		ids := []string{f.partition(0).ID, f.partition(1).ID}
-		batches := make(chan *stream.Batch)
+		batches := make(chan *driver.Batch)
 		go polling(t.Context(), s, batches)
 		slow <- struct{}{}
 		a.next <- ids
@@ -112,17 +113,17 @@ func TestLanesWithNewLeasesAreKept(t *testing.T) {
 		s.assigner = a
 		parent, children := f.partition(0), []string{f.partition(1).ID, f.partition(2).ID}
 		moved := false // by what is committed
-		s.Follow(func(context.Context) (map[stream.Partition]stream.Standing, error) {
-			all := map[stream.Partition]stream.Standing{parent: {Lane: parent.ID, Ended: true}}
+		s.Follow(func(context.Context) (map[record.Partition]driver.Standing, error) {
+			all := map[record.Partition]driver.Standing{parent: {Lane: parent.ID, Ended: true}}
 			for i := 1; i <= 2; i++ {
-				all[f.partition(i)] = stream.Standing{Lane: parent.ID}
+				all[f.partition(i)] = driver.Standing{Lane: parent.ID}
 				if moved {
-					all[f.partition(i)] = stream.Standing{Lane: f.partition(i).ID}
+					all[f.partition(i)] = driver.Standing{Lane: f.partition(i).ID}
 				}
 			}
 			return all, nil
 		})
-		batches := make(chan *stream.Batch, 10)
+		batches := make(chan *driver.Batch, 10)
 		go polling(t.Context(), s, batches)
 		a.next <- []string{parent.ID}
 		synctest.Wait()
@@ -150,7 +151,7 @@ func TestLanesWithNewLeasesAreKept(t *testing.T) {
 }
 
 // polling passes on what Poll returns, until it fails.
-func polling(ctx context.Context, s *Source, to chan<- *stream.Batch) {
+func polling(ctx context.Context, s *Source, to chan<- *driver.Batch) {
 	for {
 		b, err := s.Poll(ctx)
 		if err != nil {

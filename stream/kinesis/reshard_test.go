@@ -18,6 +18,8 @@ import (
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // hit is a load or, if Of is set, what belongs to a load.
@@ -65,7 +67,7 @@ type spy struct {
 	w    *world
 }
 
-func (s spy) Poll(ctx context.Context) (*stream.Batch, error) {
+func (s spy) Poll(ctx context.Context) (*driver.Batch, error) {
 	b, err := s.Source.Poll(ctx)
 	if b != nil && len(b.Assigned)+len(b.Revoked) > 0 {
 		s.w.mu.Lock()
@@ -91,7 +93,7 @@ func (w *world) run(name string, o *Options) (stop func() error) {
 	w.Helper()
 	ctx, cancel := context.WithCancel(w.Context())
 	src := w.fake.open(w.T, o)
-	hits := stream.Via(stream.From(spy{src, name, w}), stream.Decode(func(r *stream.Record) (h hit, err error) {
+	hits := stream.Via(stream.From(spy{src, name, w}), stream.Decode(func(r *record.Record) (h hit, err error) {
 		return h, json.Unmarshal(r.Value, &h)
 	}, func(h *hit) time.Time { return h.At }))
 	if w.joins {

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -90,11 +90,11 @@ func TestConformanceOnAServer(t *testing.T) {
 		v.put(t, fmt.Sprintf("key%d", k), fmt.Appendf(nil, "value %d", k))
 	}
 	t.Run("polling", func(t *testing.T) {
-		streamtest.RunSource(t, func(t *testing.T) stream.Source { return v.open(t, nil) })
+		streamtest.RunSource(t, func(t *testing.T) driver.Source { return v.open(t, nil) })
 	})
 	t.Run("fan-out", func(t *testing.T) {
 		n := 0 // each with a consumer of its own: the service keeps a subscription from the next for seconds
-		streamtest.RunSource(t, func(t *testing.T) stream.Source {
+		streamtest.RunSource(t, func(t *testing.T) driver.Source {
 			n++
 			return v.open(t, &Options{FanOut: fmt.Sprintf("job%d", n)})
 		})

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/onceflow/onceflow/internal/lineage"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // description is what the service says of the stream.
@@ -27,8 +27,8 @@ func (d *description) epoch() string {
 	return d.created.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-func (d *description) partition(shard string) stream.Partition {
-	return stream.Partition{Source: d.arn, Epoch: d.epoch(), ID: shard}
+func (d *description) partition(shard string) record.Partition {
+	return record.Partition{Source: d.arn, Epoch: d.epoch(), ID: shard}
 }
 
 func (s *Source) describe(ctx context.Context) (*description, error) {
@@ -111,7 +111,7 @@ func (d *description) lineageOf(shards []shard) []lineage.Shard {
 }
 
 // childrenOf are the shards that took the place of one.
-func (d *description) childrenOf(id string, shards []shard) (children []stream.Partition) {
+func (d *description) childrenOf(id string, shards []shard) (children []record.Partition) {
 	for _, sh := range shards {
 		if slices.Contains(sh.parents, id) {
 			children = append(children, d.partition(sh.id))

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // slow is a service whose answers take long, each record that was asked for 5 ms.
@@ -37,7 +37,7 @@ func TestAnswersThatTakeTooLongAreAskedForInParts(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		p := &tap{T: t, s: s, at: map[stream.Partition]stream.Position{}}
+		p := &tap{T: t, s: s, at: map[record.Partition]record.Position{}}
 		b, err := s.Poll(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -13,11 +13,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"github.com/onceflow/onceflow/internal/lineage"
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Source reads the shards of one stream that this process is assigned. It is a stream.Source, with its rules of concurrent
-// use, and also a stream.Follower, Acker, Lagger and Staller, whose methods may be called at any time.
+// Source reads the shards of one stream that this process is assigned. It is a driver.Source, with its rules of concurrent
+// use, and also a driver.Follower, Acker, Lagger and Staller, whose methods may be called at any time.
 type Source struct {
 	conf     Config
 	opts     *Options
@@ -36,13 +37,13 @@ type Source struct {
 
 	described time.Time // when to describe the stream next; used by one goroutine
 
-	tell func(context.Context) (map[stream.Partition]stream.Standing, error)
+	tell func(context.Context) (map[record.Partition]driver.Standing, error)
 
 	mu       sync.Mutex
 	shards   map[string]shard // by ID, as last listed
 	keeps    time.Duration    // retention
 	paces    map[string]*pace // by shard
-	probes   map[stream.Partition]*probe
+	probes   map[record.Partition]*probe
 	lanes    map[string]*lane // that the engine has
 	order    []string         // of lanes, for Poll to take turns
 	turn     int
@@ -78,7 +79,7 @@ func Open(ctx context.Context, c Config, opts *Options) (*Source, error) {
 func open(ctx context.Context, c Config, o *Options, client api) (*Source, error) {
 	s := &Source{
 		conf: c, opts: o, client: client, ready: make(chan struct{}, 1), news: make(chan struct{}, 1), room: make(chan struct{}),
-		paces: map[string]*pace{}, probes: map[stream.Partition]*probe{}, lanes: map[string]*lane{}, owed: map[string]bool{},
+		paces: map[string]*pace{}, probes: map[record.Partition]*probe{}, lanes: map[string]*lane{}, owed: map[string]bool{},
 	}
 	err := s.insist(ctx, "description", func(ctx context.Context) (err error) {
 		s.stream, err = s.describe(ctx)
@@ -144,18 +145,18 @@ func (s *Source) insist(ctx context.Context, what string, f func(context.Context
 }
 
 // Info names the stream. A stream made again under its name has the same ID; its partitions differ.
-func (s *Source) Info() stream.SourceInfo {
-	return stream.SourceInfo{ID: "kinesis:" + s.stream.arn, Topics: []string{s.stream.name}, Keys: stream.KeysByRange}
+func (s *Source) Info() driver.SourceInfo {
+	return driver.SourceInfo{ID: "kinesis:" + s.stream.arn, Topics: []string{s.stream.name}, Keys: driver.KeysByRange}
 }
 
 // Follow gives the source the view of the ledger that tells it which shards have ended.
-func (s *Source) Follow(tell func(context.Context) (map[stream.Partition]stream.Standing, error)) {
+func (s *Source) Follow(tell func(context.Context) (map[record.Partition]driver.Standing, error)) {
 	s.tell = tell
 }
 
 // Partitions asks which shards exist.
-func (s *Source) Partitions(ctx context.Context) ([]stream.Partition, error) {
-	var list []stream.Partition
+func (s *Source) Partitions(ctx context.Context) ([]record.Partition, error) {
+	var list []record.Partition
 	err := s.insist(ctx, "list of shards", func(ctx context.Context) error {
 		shards, err := s.list(ctx)
 		if err != nil {
@@ -171,7 +172,7 @@ func (s *Source) Partitions(ctx context.Context) ([]stream.Partition, error) {
 }
 
 // Ack takes a commit as news: shards may have ended with it. Positions are kept in the ledger alone.
-func (s *Source) Ack(context.Context, map[stream.Partition]stream.Position) error {
+func (s *Source) Ack(context.Context, map[record.Partition]record.Position) error {
 	s.mu.Lock()
 	watching := s.watching
 	s.mu.Unlock()
@@ -241,7 +242,7 @@ func (s *Source) setShards(shards []shard) {
 }
 
 // shardOf is what the service says of a partition.
-func (s *Source) shardOf(p stream.Partition) (shard, bool) {
+func (s *Source) shardOf(p record.Partition) (shard, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh, ok := s.shards[p.ID]
@@ -265,7 +266,7 @@ func (s *Source) retention() time.Duration {
 }
 
 // paceOf is the pace of a shard, which outlives the runs that read it. It needs s.mu.
-func (s *Source) paceOf(p stream.Partition) *pace {
+func (s *Source) paceOf(p record.Partition) *pace {
 	k := s.paces[p.ID]
 	if k == nil {
 		k = &pace{}

@@ -8,13 +8,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kinesis/internal/aggregate"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // unpacker makes records of what the service gives. It belongs to one goroutine.
 type unpacker struct {
-	part   *stream.Partition
+	part   *record.Partition
 	keys   hashRange
 	filter bool // user records that belong to other shards are left out
 	agg    aggregate.Unpacker
@@ -36,16 +37,16 @@ const (
 // maxBatch is the most records of one batch, so that an answer of a million user records is no single step of a lane.
 const maxBatch = 4096
 
-var recordPool = sync.Pool{New: func() any { s := make([]stream.Record, 0, maxBatch); return &s }}
+var recordPool = sync.Pool{New: func() any { s := make([]record.Record, 0, maxBatch); return &s }}
 
 // delivery is a batch on its way to Poll.
 type delivery struct {
-	stream.Batch
-	room *[]stream.Record // what Records is in
+	driver.Batch
+	room *[]record.Record // what Records is in
 }
 
 func newDelivery(lane string, warm bool) *delivery {
-	d := &delivery{room: recordPool.Get().(*[]stream.Record)}
+	d := &delivery{room: recordPool.Get().(*[]record.Record)}
 	d.Lane, d.Warm, d.Records = lane, warm, (*d.room)[:0]
 	d.Done = d.release
 	return d
@@ -67,7 +68,7 @@ func (d *delivery) empty() bool {
 
 // unpack appends to out what the plan wants of an answer's records, and returns where it ended: the last position that the
 // service gave. over means that the phase is. Values are those of in, not copies.
-func (u *unpacker) unpack(in []types.Record, k *plan, out []*delivery) (ds []*delivery, last stream.Position, over bool, err error) {
+func (u *unpacker) unpack(in []types.Record, k *plan, out []*delivery) (ds []*delivery, last record.Position, over bool, err error) {
 	var keys []byte // of plain records: one allocation for all
 	for i := range in {
 		keys = append(keys, aws.ToString(in[i].PartitionKey)...)
@@ -78,9 +79,9 @@ func (u *unpacker) unpack(in []types.Record, k *plan, out []*delivery) (ds []*de
 		n := len(aws.ToString(r.PartitionKey))
 		key := keys[:n:n]
 		keys = keys[n:]
-		at := stream.Position{Seq: seq, Sub: 1}
+		at := record.Position{Seq: seq, Sub: 1}
 		if !aggregate.Is(r.Data) {
-			out, over, err = u.one(out, k, r, stream.Record{Position: at, Key: key, Value: r.Data})
+			out, over, err = u.one(out, k, r, record.Record{Position: at, Key: key, Value: r.Data})
 		} else {
 			out, at, over, err = u.many(out, k, r, at)
 		}
@@ -93,7 +94,7 @@ func (u *unpacker) unpack(in []types.Record, k *plan, out []*delivery) (ds []*de
 }
 
 // one passes on a record if the plan wants it.
-func (u *unpacker) one(out []*delivery, k *plan, raw *types.Record, rec stream.Record) ([]*delivery, bool, error) {
+func (u *unpacker) one(out []*delivery, k *plan, raw *types.Record, rec record.Record) ([]*delivery, bool, error) {
 	v, err := k.judge(rec.Position)
 	if v != give || err != nil {
 		return out, v == stop, err
@@ -117,7 +118,7 @@ const recordOverhead = 160
 
 // many passes on the user records of an aggregate. Those that belong to another shard are left out: a producer had made
 // the aggregate before the shards changed, and sends them again to where they belong. A broken aggregate is one record.
-func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at stream.Position) ([]*delivery, stream.Position, bool, error) {
+func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at record.Position) ([]*delivery, record.Position, bool, error) {
 	records, err := u.agg.Unpack(raw.Data)
 	defer u.agg.Reset()
 	if err != nil {
@@ -141,14 +142,14 @@ func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at stream.P
 			continue
 		}
 		var over bool
-		out, over, err = u.one(out, k, raw, stream.Record{Position: at, Key: r.Key, Value: r.Value})
+		out, over, err = u.one(out, k, raw, record.Record{Position: at, Key: r.Key, Value: r.Value})
 		if over || err != nil {
 			return out, at, over, err
 		}
 	}
 	if passed && k.phase == following && at.Compare(k.upTo) > 0 {
 		d := out[len(out)-1]
-		d.Passed = append(d.Passed, stream.Passed{Partition: *u.part, UpTo: at})
+		d.Passed = append(d.Passed, driver.Passed{Partition: *u.part, UpTo: at})
 	}
 	return out, at, false, nil
 }
@@ -170,17 +171,17 @@ func (u *unpacker) here(r *aggregate.Record) bool {
 }
 
 // bad passes on a record that cannot be unpacked.
-func (u *unpacker) bad(out []*delivery, k *plan, raw *types.Record, at stream.Position, why error) ([]*delivery, bool, error) {
+func (u *unpacker) bad(out []*delivery, k *plan, raw *types.Record, at record.Position, why error) ([]*delivery, bool, error) {
 	v, err := k.judge(at)
 	if v != give || err != nil || k.phase == warming {
 		return out, v == stop, err
 	}
-	rec := stream.Record{Partition: u.part, Position: at, Key: []byte(aws.ToString(raw.PartitionKey)), Value: raw.Data}
+	rec := record.Record{Partition: u.part, Position: at, Key: []byte(aws.ToString(raw.PartitionKey)), Value: raw.Data}
 	if t := raw.ApproximateArrivalTimestamp; t != nil {
 		rec.Time = t.UTC()
 	}
 	d := out[len(out)-1]
-	d.Unreadable = append(d.Unreadable, stream.DeadLetter{Record: rec, Stage: "kinesis", Err: fmt.Errorf("kinesis: %w", why)})
+	d.Unreadable = append(d.Unreadable, driver.DeadLetter{Record: rec, Stage: "kinesis", Err: fmt.Errorf("kinesis: %w", why)})
 	d.Bytes += int64(len(raw.Data))
 	return out, false, nil
 }

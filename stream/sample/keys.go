@@ -7,12 +7,13 @@ import (
 
 	"github.com/zeebo/xxh3"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // Keys passes on all events of a share of the keys, from 0 to 1, and counts the others as Filtered, "sampled out". A key
 // is in or out for ever: in every process, and in every greater share too. key must be a pure function.
-func Keys[T any](share float64, key func(*T) string) stream.Stage[T, T] {
+func Keys[T any](share float64, key func(*T) string) stage.Stage[T, T] {
 	s := &keys[T]{share: share, key: recovering(key)}
 	if !(share >= 0 && share <= 1) {
 		s.err = fmt.Errorf("sample: a share of %v is not between 0 and 1", share)
@@ -25,7 +26,7 @@ func Keys[T any](share float64, key func(*T) string) stream.Stage[T, T] {
 
 // recovering sends records whose key makes the function panic to the dead-letter flow.
 func recovering[T any](key func(*T) string) func(*T) (string, error) {
-	return stream.Recover(func(e *T) (string, error) { return key(e), nil })
+	return record.Recover(func(e *T) (string, error) { return key(e), nil })
 }
 
 type keys[T any] struct {
@@ -37,7 +38,7 @@ type keys[T any] struct {
 func (s *keys[T]) String() string { return "sample" }
 
 // Open refuses what Keys found wrong.
-func (s *keys[T]) Open(*stream.Lane) (stream.Processor[T, T], error) {
+func (s *keys[T]) Open(*stage.Lane) (stage.Processor[T, T], error) {
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -45,7 +46,7 @@ func (s *keys[T]) Open(*stream.Lane) (stream.Processor[T, T], error) {
 }
 
 // Process decides by the key's XXH3 hash.
-func (s *keys[T]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+func (s *keys[T]) Process(_ context.Context, in []record.Event[T], out *stage.Emitter[T]) error {
 	below := s.share * (1 << 53)
 	for i := range in {
 		key, err := s.key(&in[i].Value)
@@ -54,7 +55,7 @@ func (s *keys[T]) Process(_ context.Context, in []stream.Event[T], out *stream.E
 		} else if h := xxh3.HashString(key) >> 11; float64(h) < below {
 			out.Emit(in[i])
 		} else {
-			out.Drop(in[i].Origin, stream.Filtered, "sampled out")
+			out.Drop(in[i].Origin, record.Filtered, "sampled out")
 		}
 	}
 	return nil

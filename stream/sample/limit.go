@@ -10,7 +10,8 @@ import (
 
 	"github.com/zeebo/xxh3"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // LimitOptions are the optional settings of Limit; nil means all defaults.
@@ -36,7 +37,7 @@ type LimitOptions struct {
 //
 // The counts come back after a crash by reading the last interval again. The stage must not stand behind one that holds
 // records; Run refuses that.
-func Limit[T any](n int, interval time.Duration, key func(*T) string, opts *LimitOptions) stream.Stage[T, T] {
+func Limit[T any](n int, interval time.Duration, key func(*T) string, opts *LimitOptions) stage.Stage[T, T] {
 	s := &limit[T]{n: uint32(min(max(n, 0), 1<<31)), interval: interval, key: recovering(key)}
 	if opts != nil {
 		s.opts = *opts
@@ -78,7 +79,7 @@ func (s *limit[T]) FirstClaimer() {}
 func (s *limit[T]) LaneLocal() bool { return true }
 
 // Open makes the counts of one lane.
-func (s *limit[T]) Open(*stream.Lane) (stream.Processor[T, T], error) {
+func (s *limit[T]) Open(*stage.Lane) (stage.Processor[T, T], error) {
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -94,7 +95,7 @@ type limiter[T any] struct {
 }
 
 // Process counts and decides.
-func (l *limiter[T]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+func (l *limiter[T]) Process(_ context.Context, in []record.Event[T], out *stage.Emitter[T]) error {
 	for i := range in {
 		// A record that is read again because a later stage holds it was let through before.
 		passes, err := l.take(&in[i])
@@ -103,7 +104,7 @@ func (l *limiter[T]) Process(_ context.Context, in []stream.Event[T], out *strea
 		} else if passes || out.Lookup(in[i].Origin).Replayed {
 			out.Emit(in[i])
 		} else {
-			out.Drop(in[i].Origin, stream.Filtered, "over the limit")
+			out.Drop(in[i].Origin, record.Filtered, "over the limit")
 		}
 	}
 	return nil
@@ -113,7 +114,7 @@ func (l *limiter[T]) Process(_ context.Context, in []stream.Event[T], out *strea
 func (l *limiter[T]) Warmup() time.Duration { return l.interval + l.opts.Grace }
 
 // Warm counts.
-func (l *limiter[T]) Warm(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+func (l *limiter[T]) Warm(_ context.Context, in []record.Event[T], out *stage.Emitter[T]) error {
 	for i := range in {
 		if passes, err := l.take(&in[i]); passes && err == nil {
 			out.Emit(in[i])
@@ -122,7 +123,7 @@ func (l *limiter[T]) Warm(_ context.Context, in []stream.Event[T], out *stream.E
 	return nil
 }
 
-func (l *limiter[T]) take(e *stream.Event[T]) (bool, error) {
+func (l *limiter[T]) take(e *record.Event[T]) (bool, error) {
 	k, err := l.key(&e.Value)
 	if err != nil || k == "" {
 		return true, err
@@ -148,7 +149,7 @@ func (l *limiter[T]) take(e *stream.Event[T]) (bool, error) {
 }
 
 // Advance forgets the intervals that are over.
-func (l *limiter[T]) Advance(_ context.Context, seen time.Time, _ *stream.Emitter[T]) error {
+func (l *limiter[T]) Advance(_ context.Context, seen time.Time, _ *stage.Emitter[T]) error {
 	ended := seen.Add(-l.opts.Grace).UnixMilli() / l.interval.Milliseconds()
 	if len(l.counts) < 2 && l.begin >= ended {
 		return nil

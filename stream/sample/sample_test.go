@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/sample"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -21,9 +22,9 @@ func self(s *string) string { return *s }
 func pass(t *testing.T, share float64) (in map[string]bool) {
 	in = map[string]bool{}
 	l := streamtest.Open(t, sample.Keys(share, self))
-	var events []stream.Event[string]
+	var events []record.Event[string]
 	for i := range 500 {
-		events = append(events, stream.Event[string]{Value: fmt.Sprint("user", i), Time: t0})
+		events = append(events, record.Event[string]{Value: fmt.Sprint("user", i), Time: t0})
 	}
 	for _, k := range l.FeedAll(events) {
 		in[k] = true
@@ -128,12 +129,12 @@ func TestIntervalsThatAreOverAreForgotten(t *testing.T) {
 }
 
 func TestSenselessSamplesAreRefused(t *testing.T) {
-	for _, s := range []stream.Stage[string, string]{
+	for _, s := range []stage.Stage[string, string]{
 		sample.Keys(-0.1, self), sample.Keys(1.1, self), sample.Keys(math.NaN(), self),
 		sample.Limit(0, time.Minute, self, nil), sample.Limit(1, 0, self, nil),
 		sample.Limit(1, time.Minute, self, &sample.LimitOptions{Grace: -2}),
 	} {
-		if _, err := s.Open(&stream.Lane{}); err == nil {
+		if _, err := s.Open(&stage.Lane{}); err == nil {
 			t.Error("no error")
 		}
 	}

@@ -5,19 +5,20 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // live is a record that is not finished.
 type live[In, Out any] struct {
-	rec     *record[In]
-	origin  stream.Origin
+	rec     *fed[In]
+	origin  record.Origin
 	group   *group[In, Out]
 	holds   int
 	rows    []row[Out]
 	merged  bool
 	dropped bool
-	fate    stream.Fate
+	fate    record.Fate
 	why     string
 	err     error
 }
@@ -32,7 +33,7 @@ type row[Out any] struct {
 
 // book counts finished records.
 type book struct {
-	fates    stream.Counts
+	fates    record.Counts
 	reasons  map[string]int
 	rejected []error
 }
@@ -66,7 +67,7 @@ func (l *Lane[In, Out]) settle(call string) []Out {
 	return l.finish()
 }
 
-func (l *Lane[In, Out]) apply(call string, e stream.Outcome) {
+func (l *Lane[In, Out]) apply(call string, e stage.Outcome) {
 	l.t.Helper()
 	v, ok := l.live[e.Origin]
 	if !ok {
@@ -74,15 +75,15 @@ func (l *Lane[In, Out]) apply(call string, e stream.Outcome) {
 		return
 	}
 	switch e.Kind {
-	case stream.Held:
+	case stage.Held:
 		v.holds++
 		v.rec.held = true
-	case stream.Released:
+	case stage.Released:
 		if v.holds--; v.holds < 0 {
 			l.t.Errorf("%s released %v, which was not held", call, v.rec.ref.Position)
 			v.holds = 0
 		}
-	case stream.MergedInto:
+	case stage.MergedInto:
 		into, ok := l.live[e.Into]
 		if !ok {
 			l.t.Errorf("%s merged %v into an origin that is finished or was never given", call, v.rec.ref.Position)
@@ -95,9 +96,9 @@ func (l *Lane[In, Out]) apply(call string, e stream.Outcome) {
 				m.group = into.group
 			}
 		}
-	case stream.Dropped:
+	case stage.Dropped:
 		v.dropped, v.fate, v.why = true, e.Fate, e.Why
-	case stream.Rejected:
+	case stage.Rejected:
 		if e.Err == nil {
 			l.t.Errorf("%s rejected %v with a nil error", call, v.rec.ref.Position)
 		}
@@ -116,16 +117,16 @@ func (l *Lane[In, Out]) finish() []Out {
 		}
 		defer delete(l.live, o)
 		v.rec.held = false
-		fate := stream.Filtered
+		fate := record.Filtered
 		switch {
 		case v.err != nil:
-			fate = stream.Dead
+			fate = record.Dead
 			l.book.rejected = append(l.book.rejected, v.err)
 		case len(v.rows) > 0:
-			fate = stream.Written
+			fate = record.Written
 			rows = append(rows, v.rows...)
 		case v.merged:
-			fate = stream.Merged
+			fate = record.Merged
 		case v.dropped:
 			fate = v.fate
 			l.book.reasons[v.why]++
@@ -142,8 +143,8 @@ func (l *Lane[In, Out]) finish() []Out {
 }
 
 // origins are the live ones in the order of their records.
-func (l *Lane[In, Out]) origins() []stream.Origin {
-	return slices.SortedFunc(maps.Keys(l.live), func(a, b stream.Origin) int {
+func (l *Lane[In, Out]) origins() []record.Origin {
+	return slices.SortedFunc(maps.Keys(l.live), func(a, b record.Origin) int {
 		return l.live[a].rec.ref.Position.Compare(l.live[b].rec.ref.Position)
 	})
 }

@@ -6,10 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// Lane drives a stage in a lane of its own and checks the rules of stream.Processor: each Hold has its Release, nothing
+// Lane drives a stage in a lane of its own and checks the rules of stage.Processor: each Hold has its Release, nothing
 // is said of an origin that is unknown or finished, event times stay as they are, and neither the slices of a call nor
 // the bytes of a record are used after it. It is not safe for concurrent use.
 //
@@ -20,29 +21,29 @@ type Lane[In, Out any] struct {
 	Out []Out
 
 	t         testing.TB
-	stage     stream.Stage[In, Out]
-	proc      stream.Processor[In, Out]
-	em        *stream.Emitter[Out]
-	lane      stream.Lane
+	stage     stage.Stage[In, Out]
+	proc      stage.Processor[In, Out]
+	em        *stage.Emitter[Out]
+	lane      stage.Lane
 	wake      chan struct{}
 	partition int
 	seen      time.Time
 	advanced  bool // the processor knows seen
 	closed    bool
-	raw       bool // In is stream.Record: stages may set event times
+	raw       bool // In is record.Record: stages may set event times
 
-	log   []*record[In] // all that was fed
-	live  map[stream.Origin]*live[In, Out]
+	log   []*fed[In] // all that was fed
+	live  map[record.Origin]*live[In, Out]
 	next  uint32
 	order int
 	book  book
 	saved saved
 }
 
-// record is one fed event with its place.
-type record[In any] struct {
-	event stream.Event[In]
-	ref   stream.RecordRef
+// fed is one fed event with its place.
+type fed[In any] struct {
+	event record.Event[In]
+	ref   record.Ref
 	batch int
 	held  bool
 }
@@ -51,20 +52,20 @@ type record[In any] struct {
 const Partitions = 4
 
 // Open opens stage. The Lane is closed with the test.
-func Open[In, Out any](t testing.TB, stage stream.Stage[In, Out]) *Lane[In, Out] {
+func Open[In, Out any](t testing.TB, st stage.Stage[In, Out]) *Lane[In, Out] {
 	t.Helper()
-	l := &Lane[In, Out]{t: t, stage: stage, wake: make(chan struct{}, 1), book: newBook()}
-	_, l.raw = any(*new(In)).(stream.Record)
-	l.lane = stream.Lane{Name: "test/0", Now: time.Now, Wake: func() {
+	l := &Lane[In, Out]{t: t, stage: st, wake: make(chan struct{}, 1), book: newBook()}
+	_, l.raw = any(*new(In)).(record.Record)
+	l.lane = stage.Lane{Name: "test/0", Now: time.Now, Wake: func() {
 		select {
 		case l.wake <- struct{}{}:
 		default:
 		}
 	}}
 	for i := range Partitions {
-		l.lane.Partitions = append(l.lane.Partitions, stream.Partition{Source: "test", ID: string(rune('0' + i))})
+		l.lane.Partitions = append(l.lane.Partitions, record.Partition{Source: "test", ID: string(rune('0' + i))})
 	}
-	l.em = stream.NewEmitter[Out](l.lookup)
+	l.em = stage.NewEmitter[Out](stage.LookupFunc(l.lookup))
 	l.open()
 	l.saved = l.snapshot()
 	t.Cleanup(l.Close)
@@ -79,7 +80,7 @@ func (l *Lane[In, Out]) open() {
 		l.t.Fatalf("Open: %v", err)
 	}
 	l.proc, l.closed, l.advanced = p, false, false
-	l.live = map[stream.Origin]*live[In, Out]{}
+	l.live = map[record.Origin]*live[In, Out]{}
 }
 
 // Close closes the processor. What it holds is given up.
@@ -106,23 +107,23 @@ func (l *Lane[In, Out]) Partition(i int) *Lane[In, Out] {
 // time that was reached, once there is one, as a batch does in a running job.
 func (l *Lane[In, Out]) Feed(at time.Time, v In) []Out {
 	l.t.Helper()
-	return l.FeedAll([]stream.Event[In]{{Value: v, Time: at}})
+	return l.FeedAll([]record.Event[In]{{Value: v, Time: at}})
 }
 
 // FeedAll gives the stage a batch. Origins are set by the Lane.
-func (l *Lane[In, Out]) FeedAll(events []stream.Event[In]) []Out {
+func (l *Lane[In, Out]) FeedAll(events []record.Event[In]) []Out {
 	l.t.Helper()
-	var batch []*record[In]
+	var batch []*fed[In]
 	n := 0
 	if len(l.log) > 0 {
 		n = l.log[len(l.log)-1].batch + 1
 	}
 	for _, e := range events {
-		ref := stream.RecordRef{
+		ref := record.Ref{
 			Partition: &l.lane.Partitions[l.partition],
-			Position:  stream.Position{Sub: int64(len(l.log) + 1)},
+			Position:  record.Position{Sub: int64(len(l.log) + 1)},
 		}
-		batch = append(batch, &record[In]{event: e, ref: ref, batch: n})
+		batch = append(batch, &fed[In]{event: e, ref: ref, batch: n})
 		l.log = append(l.log, batch[len(batch)-1])
 	}
 	return l.process(batch)
@@ -141,7 +142,7 @@ func (l *Lane[In, Out]) Advance(seen time.Time) []Out {
 // tell says l.seen, where the engine does: when it has moved, and behind a call by which the stage may have got events.
 func (l *Lane[In, Out]) tell() []Out {
 	l.t.Helper()
-	a, ok := l.proc.(stream.Advancer[Out])
+	a, ok := l.proc.(stage.Advancer[Out])
 	if !ok || !l.advanced {
 		return nil
 	}
@@ -154,7 +155,7 @@ func (l *Lane[In, Out]) tell() []Out {
 // Pull calls the stage's Pull, as the engine does after Wake and before a commit.
 func (l *Lane[In, Out]) Pull() []Out {
 	l.t.Helper()
-	p, ok := l.proc.(stream.Puller[Out])
+	p, ok := l.proc.(stage.Puller[Out])
 	if !ok {
 		return nil
 	}
@@ -170,7 +171,7 @@ func (l *Lane[In, Out]) Woken() <-chan struct{} { return l.wake }
 // Tick calls the stage's Tick.
 func (l *Lane[In, Out]) Tick(now time.Time) []Out {
 	l.t.Helper()
-	p, ok := l.proc.(stream.Ticker[Out])
+	p, ok := l.proc.(stage.Ticker[Out])
 	if !ok {
 		return nil
 	}
@@ -181,9 +182,9 @@ func (l *Lane[In, Out]) Tick(now time.Time) []Out {
 }
 
 // Committed tells the stage the clocks of the ledger.
-func (l *Lane[In, Out]) Committed(c stream.Clocks) {
+func (l *Lane[In, Out]) Committed(c record.Clocks) {
 	l.t.Helper()
-	if w, ok := l.proc.(stream.ClockWatcher); ok {
+	if w, ok := l.proc.(stage.ClockWatcher); ok {
 		if err := w.Committed(l.t.Context(), c); err != nil {
 			l.t.Fatalf("Committed: %v", err)
 		}
@@ -208,7 +209,7 @@ func (l *Lane[In, Out]) CrashShuffled(seed uint64) []Out {
 func (l *Lane[In, Out]) Held() int { return len(l.live) }
 
 // Fates counts the finished records by fate.
-func (l *Lane[In, Out]) Fates() stream.Counts { return l.book.fates }
+func (l *Lane[In, Out]) Fates() record.Counts { return l.book.fates }
 
 // Reasons counts dropped records by the reason given to Drop.
 func (l *Lane[In, Out]) Reasons() map[string]int { return l.book.reasons }

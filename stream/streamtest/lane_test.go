@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -20,33 +22,33 @@ var t0 = time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
 // pairs joins each odd number with the even one that follows it: the smallest stage with state.
 type pairs struct{}
 
-func (pairs) Open(*stream.Lane) (stream.Processor[int, int], error) { return &pairing{}, nil }
-func (pairs) Holds()                                                {}
+func (pairs) Open(*stage.Lane) (stage.Processor[int, int], error) { return &pairing{}, nil }
+func (pairs) Holds()                                              {}
 
-type pairing struct{ odd []stream.Event[int] }
+type pairing struct{ odd []record.Event[int] }
 
-func (p *pairing) Process(_ context.Context, in []stream.Event[int], out *stream.Emitter[int]) error {
+func (p *pairing) Process(_ context.Context, in []record.Event[int], out *stage.Emitter[int]) error {
 	for _, e := range in {
-		i := slices.IndexFunc(p.odd, func(o stream.Event[int]) bool { return o.Value == e.Value-1 })
+		i := slices.IndexFunc(p.odd, func(o record.Event[int]) bool { return o.Value == e.Value-1 })
 		switch {
 		case e.Value%2 == 1:
 			out.Hold(e.Origin)
 			p.odd = append(p.odd, e)
 		case i < 0:
-			out.Drop(e.Origin, stream.Filtered, "lonely")
+			out.Drop(e.Origin, record.Filtered, "lonely")
 		default:
 			odd := p.odd[i]
 			p.odd = slices.Delete(p.odd, i, i+1)
 			out.Merge(odd.Origin, e.Origin)
 			out.Release(odd.Origin)
-			out.Emit(stream.Derive(&odd, odd.Value*100+e.Value))
+			out.Emit(record.Derive(&odd, odd.Value*100+e.Value))
 		}
 	}
 	return nil
 }
 
-func (p *pairing) Advance(_ context.Context, seen time.Time, out *stream.Emitter[int]) error {
-	p.odd = slices.DeleteFunc(p.odd, func(e stream.Event[int]) bool {
+func (p *pairing) Advance(_ context.Context, seen time.Time, out *stage.Emitter[int]) error {
+	p.odd = slices.DeleteFunc(p.odd, func(e record.Event[int]) bool {
 		if e.Time.Add(time.Minute).After(seen) {
 			return false
 		}
@@ -68,7 +70,7 @@ func TestHeldRecordsComeBackAfterACrash(t *testing.T) {
 	if got := l.Advance(t0.Add(time.Hour)); !slices.Equal(got, []int{3}) {
 		t.Errorf("at the deadline: got %v, want [3]", got)
 	}
-	want := stream.Counts{stream.Written: 2, stream.Merged: 1}
+	want := record.Counts{record.Written: 2, record.Merged: 1}
 	if got := l.Fates(); got != want || l.Held() != 0 {
 		t.Errorf("fates %v and %d held, want %v and none", got, l.Held(), want)
 	}
@@ -91,20 +93,20 @@ func TestFenceTakesBackWhatCameAfterTheCommit(t *testing.T) {
 }
 
 func TestDecodeRejectsMissingEventTime(t *testing.T) {
-	l := streamtest.Open(t, stream.Decode(func(r *stream.Record) (string, error) { return string(r.Value), nil },
+	l := streamtest.Open(t, stream.Decode(func(r *record.Record) (string, error) { return string(r.Value), nil },
 		func(s *string) time.Time {
 			at, _ := time.Parse(time.DateOnly, *s)
 			return at
 		}))
 	for _, v := range []string{"2025-05-01", "none", "1970-01-01"} {
-		l.Feed(time.Time{}, stream.Record{Value: []byte(v)})
+		l.Feed(time.Time{}, record.Record{Value: []byte(v)})
 	}
-	want := stream.Counts{stream.Written: 1, stream.Dead: 2}
+	want := record.Counts{record.Written: 1, record.Dead: 2}
 	if got := l.Fates(); got != want {
 		t.Errorf("got fates %v, want %v", got, want)
 	}
 	for _, err := range l.Rejected() {
-		if !errors.Is(err, stream.ErrEventTime) {
+		if !errors.Is(err, stage.ErrEventTime) {
 			t.Errorf("rejected with %v, want ErrEventTime", err)
 		}
 	}
@@ -115,14 +117,14 @@ type late struct{ said *[]string }
 
 func (late) Holds() {}
 
-func (s late) Open(*stream.Lane) (stream.Processor[int, int], error) { return &lating{late: s}, nil }
+func (s late) Open(*stage.Lane) (stage.Processor[int, int], error) { return &lating{late: s}, nil }
 
 type lating struct {
 	late
-	held []stream.Event[int]
+	held []record.Event[int]
 }
 
-func (p *lating) Process(_ context.Context, in []stream.Event[int], out *stream.Emitter[int]) error {
+func (p *lating) Process(_ context.Context, in []record.Event[int], out *stage.Emitter[int]) error {
 	for _, e := range in {
 		out.Hold(e.Origin)
 		p.held = append(p.held, e)
@@ -130,8 +132,8 @@ func (p *lating) Process(_ context.Context, in []stream.Event[int], out *stream.
 	return nil
 }
 
-func (p *lating) Advance(_ context.Context, seen time.Time, out *stream.Emitter[int]) error {
-	p.held = slices.DeleteFunc(p.held, func(e stream.Event[int]) bool {
+func (p *lating) Advance(_ context.Context, seen time.Time, out *stage.Emitter[int]) error {
+	p.held = slices.DeleteFunc(p.held, func(e record.Event[int]) bool {
 		if !e.Time.Add(time.Minute).Before(seen) {
 			return false
 		}
@@ -152,7 +154,7 @@ func TestLaneTellsTheTimeWhereTheEngineDoes(t *testing.T) {
 	}
 	minutes = append(minutes, 20) // the last one brings the end with it
 	var inLane, inJob []string
-	l := streamtest.Open(t, stream.Stage[int, int](late{&inLane}))
+	l := streamtest.Open(t, stage.Stage[int, int](late{&inLane}))
 	newest := t0
 	for i, m := range minutes {
 		at := t0.Add(time.Duration(m) * time.Minute)
@@ -162,7 +164,7 @@ func TestLaneTellsTheTimeWhereTheEngineDoes(t *testing.T) {
 			l.Advance(newest)
 		}
 	}
-	l.Advance(stream.EndOfTime)
+	l.Advance(record.EndOfTime)
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), streamtest.NewLedger[int](t)
 		ledger.Lateness, ledger.Now = -1, func() time.Time { return t0.Add(time.Hour) }
@@ -171,8 +173,8 @@ func TestLaneTellsTheTimeWhereTheEngineDoes(t *testing.T) {
 		}
 		log.EndAll()
 		p := stream.Via(stream.From(log.Source(&streamtest.SourceOptions{Batch: 1})),
-			stream.Decode(func(r *stream.Record) (int, error) { return strconv.Atoi(string(r.Value)) }, nil))
-		p = stream.Via(p, stream.Stage[int, int](late{&inJob}))
+			stream.Decode(func(r *record.Record) (int, error) { return strconv.Atoi(string(r.Value)) }, nil))
+		p = stream.Via(p, stage.Stage[int, int](late{&inJob}))
 		if err := stream.Run(t.Context(), p, ledger.Output(), nil); err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Ledger is what an Output commits to, in memory. It outlives the Outputs that write it, as a store outlives its
@@ -34,16 +35,16 @@ type Ledger[T any] struct {
 	lanes   map[string]*laneState
 	rows    []Row[T]
 	late    []Row[T]
-	dead    []stream.DeadLetter
-	counts  map[stream.Partition]stream.Counts
-	read    map[stream.Partition]int64
+	dead    []driver.DeadLetter
+	counts  map[record.Partition]record.Counts
+	read    map[record.Partition]int64
 	reasons map[string]int64
-	cuts    []stream.Cut
+	cuts    []driver.Cut
 }
 
 type laneState struct {
 	version  int
-	progress map[stream.Partition]stream.Progress
+	progress map[record.Partition]driver.Progress
 }
 
 // Row is a committed row.
@@ -56,8 +57,8 @@ type Row[T any] struct {
 // NewLedger makes an empty ledger. Rules that a commit breaks are errors of t.
 func NewLedger[T any](t testing.TB) *Ledger[T] {
 	return &Ledger[T]{
-		Hour: time.Hour, Now: time.Now, t: t, lanes: map[string]*laneState{}, counts: map[stream.Partition]stream.Counts{},
-		read: map[stream.Partition]int64{}, reasons: map[string]int64{},
+		Hour: time.Hour, Now: time.Now, t: t, lanes: map[string]*laneState{}, counts: map[record.Partition]record.Counts{},
+		read: map[record.Partition]int64{}, reasons: map[string]int64{},
 	}
 }
 
@@ -80,13 +81,13 @@ func (l *Ledger[T]) Late() []Row[T] {
 }
 
 // Dead are the committed dead letters.
-func (l *Ledger[T]) Dead() []stream.DeadLetter {
-	return locked(l, func() []stream.DeadLetter { return slices.Clone(l.dead) })
+func (l *Ledger[T]) Dead() []driver.DeadLetter {
+	return locked(l, func() []driver.DeadLetter { return slices.Clone(l.dead) })
 }
 
 // Counts are the fates of all records so far, Reasons the drops by their labels.
-func (l *Ledger[T]) Counts() stream.Counts {
-	return locked(l, func() (c stream.Counts) {
+func (l *Ledger[T]) Counts() record.Counts {
+	return locked(l, func() (c record.Counts) {
 		for _, n := range l.counts {
 			c.Add(n)
 		}
@@ -100,19 +101,19 @@ func (l *Ledger[T]) Reasons() map[string]int64 {
 }
 
 // Cuts are the input sides of all commits.
-func (l *Ledger[T]) Cuts() []stream.Cut {
-	return locked(l, func() []stream.Cut { return slices.Clone(l.cuts) })
+func (l *Ledger[T]) Cuts() []driver.Cut {
+	return locked(l, func() []driver.Cut { return slices.Clone(l.cuts) })
 }
 
 // Progress is what the ledger knows of a partition.
-func (l *Ledger[T]) Progress(p stream.Partition) stream.Progress {
-	return locked(l, func() stream.Progress {
+func (l *Ledger[T]) Progress(p record.Partition) driver.Progress {
+	return locked(l, func() driver.Progress {
 		for _, s := range l.lanes {
 			if g, ok := s.progress[p]; ok {
 				return g
 			}
 		}
-		return stream.Progress{}
+		return driver.Progress{}
 	})
 }
 
@@ -134,14 +135,14 @@ func locked[T, R any](l *Ledger[T], f func() R) R {
 func (l *Ledger[T]) lane(name string) *laneState {
 	s := l.lanes[name]
 	if s == nil {
-		s = &laneState{progress: map[stream.Partition]stream.Progress{}}
+		s = &laneState{progress: map[record.Partition]driver.Progress{}}
 		l.lanes[name] = s
 	}
 	return s
 }
 
 // low is the lane's clock for lateness.
-func (l *Ledger[T]) low(at map[stream.Partition]stream.Progress) time.Time {
+func (l *Ledger[T]) low(at map[record.Partition]driver.Progress) time.Time {
 	low, first := time.Time{}, true
 	for _, p := range at {
 		if p.Ended && len(p.Children) == 0 {
@@ -155,7 +156,7 @@ func (l *Ledger[T]) low(at map[stream.Partition]stream.Progress) time.Time {
 }
 
 // apply commits a transaction whose lanes have the right versions. The caller holds mu.
-func (l *Ledger[T]) apply(cut stream.Cut, tx *txnState[T]) {
+func (l *Ledger[T]) apply(cut driver.Cut, tx *txnState[T]) {
 	l.cuts = append(l.cuts, cut)
 	touched := map[string]bool{}
 	for _, lc := range cut.Lanes {
@@ -172,7 +173,7 @@ func (l *Ledger[T]) apply(cut stream.Cut, tx *txnState[T]) {
 		maps.Copy(s.progress, next)
 	}
 	for r, n := range cut.Reasons {
-		if r.Fate != stream.Dead {
+		if r.Fate != record.Dead {
 			l.reasons[r.Why] += n
 		}
 	}
@@ -187,7 +188,7 @@ func (l *Ledger[T]) apply(cut stream.Cut, tx *txnState[T]) {
 }
 
 // next is the progress of a lane after lc, with lows. The caller holds mu.
-func (l *Ledger[T]) next(lc stream.LaneCut) map[stream.Partition]stream.Progress {
+func (l *Ledger[T]) next(lc driver.LaneCut) map[record.Partition]driver.Progress {
 	at := maps.Clone(lc.Partitions)
 	for p, g := range at {
 		g.Low = l.lane(lc.Lane).progress[p].Low
@@ -206,7 +207,7 @@ func (l *Ledger[T]) next(lc stream.LaneCut) map[stream.Partition]stream.Progress
 }
 
 // check looks at one partition of a commit: progress never goes back, and every record read has one fate or is held.
-func (l *Ledger[T]) check(lc stream.LaneCut, p stream.Partition, was, is stream.Progress) {
+func (l *Ledger[T]) check(lc driver.LaneCut, p record.Partition, was, is driver.Progress) {
 	counts := l.counts[p]
 	counts.Add(lc.Counts[p])
 	l.counts[p] = counts
@@ -222,7 +223,7 @@ func (l *Ledger[T]) check(lc stream.LaneCut, p stream.Partition, was, is stream.
 	}
 }
 
-func checkHeld(g stream.Progress) error {
+func checkHeld(g driver.Progress) error {
 	h := g.Held
 	switch {
 	case h.Len() == 0 && (h.Through != 0 || !h.First.IsZero()):

@@ -6,34 +6,35 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Log is a service that keeps records in partitions, in memory. It outlives the Sources that read it, as a broker
 // outlives its clients. It is safe for concurrent use.
 type Log struct {
 	mu      sync.Mutex
-	lanes   []stream.Assignment
-	parts   map[stream.Partition]*partLog
+	lanes   []driver.Assignment
+	parts   map[record.Partition]*partLog
 	changed chan struct{} // closed and made anew at each change
 }
 
 type partLog struct {
-	records  []stream.Record
+	records  []record.Record
 	kept     int // index of the first record that retention has left
 	ended    bool
-	children []stream.Partition
+	children []record.Partition
 	open     bool // a transaction that is not finished waits behind the records
 }
 
 // NewLog makes a log with one lane for each argument, of so many partitions. Lane i is called "lane-i", and partition k
 // of it has the ID "i.k".
 func NewLog(partitions ...int) *Log {
-	l := &Log{parts: map[stream.Partition]*partLog{}, changed: make(chan struct{})}
+	l := &Log{parts: map[record.Partition]*partLog{}, changed: make(chan struct{})}
 	for i, n := range partitions {
-		a := stream.Assignment{Lane: fmt.Sprintf("lane-%d", i)}
+		a := driver.Assignment{Lane: fmt.Sprintf("lane-%d", i)}
 		for k := range n {
-			p := stream.Partition{Source: "log", Epoch: "1", ID: fmt.Sprintf("%d.%d", i, k)}
+			p := record.Partition{Source: "log", Epoch: "1", ID: fmt.Sprintf("%d.%d", i, k)}
 			a.Partitions = append(a.Partitions, p)
 			l.parts[p] = &partLog{}
 		}
@@ -43,7 +44,7 @@ func NewLog(partitions ...int) *Log {
 }
 
 // Partition returns partition k of lane i.
-func (l *Log) Partition(i, k int) stream.Partition { return l.lanes[i].Partitions[k] }
+func (l *Log) Partition(i, k int) record.Partition { return l.lanes[i].Partitions[k] }
 
 // Lanes returns the names of all lanes.
 func (l *Log) Lanes() (names []string) {
@@ -59,15 +60,15 @@ func (l *Log) Append(i, k int, at time.Time, values ...string) {
 		id := l.Partition(i, k)
 		p := l.parts[id]
 		for _, v := range values {
-			p.records = append(p.records, stream.Record{
-				Partition: &id, Position: stream.Position{Sub: int64(len(p.records) + 1)}, Value: []byte(v), Time: at,
+			p.records = append(p.records, record.Record{
+				Partition: &id, Position: record.Position{Sub: int64(len(p.records) + 1)}, Value: []byte(v), Time: at,
 			})
 		}
 	})
 }
 
 // End says that partition k of lane i gets no more records; children take its place.
-func (l *Log) End(i, k int, children ...stream.Partition) {
+func (l *Log) End(i, k int, children ...record.Partition) {
 	l.change(func() {
 		p := l.parts[l.Partition(i, k)]
 		p.ended, p.children = true, children
@@ -110,7 +111,7 @@ func (l *Log) wait() <-chan struct{} {
 }
 
 // read returns up to n records of p from index from on, and whether the partition ends behind them.
-func (l *Log) read(p stream.Partition, from, n int) (records []stream.Record, ended bool, children []stream.Partition) {
+func (l *Log) read(p record.Partition, from, n int) (records []record.Record, ended bool, children []record.Partition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	log := l.parts[p]
@@ -121,7 +122,7 @@ func (l *Log) read(p stream.Partition, from, n int) (records []stream.Record, en
 }
 
 // atEnd reports whether p has no record behind at, and nothing that may become one.
-func (l *Log) atEnd(p stream.Partition, at stream.Position) bool {
+func (l *Log) atEnd(p record.Partition, at record.Position) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	log := l.parts[p]

@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Output writes to a Ledger as the real one does to a store: it fences, voids transactions whose predecessor is void,
@@ -30,7 +31,7 @@ type Output[T any] struct {
 	adopted atomic.Int64
 	serial  sync.Mutex // checks that methods are called by one goroutine at a time: all but Begin
 	lanes   sync.Mutex // and that Begin is not called beside those that change the lanes
-	job     stream.Job
+	job     driver.Job
 	state   struct{ begun, ended int }
 }
 
@@ -44,7 +45,7 @@ type laneBase struct {
 // Output opens an output: a process. Any number may write one ledger.
 func (l *Ledger[T]) Output() *Output[T] { return &Output[T]{l: l, base: map[string]*laneBase{}} }
 
-var _ stream.Output[int] = (*Output[int])(nil)
+var _ driver.Output[int] = (*Output[int])(nil)
 
 // alone reports methods that are called beside each other.
 func (o *Output[T]) alone(method string, checks ...*sync.Mutex) func() {
@@ -70,17 +71,17 @@ func (o *Output[T]) call(f func(string) error, op string) error {
 }
 
 // Attach keeps job for Job.
-func (o *Output[T]) Attach(_ context.Context, job stream.Job) error {
+func (o *Output[T]) Attach(_ context.Context, job driver.Job) error {
 	defer o.alone("Attach", &o.serial, &o.lanes)()
 	o.job = job
 	return nil
 }
 
 // Job is what Attach was given.
-func (o *Output[T]) Job() stream.Job { return o.job }
+func (o *Output[T]) Job() driver.Job { return o.job }
 
 // Adopt reads the lanes' progress.
-func (o *Output[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (map[stream.Partition]stream.Progress, error) {
+func (o *Output[T]) Adopt(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
 	defer o.alone("Adopt", &o.serial, &o.lanes)()
 	if err := o.call(o.Hook, "adopt"); err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (o *Output[T]) Adopt(ctx context.Context, lanes []stream.Assignment) (map[s
 	defer o.l.mu.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	at := map[stream.Partition]stream.Progress{}
+	at := map[record.Partition]driver.Progress{}
 	for _, a := range lanes {
 		s := o.l.lane(a.Lane)
 		o.base[a.Lane] = &laneBase{version: s.version, adoption: o.adopted.Add(1), low: o.l.low(s.progress)}
@@ -112,19 +113,19 @@ func (o *Output[T]) Release(_ context.Context, lanes []string) error {
 }
 
 // Maintain does nothing.
-func (o *Output[T]) Maintain(ctx context.Context, list func(context.Context) ([]stream.Partition, error)) (stream.Upkeep, error) {
+func (o *Output[T]) Maintain(ctx context.Context, list func(context.Context) ([]record.Partition, error)) (driver.Upkeep, error) {
 	defer o.alone("Maintain", &o.serial)()
 	if err := o.call(o.Hook, "maintain"); err != nil {
-		return stream.Upkeep{}, err
+		return driver.Upkeep{}, err
 	}
 	if _, err := list(ctx); err != nil {
-		return stream.Upkeep{}, err
+		return driver.Upkeep{}, err
 	}
-	return stream.Upkeep{Settled: o.Settle == nil || o.Settle(), Clock: o.l.clock()}, o.call(o.Done, "maintain")
+	return driver.Upkeep{Settled: o.Settle == nil || o.Settle(), Clock: o.l.clock()}, o.call(o.Done, "maintain")
 }
 
 // clock is the clock of the whole job.
-func (l *Ledger[T]) clock() (c stream.Clock) {
+func (l *Ledger[T]) clock() (c record.Clock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first := true
@@ -151,7 +152,7 @@ func (o *Output[T]) Now(context.Context) (time.Time, error) {
 }
 
 // Begin begins a transaction.
-func (o *Output[T]) Begin(after stream.Txn[T]) stream.Txn[T] {
+func (o *Output[T]) Begin(after driver.Txn[T]) driver.Txn[T] {
 	defer o.alone("Begin", &o.lanes)()
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -9,28 +9,29 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // reading is a source being read.
 type reading struct {
 	t     *testing.T
 	ctx   context.Context
-	src   stream.Source
-	lanes []stream.Assignment
-	got   map[stream.Partition][]stream.Record // new and held ones, as they came
-	warm  map[stream.Partition][]stream.Record
+	src   driver.Source
+	lanes []driver.Assignment
+	got   map[record.Partition][]record.Record // new and held ones, as they came
+	warm  map[record.Partition][]record.Record
 	order []delivery
 	done  map[string]int // WarmDone by lane
-	ended map[stream.Partition]bool
+	ended map[record.Partition]bool
 	eof   bool
 }
 
 // delivery is one record as it came.
 type delivery struct {
 	lane string
-	p    stream.Partition
-	pos  stream.Position
+	p    record.Partition
+	pos  record.Position
 	warm bool
 }
 
@@ -40,8 +41,8 @@ func (s *sourceSuite) read(t *testing.T) *reading {
 	ctx, cancel := context.WithTimeout(t.Context(), suiteTime)
 	t.Cleanup(cancel)
 	r := &reading{
-		t: t, ctx: ctx, src: s.open(t), got: map[stream.Partition][]stream.Record{}, warm: map[stream.Partition][]stream.Record{},
-		done: map[string]int{}, ended: map[stream.Partition]bool{},
+		t: t, ctx: ctx, src: s.open(t), got: map[record.Partition][]record.Record{}, warm: map[record.Partition][]record.Record{},
+		done: map[string]int{}, ended: map[record.Partition]bool{},
 	}
 	t.Cleanup(func() {
 		if err := r.src.Close(); err != nil {
@@ -59,19 +60,19 @@ func (s *sourceSuite) read(t *testing.T) *reading {
 }
 
 // poll takes one batch down.
-func (r *reading) poll(ctx context.Context) *stream.Batch {
+func (r *reading) poll(ctx context.Context) *driver.Batch {
 	r.t.Helper()
 	b, err := r.src.Poll(ctx)
 	switch {
 	case errors.Is(err, io.EOF):
 		r.eof = true
-		return &stream.Batch{}
+		return &driver.Batch{}
 	case err != nil && ctx.Err() != nil && r.ctx.Err() == nil:
-		return &stream.Batch{}
+		return &driver.Batch{}
 	case err != nil:
 		r.t.Fatalf("Poll: %v", err)
 	case b == nil:
-		return &stream.Batch{}
+		return &driver.Batch{}
 	}
 	for i := range b.Records {
 		r.take(b, b.Records[i].Clone())
@@ -88,9 +89,9 @@ func (r *reading) poll(ctx context.Context) *stream.Batch {
 	return b
 }
 
-func (r *reading) take(b *stream.Batch, rec stream.Record) {
+func (r *reading) take(b *driver.Batch, rec record.Record) {
 	r.t.Helper()
-	i := slices.IndexFunc(r.lanes, func(a stream.Assignment) bool { return a.Lane == b.Lane })
+	i := slices.IndexFunc(r.lanes, func(a driver.Assignment) bool { return a.Lane == b.Lane })
 	if i < 0 || rec.Partition == nil || !slices.Contains(r.lanes[i].Partitions, *rec.Partition) {
 		r.t.Fatalf("a record of %v in a batch of lane %q, which does not have it", rec.Partition, b.Lane)
 	}
@@ -106,10 +107,10 @@ func (r *reading) take(b *stream.Batch, rec stream.Record) {
 }
 
 // start begins all lanes at from; partitions that from does not name begin at their first record.
-func (r *reading) start(from map[stream.Partition]stream.Progress, warmup time.Duration) {
+func (r *reading) start(from map[record.Partition]driver.Progress, warmup time.Duration) {
 	r.t.Helper()
 	for _, a := range r.lanes {
-		s := stream.Start{Lane: a.Lane, From: map[stream.Partition]stream.Progress{}, Warmup: warmup}
+		s := driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{}, Warmup: warmup}
 		for _, p := range a.Partitions {
 			s.From[p] = from[p]
 		}
@@ -137,7 +138,7 @@ func (r *reading) until(what string, f func() bool) {
 }
 
 // toEnd polls until everything up to the end of the log was delivered.
-func (r *reading) toEnd(all map[stream.Partition][]stream.Record) {
+func (r *reading) toEnd(all map[record.Partition][]record.Record) {
 	r.t.Helper()
 	r.until("the last record", func() bool {
 		for p, want := range all {
@@ -164,13 +165,13 @@ func (r *reading) enough() bool {
 // proved asks whether everything was delivered. It asks rarely: there is a record to wait for otherwise.
 func (r *reading) proved() bool {
 	r.t.Helper()
-	at := map[stream.Partition]stream.Position{}
+	at := map[record.Partition]record.Position{}
 	for _, a := range r.lanes {
 		for _, p := range a.Partitions {
 			if got := r.got[p]; len(got) > 0 {
 				at[p] = got[len(got)-1].Position
 			} else {
-				at[p] = stream.Position{}
+				at[p] = record.Position{}
 			}
 			if r.ended[p] {
 				delete(at, p)
@@ -185,9 +186,9 @@ func (r *reading) proved() bool {
 }
 
 // want compares what a partition gave.
-func (r *reading) want(p stream.Partition, got, want []stream.Record) {
+func (r *reading) want(p record.Partition, got, want []record.Record) {
 	r.t.Helper()
-	same := func(a, b stream.Record) bool {
+	same := func(a, b record.Record) bool {
 		return a.Position == b.Position && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value) && a.Time.Equal(b.Time)
 	}
 	if !slices.EqualFunc(got, want, same) {
@@ -195,14 +196,14 @@ func (r *reading) want(p stream.Partition, got, want []stream.Record) {
 	}
 }
 
-func positions(records []stream.Record) (at []stream.Position) {
+func positions(records []record.Record) (at []record.Position) {
 	for _, r := range records {
 		at = append(at, r.Position)
 	}
 	return at[:min(len(at), 40)]
 }
 
-func (r *reading) checkHeldFirst(all map[stream.Partition][]stream.Record, from map[stream.Partition]stream.Progress, back map[stream.Partition][]stream.Record) {
+func (r *reading) checkHeldFirst(all map[record.Partition][]record.Record, from map[record.Partition]driver.Progress, back map[record.Partition][]record.Record) {
 	r.t.Helper()
 	for p, records := range all {
 		r.want(p, r.got[p], append(slices.Clone(back[p]), records[13:]...))

@@ -4,7 +4,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // saved is what a commit makes durable.
@@ -66,7 +67,7 @@ func (l *Lane[In, Out]) crash(shuffle *rand.Rand) []Out {
 	l.em.Take()
 	l.open()
 	l.warm()
-	var held []*record[In]
+	var held []*fed[In]
 	for _, r := range l.log {
 		if r.held {
 			r.ref.Replayed = true
@@ -86,7 +87,7 @@ func (l *Lane[In, Out]) crash(shuffle *rand.Rand) []Out {
 // warm gives the finished records of the stage's warm-up window to its Warm.
 func (l *Lane[In, Out]) warm() {
 	l.t.Helper()
-	w, ok := l.proc.(stream.Warmer[In, Out])
+	w, ok := l.proc.(stage.Warmer[In, Out])
 	if !ok || w.Warmup() <= 0 {
 		return
 	}
@@ -96,7 +97,7 @@ func (l *Lane[In, Out]) warm() {
 			newest = r.event.Time
 		}
 	}
-	var warm []*record[In]
+	var warm []*fed[In]
 	for _, r := range l.log {
 		if !r.held && r.event.Time.After(newest.Add(-w.Warmup()-time.Nanosecond)) {
 			warm = append(warm, r)
@@ -112,7 +113,7 @@ func (l *Lane[In, Out]) warm() {
 }
 
 // process runs one batch.
-func (l *Lane[In, Out]) process(batch []*record[In]) []Out {
+func (l *Lane[In, Out]) process(batch []*fed[In]) []Out {
 	l.t.Helper()
 	if len(batch) == 0 {
 		return nil
@@ -127,14 +128,14 @@ func (l *Lane[In, Out]) process(batch []*record[In]) []Out {
 }
 
 // admit makes events of records, each with an origin that was never used before and bytes of its own.
-func (l *Lane[In, Out]) admit(batch []*record[In]) []stream.Event[In] {
-	in := make([]stream.Event[In], len(batch))
+func (l *Lane[In, Out]) admit(batch []*fed[In]) []record.Event[In] {
+	in := make([]record.Event[In], len(batch))
 	for i, r := range batch {
 		l.next++
-		o := stream.NewOrigin(l.next)
+		o := record.NewOrigin(l.next)
 		in[i] = r.event
 		in[i].Origin = o
-		if rec, ok := any(&in[i].Value).(*stream.Record); ok {
+		if rec, ok := any(&in[i].Value).(*record.Record); ok {
 			*rec = rec.Clone()
 			rec.Partition, rec.Position = r.ref.Partition, r.ref.Position
 		}
@@ -145,17 +146,17 @@ func (l *Lane[In, Out]) admit(batch []*record[In]) []stream.Event[In] {
 	return in
 }
 
-func (l *Lane[In, Out]) lookup(o stream.Origin) stream.RecordRef {
+func (l *Lane[In, Out]) lookup(o record.Origin) record.Ref {
 	if v, ok := l.live[o]; ok {
 		return v.rec.ref
 	}
-	return stream.RecordRef{Partition: &l.lane.Partitions[0]}
+	return record.Ref{Partition: &l.lane.Partitions[0]}
 }
 
 // spoil overwrites what a stage must not use after its call: the slice, and the bytes of records that are held. Those of
 // finished records stay as they are, since their rows may share them: the output encodes rows before the bytes go.
-func (l *Lane[In, Out]) spoil(in []stream.Event[In]) {
-	if recs, ok := any(in).([]stream.Event[stream.Record]); ok {
+func (l *Lane[In, Out]) spoil(in []record.Event[In]) {
+	if recs, ok := any(in).([]record.Event[record.Record]); ok {
 		for i := range recs {
 			if _, held := l.live[recs[i].Origin]; held {
 				scribble(&recs[i].Value)
@@ -165,7 +166,7 @@ func (l *Lane[In, Out]) spoil(in []stream.Event[In]) {
 	clear(in)
 }
 
-func scribble(r *stream.Record) {
+func scribble(r *record.Record) {
 	parts := [][]byte{r.Key, r.Value}
 	for _, h := range r.Headers {
 		parts = append(parts, h.Value)

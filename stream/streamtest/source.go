@@ -10,16 +10,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Source reads a Log. It keeps to the contract of stream.Source, and RunSource checks that it does.
+// Source reads a Log. It keeps to the contract of driver.Source, and RunSource checks that it does.
 type Source struct {
 	log  *Log
 	size int
 
 	mu       sync.Mutex
-	pending  []stream.Batch // of assignments
+	pending  []driver.Batch // of assignments
 	assigned map[string]bool
 	lanes    map[string]*reader
 	order    []string
@@ -45,12 +46,12 @@ type SourceOptions struct {
 
 // reader is a lane that was started.
 type reader struct {
-	assignment stream.Assignment
-	held       []stream.Record
-	warm       []stream.Record
+	assignment driver.Assignment
+	held       []record.Record
+	warm       []record.Record
 	warming    bool
-	at         map[stream.Partition]int // index of the next record
-	ended      map[stream.Partition]bool
+	at         map[record.Partition]int // index of the next record
+	ended      map[record.Partition]bool
 	paused     bool
 	next       int // partition whose turn it is
 }
@@ -76,7 +77,7 @@ func (s *Source) Assign(lanes ...string) {
 	if len(lanes) == 0 {
 		return
 	}
-	var b stream.Batch
+	var b driver.Batch
 	for _, name := range lanes {
 		for _, a := range s.log.lanes {
 			if a.Lane == name {
@@ -89,10 +90,10 @@ func (s *Source) Assign(lanes ...string) {
 
 // Revoke makes the next Poll revoke lanes.
 func (s *Source) Revoke(deadline time.Time, lanes ...string) {
-	s.push(stream.Batch{Revoked: lanes, Deadline: deadline})
+	s.push(driver.Batch{Revoked: lanes, Deadline: deadline})
 }
 
-func (s *Source) push(b stream.Batch) {
+func (s *Source) push(b driver.Batch) {
 	s.mu.Lock()
 	s.pending = append(s.pending, b)
 	s.mu.Unlock()
@@ -103,12 +104,12 @@ func (s *Source) push(b stream.Batch) {
 }
 
 // Info names the source.
-func (s *Source) Info() stream.SourceInfo {
-	return stream.SourceInfo{ID: "log", Topics: []string{"log"}, Keys: stream.KeysByRange}
+func (s *Source) Info() driver.SourceInfo {
+	return driver.SourceInfo{ID: "log", Topics: []string{"log"}, Keys: driver.KeysByRange}
 }
 
 // Poll delivers the next batch: assignments first, then the lanes in turn.
-func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
+func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
 	for {
 		changed := s.log.wait()
 		if err := ctx.Err(); err != nil {
@@ -125,7 +126,7 @@ func (s *Source) Poll(ctx context.Context) (*stream.Batch, error) {
 	}
 }
 
-func (s *Source) next() (*stream.Batch, error) {
+func (s *Source) next() (*driver.Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Polled++
@@ -160,13 +161,13 @@ func (s *Source) next() (*stream.Batch, error) {
 }
 
 // released spoils the bytes: who uses them now reads garbage.
-func (s *Source) released(b *stream.Batch) {
+func (s *Source) released(b *driver.Batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Released++
 	for i := range b.Records {
 		scribble(&b.Records[i])
-		b.Records[i] = stream.Record{}
+		b.Records[i] = record.Record{}
 	}
 }
 
@@ -184,10 +185,10 @@ func (s *Source) eof() error {
 }
 
 // batch is the lane's next batch; nil is none.
-func (r *reader) batch(s *Source) *stream.Batch {
-	take := func(from *[]stream.Record) (b *stream.Batch) {
+func (r *reader) batch(s *Source) *driver.Batch {
+	take := func(from *[]record.Record) (b *driver.Batch) {
 		n := min(s.size, len(*from))
-		b = &stream.Batch{Records: slices.Clone((*from)[:n])}
+		b = &driver.Batch{Records: slices.Clone((*from)[:n])}
 		*from = (*from)[n:]
 		return b
 	}
@@ -213,10 +214,10 @@ func (r *reader) batch(s *Source) *stream.Batch {
 			continue
 		}
 		r.at[p] += len(records)
-		b := &stream.Batch{Records: records}
+		b := &driver.Batch{Records: records}
 		if ended {
 			r.ended[p] = true
-			b.Ended = []stream.Ended{{Partition: p, Children: children}}
+			b.Ended = []driver.Ended{{Partition: p, Children: children}}
 		}
 		return b
 	}
@@ -224,15 +225,15 @@ func (r *reader) batch(s *Source) *stream.Batch {
 }
 
 // Start begins a lane.
-func (s *Source) Start(_ context.Context, st stream.Start) error {
+func (s *Source) Start(_ context.Context, st driver.Start) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.assigned[st.Lane] {
 		return fmt.Errorf("lane %s is not assigned", st.Lane)
 	}
-	i := slices.IndexFunc(s.log.lanes, func(a stream.Assignment) bool { return a.Lane == st.Lane })
+	i := slices.IndexFunc(s.log.lanes, func(a driver.Assignment) bool { return a.Lane == st.Lane })
 	r := &reader{
-		assignment: s.log.lanes[i], at: map[stream.Partition]int{}, ended: map[stream.Partition]bool{}, warming: st.Warmup > 0,
+		assignment: s.log.lanes[i], at: map[record.Partition]int{}, ended: map[record.Partition]bool{}, warming: st.Warmup > 0,
 	}
 	if old := s.lanes[st.Lane]; old != nil {
 		r.paused = old.paused
@@ -252,7 +253,7 @@ func (s *Source) Start(_ context.Context, st stream.Start) error {
 	return nil
 }
 
-func (r *reader) position(l *Log, p stream.Partition, from stream.Progress, warmup time.Duration) error {
+func (r *reader) position(l *Log, p record.Partition, from driver.Progress, warmup time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	log := l.parts[p]
@@ -264,12 +265,12 @@ func (r *reader) position(l *Log, p stream.Partition, from stream.Progress, warm
 	for _, ord := range from.Held.Ordinals {
 		i := int(from.Held.First.Sub) - 1 + int(ord)
 		if i < log.kept {
-			return fmt.Errorf("%w: held record %d of %v", stream.ErrLost, i+1, p)
+			return fmt.Errorf("%w: held record %d of %v", driver.ErrLost, i+1, p)
 		}
 		held[i] = true
 	}
 	if r.at[p] < log.kept {
-		return fmt.Errorf("%w: records %d to %d of %v", stream.ErrLost, r.at[p]+1, log.kept, p)
+		return fmt.Errorf("%w: records %d to %d of %v", driver.ErrLost, r.at[p]+1, log.kept, p)
 	}
 	for _, i := range slices.Sorted(maps.Keys(held)) {
 		r.held = append(r.held, log.records[i])
@@ -304,7 +305,7 @@ func (s *Source) Paused() (names []string) {
 }
 
 // AtEnd asks the log.
-func (s *Source) AtEnd(_ context.Context, at map[stream.Partition]stream.Position) (proved []stream.Partition, err error) {
+func (s *Source) AtEnd(_ context.Context, at map[record.Partition]record.Position) (proved []record.Partition, err error) {
 	for p, pos := range at {
 		if s.log.atEnd(p, pos) {
 			proved = append(proved, p)
@@ -314,10 +315,10 @@ func (s *Source) AtEnd(_ context.Context, at map[stream.Partition]stream.Positio
 }
 
 // Partitions lists the log's partitions.
-func (s *Source) Partitions(context.Context) (all []stream.Partition, err error) {
+func (s *Source) Partitions(context.Context) (all []record.Partition, err error) {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(s.log.parts), stream.Partition.Compare), nil
+	return slices.SortedFunc(maps.Keys(s.log.parts), record.Partition.Compare), nil
 }
 
 // SetLag sets what Lag returns.
@@ -328,10 +329,10 @@ func (s *Source) SetLag(records int64) {
 }
 
 // Lag returns what SetLag was given.
-func (s *Source) Lag() stream.Lag {
+func (s *Source) Lag() driver.Lag {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return stream.Lag{Records: s.lag}
+	return driver.Lag{Records: s.lag}
 }
 
 // Close does nothing.

@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// RunSource checks that a source keeps to the contract of stream.Source. open makes a source that is assigned all of a
+// RunSource checks that a source keeps to the contract of driver.Source. open makes a source that is assigned all of a
 // log with at least two partitions and twenty records in each; the records are the same at each call, and none are added
 // while a test runs. It closes nothing but what it opened: each source is closed by the suite.
-func RunSource(t *testing.T, open func(t *testing.T) stream.Source) {
+func RunSource(t *testing.T, open func(t *testing.T) driver.Source) {
 	t.Helper()
 	s := &sourceSuite{open: open}
 	for _, c := range []struct {
@@ -40,8 +41,8 @@ func RunSource(t *testing.T, open func(t *testing.T) stream.Source) {
 
 // sourceSuite is a run of the suite.
 type sourceSuite struct {
-	open func(t *testing.T) stream.Source
-	all  map[stream.Partition][]stream.Record // what the log holds, once it was read
+	open func(t *testing.T) driver.Source
+	all  map[record.Partition][]record.Record // what the log holds, once it was read
 }
 
 // suiteTime is how long a case may take.
@@ -51,7 +52,7 @@ const suiteTime = time.Minute
 const suiteQuiet = 15 * time.Second
 
 // records reads the log once and keeps what it found.
-func (s *sourceSuite) records(t *testing.T) map[stream.Partition][]stream.Record {
+func (s *sourceSuite) records(t *testing.T) map[record.Partition][]record.Record {
 	t.Helper()
 	if s.all != nil {
 		return s.all
@@ -94,9 +95,9 @@ func (s *sourceSuite) inOrder(t *testing.T) {
 
 func (s *sourceSuite) afterUpTo(t *testing.T) {
 	all, r := s.records(t), s.read(t)
-	from := map[stream.Partition]stream.Progress{}
+	from := map[record.Partition]driver.Progress{}
 	for p, records := range all {
-		from[p] = stream.Progress{UpTo: records[6].Position}
+		from[p] = driver.Progress{UpTo: records[6].Position}
 	}
 	r.start(from, 0)
 	r.toEnd(all)
@@ -106,14 +107,14 @@ func (s *sourceSuite) afterUpTo(t *testing.T) {
 }
 
 // middle is a progress at record 12 with some held, and the records that are.
-func middle(records []stream.Record) (stream.Progress, []stream.Record) {
+func middle(records []record.Record) (driver.Progress, []record.Record) {
 	held := []int{2, 3, 7, 12}
 	first := records[held[0]].Position
-	h := stream.HeldSet{First: first, Through: uint64(12 - held[0] + 1)}
+	h := driver.HeldSet{First: first, Through: uint64(12 - held[0] + 1)}
 	if first.Seq == "" {
 		h.Through = uint64(records[12].Position.Sub-first.Sub) + 1
 	}
-	var back []stream.Record
+	var back []record.Record
 	for _, i := range held {
 		ord := uint32(i - held[0])
 		if first.Seq == "" {
@@ -122,12 +123,12 @@ func middle(records []stream.Record) (stream.Progress, []stream.Record) {
 		h.Ordinals = append(h.Ordinals, ord)
 		back = append(back, records[i])
 	}
-	seen := slices.MaxFunc(records[:13], func(a, b stream.Record) int { return a.Time.Compare(b.Time) }).Time
-	return stream.Progress{UpTo: records[12].Position, Held: h, Seen: seen}, back
+	seen := slices.MaxFunc(records[:13], func(a, b record.Record) int { return a.Time.Compare(b.Time) }).Time
+	return driver.Progress{UpTo: records[12].Position, Held: h, Seen: seen}, back
 }
 
-func (s *sourceSuite) middle(t *testing.T) (from map[stream.Partition]stream.Progress, back map[stream.Partition][]stream.Record) {
-	from, back = map[stream.Partition]stream.Progress{}, map[stream.Partition][]stream.Record{}
+func (s *sourceSuite) middle(t *testing.T) (from map[record.Partition]driver.Progress, back map[record.Partition][]record.Record) {
+	from, back = map[record.Partition]driver.Progress{}, map[record.Partition][]record.Record{}
 	for p, records := range s.records(t) {
 		from[p], back[p] = middle(records)
 	}
@@ -149,10 +150,10 @@ func (s *sourceSuite) warmUp(t *testing.T) {
 	r.toEnd(s.all)
 	r.checkHeldFirst(s.all, from, back)
 	for p, records := range s.all {
-		want := slices.DeleteFunc(slices.Clone(records[:13]), func(rec stream.Record) bool {
-			return slices.ContainsFunc(back[p], func(b stream.Record) bool { return b.Position == rec.Position })
+		want := slices.DeleteFunc(slices.Clone(records[:13]), func(rec record.Record) bool {
+			return slices.ContainsFunc(back[p], func(b record.Record) bool { return b.Position == rec.Position })
 		})
-		slices.SortFunc(r.warm[p], func(a, b stream.Record) int { return a.Position.Compare(b.Position) })
+		slices.SortFunc(r.warm[p], func(a, b record.Record) int { return a.Position.Compare(b.Position) })
 		r.want(p, r.warm[p], want)
 	}
 	other := map[string]bool{}
@@ -237,7 +238,7 @@ func (s *sourceSuite) interrupt(t *testing.T) {
 func (s *sourceSuite) atEnd(t *testing.T) {
 	all, r := s.records(t), s.read(t)
 	r.start(nil, 0)
-	before := map[stream.Partition]stream.Position{}
+	before := map[record.Partition]record.Position{}
 	for p, records := range all {
 		before[p] = records[len(records)-2].Position
 	}
@@ -268,14 +269,14 @@ func (s *sourceSuite) partitions(t *testing.T) {
 func (s *sourceSuite) bytes(t *testing.T) {
 	all, r := s.records(t), s.read(t)
 	r.start(nil, 0)
-	var kept []*stream.Batch
+	var kept []*driver.Batch
 	n := 0
 	for want := total(all); n < want && !r.eof; {
 		b := r.poll(r.ctx)
 		kept = append(kept, b)
 		n += len(b.Records)
 	}
-	at := map[stream.Partition]int{}
+	at := map[record.Partition]int{}
 	for _, b := range kept {
 		for i := range b.Records {
 			rec := &b.Records[i]
@@ -292,8 +293,8 @@ func (s *sourceSuite) bytes(t *testing.T) {
 	}
 }
 
-func total(all map[stream.Partition][]stream.Record) (n int) {
-	for _, p := range slices.SortedFunc(maps.Keys(all), stream.Partition.Compare) {
+func total(all map[record.Partition][]record.Record) (n int) {
+	for _, p := range slices.SortedFunc(maps.Keys(all), record.Partition.Compare) {
 		n += len(all[p])
 	}
 	return cmp.Or(n, 1)

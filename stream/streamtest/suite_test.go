@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -27,10 +28,10 @@ func conformanceLog() *streamtest.Log {
 
 func TestSourceConforms(t *testing.T) {
 	t.Run("endless", func(t *testing.T) {
-		streamtest.RunSource(t, func(*testing.T) stream.Source { return conformanceLog().Source(nil) })
+		streamtest.RunSource(t, func(*testing.T) driver.Source { return conformanceLog().Source(nil) })
 	})
 	t.Run("ended", func(t *testing.T) {
-		streamtest.RunSource(t, func(*testing.T) stream.Source {
+		streamtest.RunSource(t, func(*testing.T) driver.Source {
 			log := conformanceLog()
 			log.EndAll()
 			return log.Source(nil)
@@ -42,11 +43,11 @@ func TestSourceConforms(t *testing.T) {
 type broken struct {
 	*streamtest.Source
 	how  string
-	last *stream.Batch
+	last *driver.Batch
 	n    int
 }
 
-func (b *broken) Poll(ctx context.Context) (*stream.Batch, error) {
+func (b *broken) Poll(ctx context.Context) (*driver.Batch, error) {
 	if b.how == "forgets an interrupted batch" && ctx.Err() != nil {
 		b.Source.Poll(context.WithoutCancel(ctx))
 		return nil, ctx.Err()
@@ -77,7 +78,7 @@ func (b *broken) Poll(ctx context.Context) (*stream.Batch, error) {
 	return got, err
 }
 
-func (b *broken) Start(ctx context.Context, s stream.Start) error {
+func (b *broken) Start(ctx context.Context, s driver.Start) error {
 	for p, g := range s.From {
 		switch b.how {
 		case "starts one too late":
@@ -85,7 +86,7 @@ func (b *broken) Start(ctx context.Context, s stream.Start) error {
 				g.UpTo.Sub++
 			}
 		case "forgets held records":
-			g.Held = stream.HeldSet{}
+			g.Held = driver.HeldSet{}
 		}
 		s.From[p] = g
 	}
@@ -98,14 +99,14 @@ func (b *broken) Pause(lane string, on bool) {
 	}
 }
 
-func (b *broken) AtEnd(ctx context.Context, at map[stream.Partition]stream.Position) ([]stream.Partition, error) {
+func (b *broken) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
 	if b.how == "proves too much" {
 		return slices.Collect(maps.Keys(at)), nil
 	}
 	return b.Source.AtEnd(ctx, at)
 }
 
-func (b *broken) Partitions(ctx context.Context) ([]stream.Partition, error) {
+func (b *broken) Partitions(ctx context.Context) ([]record.Partition, error) {
 	all, err := b.Source.Partitions(ctx)
 	if b.how == "hides a partition" {
 		all = all[1:]
@@ -132,7 +133,7 @@ var brokenWays = map[string]string{
 func TestBrokenSourcesAreCaught(t *testing.T) {
 	const env = "STREAMTEST_BROKEN_SOURCE"
 	if how := os.Getenv(env); how != "" {
-		streamtest.RunSource(t, func(*testing.T) stream.Source {
+		streamtest.RunSource(t, func(*testing.T) driver.Source {
 			return &broken{Source: conformanceLog().Source(nil), how: how}
 		})
 		return

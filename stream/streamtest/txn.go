@@ -8,13 +8,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // txnState is what a transaction has collected.
 type txnState[T any] struct {
 	rows, late []Row[T]
-	dead       []stream.DeadLetter
+	dead       []driver.DeadLetter
 }
 
 type txn[T any] struct {
@@ -69,7 +70,7 @@ func (t *txn[T]) touch(ctx context.Context, lane string) (laneBase, error) {
 }
 
 // Write adds rows.
-func (t *txn[T]) Write(ctx context.Context, w stream.Writer, rows []stream.Event[T], fates []stream.Fate) (bad []stream.BadRow, err error) {
+func (t *txn[T]) Write(ctx context.Context, w driver.Writer, rows []record.Event[T], fates []record.Fate) (bad []driver.BadRow, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.over {
@@ -81,31 +82,31 @@ func (t *txn[T]) Write(ctx context.Context, w stream.Writer, rows []stream.Event
 	}
 	for i := range rows {
 		row := Row[T]{rows[i].Value, rows[i].Time, w.Lane}
-		if r, ok := any(&row.Value).(*stream.Record); ok {
+		if r, ok := any(&row.Value).(*record.Record); ok {
 			*r = r.Clone()
 		}
 		end := row.Time.Truncate(t.o.l.Hour).Add(t.o.l.Hour)
 		if t.o.Bad != nil {
 			if err := t.o.Bad(row.Value); err != nil {
-				fates[i] = stream.Dead
-				bad = append(bad, stream.BadRow{Index: i, Err: err})
+				fates[i] = record.Dead
+				bad = append(bad, driver.BadRow{Index: i, Err: err})
 				continue
 			}
 		}
 		t.bytes += 100
 		if t.o.l.Lateness >= 0 && !end.After(b.low) {
-			fates[i] = stream.Late
+			fates[i] = record.Late
 			t.state.late = append(t.state.late, row)
 			continue
 		}
-		fates[i] = stream.Written
+		fates[i] = record.Written
 		t.state.rows = append(t.state.rows, row)
 	}
 	return bad, nil
 }
 
 // Reject adds dead letters.
-func (t *txn[T]) Reject(ctx context.Context, w stream.Writer, dead []stream.DeadLetter) error {
+func (t *txn[T]) Reject(ctx context.Context, w driver.Writer, dead []driver.DeadLetter) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.over {
@@ -129,7 +130,7 @@ func (t *txn[T]) Bytes() int64 {
 }
 
 // Commit commits, if no lane was touched by somebody else.
-func (t *txn[T]) Commit(ctx context.Context, cut stream.Cut) error {
+func (t *txn[T]) Commit(ctx context.Context, cut driver.Cut) error {
 	if err := t.begin(); err != nil {
 		return err
 	}
@@ -170,7 +171,7 @@ func (t *txn[T]) end(err error) error {
 }
 
 // carry works out the lows that the next transaction decides lateness by.
-func (t *txn[T]) carry(ctx context.Context, cut stream.Cut) error {
+func (t *txn[T]) carry(ctx context.Context, cut driver.Cut) error {
 	defer close(t.carried)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -200,7 +201,7 @@ func (t *txn[T]) Drop(context.Context) error {
 }
 
 // commit validates and applies.
-func (l *Ledger[T]) commit(t *txn[T], cut stream.Cut) error {
+func (l *Ledger[T]) commit(t *txn[T], cut driver.Cut) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t.mu.Lock()
@@ -209,7 +210,7 @@ func (l *Ledger[T]) commit(t *txn[T], cut stream.Cut) error {
 	defer t.o.mu.Unlock()
 	for p := t.after; p != nil; p = p.after {
 		if p.void {
-			return fmt.Errorf("%w: its predecessor is void", stream.ErrFenced)
+			return fmt.Errorf("%w: its predecessor is void", driver.ErrFenced)
 		}
 		if !p.settled {
 			l.t.Errorf("Commit before the predecessor's has returned")
@@ -218,10 +219,10 @@ func (l *Ledger[T]) commit(t *txn[T], cut stream.Cut) error {
 	for name, was := range t.lanes {
 		base := t.o.base[name]
 		if base == nil || base.adoption != was.adoption {
-			return fmt.Errorf("%w: lane %s was adopted again", stream.ErrFenced, name)
+			return fmt.Errorf("%w: lane %s was adopted again", driver.ErrFenced, name)
 		}
 		if base.version != l.lane(name).version {
-			return fmt.Errorf("%w: lane %s is at version %d", stream.ErrFenced, name, l.lane(name).version)
+			return fmt.Errorf("%w: lane %s is at version %d", driver.ErrFenced, name, l.lane(name).version)
 		}
 	}
 	l.apply(cut, &t.state)

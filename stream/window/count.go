@@ -8,7 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // Options are the optional settings of Count; nil means all defaults.
@@ -30,10 +31,10 @@ type Options struct {
 //
 // Events may come in any order within length. The counts come back after a crash by reading the last windows again. The
 // stage must not stand behind one that holds records; Run refuses that.
-func Count[T any, K comparable](key func(*T) K, n int, length time.Duration, raise func(*T) T, opts *Options) stream.Stage[T, T] {
-	s := &stage[T, K]{
-		key: stream.Recover(func(e *T) (K, error) { return key(e), nil }), n: n, length: length,
-		raise: stream.Recover(func(e *T) (T, error) { return raise(e), nil }),
+func Count[T any, K comparable](key func(*T) K, n int, length time.Duration, raise func(*T) T, opts *Options) stage.Stage[T, T] {
+	s := &counting[T, K]{
+		key: record.Recover(func(e *T) (K, error) { return key(e), nil }), n: n, length: length,
+		raise: record.Recover(func(e *T) (T, error) { return raise(e), nil }),
 	}
 	if opts != nil {
 		s.opts = *opts
@@ -51,7 +52,7 @@ func Count[T any, K comparable](key func(*T) K, n int, length time.Duration, rai
 	return s
 }
 
-type stage[T any, K comparable] struct {
+type counting[T any, K comparable] struct {
 	key    func(*T) (K, error)
 	n      int
 	length time.Duration
@@ -60,31 +61,31 @@ type stage[T any, K comparable] struct {
 	err    error
 }
 
-func (s *stage[T, K]) String() string { return "count" }
+func (s *counting[T, K]) String() string { return "count" }
 
 // FirstClaimer marks the stage as one that decides which of several records wins: the one that raises the event.
-func (s *stage[T, K]) FirstClaimer() {}
+func (s *counting[T, K]) FirstClaimer() {}
 
 // LaneLocal says that the events of one lane are counted together.
-func (s *stage[T, K]) LaneLocal() bool { return true }
+func (s *counting[T, K]) LaneLocal() bool { return true }
 
 // Open makes the counts of one lane.
-func (s *stage[T, K]) Open(*stream.Lane) (stream.Processor[T, T], error) {
+func (s *counting[T, K]) Open(*stage.Lane) (stage.Processor[T, T], error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	return &counter[T, K]{stage: s, keys: map[K]*times{}}, nil
+	return &counter[T, K]{counting: s, keys: map[K]*times{}}, nil
 }
 
 // counter has the times of each key.
 type counter[T any, K comparable] struct {
-	*stage[T, K]
+	*counting[T, K]
 	keys  map[K]*times
 	sweep time.Time // of event time, when keys that are too old were last looked for
 }
 
 // Process counts and raises.
-func (c *counter[T, K]) Process(_ context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+func (c *counter[T, K]) Process(_ context.Context, in []record.Event[T], out *stage.Emitter[T]) error {
 	for i := range in {
 		e := &in[i]
 		k, err := c.key(&e.Value)
@@ -113,7 +114,7 @@ func (c *counter[T, K]) Process(_ context.Context, in []stream.Event[T], out *st
 			out.Reject(e.Origin, err)
 			continue
 		}
-		out.Emit(stream.Derive(e, raised))
+		out.Emit(record.Derive(e, raised))
 	}
 	return nil
 }
@@ -123,7 +124,7 @@ func (c *counter[T, K]) Process(_ context.Context, in []stream.Event[T], out *st
 func (c *counter[T, K]) Warmup() time.Duration { return 3 * c.length }
 
 // Warm counts.
-func (c *counter[T, K]) Warm(ctx context.Context, in []stream.Event[T], out *stream.Emitter[T]) error {
+func (c *counter[T, K]) Warm(ctx context.Context, in []record.Event[T], out *stage.Emitter[T]) error {
 	return c.Process(ctx, in, out)
 }
 
@@ -147,7 +148,7 @@ func (c *counter[T, K]) times(k K) *times {
 
 // Advance forgets, every three windows, the keys whose events are too old to count together with one that comes a window
 // late.
-func (c *counter[T, K]) Advance(_ context.Context, seen time.Time, _ *stream.Emitter[T]) error {
+func (c *counter[T, K]) Advance(_ context.Context, seen time.Time, _ *stage.Emitter[T]) error {
 	if seen.Before(c.sweep.Add(3 * c.length)) {
 		return nil
 	}

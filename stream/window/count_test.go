@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 	"github.com/onceflow/onceflow/stream/window"
 )
@@ -98,13 +100,13 @@ func TestAlarmsEqualTheReferenceOverCrashes(t *testing.T) {
 type waits struct{}
 
 func (waits) Holds() {}
-func (waits) Open(*stream.Lane) (stream.Processor[click, click], error) {
+func (waits) Open(*stage.Lane) (stage.Processor[click, click], error) {
 	return &waiting{}, nil
 }
 
-type waiting struct{ held []stream.Event[click] }
+type waiting struct{ held []record.Event[click] }
 
-func (w *waiting) Process(_ context.Context, in []stream.Event[click], out *stream.Emitter[click]) error {
+func (w *waiting) Process(_ context.Context, in []record.Event[click], out *stage.Emitter[click]) error {
 	for _, e := range in {
 		out.Hold(e.Origin)
 		w.held = append(w.held, e)
@@ -112,9 +114,9 @@ func (w *waiting) Process(_ context.Context, in []stream.Event[click], out *stre
 	return nil
 }
 
-func (w *waiting) Advance(_ context.Context, seen time.Time, out *stream.Emitter[click]) error {
+func (w *waiting) Advance(_ context.Context, seen time.Time, out *stage.Emitter[click]) error {
 	for _, e := range w.held {
-		if seen.Equal(stream.EndOfTime) {
+		if seen.Equal(record.EndOfTime) {
 			out.Release(e.Origin)
 			out.Emit(e)
 		}
@@ -129,7 +131,7 @@ func TestHeldRecordRaisesItsAlarmAgain(t *testing.T) {
 		l.Feed(at, click{IP: "x", At: at})
 		l.Crash()
 	}
-	l.Advance(stream.EndOfTime)
+	l.Advance(record.EndOfTime)
 	n := 0
 	for _, c := range l.Out {
 		if c.Alarm {
@@ -171,13 +173,13 @@ func TestZeroKeyIsNotCounted(t *testing.T) {
 }
 
 func TestSenselessWindowsAreRefused(t *testing.T) {
-	for _, s := range []stream.Stage[click, click]{
+	for _, s := range []stage.Stage[click, click]{
 		window.Count((*click).ip, 0, time.Minute, alarm, nil),
 		window.Count((*click).ip, 1, 0, alarm, nil),
 		window.Count[click, string](nil, 1, time.Minute, alarm, nil),
 		window.Count((*click).ip, 1, time.Minute, alarm, &window.Options{MaxKeys: -1}),
 	} {
-		if _, err := s.Open(&stream.Lane{}); err == nil {
+		if _, err := s.Open(&stage.Lane{}); err == nil {
 			t.Error("no error")
 		}
 	}

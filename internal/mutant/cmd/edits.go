@@ -63,10 +63,10 @@ var edits = []edit{
 		case mutant.On("T14b"):
 			parts, _ := list(ctx)
 			first, _ := mutant.Kept.LoadOrStore(k, parts)
-			list = func(context.Context) ([]stream.Partition, error) { return first.([]stream.Partition), nil }
+			list = func(context.Context) ([]record.Partition, error) { return first.([]record.Partition), nil }
 		case mutant.On("T30a"):
 			parts, err := list(ctx)
-			list = func(context.Context) ([]stream.Partition, error) { return parts, err }
+			list = func(context.Context) ([]record.Partition, error) { return parts, err }
 		}`),
 	insert("sink", `e.Close = &ledger.Close{`, `if mutant.On("T22") { e.Published = nil }`),
 	{"sink", `if !k.isPublished(id) { s.Pending[id] = p`, `if !k.isPublished(id) || mutant.On("T22") { s.Pending[id] = p`},
@@ -164,9 +164,9 @@ var edits = []edit{
 
 	insert("stream", `for _, p := range slices.SortedFunc(maps.Keys(acked), order) {`, `if mutant.On("T52") { return nil }`),
 	{"stream", `if live { c.prove(id, at)`, `if live || mutant.On("T42b") { c.prove(id, at)`},
-	{"stream", `s.parent != o.slot || s.holds != 0 {`, `s.parent != o.slot || s.holds != 0 && !mutant.On("T13") {`},
-	{"stream", `case t.slots[t.root(o.slot)].holds == 0:`, `case t.slots[t.root(o.slot)].holds == 0 || mutant.On("T13"):`},
-	{"stream", `all[Reason{k.Fate, otherWhy}] += n`, `if !mutant.On("T58") { all[Reason{k.Fate, otherWhy}] += n }`},
+	{"stream", `s.parent != slotOf(o) || s.holds != 0 {`, `s.parent != slotOf(o) || s.holds != 0 && !mutant.On("T13") {`},
+	{"stream", `case t.slots[t.root(slotOf(o))].holds == 0:`, `case t.slots[t.root(slotOf(o))].holds == 0 || mutant.On("T13"):`},
+	{"stream", `all[record.Reason{Fate: k.Fate, Why: otherWhy}] += n`, `if !mutant.On("T58") { all[record.Reason{Fate: k.Fate, Why: otherWhy}] += n }`},
 	{"stream", `proved, err := e.src.AtEnd(ctx, at)`, `
 		proved, err := e.src.AtEnd(ctx, at)
 		switch {
@@ -179,8 +179,8 @@ var edits = []edit{
 			now, err = e.askNow(ctx)
 		}`},
 	{"stream", `now, err := e.out.Now(ctx) if err == nil {`, `now, err := e.out.Now(ctx); if mutant.On("T17b") { now = e.opts.Now() }; if err == nil {`},
-	{"stream", `case w.keys == KeysAnywhere && !w.accept:`, `case w.keys == KeysAnywhere && !w.accept && !mutant.On("T70"):`},
-	{"stream", `if was > 0 { err := &AddedPartitionsError{`, `if was > 0 && !mutant.On("T72") { err := &AddedPartitionsError{`},
+	{"stream", `case w.keys == driver.KeysAnywhere && !w.accept:`, `case w.keys == driver.KeysAnywhere && !w.accept && !mutant.On("T70"):`},
+	{"stream", `if was > 0 { err := &driver.AddedPartitionsError{`, `if was > 0 && !mutant.On("T72") { err := &driver.AddedPartitionsError{`},
 	{"stream", `case passes(err): w.spoil(err)`, `case passes(err) && mutant.On("T76"): case passes(err): w.spoil(err)`},
 	{"stream", `if s.claims && holder != "" {`, `if s.claims && holder != "" && !mutant.On("T07b") {`},
 	{"stream", `c.noteArrivals(c.feed.batch) }`, `
@@ -195,7 +195,7 @@ var edits = []edit{
 	}`},
 	{"stream", `case !c.oldest.IsZero() && t.Before(c.oldest):`, `case !c.oldest.IsZero() && t.Before(c.oldest) && !mutant.On("T46"):`},
 	insert("stream", `const day = 24 * 60 * 60`, `if mutant.On("T23b") { return false }`),
-	{"stream", `if stage < c.claimer {`, `if stage < c.claimer && !mutant.On("T07b") {`},
+	{"stream", `if st < c.claimer {`, `if st < c.claimer && !mutant.On("T07b") {`},
 	{"stream", `case c.replaying > 0: return fmt.Errorf(`, `case c.replaying > 0 && !mutant.On("T11"): return fmt.Errorf(`},
 	{"stream", `case s.flags&flagReplayed != 0, p.ended:`, `case s.flags&flagReplayed != 0 && !mutant.On("T44"), p.ended:`},
 	{"stream", `!c.now.IsZero() && p.plain.After(c.now) {`, `!c.now.IsZero() && p.plain.After(c.now) && !mutant.On("T42") {`},

@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-var part = &stream.Partition{Source: "c/t", Epoch: "e", ID: "0"}
+var part = &record.Partition{Source: "c/t", Epoch: "e", ID: "0"}
 
-func records(n int) (recs []stream.Record, deltas []int64) {
+func records(n int) (recs []record.Record, deltas []int64) {
 	for i := range n {
-		r := stream.Record{
-			Partition: part, Position: stream.Position{Sub: 1000 + int64(i) + 1},
+		r := record.Record{
+			Partition: part, Position: record.Position{Sub: 1000 + int64(i) + 1},
 			Key: fmt.Appendf(nil, "k%d", i), Value: bytes.Repeat([]byte{byte('a' + i%26)}, 100+i%7),
 			Time: time.UnixMilli(base + int64(i)*3 - 50).UTC(),
 		}
@@ -26,14 +26,14 @@ func records(n int) (recs []stream.Record, deltas []int64) {
 		case 2:
 			r.Value = nil // a tombstone
 		case 3:
-			r.Headers = []stream.Header{{Key: "trace", Value: []byte{1, 2}}, {Key: "none"}}
+			r.Headers = []record.Header{{Key: "trace", Value: []byte{1, 2}}, {Key: "none"}}
 		}
 		recs, deltas = append(recs, r), append(deltas, int64(i))
 	}
 	return recs, deltas
 }
 
-func decode(t testing.TB, d *Decoder, data []byte, from int64) ([]stream.Record, error) {
+func decode(t testing.TB, d *Decoder, data []byte, from int64) ([]record.Record, error) {
 	t.Helper()
 	var h Header
 	var s Set
@@ -146,7 +146,7 @@ func TestLogAppendTimeWins(t *testing.T) {
 }
 
 func TestABatchBeyondTheLimitIsRefusedWhateverTheCodec(t *testing.T) {
-	big := []stream.Record{{Value: make([]byte, 1<<20), Time: time.UnixMilli(base)}}
+	big := []record.Record{{Value: make([]byte, 1<<20), Time: time.UnixMilli(base)}}
 	d := NewDecoder(100_000)
 	defer d.Close()
 	for codec := Gzip; codec <= Zstd; codec++ {
@@ -207,7 +207,7 @@ func TestAWrongCountOrOrderIsCorruptAndLeavesTheSetAlone(t *testing.T) {
 		"truncated gzip": seal(1000, 2, Gzip, 3, compress(t, Gzip, false, body)[:40]),
 	} {
 		d := NewDecoder(1 << 20)
-		s := Set{Records: []stream.Record{{Key: []byte("before")}}}
+		s := Set{Records: []record.Record{{Key: []byte("before")}}}
 		var h Header
 		_, err := Next(data, &h)
 		if err == nil {
@@ -229,7 +229,7 @@ func TestAWrongCountOrOrderIsCorruptAndLeavesTheSetAlone(t *testing.T) {
 func TestMarkersAreTold(t *testing.T) {
 	for marker, abort := range map[byte]bool{0: true, 1: false} {
 		key := []byte{0, 0, 0, marker}
-		rec := []stream.Record{{Key: key, Value: []byte{0, 0, 0, 0, 0, 0}, Time: time.UnixMilli(base)}}
+		rec := []record.Record{{Key: key, Value: []byte{0, 0, 0, 0, 0, 0}, Time: time.UnixMilli(base)}}
 		data := sample{first: 9, deltas: []int64{0}, records: rec, attr: attrControl | attrTxn}.encode(t)
 		var h Header
 		if _, err := Next(data, &h); err != nil {

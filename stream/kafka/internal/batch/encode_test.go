@@ -12,14 +12,14 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // sample says what a batch to encode holds.
 type sample struct {
 	first   int64
 	deltas  []int64 // of the offsets; the last one is the batch's last
-	records []stream.Record
+	records []record.Record
 	attr    int16
 	xerial  bool
 }

@@ -5,13 +5,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Set gathers records. Reset keeps its memory for the next ones.
 type Set struct {
-	Records []stream.Record
-	headers []stream.Header
+	Records []record.Record
+	headers []record.Header
 }
 
 // Reset forgets the records, and with them every reference to the bytes they lie in.
@@ -30,7 +30,7 @@ const maxKeys = 1024
 
 // Append adds the records of h at or after offset from. plain is the result of Plain. Records are slices of plain. On
 // an error the set is as before.
-func (d *Decoder) Append(s *Set, h *Header, plain []byte, p *stream.Partition, from int64) error {
+func (d *Decoder) Append(s *Set, h *Header, plain []byte, p *record.Partition, from int64) error {
 	if h.N > len(plain)/minRecord {
 		return fmt.Errorf("%w: %d records in %d bytes", ErrCorrupt, h.N, len(plain))
 	}
@@ -55,7 +55,7 @@ func (d *Decoder) Append(s *Set, h *Header, plain []byte, p *stream.Partition, f
 }
 
 // record adds one record, if it is not before from, and returns its offset. Of an unsound record c.bad or c.b tells.
-func (d *Decoder) record(s *Set, h *Header, c *cursor, p *stream.Partition, from int64) int64 {
+func (d *Decoder) record(s *Set, h *Header, c *cursor, p *record.Partition, from int64) int64 {
 	c.skip(1) // attributes: none are defined
 	at := h.BaseTime + c.int()
 	offset := h.First + c.int()
@@ -68,7 +68,7 @@ func (d *Decoder) record(s *Set, h *Header, c *cursor, p *stream.Partition, from
 	begin := len(s.headers)
 	for range n {
 		k := d.key(c.bytes())
-		s.headers = append(s.headers, stream.Header{Key: k, Value: c.bytes()})
+		s.headers = append(s.headers, record.Header{Key: k, Value: c.bytes()})
 	}
 	if c.bad || offset < from {
 		s.headers = s.headers[:begin]
@@ -77,7 +77,7 @@ func (d *Decoder) record(s *Set, h *Header, c *cursor, p *stream.Partition, from
 	if h.attr&attrLogAppend != 0 {
 		at = h.MaxTime
 	}
-	r := stream.Record{Partition: p, Position: stream.Position{Sub: offset + 1}, Key: key, Value: value}
+	r := record.Record{Partition: p, Position: record.Position{Sub: offset + 1}, Key: key, Value: value}
 	if n > 0 {
 		r.Headers = s.headers[begin:len(s.headers):len(s.headers)]
 	}

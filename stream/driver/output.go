@@ -1,9 +1,11 @@
-package stream
+package driver
 
 import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Output makes results durable exactly once. Package sink has the usual one. Methods of Output are called by one
@@ -16,7 +18,7 @@ type Output[T any] interface {
 	// is adopted again, or released, what this process commits for a lane builds on that. All open transactions that
 	// touch one of the lanes are void. A process that adopts a lane does not stop another one: the first to commit wins.
 	// After an error it is called again, without end, unless the error matches ErrStop or ErrLost.
-	Adopt(ctx context.Context, lanes []Assignment) (map[Partition]Progress, error)
+	Adopt(ctx context.Context, lanes []Assignment) (map[record.Partition]Progress, error)
 
 	// Release forgets lanes that were revoked.
 	Release(ctx context.Context, lanes []string) error
@@ -29,7 +31,7 @@ type Output[T any] interface {
 	// calls it after each commit and at least every few seconds, and ends ctx when lanes come or go. It may take long:
 	// transactions begin and commit meanwhile. list is Source.Partitions. After an error it is called again, without end,
 	// unless the error matches ErrStop or ErrLost.
-	Maintain(ctx context.Context, list func(context.Context) ([]Partition, error)) (Upkeep, error)
+	Maintain(ctx context.Context, list func(context.Context) ([]record.Partition, error)) (Upkeep, error)
 
 	// Now is the output's own clock, the store's; the engine asks it before it asks a source whether a log has ended.
 	Now(ctx context.Context) (time.Time, error)
@@ -46,19 +48,25 @@ type Doubter interface {
 type Rememberer interface {
 	// Unfinished is called after Attach. It returns the progress, without the positions of Held, of the partitions that
 	// may still give records.
-	Unfinished() map[Partition]Progress
+	Unfinished() map[record.Partition]Progress
 }
 
 // Teller is an Output that can say what it has committed of all partitions, without adopting them. A Follower needs it.
 type Teller interface {
 	// Tell reads the ledger first. It may be called concurrently with every method.
-	Tell(ctx context.Context) (map[Partition]Standing, error)
+	Tell(ctx context.Context) (map[record.Partition]Standing, error)
+}
+
+// Signer is an Output that can name its ledger, for a Witness.
+type Signer interface {
+	// Signature is called after Attach. It is the same for all processes and runs of a job, and for no other ledger.
+	Signature() string
 }
 
 // Standing is what is committed of a partition, in short.
 type Standing struct {
 	Lane    string // of the entry that touched it last or, of a child that nobody has read, of the one that named it
-	UpTo    Position
+	UpTo    record.Position
 	Seen    time.Time
 	Arrived time.Time
 	Ended   bool
@@ -92,9 +100,9 @@ type Upkeep struct {
 	// can close has closed.
 	Settled bool
 
-	EarliestHour time.Time // start of the first hour that is not closed; zero if none is known
-	ClosedHours  int64     // closed by this process
-	Clock        Clock     // of the whole job, for ClockWatcher
+	EarliestHour time.Time    // start of the first hour that is not closed; zero if none is known
+	ClosedHours  int64        // closed by this process
+	Clock        record.Clock // of the whole job, for ClockWatcher
 
 	// Complete is how far the clocks of a backfill must get for all that was read to be complete: the end of the hour of the
 	// newest Progress.Seen, and the lateness. Zero if nothing waits for it.
@@ -114,7 +122,7 @@ type Txn[T any] interface {
 	// Write adds the rows of finished records, sets fates[i] to Written, Late, Filtered (no flow wanted it) or Dead (it
 	// cannot be encoded; bad says why, nothing of that row was added), and must not keep rows. An error spoils the transaction,
 	// which is dropped, and all of it is read again; one that matches ErrStop stops the job.
-	Write(ctx context.Context, w Writer, rows []Event[T], fates []Fate) (bad []BadRow, err error)
+	Write(ctx context.Context, w Writer, rows []record.Event[T], fates []record.Fate) (bad []BadRow, err error)
 
 	// Reject adds dead letters. It must not keep their bytes.
 	Reject(ctx context.Context, w Writer, dead []DeadLetter) error
@@ -156,7 +164,7 @@ type Cut struct {
 
 	// Reasons counts finished records that have no row and whose end had a reason; nil if there are none. The most frequent
 	// 16 are told apart, others are "other" of their fate. All dead ones are among them.
-	Reasons map[Reason]int64
+	Reasons map[record.Reason]int64
 }
 
 // LaneCut is the progress of one lane.
@@ -164,7 +172,7 @@ type LaneCut struct {
 	Lane string
 
 	// Partitions are all partitions of the lane, but for some that had ended and held nothing at an earlier cut.
-	Partitions map[Partition]Progress
+	Partitions map[record.Partition]Progress
 
 	// Replaying means that held records of the base are still coming back: clocks must not move yet. Run leaves such lanes
 	// out of its cuts altogether; nothing of them has been written then.
@@ -172,9 +180,6 @@ type LaneCut struct {
 
 	// Counts are the records that finished in this transaction, by owner partition, and Read those that were read for
 	// the first time. Held is Progress.Held.Len.
-	Counts map[Partition]Counts
-	Read   map[Partition]int64
-
-	reasons  map[Reason]int64
-	examples []*example
+	Counts map[record.Partition]record.Counts
+	Read   map[record.Partition]int64
 }

@@ -1,11 +1,8 @@
-package stream
+package record
 
 import (
-	"bytes"
 	"cmp"
-	"slices"
 	"strconv"
-	"time"
 )
 
 // Partition names one ordered log: a Kafka partition, a Kinesis shard or a file. It is comparable with ==.
@@ -71,51 +68,10 @@ func (p Position) String() string {
 	return p.Seq + "/" + strconv.FormatInt(p.Sub, 10)
 }
 
-// Record is what a source gives. Its slices may share a buffer that the source uses again: they are read-only, and valid
-// until the batch they came in has passed all stages and the rows of its finished records are written. What lives
-// longer, because a stage holds it or works on it beside the lane, must own its bytes: Clone it, or let Decode copy.
-type Record struct {
-	Partition *Partition // shared by all records of the partition
-	Position  Position
-	Key       []byte // nil if the producer set none
-	Value     []byte // nil for a tombstone
-	Headers   []Header
-	Time      time.Time // the broker's or producer's time, UTC; zero if there is none
-}
-
-// Clone returns a record that owns its bytes.
-func (r *Record) Clone() Record {
-	c := *r
-	c.Key, c.Value, c.Headers = bytes.Clone(r.Key), bytes.Clone(r.Value), slices.Clone(r.Headers)
-	for i := range c.Headers {
-		c.Headers[i].Value = bytes.Clone(c.Headers[i].Value)
+// After is Compare(q) > 0, fast where positions are plain numbers.
+func (p Position) After(q Position) bool {
+	if p.Seq == "" && q.Seq == "" {
+		return p.Sub > q.Sub
 	}
-	return c
+	return p.Compare(q) > 0
 }
-
-// Header is one record header.
-type Header struct {
-	Key   string
-	Value []byte
-}
-
-// Origin stands for the record that an event came from. It is opaque, costs 8 bytes, is valid only inside the lane that
-// issued it and until its record is finished, and is comparable with ==. Copy it from the input event into what you
-// make of it: that is how the engine knows when a record's effect is complete.
-type Origin struct{ slot, gen uint32 }
-
-// NewOrigin makes an origin for a test that drives a stage without the engine.
-func NewOrigin(n uint32) Origin { return Origin{slot: n, gen: 1} }
-
-// Event is a decoded record inside a job.
-type Event[T any] struct {
-	Value T
-
-	// Time is the event time, UTC, set by Decode; without a Decode it is the record's. It alone chooses the output hour
-	// and drives the clocks, so stages pass it on as it is.
-	Time   time.Time
-	Origin Origin
-}
-
-// Derive returns an event with the time and origin of e and another value.
-func Derive[In, Out any](e *Event[In], v Out) Event[Out] { return Event[Out]{v, e.Time, e.Origin} }

@@ -1,11 +1,15 @@
-package stream
+package driver
 
-import "time"
+import (
+	"time"
+
+	"github.com/onceflow/onceflow/stream/record"
+)
 
 // Progress is what the ledger knows of a partition.
 type Progress struct {
 	// UpTo is the last position consumed, inclusive. The zero Position is before the first record.
-	UpTo Position
+	UpTo record.Position
 
 	// Held are the positions at or below UpTo whose effect is not in the output yet.
 	Held HeldSet
@@ -36,7 +40,7 @@ type Progress struct {
 	Ended bool
 
 	// Children are the partitions that take the place of an ended one; set in the same step as Ended.
-	Children []Partition
+	Children []record.Partition
 }
 
 // Jump is a step of event time that is too long to be believed at once: times more than five minutes ahead of Seen, or of
@@ -54,7 +58,7 @@ type Jump struct {
 // immutable.
 type HeldSet struct {
 	// First is the oldest held position; the zero Position if nothing is held.
-	First Position
+	First record.Position
 
 	// Ordinals are the held records, ascending, the first being 0. Empty if nothing is held.
 	Ordinals []uint32

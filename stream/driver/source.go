@@ -1,8 +1,10 @@
-package stream
+package driver
 
 import (
 	"context"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Source delivers the records of the lanes assigned to this process. Poll, Start, Pause and Close are called by one
@@ -34,10 +36,10 @@ type Source interface {
 	// AtEnd asks the service, now and not from a cache, which of the given partitions' logs end at the given position,
 	// the last one consumed: nothing follows it but what is never delivered, such as control and aborted records, and
 	// no open transaction is waiting. It returns those proved, and leaves out those not proved.
-	AtEnd(ctx context.Context, at map[Partition]Position) ([]Partition, error)
+	AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error)
 
 	// Partitions asks the service, not a cache, which partitions exist now, read or not. Seals depend on it.
-	Partitions(ctx context.Context) ([]Partition, error)
+	Partitions(ctx context.Context) ([]record.Partition, error)
 
 	Close() error
 }
@@ -45,7 +47,22 @@ type Source interface {
 // Acker is a Source that can tell lag monitors how far a job has committed. Recovery never reads it.
 type Acker interface {
 	// Ack may be called concurrently with every method of Source. Its error is logged.
-	Ack(ctx context.Context, upTo map[Partition]Position) error
+	Ack(ctx context.Context, upTo map[record.Partition]record.Position) error
+}
+
+// Witness is an Acker that keeps what it is told where a restore of the output's store does not reach, and can be asked
+// for it. Run compares it with the ledger before it goes on. Recovery still never reads it.
+type Witness interface {
+	Acker
+
+	// Sign is called once, before the first Poll. What Ack is told from then on is kept together with ledger, at most 128
+	// printable characters, which name the ledger that the positions are of.
+	Sign(ledger string)
+
+	// Acked returns what any process has told Ack under the same signature. Partitions of which nothing is kept, or under
+	// another signature only, are left out. It may be called concurrently with every method of Source. Its error is
+	// logged: the job goes on without.
+	Acked(ctx context.Context, parts []record.Partition) (map[record.Partition]record.Position, error)
 }
 
 // Checker is a Source that looks for what a job has begun to read, whoever reads it: a log that is gone is assigned to
@@ -54,7 +71,7 @@ type Checker interface {
 	// Check is called once, before the first Poll, with the progress of all partitions of the job that have not ended or
 	// hold records, if the output knows them (see Rememberer). The positions of Held are left out. An error stops the job;
 	// it matches ErrLost if records are gone.
-	Check(ctx context.Context, unfinished map[Partition]Progress) error
+	Check(ctx context.Context, unfinished map[record.Partition]Progress) error
 }
 
 // Lagger is a Source that knows how far behind its lanes are. It is called often and must answer from memory.
@@ -80,7 +97,7 @@ type Staller interface {
 type Follower interface {
 	// Follow is called once, before the first Poll. tell asks the output, which costs it a request or two; it may be
 	// called concurrently with everything. Its error may pass.
-	Follow(tell func(context.Context) (map[Partition]Standing, error))
+	Follow(tell func(context.Context) (map[record.Partition]Standing, error))
 }
 
 // Finisher is a Source whose lanes end one by one, as files do. Without it the engine keeps all that belongs to a lane that
@@ -120,7 +137,7 @@ type Start struct {
 	Lane string
 
 	// From holds every partition of the lane; a zero Progress is the first record of the log.
-	From map[Partition]Progress
+	From map[record.Partition]Progress
 
 	// Warmup asks, if positive, for the records at or below UpTo that are not held and whose event time may lie within
 	// Warmup before Progress.Seen; more may come. They are delivered before everything else, in Batches with Warm set.
@@ -136,7 +153,7 @@ type Batch struct {
 
 	// Records are of partitions of Lane; those of one partition are in order.
 	Lane    string
-	Records []Record
+	Records []record.Record
 	Bytes   int64 // memory that Records keep busy
 	Warm    bool  // Records are for Warmer only
 
@@ -165,8 +182,8 @@ type Batch struct {
 
 // Passed is a stretch of a partition that holds nothing to deliver; UpTo is its last position, inclusive.
 type Passed struct {
-	Partition Partition
-	UpTo      Position
+	Partition record.Partition
+	UpTo      record.Position
 }
 
 // Release calls Done, if there is one.
@@ -179,11 +196,11 @@ func (b *Batch) Release() {
 // Assignment is a lane that this process is to read.
 type Assignment struct {
 	Lane       string
-	Partitions []Partition
+	Partitions []record.Partition
 
 	// Elders are partitions outside the lane whose records a warm-up may bring, since partitions of the lane took over
 	// from them.
-	Elders []Partition
+	Elders []record.Partition
 
 	// InOrder says that the records of a partition are older, by event time, than those of the partitions behind it, but
 	// for some disorder at the borders. Then partitions that have given no record yet do not hold event time back for the
@@ -197,14 +214,14 @@ type Assignment struct {
 
 // Ended says that no record will ever follow in Partition. Children take its place, in the same ledger entry.
 type Ended struct {
-	Partition Partition
-	Children  []Partition
+	Partition record.Partition
+	Children  []record.Partition
 }
 
 // DeadLetter is a record that could not be processed. It is stored under the hour at which it was read, outside the
 // hours that are sealed, since its event time is not known.
 type DeadLetter struct {
-	Record Record // Value is nil if the record was held and Options.KeepRecords is off
+	Record record.Record // Value is nil if the record was held and Options.KeepRecords is off
 	Stage  string
 	Err    error
 	Read   time.Time // wall clock

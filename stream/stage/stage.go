@@ -1,8 +1,10 @@
-package stream
+package stage
 
 import (
 	"context"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Stage is a recipe for one step of a job. It is immutable, safe for concurrent use, and can be used in several jobs.
@@ -18,18 +20,10 @@ type Stage[In, Out any] interface {
 // source assigns and revokes whole lanes. One goroutine at a time calls the processors of a lane.
 type Lane struct {
 	Name       string // stable across restarts, unique in the job
-	Partitions []Partition
+	Partitions []record.Partition
 	Now        func() time.Time // wall clock; a fake one in tests
 	Wake       func()           // asks for a call of Puller.Pull; safe for concurrent use
-
-	core *laneCore // nil outside the engine
-}
-
-// setDecodes tells the engine that a stage of the lane sets event times, so that the records' own do not count.
-func (l *Lane) setDecodes() {
-	if l != nil && l.core != nil {
-		l.core.decodes = true
-	}
+	Host       Host             // who drives the lane; nil is nobody
 }
 
 // Processor does the work of a stage in one lane. It may also implement Advancer, Puller, Ticker, Warmer, ClockWatcher
@@ -39,7 +33,7 @@ type Processor[In, Out any] interface {
 	// keep values and Origins of events that it holds. See Record for how long bytes live.
 	//
 	// An error stops the job. For a bad event call out.Reject instead.
-	Process(ctx context.Context, in []Event[In], out *Emitter[Out]) error
+	Process(ctx context.Context, in []record.Event[In], out *Emitter[Out]) error
 }
 
 // Advancer is told about event time. It is called only after every held record of the lane has been replayed, so a
@@ -53,9 +47,6 @@ type Advancer[Out any] interface {
 	// they wait for may be over already. So a second call with the same time must do no more than the first left to do.
 	Advance(ctx context.Context, seen time.Time, out *Emitter[Out]) error
 }
-
-// EndOfTime is what Advancer gets when all partitions of a lane have ended for good.
-var EndOfTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
 // Puller takes in results that other goroutines made.
 type Puller[Out any] interface {
@@ -78,26 +69,13 @@ type Warmer[In, Out any] interface {
 
 	// Warm is Process for state only: in holds events of records at or below the lane's committed position that are not
 	// held. What it emits goes to the Warm of a later stage and nowhere else; Hold, Merge, Drop and Reject do nothing.
-	Warm(ctx context.Context, in []Event[In], out *Emitter[Out]) error
+	Warm(ctx context.Context, in []record.Event[In], out *Emitter[Out]) error
 }
 
 // ClockWatcher is told the committed clocks, which are the only ones by which state shared with other lanes or
 // processes may expire.
 type ClockWatcher interface {
-	Committed(ctx context.Context, c Clocks) error
-}
-
-// Clocks are what the ledger says of event time.
-type Clocks struct {
-	Lane Clock // of this lane
-	Job  Clock // of all partitions of the job, in whatever process
-}
-
-// Clock is how far event time has got in a set of partitions. Its fields are zero until every partition of the set has
-// a value.
-type Clock struct {
-	Seen time.Time // the smallest Progress.Seen
-	Held time.Time // event time of the oldest held record; zero if none is held
+	Committed(ctx context.Context, c record.Clocks) error
 }
 
 // FirstClaimer marks a stage before which no stage may hold records, because it decides which of several records wins:
@@ -108,15 +86,9 @@ type FirstClaimer interface{ FirstClaimer() }
 // Holder marks a stage whose processors call Emitter.Hold, so that Run can refuse it before a FirstClaimer at once.
 type Holder interface{ Holds() }
 
-// Func is a stateless stage, for a whole batch.
-type Func[In, Out any] func(ctx context.Context, in []Event[In], out *Emitter[Out]) error
-
-func (f Func[In, Out]) check() error { return needs(f == nil, "it") }
-
-// Open returns f.
-func (f Func[In, Out]) Open(*Lane) (Processor[In, Out], error) { return f, nil }
-
-// Process calls f.
-func (f Func[In, Out]) Process(ctx context.Context, in []Event[In], out *Emitter[Out]) error {
-	return f(ctx, in, out)
+// LaneLocal is a stage that may bring together the records of one lane only: a join, a count, a local store of IDs. Run
+// refuses it where equal keys may be in several lanes, unless Options.KeysInLanes is set.
+type LaneLocal interface {
+	// LaneLocal reports whether the stage is one, with its settings. It is called before Open.
+	LaneLocal() bool
 }

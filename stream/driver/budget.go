@@ -1,4 +1,4 @@
-package stream
+package driver
 
 import "sync/atomic"
 

@@ -1,4 +1,4 @@
-package stream
+package record
 
 import (
 	"fmt"
@@ -67,32 +67,4 @@ func trace() (lines []string) {
 		}
 	}
 	return lines
-}
-
-// guard is the state of guarded.
-type guard struct {
-	at   int  // index of the event that is worked on
-	open bool // a panic ends the process: the function that is called could be under Recover
-}
-
-// guarded calls run until it is through with in: it works from g.at on and moves g.at along. A panic makes a dead letter of
-// the record of the event at g.at and takes back its events, and run is called again for the events behind it. There is one
-// deferred call a batch, not one an event.
-func guarded[In, Out any](g *guard, in []Event[In], out *Emitter[Out], run func()) {
-	for g.at < len(in) {
-		guardedRun(g, in, out, run)
-	}
-}
-
-func guardedRun[In, Out any](g *guard, in []Event[In], out *Emitter[Out], run func()) {
-	defer func() {
-		if g.open || g.at == len(in) {
-			return
-		}
-		if v := recover(); v != nil {
-			out.Reject(in[g.at].Origin, Caught(v))
-			g.at++
-		}
-	}()
-	run()
 }

@@ -1,4 +1,4 @@
-package stream
+package record
 
 // Fate says how a record ended. Every record read has exactly one, so that per partition, per transaction and in total
 // read = Written + Merged + Filtered + Duplicate + Late + Dead + still held. Rows are counted apart, per flow.
@@ -41,4 +41,11 @@ func (c Counts) Sum() (n int64) {
 		n += v
 	}
 	return n
+}
+
+// Reason is why records have no row: their fate, and the label given to Emitter.Drop or, if they are Dead, the stage that
+// rejected them and the kind of error. A label may come from an event, so it is cut after 64 bytes and made printable.
+type Reason struct {
+	Fate Fate
+	Why  string
 }

@@ -1,0 +1,25 @@
+package stage_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
+)
+
+func TestAnOriginTellsATestItsNumber(t *testing.T) {
+	var out stage.Emitter[int]
+	ref := out.Lookup(record.NewOrigin(7))
+	if ref.Position.Sub != 7 || ref.Partition == nil || ref.Replayed {
+		t.Errorf("got %+v, want position 7", ref)
+	}
+	out = *stage.NewEmitter[int](stage.LookupFunc(func(record.Origin) record.Ref { return record.Ref{Replayed: true} }))
+	if !out.Lookup(record.NewOrigin(7)).Replayed {
+		t.Error("the driver's own lookup is not asked")
+	}
+	e := record.Event[int]{Value: 1, Time: time.Unix(5, 0), Origin: record.NewOrigin(1)}
+	if d := record.Derive(&e, "x"); d.Time != e.Time || d.Origin != e.Origin || d.Value != "x" {
+		t.Errorf("got %+v, want time and origin of %+v", d, e)
+	}
+}
