@@ -10,6 +10,8 @@ import (
 	"github.com/onceflow/onceflow/dedup"
 )
 
+var errNoClient = errors.New("a client is required, and it is nil")
+
 // hopeless are errors that trying again does not mend.
 var hopeless = []string{
 	"ResourceNotFoundException", "AccessDeniedException", "ValidationException", "UnrecognizedClientException",

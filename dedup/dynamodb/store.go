@@ -51,6 +51,9 @@ type Store struct {
 
 // Create creates a table as Open needs it, paid by request, waits until it is there, and lets DynamoDB delete old claims.
 func Create(ctx context.Context, client *dynamodb.Client, table string) error {
+	if client == nil {
+		return fmt.Errorf("dynamodb: %w", errNoClient)
+	}
 	_, err := client.CreateTable(ctx, &dynamodb.CreateTableInput{
 		TableName:            &table,
 		BillingMode:          types.BillingModePayPerRequest,
@@ -85,6 +88,9 @@ func Open(ctx context.Context, client *dynamodb.Client, table, name string, opts
 		s.opts.Now = time.Now
 	}
 	var errs []error
+	if client == nil {
+		errs = append(errs, errNoClient)
+	}
 	if name == "" {
 		errs = append(errs, errors.New("a name is required"))
 	}

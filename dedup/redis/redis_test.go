@@ -205,7 +205,7 @@ func TestTimeToLiveMustExceedTheWindow(t *testing.T) {
 
 func TestOptionsReportAllFaults(t *testing.T) {
 	_, err := redis.Open(t.Context(), nil, "", &redis.Options{TTL: -1, Batch: -1})
-	for _, want := range []string{"name", "TTL"} {
+	for _, want := range []string{"a client is required", "name", "TTL"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want a word about %s", err, want)
 		}

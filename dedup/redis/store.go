@@ -51,6 +51,9 @@ func Open(ctx context.Context, client redis.UniversalClient, name string, opts *
 	s.opts.Batch = cmp.Or(s.opts.Batch, 1000)
 	s.opts.Slots = cmp.Or(s.opts.Slots, 1)
 	var errs []error
+	if client == nil {
+		errs = append(errs, errors.New("a client is required, and it is nil"))
+	}
 	if name == "" {
 		errs = append(errs, errors.New("a name is required"))
 	}

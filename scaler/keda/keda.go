@@ -19,6 +19,7 @@ package keda
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"google.golang.org/grpc/codes"
@@ -40,6 +41,8 @@ type Server struct {
 	wanted int // 0 until the first decision
 }
 
+var errNoRead = errors.New("keda: the function of New that tells the size of the job is nil")
+
 // New makes a Server. read tells how many copies the job has; it is asked until the first change, so that a restart of this
 // process changes nothing.
 func New(read func(context.Context) (scaler.Size, error)) *Server { return &Server{read: read} }
@@ -51,6 +54,9 @@ func (s *Server) Size(ctx context.Context) (scaler.Size, error) {
 	s.mu.Unlock()
 	if wanted > 0 {
 		return scaler.Size{Copies: wanted}, nil
+	}
+	if s.read == nil {
+		return scaler.Size{}, errNoRead
 	}
 	size, err := s.read(ctx)
 	return scaler.Size{Copies: size.Copies}, err

@@ -114,3 +114,13 @@ func TestTheJobIsAlwaysActive(t *testing.T) {
 		t.Errorf("%v (%v), want active", got, err)
 	}
 }
+
+// A nil function was once a nil dereference in the first call of KEDA.
+func TestANilFunctionIsToldInASentence(t *testing.T) {
+	if _, err := New(nil).Size(t.Context()); !errors.Is(err, errNoRead) {
+		t.Errorf("Size: %v, want %v", err, errNoRead)
+	}
+	if err := New(nil).Resize(t.Context(), scaler.Change{To: scaler.Size{Copies: 2}}); !errors.Is(err, errNoRead) {
+		t.Errorf("Resize: %v, want %v", err, errNoRead)
+	}
+}

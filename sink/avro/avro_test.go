@@ -271,3 +271,11 @@ func BenchmarkEncode(b *testing.B) {
 		}
 	}
 }
+
+// A nil function once made a dead letter of every row.
+func TestANilEncoderIsToldInASentence(t *testing.T) {
+	_, err := avro.NewFunc[view](`"string"`, nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "needs a function that encodes a row") {
+		t.Errorf("got %v, want a sentence about the function", err)
+	}
+}

@@ -3,6 +3,7 @@ package avro
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -64,6 +65,9 @@ func NewFunc[T any](schema string, encode func(dst []byte, row *T) ([]byte, erro
 	s, err := avro.Parse(schema)
 	if err != nil {
 		return nil, fmt.Errorf("avro: schema: %w", err)
+	}
+	if encode == nil {
+		return nil, errors.New("avro: NewFunc needs a function that encodes a row, and got nil")
 	}
 	f := &container[T]{schema: s.String(), encode: encode}
 	return f, f.open(opts)
