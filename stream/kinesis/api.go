@@ -28,3 +28,10 @@ func serverTime(m middleware.Metadata, asked time.Time) time.Time {
 	}
 	return asked.UTC()
 }
+
+// serverClock goes on from the service's clock when it answered, by monotonic time: for answers that come in many parts, which
+// tell no time of their own. The machine's clock may be another one, and may be set meanwhile.
+func serverClock(m middleware.Metadata, asked time.Time) func() time.Time {
+	told, began := serverTime(m, asked), time.Now()
+	return func() time.Time { return told.Add(time.Since(began)) }
+}

@@ -88,12 +88,14 @@ func (r *reader) subscription(ctx context.Context) (over bool, err error) {
 	defer cancel() // ends the connection, whatever is still in it
 	watch := time.AfterFunc(r.s.opts.Timeout, cancel)
 	defer watch.Stop()
+	asked := time.Now()
 	out, err := r.s.client.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{
 		ConsumerARN: &r.s.consumer, ShardId: &r.part.ID, StartingPosition: r.at.starting(),
 	})
 	if err != nil {
 		return false, err
 	}
+	now := serverClock(out.ResultMetadata, asked)
 	es := out.GetStream()
 	defer func() { _ = es.Close() }() // what it did not deliver is asked for again
 	for event := range es.Events() {
@@ -103,7 +105,7 @@ func (r *reader) subscription(ctx context.Context) (over bool, err error) {
 		}
 		watch.Stop()
 		v := &e.Value
-		a := answer{v.Records, v.ContinuationSequenceNumber == nil || len(v.ChildShards) > 0, aws.ToInt64(v.MillisBehindLatest), v.ChildShards, time.Now().UTC()}
+		a := answer{v.Records, v.ContinuationSequenceNumber == nil || len(v.ChildShards) > 0, aws.ToInt64(v.MillisBehindLatest), v.ChildShards, now()}
 		at := r.at
 		if err := r.s.waitRoom(ctx, r.run, r.guess); err != nil {
 			return false, err
