@@ -17,6 +17,13 @@ type bucket interface {
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 }
 
+// stager is a bucket that tells what is staged.
+type stager interface {
+	// Staged yields the keys under which staged files are to be published. It is asked after the ledger was read: what is
+	// committed is staged then, or in place, or lost.
+	Staged(ctx context.Context) iter.Seq2[string, error]
+}
+
 type object struct {
 	Key  string
 	Size int64

@@ -22,11 +22,31 @@ type contents struct {
 	headed, plain      map[string]bool // flows whose files begin with a header, or do not
 	unpublished        int64           // files of pending commits that are not in place yet
 	unpublishedRows    int64
+
+	staged map[string]bool // keys; nil if it is not known
+}
+
+// lookForStaged finds out what is staged, if something is not published and the bucket can tell.
+func (l *ledger) lookForStaged(ctx context.Context, found *contents) {
+	s, ok := l.b.(stager)
+	if !ok || len(l.pending) == 0 {
+		return
+	}
+	staged := map[string]bool{}
+	for key, err := range s.Staged(ctx) {
+		if err != nil {
+			fmt.Fprintf(l.r.out, "what is staged cannot be listed, so files that are late are not told from lost ones: %v\n", err)
+			return
+		}
+		staged[key] = true
+	}
+	found.staged = staged
 }
 
 // checkContents reads all files of the ledger.
 func (l *ledger) checkContents(ctx context.Context) (*contents, error) {
 	found := &contents{headed: map[string]bool{}, plain: map[string]bool{}}
+	l.lookForStaged(ctx, found)
 	type job struct {
 		c *committed
 		f *file
@@ -62,6 +82,10 @@ func (l *ledger) checkFile(ctx context.Context, found *contents, c *committed, f
 	r, err := l.b.Open(ctx, f.Key)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !l.r.expect(!c.published && !c.manifest, what, "it is missing, though the entry is marked as published or has its manifest") {
+			return nil
+		}
+		if found.staged != nil && !found.staged[f.Key] {
+			l.r.bad(what, "it can never be published: it is neither staged nor in place, and its %d rows are nowhere else here", f.Rows)
 			return nil
 		}
 		found.mu.Lock()

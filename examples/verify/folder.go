@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // folder is a bucket on a local disk.
@@ -42,6 +43,34 @@ func (f folder) List(ctx context.Context) iter.Seq2[object, error] {
 		})
 		if err != nil && !errors.Is(err, stopped) {
 			yield(object{}, err)
+		}
+	}
+}
+
+// Staged takes the names of staged files apart: see docs/format.md.
+func (f folder) Staged(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		stopped := errors.New("stopped")
+		top := filepath.Join(string(f), filepath.FromSlash(staging))
+		err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) { // published meanwhile, or there is no staging
+				return nil
+			}
+			if err != nil || ctx.Err() != nil {
+				return errors.Join(err, ctx.Err())
+			}
+			name, err := filepath.Rel(top, path)
+			name, whole := strings.CutSuffix(strings.ReplaceAll(filepath.ToSlash(name), "+/", ""), ",")
+			if err != nil || d.IsDir() || !whole {
+				return err
+			}
+			if parts := strings.SplitN(name, ",", 3); len(parts) == 3 && !yield(strings.ReplaceAll(parts[2], ",", "/"), nil) {
+				return stopped
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, stopped) {
+			yield("", err)
 		}
 	}
 }

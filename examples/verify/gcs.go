@@ -43,14 +43,48 @@ func openGCS(endpoint, name, prefix string) *gcsBucket {
 
 func (b *gcsBucket) List(ctx context.Context) iter.Seq2[object, error] {
 	return func(yield func(object, error) bool) {
-		q := url.Values{"prefix": {b.prefix}, "maxResults": {strconv.Itoa(b.page)}, "fields": {"nextPageToken,items(name,size)"}}
+		for o, err := range b.items(ctx, b.prefix) {
+			if err != nil {
+				yield(object{}, err)
+				return
+			}
+			key := strings.TrimPrefix(o.Name, b.prefix)
+			if !strings.HasPrefix(key, gcsStaging) && !yield(object{key, o.Size}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Staged yields what the metadata of staged objects say.
+func (b *gcsBucket) Staged(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for o, err := range b.items(ctx, b.prefix+gcsStaging) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if key := o.Metadata["onceflow-key"]; key != "" && !yield(key, nil) {
+				return
+			}
+		}
+	}
+}
+
+// gcsItem is an object as a listing tells it.
+type gcsItem struct {
+	Name     string
+	Size     int64 `json:",string"`
+	Metadata map[string]string
+}
+
+func (b *gcsBucket) items(ctx context.Context, prefix string) iter.Seq2[gcsItem, error] {
+	return func(yield func(gcsItem, error) bool) {
+		q := url.Values{"prefix": {prefix}, "maxResults": {strconv.Itoa(b.page)}, "fields": {"nextPageToken,items(name,size,metadata)"}}
 		for {
 			var page struct {
 				NextPageToken string
-				Items         []struct {
-					Name string
-					Size int64 `json:",string"`
-				}
+				Items         []gcsItem
 			}
 			body, err := b.ask(ctx, "/storage/v1/b/"+url.PathEscape(b.name)+"/o?"+q.Encode())
 			if err == nil {
@@ -61,12 +95,11 @@ func (b *gcsBucket) List(ctx context.Context) iter.Seq2[object, error] {
 				err = fmt.Errorf("there is no bucket %s", b.name)
 			}
 			if err != nil {
-				yield(object{}, err)
+				yield(gcsItem{}, err)
 				return
 			}
 			for _, o := range page.Items {
-				key := strings.TrimPrefix(o.Name, b.prefix)
-				if !strings.HasPrefix(key, gcsStaging) && !yield(object{key, o.Size}, nil) {
+				if !yield(o, nil) {
 					return
 				}
 			}

@@ -6,7 +6,8 @@
 //	go run ./examples/verify s3://BUCKET/PREFIX [-job NAME] [-endpoint URL]
 //	go run ./examples/verify gs://BUCKET/PREFIX [-job NAME] [-endpoint URL]
 //
-// PREFIX is that of the store's options, with the slash at its end; DIR is what the store was opened on. For S3 the credentials come from where the AWS tools take them; they need s3:ListBucket and s3:GetObject. For Google
+// PREFIX is that of the store's options, with the slash at its end; DIR is what the store was opened on. For S3 the credentials come from where the AWS tools take them; they need s3:ListBucket and s3:GetObject, and
+// s3:ListBucketMultipartUploads to tell files that are lost from those that are not published yet. For Google
 // Cloud Storage an access token is taken from $GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints it,
 // else from the metadata server that machines of Google have; it needs storage.objects.list and get.
 //

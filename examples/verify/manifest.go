@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -148,14 +149,38 @@ func (l *ledger) checkJSON(ctx context.Context, key string, must bool, v, want a
 	if err != nil {
 		return false, err
 	}
-	if err := json.Unmarshal(body, v); err != nil {
-		l.r.bad(key, "%v", err)
-		return true, nil
-	}
-	if diff := difference(v, want); diff != "" {
+	if diff := compareJSON(body, v, want); diff != "" {
 		l.r.bad(key, "%s", diff)
 	}
 	return true, nil
+}
+
+// compareJSON reads body into v and tells how it differs from want; "" is not at all.
+func compareJSON(body []byte, v, want any) string {
+	if err := json.Unmarshal(body, v); err != nil {
+		return err.Error()
+	}
+	if diff := difference(v, want); diff != "" {
+		return diff
+	}
+	// Unmarshal takes a name in other letters for the same one, and passes over a name that it does not know: one whose value is
+	// zero would not be missed.
+	var is, should any
+	text, err := json.Marshal(want)
+	if err = errors.Join(err, exactly(body, &is), exactly(text, &should)); err != nil {
+		return err.Error()
+	}
+	if !reflect.DeepEqual(is, should) {
+		return "its names are not those of the format"
+	}
+	return ""
+}
+
+// exactly decodes JSON as it is spelled.
+func exactly(body []byte, v *any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	return d.Decode(v)
 }
 
 // difference names the first line in which two values differ as JSON.

@@ -2,8 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"iter"
+	"slices"
 	"strings"
 	"testing"
+
+	sinkfile "github.com/onceflow/onceflow/sink/file"
 )
 
 // Each was once 216 violations of a job in which nothing was wrong.
@@ -49,5 +54,77 @@ func TestWhatIsNotPublishedIsNotWell(t *testing.T) {
 	r := &report{out: &out, most: 10}
 	if err := verify(t.Context(), w.m, "", r); err != nil || r.unpublished != 1 || r.unpublishedRows == 0 {
 		t.Errorf("got %v, %d files with %d rows that are not published, want 1:\n%s", err, r.unpublished, r.unpublishedRows, &out)
+	}
+}
+
+// withStaging is a bucket that tells what is staged.
+type withStaging struct {
+	memory
+	keys []string
+}
+
+func (s withStaging) Staged(context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for _, key := range s.keys {
+			if !yield(key, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A file that is lost was once told as one that is published within minutes, since nobody looked what is staged.
+func TestAFileThatIsLostIsNotLate(t *testing.T) {
+	w := good(t)
+	w.write(t)
+	key := prefix + "rows/day=2025-05-01/hour=08/o3-1-0.jsonl"
+	delete(w.m, key)
+	for _, c := range []struct {
+		staged             []string
+		violations, unpubl int
+	}{{[]string{"another", key}, 0, 1}, {[]string{"another"}, 1, 0}, {nil, 1, 0}} {
+		var out bytes.Buffer
+		r := &report{out: &out, most: 10}
+		err := verify(t.Context(), withStaging{w.m, c.staged}, "", r)
+		if err != nil || r.violations != c.violations || r.unpublished != int64(c.unpubl) || c.violations > 0 != strings.Contains(out.String(), "it can never be published") {
+			t.Errorf("staged %q: got %v, %d violations and %d files that are not published, want %d and %d:\n%s",
+				c.staged, err, r.violations, r.unpublished, c.violations, c.unpubl, &out)
+		}
+	}
+}
+
+func TestStagedFilesOfAFolderAreFoundByTheirKeys(t *testing.T) {
+	dir := t.TempDir()
+	store, err := sinkfile.Open(dir, &sinkfile.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	want := []string{"all/day=2025-05-01/hour=06/o1-1-0.jsonl", "all/" + strings.Repeat("key=value/", 30) + "o1-1-1.jsonl"}
+	for _, key := range want {
+		u, err := store.Stage(t.Context(), key, "o1")
+		if err == nil {
+			_, err = u.Write([]byte("row\n"))
+		}
+		if err == nil {
+			_, err = u.Close(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for key, err := range folder(dir).Staged(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, key)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for key, err := range folder(t.TempDir()).Staged(t.Context()) {
+		t.Errorf("%q, %v in a folder without staging", key, err)
 	}
 }

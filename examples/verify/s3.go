@@ -54,6 +54,25 @@ func (b *s3Bucket) List(ctx context.Context) iter.Seq2[object, error] {
 	}
 }
 
+// Staged lists the multipart uploads that are not completed.
+func (b *s3Bucket) Staged(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: &b.prefix, MaxUploads: &b.page})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for _, u := range page.Uploads {
+				if !yield(strings.TrimPrefix(aws.ToString(u.Key), b.prefix), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 func (b *s3Bucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	key = b.prefix + key
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+)
+
+// A bit in the name of a field whose value was zero was not noticed: encoding/json passes over names that it does not know,
+// and takes capital letters for small ones.
+func TestEveryBitOfAManifestCounts(t *testing.T) {
+	dir := folder(realOutput(t))
+	r := &report{out: io.Discard}
+	objects, err := list(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := findJobs(dir, r, objects)
+	if err != nil || len(jobs) != 1 {
+		t.Fatalf("%d jobs, %v", len(jobs), err)
+	}
+	l := jobs[0]
+	if err := l.load(t.Context(), objects); err != nil || r.violations > 0 {
+		t.Fatalf("%d violations, %v", r.violations, err)
+	}
+	checked := 0
+	flip := func(key string, empty func() any, want any) {
+		t.Helper()
+		body, err := read(t.Context(), dir, key, maxManifest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := compareJSON(body, empty(), want); diff != "" {
+			t.Fatalf("%s: %s", key, diff)
+		}
+		checked++
+		for i := range body {
+			for bit := range 8 {
+				body[i] ^= 1 << bit
+				if compareJSON(body, empty(), want) == "" {
+					t.Errorf("%s: bit %d of byte %d, near %q, is not missed", key, bit, i, body[max(0, i-20):min(len(body), i+20)])
+				}
+				body[i] ^= 1 << bit
+			}
+		}
+	}
+	slices.SortFunc(l.commits, func(a, b *committed) int { return len(a.files) - len(b.files) })
+	few := l.commits[0]
+	flip(fmt.Sprintf("%smanifests/s0000/%020d.json", l.root, few.id), func() any { return new(manifest) }, l.expected(few))
+	c := l.closes[0]
+	h := c.close.From
+	for h.Before(c.close.Through) && len(l.byHour[h.UTC()]) > 0 { // the shortest manifest is that of an hour without files
+		h = h.Add(l.hour)
+	}
+	want := l.expectedHour(c, h)
+	flip(l.root+"hours/"+l.hourName(h)+".json", func() any { return new(hourManifest) }, want)
+	flip(l.prefix+"all/"+l.hourFolder(h)+c.close.Seal, func() any { return new(hourManifest) }, want.only("all"))
+	if checked < 3 {
+		t.Errorf("%d objects were looked at, want some of each kind", checked)
+	}
+}
