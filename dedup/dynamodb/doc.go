@@ -14,5 +14,6 @@
 //
 // # Limits
 //
-// The times to live are counted by the clocks of this machine and of DynamoDB.
+// The times to live are counted by DynamoDB's clock, as its answers tell it. A machine that was suspended dates its first claims
+// afterwards too early by as long as that was.
 package dynamodb

@@ -28,7 +28,9 @@ type Options struct {
 	// Defaults to 16.
 	Parallel int
 
-	// Now is the wall clock, for tests.
+	// Now is the service's clock, for tests.
+	//
+	// Defaults to what the service's answers say.
 	Now func() time.Time
 }
 
@@ -47,6 +49,7 @@ type Store struct {
 	table  string
 	name   string
 	opts   Options
+	clock  clock
 }
 
 // Create creates a table as Open needs it, paid by request, waits until it is there, and lets DynamoDB delete old claims.
@@ -85,7 +88,7 @@ func Open(ctx context.Context, client *dynamodb.Client, table, name string, opts
 	}
 	s.opts.Parallel = cmp.Or(s.opts.Parallel, 16)
 	if s.opts.Now == nil {
-		s.opts.Now = time.Now
+		s.opts.Now = s.clock.now
 	}
 	var errs []error
 	if client == nil {
@@ -104,6 +107,7 @@ func Open(ctx context.Context, client *dynamodb.Client, table, name string, opts
 	if err != nil {
 		return nil, fmt.Errorf("dynamodb: table %s: %w", table, classify(err))
 	}
+	s.clock.hear(d.ResultMetadata)
 	k, a := d.Table.KeySchema, d.Table.AttributeDefinitions
 	if len(k) != 1 || *k[0].AttributeName != keyAttr || len(a) == 0 || a[0].AttributeType != types.ScalarAttributeTypeB {
 		return nil, fmt.Errorf("dynamodb: %w: table %s has not the one binary key %q", dedup.ErrRefused, table, keyAttr)

@@ -26,7 +26,7 @@ func (t *table) begin(ctx context.Context, rs []*request) error {
 		}
 		name := strconv.FormatInt(r.bucket, 10)
 		// The attributes of the item are the buckets themselves: a map in it could not be made and filled in one update.
-		_, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		out, err := t.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 			TableName: &t.table, Key: t.bucketsKey(),
 			UpdateExpression:          aws.String("SET #n = if_not_exists(#n, :now)"),
 			ExpressionAttributeNames:  map[string]string{"#n": begunAttr + name},
@@ -35,6 +35,7 @@ func (t *table) begin(ctx context.Context, rs []*request) error {
 		if err != nil {
 			return fmt.Errorf("dynamodb: begin of a bucket: %w", classify(err))
 		}
+		t.clock.hear(out.ResultMetadata)
 		t.begun[r.bucket] = true
 	}
 	return nil
@@ -64,6 +65,7 @@ func (t *table) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("dynamodb: buckets: %w", classify(err))
 	}
+	t.clock.hear(out.ResultMetadata)
 	now := t.opts.Now()
 	var oldest time.Duration
 	for name, v := range out.Item {

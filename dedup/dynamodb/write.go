@@ -40,6 +40,7 @@ func (t *table) insert(ctx context.Context, rs []*request) error {
 	if err != nil {
 		return fmt.Errorf("dynamodb: claim: %w", classify(err))
 	}
+	t.clock.hear(out.ResultMetadata)
 	if len(out.Responses) != len(rs) {
 		return fmt.Errorf("dynamodb: claim: %w: %d answers to %d statements", dedup.ErrRefused, len(out.Responses), len(rs))
 	}
