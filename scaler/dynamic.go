@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -43,6 +44,7 @@ func NewDynamic(o *DynamicOptions) (*Dynamic, error) {
 // Want computes the size. It wants values for arrival (or done and lag), done, and lag or delay; busy and ready make it
 // better.
 func (d *Dynamic) Want(in Input) Want {
+	d.setBack(in.Now)
 	d.follow(in)
 	d.observe(in)
 	recent := d.state.Seen.since(in.Now.Add(-d.o.Window))
@@ -69,6 +71,21 @@ func (d *Dynamic) Want(in Input) Want {
 		return hold("records wait and the job does nothing; more copies would not help")
 	}
 	return d.decide(in, d.weigh(in, now))
+}
+
+// setBack forgets what lies in the future: the clock was set back since, in another process whose memory this is, or in one whose
+// times have no monotonic reading. What was held until a moment would else be held for as long as the clock was wrong.
+func (d *Dynamic) setBack(now time.Time) {
+	s := &d.state
+	s.Seen = slices.DeleteFunc(s.Seen, func(o observation) bool { return o.At.After(now) })
+	for _, t := range []*time.Time{&s.Step.At, &s.Step.Settled} {
+		if t.After(now) {
+			*t = now
+		}
+	}
+	if most := now.Add(d.o.Backoff << 4); s.Blocked.After(most) {
+		s.Blocked = now
+	}
 }
 
 // observe appends the sample to the history and forgets what no rule looks at any more.

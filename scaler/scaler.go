@@ -88,6 +88,9 @@ func (s *Scaler) step(ctx context.Context) (d Decision) {
 		d.Err = errors.Join(d.Err, fmt.Errorf("scaler: read the size of the target: %w", err))
 		return d
 	}
+	if s.last.At.After(d.At) { // the clock was set back since
+		s.last.At = d.At
+	}
 	d.From, d.To = size, size
 	d.Outside = s.notice(d.At, size)
 	s.measure(ctx, &d)

@@ -389,6 +389,54 @@ func TestMemoryOutlivesTheProcess(t *testing.T) {
 	})
 }
 
+// A clock that was set back by two hours held the scaler for two hours: the step before lay in the future, and all that was
+// measured counted as the last minutes.
+func TestAClockThatIsSetBackHoldsNothing(t *testing.T) {
+	for _, back := range []time.Duration{2 * time.Hour, 24 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			memory := FileMemory(filepath.Join(t.TempDir(), "memory.json"))
+			j := newFake(4, 5600)
+			j.now = time.Now().Add(back)
+			j.started = j.now
+			j.arrival = func(t time.Duration) float64 {
+				if t > 15*time.Minute {
+					return 11200
+				}
+				return 5600
+			}
+			target := TargetFunc(func(context.Context) (Size, error) { return j.size, nil }, func(_ context.Context, c Change) error {
+				j.set(c.To)
+				return nil
+			})
+			var d Decision
+			for i := range 60 { // half an hour
+				sample := j.step()
+				<-time.After(j.every)
+				now := j.now
+				if i >= 20 { // it has stepped up, and the clock is right again
+					now = now.Add(-back)
+				}
+				for _, f := range sample.fields() {
+					if f.value.Known() {
+						f.value.At = now
+					}
+				}
+				s := open(t, target, dynamic(t, nil), Options{
+					Memory: memory, Signals: []Signal{SignalFunc(func(context.Context) (Sample, error) { return sample, nil })},
+					Now: func() time.Time { return now },
+				})
+				var err error
+				if d, err = s.Once(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if j.size.Copies < 15 {
+				t.Errorf("%v: size %s, lag %g, want 15 copies or more: the load has doubled ten minutes ago; last: %s", back, j.size, j.lag, d)
+			}
+		})
+	}
+}
+
 // badMemory gives what is in it.
 type badMemory struct {
 	b   []byte

@@ -113,8 +113,9 @@ func (l *Lease) settle(now time.Time, err error) (time.Time, error) {
 
 // free reports whether this process may take the lease. Another's has ended if it was not renewed for its duration by the
 // own clock, which needs no agreement of clocks. A process that looks only once, such as a cron job, goes by the time that
-// is written in it, and gives clocks another duration to differ.
+// is written in it, and gives clocks another duration to differ; so does the first look of any process, and no other.
 func (l *Lease) free(lease *coordination.Lease, now time.Time) bool {
+	first := l.version == ""
 	if lease.ResourceVersion != l.version {
 		l.version, l.since = lease.ResourceVersion, now
 	}
@@ -126,7 +127,7 @@ func (l *Lease) free(lease *coordination.Lease, now time.Time) bool {
 	if s.LeaseDurationSeconds != nil {
 		lasts = time.Duration(*s.LeaseDurationSeconds) * time.Second
 	}
-	return !now.Before(l.since.Add(lasts)) || !now.Before(s.RenewTime.Add(2*lasts))
+	return !now.Before(l.since.Add(lasts)) || first && !now.Before(s.RenewTime.Add(2*lasts))
 }
 
 func (l *Lease) claim(lease *coordination.Lease, now time.Time) {

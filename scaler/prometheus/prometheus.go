@@ -80,21 +80,21 @@ func New(base string, q Queries, o *Options) (*Signal, error) {
 	return s, nil
 }
 
-// Read makes the queries, one after the other, for one moment. Those that fail leave their values unknown; the error has
-// all failures.
+// Read makes the queries, one after the other, for one moment: that which Prometheus takes for now at the first, since the clock
+// of this machine may be another one. Those that fail leave their values unknown; the error has all failures.
 func (s *Signal) Read(ctx context.Context) (scaler.Sample, error) {
-	at := time.Now()
+	began, at := time.Now(), moment("")
 	var sample scaler.Sample
 	var errs []error
 	age := 0.0
 	if s.q.Age != "" {
-		a, known, err := s.ask(ctx, s.q.Age, at)
+		a, known, err := s.ask(ctx, s.q.Age, &at)
 		if err != nil || !known {
 			return sample, fmt.Errorf("prometheus: the age of the data is not known: %w", errors.Join(err, ctx.Err()))
 		}
 		age = a
 	}
-	measured := at.Add(-time.Duration(age * float64(time.Second)))
+	measured := began.Add(-time.Duration(age * float64(time.Second)))
 	for _, v := range []struct {
 		query string
 		into  *scaler.Value
@@ -105,7 +105,7 @@ func (s *Signal) Read(ctx context.Context) (scaler.Sample, error) {
 		if v.query == "" {
 			continue
 		}
-		number, known, err := s.ask(ctx, v.query, at)
+		number, known, err := s.ask(ctx, v.query, &at)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("prometheus: %s: %w", v.query, err))
 		} else if known {
@@ -139,9 +139,15 @@ func (p point) number() (float64, error) {
 // longestReply bounds what is read of a reply: one number does not need more.
 const longestReply = 1 << 20
 
-// ask makes one query; known is false if its result is empty.
-func (s *Signal) ask(ctx context.Context, query string, at time.Time) (number float64, known bool, err error) {
-	form := url.Values{"query": {query}, "time": {strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64)}}
+// moment is a time as the API writes it; empty is now, by Prometheus's clock.
+type moment string
+
+// ask makes one query, for at, and sets at if it was empty; known is false if its result is empty.
+func (s *Signal) ask(ctx context.Context, query string, at *moment) (number float64, known bool, err error) {
+	form := url.Values{"query": {query}}
+	if *at != "" {
+		form.Set("time", string(*at))
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, false, err
@@ -163,12 +169,19 @@ func (s *Signal) ask(ctx context.Context, query string, at time.Time) (number fl
 	if r.Status != "success" {
 		return 0, false, fmt.Errorf("%s: %s", resp.Status, r.Error)
 	}
-	return r.one()
+	p, known, err := r.one()
+	if err != nil || !known {
+		return 0, false, err
+	}
+	if t, ok := p[0].(float64); ok && *at == "" {
+		*at = moment(strconv.FormatFloat(t, 'f', 3, 64))
+	}
+	number, err = p.number()
+	return number, err == nil, err
 }
 
-// one is the single number of a reply.
-func (r *reply) one() (number float64, known bool, err error) {
-	var p point
+// one is the single point of a reply.
+func (r *reply) one() (p point, known bool, err error) {
 	switch r.Data.ResultType {
 	case "scalar":
 		err = json.Unmarshal(r.Data.Result, &p)
@@ -176,20 +189,16 @@ func (r *reply) one() (number float64, known bool, err error) {
 		var elements []struct{ Value point }
 		err = json.Unmarshal(r.Data.Result, &elements)
 		if err == nil && len(elements) == 0 {
-			return 0, false, nil
+			return p, false, nil
 		}
 		if err == nil && len(elements) > 1 {
-			return 0, false, fmt.Errorf("gives %d numbers; write sum(...) around it", len(elements))
+			return p, false, fmt.Errorf("gives %d numbers; write sum(...) around it", len(elements))
 		}
 		if err == nil {
 			p = elements[0].Value
 		}
 	default:
-		return 0, false, fmt.Errorf("gives a %s, not a number", r.Data.ResultType)
+		return p, false, fmt.Errorf("gives a %s, not a number", r.Data.ResultType)
 	}
-	if err != nil {
-		return 0, false, err
-	}
-	number, err = p.number()
-	return number, err == nil, err
+	return p, err == nil, err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func serve(t *testing.T, answers map[string]string) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, ok := answers[r.PostFormValue("query")]
-		if !ok || r.URL.Path != "/base/api/v1/query" || r.PostFormValue("time") == "" {
+		if !ok || r.URL.Path != "/base/api/v1/query" {
 			w.WriteHeader(http.StatusBadRequest)
 			body = `{"status":"error","errorType":"bad_data","error":"parse error"}`
 		}
@@ -59,6 +60,23 @@ func TestOneNumberIsAValueAndNoneIsUnknown(t *testing.T) {
 	}
 	if age := time.Since(s.Arrival.At); age < 0 || age > time.Minute {
 		t.Errorf("age %s, want now", age)
+	}
+}
+
+// The moment of the queries was that of this machine's clock: two hours behind, the job was scaled by what it had done two hours
+// ago; ahead, nothing was known.
+func TestQueriesAreForNowByPrometheussClock(t *testing.T) {
+	var times []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		times = append(times, r.PostFormValue("time"))
+		fmt.Fprint(w, vector("1"))
+	}))
+	t.Cleanup(s.Close)
+	if _, err := read(t, s.URL, Queries{Arrival: "arrival", Done: "done", Lag: "lag"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"", "1700000000.100", "1700000000.100"}; !slices.Equal(times, want) {
+		t.Errorf("asked for %q, want %q: now, and then for the time of the first answer", times, want)
 	}
 }
 
