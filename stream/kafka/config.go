@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
-	"strings"
+
+	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
 )
 
 // Config says what to read.
@@ -37,49 +37,6 @@ func (c *Config) validate() error {
 	if len(c.Topics) == 0 {
 		errs = append(errs, errors.New("no Topics"))
 	}
-	_, err := newMatcher(c.Topics)
+	_, err := cluster.NewMatcher(c.Topics)
 	return errors.Join(append(errs, err)...)
-}
-
-// matcher tells which topics are read. It is immutable.
-type matcher struct {
-	names    map[string]bool
-	patterns []*regexp.Regexp
-}
-
-// legal are the characters that the name of a topic may have.
-var legal = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
-
-func newMatcher(topics []string) (*matcher, error) {
-	m := &matcher{names: map[string]bool{}}
-	var errs []error
-	for _, t := range topics {
-		if !strings.HasPrefix(t, "^") {
-			if !legal.MatchString(t) || t == "." || t == ".." {
-				errs = append(errs, fmt.Errorf("topic %q is no legal name; an expression begins with ^", t))
-			}
-			m.names[t] = true
-			continue
-		}
-		re, err := regexp.Compile("^(?:" + t + ")$")
-		if err != nil {
-			errs = append(errs, fmt.Errorf("topic %q: %w", t, err))
-			continue
-		}
-		m.patterns = append(m.patterns, re)
-	}
-	return m, errors.Join(errs...)
-}
-
-// match reports whether a topic is read. Expressions never match internal topics.
-func (m *matcher) match(topic string, internal bool) bool {
-	if m.names[topic] {
-		return true
-	}
-	for _, re := range m.patterns {
-		if !internal && re.MatchString(topic) {
-			return true
-		}
-	}
-	return false
 }

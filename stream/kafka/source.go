@@ -9,47 +9,33 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
+	"github.com/onceflow/onceflow/stream/kafka/internal/fault"
+	"github.com/onceflow/onceflow/stream/kafka/internal/fetch"
+	"github.com/onceflow/onceflow/stream/kafka/internal/group"
+	"github.com/onceflow/onceflow/stream/kafka/internal/proof"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Source reads the lanes that the consumer group gives to this process. It is a driver.Source, with its rules of
 // concurrent use, and also a driver.Witness, Lagger and Staller, whose methods may be called at any time.
+//
+// It has no state of its own: each of its parts has, with a lock. Of these no two are held at once, but for fetch.Reader's,
+// below which those of its pool and of cluster.Topics are taken.
 type Source struct {
-	conf    Config
 	opts    *Options
-	match   *matcher
-	cluster *cluster
-	prover  *prover
-	member  *member
 	info    driver.SourceInfo
-	pool    pool
-	keeps   map[string]time.Duration // retention of topics; guarded by mu
+	cluster *cluster.Cluster
+	prover  *proof.Prover
+	group   *group.Member
+	fetch   *fetch.Reader
+	watcher *watcher
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	undial context.CancelFunc // ends all connecting
 	tasks  sync.WaitGroup
-	kick   chan struct{} // wakes the router
-	ready  chan struct{} // wakes Poll
 	closed sync.Once
-	joined sync.Once
-
-	mu       sync.Mutex
-	session  *session // in which we are a member; nil between two
-	leaving  *session // revoked, and the engine may still commit
-	byLane   map[string]*lane
-	parts    []*part
-	queue    waiting // decoded, not returned by Poll
-	used     int64   // bytes of deliveries that are queued or in use
-	reserved int64   // what requests that are under way may bring
-	loops    map[int32]*loop
-	fatal    error
-	known    identities
-	ledger   string // whose offsets we commit
-
-	memberErr   error // why we are in no session
-	memberSince time.Time
-	viewErr     error // why there is no new metadata
 }
 
 // Open connects to a cluster and checks that all that c names is there and can be used. It joins the group only when
@@ -59,97 +45,174 @@ func Open(ctx context.Context, c Config, o *Options) (*Source, error) {
 	if err := errors.Join(c.validate(), err); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
-	s := &Source{
-		conf: c, opts: opts, byLane: map[string]*lane{}, loops: map[int32]*loop{}, keeps: map[string]time.Duration{},
-		kick: make(chan struct{}, 1), ready: make(chan struct{}, 1), memberSince: time.Now(),
-	}
-	s.match, _ = newMatcher(c.Topics) // checked by validate
+	s := &Source{opts: opts}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	var dialing context.Context
 	dialing, s.undial = context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, s.undial)
 	defer stop()
-	s.cluster = newCluster(dialing, opts, c.Brokers)
-	s.prover = &prover{ctx: dialing, opts: opts, cluster: s.cluster, match: s.match, conns: map[string]fetcher{}}
+	access := opts.access()
+	match, _ := cluster.NewMatcher(c.Topics) // checked by validate
+	s.cluster = cluster.New(dialing, access, c.Brokers)
+	s.prover = proof.New(dialing, access, s.cluster, match)
+	s.watcher = &watcher{opts: opts, cluster: s.cluster, match: match, topics: &cluster.Topics{}, kick: make(chan struct{}, 1)}
+	s.fetch = fetch.New(s.ctx, opts.fetching(access, s.watcher))
+	s.watcher.fetch = s.fetch
 	v, err := s.inspect(ctx)
 	if err == nil {
-		s.member, err = newMember(dialing, s, v)
+		s.group, err = group.New(s.ctx, access.Sarama(dialing), opts.membership(&c), s.watcher, v)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.watcher.group, s.watcher.compacted = s.group, len(s.info.Compacted) > 0
 	topics := slices.Clone(c.Topics)
 	slices.Sort(topics)
-	s.info.ID, s.info.Topics, s.info.Keys = "kafka:"+v.cluster, slices.Compact(topics), driver.KeysByCount
-	s.tasks.Go(s.router)
+	s.info.ID, s.info.Topics, s.info.Keys = "kafka:"+v.Cluster, slices.Compact(topics), driver.KeysByCount
+	s.tasks.Go(func() { s.watcher.run(s.ctx) })
 	return s, nil
 }
 
 // inspect checks the topics.
-func (s *Source) inspect(ctx context.Context) (*view, error) {
-	v, err := s.cluster.view(ctx, s.match)
+func (s *Source) inspect(ctx context.Context) (*cluster.View, error) {
+	w := s.watcher
+	v, err := s.cluster.View(ctx, w.match)
 	// A topic that was made a moment ago is not known to all brokers yet.
 	for range 10 {
-		if err != nil || len(v.missing) == 0 || !pause(ctx, 200*time.Millisecond) {
+		if err != nil || len(v.Missing) == 0 || !cluster.Pause(ctx, 200*time.Millisecond) {
 			break
 		}
-		v, err = s.cluster.view(ctx, s.match)
+		v, err = s.cluster.View(ctx, w.match)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(v.missing) > 0 {
-		return nil, fmt.Errorf("kafka: cluster %s has no topic %q, or %s may not see it", v.cluster, v.missing, s.opts.SASL)
+	if len(v.Missing) > 0 {
+		return nil, fmt.Errorf("kafka: cluster %s has no topic %q, or %s may not see it", v.Cluster, v.Missing, s.opts.SASL)
 	}
 	if !s.opts.Separate {
-		if err := v.uneven(); err != nil {
+		if err := v.Uneven(); err != nil {
 			return nil, err
 		}
 	}
-	s.identify(v)
-	s.info.Compacted, err = s.learn(ctx, v)
+	w.same(v)
+	s.info.Compacted, err = w.learn(ctx, v)
 	return v, err
-}
-
-// learn asks for the settings of the topics that are new in v and returns those of them that are compacted, sorted.
-func (s *Source) learn(ctx context.Context, v *view) (compacted []string, err error) {
-	var names []string
-	s.mu.Lock()
-	for _, n := range v.names() {
-		if _, ok := s.keeps[n]; !ok {
-			names = append(names, n)
-		}
-	}
-	s.mu.Unlock()
-	if len(names) == 0 || s.opts.AssumeComplete {
-		return nil, nil
-	}
-	set, err := s.cluster.settings(ctx, names)
-	if err != nil {
-		return nil, fmt.Errorf("kafka: is a topic compacted? %w; Options.AssumeComplete goes on without an answer", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, t := range set {
-		s.keeps[name] = time.Duration(t.retention) * time.Millisecond
-		if t.compacted() {
-			compacted = append(compacted, name)
-		}
-	}
-	slices.Sort(compacted)
-	return compacted, nil
 }
 
 // Info names the cluster and the topics.
 func (s *Source) Info() driver.SourceInfo { return s.info }
 
+// Poll returns an assignment, a revocation or records. The first call joins the group.
+func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
+	s.group.Start()
+	s.group.LetGo()
+	for {
+		if err := s.fetch.Err(); err != nil {
+			return nil, err
+		}
+		if b := s.tell(); b != nil {
+			return b, nil
+		}
+		if b, err := s.fetch.Next(); b != nil || err != nil {
+			return b, err
+		}
+		select {
+		case <-s.fetch.Ready():
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.ctx.Done():
+			return nil, fault.ErrClosed
+		}
+	}
+}
+
+// tell returns what the group has to tell; nil is nothing.
+func (s *Source) tell() *driver.Batch {
+	given, taken, deadline := s.group.Tell()
+	switch {
+	case len(taken) > 0:
+		s.fetch.Drop()
+		b := &driver.Batch{Deadline: deadline}
+		for _, l := range taken {
+			b.Revoked = append(b.Revoked, l.Name)
+		}
+		return b
+	case len(given) > 0:
+		s.fetch.Add(given)
+		if s.group.Ended() { // meanwhile
+			s.fetch.Revoke()
+		}
+		b := &driver.Batch{}
+		for _, l := range given {
+			a := driver.Assignment{Lane: l.Name}
+			for _, p := range l.Parts {
+				a.Partitions = append(a.Partitions, p.Name)
+			}
+			b.Assigned = append(b.Assigned, a)
+		}
+		return b
+	}
+	return nil
+}
+
+// Start begins a lane at its progress. A lane that was revoked meanwhile is left alone: Poll tells of it.
+func (s *Source) Start(_ context.Context, st driver.Start) error {
+	if known, err := s.fetch.Start(&st); known || s.group.Ended() {
+		return err
+	}
+	return fmt.Errorf("kafka: lane %q was not assigned", st.Lane)
+}
+
+// Pause stops or resumes the delivery of a lane.
+func (s *Source) Pause(name string, on bool) { s.fetch.Pause(name, on) }
+
+// AtEnd asks the leaders.
+func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
+	return s.prover.AtEnd(ctx, at)
+}
+
 // Partitions asks the cluster, not a cache, which partitions of the topics exist.
 func (s *Source) Partitions(ctx context.Context) ([]record.Partition, error) {
-	v, err := s.cluster.view(ctx, s.match)
+	v, err := s.cluster.View(ctx, s.watcher.match)
 	if err != nil {
 		return nil, err
 	}
-	return v.partitions(), nil
+	return v.Partitions(), nil
+}
+
+// Ack writes the group's offsets, for lag monitors, with the ledger's name as their metadata. It never fails a job: that the
+// group has moved on, or the coordinator is away, is logged and forgotten.
+func (s *Source) Ack(ctx context.Context, upTo map[record.Partition]record.Position) error {
+	s.fetch.Acked(upTo)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err := s.group.Commit(upTo); err != nil {
+		s.opts.Logger.Debug("offsets are not committed", "error", err)
+	}
+	return nil
+}
+
+// Sign keeps the name of the ledger for Ack.
+func (s *Source) Sign(ledger string) { s.group.Sign(ledger) }
+
+// Acked asks the coordinator for the group's offsets, and returns those that Ack has written for the same ledger.
+func (s *Source) Acked(ctx context.Context, parts []record.Partition) (map[record.Partition]record.Position, error) {
+	return s.group.Acked(ctx, parts)
+}
+
+// Lag tells how far delivery is behind, from what the last answers said.
+func (s *Source) Lag() driver.Lag { return s.fetch.Lag() }
+
+// Stalled tells what makes no progress though it should: halted partitions, partitions whose broker gives nothing usable,
+// open transactions that hang, a group that cannot be joined. It is nil if all is well.
+func (s *Source) Stalled() error {
+	err := s.fetch.Stalled()
+	if since, why := s.group.Outside(); !since.IsZero() && time.Since(since) > s.opts.Stall {
+		err = errors.Join(s.watcher.outside(since, why), err)
+	}
+	return err
 }
 
 // closing is how long Close waits for a broker that does not answer before it leaves without a word.
@@ -160,12 +223,13 @@ func (s *Source) Close() error {
 	s.closed.Do(func() {
 		s.cancel()
 		defer time.AfterFunc(closing, s.undial).Stop()
-		if s.member != nil {
-			s.member.close()
+		if s.group != nil {
+			s.group.Close()
 		}
 		s.undial()
-		s.prover.close()
-		s.cluster.close()
+		s.prover.Close()
+		s.cluster.Close()
+		s.fetch.Wait()
 		s.tasks.Wait()
 	})
 	return nil

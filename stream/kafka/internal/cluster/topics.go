@@ -1,0 +1,110 @@
+package cluster
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// confirm is how long a fact that ends the job must last: brokers learn of changes one after the other.
+	confirm = time.Second
+
+	// forgotten is how long a topic must be missing until it counts as deleted.
+	forgotten = 30 * time.Second
+)
+
+// Topics knows which topic had each name when it was seen first, and for how long topics keep records. Its zero value is
+// ready; it is safe for concurrent use.
+type Topics struct {
+	mu     sync.Mutex
+	ids    map[string][16]byte
+	astray map[string]time.Time     // since when a name is missing or another topic's
+	keeps  map[string]time.Duration // of topics whose settings are known; not positive: for ever
+}
+
+// Gone is a topic that was deleted or made again.
+type Gone struct {
+	Name string
+	ID   [16]byte
+	Why  string
+}
+
+// Check compares v with what is known. It reports whether all topics are those that they were, and returns one that is not
+// once that is sure.
+func (k *Topics) Check(v *View) (same bool, gone *Gone) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ids == nil {
+		k.ids, k.astray = map[string][16]byte{}, map[string]time.Time{}
+	}
+	for n, t := range v.Topics {
+		if _, ok := k.ids[n]; !ok {
+			k.ids[n] = t.ID
+		}
+	}
+	now := time.Now()
+	same = true
+	for n, id := range k.ids {
+		t := v.Topics[n]
+		if t != nil && t.ID == id {
+			delete(k.astray, n)
+			continue
+		}
+		same = false
+		since, ok := k.astray[n]
+		switch {
+		case !ok:
+			k.astray[n] = now
+		case t != nil && now.Sub(since) >= confirm:
+			return false, &Gone{n, id, "the topic was made again, with the ID " + base64.RawURLEncoding.EncodeToString(t.ID[:])}
+		case now.Sub(since) >= forgotten:
+			return false, &Gone{n, id, "the topic was deleted"}
+		}
+	}
+	return same, nil
+}
+
+// Doubtful reports whether a topic seems to have gone or to be another one.
+func (k *Topics) Doubtful() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.astray) > 0
+}
+
+// Learn asks for the settings of the topics that are new in v and returns those of them that are compacted, sorted.
+func (k *Topics) Learn(ctx context.Context, c *Cluster, v *View) (compacted []string, err error) {
+	k.mu.Lock()
+	names := slices.DeleteFunc(v.Names(), func(n string) bool { _, ok := k.keeps[n]; return ok })
+	k.mu.Unlock()
+	if len(names) == 0 {
+		return nil, nil
+	}
+	set, err := c.settings(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: is a topic compacted? %w; Options.AssumeComplete goes on without an answer", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.keeps == nil {
+		k.keeps = map[string]time.Duration{}
+	}
+	for name, t := range set {
+		k.keeps[name] = time.Duration(t.retention) * time.Millisecond
+		if t.compacted() {
+			compacted = append(compacted, name)
+		}
+	}
+	slices.Sort(compacted)
+	return compacted, nil
+}
+
+// Retention is for how long a topic keeps records; not positive if for ever, or not known.
+func (k *Topics) Retention(topic string) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.keeps[topic]
+}

@@ -1,0 +1,66 @@
+// Package fault has the errors with which a source may end, or that it reports, with their facts.
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// Lost says which offsets are gone. It matches driver.ErrLost. Nothing was skipped: a person decides what to do.
+type Lost struct {
+	Partition record.Partition
+	From, To  int64  // offsets, To exclusive; -1 if there may be more
+	Why       string // what took them
+}
+
+// Error names partition and range.
+func (e *Lost) Error() string {
+	if e.To < 0 {
+		return fmt.Sprintf("kafka: %v: offsets from %d on are gone: %s", e.Partition, e.From, e.Why)
+	}
+	return fmt.Sprintf("kafka: %v: offsets %d to %d are gone: %s", e.Partition, e.From, e.To-1, e.Why)
+}
+
+// Is makes the error match driver.ErrLost.
+func (e *Lost) Is(target error) bool { return target == driver.ErrLost }
+
+// Corrupt says which batch of records cannot be decoded, and why.
+type Corrupt struct {
+	Partition   record.Partition
+	First, Last int64 // offsets of the batch; Last is -1 if it cannot be told
+	Err         error
+}
+
+// Error names partition and offsets.
+func (e *Corrupt) Error() string {
+	return fmt.Sprintf("kafka: %v: the batch of offsets %d to %d cannot be read: %v", e.Partition, e.First, e.Last, e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *Corrupt) Unwrap() error { return e.Err }
+
+// Stall says that something made no progress though it should.
+type Stall struct {
+	What  string // a partition, or the group
+	Since time.Time
+	Err   error // the last error seen there; nil if there was none
+}
+
+// Error tells what hangs and for how long.
+func (e *Stall) Error() string {
+	s := fmt.Sprintf("kafka: %s makes no progress since %s", e.What, e.Since.UTC().Format(time.RFC3339))
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the last error.
+func (e *Stall) Unwrap() error { return e.Err }
+
+// ErrClosed is what calls get that are under way when the source is closed.
+var ErrClosed = errors.New("kafka: the source is closed")

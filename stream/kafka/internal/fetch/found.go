@@ -1,0 +1,50 @@
+package fetch
+
+import "time"
+
+// found goes on in a partition whose log now begins at first and ends before last; start is where a warm-up begins.
+func (p *part) found(first, last, start int64) {
+	k := p.plan
+	switch {
+	case k.next < 0 && k.phase == warming:
+		k.next = max(first, start)
+		if err := p.tooShort(first); err != nil {
+			p.lane.r.fail(err)
+			return
+		}
+		if k.next >= k.stop {
+			p.look, k.done = false, true
+			p.lane.moveOn()
+			return
+		}
+	case k.next < 0, k.fresh() && k.next < first:
+		k.next = first
+	case k.next < first:
+		p.lane.r.fail(p.lost(k.next, first, "the log begins at %d now (retention, or records were deleted)", first))
+		return
+	case k.next > last:
+		if p.beyond++; p.beyond < 4 { // a new leader may be behind for a moment
+			p.reroute(-1)
+			return
+		}
+		if k.consumed > last {
+			p.lane.r.fail(p.lost(last, k.consumed, "the log ends at %d now (it was truncated)", last))
+			return
+		}
+		k.next = last
+	}
+	// The offset is there. If the broker refused it all the same, it could not place the epoch of the batch before it.
+	k.lastEpoch = -1
+	p.look, p.beyond = false, 0
+	p.lane.r.wakeLoops()
+}
+
+// tooShort tells whether retention may have taken records that a warm-up needs, in a log that begins at first.
+func (p *part) tooShort(first int64) error {
+	keeps := p.lane.r.opts.Retention(p.topic)
+	if first == 0 || p.plan.next > first || keeps <= 0 || time.Since(p.plan.warmFrom) < keeps {
+		return nil
+	}
+	return p.lost(0, first, "records since %s are needed to warm up, and the topic keeps them for %s",
+		p.plan.warmFrom.UTC().Format(time.RFC3339), keeps)
+}

@@ -1,0 +1,113 @@
+package fetch
+
+import (
+	"errors"
+	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/kafka/internal/fault"
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// Lag tells how far delivery is behind, from what the last answers said.
+func (r *Reader) Lag() driver.Lag {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var lag driver.Lag
+	now := time.Now()
+	for _, p := range r.parts {
+		if p.lastStable < 0 || p.plan == nil || p.plan.next < 0 || lag.Records < 0 {
+			lag.Records = -1
+			continue
+		}
+		lag.Records += max(0, p.lastStable-max(p.plan.next, p.plan.upTo))
+	}
+	for _, p := range r.parts {
+		keeps := r.opts.Retention(p.topic)
+		if keeps <= 0 || len(p.marks) == 0 || p.marks[0].time.IsZero() {
+			continue
+		}
+		left := max(1, p.marks[0].time.Add(keeps).Sub(now)) // zero would say unknown
+		if lag.Retention == 0 || left < lag.Retention {
+			lag.Retention = left
+		}
+	}
+	return lag
+}
+
+// Acked says up to where partitions are committed.
+func (r *Reader) Acked(upTo map[record.Partition]record.Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.parts {
+		if at, ok := upTo[*p.name]; ok {
+			p.acked(at.Sub)
+		}
+	}
+}
+
+// hanging is how long an open transaction may be all that follows. Brokers end transactions after transaction.timeout.ms,
+// which they allow to be 15 minutes at most by default: one that lasts longer hangs, and with it the partition.
+const hanging = 15 * time.Minute
+
+// Stalled tells what makes no progress though it should: halted partitions, partitions whose broker gives nothing usable,
+// open transactions that hang. It is nil if all is well.
+func (r *Reader) Stalled() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for _, e := range r.stalls(time.Now(), r.opts.Stall) {
+		errs = append(errs, e)
+	}
+	for _, p := range r.parts {
+		if p.broken != nil && !p.lane.gone {
+			errs = append(errs, p.broken)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// stalls are the things that have stood still for longer than limit.
+func (r *Reader) stalls(now time.Time, limit time.Duration) []*fault.Stall {
+	var out []*fault.Stall
+	for _, p := range r.parts {
+		if !p.active() || p.plan.fetched {
+			continue
+		}
+		if p.lane.paused || p.out >= ahead {
+			p.good = now // nobody is to blame
+			continue
+		}
+		switch {
+		case now.Sub(p.good) > limit:
+			out = append(out, &fault.Stall{What: "partition " + p.name.String(), Since: p.good, Err: errors.Join(p.bad, r.blind)})
+		case !p.open.IsZero() && now.Sub(p.open) > max(limit, hanging):
+			out = append(out, &fault.Stall{What: "partition " + p.name.String(), Since: p.open, Err: errHanging})
+		}
+	}
+	return out
+}
+
+var errHanging = errors.New("an open transaction is in the way")
+
+// Watchdog makes connections anew over which nothing comes, and gives up when that does not help.
+func (r *Reader) Watchdog(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.stalls(now, r.opts.GiveUp) {
+		if !errors.Is(e.Err, errHanging) {
+			r.fail(e)
+			return
+		}
+	}
+	for _, p := range r.parts {
+		l := r.loops[p.broker]
+		if l == nil || !p.active() || p.lane.paused || now.Sub(p.good) <= r.opts.Stall || now.Sub(l.born) <= r.opts.Stall {
+			continue
+		}
+		r.opts.Logger.Warn("no progress: connecting anew", "partition", p.name.String(), "broker", l.addr, "error", p.bad)
+		l.stop()
+		delete(r.loops, p.broker)
+		p.reroute(-1)
+	}
+}

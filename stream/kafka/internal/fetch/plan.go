@@ -1,0 +1,134 @@
+package fetch
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// phase is what a lane delivers. All its partitions are in the same one.
+type phase int
+
+const (
+	warming   phase = iota // finished records, for state only
+	replaying              // held records
+	following              // new records
+)
+
+// plan says what is still to be read of a partition since the last Start, which makes a new one: whoever works for an
+// old plan finds it out by comparing pointers. Its fields are guarded by Reader.mu, but at, which belongs to the
+// goroutine that decodes.
+type plan struct {
+	phase   phase
+	done    bool  // nothing is left in this phase
+	fetched bool  // nothing is left to fetch in this phase
+	next    int64 // the offset to fetch next; -1 if a lookup has to tell
+	stop    int64 // the phase ends before it
+
+	upTo     int64 // the first new offset; 0 if nothing was consumed
+	held     driver.HeldSet
+	at       int // index of the held record that comes next
+	warmFrom time.Time
+	ended    bool
+
+	lastEpoch int32 // leader epoch of the batch before next; -1 if unknown
+	baseEpoch int32 // of what was consumed in the last run
+	consumed  int64 // the offset after the last one that we rely on: a log that ends before it was truncated
+}
+
+func newPlan(p driver.Progress, warmup, skew time.Duration) *plan {
+	k := &plan{upTo: p.UpTo.Sub, held: p.Held, ended: p.Ended, consumed: p.UpTo.Sub, lastEpoch: -1, baseEpoch: epochOf(p.Mark)}
+	if warmup > 0 && !p.Seen.IsZero() {
+		k.warmFrom = p.Seen.Add(-warmup - skew)
+	}
+	return k
+}
+
+// enter begins a phase.
+func (k *plan) enter(ph phase) {
+	k.phase, k.lastEpoch, k.next, k.fetched = ph, -1, -1, false
+	switch ph {
+	case warming:
+		k.stop = k.upTo
+		k.done = k.upTo == 0 || k.warmFrom.IsZero()
+	case replaying:
+		k.at = 0
+		if k.done = k.held.Len() == 0; !k.done {
+			k.next = k.heldOffset(0)
+			k.stop = k.heldOffset(k.held.Len()-1) + 1
+		}
+	case following:
+		k.stop, k.done = math.MaxInt64, k.ended
+		if k.upTo > 0 {
+			k.next, k.lastEpoch = k.upTo, k.baseEpoch
+		}
+	}
+}
+
+// heldOffset is the offset of held record i.
+func (k *plan) heldOffset(i int) int64 { return k.held.First.Sub - 1 + int64(k.held.Ordinals[i]) }
+
+// fresh reports whether nothing of the partition was ever consumed, so that it begins wherever the log does.
+func (k *plan) fresh() bool { return k.upTo == 0 && k.consumed == 0 }
+
+// skipTo is next after everything before n was read: while replaying, the next held offset at or after it.
+func (k *plan) skipTo(n int64) int64 {
+	if k.phase != replaying || n >= k.stop {
+		return n
+	}
+	first := k.held.First.Sub - 1
+	i, _ := slices.BinarySearchFunc(k.held.Ordinals, n, func(o uint32, n int64) int {
+		return int(min(1, max(-1, first+int64(o)-n)))
+	})
+	return k.heldOffset(i)
+}
+
+// needs reports whether a batch of these offsets can hold something to deliver.
+func (k *plan) needs(first, last int64) bool {
+	switch k.phase {
+	case warming:
+		return first < k.stop
+	case replaying:
+		n := k.skipTo(first)
+		return n <= last && n < k.stop
+	case following:
+	}
+	return true
+}
+
+// keep leaves in recs, which are all records from one fetch that ends before offset next, what the phase delivers. It
+// fails if a held record is not among them.
+func (k *plan) keep(recs []record.Record, next int64) ([]record.Record, error) {
+	if k.phase == following {
+		return recs, nil
+	}
+	out := recs[:0]
+	for _, r := range recs {
+		o := r.Position.Sub - 1
+		if k.phase == warming {
+			for k.at < k.held.Len() && k.heldOffset(k.at) < o {
+				k.at++
+			}
+			if o < k.stop && (k.at == k.held.Len() || k.heldOffset(k.at) != o) {
+				out = append(out, r)
+			}
+			continue
+		}
+		if k.at < k.held.Len() && k.heldOffset(k.at) < o {
+			break
+		}
+		if k.at < k.held.Len() && k.heldOffset(k.at) == o {
+			out = append(out, r)
+			k.at++
+		}
+	}
+	clear(recs[len(out):])
+	if k.phase == replaying && k.at < k.held.Len() && k.heldOffset(k.at) < next {
+		return out, fmt.Errorf("the held record at offset %d is not in the log, which was compacted or written anew", k.heldOffset(k.at))
+	}
+	return out, nil
+}

@@ -1,0 +1,93 @@
+package group
+
+import (
+	"time"
+
+	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
+)
+
+// session is one generation of the group in which we are a member. Its fields are guarded by Member.mu.
+type session struct {
+	generation int32
+	id         string // the member's
+	lanes      []cluster.Lane
+	told       bool // Tell has returned the assignment
+	ended      bool
+	deadline   time.Time
+	released   chan struct{} // closed once the engine has let go of the lanes
+}
+
+// begin makes x the session that Tell tells of.
+func (m *Member) begin(x *session) {
+	m.mu.Lock()
+	m.session, m.err = x, nil
+	m.mu.Unlock()
+	m.host.Changed()
+}
+
+// end makes Tell take the lanes of x back. They may still commit until the deadline.
+func (m *Member) end(x *session, deadline time.Time) {
+	m.mu.Lock()
+	x.ended, x.deadline = true, deadline
+	m.since = time.Now()
+	if !x.told {
+		close(x.released) // nobody knows of it
+		m.session = nil
+	}
+	m.mu.Unlock()
+	m.host.Revoked()
+}
+
+// Tell returns lanes that were given to this process since the last call, or those that were taken from it, which may still
+// commit until a deadline. The caller says LetGo when they have. It is called by the goroutine of Poll.
+func (m *Member) Tell() (given, taken []cluster.Lane, deadline time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := m.session
+	switch {
+	case x == nil:
+	case x.ended:
+		m.session = nil
+		if len(x.lanes) == 0 {
+			close(x.released)
+			break
+		}
+		m.leaving = x
+		return nil, x.lanes, x.deadline
+	case !x.told:
+		x.told = true
+		return x.lanes, nil, time.Time{}
+	}
+	return nil, nil, time.Time{}
+}
+
+// LetGo tells the group that the lanes that were taken are no longer worked on.
+func (m *Member) LetGo() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leaving != nil {
+		close(m.leaving.released)
+		m.leaving = nil
+	}
+}
+
+// Ended reports whether there is no session, or it has ended: lanes that nobody knows are those of the last one.
+func (m *Member) Ended() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.session == nil || m.session.ended
+}
+
+// Outside tells since when, and why, this process is in no session of the group that it has tried to join; zero if it is in
+// one.
+func (m *Member) Outside() (since time.Time, why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session != nil || m.leaving != nil || !m.began {
+		return time.Time{}, nil
+	}
+	return m.since, m.err
+}
+
+// Name is the group's.
+func (m *Member) Name() string { return m.opts.Name }
