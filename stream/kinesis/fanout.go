@@ -11,32 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
-// register makes the consumer unless there is one of its name, and waits until it can be used.
-func (s *Source) register(ctx context.Context) error {
-	name, arn := s.opts.FanOut, s.stream.arn
-	err := s.insist(ctx, "registration of consumer "+name, func(ctx context.Context) error {
-		_, err := s.client.RegisterStreamConsumer(ctx, &kinesis.RegisterStreamConsumerInput{ConsumerName: &name, StreamARN: &arn})
-		if inUse(err) {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return s.insist(ctx, "description of consumer "+name, func(ctx context.Context) error {
-		out, err := s.client.DescribeStreamConsumer(ctx, &kinesis.DescribeStreamConsumerInput{ConsumerName: &name, StreamARN: &arn})
-		if err != nil {
-			return err
-		}
-		if d := out.ConsumerDescription; d == nil || d.ConsumerStatus != types.ConsumerStatusActive {
-			return errors.New("it is not active yet")
-		}
-		s.consumer = aws.ToString(out.ConsumerDescription.ConsumerARN)
-		return nil
-	})
-}
-
 func inUse(err error) bool {
 	var e *types.ResourceInUseException
 	return errors.As(err, &e)
@@ -86,11 +60,11 @@ func (r *reader) subscription(ctx context.Context) (over bool, err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the connection, whatever is still in it
-	watch := time.AfterFunc(r.s.opts.Timeout, cancel)
+	watch := time.AfterFunc(r.q.opts.Timeout, cancel)
 	defer watch.Stop()
 	asked := time.Now()
-	out, err := r.s.client.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{
-		ConsumerARN: &r.s.consumer, ShardId: &r.part.ID, StartingPosition: r.at.starting(),
+	out, err := r.q.svc.client.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{
+		ConsumerARN: &r.q.svc.consumer, ShardId: &r.part.ID, StartingPosition: r.at.starting(),
 	})
 	if err != nil {
 		return false, err
@@ -107,18 +81,18 @@ func (r *reader) subscription(ctx context.Context) (over bool, err error) {
 		v := &e.Value
 		a := answer{v.Records, v.ContinuationSequenceNumber == nil || len(v.ChildShards) > 0, aws.ToInt64(v.MillisBehindLatest), v.ChildShards, now()}
 		at := r.at
-		if err := r.s.waitRoom(ctx, r.run, r.guess); err != nil {
+		if err := r.q.waitRoom(ctx, r.run, r.guess); err != nil {
 			return false, err
 		}
 		over, err := r.take(ctx, &a)
-		r.s.unbook(r.guess)
+		r.q.unbook(r.guess)
 		if err != nil {
 			return false, &stopError{err}
 		}
 		if over || r.at != at && !r.at.after { // the phase begins again elsewhere
 			return over, nil
 		}
-		watch.Reset(r.s.opts.Timeout) // the service says something every few seconds, also when nothing comes
+		watch.Reset(r.q.opts.Timeout) // the service says something every few seconds, also when nothing comes
 	}
 	if err := es.Err(); err != nil {
 		return false, fmt.Errorf("subscription: %w", err)

@@ -1,70 +1,96 @@
 package kinesis
 
 import (
-	"errors"
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-func asLost(err error, lost **LostError) bool { return errors.As(err, lost) }
+// progress notes what a reader has got to.
+func (q *reading) progress(r *reader, last record.Position, behind time.Duration, ended bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	r.bad, r.fails, r.badFrom, r.behind = nil, 0, time.Time{}, behind
+	if r.plan.phase != following {
+		return
+	}
+	if !last.IsZero() {
+		r.sent = last
+	}
+	r.caught = !ended
+}
 
 // failing notes the error of a reader's request and returns how many there were in a row. Poll fails once that has lasted
 // for Options.GiveUp.
-func (s *Source) failing(r *reader, err error) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (q *reading) failing(r *reader, err error) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if r.bad == nil {
 		r.badFrom = time.Now()
 	}
 	r.bad = err
 	r.fails++
 	if r.fails == 1 || r.fails%100 == 0 {
-		s.opts.Logger.Warn("reading a shard fails", "shard", r.part.ID, "error", err, "attempt", r.fails)
+		q.opts.Logger.Warn("reading a shard fails", "shard", r.part.ID, "error", err, "attempt", r.fails)
 	}
-	if since := time.Since(r.badFrom); since > s.opts.GiveUp && r.run.lane.run == r.run {
-		s.failLocked(&StallError{What: r.part.String(), Since: r.badFrom, Err: s.conf.advise("reading", err)})
+	if since := time.Since(r.badFrom); since > q.opts.GiveUp && r.run.lane.run == r.run {
+		q.stop(&StallError{What: r.part.String(), Since: r.badFrom, Err: q.svc.conf.advise("reading", err)})
 	}
 	return r.fails
 }
 
-// Stalled tells which shards have given nothing but errors for long.
-func (s *Source) Stalled() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var errs []error
+// stalled tells which shards have given nothing but errors for long.
+func (q *reading) stalled() (errs []error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	now := time.Now()
-	if s.listErr != nil && now.Sub(s.listFrom) > s.opts.Stall {
-		errs = append(errs, &StallError{What: "the list of shards", Since: s.listFrom, Err: s.listErr})
-	}
-	for _, l := range s.lanes {
+	for _, l := range q.lanes {
 		if l.run == nil {
 			continue
 		}
 		for _, r := range l.run.shards {
-			if r.bad != nil && now.Sub(r.badFrom) > s.opts.Stall {
+			if r.bad != nil && now.Sub(r.badFrom) > q.opts.Stall {
 				errs = append(errs, &StallError{What: r.part.String(), Since: r.badFrom, Err: r.bad})
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
-// Lag tells how long it is until the stream drops a record that we have not read. The service counts time, not records.
-func (s *Source) Lag() driver.Lag {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	lag := driver.Lag{Records: -1}
-	for _, l := range s.lanes {
-		if l.run == nil || s.keeps <= 0 {
+// lag tells how long it is until the stream drops a record that we have not read. The service counts time, not records.
+func (q *reading) lag() driver.Lag {
+	lag, keeps := driver.Lag{Records: -1}, q.list.retention()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range q.lanes {
+		if l.run == nil || keeps <= 0 {
 			continue
 		}
 		for _, r := range l.run.shards {
-			left := max(1, s.keeps-r.behind) // zero would say unknown
+			left := max(1, keeps-r.behind) // zero would say unknown
 			if lag.Retention == 0 || left < lag.Retention {
 				lag.Retention = left
 			}
 		}
 	}
 	return lag
+}
+
+// paceAt is the pace of a shard that we have read up to pos, and to the last user record of the record there; nil if we have
+// not.
+func (q *reading) paceAt(p record.Partition, pos record.Position) *pace {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range q.lanes {
+		if l.run == nil {
+			continue
+		}
+		for _, r := range l.run.shards {
+			if r.part == p && !r.plan.elder && r.sent == pos && r.caught {
+				return r.pace
+			}
+		}
+	}
+	return nil
 }

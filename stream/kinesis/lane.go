@@ -2,13 +2,11 @@ package kinesis
 
 import (
 	"context"
-	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
-	"github.com/onceflow/onceflow/stream/record"
 )
 
-// lane is a lane that this process has. Its fields are guarded by Source.mu.
+// lane is a lane that this process has. Its fields are guarded by reading.mu.
 type lane struct {
 	assignment driver.Assignment
 	lease      string
@@ -17,7 +15,7 @@ type lane struct {
 }
 
 // run is the delivery of a lane from one Start to the next. Readers that belong to an older one are ended and can do no
-// harm: what they queue is in a queue that nobody looks at. Its fields are guarded by Source.mu.
+// harm: what they queue is in a queue that nobody looks at. Its fields are guarded by reading.mu.
 type run struct {
 	lane   *lane
 	cancel context.CancelFunc
@@ -41,65 +39,37 @@ func newRun(l *lane, cancel context.CancelFunc, n int) *run {
 // laneBytes is how much of a lane may wait for the engine. It is about what a shard gives in a second.
 const laneBytes = 2 << 20
 
-// start makes the readers of a lane.
-func (s *Source) start(l *lane, from map[record.Partition]driver.Progress, warmup time.Duration) {
-	ctx, cancel := context.WithCancel(s.ctx)
-	parts := l.assignment.Partitions
-	var elders []record.Partition
-	if warmup > 0 {
-		elders = l.assignment.Elders
-	}
-	r := newRun(l, cancel, len(parts)+len(elders))
-	var seen time.Time // an elder's records matter as far as the lane's clock reaches back
-	for _, p := range parts {
-		if g := from[p]; !g.Ended && !g.Seen.IsZero() && (seen.IsZero() || g.Seen.Before(seen)) {
-			seen = g.Seen
-		}
-	}
-	for _, p := range parts {
-		g := from[p]
-		rd := s.newReader(r, p, newPlan(g, g.Seen, warmup, s.opts.Skew))
-		rd.bound, rd.armed, rd.sent = g.Arrived, !g.Arrived.IsZero(), g.UpTo
-		r.shards = append(r.shards, rd)
-	}
-	for _, p := range elders {
-		rd := s.newReader(r, p, newPlan(driver.Progress{Ended: true}, seen, warmup, s.opts.Skew))
-		rd.plan.elder = true
-		r.shards = append(r.shards, rd)
-	}
-	old := l.run
-	l.run = r
-	if old != nil {
-		s.drop(old)
-	}
-	for _, rd := range r.shards {
-		s.tasks.Go(func() { rd.main(ctx, warmup > 0) })
+// end ends the lane's run, if there is one. It needs q.mu.
+func (l *lane) end(q *reading) {
+	if l.run != nil {
+		q.drop(l.run)
+		l.run = nil
 	}
 }
 
-// drop ends a run. It needs s.mu.
-func (s *Source) drop(r *run) {
+// drop ends a run. It needs q.mu.
+func (q *reading) drop(r *run) {
 	r.cancel()
 	for _, d := range r.queue {
 		d.release()
 	}
-	s.queued -= r.bytes
+	q.queued -= r.bytes
 	r.queue, r.bytes = nil, 0
-	s.moreRoom(r)
+	q.moreRoom(r)
 }
 
-// moreRoom wakes readers that wait for the queue. It needs s.mu.
-func (s *Source) moreRoom(r *run) {
+// moreRoom wakes readers that wait for the queue. It needs q.mu.
+func (q *reading) moreRoom(r *run) {
 	close(r.room)
 	r.room = make(chan struct{})
-	close(s.room)
-	s.room = make(chan struct{})
+	close(q.room)
+	q.room = make(chan struct{})
 }
 
 // push queues what a reader has. It returns false if the run is over.
-func (s *Source) push(r *run, ds []*delivery) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (q *reading) push(r *run, ds []*delivery) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if r.lane.run != r {
 		for _, d := range ds {
 			d.release()
@@ -113,25 +83,25 @@ func (s *Source) push(r *run, ds []*delivery) bool {
 		}
 		r.queue = append(r.queue, d)
 		r.bytes += d.Bytes
-		s.queued += d.Bytes
+		q.queued += d.Bytes
 	}
-	s.wakePoll()
+	q.wakePoll()
 	return true
 }
 
 // done notes that one of the lane's shards has nothing more to give in a phase, and waits for the others.
-func (s *Source) done(ctx context.Context, r *run, ph phase, warm bool) error {
-	s.mu.Lock()
+func (q *reading) done(ctx context.Context, r *run, ph phase, warm bool) error {
+	q.mu.Lock()
 	if r.left[ph]--; r.left[ph] == 0 {
 		if ph == warming && warm && r.lane.run == r {
 			d := newDelivery(r.lane.assignment.Lane, true)
 			d.WarmDone = true
 			r.queue = append(r.queue, d)
-			s.wakePoll()
+			q.wakePoll()
 		}
 		close(r.passed[ph])
 	}
-	s.mu.Unlock()
+	q.mu.Unlock()
 	select {
 	case <-r.passed[ph]:
 		return nil
@@ -141,15 +111,15 @@ func (s *Source) done(ctx context.Context, r *run, ph phase, warm bool) error {
 }
 
 // waitRoom blocks while the lane has enough in its queue, or all lanes together have, and books what an answer may bring.
-func (s *Source) waitRoom(ctx context.Context, r *run, want int64) error {
+func (q *reading) waitRoom(ctx context.Context, r *run, want int64) error {
 	for {
-		s.mu.Lock()
-		lane, all := r.room, s.room
-		full := r.bytes >= laneBytes || s.queued+s.booked > 0 && s.queued+s.booked+want > s.opts.Buffer
+		q.mu.Lock()
+		lane, all := r.room, q.room
+		full := r.bytes >= laneBytes || q.queued+q.booked > 0 && q.queued+q.booked+want > q.opts.Buffer
 		if !full {
-			s.booked += want
+			q.booked += want
 		}
-		s.mu.Unlock()
+		q.mu.Unlock()
 		if !full {
 			return nil
 		}
@@ -163,10 +133,10 @@ func (s *Source) waitRoom(ctx context.Context, r *run, want int64) error {
 }
 
 // unbook gives back what waitRoom booked.
-func (s *Source) unbook(n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.booked -= n
-	close(s.room)
-	s.room = make(chan struct{})
+func (q *reading) unbook(n int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.booked -= n
+	close(q.room)
+	q.room = make(chan struct{})
 }

@@ -17,7 +17,7 @@ import (
 // reader reads one shard for one run: warm-up, then what is held, then what follows. Iterators are always made from the
 // position that was reached, never from where the reading began.
 type reader struct {
-	s    *Source
+	q    *reading
 	run  *run
 	part record.Partition
 	plan *plan
@@ -32,7 +32,7 @@ type reader struct {
 	guess    int64     // bytes of the next answer
 	limit    int32     // records of the next answer
 
-	// Guarded by Source.mu.
+	// Guarded by reading.mu.
 	sent    record.Position // the last position that was queued, with all that the service gave beside it
 	caught  bool            // something was read since sent was the ledger's
 	bad     error           // the last error, if the last request failed
@@ -41,15 +41,15 @@ type reader struct {
 	behind  time.Duration
 }
 
-// newReader needs s.mu.
-func (s *Source) newReader(r *run, p record.Partition, k *plan) *reader {
-	rd := &reader{s: s, run: r, part: p, plan: k, guess: 256 << 10, limit: s.opts.Limit, pace: s.paceOf(p)}
+// newReader needs q.mu.
+func newReader(q *reading, r *run, p record.Partition, k *plan) *reader {
+	rd := &reader{q: q, run: r, part: p, plan: k, guess: 256 << 10, limit: q.opts.Limit, pace: q.list.paceOf(p)}
 	rd.un.part = &rd.part
-	if sh, ok := s.shards[p.ID]; ok {
+	if sh, ok := q.list.of(p); ok {
 		rd.un.keys = sh.keys
 		// A shard that came from none has had its range for as long as the stream exists, so no producer can have meant
 		// another one.
-		rd.un.filter = len(sh.parents) > 0 && !sh.keys.all() && !s.stream.auto
+		rd.un.filter = len(sh.parents) > 0 && !sh.keys.all() && !q.svc.stream.auto
 	}
 	return rd
 }
@@ -64,12 +64,12 @@ func (r *reader) main(ctx context.Context, warm bool) {
 		if !skip {
 			if err := r.phase(ctx, from); err != nil {
 				if ctx.Err() == nil {
-					r.s.failRun(r.run, err)
+					r.q.failRun(r.run, err)
 				}
 				return
 			}
 		}
-		if ph < following && r.s.done(ctx, r.run, ph, warm) != nil {
+		if ph < following && r.q.done(ctx, r.run, ph, warm) != nil {
 			return
 		}
 	}
@@ -85,7 +85,7 @@ func (r *reader) phase(ctx context.Context, from origin) error {
 	if r.gone() {
 		return r.lost("the service does not list the shard any more")
 	}
-	if r.s.opts.FanOut != "" && r.plan.phase == following { // what is old is polled: a subscription lasts, and keeps the next one away
+	if r.q.opts.FanOut != "" && r.plan.phase == following { // what is old is polled: a subscription lasts, and keeps the next one away
 		return r.subscribe(ctx)
 	}
 	_, err := r.poll(ctx, time.Time{})
@@ -95,13 +95,13 @@ func (r *reader) phase(ctx context.Context, from origin) error {
 // poll asks again and again, until the phase is over or, if that is not zero, a moment has come.
 func (r *reader) poll(ctx context.Context, until time.Time) (over bool, err error) {
 	for until.IsZero() || time.Now().Before(until) {
-		if err := r.s.waitRoom(ctx, r.run, r.guess); err != nil {
+		if err := r.q.waitRoom(ctx, r.run, r.guess); err != nil {
 			return false, err
 		}
 		booked := r.guess
 		out, took, err := r.read(ctx)
 		if err != nil {
-			r.s.unbook(booked)
+			r.q.unbook(booked)
 			if err := r.failed(ctx, err); err != nil {
 				return false, err
 			}
@@ -110,7 +110,7 @@ func (r *reader) poll(ctx context.Context, until time.Time) (over bool, err erro
 		a := answer{out.Records, out.NextShardIterator == nil, aws.ToInt64(out.MillisBehindLatest), out.ChildShards, serverTime(out.ResultMetadata, took)}
 		at := r.at
 		over, err := r.take(ctx, &a)
-		r.s.unbook(booked)
+		r.q.unbook(booked)
 		if err != nil || over {
 			return over, err
 		}
@@ -118,7 +118,7 @@ func (r *reader) poll(ctx context.Context, until time.Time) (over bool, err erro
 			r.iterator = aws.ToString(out.NextShardIterator)
 		}
 		if a.behind == 0 {
-			if err := pause(ctx, jitter(r.s.opts.Poll)-minPoll, nil); err != nil {
+			if err := pause(ctx, jitter(r.q.opts.Poll)-minPoll, nil); err != nil {
 				return false, err
 			}
 		}
@@ -140,17 +140,17 @@ func (r *reader) read(ctx context.Context) (*kinesis.GetRecordsOutput, time.Time
 	if err := r.pace.wait(ctx); err != nil {
 		return nil, time.Time{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.s.opts.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.q.opts.Timeout)
 	defer cancel()
 	if r.iterator == "" {
-		it, err := r.s.iterator(ctx, r.part, r.at)
+		it, err := r.q.svc.iterator(ctx, r.part, r.at)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
 		r.iterator = it
 	}
 	asked := time.Now()
-	out, err := r.s.client.GetRecords(ctx, &kinesis.GetRecordsInput{
+	out, err := r.q.svc.client.GetRecords(ctx, &kinesis.GetRecordsInput{
 		ShardIterator: &r.iterator, Limit: &r.limit, StreamARN: &r.part.Source,
 	})
 	r.fit(time.Since(asked), errors.Is(ctx.Err(), context.DeadlineExceeded))
@@ -173,22 +173,9 @@ func (r *reader) fit(took time.Duration, late bool) {
 	switch {
 	case late:
 		r.limit = max(1, r.limit/16)
-	case took < r.s.opts.Timeout/4:
-		r.limit = min(r.s.opts.Limit, 2*r.limit)
+	case took < r.q.opts.Timeout/4:
+		r.limit = min(r.q.opts.Limit, 2*r.limit)
 	}
-}
-
-// iterator makes one for a place in a shard.
-func (s *Source) iterator(ctx context.Context, p record.Partition, at origin) (string, error) {
-	from := at.starting()
-	in := &kinesis.GetShardIteratorInput{
-		ShardId: &p.ID, StreamARN: &p.Source, ShardIteratorType: from.Type, StartingSequenceNumber: from.SequenceNumber, Timestamp: from.Timestamp,
-	}
-	out, err := s.client.GetShardIterator(ctx, in)
-	if err != nil {
-		return "", err
-	}
-	return aws.ToString(out.ShardIterator), nil
 }
 
 // take delivers what an answer brings. It returns true if the phase is over.
@@ -230,8 +217,8 @@ func (r *reader) take(ctx context.Context, a *answer) (over bool, err error) {
 	if a.behind == 0 && k.phase == following {
 		r.bound = a.now
 	}
-	r.s.progress(r, last, time.Duration(a.behind)*time.Millisecond, ended)
-	if !r.s.push(r.run, ds) {
+	r.q.progress(r, last, time.Duration(a.behind)*time.Millisecond, ended)
+	if !r.q.push(r.run, ds) {
 		return false, context.Canceled
 	}
 	return over, nil
@@ -250,7 +237,7 @@ func (r *reader) check(a *answer) error {
 	if len(a.records) == 0 && a.behind > 0 && r.anchor != "" {
 		return nil // not there yet
 	}
-	keeps := r.s.retention()
+	keeps := r.q.list.retention()
 	if r.bound.IsZero() || keeps <= 0 || a.now.Sub(r.bound) <= keeps {
 		r.armed = r.armed || !r.bound.IsZero() && a.now.Sub(r.bound) < keeps-keeps/100
 		if len(a.records) > 0 {
@@ -271,22 +258,22 @@ func (r *reader) lost(why string) error {
 
 // gone reports whether the service has dropped the shard.
 func (r *reader) gone() bool {
-	_, listed := r.s.shardOf(r.part)
+	_, listed := r.q.list.of(r.part)
 	return !listed
 }
 
 // children are the shards that took this one's place. Where the answer does not tell them, the list does.
 func (r *reader) children(ctx context.Context, told []types.ChildShard) (out []record.Partition, err error) {
 	for i := range told {
-		out = append(out, r.s.stream.partition(aws.ToString(told[i].ShardId)))
+		out = append(out, r.q.svc.stream.partition(aws.ToString(told[i].ShardId)))
 	}
 	if len(out) > 0 {
 		return out, nil
 	}
 	for n := 0; ; n++ {
-		shards, err := r.s.list(ctx)
+		shards, err := r.q.svc.list(ctx)
 		if err == nil {
-			return r.s.stream.childrenOf(r.part.ID, shards), nil
+			return r.q.svc.stream.childrenOf(r.part.ID, shards), nil
 		}
 		if err := pause(ctx, backoff(n), nil); err != nil {
 			return nil, err
@@ -304,39 +291,16 @@ func (r *reader) failed(ctx context.Context, err error) error {
 		return nil
 	}
 	if missing(err) {
-		if err := r.s.still(ctx, r.part); err != nil {
+		if err := r.q.svc.still(ctx, r.part); err != nil {
 			return err
 		}
 	}
-	n := r.s.failing(r, err)
+	n := r.q.failing(r, err)
 	if throttled(err) {
 		r.pace.refused()
 		return nil // the pace waits
 	}
 	return pause(ctx, backoff(n), nil)
-}
-
-// still finds out whether the stream and the shard are there, after the service said that something is not.
-func (s *Source) still(ctx context.Context, p record.Partition) error {
-	d, err := s.describe(ctx)
-	switch {
-	case missing(err):
-		return &LostError{Partition: p, Why: "the stream was deleted"}
-	case err != nil:
-		return nil //nolint:nilerr // it may pass
-	case d.epoch() != p.Epoch:
-		return &LostError{Partition: p, Why: fmt.Sprintf("the stream was deleted and made again at %s", d.epoch())}
-	}
-	shards, err := s.list(ctx)
-	if err != nil {
-		return nil //nolint:nilerr // the same
-	}
-	for _, sh := range shards {
-		if sh.id == p.ID {
-			return nil
-		}
-	}
-	return &LostError{Partition: p, Why: "the service does not list the shard any more"}
 }
 
 var errNoLane = errors.New("kinesis: the lane is not assigned")

@@ -62,7 +62,7 @@ func TestALeaseIsReleasedHoweverShortItWas(t *testing.T) {
 		s := f.open(t, &Options{Refresh: time.Hour})
 		defer s.Close()
 		a := &scripted{next: make(chan []string)}
-		s.assigner = a
+		s.follow.assigner = a
 		slow := make(chan struct{}) // how long reading the ledger takes
 		s.Follow(func(context.Context) (map[record.Partition]driver.Standing, error) {
 			<-slow
@@ -110,7 +110,7 @@ func TestLanesWithNewLeasesAreKept(t *testing.T) {
 		s := f.open(t, &Options{Refresh: time.Hour})
 		defer s.Close()
 		a := &scripted{next: make(chan []string)}
-		s.assigner = a
+		s.follow.assigner = a
 		parent, children := f.partition(0), []string{f.partition(1).ID, f.partition(2).ID}
 		moved := false // by what is committed
 		s.Follow(func(context.Context) (map[record.Partition]driver.Standing, error) {

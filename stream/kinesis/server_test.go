@@ -16,8 +16,8 @@ import (
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
-// service is an emulator with one stream.
-type service struct {
+// emulator is a server with one stream.
+type emulator struct {
 	client   *kinesis.Client
 	endpoint string
 	config   Config
@@ -29,10 +29,10 @@ func local(endpoint string) (aws.Config, func(*kinesis.Options)) {
 }
 
 // streamOn makes a stream on an emulator.
-func streamOn(t *testing.T, endpoint, name string, shards int32) *service {
+func streamOn(t *testing.T, endpoint, name string, shards int32) *emulator {
 	t.Helper()
 	cfg, opt := local(endpoint)
-	v := &service{client: kinesis.NewFromConfig(cfg, opt), endpoint: endpoint, config: Config{AWS: cfg, Stream: name}}
+	v := &emulator{client: kinesis.NewFromConfig(cfg, opt), endpoint: endpoint, config: Config{AWS: cfg, Stream: name}}
 	if _, err := v.client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &name, ShardCount: &shards}); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func streamOn(t *testing.T, endpoint, name string, shards int32) *service {
 }
 
 // active waits until the stream can be used.
-func (v *service) active(t *testing.T) {
+func (v *emulator) active(t *testing.T) {
 	t.Helper()
 	for {
 		d, err := v.client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: &v.config.Stream})
@@ -57,14 +57,14 @@ func (v *service) active(t *testing.T) {
 	}
 }
 
-func (v *service) put(t *testing.T, key string, data []byte) {
+func (v *emulator) put(t *testing.T, key string, data []byte) {
 	t.Helper()
 	if _, err := v.client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: &v.config.Stream, PartitionKey: &key, Data: data}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (v *service) open(t *testing.T, o *Options) *Source {
+func (v *emulator) open(t *testing.T, o *Options) *Source {
 	t.Helper()
 	var opts Options
 	if o != nil {

@@ -1,64 +1,35 @@
 package kinesis
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
-	"github.com/onceflow/onceflow/internal/lineage"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Source reads the shards of one stream that this process is assigned. It is a driver.Source, with its rules of concurrent
 // use, and also a driver.Follower, Acker, Lagger and Staller, whose methods may be called at any time.
+//
+// It has no state of its own, only parts that have. Two of their locks are held at once in this order: follower, reading,
+// listing.
 type Source struct {
-	conf     Config
-	opts     *Options
-	client   api
-	stream   *description // as it was at Open
-	assigner assigner
-	consumer string // ARN of the fan-out consumer; empty without
+	svc     *service
+	list    *listing
+	reading *reading
+	follow  *follower
+	prober  *prober
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
-	ready  chan struct{} // wakes Poll
-	news   chan struct{} // wakes the goroutine that follows shards and leases
 	closed sync.Once
 	began  sync.Once
-
-	described time.Time // when to describe the stream next; used by one goroutine
-
-	tell func(context.Context) (map[record.Partition]driver.Standing, error)
-
-	mu       sync.Mutex
-	shards   map[string]shard // by ID, as last listed
-	keeps    time.Duration    // retention
-	paces    map[string]*pace // by shard
-	probes   map[record.Partition]*probe
-	lanes    map[string]*lane // that the engine has
-	order    []string         // of lanes, for Poll to take turns
-	turn     int
-	queued   int64 // bytes of all queues
-	booked   int64 // bytes that requests under way may bring
-	room     chan struct{}
-	fatal    error
-	want     []lineage.Lane  // all lanes there are
-	leases   []string        // that the assigner says are ours
-	owed     map[string]bool // leases that were and of which the assigner is to hear that we have given them up
-	until    time.Time       // deadline to give up those that are not
-	told     bool            // a Batch with rebalance was returned, and Poll was not called since
-	watching bool            // lanes hold shards whose end, or whose ancestors' last record, is to be committed
-	listErr  error           // why the list of shards or the ledger cannot be read
-	listFrom time.Time
 }
 
 // Open describes the stream and lists its shards, so wrong names, regions and permissions are found here.
@@ -77,110 +48,131 @@ func Open(ctx context.Context, c Config, opts *Options) (*Source, error) {
 }
 
 func open(ctx context.Context, c Config, o *Options, client api) (*Source, error) {
-	s := &Source{
-		conf: c, opts: o, client: client, ready: make(chan struct{}, 1), news: make(chan struct{}, 1), room: make(chan struct{}),
-		paces: map[string]*pace{}, probes: map[record.Partition]*probe{}, lanes: map[string]*lane{}, owed: map[string]bool{},
-	}
-	err := s.insist(ctx, "description", func(ctx context.Context) (err error) {
-		s.stream, err = s.describe(ctx)
+	svc := &service{conf: &c, timeout: o.Timeout, client: client}
+	err := svc.insist(ctx, "description", func(ctx context.Context) (err error) {
+		svc.stream, err = svc.describe(ctx)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.keeps = s.stream.retention
 	var shards []shard
-	if err := s.insist(ctx, "list of shards", func(ctx context.Context) (err error) {
-		shards, err = s.list(ctx)
+	if err := svc.insist(ctx, "list of shards", func(ctx context.Context) (err error) {
+		shards, err = svc.list(ctx)
 		return err
 	}); err != nil {
 		return nil, err
 	}
-	s.setShards(shards)
-	if err := s.tryRead(ctx, shards); err != nil {
+	list := newListing(svc.stream)
+	list.set(shards)
+	if err := svc.tryRead(ctx, shards); err != nil {
 		return nil, err
 	}
 	if o.FanOut != "" {
-		if err := s.register(ctx); err != nil {
+		if err := svc.register(ctx, o.FanOut); err != nil {
 			return nil, err
 		}
 	}
-	s.assigner = newShared(o.Shards, s.parentOf)
+	var who assigner = newShared(o.Shards, list.parentOf)
 	if o.Leases != nil {
-		if s.assigner, err = o.Leases.join(ctx, c.AWS, s.stream.arn+" "+s.stream.epoch(), o.Logger); err != nil {
+		if who, err = o.Leases.join(ctx, c.AWS, svc.stream.arn+" "+svc.stream.epoch(), o.Logger); err != nil {
 			return nil, err
 		}
 	}
-	if s.stream.auto {
+	if svc.stream.auto {
 		o.Logger.Warn("the service spreads records of this stream whatever their keys: equal keys do not meet in a lane")
 	}
+	s := &Source{svc: svc, list: list}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.reading = &reading{
+		svc: svc, list: list, opts: o, ctx: s.ctx, ready: make(chan struct{}, 1), lanes: map[string]*lane{}, room: make(chan struct{}),
+	}
+	s.follow = &follower{
+		svc: svc, list: list, reading: s.reading, opts: o, assigner: who, news: make(chan struct{}, 1), owed: map[string]bool{},
+	}
+	s.prober = &prober{svc: svc, reading: s.reading, probes: map[record.Partition]*probe{}}
 	return s, nil
-}
-
-// tryRead finds out whether we may read.
-func (s *Source) tryRead(ctx context.Context, shards []shard) error {
-	if len(shards) == 0 {
-		return nil
-	}
-	return s.insist(ctx, "iterator", func(ctx context.Context) error {
-		_, err := s.iterator(ctx, s.stream.partition(shards[len(shards)-1].id), origin{})
-		return err
-	})
-}
-
-// insist repeats a request until it succeeds, cannot, or half a minute has passed.
-func (s *Source) insist(ctx context.Context, what string, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	defer cancel()
-	for n := 0; ; n++ {
-		err := f(ctx)
-		if err == nil {
-			return nil
-		}
-		if hopeless(err) || pause(ctx, backoff(n), nil) != nil {
-			return s.conf.advise(what, err)
-		}
-	}
 }
 
 // Info names the stream. A stream made again under its name has the same ID; its partitions differ.
 func (s *Source) Info() driver.SourceInfo {
-	return driver.SourceInfo{ID: "kinesis:" + s.stream.arn, Topics: []string{s.stream.name}, Keys: driver.KeysByRange}
+	return driver.SourceInfo{ID: "kinesis:" + s.svc.stream.arn, Topics: []string{s.svc.stream.name}, Keys: driver.KeysByRange}
 }
 
 // Follow gives the source the view of the ledger that tells it which shards have ended.
 func (s *Source) Follow(tell func(context.Context) (map[record.Partition]driver.Standing, error)) {
-	s.tell = tell
+	s.follow.tell = tell
 }
 
 // Partitions asks which shards exist.
 func (s *Source) Partitions(ctx context.Context) ([]record.Partition, error) {
 	var list []record.Partition
-	err := s.insist(ctx, "list of shards", func(ctx context.Context) error {
-		shards, err := s.list(ctx)
+	err := s.svc.insist(ctx, "list of shards", func(ctx context.Context) error {
+		shards, err := s.svc.list(ctx)
 		if err != nil {
 			return err
 		}
 		list = list[:0]
 		for _, sh := range shards {
-			list = append(list, s.stream.partition(sh.id))
+			list = append(list, s.svc.stream.partition(sh.id))
 		}
 		return nil
 	})
 	return list, err
 }
 
+// Poll returns what changed of our lanes, or a batch of one of them, in turn.
+func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
+	s.began.Do(func() {
+		s.tasks.Go(func() { s.follow.follow(s.ctx) })
+		s.tasks.Go(func() { s.follow.takeLeases(s.ctx) })
+	})
+	s.follow.heard()
+	for {
+		if err := s.reading.err(); err != nil {
+			return nil, err
+		}
+		if b := s.follow.rebalance(); b != nil {
+			return b, nil
+		}
+		if b := s.reading.next(); b != nil {
+			if len(b.Ended) > 0 {
+				s.follow.watch()
+			}
+			return b, nil
+		}
+		select {
+		case <-s.reading.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Start begins to read a lane.
+func (s *Source) Start(_ context.Context, st driver.Start) error { return s.reading.start(&st) }
+
+// Pause stops or resumes the delivery of a lane.
+func (s *Source) Pause(lane string, on bool) { s.reading.pause(lane, on) }
+
+// AtEnd asks for a record behind each position.
+func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
+	return s.prober.atEnd(ctx, at)
+}
+
 // Ack takes a commit as news: shards may have ended with it. Positions are kept in the ledger alone.
 func (s *Source) Ack(context.Context, map[record.Partition]record.Position) error {
-	s.mu.Lock()
-	watching := s.watching
-	s.mu.Unlock()
-	if watching {
-		s.poke()
-	}
+	s.follow.committed()
 	return nil
 }
+
+// Stalled tells which shards have given nothing but errors for long.
+func (s *Source) Stalled() error {
+	return errors.Join(append([]error{s.follow.stalled()}, s.reading.stalled()...)...)
+}
+
+// Lag tells how long it is until the stream drops a record that we have not read. The service counts time, not records.
+func (s *Source) Lag() driver.Lag { return s.reading.lag() }
 
 // Close ends all requests and gives the lanes up.
 func (s *Source) Close() error {
@@ -188,98 +180,9 @@ func (s *Source) Close() error {
 	s.closed.Do(func() {
 		s.cancel()
 		s.tasks.Wait()
-		err = s.assigner.Close()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for _, l := range s.lanes {
-			if l.run != nil {
-				s.drop(l.run)
-				l.run = nil
-			}
-		}
-		s.fatal = cmp.Or(s.fatal, errClosed)
+		s.reading.tasks.Wait()
+		err = s.follow.assigner.Close()
+		s.reading.close()
 	})
 	return err
-}
-
-// failRun stops the job because of what a reader found, unless the lane was started again or given up since.
-func (s *Source) failRun(r *run, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r.lane.run == r {
-		s.failLocked(err)
-	}
-}
-
-func (s *Source) failLocked(err error) {
-	if s.fatal == nil && !errors.Is(err, context.Canceled) {
-		s.fatal = err
-		s.wakePoll()
-	}
-}
-
-func (s *Source) wakePoll() {
-	select {
-	case s.ready <- struct{}{}:
-	default:
-	}
-}
-
-func (s *Source) poke() {
-	select {
-	case s.news <- struct{}{}:
-	default:
-	}
-}
-
-func (s *Source) setShards(shards []shard) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.shards = make(map[string]shard, len(shards))
-	for _, sh := range shards {
-		s.shards[sh.id] = sh
-	}
-}
-
-// shardOf is what the service says of a partition.
-func (s *Source) shardOf(p record.Partition) (shard, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sh, ok := s.shards[p.ID]
-	return sh, ok && p.Epoch == s.stream.epoch()
-}
-
-// parentOf is the shard that a shard came from, its first parent; empty if there is none.
-func (s *Source) parentOf(id string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if sh := s.shards[id]; len(sh.parents) > 0 {
-		return sh.parents[0]
-	}
-	return ""
-}
-
-func (s *Source) retention() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.keeps
-}
-
-// paceOf is the pace of a shard, which outlives the runs that read it. It needs s.mu.
-func (s *Source) paceOf(p record.Partition) *pace {
-	k := s.paces[p.ID]
-	if k == nil {
-		k = &pace{}
-		s.paces[p.ID] = k
-	}
-	return k
-}
-
-// laneOrder puts lanes in turn. It needs s.mu.
-func (s *Source) laneOrder() {
-	s.order = s.order[:0]
-	for name := range s.lanes {
-		s.order = append(s.order, name)
-	}
-	slices.Sort(s.order)
 }

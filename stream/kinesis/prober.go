@@ -3,7 +3,6 @@ package kinesis
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
@@ -23,21 +22,42 @@ type probe struct {
 // probesAtOnce bounds the questions under way.
 const probesAtOnce = 16
 
-// AtEnd asks for a record behind each position. A shard's end is proved by an answer that brings nothing, says that
+// prober proves the ends of logs. It is safe for concurrent use.
+type prober struct {
+	svc     *service
+	reading *reading
+
+	mu     sync.Mutex
+	probes map[record.Partition]*probe
+}
+
+// probeOf keeps a probe for each shard.
+func (b *prober) probeOf(p record.Partition) *probe {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	pr := b.probes[p]
+	if pr == nil {
+		pr = &probe{}
+		b.probes[p] = pr
+	}
+	return pr
+}
+
+// atEnd asks for a record behind each position. A shard's end is proved by an answer that brings nothing, says that
 // nothing is behind, and that the shard is open. A closed one proves nothing: what follows is in its children, whose
 // clocks begin with its own.
-func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
+func (b *prober) atEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
 	var mu sync.Mutex
 	var proved []record.Partition
 	var group errgroup.Group
 	group.SetLimit(probesAtOnce)
 	for p, pos := range at {
-		k, pr := s.probeOf(p, pos)
+		k := b.reading.paceAt(p, pos)
 		if k == nil {
 			continue // nothing can be proved of what was not read up to there
 		}
 		group.Go(func() error {
-			if s.ends(ctx, p, pos, k, pr) {
+			if b.ends(ctx, p, pos, k) {
 				mu.Lock()
 				defer mu.Unlock()
 				proved = append(proved, p)
@@ -48,33 +68,10 @@ func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Posit
 	return proved, group.Wait()
 }
 
-// probeOf returns the probe of a shard that we have read up to pos, and to the last user record of the record there; nil
-// if we have not.
-func (s *Source) probeOf(p record.Partition, pos record.Position) (*pace, *probe) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.lanes {
-		if l.run == nil {
-			continue
-		}
-		for _, r := range l.run.shards {
-			if r.part != p || r.plan.elder || r.sent != pos || !r.caught {
-				continue
-			}
-			pr := s.probes[p]
-			if pr == nil {
-				pr = &probe{}
-				s.probes[p] = pr
-			}
-			return r.pace, pr
-		}
-	}
-	return nil, nil
-}
-
 // ends asks. An error is no proof, and passes: the reader of the shard reports what lasts.
-func (s *Source) ends(ctx context.Context, p record.Partition, pos record.Position, k *pace, pr *probe) bool {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+func (b *prober) ends(ctx context.Context, p record.Partition, pos record.Position, k *pace) bool {
+	pr := b.probeOf(p)
+	ctx, cancel := context.WithTimeout(ctx, b.svc.timeout)
 	defer cancel()
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
@@ -86,13 +83,13 @@ func (s *Source) ends(ctx context.Context, p record.Partition, pos record.Positi
 			return false
 		}
 		if pr.iterator == "" {
-			it, err := s.iterator(ctx, p, origin{seq: pos.Seq, after: pos.Seq != ""})
+			it, err := b.svc.iterator(ctx, p, origin{seq: pos.Seq, after: pos.Seq != ""})
 			if err != nil {
 				return false
 			}
 			pr.iterator = it
 		}
-		out, err := s.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: &pr.iterator, Limit: aws.Int32(1), StreamARN: &p.Source})
+		out, err := b.svc.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: &pr.iterator, Limit: aws.Int32(1), StreamARN: &p.Source})
 		if err == nil {
 			pr.iterator = ""
 			if len(out.Records) > 0 || aws.ToInt64(out.MillisBehindLatest) != 0 || len(out.ChildShards) > 0 {
@@ -110,18 +107,4 @@ func (s *Source) ends(ctx context.Context, p record.Partition, pos record.Positi
 		}
 	}
 	return false
-}
-
-// progress notes what a reader has got to.
-func (s *Source) progress(r *reader, last record.Position, behind time.Duration, ended bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r.bad, r.fails, r.badFrom, r.behind = nil, 0, time.Time{}, behind
-	if r.plan.phase != following {
-		return
-	}
-	if !last.IsZero() {
-		r.sent = last
-	}
-	r.caught = !ended
 }

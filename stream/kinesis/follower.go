@@ -1,0 +1,310 @@
+package kinesis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/lineage"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// follower decides which lanes this process has: by the ledger and the service's shards, which say what lanes there are, and by
+// the assigner. It is safe for concurrent use. Its lock may be held when that of reading is taken, or the listing's.
+type follower struct {
+	svc      *service
+	list     *listing
+	reading  *reading
+	opts     *Options
+	assigner assigner
+	tell     func(context.Context) (map[record.Partition]driver.Standing, error)
+	news     chan struct{} // wakes follow
+
+	described time.Time // when to describe the stream next; for follow alone
+
+	mu       sync.Mutex
+	want     []lineage.Lane  // all lanes there are
+	leases   []string        // that the assigner says are ours
+	owed     map[string]bool // leases that were and of which the assigner is to hear that we have given them up
+	until    time.Time       // deadline to give up those that are not
+	stale    bool            // want or leases have changed since rebalance looked at them
+	told     bool            // rebalance has returned something, and the engine has not come back since
+	watching bool            // lanes hold shards whose end, or whose ancestors' last record, is to be committed
+	listErr  error           // why the list of shards or the ledger cannot be read
+	listFrom time.Time
+}
+
+// follow keeps the list of lanes up to date with the ledger and the service's shards.
+func (f *follower) follow(ctx context.Context) {
+	var leases []string
+	for n := 0; ctx.Err() == nil; {
+		known, lanes, err := f.look(ctx)
+		f.looked(err)
+		if err != nil {
+			n++
+			_ = pause(ctx, min(backoff(n), f.opts.Refresh), nil)
+			continue
+		}
+		n = 0
+		next := leasesOf(lanes)
+		var kept []string
+		if !slices.Equal(next, leases) || leases == nil {
+			kept = f.kept(lanes)
+			leases = next
+			f.assigner.SetLanes(leases, kept)
+		}
+		f.mu.Lock()
+		f.want = lanes
+		f.leases = union(f.leases, kept) // as the assigner will say
+		f.stale = true
+		f.watching = f.watchful(known)
+		f.release()
+		f.reading.wakePoll()
+		f.mu.Unlock()
+		_ = pause(ctx, jitter(f.opts.Refresh), f.news)
+	}
+}
+
+// kept are the leases of lanes that we read under another lease, that of the lane which they were in until now.
+func (f *follower) kept(lanes []lineage.Lane) (kept []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	have := f.reading.have()
+	for _, w := range lanes {
+		l, ok := have[w.Lane]
+		if !ok || l.lease == w.Lease {
+			continue
+		}
+		_, had := slices.BinarySearch(f.leases, l.lease)
+		if _, has := slices.BinarySearch(f.leases, w.Lease); had && !has {
+			kept = append(kept, w.Lease)
+		}
+	}
+	return kept
+}
+
+// union is sorted, and so is a.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// release tells the assigner of leases that it has taken back, once we have no lane of them any more. It needs f.mu.
+func (f *follower) release() {
+	if f.told {
+		return // lanes that were revoked may still commit
+	}
+	have := map[string]bool{}
+	for _, l := range f.reading.have() {
+		have[l.lease] = true
+	}
+	for lease := range f.owed {
+		if !have[lease] {
+			delete(f.owed, lease)
+			f.assigner.Release(lease)
+		}
+	}
+}
+
+// look reads the ledger, then lists the shards: so children of shards that have ended are listed.
+func (f *follower) look(ctx context.Context) (known map[record.Partition]driver.Standing, lanes []lineage.Lane, err error) {
+	ctx, cancel := context.WithTimeout(ctx, f.svc.timeout)
+	defer cancel()
+	if f.tell != nil {
+		if known, err = f.tell(ctx); err != nil {
+			return nil, nil, fmt.Errorf("read the ledger: %w", err)
+		}
+	}
+	maps.DeleteFunc(known, func(p record.Partition, _ driver.Standing) bool { return p.Source != f.svc.stream.arn })
+	for p, k := range known {
+		switch {
+		case p.Epoch == f.svc.stream.epoch():
+		case !k.Retired && (!k.Ended || k.Holds):
+			return nil, nil, &LostError{Partition: p, After: k.UpTo, Why: "the stream was deleted and made again at " + f.svc.stream.epoch()}
+		default:
+			delete(known, p)
+		}
+	}
+	if err := f.lookAgain(ctx); err != nil {
+		return nil, nil, err
+	}
+	shards, err := f.svc.list(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	f.list.set(shards)
+	return known, lineage.Lanes(f.svc.stream.lineageOf(shards), known), nil
+}
+
+// describeEvery spares the service, which answers 20 descriptions a second for a whole account.
+const describeEvery = time.Minute
+
+// lookAgain finds out now and then whether the stream is still the same, and how long it keeps records.
+func (f *follower) lookAgain(ctx context.Context) error {
+	if now := time.Now(); now.After(f.described) {
+		f.described = now.Add(jitter(describeEvery))
+	} else {
+		return nil
+	}
+	d, err := f.svc.describe(ctx)
+	switch {
+	case missing(err):
+		return &LostError{Partition: f.svc.stream.partition("*"), Why: "the stream was deleted"}
+	case err != nil:
+		return nil //nolint:nilerr // it is asked again, and the list of shards tells what lasts
+	case d.epoch() != f.svc.stream.epoch():
+		return &LostError{Partition: f.svc.stream.partition("*"), Why: "the stream was deleted and made again at " + d.epoch()}
+	}
+	f.list.retain(d.retention)
+	return nil
+}
+
+// looked notes whether the list is up to date.
+func (f *follower) looked(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil {
+		f.listErr, f.listFrom = nil, time.Time{}
+		return
+	}
+	if f.listErr == nil {
+		f.listFrom = time.Now()
+	}
+	f.listErr = err
+	if lost := (*LostError)(nil); errors.As(err, &lost) {
+		f.reading.fail(err)
+	}
+	if time.Since(f.listFrom) > f.opts.GiveUp {
+		f.reading.fail(&StallError{What: "the list of shards", Since: f.listFrom, Err: f.svc.conf.advise("list of shards", err)})
+	}
+}
+
+// watchful reports whether one of our lanes will change when something is committed: when the end of a shard is, or the
+// last record that an ended one holds, or a move. It needs f.mu.
+func (f *follower) watchful(known map[record.Partition]driver.Standing) bool {
+	for name, l := range f.reading.have() {
+		if l.lease != name {
+			return true
+		}
+		for _, p := range l.partitions {
+			sh, _ := f.list.of(p)
+			if k := known[p]; k.Ended || sh.closed || k.Lane != name && k.Lane != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func leasesOf(lanes []lineage.Lane) []string {
+	names := make([]string, 0, len(lanes))
+	for _, l := range lanes {
+		names = append(names, l.Lease)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// takeLeases follows what the assigner says.
+func (f *follower) takeLeases(ctx context.Context) {
+	for {
+		leases, until, err := f.assigner.Next(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			f.reading.fail(fmt.Errorf("kinesis: assignment of shards: %w", err))
+			return
+		}
+		f.mu.Lock()
+		for _, l := range f.leases {
+			f.owed[l] = true // however short we had it, and whether there was a lane or not
+		}
+		for _, l := range leases {
+			delete(f.owed, l)
+		}
+		f.leases, f.until, f.stale = slices.Clone(leases), until, true
+		f.reading.wakePoll()
+		f.mu.Unlock()
+		f.poke()
+	}
+}
+
+// rebalance compares the lanes that we have with those that we should have, and makes them so. It returns what the engine is
+// to be told; nil is nothing.
+func (f *follower) rebalance() *driver.Batch {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.want == nil || !f.stale {
+		return nil
+	}
+	f.stale = false
+	var mine []lineage.Lane
+	for _, w := range f.want {
+		if _, ours := slices.BinarySearch(f.leases, w.Lease); ours {
+			mine = append(mine, w)
+		}
+	}
+	b, moved := f.reading.change(mine)
+	if moved {
+		f.poke() // the old lease is to be released
+	}
+	if b == nil {
+		return nil
+	}
+	if len(b.Revoked) > 0 {
+		b.Deadline = f.until
+	}
+	f.told = true
+	return b
+}
+
+// heard says that the engine is done with what rebalance returned last.
+func (f *follower) heard() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.told {
+		f.told = false
+		f.poke()
+	}
+}
+
+// watch makes commits news: shards may end with one.
+func (f *follower) watch() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watching = true
+}
+
+// committed takes a commit as news.
+func (f *follower) committed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.watching {
+		f.poke()
+	}
+}
+
+// poke makes follow look at once.
+func (f *follower) poke() {
+	select {
+	case f.news <- struct{}{}:
+	default:
+	}
+}
+
+// stalled tells since when the list of shards cannot be read, if that is long.
+func (f *follower) stalled() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.listErr == nil || time.Since(f.listFrom) <= f.opts.Stall {
+		return nil
+	}
+	return &StallError{What: "the list of shards", Since: f.listFrom, Err: f.listErr}
+}
