@@ -4,9 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
-	"slices"
-
-	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // doneFiles are files that were read to their end, which is committed. Such a file may lie in the folder for years, so
@@ -42,37 +39,3 @@ func (e *doneFile) same(info os.FileInfo) bool {
 
 // epoch is that of the file's partition.
 func (e *doneFile) epoch() string { return hex.EncodeToString(e.print[:]) }
-
-var _ driver.Finisher = (*Source)(nil)
-
-// Finish lets go of lanes whose ends are committed: see driver.Finisher. One that must be looked through for lines that
-// were added since the last run goes once that is done.
-func (s *Source) Finish(lanes []string) {
-	for _, name := range lanes {
-		if g := s.groups[name]; g != nil {
-			g.finish()
-		} else if l := s.alone(name); l != nil {
-			l.over = true
-		}
-	}
-	s.drop()
-}
-
-// drop forgets the lanes that are over.
-func (s *Source) drop() {
-	s.looking.Lock()
-	defer s.looking.Unlock()
-	s.lanes = slices.DeleteFunc(s.lanes, func(l *lane) bool {
-		if !l.over || l.state != ended || l.group != nil {
-			return false
-		}
-		l.close()
-		s.unmark(l)
-		delete(s.byID, l.file.id)
-		if f, ok := s.seen[l.file.id]; ok && f.part == *l.part {
-			s.done.add(&f)
-			delete(s.seen, l.file.id)
-		}
-		return true
-	})
-}

@@ -53,10 +53,10 @@ func TestFinishedFilesKeepHashesOnly(t *testing.T) {
 	s, grows := followed(t, dir), true
 	s.opts.Complete = func(path string, _ time.Time) bool { return path != "grows" || !grows }
 	r := newReading(t, s)
-	r.until(func() bool { return len(s.done) == 100 })
-	if len(s.lanes) != 1 || len(s.byID) != 1 || len(s.seen) != 1 || len(s.ends) > 1 || len(s.open) > 1 {
+	r.until(func() bool { return len(s.files.done) == 100 })
+	if len(s.lanes) != 1 || len(s.byID) != 1 || len(s.files.seen) != 1 || len(s.ends.marks) > 1 || len(s.open) > 1 {
 		t.Errorf("%d lanes, %d names, %d files, %d ends and %d open files are kept, want those of the file that grows",
-			len(s.lanes), len(s.byID), len(s.seen), len(s.ends), len(s.open))
+			len(s.lanes), len(s.byID), len(s.files.seen), len(s.ends.marks), len(s.open))
 	}
 	parts, err := s.Partitions(t.Context())
 	if err != nil || len(parts) != 101 {
@@ -67,8 +67,8 @@ func TestFinishedFilesKeepHashesOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.look(); err != nil || len(s.done) != 0 {
-		t.Errorf("hashes of %d files are kept that are gone, %v", len(s.done), err)
+	if _, err := s.files.look(); err != nil || len(s.files.done) != 0 {
+		t.Errorf("hashes of %d files are kept that are gone, %v", len(s.files.done), err)
 	}
 	if len(r.lanes) != 101 {
 		t.Errorf("%d lanes were assigned, want each file once", len(r.lanes))
@@ -80,9 +80,9 @@ func TestANewFileUnderTheNameOfAFinishedOneIsRead(t *testing.T) {
 	dir := folder(t, map[string]string{"a": "one\n"})
 	s := followed(t, dir)
 	r := newReading(t, s)
-	r.until(func() bool { return len(s.done) == 1 })
+	r.until(func() bool { return len(s.files.done) == 1 })
 	put(t, filepath.Join(dir, "a"), "another\n")
-	r.until(func() bool { return len(r.got) == 2 && len(s.done) == 1 })
+	r.until(func() bool { return len(r.got) == 2 && len(s.files.done) == 1 })
 	same(t, "records", r.got, []string{"a:1:one", "a:1:another"})
 }
 

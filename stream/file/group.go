@@ -31,23 +31,6 @@ const (
 	restPass             // all others
 )
 
-// groupOf is the group of a file that is new; nil if it is a lane of its own.
-func (s *Source) groupOf(id string) *group {
-	if s.opts.Lane == nil {
-		return nil
-	}
-	name := s.opts.Name + "/" + id
-	if lane := s.opts.Lane(id); lane != "" {
-		name = s.opts.Name + "/" + lane
-	}
-	g := s.groups[name]
-	if g == nil {
-		g = &group{name: name}
-		s.groups[name] = g
-	}
-	return g
-}
-
 // assign makes the group a lane, or another one if it has more files than before.
 func (g *group) assign(b *driver.Batch, inOrder bool) {
 	if g.assigned {
@@ -58,7 +41,7 @@ func (g *group) assign(b *driver.Batch, inOrder bool) {
 	a := driver.Assignment{Lane: g.name, InOrder: inOrder}
 	for _, l := range g.files {
 		l.close()
-		l.src.unmark(l)
+		l.src.ends.unmark(l)
 		l.state = assigned
 		a.Partitions = append(a.Partitions, *l.part)
 	}
@@ -166,43 +149,8 @@ func (g *group) finish() {
 	for _, l := range g.files {
 		if l.state == ended { // else it is looked through for lines that were added
 			l.close()
-			l.src.unmark(l)
+			l.src.ends.unmark(l)
 			l.r, l.from = nil, driver.Progress{}
 		}
 	}
-}
-
-// forgetGone forgets the files of lanes that are over which are no more in the folder.
-func (s *Source) forgetGone(found []listed) {
-	if len(s.groups) == 0 {
-		return
-	}
-	there := make(map[record.Partition]bool, len(found))
-	for i := range found {
-		there[found[i].part] = true
-	}
-	for name, g := range s.groups {
-		if g.assigned {
-			continue
-		}
-		g.files = slices.DeleteFunc(g.files, func(l *lane) bool {
-			if there[*l.part] || l.state != ended {
-				return false
-			}
-			l.over = true
-			return true
-		})
-		if len(g.files) == 0 {
-			delete(s.groups, name)
-		}
-	}
-	s.lanes = slices.DeleteFunc(s.lanes, func(l *lane) bool {
-		if l.group == nil || !l.over {
-			return false
-		}
-		if s.byID[l.file.id] == l {
-			delete(s.byID, l.file.id)
-		}
-		return true
-	})
 }

@@ -49,7 +49,7 @@ const (
 // start begins the lane at p.
 func (l *lane) start(p driver.Progress, warm bool) {
 	l.close()
-	l.src.unmark(l)
+	l.src.ends.unmark(l)
 	l.from, l.warm, l.held, l.idle, l.r, l.state = p, warm, false, false, nil, ready
 	if p.Ended && p.Held.Len() == 0 && !warm && l.unchanged() {
 		l.state = ended
@@ -161,7 +161,7 @@ func (l *lane) openFile() error {
 	if l.open || l.idle {
 		return nil
 	}
-	in, err := openInput(l.file.path, l.src.decoders)
+	in, err := openInput(l.file.path, l.src.files.decoders)
 	if err == nil && l.gone {
 		in.close()
 		err = os.ErrNotExist
@@ -186,7 +186,7 @@ func (l *lane) openFile() error {
 		l.r = nil
 	}
 	if l.r == nil {
-		l.r = newReader(l.part, l.src.rules, l.src.opts.MaxLine, l.src.grows(in.kind), l.plan(), newTrace(l.from))
+		l.r = newReader(l.part, l.src.files.rules, l.src.opts.MaxLine, l.src.files.grows(in.kind), l.plan(), newTrace(l.from))
 	}
 	if err := l.r.sameAsBefore(in); err != nil {
 		in.close()
@@ -204,7 +204,7 @@ func (l *lane) verify(in *input) error {
 		return nil
 	}
 	now := listed{id: l.file.id, path: l.file.path}
-	if err := l.src.identify(&now); err != nil {
+	if err := l.src.files.identify(&now); err != nil {
 		return err
 	}
 	if now.part != *l.part {
@@ -255,7 +255,7 @@ func (l *lane) atEnd(b *driver.Batch) error {
 		return l.lost("was cut to %d bytes, %d were read", info.Size(), in.size())
 	}
 	if len(l.r.tail) == 0 {
-		l.src.mark(l)
+		l.src.ends.mark(l)
 	}
 	switch {
 	case l.r.grows && info.Size() > in.size():

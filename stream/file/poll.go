@@ -65,7 +65,7 @@ const lookShare = 9
 // lookAgain finds new files, and what became of the others.
 func (s *Source) lookAgain() error {
 	began := time.Now()
-	found, err := s.look()
+	found, err := s.files.look()
 	now := time.Now()
 	s.next = now.Add(max(s.opts.Poll, lookShare*now.Sub(began)))
 	if err != nil {
@@ -151,6 +151,23 @@ func (s *Source) assign() *driver.Batch {
 	}
 	slices.SortFunc(s.lanes, func(a, b *lane) int { return strings.Compare(a.file.id, b.file.id) })
 	return b
+}
+
+// groupOf is the group of a file that is new; nil if it is a lane of its own.
+func (s *Source) groupOf(id string) *group {
+	if s.opts.Lane == nil {
+		return nil
+	}
+	name := s.opts.Name + "/" + id
+	if lane := s.opts.Lane(id); lane != "" {
+		name = s.opts.Name + "/" + lane
+	}
+	g := s.groups[name]
+	if g == nil {
+		g = &group{name: name}
+		s.groups[name] = g
+	}
+	return g
 }
 
 // busy is how many lanes may have something to read now.

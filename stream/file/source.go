@@ -3,12 +3,8 @@ package file
 import (
 	"context"
 	"fmt"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -16,22 +12,10 @@ import (
 
 // Source is a driver.Source over files. Its methods may be used as that interface says.
 type Source struct {
-	conf  Config
-	opts  Options
-	rules rules
-	paths []listed // of Config.Paths, sorted, without info
-
-	folder string // Config.Dir, absolute
-
-	decoders *decoders
-	chunks   chunks
-
-	looking sync.Mutex        // is held while the files are looked at
-	seen    map[string]listed // by ID: the last look, but for files that are done
-	done    doneFiles         // those that are there yet
-
-	marking sync.Mutex
-	ends    map[record.Partition]mark
+	opts   *Options
+	files  *finder
+	ends   *ends
+	chunks chunks
 
 	// Of the goroutine that calls Poll, Start, Pause and Close.
 	lanes   []*lane          // in the order of their names
@@ -57,17 +41,16 @@ func Open(c Config, opts *Options) (*Source, error) {
 		c.Format = NDJSON{}
 	}
 	s := &Source{
-		conf: c, opts: o, rules: c.Format.rules(),
-		decoders: &decoders{window: o.MaxWindow, keep: o.MaxOpen},
-		ends:     map[record.Partition]mark{},
-		done:     doneFiles{},
-		byID:     map[string]*lane{},
-		groups:   map[string]*group{},
+		opts:   &o,
+		files:  &finder{conf: &c, opts: &o, rules: c.Format.rules(), decoders: &decoders{window: o.MaxWindow, keep: o.MaxOpen}, done: doneFiles{}},
+		ends:   &ends{marks: map[record.Partition]mark{}},
+		byID:   map[string]*lane{},
+		groups: map[string]*group{},
 	}
-	if err := s.resolve(); err != nil {
+	if err := s.files.resolve(); err != nil {
 		return nil, err
 	}
-	found, err := s.look()
+	found, err := s.files.look()
 	if err != nil {
 		return nil, err
 	}
@@ -85,41 +68,11 @@ func matching(patterns []string) string {
 	return " matches " + strings.Join(patterns, ", ")
 }
 
-// resolve finds out where Config.Dir and Config.Paths are and what these are called.
-func (s *Source) resolve() (err error) {
-	if s.conf.Dir != "" {
-		if s.folder, err = filepath.Abs(s.conf.Dir); err != nil {
-			return fmt.Errorf("file: %w", err)
-		}
-	}
-	for _, p := range s.conf.Paths {
-		f := listed{id: filepath.ToSlash(filepath.Clean(p)), path: filepath.Join(s.conf.Dir, p)}
-		if s.conf.Dir == "" {
-			abs, err := filepath.Abs(p)
-			if err != nil {
-				return fmt.Errorf("file: %w", err)
-			}
-			f = listed{id: filepath.ToSlash(abs), path: abs}
-		}
-		if !utf8.ValidString(f.id) {
-			return fmt.Errorf("file: the name %q is not UTF-8: a ledger cannot hold it", f.id)
-		}
-		s.paths = append(s.paths, f)
-	}
-	slices.SortFunc(s.paths, func(a, b listed) int { return strings.Compare(a.id, b.id) })
-	for i := range s.paths[min(1, len(s.paths)):] {
-		if s.paths[i].id == s.paths[i+1].id {
-			return fmt.Errorf("file: %s is named twice", s.paths[i].path)
-		}
-	}
-	return nil
-}
-
 // Info names the source by what it is, and its only topic is Options.Name.
 func (s *Source) Info() driver.SourceInfo {
 	info := driver.SourceInfo{ID: "file", Topics: []string{s.opts.Name}, Keys: driver.KeysAnywhere}
-	if len(s.conf.Paths) == 0 {
-		info.Folder = s.folder
+	if len(s.files.conf.Paths) == 0 {
+		info.Folder = s.files.folder
 	}
 	return info
 }
@@ -129,7 +82,7 @@ func (s *Source) Close() error {
 	for _, l := range s.lanes {
 		l.close()
 	}
-	s.decoders.close()
+	s.files.decoders.close()
 	return nil
 }
 
@@ -138,7 +91,7 @@ func (s *Source) Partitions(ctx context.Context) ([]record.Partition, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	found, err := s.look()
+	found, err := s.files.look()
 	if err != nil {
 		return nil, err
 	}
@@ -151,5 +104,8 @@ func (s *Source) Partitions(ctx context.Context) ([]record.Partition, error) {
 	return parts, nil
 }
 
-// grows says whether more may come after the end of a file.
-func (s *Source) grows(kind content) bool { return s.opts.Follow && kind == plain }
+// AtEnd looks at each file's size now: the log ends at the position if that is where the file was read to its end, and
+// not a byte has come since.
+func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
+	return s.ends.prove(ctx, at)
+}

@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"os"
+	"sync"
 
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -15,16 +16,22 @@ type mark struct {
 	at   record.Position
 }
 
-// AtEnd looks at each file's size now: the log ends at the position if that is where the file was read to its end, and
+// ends are those of the files that were read to their end. It is safe for concurrent use.
+type ends struct {
+	mu    sync.Mutex
+	marks map[record.Partition]mark
+}
+
+// prove looks at each file's size now: the log ends at the position if that is where the file was read to its end, and
 // not a byte has come since. A last line without its newline is to come, so it proves nothing.
-func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Position) (proved []record.Partition, err error) {
+func (e *ends) prove(ctx context.Context, at map[record.Partition]record.Position) (proved []record.Partition, err error) {
 	for p, pos := range at {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s.marking.Lock()
-		m, ok := s.ends[p]
-		s.marking.Unlock()
+		e.mu.Lock()
+		m, ok := e.marks[p]
+		e.mu.Unlock()
 		if !ok || m.at != pos {
 			continue
 		}
@@ -36,15 +43,15 @@ func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Posit
 }
 
 // mark remembers that the lane's file was read to its end.
-func (s *Source) mark(l *lane) {
-	s.marking.Lock()
-	defer s.marking.Unlock()
-	s.ends[*l.part] = mark{l.file.path, l.r.in.info, l.r.in.size(), record.Position{Sub: l.r.last}}
+func (e *ends) mark(l *lane) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.marks[*l.part] = mark{l.file.path, l.r.in.info, l.r.in.size(), record.Position{Sub: l.r.last}}
 }
 
 // unmark forgets it.
-func (s *Source) unmark(l *lane) {
-	s.marking.Lock()
-	defer s.marking.Unlock()
-	delete(s.ends, *l.part)
+func (e *ends) unmark(l *lane) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.marks, *l.part)
 }

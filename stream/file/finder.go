@@ -1,0 +1,226 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// listed is a file as the last look at it found it.
+type listed struct {
+	id   string // path below Dir, or the absolute path, with slashes
+	path string // to open it
+	info os.FileInfo
+	kind content
+	part record.Partition // without Epoch while the file has no record
+	over bool             // it was read to its end, and that is committed
+}
+
+// finder finds the files that Config means, and knows of each what a look has found. It is safe for concurrent use.
+type finder struct {
+	conf     *Config
+	opts     *Options
+	rules    rules
+	decoders *decoders
+	paths    []listed // of Config.Paths, sorted, without info
+	folder   string   // Config.Dir, absolute
+
+	mu   sync.Mutex        // is held while the files are looked at
+	seen map[string]listed // by ID: the last look, but for files that are done
+	done doneFiles         // those that are there yet
+}
+
+// resolve finds out where Config.Dir and Config.Paths are and what these are called.
+func (n *finder) resolve() (err error) {
+	if n.conf.Dir != "" {
+		if n.folder, err = filepath.Abs(n.conf.Dir); err != nil {
+			return fmt.Errorf("file: %w", err)
+		}
+	}
+	for _, p := range n.conf.Paths {
+		f := listed{id: filepath.ToSlash(filepath.Clean(p)), path: filepath.Join(n.conf.Dir, p)}
+		if n.conf.Dir == "" {
+			abs, err := filepath.Abs(p)
+			if err != nil {
+				return fmt.Errorf("file: %w", err)
+			}
+			f = listed{id: filepath.ToSlash(abs), path: abs}
+		}
+		if !utf8.ValidString(f.id) {
+			return fmt.Errorf("file: the name %q is not UTF-8: a ledger cannot hold it", f.id)
+		}
+		n.paths = append(n.paths, f)
+	}
+	slices.SortFunc(n.paths, func(a, b listed) int { return strings.Compare(a.id, b.id) })
+	for i := range n.paths[min(1, len(n.paths)):] {
+		if n.paths[i].id == n.paths[i+1].id {
+			return fmt.Errorf("file: %s is named twice", n.paths[i].path)
+		}
+	}
+	return nil
+}
+
+// look finds the files that Config means, in the order of their IDs. It opens those that changed since the last look.
+func (n *finder) look() ([]listed, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	found, err := n.find()
+	if err != nil {
+		return nil, err
+	}
+	seen, done := make(map[string]listed, len(n.seen)), make(doneFiles, len(n.done))
+	for i := range found {
+		f := &found[i]
+		key := hashName(f.id)
+		if e, ok := n.done[key]; ok && e.same(f.info) {
+			f.part, f.over = record.Partition{Source: n.opts.Name, Epoch: e.epoch(), ID: f.id}, true
+			done[key] = e
+			continue
+		}
+		old, ok := n.seen[f.id]
+		if ok && os.SameFile(old.info, f.info) && old.info.Size() == f.info.Size() && old.info.ModTime().Equal(f.info.ModTime()) {
+			f.part, f.kind = old.part, old.kind
+		} else if err := n.identify(f); err != nil {
+			if errors.Is(err, fs.ErrNotExist) && (len(n.conf.Paths) == 0 || n.seen != nil) {
+				continue // deleted while we looked
+			}
+			return nil, err
+		}
+		if e, ok := n.done[key]; ok && e.epoch() == f.part.Epoch { // lines that were added: the next run refuses them
+			f.over = true
+			done.add(f)
+			continue
+		}
+		seen[f.id] = *f
+	}
+	n.seen, n.done = seen, done
+	found = slices.DeleteFunc(found, func(f listed) bool { return f.part == record.Partition{} })
+	slices.SortFunc(found, func(a, b listed) int { return strings.Compare(a.id, b.id) })
+	return found, nil
+}
+
+func (n *finder) identify(f *listed) error {
+	in, err := openInput(f.path, n.decoders)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	f.info, f.kind = in.info, in.kind
+	f.part = record.Partition{Source: n.opts.Name, ID: f.id}
+	f.part.Epoch, err = fingerprint(in, n.rules, n.grows(in.kind))
+	return err
+}
+
+func (n *finder) find() (found []listed, err error) {
+	if len(n.conf.Paths) == 0 {
+		found, err = n.walk()
+	} else {
+		found, err = n.named()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("file: %w", err)
+	}
+	return found, nil
+}
+
+func (n *finder) named() ([]listed, error) {
+	var found []listed
+	for _, f := range n.paths {
+		info, err := os.Stat(f.path)
+		if errors.Is(err, fs.ErrNotExist) && n.seen != nil {
+			continue // it was there when we began
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s is not a regular file", f.path)
+		}
+		f.info = info
+		found = append(found, f)
+	}
+	return found, nil
+}
+
+func (n *finder) walk() (found []listed, err error) {
+	root := n.conf.Dir + string(filepath.Separator) // if it is a link, what it points to
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			if p != root && errors.Is(err, fs.ErrNotExist) {
+				return nil // deleted while we looked
+			}
+			return err
+		}
+		if p == root {
+			return nil
+		}
+		if strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil || d.IsDir() || !n.wanted(filepath.ToSlash(rel)) {
+			return err
+		}
+		f, ok, err := regular(p, d)
+		if err != nil || !ok {
+			return err
+		}
+		if f.id = filepath.ToSlash(rel); !utf8.ValidString(f.id) {
+			return fmt.Errorf("the name %q is not UTF-8: a ledger cannot hold it", f.id)
+		}
+		found = append(found, f)
+		return nil
+	})
+	return found, err
+}
+
+func (n *finder) wanted(id string) bool {
+	for _, p := range n.conf.Patterns {
+		name := id
+		if !strings.Contains(p, "/") {
+			name = path.Base(id)
+		}
+		if ok, _ := path.Match(p, name); ok { // Open has checked the pattern
+			return true
+		}
+	}
+	return len(n.conf.Patterns) == 0
+}
+
+// regular follows a link to a file. It is false for what cannot be read twice, for links to folders, and for what was
+// deleted meanwhile; a link that points nowhere is an error.
+func regular(p string, d fs.DirEntry) (listed, bool, error) {
+	info, err := os.Stat(p)
+	if errors.Is(err, fs.ErrNotExist) && d.Type()&fs.ModeSymlink == 0 {
+		return listed{}, false, nil
+	}
+	if err != nil {
+		return listed{}, false, err
+	}
+	return listed{path: p, info: info}, info.Mode().IsRegular(), nil
+}
+
+// grows says whether more may come after the end of a file.
+func (n *finder) grows(kind content) bool { return n.opts.Follow && kind == plain }
+
+// finished notes that a lane's file was read to its end, and that this is committed.
+func (n *finder) finished(l *lane) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if f, ok := n.seen[l.file.id]; ok && f.part == *l.part {
+		n.done.add(&f)
+		delete(n.seen, l.file.id)
+	}
+}
