@@ -9,6 +9,7 @@ import (
 
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -17,7 +18,7 @@ import (
 // real is a store with a clock that is doubted like those of real stores.
 type real struct{ *sinktest.Memory }
 
-func (real) FakeClock() bool { return false }
+func (real) Traits() storage.Traits { return storage.Traits{} }
 
 // The store's clock was once a day ahead for 8 seconds, and a job that was idle sealed 24 hours.
 func TestAStoreWhoseClockIsADayAheadForSecondsSealsNothing(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/codec"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream/driver"
@@ -20,7 +21,7 @@ import (
 // blackHole is a Store whose uploads, but for those of probes, keep nothing: a benchmark on it measures this package alone.
 type blackHole struct{ *sinktest.Memory }
 
-func (b blackHole) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+func (b blackHole) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
 	up, err := b.Memory.Stage(ctx, key, owner)
 	if strings.Contains(key, "/probe/") {
 		return up, err
@@ -28,7 +29,7 @@ func (b blackHole) Stage(ctx context.Context, key, owner string) (sink.Upload, e
 	return hole{up}, err
 }
 
-type hole struct{ sink.Upload }
+type hole struct{ storage.Upload }
 
 func (hole) Write(p []byte) (int, error) { return len(p), nil }
 

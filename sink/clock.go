@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/steady"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -25,9 +26,6 @@ func (e *ClockError) Error() string {
 		e.Expected.UTC().Format(time.RFC3339), steady.Default.Persist)
 }
 
-// fakeClock is a store of tests, whose clock jumps as the test likes. Package sinktest has it.
-type fakeClock interface{ FakeClock() bool }
-
 // clock is the store's clock as a keeper sees it.
 type clock struct {
 	steady steady.Clock
@@ -39,7 +37,7 @@ type clock struct {
 
 // limits sets up c for a store.
 func (c *clock) limits(k *keeper, store Store) {
-	if f, ok := store.(fakeClock); k.env.Mono == nil || k.env.Wall == nil || ok && f.FakeClock() {
+	if k.env.Mono == nil || k.env.Wall == nil || storage.TraitsOf(store).FakeClock {
 		return
 	}
 	c.steady.Limits = steady.Default

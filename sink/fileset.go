@@ -12,6 +12,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -24,7 +25,7 @@ type fileSet struct {
 	sequence uint64                                // of the transaction, unique in this process
 	maxBytes int64                                 // a file of this size is cut
 
-	gathered atomic.Int64 // bytes that open uploads keep in memory, see Gatherer
+	gathered atomic.Int64 // bytes that open uploads keep in memory, see driver.Gatherer
 
 	mu     sync.Mutex
 	live   context.Context // of all uploads, which outlive the calls that write to them; set by the first
@@ -66,7 +67,7 @@ func (s *fileSet) stage(ctx context.Context, d *folder) (*part, error) {
 			return err
 		}
 		p = &part{up: up, file: ledger.File{Flow: d.flow, Kind: d.kind, Hour: d.hour, Key: d.path + name}}
-		p.gatherer, _ = up.(Gatherer)
+		p.gatherer, _ = up.(storage.Gatherer)
 		return nil
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -108,13 +109,13 @@ func TestUpkeepTellsWhySweepingFails(t *testing.T) {
 
 func TestErrorsForAPersonAreMarked(t *testing.T) {
 	for _, err := range []error{
-		&ledger.CorruptError{Object: "entry 1"}, &ledger.VersionError{Object: "entry 1"}, &ledger.LostError{}, sink.ErrStagingLost,
+		&ledger.CorruptError{Object: "entry 1"}, &ledger.VersionError{Object: "entry 1"}, &ledger.LostError{}, storage.ErrStagingLost,
 	} {
 		if !errors.Is(err, driver.ErrStop) {
 			t.Errorf("%v does not match stream.ErrStop", err)
 		}
 	}
-	for _, err := range []error{sink.ErrPermanent, sinktest.ErrFault, &ledger.VoidError{}} {
+	for _, err := range []error{storage.ErrPermanent, sinktest.ErrFault, &ledger.VoidError{}} {
 		if errors.Is(err, driver.ErrStop) {
 			t.Errorf("%v matches stream.ErrStop, but may pass", err)
 		}

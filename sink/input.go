@@ -8,27 +8,22 @@ import (
 	"path/filepath"
 	"strings"
 
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/stream/driver"
 )
-
-// Local is a Store in a folder of this machine.
-type Local interface {
-	// Folder is its absolute path.
-	Folder() string
-}
 
 // checkInput refuses folders of flows that the source would read, now or at a later start, and a source that reads within
 // one of them: the job would read its own rows, and write them again.
 func (k *keeper) checkInput(src driver.SourceInfo) error {
-	store, ok := k.store.(*retrying).Store.(Local)
-	if !ok || src.Folder == "" {
+	folder := storage.TraitsOf(k.store).Folder
+	if folder == "" || src.Folder == "" {
 		return nil
 	}
 	in, err := resolve(src.Folder)
 	if err != nil {
 		return fmt.Errorf("compare the folders of input and output: %w", err)
 	}
-	root := filepath.Join(store.Folder(), filepath.FromSlash(k.opts.Prefix))
+	root := filepath.Join(folder, filepath.FromSlash(k.opts.Prefix))
 	folders := []string{filepath.Join(root, deadFolder)}
 	for _, flow := range k.flowNames {
 		folders = append(folders, filepath.Join(root, flow), filepath.Join(root, lateFolder, flow))

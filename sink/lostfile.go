@@ -8,10 +8,11 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // LostFileError means that files of a committed entry can never be published: they are neither staged nor in place. It
-// matches ErrStagingLost and ends a job at once, since nothing that it could do brings them back.
+// matches driver.ErrStagingLost and ends a job at once, since nothing that it could do brings them back.
 type LostFileError struct {
 	Entry uint64
 	Files []ledger.File // those that are lost
@@ -33,13 +34,13 @@ func (e *LostFileError) Rows() (n int64) {
 	return n
 }
 
-// Unwrap returns what the store said, and ErrStagingLost.
-func (e *LostFileError) Unwrap() []error { return []error{e.Err, ErrStagingLost} }
+// Unwrap returns what the store said, and driver.ErrStagingLost.
+func (e *LostFileError) Unwrap() []error { return []error{e.Err, storage.ErrStagingLost} }
 
 // Lost returns the files of an entry that can never be published, for who wants to know what an hour waits for. It lists
 // all that is staged, and writes nothing. It cannot tell, and returns none, on a store that does not list what is staged.
 func Lost(ctx context.Context, store Store, g *ledger.Genesis, entry uint64, opts *ReadOptions) ([]ledger.File, error) {
-	if LimitsOf(store).HidesAll {
+	if storage.TraitsOf(store).HidesAll {
 		return nil, nil
 	}
 	k, err := openReader(ctx, store, g.Job, opts)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
@@ -39,7 +40,7 @@ func TestACommittedFileThatIsLostSaysWhatIsLost(t *testing.T) {
 	in.write("a", noon, 1, 2, 3, 4, 5)
 	err := in.tryCommit()
 	lost, ok := errors.AsType[*sink.LostFileError](err)
-	if !ok || !errors.Is(err, sink.ErrStagingLost) || lost.Of != 2 || len(lost.Files) != 1 || lost.Rows() != 3 {
+	if !ok || !errors.Is(err, storage.ErrStagingLost) || lost.Of != 2 || len(lost.Files) != 1 || lost.Rows() != 3 {
 		t.Fatalf("got %v, want a LostFileError of 1 of 2 files with 3 rows", err)
 	}
 	for _, want := range []string{"1 of 2 files of entry 2", "3 rows", lost.Files[0].Key, "no staging"} {

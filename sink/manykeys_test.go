@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -21,7 +22,7 @@ type counter struct {
 	staged, published, listed atomic.Int64
 }
 
-func (c *counter) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+func (c *counter) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
 	if strings.Contains(key, "/probe/") {
 		return c.Memory.Stage(ctx, key, owner)
 	}

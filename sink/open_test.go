@@ -12,6 +12,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream/driver"
@@ -141,7 +142,7 @@ func TestAStoreWithoutCreateIfAbsentIsRefused(t *testing.T) {
 // visibleStaging is a Store whose staged files can be read.
 type visibleStaging struct{ *sinktest.Memory }
 
-func (s visibleStaging) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+func (s visibleStaging) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
 	s.Overwrite(key, nil)
 	return s.Memory.Stage(ctx, key, owner)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink/codec"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/format"
 )
 
@@ -82,7 +83,7 @@ func checkPrefix(prefix string) error {
 	if len(prefix) > maxPrefix {
 		return fmt.Errorf("Prefix has %d bytes, at most %d are allowed", len(prefix), maxPrefix)
 	}
-	if err := CheckKey(folder); err != nil {
+	if err := storage.CheckKey(folder); err != nil {
 		return fmt.Errorf("Prefix: %w", err)
 	}
 	return nil

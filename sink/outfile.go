@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // folder is where the rows of one flow, kind, hour and set of keys go.
@@ -34,10 +35,10 @@ type outFile struct {
 
 // part is one staged file.
 type part struct {
-	up       Upload
+	up       storage.Upload
 	file     ledger.File
-	gatherer Gatherer // up, if it is one
-	gathered int64    // bytes that it keeps in memory
+	gatherer storage.Gatherer // up, if it is one
+	gathered int64            // bytes that it keeps in memory
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -48,7 +49,7 @@ func (k *keeper) publish(ctx context.Context, e *ledger.Entry) error {
 	err = k.env.Wide().Each(ctx, len(files), func(ctx context.Context, i int) error {
 		return k.insist(ctx, "publish "+files[i].Key, func(ctx context.Context) error {
 			err := k.store.Publish(ctx, files[i].Ref)
-			if errors.Is(err, ErrStagingLost) {
+			if errors.Is(err, storage.ErrStagingLost) {
 				lost[i] = err // the others are published all the same, and all that are lost are told at once
 				return nil
 			}

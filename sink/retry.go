@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // attempts is how often a call of a store is tried: with the pauses below for about 10 seconds. What takes longer is up
@@ -29,7 +30,7 @@ type retrying struct {
 func permanent(err error) bool {
 	for _, e := range []error{
 		fs.ErrExist, fs.ErrNotExist, fs.ErrPermission, fs.ErrInvalid, errors.ErrUnsupported,
-		ErrStagingLost, ErrPermanent, errUnreadable, syscall.ENOSPC, syscall.EROFS,
+		storage.ErrStagingLost, storage.ErrPermanent, errUnreadable, syscall.ENOSPC, syscall.EROFS,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -68,6 +69,9 @@ func attempt(ctx context.Context, e *env.Env, f func(ctx context.Context) error)
 	return f(ctx)
 }
 
+// Traits are those of the Store.
+func (r *retrying) Traits() storage.Traits { return storage.TraitsOf(r.Store) }
+
 func (r *retrying) Create(ctx context.Context, key string, body []byte) error {
 	return retry(ctx, r.env, func(ctx context.Context) error { return r.Store.Create(ctx, key, body) })
 }
@@ -103,14 +107,14 @@ func (r *retrying) Publish(ctx context.Context, ref []byte) error {
 	return retry(ctx, r.env, func(ctx context.Context) error { return r.Store.Publish(ctx, ref) })
 }
 
-func (r *retrying) Discard(ctx context.Context, s Staging) error {
+func (r *retrying) Discard(ctx context.Context, s storage.Staging) error {
 	return retry(ctx, r.env, func(ctx context.Context) error { return r.Store.Discard(ctx, s) })
 }
 
-func (r *retrying) List(ctx context.Context, prefix, after string) iter.Seq2[Object, error] {
+func (r *retrying) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Object, error] {
 	unbounded := *r.env
 	unbounded.Attempt = 0
-	return func(yield func(Object, error) bool) {
+	return func(yield func(storage.Object, error) bool) {
 		stopped := false
 		err := retry(ctx, &unbounded, func(ctx context.Context) error {
 			for o, err := range r.Store.List(ctx, prefix, after) {
@@ -126,7 +130,7 @@ func (r *retrying) List(ctx context.Context, prefix, after string) iter.Seq2[Obj
 			return nil
 		})
 		if err != nil && !stopped {
-			yield(Object{}, err)
+			yield(storage.Object{}, err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/internal/when"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/escape"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream/driver"
@@ -247,7 +248,7 @@ func (r *router[T]) leaf(h *hourFolders, flow, late int, row *T) (*buffer, error
 }
 
 // maxKeyFolders leaves room in a key for the prefix, the hour's folders and the file's name.
-const maxKeyFolders = MaxKey - maxPrefix - 256
+const maxKeyFolders = storage.MaxKey - maxPrefix - 256
 
 func (r *router[T]) open(h *hourFolders, flow, late int, keys []byte) *buffer {
 	f, w := &r.sink.flows[flow], r.sink.writers[flow]

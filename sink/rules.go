@@ -2,51 +2,31 @@ package sink
 
 import (
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
-
-// Deletion is a rule by which a Store deletes objects of its own accord, as lifecycle rules of buckets do.
-type Deletion struct {
-	Rule string // its name, or where it stands
-
-	// Prefix is that of the keys that it is for, relative to what the Store was opened on. Empty is all keys.
-	Prefix string
-
-	// After is the age at which it deletes; 0 if it is not known, or a date.
-	After time.Duration
-
-	// Early says that a committed file could go before a job that was stopped has looked at it again.
-	Early bool
-}
-
-// hits reports whether keys that begin with folder may be deleted by it.
-func (d *Deletion) hits(folder string) bool {
-	return strings.HasPrefix(folder, d.Prefix) || strings.HasPrefix(d.Prefix, folder)
-}
 
 // checkRules refuses a folder in which a rule deletes what a job needs: its ledger always, and files that may not be
 // published yet, or that a repeated publication looks for.
 func (k *keeper) checkRules() error {
-	for _, d := range LimitsOf(k.store.(*retrying).Store).Deletes {
+	for _, d := range storage.TraitsOf(k.store).Deletes {
 		when := "at some time"
 		if d.After > 0 {
 			when = "after " + d.After.String()
 		}
 		control := ledger.Root(k.opts.Prefix, k.job, epoch)
-		if d.hits(control) {
+		if d.Hits(control) {
 			return fmt.Errorf("%s deletes objects below %q %s, so also the ledger of this job, %s, of which nothing may ever be deleted: "+
 				"without its beginning the job could not go on. Limit the rule to the folders of flows, or to another prefix", d.Rule, d.Prefix, when, control)
 		}
-		if claims := ledger.FlowClaims(k.opts.Prefix); d.hits(claims) {
+		if claims := ledger.FlowClaims(k.opts.Prefix); d.Hits(claims) {
 			return fmt.Errorf("%s deletes objects below %q %s, so also those that say whose a flow is, %s: another job could then write there. "+
 				"Limit the rule to the folders of flows, or to another prefix", d.Rule, d.Prefix, when, claims)
 		}
 		for _, flow := range k.flowNames {
 			for _, folder := range []string{k.opts.Prefix + flow + "/", k.opts.Prefix + lateFolder + "/" + flow + "/", k.opts.Prefix + deadFolder + "/"} {
-				if d.Early && d.hits(folder) {
+				if d.Early && d.Hits(folder) {
 					return fmt.Errorf("%s deletes files below %q %s, which is sooner than a stopped job may look for those that it has "+
 						"committed in %s: make the rule longer, or the Recovery of the store's options shorter if a job is always started again sooner",
 						d.Rule, d.Prefix, when, folder)

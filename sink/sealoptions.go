@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // SealOptions say how hours are closed and sealed. Package seal documents them.
@@ -53,7 +55,7 @@ func (o *SealOptions) validate(k *keeper) error {
 		return nil
 	}
 	var errs []error
-	if err := CheckKey(o.Name); err != nil || strings.Contains(o.Name, "/") || len(o.Name) > 2*maxName {
+	if err := storage.CheckKey(o.Name); err != nil || strings.Contains(o.Name, "/") || len(o.Name) > 2*maxName {
 		errs = append(errs, fmt.Errorf("seal name %q is not a plain file name", o.Name))
 	}
 	if k.opts.Shared && !strings.Contains(o.Name, k.job) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // paging counts requests as a store makes them that lists 1,000 objects in each.
@@ -26,8 +27,8 @@ func (p *paging) Read(ctx context.Context, key string, limit int64) ([]byte, err
 	return p.Store.Read(ctx, key, limit)
 }
 
-func (p *paging) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return func(yield func(sink.Object, error) bool) {
+func (p *paging) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Object, error] {
+	return func(yield func(storage.Object, error) bool) {
 		p.mu.Lock()
 		p.lists++
 		p.mu.Unlock()

@@ -11,14 +11,15 @@ import (
 	"strings"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // sweep deletes staged files that no entry names and none ever can. No clock decides that: see State.Sweepable. The order
 // of its steps matters: an entry that names one of the files listed first was written before the ledger is read, or never
 // will be. One file that cannot be deleted does not keep the others; the error is the first.
 func (k *keeper) sweep(ctx context.Context) error {
-	byOwner := map[string][]Staging{}
-	probes := map[string]Staging{}
+	byOwner := map[string][]storage.Staging{}
+	probes := map[string]storage.Staging{}
 	for s, err := range k.store.Staged(ctx) {
 		if err != nil {
 			return fmt.Errorf("sink: list staged files: %w", err)
@@ -36,7 +37,7 @@ func (k *keeper) sweep(ctx context.Context) error {
 	if err := k.read(ctx); err != nil {
 		return err
 	}
-	var found []Staging
+	var found []storage.Staging
 	for _, id := range slices.Sorted(maps.Keys(byOwner)) {
 		sweepable, err := k.sweepable(ctx, id)
 		failed = cmp.Or(failed, err)
@@ -51,7 +52,7 @@ func (k *keeper) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found = slices.DeleteFunc(found, func(s Staging) bool { return named[s.Key] })
+	found = slices.DeleteFunc(found, func(s storage.Staging) bool { return named[s.Key] })
 	errs := make([]error, len(found))
 	err = k.env.Each(ctx, len(found), func(ctx context.Context, i int) error {
 		k.log.Info("deleting a staged file that was never committed", "key", found[i].Key, "bytes", found[i].Bytes)
@@ -65,7 +66,7 @@ func (k *keeper) sweep(ctx context.Context) error {
 
 // sweepProbes deletes what a process has staged that died while it tried the store out, and that the sweep before this
 // one has seen: a probe takes a moment. No entry ever names one; at worst a process that has just begun must begin again.
-func (k *keeper) sweepProbes(ctx context.Context, now map[string]Staging) (failed error) {
+func (k *keeper) sweepProbes(ctx context.Context, now map[string]storage.Staging) (failed error) {
 	for _, id := range slices.Sorted(maps.Keys(now)) {
 		if !k.oldProbes[id] {
 			continue
@@ -84,7 +85,7 @@ func (k *keeper) sweepProbes(ctx context.Context, now map[string]Staging) (faile
 // sweepable reports whether nothing that was staged under an owner can be committed any more. An owner that is not known
 // here is another job's, or its object is on its way.
 func (k *keeper) sweepable(ctx context.Context, id string) (bool, error) {
-	if CheckOwner(id) != nil {
+	if storage.CheckOwner(id) != nil {
 		return false, nil
 	}
 	body, err := k.store.Read(ctx, k.root+ledger.OwnerName(id), ledger.MaxOwner)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -18,13 +19,13 @@ import (
 // of Stage when they write.
 type gathering struct{ *sinktest.Memory }
 
-func (g gathering) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+func (g gathering) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
 	up, err := g.Memory.Stage(ctx, key, owner)
 	return &gatherer{up, ctx, 0}, err
 }
 
 type gatherer struct {
-	sink.Upload
+	storage.Upload
 	ctx context.Context
 	n   int64
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/codec"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
@@ -229,7 +230,7 @@ func (r refusing) Create(ctx context.Context, key string, body []byte) error {
 // after four tries. It comes back as it went, and the job goes on, loses and doubles nothing.
 func TestRefusalsWhileRunningAreWaitedOut(t *testing.T) {
 	lines, want := goonInput()
-	for _, refusal := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EACCES, sink.ErrPermanent} {
+	for _, refusal := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EACCES, storage.ErrPermanent} {
 		t.Run(refusal.Error(), func(t *testing.T) {
 			t.Parallel() // they wait between their tries
 			var tries atomic.Int64

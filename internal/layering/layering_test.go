@@ -20,7 +20,7 @@ const module = "github.com/onceflow/onceflow"
 var may = map[string][]string{
 	"":         nil,
 	"stream":   {"stream/record", "stream/stage", "stream/driver", "internal/eventclock", "internal/when"},
-	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/steady", "internal/when"},
+	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/steady", "internal/when"},
 	"seal":     {"sink", "internal/ledger", "stream/record", "stream/driver", "internal/eventclock"},
 	"dedup":    {"stream/record", "stream/stage"},
 	"join":     {"stream/record", "stream/stage"},
@@ -31,10 +31,11 @@ var may = map[string][]string{
 	// The pure core of package sink. It lies here and not below sink, since the simulator judges by it.
 	"internal/ledger": {"stream/record", "stream/driver", "internal/when"},
 
-	"sink/sinktest": {"sink", "stream/record", "stream/driver"},
-	"sink/file":     {"sink"},
-	"sink/s3":       {"sink"},
-	"sink/gcs":      {"sink"},
+	"sink/driver":   {"sink/escape", "stream/driver"},
+	"sink/sinktest": {"sink", "sink/driver", "stream/record", "stream/driver"},
+	"sink/file":     {"sink/driver"},
+	"sink/s3":       {"sink/driver"},
+	"sink/gcs":      {"sink/driver"},
 	"sink/avro":     {"sink/format"},
 	"sink/codec":    nil,
 	"sink/escape":   nil,

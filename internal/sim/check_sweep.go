@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // touch is an entry that touched a lane.
@@ -29,7 +29,7 @@ func (c *checker) touched(e *ledger.Entry) {
 
 // swept is told that an instance has deleted staging that may be another's: it must be of work that can never be
 // committed any more, which is so if others went on with each lane that its owner held.
-func (c *checker) swept(s sink.Staging) {
+func (c *checker) swept(s storage.Staging) {
 	if isProbe(s.Key) || c.public[s.Key] {
 		return
 	}

@@ -3,7 +3,7 @@ package sim
 import (
 	"context"
 
-	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
@@ -13,8 +13,8 @@ type watched struct {
 	check *checker
 }
 
-// FakeClock says that the clock is to be doubted like a real store's.
-func (s *watched) FakeClock() bool { return false }
+// Traits say that the clock is to be doubted like a real store's.
+func (s *watched) Traits() storage.Traits { return storage.Traits{} }
 
 func (s *watched) Create(ctx context.Context, key string, body []byte) error {
 	err := s.Memory.Create(ctx, key, body)
@@ -32,7 +32,7 @@ func (s *watched) Publish(ctx context.Context, ref []byte) error {
 	return err
 }
 
-func (s *watched) Discard(ctx context.Context, st sink.Staging) error {
+func (s *watched) Discard(ctx context.Context, st storage.Staging) error {
 	err := s.Memory.Discard(ctx, st)
 	if err == nil {
 		s.check.swept(st)
@@ -41,7 +41,7 @@ func (s *watched) Discard(ctx context.Context, st sink.Staging) error {
 	return err
 }
 
-func (s *watched) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+func (s *watched) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
 	up, err := s.Memory.Stage(ctx, key, owner)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (s *watched) Stage(ctx context.Context, key, owner string) (sink.Upload, er
 }
 
 type watchedUpload struct {
-	sink.Upload
+	storage.Upload
 	key   string
 	check *checker
 	body  []byte

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/escape"
 )
 
@@ -40,7 +40,7 @@ func checkEscaped(t *testing.T, v string) string {
 	t.Helper()
 	e := string(escape.Append([]byte("k="), v))[2:]
 	key := "flow/k=" + e + "/file"
-	if err := sink.CheckKey(key); err != nil {
+	if err := storage.CheckKey(key); err != nil {
 		t.Errorf("%q: %v", v, err)
 	}
 	if path.Clean(key) != key || path.Clean("/"+e) != "/"+e || e == "" || len(e) > escape.MaxBytes || e[0] == '.' || e[len(e)-1] == '.' {

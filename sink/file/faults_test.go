@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 func newFake(t *testing.T) (*fakeDisk, *Store) {
@@ -153,7 +153,7 @@ func TestPublishLooksAtWhatIsThere(t *testing.T) {
 		i, _ := d.find(n.path())
 		i.body = i.body[:3]
 	}
-	if err := s.Publish(t.Context(), ref); !errors.Is(err, sink.ErrStagingLost) {
+	if err := s.Publish(t.Context(), ref); !errors.Is(err, driver.ErrStagingLost) {
 		t.Errorf("Publish of a file that lost its end: got %v, want ErrStagingLost", err)
 	}
 	if _, err := s.Read(t.Context(), "a/b", 100); !errors.Is(err, fs.ErrNotExist) {
@@ -177,11 +177,11 @@ func TestPublishLooksAtWhatIsThere(t *testing.T) {
 		`{"key":"a/b","owner":"../x","id":"1"}`, `{"key":"a/b","owner":"o","id":"../../../x"}`, `{"key":"../a","owner":"o","id":"1"}`,
 		`{"key":"a/b","owner":"","id":""}`, `{"key":"_onceflow/.staging/x","owner":"o","id":"1"}`,
 	} {
-		if err := s.Publish(t.Context(), []byte(bad)); err == nil || errors.Is(err, sink.ErrStagingLost) {
+		if err := s.Publish(t.Context(), []byte(bad)); err == nil || errors.Is(err, driver.ErrStagingLost) {
 			t.Errorf("Publish of the ref %s: got %v, want another error", bad, err)
 		}
 	}
-	if err := s.Discard(t.Context(), sink.Staging{ID: "../../a,o,b"}); !errors.Is(err, fs.ErrInvalid) {
+	if err := s.Discard(t.Context(), driver.Staging{ID: "../../a,o,b"}); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("Discard with a path: got %v, want fs.ErrInvalid", err)
 	}
 }
@@ -251,7 +251,7 @@ func TestKeysInStagingAreRefused(t *testing.T) {
 func TestManyUploadsKeepFewHandles(t *testing.T) {
 	d, s := newFake(t)
 	const n = 3 * keptHandles
-	ups := make([]sink.Upload, n)
+	ups := make([]driver.Upload, n)
 	for i := range ups {
 		var err error
 		if ups[i], err = s.Stage(t.Context(), fmt.Sprintf("a/%d", i), "o"); err != nil {
@@ -352,7 +352,7 @@ func FuzzStagedName(f *testing.F) {
 			t.Errorf("path %q", p)
 		}
 		for part := range strings.SplitSeq(p, "/") {
-			if len(part) > sink.MaxSegment {
+			if len(part) > driver.MaxSegment {
 				t.Errorf("path %q has a part of %d bytes", p, len(part))
 			}
 		}

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // Uploads close each other's handles while they write.
@@ -20,7 +20,7 @@ func TestUploadsThatShareHandlesLoseNothing(t *testing.T) {
 	var done sync.WaitGroup
 	for w := range workers {
 		done.Go(func() {
-			ups := make([]sink.Upload, each)
+			ups := make([]driver.Upload, each)
 			for part := range 4 {
 				for i := range ups {
 					if part == 0 {

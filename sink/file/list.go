@@ -9,21 +9,21 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // List reads a folder at a time, and only those that can hold keys that are wanted.
-func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return func(yield func(sink.Object, error) bool) {
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Object, error] {
+	return func(yield func(driver.Object, error) bool) {
 		l := lister{s: s, ctx: ctx, prefix: prefix, after: after, yield: yield}
 		start := ""
 		if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
-			if start = prefix[:i+1]; sink.CheckKey(prefix[:i]) != nil {
+			if start = prefix[:i+1]; driver.CheckKey(prefix[:i]) != nil {
 				return // no key begins like this
 			}
 		}
 		if err := l.folder(start); err != nil && !errors.Is(err, errStop) {
-			yield(sink.Object{}, s.fail("list", prefix, err))
+			yield(driver.Object{}, s.fail("list", prefix, err))
 		}
 	}
 }
@@ -36,7 +36,7 @@ type lister struct {
 	s             *Store
 	ctx           context.Context // of the one call that made it
 	prefix, after string
-	yield         func(sink.Object, error) bool
+	yield         func(driver.Object, error) bool
 }
 
 // folder yields what is below dir, which is empty or ends with a slash.
@@ -62,7 +62,7 @@ func (l *lister) folder(dir string) error {
 		case errors.Is(err, fs.ErrNotExist): // gone meanwhile: no object of ours, those stay
 		case err != nil:
 			return err
-		case !l.yield(sink.Object{Key: name, Size: info.Size()}, nil):
+		case !l.yield(driver.Object{Key: name, Size: info.Size()}, nil):
 			return errStop
 		}
 	}
@@ -75,7 +75,7 @@ func (l *lister) wanted(dir string, entries []fs.DirEntry) []string {
 	names := make([]string, 0, len(entries))
 	for _, e := range entries {
 		name := dir + e.Name()
-		if sink.CheckKey(name) != nil || name == stagingFolder {
+		if driver.CheckKey(name) != nil || name == stagingFolder {
 			continue
 		}
 		switch {

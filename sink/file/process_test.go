@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/file"
 )
 
@@ -198,7 +198,7 @@ func appendAndStage(dir, who string, out io.Writer) error {
 	return nil
 }
 
-func fill(ctx context.Context, up sink.Upload) ([]byte, error) {
+func fill(ctx context.Context, up driver.Upload) ([]byte, error) {
 	for range 4 {
 		if _, err := up.Write(bytes.Repeat([]byte("row\n"), 5000)); err != nil {
 			return nil, err

@@ -10,7 +10,7 @@ import (
 	"io/fs"
 	"path"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // ref is what Publish needs. It is read from a ledger, so nothing in it is believed.
@@ -53,7 +53,7 @@ func (s *Store) Publish(ctx context.Context, b []byte) error {
 func (s *Store) publish(r ref) error {
 	from, to := r.name().path(), r.Key
 	if info, err := s.disk.Lstat(from); err == nil && info.Size() != r.Size {
-		return fmt.Errorf("staged file has %d bytes instead of %d: %w", info.Size(), r.Size, sink.ErrStagingLost)
+		return fmt.Errorf("staged file has %d bytes instead of %d: %w", info.Size(), r.Size, driver.ErrStagingLost)
 	}
 	err := s.link(from, to)
 	// Synced whoever made the name, since our caller goes on as if it lasted; and before the other name goes.
@@ -88,7 +88,7 @@ func (s *Store) link(from, to string) error {
 func (s *Store) identify(r ref, cause error) error {
 	h, err := s.disk.Open(r.Key)
 	if errors.Is(err, fs.ErrNotExist) && errors.Is(cause, fs.ErrNotExist) {
-		return fmt.Errorf("%w (neither the staged file nor the published one is there; a person or a cleanup may have deleted it): %w", cause, sink.ErrStagingLost)
+		return fmt.Errorf("%w (neither the staged file nor the published one is there; a person or a cleanup may have deleted it): %w", cause, driver.ErrStagingLost)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return cause
@@ -103,7 +103,7 @@ func (s *Store) identify(r ref, cause error) error {
 		return errors.Join(cause, err)
 	}
 	if n != r.Size || sum.Sum32() != r.CRC {
-		return fmt.Errorf("another file has the key: %w", sink.ErrStagingLost)
+		return fmt.Errorf("another file has the key: %w", driver.ErrStagingLost)
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // A staged file's name says what there is to know of it: "<random>,<owner>,<key>" with commas for the slashes of the key,
@@ -54,20 +54,20 @@ func parseStaged(s string) (n stagedName, ok bool) {
 }
 
 func (n stagedName) valid() bool {
-	return len(n.id) <= 64 && sink.CheckOwner(n.id) == nil && sink.CheckOwner(n.owner) == nil && sink.CheckKey(n.key) == nil
+	return len(n.id) <= 64 && driver.CheckOwner(n.id) == nil && driver.CheckOwner(n.owner) == nil && driver.CheckKey(n.key) == nil
 }
 
 // Staged walks through staging. Names that no Store made are passed over.
-func (s *Store) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
-	return func(yield func(sink.Staging, error) bool) {
+func (s *Store) Staged(ctx context.Context) iter.Seq2[driver.Staging, error] {
+	return func(yield func(driver.Staging, error) bool) {
 		if err := s.walkStaged(ctx, "", "", yield); err != nil && !errors.Is(err, errStop) {
-			yield(sink.Staging{}, s.fail("list", stagingFolder, err))
+			yield(driver.Staging{}, s.fail("list", stagingFolder, err))
 		}
 	}
 }
 
 // walkStaged yields what lies in the folder sub of staging, where name is the first part of all names.
-func (s *Store) walkStaged(ctx context.Context, sub, name string, yield func(sink.Staging, error) bool) error {
+func (s *Store) walkStaged(ctx context.Context, sub, name string, yield func(driver.Staging, error) bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (s *Store) walkStaged(ctx context.Context, sub, name string, yield func(sin
 		if err != nil {
 			return err
 		}
-		if !yield(sink.Staging{Key: n.key, Owner: n.owner, ID: n.String(), Bytes: info.Size()}, nil) {
+		if !yield(driver.Staging{Key: n.key, Owner: n.owner, ID: n.String(), Bytes: info.Size()}, nil) {
 			return errStop
 		}
 	}
@@ -106,7 +106,7 @@ func (s *Store) walkStaged(ctx context.Context, sub, name string, yield func(sin
 }
 
 // Discard removes the name in staging. A published file has another name, which stays.
-func (s *Store) Discard(ctx context.Context, st sink.Staging) error {
+func (s *Store) Discard(ctx context.Context, st driver.Staging) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

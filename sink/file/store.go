@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // Options are the optional settings of Open; nil means all defaults.
@@ -26,7 +26,7 @@ type Options struct {
 	NoSync bool
 }
 
-// Store is a sink.Store on a folder. It is safe for concurrent use.
+// Store is a driver.Store on a folder. It is safe for concurrent use.
 type Store struct {
 	dir     string
 	abs     string // dir, wherever the process goes
@@ -66,8 +66,8 @@ func Open(dir string, opts *Options) (*Store, error) {
 	return s, nil
 }
 
-// Folder is the absolute path of the folder.
-func (s *Store) Folder() string { return s.abs }
+// Traits tell the absolute path of the folder.
+func (s *Store) Traits() driver.Traits { return driver.Traits{Folder: s.abs} }
 
 // Close gives the handle on the folder back. Nothing may be under way.
 func (s *Store) Close() error { return s.close() }
@@ -237,7 +237,7 @@ func (s *Store) check(ctx context.Context, op, key string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := sink.CheckKey(key)
+	err := driver.CheckKey(key)
 	if key == stagingFolder || strings.HasPrefix(key, stagingFolder+"/") {
 		err = fmt.Errorf("%s is where staging lies: %w", stagingFolder, fs.ErrInvalid)
 	}

@@ -10,19 +10,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 func TestConformance(t *testing.T) {
 	dir := t.TempDir()
-	sinktest.Run(t, func(t *testing.T) sink.Store { return open(t, dir, nil) })
+	sinktest.Run(t, func(t *testing.T) driver.Store { return open(t, dir, nil) })
 }
 
 func TestConformanceWithoutSync(t *testing.T) {
 	dir := t.TempDir()
-	sinktest.Run(t, func(t *testing.T) sink.Store { return open(t, dir, &file.Options{NoSync: true}) })
+	sinktest.Run(t, func(t *testing.T) driver.Store { return open(t, dir, &file.Options{NoSync: true}) })
 }
 
 func open(t *testing.T, dir string, opts *file.Options) *file.Store {
@@ -35,7 +35,7 @@ func open(t *testing.T, dir string, opts *file.Options) *file.Store {
 	return s
 }
 
-func list(t *testing.T, s sink.Store) []string {
+func list(t *testing.T, s driver.Store) []string {
 	t.Helper()
 	keys := []string{}
 	for o, err := range s.List(t.Context(), "", "") {

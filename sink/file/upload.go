@@ -10,7 +10,7 @@ import (
 	"path"
 	"sync"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -29,11 +29,11 @@ type upload struct {
 }
 
 // Stage makes an empty file in staging.
-func (s *Store) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+func (s *Store) Stage(ctx context.Context, key, owner string) (driver.Upload, error) {
 	if err := s.check(ctx, "stage", key); err != nil {
 		return nil, err
 	}
-	if err := sink.CheckOwner(owner); err != nil {
+	if err := driver.CheckOwner(owner); err != nil {
 		return nil, s.fail("stage", key, err)
 	}
 	u := &upload{s: s, name: stagedName{randomID(), owner, key}}

@@ -16,7 +16,7 @@ import (
 	"cloud.google.com/go/storage"
 
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // spoiler drops the reply of the next change that matches: it is applied, and answered with a closed connection or 503.
@@ -189,7 +189,7 @@ func TestAnAbortedUploadLeavesNothing(t *testing.T) {
 func TestPublishAfterDiscardSaysThatTheFileIsLost(t *testing.T) {
 	s := open(t, &spoiler{})
 	ref := stage(t, s, "own-1-1", []byte("rows"))
-	var found []sink.Staging
+	var found []driver.Staging
 	for st, err := range s.Staged(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
@@ -204,7 +204,7 @@ func TestPublishAfterDiscardSaysThatTheFileIsLost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Publish(t.Context(), ref); !errors.Is(err, sink.ErrStagingLost) {
+	if err := s.Publish(t.Context(), ref); !errors.Is(err, driver.ErrStagingLost) {
 		t.Errorf("publish: %v, want ErrStagingLost", err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/iterator"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -23,7 +23,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Create stores body unless key exists. If an attempt ended in the unknown, the next one may find our own object; its
 // bytes tell whose it is.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
-	if err := sink.CheckKey(key); err != nil {
+	if err := driver.CheckKey(key); err != nil {
 		return fmt.Errorf("gcs: create: %w", err)
 	}
 	unknown := false
@@ -79,7 +79,7 @@ func (s *Store) put(ctx context.Context, name string, body []byte) error {
 
 // Read returns an object of at most limit bytes.
 func (s *Store) Read(ctx context.Context, key string, limit int64) (body []byte, err error) {
-	if err := sink.CheckKey(key); err != nil {
+	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("gcs: read: %w", err)
 	}
 	err = s.do(ctx, 0, func(ctx context.Context) (err error) {
@@ -109,7 +109,7 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 
 // Open reads an object as a stream. The stream is not retried.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	if err := sink.CheckKey(key); err != nil {
+	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("gcs: open: %w", err)
 	}
 	r, err := s.object(s.opts.Prefix + key).ReadCompressed(true).NewReader(ctx)
@@ -123,17 +123,17 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 }
 
 // List yields objects in the order of their keys' bytes, without those in staging.
-func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return func(yield func(sink.Object, error) bool) {
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Object, error] {
+	return func(yield func(driver.Object, error) bool) {
 		for attrs, err := range s.list(ctx, s.opts.Prefix+prefix, after) {
 			if err != nil {
-				yield(sink.Object{}, s.fail("list", prefix, err))
+				yield(driver.Object{}, s.fail("list", prefix, err))
 				return
 			}
 			if strings.HasPrefix(attrs.Name, s.staging()) {
 				continue
 			}
-			if !yield(sink.Object{Key: strings.TrimPrefix(attrs.Name, s.opts.Prefix), Size: attrs.Size}, nil) {
+			if !yield(driver.Object{Key: strings.TrimPrefix(attrs.Name, s.opts.Prefix), Size: attrs.Size}, nil) {
 				return
 			}
 		}

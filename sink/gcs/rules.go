@@ -9,7 +9,7 @@ import (
 
 	"cloud.google.com/go/storage"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // lookAtRules reads the bucket's lifecycle rules.
@@ -36,7 +36,7 @@ func (s *Store) lookAtRules(ctx context.Context) error {
 
 // readRules refuses a rule that deletes staged files while a committed one may still wait, and returns those that delete
 // objects of ours: which of them do harm is for the sink to say, which knows where its ledger lies.
-func (s *Store) readRules(rules []storage.LifecycleRule) (deletes []sink.Deletion, err error) {
+func (s *Store) readRules(rules []storage.LifecycleRule) (deletes []driver.Deletion, err error) {
 	for i := range rules {
 		r := &rules[i]
 		c := &r.Condition
@@ -54,7 +54,7 @@ func (s *Store) readRules(rules []storage.LifecycleRule) (deletes []sink.Deletio
 			if !strings.HasPrefix(s.opts.Prefix, prefix) && !strings.HasPrefix(prefix, s.opts.Prefix) {
 				continue
 			}
-			d := sink.Deletion{
+			d := driver.Deletion{
 				Rule: fmt.Sprintf("lifecycle rule %d of bucket %s", i+1, s.name), After: after, Early: after < s.opts.Recovery,
 			}
 			if len(prefix) > len(s.opts.Prefix) {

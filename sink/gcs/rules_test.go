@@ -8,7 +8,7 @@ import (
 
 	"cloud.google.com/go/storage"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // The rules were once not read at all.
@@ -28,7 +28,7 @@ func TestRulesThatDeleteAreTold(t *testing.T) {
 		rule(storage.LifecycleCondition{DaysSinceCustomTime: 1}),
 		aborts,
 	})
-	want := []sink.Deletion{
+	want := []driver.Deletion{
 		{Rule: "lifecycle rule 1 of bucket b", After: 30 * day},
 		{Rule: "lifecycle rule 2 of bucket b", Prefix: "views/", After: day, Early: true},
 	}

@@ -19,7 +19,7 @@ import (
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/option"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // Neither the key of a service account, nor what is signed with it, nor the token that is got for it is told, whether no token
@@ -69,7 +69,7 @@ func TestRefusedCredentialsAreSaidWithoutTheirSecrets(t *testing.T) {
 			}
 			defer client.Close()
 			_, err = Open(t.Context(), "b", &Options{Client: client, Attempts: 2})
-			if err == nil || gives && !errors.Is(err, sink.ErrPermanent) {
+			if err == nil || gives && !errors.Is(err, driver.ErrPermanent) {
 				t.Errorf("opened with %v, want an error, permanent if the service has answered", err)
 			}
 			t.Logf("said: %v", err)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // rules are a front's answers to requests that match, in place of the service's: nil passes the request on.
@@ -47,7 +47,7 @@ func TestASessionThatExpiresDuringTheUploadIsAnErrorThatMayPass(t *testing.T) {
 			})
 			begin := time.Now()
 			err := publish(t, s, body)
-			if err == nil || errors.Is(err, sink.ErrPermanent) || errors.Is(err, sink.ErrStagingLost) || time.Since(begin) > 10*time.Second {
+			if err == nil || errors.Is(err, driver.ErrPermanent) || errors.Is(err, driver.ErrStagingLost) || time.Since(begin) > 10*time.Second {
 				t.Errorf("%d after %d chunks: %v after %v, want an error that may pass, soon", status, after, err, time.Since(begin))
 			}
 			if n := refused.Load(); n == 0 || n > 10 {

@@ -15,7 +15,7 @@ import (
 
 	"cloud.google.com/go/storage"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // Object metadata: the token by which a file is known again, which a move keeps, and its final key. The staging name has
@@ -48,8 +48,8 @@ type upload struct {
 }
 
 // Stage begins a file under its staging name.
-func (s *Store) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
-	if err := errors.Join(sink.CheckKey(key), sink.CheckOwner(owner), ctx.Err()); err != nil {
+func (s *Store) Stage(ctx context.Context, key, owner string) (driver.Upload, error) {
+	if err := errors.Join(driver.CheckKey(key), driver.CheckOwner(owner), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("gcs: stage: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -214,11 +214,11 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 		case attrs.Metadata[tokenKey] == r.Token && attrs.Size == r.Size && attrs.CRC32C == r.CRC32C:
 			return nil
 		}
-		return fmt.Errorf("%w: another object has the key", sink.ErrStagingLost)
+		return fmt.Errorf("%w: another object has the key", driver.ErrStagingLost)
 	})
 	if notFound(err) {
 		return &answer{
-			at: fmt.Sprintf("gcs: cannot publish %q in bucket %s", r.Key, s.name), err: err, sentinel: sink.ErrStagingLost,
+			at: fmt.Sprintf("gcs: cannot publish %q in bucket %s", r.Key, s.name), err: err, sentinel: driver.ErrStagingLost,
 			hint: "and there is no object of this job under that key. A lifecycle rule or a person may have deleted the staged file or " +
 				"the object, or the service may have lost it",
 		}
@@ -230,18 +230,18 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 }
 
 // Staged yields the files whose upload has ended.
-func (s *Store) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
-	return func(yield func(sink.Staging, error) bool) {
+func (s *Store) Staged(ctx context.Context) iter.Seq2[driver.Staging, error] {
+	return func(yield func(driver.Staging, error) bool) {
 		for attrs, err := range s.list(ctx, s.staging(), "") {
 			if err != nil {
-				yield(sink.Staging{}, s.fail("list", s.staging(), err))
+				yield(driver.Staging{}, s.fail("list", s.staging(), err))
 				return
 			}
 			owner, _, ok := strings.Cut(path.Base(attrs.Name), "-")
 			if !ok || attrs.Metadata[finalKey] == "" {
 				continue // the clock
 			}
-			if !yield(sink.Staging{Key: attrs.Metadata[finalKey], Owner: owner, ID: attrs.Name, Bytes: attrs.Size}, nil) {
+			if !yield(driver.Staging{Key: attrs.Metadata[finalKey], Owner: owner, ID: attrs.Name, Bytes: attrs.Size}, nil) {
 				return
 			}
 		}
@@ -249,7 +249,7 @@ func (s *Store) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
 }
 
 // Discard deletes a staged file. Published files have other names.
-func (s *Store) Discard(ctx context.Context, st sink.Staging) error {
+func (s *Store) Discard(ctx context.Context, st driver.Staging) error {
 	if !strings.HasPrefix(st.ID, s.staging()) {
 		return fmt.Errorf("gcs: %q is not a staged file", st.ID)
 	}

@@ -15,7 +15,7 @@ import (
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/googleapi"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // Options are the optional settings of Open; nil means all defaults.
@@ -54,17 +54,17 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Store is a sink.Store on one bucket. It is safe for concurrent use.
+// Store is a driver.Store on one bucket. It is safe for concurrent use.
 type Store struct {
 	bucket *storage.BucketHandle
 	name   string
 	opts   Options
 	clock  serverClock
 
-	deletes []sink.Deletion
+	deletes []driver.Deletion
 }
 
-var _ sink.Store = (*Store)(nil)
+var _ driver.Store = (*Store)(nil)
 
 // Open makes a Store on bucket. It sends a request, so wrong credentials and names are found here.
 func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
@@ -97,8 +97,8 @@ func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
 	return s, s.lookAtRules(ctx)
 }
 
-// Limits says that an upload is not to be seen before it is closed.
-func (s *Store) Limits() sink.Limits { return sink.Limits{HidesOpen: true, Deletes: s.deletes} }
+// Traits say that an upload is not to be seen before it is closed.
+func (s *Store) Traits() driver.Traits { return driver.Traits{HidesOpen: true, Deletes: s.deletes} }
 
 // staging is where files wait; List leaves it out.
 func (s *Store) staging() string { return s.opts.Prefix + "_staging/" }
@@ -158,9 +158,9 @@ func (s *Store) fail(doing, key string, err error) error {
 	at := fmt.Sprintf("gcs: cannot %s %q in bucket %s", doing, key, s.name)
 	switch {
 	case httpStatus(err) == http.StatusForbidden, httpStatus(err) == http.StatusUnauthorized:
-		return &answer{at: at, err: err, sentinel: sink.ErrPermanent, hint: "the credentials, a retention policy or hold, or the account's billing may not allow it"}
+		return &answer{at: at, err: err, sentinel: driver.ErrPermanent, hint: "the credentials, a retention policy or hold, or the account's billing may not allow it"}
 	case errors.Is(err, storage.ErrBucketNotExist):
-		return &answer{at: at, err: err, sentinel: sink.ErrPermanent, hint: "the bucket may not exist, or be another's"}
+		return &answer{at: at, err: err, sentinel: driver.ErrPermanent, hint: "the bucket may not exist, or be another's"}
 	}
 	return fmt.Errorf("%s: %w", at, err)
 }

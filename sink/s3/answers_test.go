@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 const failedCondition = "<Error><Code>PreconditionFailed</Code><Message>a condition did not hold</Message></Error>"
@@ -70,7 +70,7 @@ func TestAKeyForEncryptionThatCannotBeUsedIsSaid(t *testing.T) {
 		}
 		_, err = u.Close(t.Context())
 		for op, err := range map[string]error{"PutObject": s.Create(t.Context(), "a", []byte("x")), "CreateMultipartUpload": err} {
-			if err == nil || permanent != errors.Is(err, sink.ErrPermanent) || permanent != strings.Contains(err.Error(), "key for encryption") ||
+			if err == nil || permanent != errors.Is(err, driver.ErrPermanent) || permanent != strings.Contains(err.Error(), "key for encryption") ||
 				permanent != (f.calls(op) == 1) {
 				t.Errorf("%s %s: %v after %d requests, permanent is %v", op, code, err, f.calls(op), permanent)
 			}
@@ -85,7 +85,7 @@ func TestARedirectToAnotherRegionIsNeitherFollowedNorTriedAgain(t *testing.T) {
 	_, opened := Open(t.Context(), config("k", canarySecret), s.bucket, &s.opts)
 	_, read := s.Read(t.Context(), "a", 1)
 	for op, err := range map[string]error{"Bucket": opened, "PutObject": s.Create(t.Context(), "a", nil), "GetObject": read} {
-		if !errors.Is(err, sink.ErrPermanent) || !strings.Contains(err.Error(), "another region") || f.calls(op) != 1 {
+		if !errors.Is(err, driver.ErrPermanent) || !strings.Contains(err.Error(), "another region") || f.calls(op) != 1 {
 			t.Errorf("%s: %v after %d requests, want that it is permanent, another region, and one request", op, err, f.calls(op))
 		}
 	}

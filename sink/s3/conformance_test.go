@@ -10,7 +10,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
@@ -21,14 +21,14 @@ func TestConformance(t *testing.T) {
 // Moto lists uploads by prefix, as Amazon does and MinIO does not, so here the rules about listed staging are tried too.
 func TestConformanceWhereUploadsAreListed(t *testing.T) {
 	open := inNewBucket(t, servertest.Moto(t).Endpoint())
-	if l := sink.LimitsOf(open(t)); l.HidesAll {
+	if l := driver.TraitsOf(open(t)); l.HidesAll {
 		t.Fatalf("limits %+v: nothing staged would be listed", l)
 	}
 	sinktest.Run(t, open)
 }
 
 // inNewBucket makes a bucket and returns what opens it.
-func inNewBucket(t *testing.T, endpoint string) func(*testing.T) sink.Store {
+func inNewBucket(t *testing.T, endpoint string) func(*testing.T) driver.Store {
 	t.Helper()
 	cfg := config(servers.MinIOAccessKey, canarySecret)
 	o := Options{Endpoint: endpoint, PathStyle: true}
@@ -37,7 +37,7 @@ func inNewBucket(t *testing.T, endpoint string) func(*testing.T) sink.Store {
 	if _, err := admin.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
 		t.Fatal(err)
 	}
-	return func(t *testing.T) sink.Store {
+	return func(t *testing.T) driver.Store {
 		t.Helper()
 		s, err := Open(t.Context(), cfg, name, &o)
 		if err != nil {

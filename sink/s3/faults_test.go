@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/onceflow/onceflow/internal/servers"
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // Whichever request of a file's life the network spoils, the next attempt settles it.
@@ -95,7 +95,7 @@ func TestARefusalWhileRunningIsNotTriedAgain(t *testing.T) {
 		_, err = u.Close(t.Context())
 	}
 	for op, err := range map[string]error{"UploadPart": err, "PutObject": s.Create(t.Context(), "a", []byte("x"))} {
-		if !errors.Is(err, sink.ErrPermanent) || !strings.Contains(err.Error(), "may not allow") || f.calls(op) != 1 {
+		if !errors.Is(err, driver.ErrPermanent) || !strings.Contains(err.Error(), "may not allow") || f.calls(op) != 1 {
 			t.Errorf("%s: %v after %d requests, want ErrPermanent after one", op, err, f.calls(op))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/onceflow/onceflow/internal/servers"
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // demanding stands before a real server like a bucket policy: what begins an object must ask for encryption with that key.
@@ -77,7 +77,7 @@ func TestABucketThatDemandsEncryptionRefusesAStoreThatDoesNotAskForIt(t *testing
 		"no encryption": {}, "another kind": {Encryption: "AES256"}, "another key": {Encryption: "aws:kms", KMSKey: "other"},
 	} {
 		o.Endpoint, o.PathStyle = endpoint, true
-		if _, err := Open(t.Context(), config(servers.MinIOAccessKey, canarySecret), bucket, &o); !errors.Is(err, sink.ErrPermanent) {
+		if _, err := Open(t.Context(), config(servers.MinIOAccessKey, canarySecret), bucket, &o); !errors.Is(err, driver.ErrPermanent) {
 			t.Errorf("%s: opened with %v, want ErrPermanent", name, err)
 		}
 	}

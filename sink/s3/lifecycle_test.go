@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // Traps: a rule that aborts uploads while a committed file still waits for its publication would lose its rows.
@@ -79,7 +79,7 @@ func TestRulesThatDeleteAreTold(t *testing.T) {
 		rules[i].Status = "Enabled"
 	}
 	got, err := s.readRules(rules)
-	want := []sink.Deletion{
+	want := []driver.Deletion{
 		{Rule: `lifecycle rule "all" of bucket b`, After: 30 * day},
 		{Rule: `lifecycle rule "ours" of bucket b`, After: day, Early: true},
 		{Rule: `lifecycle rule "flow" of bucket b`, Prefix: "views/", After: 365 * day},

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -22,7 +22,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Create stores body unless key exists. If an attempt ended in the unknown, the next one may find our own object; its
 // bytes tell whose it is.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
-	if err := sink.CheckKey(key); err != nil {
+	if err := driver.CheckKey(key); err != nil {
 		return fmt.Errorf("s3: create: %w", err)
 	}
 	unknown := false
@@ -65,7 +65,7 @@ func (s *Store) encryption() (types.ServerSideEncryption, *string) {
 
 // Read returns an object of at most limit bytes.
 func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, error) {
-	if err := sink.CheckKey(key); err != nil {
+	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("s3: read: %w", err)
 	}
 	var body []byte
@@ -97,7 +97,7 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 
 // Open reads an object as a stream. The stream is not retried.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	if err := sink.CheckKey(key); err != nil {
+	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("s3: open: %w", err)
 	}
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: s.key(key)})
@@ -108,8 +108,8 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 }
 
 // List yields objects in the order of their keys' bytes, a request for each 1,000.
-func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return func(yield func(sink.Object, error) bool) {
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Object, error] {
+	return func(yield func(driver.Object, error) bool) {
 		in := &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: s.key(prefix)}
 		if after != "" {
 			in.StartAfter = s.key(after)
@@ -121,12 +121,12 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[sink.O
 				return err
 			})
 			if err != nil {
-				yield(sink.Object{}, s.fail("list", prefix, err))
+				yield(driver.Object{}, s.fail("list", prefix, err))
 				return
 			}
 			for _, o := range out.Contents {
 				key := strings.TrimPrefix(aws.ToString(o.Key), s.opts.Prefix)
-				if !yield(sink.Object{Key: key, Size: aws.ToInt64(o.Size)}, nil) {
+				if !yield(driver.Object{Key: key, Size: aws.ToInt64(o.Size)}, nil) {
 					return
 				}
 			}

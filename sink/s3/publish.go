@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // Publish completes the upload. Whatever the answer was but a plain yes, the object itself says whether it worked: a
@@ -50,7 +50,7 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 	// Parts that the store does not know any more are as lost as the whole upload.
 	if err != nil && (notFound(err) || errorCode(err) == "InvalidPart") {
 		return &refusal{
-			at: fmt.Sprintf("s3: cannot publish %q in bucket %s", r.Key, s.bucket), err: err, sentinel: sink.ErrStagingLost,
+			at: fmt.Sprintf("s3: cannot publish %q in bucket %s", r.Key, s.bucket), err: err, sentinel: driver.ErrStagingLost,
 			hint: "and there is no object of this job under that key. A lifecycle rule or a person may have aborted the upload or deleted " +
 				"the object, or the store may have lost it",
 		}
@@ -78,26 +78,26 @@ func (s *Store) isOurs(ctx context.Context, r ref) (bool, error) {
 		return false, err
 	}
 	if out.Metadata[tokenKey] != r.Token || aws.ToInt64(out.ContentLength) != r.Size {
-		return false, fmt.Errorf("%w: another object has the key", sink.ErrStagingLost)
+		return false, fmt.Errorf("%w: another object has the key", driver.ErrStagingLost)
 	}
 	return true, nil
 }
 
 // Staged yields the incomplete multipart uploads under the prefix, a request for each 1,000; nothing where the store
 // does not list them.
-func (s *Store) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
+func (s *Store) Staged(ctx context.Context) iter.Seq2[driver.Staging, error] {
 	if !s.listsUploads {
-		return func(yield func(sink.Staging, error) bool) {
+		return func(yield func(driver.Staging, error) bool) {
 			if err := ctx.Err(); err != nil {
-				yield(sink.Staging{}, err)
+				yield(driver.Staging{}, err)
 			}
 		}
 	}
 	return s.uploads(ctx, "")
 }
 
-func (s *Store) uploads(ctx context.Context, prefix string) iter.Seq2[sink.Staging, error] {
-	return func(yield func(sink.Staging, error) bool) {
+func (s *Store) uploads(ctx context.Context, prefix string) iter.Seq2[driver.Staging, error] {
+	return func(yield func(driver.Staging, error) bool) {
 		in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: s.key(prefix)}
 		for {
 			var out *s3.ListMultipartUploadsOutput
@@ -106,7 +106,7 @@ func (s *Store) uploads(ctx context.Context, prefix string) iter.Seq2[sink.Stagi
 				return err
 			})
 			if err != nil {
-				yield(sink.Staging{}, s.fail("list the uploads", "", err))
+				yield(driver.Staging{}, s.fail("list the uploads", "", err))
 				return
 			}
 			for _, u := range out.Uploads {
@@ -115,7 +115,7 @@ func (s *Store) uploads(ctx context.Context, prefix string) iter.Seq2[sink.Stagi
 				if !ok {
 					continue // not one of ours
 				}
-				if !yield(sink.Staging{Key: key, Owner: owner, ID: aws.ToString(u.UploadId)}, nil) {
+				if !yield(driver.Staging{Key: key, Owner: owner, ID: aws.ToString(u.UploadId)}, nil) {
 					return
 				}
 			}
@@ -128,7 +128,7 @@ func (s *Store) uploads(ctx context.Context, prefix string) iter.Seq2[sink.Stagi
 }
 
 // Discard aborts the upload, which cannot touch an object.
-func (s *Store) Discard(ctx context.Context, st sink.Staging) error {
+func (s *Store) Discard(ctx context.Context, st driver.Staging) error {
 	return s.abort(ctx, st.Key, st.ID)
 }
 

@@ -14,7 +14,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // retrier tries a request again when its error may pass. Every attempt has a deadline of its own, since a connection
@@ -146,7 +146,7 @@ func (s *Store) fail(doing, key string, err error) error {
 	}
 	switch {
 	case hint != "":
-		return &refusal{at: at, hint: hint, err: err, sentinel: sink.ErrPermanent}
+		return &refusal{at: at, hint: hint, err: err, sentinel: driver.ErrPermanent}
 	case notFound(err):
 		return &refusal{at: at, err: err, sentinel: fs.ErrNotExist}
 	}

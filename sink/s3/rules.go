@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 const day = 24 * time.Hour
@@ -16,7 +16,7 @@ const day = 24 * time.Hour
 // readRules refuses a lifecycle rule that aborts uploads while a committed file may still wait in one, and returns those
 // that delete objects of ours: which of them do harm is for the sink to say, which knows where its ledger lies. Rules for
 // older versions of objects and for delete markers take nothing from us.
-func (s *Store) readRules(rules []types.LifecycleRule) (deletes []sink.Deletion, err error) {
+func (s *Store) readRules(rules []types.LifecycleRule) (deletes []driver.Deletion, err error) {
 	for i := range rules {
 		r := &rules[i]
 		prefix, ours := scope(r)
@@ -33,7 +33,7 @@ func (s *Store) readRules(rules []types.LifecycleRule) (deletes []sink.Deletion,
 		}
 		if e := r.Expiration; e != nil && (e.Days != nil || e.Date != nil) {
 			after := time.Duration(aws.ToInt32(e.Days)) * day
-			deletes = append(deletes, sink.Deletion{
+			deletes = append(deletes, driver.Deletion{
 				Rule: name, Prefix: strings.TrimPrefix(prefix, s.opts.Prefix), After: after, Early: after < s.opts.Recovery,
 			})
 			if len(prefix) < len(s.opts.Prefix) {

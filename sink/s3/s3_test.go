@@ -18,7 +18,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 var shared servertest.Shared
@@ -68,7 +68,7 @@ func bucket(t *testing.T, o Options, spoil func(n int, op string) fault) (*Store
 	return s, f
 }
 
-func stage(t *testing.T, s sink.Store, key string, body []byte) []byte {
+func stage(t *testing.T, s driver.Store, key string, body []byte) []byte {
 	t.Helper()
 	u, err := s.Stage(t.Context(), key, "own")
 	if err != nil {
@@ -162,7 +162,7 @@ func TestPublishNeverTakesAnothersObjectForItsOwn(t *testing.T) {
 	if lost == nil {
 		t.Fatal("the staged file is not listed by its key")
 	}
-	if err := s.Publish(t.Context(), lost); !errors.Is(err, sink.ErrStagingLost) {
+	if err := s.Publish(t.Context(), lost); !errors.Is(err, driver.ErrStagingLost) {
 		t.Errorf("publish after discard, another object in place: %v, want ErrStagingLost", err)
 	}
 }
@@ -207,7 +207,7 @@ func TestWrongConfigurationSaysWhatIsWrongAndShowsNoSecret(t *testing.T) {
 	for want, err := range map[string]error{"bucket may not exist": noBucket, "credentials": noKey, "refused": noServer} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to say %q", err, want)
-		} else if permanent := errors.Is(err, sink.ErrPermanent); permanent != (want != "refused") {
+		} else if permanent := errors.Is(err, driver.ErrPermanent); permanent != (want != "refused") {
 			t.Errorf("%v: permanent: %t", err, permanent)
 		} else if strings.Contains(err.Error(), canarySecret+"\"") || strings.Contains(err.Error(), "wrong-") {
 			t.Errorf("the error shows a secret: %v", err)
@@ -233,7 +233,7 @@ func TestPartsThatTheStoreHasLostAreLostStaging(t *testing.T) {
 		return fault{before: &answer{400, "<Error><Code>InvalidPart</Code></Error>"}}
 	})
 	err := s.Publish(t.Context(), stage(t, s, "own-1-1", []byte("rows")))
-	if !errors.Is(err, sink.ErrStagingLost) || f.calls("CompleteMultipartUpload") != 1 {
+	if !errors.Is(err, driver.ErrStagingLost) || f.calls("CompleteMultipartUpload") != 1 {
 		t.Errorf("publish: %v after %d tries, want ErrStagingLost after 1", err, f.calls("CompleteMultipartUpload"))
 	}
 }

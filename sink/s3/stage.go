@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // tokenKey is the object metadata by which a published file is known again.
@@ -45,8 +45,8 @@ type upload struct {
 }
 
 // Stage begins a file. It sends nothing before there is a part to send.
-func (s *Store) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
-	if err := errors.Join(sink.CheckKey(key), sink.CheckOwner(owner), ctx.Err()); err != nil {
+func (s *Store) Stage(ctx context.Context, key, owner string) (driver.Upload, error) {
+	if err := errors.Join(driver.CheckKey(key), driver.CheckOwner(owner), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("s3: stage: %w", err)
 	}
 	return &upload{s: s, ctx: ctx, ref: ref{Key: key, Token: rand.Text()}}, nil

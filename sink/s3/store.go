@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // Options are the optional settings of Open; nil means all defaults.
@@ -60,7 +60,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Store is a sink.Store on one bucket. It is safe for concurrent use.
+// Store is a driver.Store on one bucket. It is safe for concurrent use.
 type Store struct {
 	client *s3.Client
 	bucket string
@@ -70,10 +70,10 @@ type Store struct {
 	spare  spare
 
 	listsUploads bool // see canList
-	deletes      []sink.Deletion
+	deletes      []driver.Deletion
 }
 
-var _ sink.Store = (*Store)(nil)
+var _ driver.Store = (*Store)(nil)
 
 // Open makes a Store on bucket. It sends a few requests, so wrong credentials, regions and names are found here. Retries are
 // the Store's own: the client's quota for them is shared by all its users and runs out when it is needed.
@@ -113,10 +113,10 @@ func Open(ctx context.Context, cfg aws.Config, bucket string, opts *Options) (*S
 	return s, nil
 }
 
-// Limits says that Publish overwrites, since a completion with a condition that meets a conflict would ask for all parts
+// Traits say that Publish overwrites, since a completion with a condition that meets a conflict would ask for all parts
 // again; and that an upload is not to be seen before its first part is sent.
-func (s *Store) Limits() sink.Limits {
-	return sink.Limits{Overwrites: true, HidesOpen: true, HidesAll: !s.listsUploads, Deletes: s.deletes}
+func (s *Store) Traits() driver.Traits {
+	return driver.Traits{Overwrites: true, HidesOpen: true, HidesAll: !s.listsUploads, Deletes: s.deletes}
 }
 
 func fill(opts *Options) (Options, error) {

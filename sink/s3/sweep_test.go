@@ -13,6 +13,7 @@ import (
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
@@ -29,7 +30,7 @@ func TestUploadsOfADeadProcessAreAborted(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(in, "a.txt"), 100, time.Minute)
-	job := func(store sink.Store) error { return run(t, store, in, nil) }
+	job := func(store driver.Store) error { return run(t, store, in, nil) }
 	left := func() (n int) {
 		for st, err := range open(t).Staged(t.Context()) {
 			if err != nil {
@@ -76,12 +77,12 @@ func write(t *testing.T, name string, n int, step time.Duration) {
 }
 
 // run is a job that writes the records of a folder to a store, until all is there.
-func run(t *testing.T, store sink.Store, in string, o *stream.Options) error {
+func run(t *testing.T, store driver.Store, in string, o *stream.Options) error {
 	t.Helper()
 	return runUntil(t.Context(), store, in, o)
 }
 
-func runUntil(ctx context.Context, store sink.Store, in string, o *stream.Options) error {
+func runUntil(ctx context.Context, store driver.Store, in string, o *stream.Options) error {
 	src, err := file.Open(file.Config{Dir: in}, nil)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -65,8 +66,8 @@ var (
 	ErrFault = errors.New("sinktest: injected fault")
 
 	// ErrCrashed is what every call returns after a crash: to the program it is as if it were dead. It matches
-	// sink.ErrPermanent and driver.ErrStop, so that what is left of the program gives up at once.
-	ErrCrashed = fmt.Errorf("sinktest: crashed: %w: %w", sink.ErrPermanent, driver.ErrStop)
+	// driver.ErrPermanent and driver.ErrStop, so that what is left of the program gives up at once.
+	ErrCrashed = fmt.Errorf("sinktest: crashed: %w: %w", storage.ErrPermanent, driver.ErrStop)
 )
 
 // Faulty passes calls on to a Store and fails those that Before chooses. It stands for one process. It is safe for

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // Create implements sink.Store, as do the other methods here.
@@ -51,22 +51,16 @@ func (f *Faulty) Now(ctx context.Context) (t time.Time, err error) {
 	return t, err
 }
 
-// FakeClock reports whether the wrapped Store has a test's own clock: see Memory.FakeClock.
-func (f *Faulty) FakeClock() bool {
-	s, ok := f.store.(interface{ FakeClock() bool })
-	return ok && s.FakeClock()
-}
-
 // List lists; it counts as a call when it is ranged over.
-func (f *Faulty) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return func(yield func(sink.Object, error) bool) {
+func (f *Faulty) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Object, error] {
+	return func(yield func(storage.Object, error) bool) {
 		listing(ctx, f, OpList, prefix, f.store.List(ctx, prefix, after), yield)
 	}
 }
 
 // Staged lists; it counts as a call when it is ranged over.
-func (f *Faulty) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
-	return func(yield func(sink.Staging, error) bool) {
+func (f *Faulty) Staged(ctx context.Context) iter.Seq2[storage.Staging, error] {
+	return func(yield func(storage.Staging, error) bool) {
 		listing(ctx, f, OpStaged, "", f.store.Staged(ctx), yield)
 	}
 }
@@ -122,13 +116,13 @@ func (f *Faulty) Publish(ctx context.Context, ref []byte) error {
 }
 
 // Discard discards.
-func (f *Faulty) Discard(ctx context.Context, s sink.Staging) error {
+func (f *Faulty) Discard(ctx context.Context, s storage.Staging) error {
 	return f.do(ctx, OpDiscard, s.Key, false, func(ctx context.Context) error { return f.store.Discard(ctx, s) })
 }
 
 // Stage begins an upload whose calls count and fail like those of the store.
-func (f *Faulty) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
-	var up sink.Upload
+func (f *Faulty) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
+	var up storage.Upload
 	err := f.do(ctx, OpStage, key, false, func(ctx context.Context) (err error) {
 		u, err := f.store.Stage(ctx, key, owner)
 		if err == nil {
@@ -147,7 +141,7 @@ type faultyUpload struct {
 	f   *Faulty
 	key string
 	mu  sync.Mutex
-	up  sink.Upload
+	up  storage.Upload
 }
 
 func (u *faultyUpload) Write(p []byte) (n int, err error) {
@@ -188,4 +182,4 @@ func (u *faultyUpload) Abort(ctx context.Context) error {
 }
 
 // Limits are those of the wrapped Store.
-func (f *Faulty) Limits() sink.Limits { return sink.LimitsOf(f.store) }
+func (f *Faulty) Traits() storage.Traits { return storage.TraitsOf(f.store) }

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // Memory is a [sink.Store] in memory. It is safe for concurrent use; its zero value is an empty store. It starts no
@@ -91,11 +91,11 @@ func (m *Memory) open(ctx context.Context, op, key string) (object, error) {
 
 // List looks each next key up when it is asked for, as a store that answers in pages of one does: it sees objects that
 // are created behind its place while it runs.
-func (m *Memory) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return func(yield func(sink.Object, error) bool) {
+func (m *Memory) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Object, error] {
+	return func(yield func(storage.Object, error) bool) {
 		for after := after; ; {
 			if err := ctx.Err(); err != nil {
-				yield(sink.Object{}, err)
+				yield(storage.Object{}, err)
 				return
 			}
 			o, ok := m.next(prefix, after)
@@ -107,7 +107,7 @@ func (m *Memory) List(ctx context.Context, prefix, after string) iter.Seq2[sink.
 	}
 }
 
-func (m *Memory) next(prefix, after string) (sink.Object, bool) {
+func (m *Memory) next(prefix, after string) (storage.Object, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i, _ := slices.BinarySearch(m.keys, prefix)
@@ -118,9 +118,9 @@ func (m *Memory) next(prefix, after string) (sink.Object, bool) {
 		}
 	}
 	if i == len(m.keys) || !strings.HasPrefix(m.keys[i], prefix) {
-		return sink.Object{}, false
+		return storage.Object{}, false
 	}
-	return sink.Object{Key: m.keys[i], Size: int64(len(m.objects[m.keys[i]].body))}, true
+	return storage.Object{Key: m.keys[i], Size: int64(len(m.objects[m.keys[i]].body))}, true
 }
 
 // Now asks Clock.
@@ -131,9 +131,9 @@ func (m *Memory) Now(ctx context.Context) (time.Time, error) {
 	return m.Clock().UTC(), ctx.Err()
 }
 
-// FakeClock reports whether the clock is a test's own, which may jump: a sink then believes it at once. A real store's clock
-// that jumps is doubted.
-func (m *Memory) FakeClock() bool { return m.Clock != nil }
+// Traits tell whether the clock is a test's own, which may jump: a sink then believes it at once. A real store's clock that
+// jumps is doubted.
+func (m *Memory) Traits() storage.Traits { return storage.Traits{FakeClock: m.Clock != nil} }
 
 // Overwrite puts body under key whatever is there, as no Store can: tests damage objects with it.
 func (m *Memory) Overwrite(key string, body []byte) {
@@ -181,7 +181,7 @@ func check(ctx context.Context, op, key string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := sink.CheckKey(key); err != nil {
+	if err := storage.CheckKey(key); err != nil {
 		return fmt.Errorf("sinktest: %s: %w", op, err)
 	}
 	return nil

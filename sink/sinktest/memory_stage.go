@@ -10,7 +10,7 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // staged is a file in staging.
@@ -31,8 +31,8 @@ type memoryRef struct {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Stage begins an upload.
-func (m *Memory) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
-	if err := cmp.Or(check(ctx, "stage", key), sink.CheckOwner(owner)); err != nil {
+func (m *Memory) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
+	if err := cmp.Or(check(ctx, "stage", key), storage.CheckOwner(owner)); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -64,13 +64,13 @@ func (m *Memory) Publish(ctx context.Context, ref []byte) error {
 	defer m.mu.Unlock()
 	if o, ok := m.objects[r.Key]; ok {
 		if o.id != r.ID || r.differs(o.body) {
-			return fmt.Errorf("sinktest: publish %s: another file has the key: %w", r.Key, sink.ErrStagingLost)
+			return fmt.Errorf("sinktest: publish %s: another file has the key: %w", r.Key, storage.ErrStagingLost)
 		}
 		return nil
 	}
 	s, ok := m.staged[r.ID]
 	if !ok || !s.closed || s.key != r.Key || r.differs(s.body) {
-		return fmt.Errorf("sinktest: publish %s: no staging %s: %w", r.Key, r.ID, sink.ErrStagingLost)
+		return fmt.Errorf("sinktest: publish %s: no staging %s: %w", r.Key, r.ID, storage.ErrStagingLost)
 	}
 	delete(m.staged, r.ID)
 	m.put(r.Key, object{body: s.body, id: r.ID})
@@ -82,10 +82,10 @@ func (r memoryRef) differs(body []byte) bool {
 }
 
 // Staged yields the staging there was when it was called, in the order of its beginning.
-func (m *Memory) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
-	return func(yield func(sink.Staging, error) bool) {
+func (m *Memory) Staged(ctx context.Context) iter.Seq2[storage.Staging, error] {
+	return func(yield func(storage.Staging, error) bool) {
 		if err := ctx.Err(); err != nil {
-			yield(sink.Staging{}, err)
+			yield(storage.Staging{}, err)
 			return
 		}
 		for _, s := range m.staging() {
@@ -96,19 +96,19 @@ func (m *Memory) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
 	}
 }
 
-func (m *Memory) staging() []sink.Staging {
+func (m *Memory) staging() []storage.Staging {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list := make([]sink.Staging, 0, len(m.staged))
+	list := make([]storage.Staging, 0, len(m.staged))
 	for id, s := range m.staged {
-		list = append(list, sink.Staging{Key: s.key, Owner: s.owner, ID: id, Bytes: int64(len(s.body))})
+		list = append(list, storage.Staging{Key: s.key, Owner: s.owner, ID: id, Bytes: int64(len(s.body))})
 	}
-	slices.SortFunc(list, func(a, b sink.Staging) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(list, func(a, b storage.Staging) int { return cmp.Compare(a.ID, b.ID) })
 	return list
 }
 
 // Discard deletes staging; an upload that is under way fails from then on.
-func (m *Memory) Discard(ctx context.Context, s sink.Staging) error {
+func (m *Memory) Discard(ctx context.Context, s storage.Staging) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -161,5 +161,5 @@ func (u *memoryUpload) Close(ctx context.Context) ([]byte, error) {
 }
 
 func (u *memoryUpload) Abort(ctx context.Context) error {
-	return u.m.Discard(ctx, sink.Staging{ID: u.id})
+	return u.m.Discard(ctx, storage.Staging{ID: u.id})
 }

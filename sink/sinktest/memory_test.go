@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
@@ -22,9 +23,9 @@ func keys(t *testing.T, s sink.Store) []string {
 	return list
 }
 
-func staging(t *testing.T, s sink.Store) []sink.Staging {
+func staging(t *testing.T, s sink.Store) []storage.Staging {
 	t.Helper()
-	var list []sink.Staging
+	var list []storage.Staging
 	for o, err := range s.Staged(t.Context()) {
 		if err != nil {
 			t.Fatalf("Staged: %v", err)
@@ -57,7 +58,7 @@ func TestCloneIsIndependent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Publish(t.Context(), ref); !errors.Is(err, sink.ErrStagingLost) {
+	if err := c.Publish(t.Context(), ref); !errors.Is(err, storage.ErrStagingLost) {
 		t.Errorf("publish in the clone: got %v, want ErrStagingLost", err)
 	}
 	if err := m.Publish(t.Context(), ref); err != nil {
@@ -83,7 +84,7 @@ func TestOverwriteAndDeleteChangeWhatIsThere(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, up sink.Upload, s string) {
+func write(t *testing.T, up storage.Upload, s string) {
 	t.Helper()
 	if n, err := up.Write([]byte(s)); n != len(s) || err != nil {
 		t.Fatalf("Write: got %d, %v, want %d", n, err, len(s))

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // Run tests a Store. Each call of open must return a new handle on the same storage, as two processes have it; if there is
@@ -24,7 +25,7 @@ func Run(t *testing.T, open func(*testing.T) sink.Store) {
 			t.Parallel()
 			owner := run + strings.ToLower(c.name)
 			s := &suite{T: t, a: open(t), b: open(t), owner: owner, dir: "conformance/" + run + "/" + owner + "-"}
-			s.limits = sink.LimitsOf(s.a)
+			s.traits = storage.TraitsOf(s.a)
 			c.test(s)
 		})
 	}
@@ -66,7 +67,7 @@ type suite struct {
 	*testing.T
 	a, b       sink.Store // two handles on one storage
 	owner, dir string     // nobody else's; every key begins with dir, so its last element begins with owner
-	limits     sink.Limits
+	traits     storage.Traits
 }
 
 func (s *suite) create(store sink.Store, key string, body []byte) {
@@ -89,7 +90,7 @@ func (s *suite) want(key string, body []byte) {
 			s.Errorf("Open(%q): got %.40q (%d bytes), %v, want %.40q (%d bytes)", key, got, len(got), err, body, len(body))
 		}
 		list := s.list(store, s.dir+key, "")
-		if i := slices.IndexFunc(list, func(o sink.Object) bool { return o.Key == s.dir+key }); i < 0 || list[i].Size != int64(len(body)) {
+		if i := slices.IndexFunc(list, func(o storage.Object) bool { return o.Key == s.dir+key }); i < 0 || list[i].Size != int64(len(body)) {
 			s.Errorf("List(%q): got %v, want it with %d bytes", key, list, len(body))
 		}
 	}
@@ -125,9 +126,9 @@ func readAll(ctx context.Context, store sink.Store, key string) ([]byte, error) 
 	return b, errors.Join(err, r.Close())
 }
 
-func (s *suite) list(store sink.Store, prefix, after string) []sink.Object {
+func (s *suite) list(store sink.Store, prefix, after string) []storage.Object {
 	s.Helper()
-	var list []sink.Object
+	var list []storage.Object
 	for o, err := range store.List(s.Context(), prefix, after) {
 		if err != nil {
 			s.Fatalf("List(%q, %q): %v", prefix, after, err)
@@ -138,7 +139,7 @@ func (s *suite) list(store sink.Store, prefix, after string) []sink.Object {
 }
 
 // stage stages body and returns the open upload.
-func (s *suite) stage(store sink.Store, key string, body []byte) sink.Upload {
+func (s *suite) stage(store sink.Store, key string, body []byte) storage.Upload {
 	s.Helper()
 	up, err := store.Stage(s.Context(), s.dir+key, s.owner)
 	if err != nil {
@@ -158,7 +159,7 @@ func (s *suite) staged(store sink.Store, key string, body []byte) (ref []byte) {
 	return s.close(s.stage(store, key, body))
 }
 
-func (s *suite) close(up sink.Upload) (ref []byte) {
+func (s *suite) close(up storage.Upload) (ref []byte) {
 	s.Helper()
 	ref, err := up.Close(s.Context())
 	if err != nil {
@@ -178,9 +179,9 @@ func (s *suite) publish(store sink.Store, ref []byte) {
 }
 
 // staging lists this test's own staging.
-func (s *suite) staging(store sink.Store) []sink.Staging {
+func (s *suite) staging(store sink.Store) []storage.Staging {
 	s.Helper()
-	var list []sink.Staging
+	var list []storage.Staging
 	for st, err := range store.Staged(s.Context()) {
 		if err != nil {
 			s.Fatalf("Staged: %v", err)
@@ -196,7 +197,7 @@ func (s *suite) staging(store sink.Store) []sink.Staging {
 // yet, which some stores do not show.
 func (s *suite) wantStaging(keys ...string) {
 	s.Helper()
-	keys = slices.DeleteFunc(keys, func(key string) bool { return s.limits.HidesAll || s.limits.HidesOpen && key == "open" })
+	keys = slices.DeleteFunc(keys, func(key string) bool { return s.traits.HidesAll || s.traits.HidesOpen && key == "open" })
 	for _, store := range []sink.Store{s.a, s.b} {
 		got := []string{}
 		for _, st := range s.staging(store) {

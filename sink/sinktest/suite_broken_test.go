@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
@@ -154,8 +155,8 @@ func (s *createGrows) Read(ctx context.Context, key string, limit int64) ([]byte
 	return body, err
 }
 
-func (s *createGrows) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return listed(s.Memory.List(ctx, prefix, after), func(all []sink.Object) []sink.Object {
+func (s *createGrows) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, after), func(all []storage.Object) []storage.Object {
 		if len(all) > 0 {
 			s.see()
 		}
@@ -176,7 +177,7 @@ func (s createTakesTheSame) Create(ctx context.Context, key string, body []byte)
 type createTakesAnyKey struct{ *sinktest.Memory }
 
 func (s createTakesAnyKey) Create(ctx context.Context, key string, body []byte) error {
-	if sink.CheckKey(key) != nil {
+	if storage.CheckKey(key) != nil {
 		s.Overwrite(key, body)
 		return nil //nolint:nilerr // that is what is wrong with it
 	}
@@ -242,9 +243,9 @@ func (s openFailsOtherwise) Open(ctx context.Context, key string) (io.ReadCloser
 }
 
 // listed changes listings.
-func listed(seq iter.Seq2[sink.Object, error], change func([]sink.Object) []sink.Object) iter.Seq2[sink.Object, error] {
-	return func(yield func(sink.Object, error) bool) {
-		var all []sink.Object
+func listed(seq iter.Seq2[storage.Object, error], change func([]storage.Object) []storage.Object) iter.Seq2[storage.Object, error] {
+	return func(yield func(storage.Object, error) bool) {
+		var all []storage.Object
 		for o, err := range seq {
 			if err != nil {
 				yield(o, err)
@@ -262,9 +263,9 @@ func listed(seq iter.Seq2[sink.Object, error], change func([]sink.Object) []sink
 
 type listByFolders struct{ *sinktest.Memory }
 
-func (s listByFolders) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return listed(s.Memory.List(ctx, prefix, after), func(all []sink.Object) []sink.Object {
-		slices.SortFunc(all, func(a, b sink.Object) int {
+func (s listByFolders) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, after), func(all []storage.Object) []storage.Object {
+		slices.SortFunc(all, func(a, b storage.Object) int {
 			return slices.Compare(strings.Split(a.Key, "/"), strings.Split(b.Key, "/"))
 		})
 		return all
@@ -273,25 +274,25 @@ func (s listByFolders) List(ctx context.Context, prefix, after string) iter.Seq2
 
 type listOnePage struct{ *sinktest.Memory }
 
-func (s listOnePage) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return listed(s.Memory.List(ctx, prefix, after), func(all []sink.Object) []sink.Object { return all[:min(len(all), 1000)] })
+func (s listOnePage) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, after), func(all []storage.Object) []storage.Object { return all[:min(len(all), 1000)] })
 }
 
 type listFromAfter struct{ *sinktest.Memory }
 
-func (s listFromAfter) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return listed(s.Memory.List(ctx, prefix, ""), func(all []sink.Object) []sink.Object {
-		return slices.DeleteFunc(all, func(o sink.Object) bool { return o.Key < after })
+func (s listFromAfter) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, ""), func(all []storage.Object) []storage.Object {
+		return slices.DeleteFunc(all, func(o storage.Object) bool { return o.Key < after })
 	})
 }
 
 type listShowsStaging struct{ *sinktest.Memory }
 
-func (s listShowsStaging) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return listed(s.Memory.List(ctx, prefix, after), func(all []sink.Object) []sink.Object {
+func (s listShowsStaging) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, after), func(all []storage.Object) []storage.Object {
 		for st := range s.Staged(ctx) {
 			if strings.HasPrefix(st.Key, prefix) {
-				all = append(all, sink.Object{Key: st.Key, Size: st.Bytes})
+				all = append(all, storage.Object{Key: st.Key, Size: st.Bytes})
 			}
 		}
 		return all
@@ -300,8 +301,8 @@ func (s listShowsStaging) List(ctx context.Context, prefix, after string) iter.S
 
 type listIsBehind struct{ *sinktest.Memory }
 
-func (s listIsBehind) List(ctx context.Context, prefix, after string) iter.Seq2[sink.Object, error] {
-	return listed(s.Memory.List(ctx, prefix, after), func(all []sink.Object) []sink.Object { return all[:max(len(all)-1, 0)] })
+func (s listIsBehind) List(ctx context.Context, prefix, after string) iter.Seq2[storage.Object, error] {
+	return listed(s.Memory.List(ctx, prefix, after), func(all []storage.Object) []storage.Object { return all[:max(len(all)-1, 0)] })
 }
 
 type nowIsLocal struct{ *sinktest.Memory }
@@ -321,7 +322,7 @@ func (s *publishOnce) Publish(ctx context.Context, ref []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done[string(ref)] {
-		return sink.ErrStagingLost
+		return storage.ErrStagingLost
 	}
 	err := s.Memory.Publish(ctx, ref)
 	if s.done == nil {
@@ -334,7 +335,7 @@ func (s *publishOnce) Publish(ctx context.Context, ref []byte) error {
 type publishBelieves struct{ *sinktest.Memory }
 
 func (s publishBelieves) Publish(ctx context.Context, ref []byte) error {
-	if err := s.Memory.Publish(ctx, ref); !errors.Is(err, sink.ErrStagingLost) {
+	if err := s.Memory.Publish(ctx, ref); !errors.Is(err, storage.ErrStagingLost) {
 		return err
 	}
 	return nil
@@ -354,7 +355,7 @@ type publishOverwrites struct{ *sinktest.Memory }
 
 func (s publishOverwrites) Publish(ctx context.Context, ref []byte) error {
 	err := s.Memory.Publish(ctx, ref)
-	if key, _ := parts(ref); errors.Is(err, sink.ErrStagingLost) {
+	if key, _ := parts(ref); errors.Is(err, storage.ErrStagingLost) {
 		s.Delete(key)
 		return s.Memory.Publish(ctx, ref)
 	}
@@ -366,7 +367,7 @@ type publishComparesSizes struct{ *sinktest.Memory }
 func (s publishComparesSizes) Publish(ctx context.Context, ref []byte) error {
 	err := s.Memory.Publish(ctx, ref)
 	key, size := parts(ref)
-	if b, readErr := s.Read(ctx, key, 1<<30); errors.Is(err, sink.ErrStagingLost) && readErr == nil && len(b) == size {
+	if b, readErr := s.Read(ctx, key, 1<<30); errors.Is(err, storage.ErrStagingLost) && readErr == nil && len(b) == size {
 		return nil
 	}
 	return err
@@ -374,19 +375,19 @@ func (s publishComparesSizes) Publish(ctx context.Context, ref []byte) error {
 
 type discardOfPublished struct{ *sinktest.Memory }
 
-func (s discardOfPublished) Discard(ctx context.Context, st sink.Staging) error {
+func (s discardOfPublished) Discard(ctx context.Context, st storage.Staging) error {
 	s.Delete(st.Key)
 	return s.Memory.Discard(ctx, st)
 }
 
 type discardNothing struct{ *sinktest.Memory }
 
-func (s discardNothing) Discard(ctx context.Context, _ sink.Staging) error { return ctx.Err() }
+func (s discardNothing) Discard(ctx context.Context, _ storage.Staging) error { return ctx.Err() }
 
 type stagedForgetsOwners struct{ *sinktest.Memory }
 
-func (s stagedForgetsOwners) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
-	return func(yield func(sink.Staging, error) bool) {
+func (s stagedForgetsOwners) Staged(ctx context.Context) iter.Seq2[storage.Staging, error] {
+	return func(yield func(storage.Staging, error) bool) {
 		for st, err := range s.Memory.Staged(ctx) {
 			st.Owner = "somebody"
 			if !yield(st, err) {
@@ -398,8 +399,8 @@ func (s stagedForgetsOwners) Staged(ctx context.Context) iter.Seq2[sink.Staging,
 
 type stagedHasOne struct{ *sinktest.Memory }
 
-func (s stagedHasOne) Staged(ctx context.Context) iter.Seq2[sink.Staging, error] {
-	return func(yield func(sink.Staging, error) bool) {
+func (s stagedHasOne) Staged(ctx context.Context) iter.Seq2[storage.Staging, error] {
+	return func(yield func(storage.Staging, error) bool) {
 		for st, err := range s.Memory.Staged(ctx) {
 			yield(st, err)
 			return
@@ -409,7 +410,7 @@ func (s stagedHasOne) Staged(ctx context.Context) iter.Seq2[sink.Staging, error]
 
 type writeRetains struct{ *sinktest.Memory }
 
-func (s writeRetains) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+func (s writeRetains) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
 	up, err := s.Memory.Stage(ctx, key, owner)
 	if err != nil {
 		return nil, err
@@ -418,7 +419,7 @@ func (s writeRetains) Stage(ctx context.Context, key, owner string) (sink.Upload
 }
 
 type retainingUpload struct {
-	sink.Upload
+	storage.Upload
 	parts [][]byte
 }
 
@@ -442,13 +443,13 @@ type writeShares struct {
 	buf []byte
 }
 
-func (s *writeShares) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+func (s *writeShares) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
 	up, err := s.Memory.Stage(ctx, key, owner)
 	return &sharingUpload{Upload: up, s: s}, err
 }
 
 type sharingUpload struct {
-	sink.Upload
+	storage.Upload
 	s *writeShares
 }
 
@@ -468,11 +469,11 @@ func (u *sharingUpload) Write(p []byte) (int, error) {
 
 type abortNothing struct{ *sinktest.Memory }
 
-func (s abortNothing) Stage(ctx context.Context, key, owner string) (sink.Upload, error) {
+func (s abortNothing) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
 	up, err := s.Memory.Stage(ctx, key, owner)
 	return noAbort{up}, err
 }
 
-type noAbort struct{ sink.Upload }
+type noAbort struct{ storage.Upload }
 
 func (noAbort) Abort(context.Context) error { return nil }

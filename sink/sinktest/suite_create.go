@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // Contract: of any number of concurrent Creates of one key, by any number of processes, exactly one succeeds, the others
@@ -151,11 +151,11 @@ func missingIsErrNotExist(s *suite) {
 	}
 }
 
-// Contract: every key that sink.CheckKey takes is kept byte by byte.
+// Contract: every key that driver.CheckKey takes is kept byte by byte.
 func oddKeysAreKept(s *suite) {
-	long := strings.Repeat("s", sink.MaxSegment)
-	full := strings.Repeat(strings.Repeat("t", sink.MaxSegment)+"/", 3)
-	full += strings.Repeat("x", sink.MaxKey-len(s.dir)-len("d/")-len(full))
+	long := strings.Repeat("s", storage.MaxSegment)
+	full := strings.Repeat(strings.Repeat("t", storage.MaxSegment)+"/", 3)
+	full += strings.Repeat("x", storage.MaxKey-len(s.dir)-len("d/")-len(full))
 	for i, key := range []string{"...", ".hidden", "_x", "~", "-", "--help", "%2F", "%", "a=b=c", "day=2025-05-01/hour=06/k=%C3%A9/f.jsonl.zst", "UPPER", "a.",
 		long, full} {
 		key = "d/" + key // as a segment of its own
@@ -169,7 +169,7 @@ func oddKeysAreKept(s *suite) {
 	}
 }
 
-// Contract: a key that sink.CheckKey refuses is an error, and no way out of the storage.
+// Contract: a key that driver.CheckKey refuses is an error, and no way out of the storage.
 func badKeysAreRefused(s *suite) {
 	for _, key := range []string{"", "/", "/etc/passwd", "..", "../x", "a/../../x", "a//b", "a/", "./a", "a\x00b", `a\..\b`, "a b", "é", strings.Repeat("k", 256)} {
 		if err := s.a.Create(s.Context(), key, []byte("x")); err == nil || errors.Is(err, fs.ErrExist) {

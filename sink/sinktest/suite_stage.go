@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/onceflow/onceflow/sink"
+	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
 // Contract: a staged file is not to be seen before Publish, neither while it is written nor when it is closed.
@@ -20,13 +21,13 @@ func stagingIsInvisible(s *suite) {
 	if got := s.list(s.b, s.dir, ""); !slices.Equal(got, before) {
 		s.Errorf("List: got %v, want %v", got, before)
 	}
-	if s.limits.Overwrites {
+	if s.traits.Overwrites {
 		return
 	}
 	// The key is free as long as nobody published it: another upload of the same key is another file.
 	s.publish(s.b, s.staged(s.b, "f", []byte("other")))
 	s.want("f", []byte("other"))
-	if err := s.a.Publish(s.Context(), ref); !errors.Is(err, sink.ErrStagingLost) {
+	if err := s.a.Publish(s.Context(), ref); !errors.Is(err, storage.ErrStagingLost) {
 		s.Errorf("Publish of the first: got %v, want ErrStagingLost", err)
 	}
 }
@@ -93,9 +94,9 @@ func publishByMany(s *suite) {
 }
 
 // Contract: Publish never overwrites: if another object has the key, the error matches ErrStagingLost and that object stays.
-// A store may take an object with the same bytes for the file. A store with Limits.Overwrites replaces it.
+// A store may take an object with the same bytes for the file. A store with Traits.Overwrites replaces it.
 func publishNeverOverwrites(s *suite) {
-	if s.limits.Overwrites {
+	if s.traits.Overwrites {
 		ref := s.staged(s.a, "taken", []byte("mine"))
 		s.publish(s.a, s.staged(s.a, "taken", []byte("else")))
 		s.publish(s.b, ref)
@@ -109,7 +110,7 @@ func publishNeverOverwrites(s *suite) {
 		s.publish(s.b, s.staged(s.b, published, []byte(body)))
 		for _, ref := range refs {
 			for _, store := range []sink.Store{s.a, s.b} {
-				if err := store.Publish(s.Context(), ref); !errors.Is(err, sink.ErrStagingLost) {
+				if err := store.Publish(s.Context(), ref); !errors.Is(err, storage.ErrStagingLost) {
 					s.Errorf("Publish over %q: got %v, want ErrStagingLost", body, err)
 				}
 			}
@@ -129,7 +130,7 @@ func publishNeverOverwrites(s *suite) {
 // Close returned is an error.
 func publishOfLostStaging(s *suite) {
 	ref := s.staged(s.a, "f", []byte("body"))
-	if s.limits.HidesAll {
+	if s.traits.HidesAll {
 		return
 	}
 	for _, st := range s.staging(s.b) {
@@ -138,7 +139,7 @@ func publishOfLostStaging(s *suite) {
 		}
 	}
 	for range 2 {
-		if err := s.a.Publish(s.Context(), ref); !errors.Is(err, sink.ErrStagingLost) {
+		if err := s.a.Publish(s.Context(), ref); !errors.Is(err, storage.ErrStagingLost) {
 			s.Errorf("Publish after Discard: got %v, want ErrStagingLost", err)
 		}
 	}
@@ -175,7 +176,7 @@ func stagedListsOpenAndClosed(s *suite) {
 func discardSparesThePublished(s *suite) {
 	ref := s.staged(s.a, "f", []byte("body"))
 	found := s.staging(s.b)
-	if s.limits.HidesAll {
+	if s.traits.HidesAll {
 		return
 	}
 	if len(found) != 1 {
@@ -194,7 +195,7 @@ func discardSparesThePublished(s *suite) {
 // Contract: an upload whose staging somebody discards never becomes visible: either its Close fails or its Publish matches
 // ErrStagingLost.
 func discardEndsAnUpload(s *suite) {
-	if s.limits.HidesOpen || s.limits.HidesAll {
+	if s.traits.HidesOpen || s.traits.HidesAll {
 		return
 	}
 	up := s.stage(s.a, "f", []byte("body"))
@@ -207,7 +208,7 @@ func discardEndsAnUpload(s *suite) {
 	}
 	s.wantStaging()
 	if ref, err := up.Close(s.Context()); err == nil {
-		if err := s.a.Publish(s.Context(), ref); !errors.Is(err, sink.ErrStagingLost) {
+		if err := s.a.Publish(s.Context(), ref); !errors.Is(err, storage.ErrStagingLost) {
 			s.Errorf("Publish: got %v, want ErrStagingLost", err)
 		}
 	}
@@ -222,7 +223,7 @@ func discardEndsAnUpload(s *suite) {
 func abortLeavesNothing(s *suite) {
 	open, closed := s.stage(s.a, "open", []byte("body")), s.stage(s.a, "closed", []byte("body"))
 	ref := s.close(closed)
-	for _, up := range []sink.Upload{open, closed} {
+	for _, up := range []storage.Upload{open, closed} {
 		for range 2 {
 			if err := up.Abort(s.Context()); err != nil {
 				s.Errorf("Abort: %v", err)
@@ -232,7 +233,7 @@ func abortLeavesNothing(s *suite) {
 	s.wantStaging()
 	s.wantNone("open")
 	s.wantNone("closed")
-	if err := s.b.Publish(s.Context(), ref); !errors.Is(err, sink.ErrStagingLost) {
+	if err := s.b.Publish(s.Context(), ref); !errors.Is(err, storage.ErrStagingLost) {
 		s.Errorf("Publish after Abort: got %v, want ErrStagingLost", err)
 	}
 }

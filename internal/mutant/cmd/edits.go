@@ -47,7 +47,7 @@ var edits = []edit{
 	{"sink", `ours = there.Token == e.Token`, `ours = there.Token == e.Token && !mutant.On("T36b")`},
 	{"sink", `if g != nil || err != nil { return g, hash, err }`, `if g != nil || err != nil || mutant.On("T50") { return g, hash, err }`},
 	insert("sink", `var data error // of a job that has committed nothing`, `if mutant.On("T51") { return err }`),
-	{"sink", `if !ok || src.Folder == "" {`, `if !ok || src.Folder == "" || mutant.On("T54") {`},
+	{"sink", `if folder == "" || src.Folder == "" {`, `if folder == "" || src.Folder == "" || mutant.On("T54") {`},
 	insert("sink", `w.settle(err) return 0, err`, `if mutant.On("T03") { return 0, w.fail(ctx, err) }`),
 	insert("sink", `byLane := func(l ledger.LaneCommit, name string) int {`, `if mutant.On("T20b") { return nil }`),
 	{"sink", `if !job.KeysInLanes {`, `if !job.KeysInLanes && !mutant.On("T71") {`},

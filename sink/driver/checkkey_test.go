@@ -1,14 +1,14 @@
-package sink_test
+package driver_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 func TestKeysCannotLeaveTheirFolder(t *testing.T) {
-	seg := strings.Repeat("s", sink.MaxSegment)
+	seg := strings.Repeat("s", driver.MaxSegment)
 	for key, ok := range map[string]bool{
 		"a": true, "a/b": true, "_onceflow/j/e0001/s0000/00000000000000000001": true, "a/day=2025-05-01/k=%2F/f.jsonl.zst": true, "...": true, ".x": true,
 		seg: true, seg + "/" + seg + "/" + seg + "/" + seg: true,
@@ -16,7 +16,7 @@ func TestKeysCannotLeaveTheirFolder(t *testing.T) {
 		`a\b`: false, "a\x00": false, "a b": false, "é": false, "a\n": false, "a:b": false, "a*": false, "~x": true,
 		seg + "s": false, seg + "/" + seg + "/" + seg + "/" + seg + "/a": false,
 	} {
-		if err := sink.CheckKey(key); (err == nil) != ok {
+		if err := driver.CheckKey(key); (err == nil) != ok {
 			t.Errorf("%.40q: got %v, want a key: %v", key, err, ok)
 		}
 	}
@@ -26,7 +26,7 @@ func TestOwnersFitIntoAnyName(t *testing.T) {
 	for owner, ok := range map[string]bool{
 		"a": true, "0f": true, "0-f": false, strings.Repeat("a", 128): true, strings.Repeat("a", 129): false, "": false, "A": false, "a/b": false, "..": false, "a.b": false,
 	} {
-		if err := sink.CheckOwner(owner); (err == nil) != ok {
+		if err := driver.CheckOwner(owner); (err == nil) != ok {
 			t.Errorf("%.40q: got %v, want an owner: %v", owner, err, ok)
 		}
 	}
