@@ -9,6 +9,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/retry"
 )
 
 // newToken makes 128 random bits.
@@ -42,7 +43,7 @@ func (d *journal) append(ctx context.Context, e *ledger.Entry, check func(*ledge
 		}
 		body, err := e.Encode()
 		if err != nil {
-			return 0, hopeless{err}
+			return 0, retry.Stop(err)
 		}
 		ours, err := d.create(ctx, e, body)
 		if err != nil {
@@ -61,18 +62,9 @@ func (d *journal) append(ctx context.Context, e *ledger.Entry, check func(*ledge
 	}
 }
 
-// insist calls f, which retries by itself, until it succeeds, ctx is done, or its error will not pass.
+// insist is retry.Insist.
 func (d *journal) insist(ctx context.Context, what string, f func(context.Context) error) error {
-	for {
-		err := f(ctx)
-		if err == nil || ctx.Err() != nil || permanent(err) || isLedgerError(err) {
-			return err
-		}
-		d.log.Warn("the store fails; trying on", "what", what, "err", err)
-		if d.env.Sleep(ctx, d.env.Jitter(5*time.Second)) != nil {
-			return err
-		}
-	}
+	return retry.Insist(ctx, d.env, d.log, what, f)
 }
 
 // detach writes the parts of e that are too long for an entry. A part that exists is ours: its name holds the token.
@@ -80,7 +72,7 @@ func (d *journal) detach(ctx context.Context, e *ledger.Entry) error {
 	d.state.Prepare(e)
 	parts, err := e.Fit(d.env.MaxEntry, func(i int) string { return ledger.BlobName(e.Token, i) })
 	if err != nil {
-		return hopeless{err}
+		return retry.Stop(err)
 	}
 	return d.env.Each(ctx, len(parts), func(ctx context.Context, i int) error {
 		return d.insist(ctx, "create "+parts[i].Key, func(ctx context.Context) error {
@@ -99,10 +91,10 @@ func (d *journal) create(ctx context.Context, e *ledger.Entry, body []byte) (our
 	key := d.root + ledger.EntryName(e.ID)
 	again := func(try int, err error) bool {
 		d.log.Warn("the outcome of an append is unknown; sending it again", "entry", e.ID, "try", try, "err", err)
-		return !isLedgerError(err)
+		return true
 	}
-	err = retryWhile(ctx, d.env, func(ctx context.Context) error {
-		err := d.store.(*retrying).Store.Create(ctx, key, body)
+	err = retry.While(ctx, d.env, func(ctx context.Context) error {
+		err := d.store.Store.Create(ctx, key, body)
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -128,18 +120,6 @@ func notPermanent(err error) error {
 		return fmt.Errorf("%v, though its creation was refused", err) //nolint:errorlint // hidden on purpose
 	}
 	return err
-}
-
-// isLedgerError reports whether err is about what an entry says, and not about the store.
-func isLedgerError(err error) bool {
-	if _, ok := errors.AsType[*ledger.CorruptError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*ledger.LostError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[*ledger.VersionError](err)
-	return ok
 }
 
 // saveSnapshot writes a snapshot if entry id is one of those that get one. It only saves time at the next start, so its

@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"fmt"
+	"github.com/onceflow/onceflow/sink/internal/retry"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -137,7 +138,7 @@ func (b *buffer) drain(ctx context.Context) error {
 		b.comp.Reset(&b.out)
 	}
 	if _, err := b.comp.Write(b.raw); err != nil {
-		return hopeless{fmt.Errorf("sink: compress for %s: %w", b.file.path, err)}
+		return retry.Stop(fmt.Errorf("sink: compress for %s: %w", b.file.path, err))
 	}
 	b.frameRaw += len(b.raw)
 	b.frameRows += b.rows
@@ -155,11 +156,11 @@ func (b *buffer) whole(ctx context.Context) error {
 	switch {
 	case b.blk != nil:
 		if p, err = b.blk.Block(nil, b.raw, int(b.rows)); err != nil {
-			return hopeless{fmt.Errorf("sink: encode a block for %s: %w", b.file.path, err)}
+			return retry.Stop(fmt.Errorf("sink: encode a block for %s: %w", b.file.path, err))
 		}
 	case !b.flow.plain:
 		if p, err = b.flow.compress(b.out[:0], b.raw); err != nil {
-			return hopeless{fmt.Errorf("sink: compress for %s: %w", b.file.path, err)}
+			return retry.Stop(fmt.Errorf("sink: compress for %s: %w", b.file.path, err))
 		}
 		b.out = p
 	}
@@ -175,7 +176,7 @@ func (b *buffer) endFrame(ctx context.Context) error {
 		return nil
 	}
 	if err := b.comp.Close(); err != nil {
-		return hopeless{fmt.Errorf("sink: compress for %s: %w", b.file.path, err)}
+		return retry.Stop(fmt.Errorf("sink: compress for %s: %w", b.file.path, err))
 	}
 	err := b.file.add(ctx, b.out, b.frameRows, b.header)
 	b.out, b.frameRaw, b.frameRows = b.out[:0], 0, 0

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -18,7 +19,7 @@ import (
 // entry that names them, the entry before anything is published, and the manifest comes last.
 func (w *work) commit(ctx context.Context, cut driver.Cut) error {
 	if w.begun {
-		return hopeless{errors.New("sink: Commit of a transaction after Commit or Drop: adopt its lanes again to learn its outcome")}
+		return retry.Stop(errors.New("sink: Commit of a transaction after Commit or Drop: adopt its lanes again to learn its outcome"))
 	}
 	w.begun = true
 	lanes, err := w.advance(ctx, cut)
@@ -225,11 +226,11 @@ func (w *work) advance(ctx context.Context, cut driver.Cut) ([]ledger.LaneCommit
 	}
 	for name := range w.lanes {
 		if carried[name] == nil {
-			return nil, hopeless{fmt.Errorf("sink: lane %q wrote rows but is not in the cut", name)}
+			return nil, retry.Stop(fmt.Errorf("sink: lane %q wrote rows but is not in the cut", name))
 		}
 	}
 	if len(carried) != len(lanes) {
-		return nil, hopeless{errors.New("sink: a lane is twice in the cut")}
+		return nil, retry.Stop(errors.New("sink: a lane is twice in the cut"))
 	}
 	slices.SortFunc(lanes, func(a, b ledger.LaneCommit) int { return cmp.Compare(a.Lane, b.Lane) })
 	w.carried = carried

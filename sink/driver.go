@@ -13,12 +13,13 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/retry"
 )
 
 // journal reads and appends to the ledger of one job. It does all I/O for the pure core in package ledger. It is safe for
 // concurrent use; reading and appending go one at a time.
 type journal struct {
-	store Store // retrying
+	store *retry.Store
 	env   *env.Env
 	log   *slog.Logger
 	root  string // of the ledger's objects, with a slash at its end

@@ -13,6 +13,7 @@ import (
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
 	storage "github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -55,7 +56,7 @@ func (s *fileSet) stage(ctx context.Context, d *folder) (*part, error) {
 	var p *part
 	unbounded := *s.env
 	unbounded.Attempt = 0
-	err := retry(ctx, &unbounded, func(ctx context.Context) error {
+	err := retry.Do(ctx, &unbounded, func(ctx context.Context) error {
 		owner, err := s.owner(ctx)
 		if err != nil {
 			return err
@@ -137,7 +138,7 @@ func (s *fileSet) abort(ctx context.Context) error {
 	defer s.over()
 	errs := make([]error, len(s.parts))
 	_ = s.env.Each(ctx, len(s.parts), func(ctx context.Context, i int) error {
-		errs[i] = attempt(ctx, s.env, s.parts[i].up.Abort)
+		errs[i] = retry.Attempt(ctx, s.env, s.parts[i].up.Abort)
 		s.gather(s.parts[i], 0)
 		return nil
 	})

@@ -2,7 +2,6 @@ package sink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -143,9 +143,6 @@ func (k *keeper) tell(ctx context.Context) (map[record.Partition]driver.Standing
 	return out, nil
 }
 
-// errUnreadable ends tries to adopt a partition that a person has given up.
-var errUnreadable error = hopeless{errors.New("cannot be read again")}
-
 // progress returns that of a partition, with its held set. It needs k.mu.
 func (k *keeper) progress(ctx context.Context, p record.Partition, sets *heldSets) (driver.Progress, error) {
 	st := k.state.Partitions[p]
@@ -154,7 +151,7 @@ func (k *keeper) progress(ctx context.Context, p record.Partition, sets *heldSet
 		return pr, nil
 	}
 	if st.Retired {
-		return driver.Progress{}, fmt.Errorf("sink: partition %s was retired from the job %q and %w", p, k.job, errUnreadable)
+		return driver.Progress{}, retry.Stop(fmt.Errorf("sink: partition %s was retired from the job %q and cannot be read again", p, k.job))
 	}
 	pr := st.Progress
 	if len(st.HeldBlobs) > 0 {
@@ -211,7 +208,7 @@ func newKeeper(store Store, e *env.Env, job string, o Options, flows []string) *
 	slices.Sort(flows)
 	k := &keeper{
 		journal: &journal{
-			store: &retrying{store, e}, env: e, log: slog.New(slog.DiscardHandler), root: ledger.Root(o.Prefix, job, epoch),
+			store: retry.New(store, e), env: e, log: slog.New(slog.DiscardHandler), root: ledger.Root(o.Prefix, job, epoch),
 			authors: map[uint64][]string{},
 		},
 		opts: o, job: job, flowNames: flows, lanes: map[string]*held{},

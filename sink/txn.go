@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/onceflow/onceflow/sink/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -17,10 +18,10 @@ type txn[T any] struct {
 
 func (t *txn[T]) worker(w driver.Writer) (*router[T], error) {
 	if w.Worker < 0 || w.Worker >= len(t.routers) {
-		return nil, hopeless{fmt.Errorf("sink: worker %d of %d", w.Worker, len(t.routers))}
+		return nil, retry.Stop(fmt.Errorf("sink: worker %d of %d", w.Worker, len(t.routers)))
 	}
 	if t.begun {
-		return nil, hopeless{fmt.Errorf("sink: a write to a transaction after Commit or Drop")}
+		return nil, retry.Stop(fmt.Errorf("sink: a write to a transaction after Commit or Drop"))
 	}
 	r := t.routers[w.Worker]
 	if r == nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/retry"
 )
 
 // mostTold is how many files an error names.
@@ -52,8 +53,8 @@ func (k *keeper) verifyFiles(ctx context.Context, through time.Time) error {
 	if more := len(all) - mostTold; more > 0 {
 		all = append(all[:mostTold], fmt.Errorf("sink: and %d more", more))
 	}
-	return hopeless{fmt.Errorf("sink: hours up to %s are not closed, since files were changed behind our back; restore them, or seal "+
-		"without Verify: %w", through.Format(time.RFC3339), errors.Join(all...))}
+	return retry.Stop(fmt.Errorf("sink: hours up to %s are not closed, since files were changed behind our back; restore them, or seal "+
+		"without Verify: %w", through.Format(time.RFC3339), errors.Join(all...)))
 }
 
 // verifyFolder compares a folder with the lengths that its files should have, by key, of which it keeps those it misses.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -95,7 +96,7 @@ func (w *work) lane(ctx context.Context, name string) (*laneBase, error) {
 func (w *work) before(ctx context.Context, name string) (*carriedLane, error) {
 	h := w.k.lane(name)
 	if h == nil {
-		return nil, hopeless{fmt.Errorf("sink: lane %q is not adopted", name)}
+		return nil, retry.Stop(fmt.Errorf("sink: lane %q is not adopted", name))
 	}
 	a := w.after.Load()
 	if a == nil {
@@ -155,7 +156,7 @@ var errDropped = errors.New("sink: the transaction before this one was dropped")
 // drop gives the work up. Nothing was appended, so what is staged is nobody's.
 func (w *work) drop(ctx context.Context) error {
 	if w.begun {
-		return hopeless{errors.New("sink: Drop of a transaction after Commit or Drop")}
+		return retry.Stop(errors.New("sink: Drop of a transaction after Commit or Drop"))
 	}
 	w.begun = true
 	close(w.cut)

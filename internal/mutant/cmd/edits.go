@@ -96,7 +96,7 @@ var edits = []edit{
 		if mutant.On("T65") && was.Held.Len() > 1 {
 			was.Held.Ordinals = was.Held.Ordinals[:was.Held.Len()-1]
 		}`),
-	insert("sink", `return retry(ctx, r.env, func(ctx context.Context) error { return r.Store.Publish(ctx, ref) })`, `
+	insert("sink", `return Do(ctx, r.env, func(ctx context.Context) error { return r.Store.Publish(ctx, ref) })`, `
 		if mutant.On("T36a") {
 			_ = r.Store.Publish(ctx, ref)
 			return nil

@@ -1,0 +1,86 @@
+// Package retry calls a store again after errors that may pass.
+package retry
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"syscall"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/sink/driver"
+	streamdriver "github.com/onceflow/onceflow/stream/driver"
+)
+
+// attempts is how often a call of a store is tried: with the pauses below for about 10 seconds. What takes longer is up
+// to the caller, who knows whether to go on.
+const attempts = 7
+
+// Stop makes an error of err that another try would only meet again: it matches driver.ErrStop.
+func Stop(err error) error { return hopeless{err} }
+
+type hopeless struct{ error }
+
+func (e hopeless) Is(target error) bool { return target == streamdriver.ErrStop }
+func (e hopeless) Unwrap() error        { return e.error }
+
+// permanent reports whether err will not go away by itself. What a ledger, manifest or seal says matches driver.ErrStop if
+// it is wrong.
+func permanent(err error) bool {
+	for _, e := range []error{
+		fs.ErrExist, fs.ErrNotExist, fs.ErrPermission, fs.ErrInvalid, errors.ErrUnsupported,
+		driver.ErrPermanent, streamdriver.ErrStop, syscall.ENOSPC, syscall.EROFS,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// Do calls f until it succeeds, fails for good, or was tried often enough.
+func Do(ctx context.Context, e *env.Env, f func(ctx context.Context) error) error {
+	return While(ctx, e, f, func(try int, _ error) bool { return try < attempts })
+}
+
+// While calls f until it succeeds, fails for good, or again returns false for the number of tries so far and the
+// last error. Pauses begin at 50 ms and grow to 5 s.
+func While(ctx context.Context, e *env.Env, f func(ctx context.Context) error, again func(int, error) bool) error {
+	pause := 100 * time.Millisecond
+	for try := 1; ; try++ {
+		err := Attempt(ctx, e, f)
+		if err == nil || permanent(err) || ctx.Err() != nil || !again(try, err) {
+			return err
+		}
+		if e.Sleep(ctx, e.Jitter(pause)) != nil {
+			return err
+		}
+		pause = min(2*pause, 5*time.Second)
+	}
+}
+
+// Attempt calls f once, within the time of an attempt.
+func Attempt(ctx context.Context, e *env.Env, f func(ctx context.Context) error) error {
+	if e.Attempt <= 0 {
+		return f(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.Attempt)
+	defer cancel()
+	return f(ctx)
+}
+
+// Insist calls f, which tries again by itself, until it succeeds, ctx is done, or its error will not pass.
+func Insist(ctx context.Context, e *env.Env, log *slog.Logger, what string, f func(context.Context) error) error {
+	for {
+		err := f(ctx)
+		if err == nil || ctx.Err() != nil || permanent(err) {
+			return err
+		}
+		log.Warn("the store fails; trying on", "what", what, "err", err)
+		if e.Sleep(ctx, e.Jitter(5*time.Second)) != nil {
+			return err
+		}
+	}
+}
