@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -30,10 +31,11 @@ func (w *work) commit(ctx context.Context, cut driver.Cut) error {
 	if void := w.void.Load(); void != nil {
 		return w.fail(ctx, void)
 	}
-	files, err := w.set.finish(ctx)
+	staged, err := w.set.Finish(ctx)
 	if err != nil {
 		return w.fail(ctx, w.explain(ctx, err))
 	}
+	files := filesOf(staged)
 	w.lateRows = maps.Clone(w.lateDropped)
 	for i := range files {
 		if files[i].Kind == ledger.LateFile {
@@ -62,10 +64,21 @@ func (w *work) commit(ctx context.Context, cut driver.Cut) error {
 	return nil
 }
 
+// filesOf is how the ledger tells of staged files.
+func filesOf(staged []files.File) []ledger.File {
+	list := make([]ledger.File, len(staged))
+	for i, f := range staged {
+		list[i] = ledger.File{
+			Flow: f.Flow, Kind: ledger.FileKind(f.Kind), Hour: f.Hour, Key: f.Key, Length: f.Length, Rows: f.Rows, CRC32C: f.CRC32C, Ref: f.Ref,
+		}
+	}
+	return list
+}
+
 // fail gives the work up before an append was tried, or after it was settled that no entry names its files.
 func (w *work) fail(ctx context.Context, err error) error {
 	w.settle(err)
-	if err := w.set.abort(context.WithoutCancel(ctx)); err != nil {
+	if err := w.set.Abort(context.WithoutCancel(ctx)); err != nil {
 		w.k.log.Warn("cannot delete staged files; the sweeper will", "err", err)
 	}
 	return err

@@ -1,8 +1,11 @@
 package sink
 
 import (
+	"cmp"
+
 	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/format"
+	"github.com/onceflow/onceflow/sink/internal/files"
 )
 
 // Flow is one named output. An event goes to every flow that wants it; one that none wants counts as filtered.
@@ -49,3 +52,13 @@ const (
 	LateFlow LatePolicy = iota // to late/<flow>/, under the hour of the event; those folders are never sealed
 	LateDrop                   // counted only
 )
+
+func (f *Flow[T]) files() files.Flow[T] {
+	flow := files.Flow[T]{
+		Name: f.Name, Where: f.Where, Format: f.Format, Codec: cmp.Or[codec.Codec](f.Codec, codec.None), DropLate: f.Late == LateDrop,
+	}
+	for _, k := range f.Keys {
+		flow.Keys = append(flow.Keys, files.Key[T](k))
+	}
+	return flow
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	storage "github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -24,9 +25,9 @@ func (k *keeper) checkInput(src driver.SourceInfo) error {
 		return fmt.Errorf("compare the folders of input and output: %w", err)
 	}
 	root := filepath.Join(folder, filepath.FromSlash(k.opts.Prefix))
-	folders := []string{filepath.Join(root, deadFolder)}
+	folders := []string{filepath.Join(root, files.DeadFolder)}
 	for _, flow := range k.flowNames {
-		folders = append(folders, filepath.Join(root, flow), filepath.Join(root, lateFolder, flow))
+		folders = append(folders, filepath.Join(root, flow), filepath.Join(root, files.LateFolder, flow))
 	}
 	for _, folder := range folders {
 		out, err := resolve(folder)

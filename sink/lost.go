@@ -154,7 +154,7 @@ func (d *journal) folded(ctx context.Context, id uint64) (*ledger.Entry, ledger.
 	}
 }
 
-// ours is how the files of flows are named: see fileSet.stage.
+// ours is how the files of flows are named: see staging.begin.
 var ours = regexp.MustCompile(`^[0-9a-f]{26}-[0-9]+-[0-9]+(\.|$)`)
 
 // checkData refuses to begin a ledger in a folder that has files which such a job has published: its control objects are

@@ -10,6 +10,7 @@ import (
 	"github.com/onceflow/onceflow/sink/codec"
 	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/format"
+	"github.com/onceflow/onceflow/sink/internal/files"
 )
 
 // Options are the optional settings of a Sink; nil means all defaults.
@@ -56,6 +57,8 @@ func (o *Options) filled() Options {
 	return f
 }
 
+func (o *Options) layout() files.Layout { return files.Layout{Prefix: o.Prefix, Hour: o.Hour} }
+
 func (o *Options) validate() error {
 	var errs []error
 	if err := checkPrefix(o.Prefix); err != nil {
@@ -80,8 +83,8 @@ func checkPrefix(prefix string) error {
 	if !ok {
 		return fmt.Errorf("Prefix %q does not end with a slash", prefix)
 	}
-	if len(prefix) > maxPrefix {
-		return fmt.Errorf("Prefix has %d bytes, at most %d are allowed", len(prefix), maxPrefix)
+	if len(prefix) > files.MaxPrefix {
+		return fmt.Errorf("Prefix has %d bytes, at most %d are allowed", len(prefix), files.MaxPrefix)
 	}
 	if err := storage.CheckKey(folder); err != nil {
 		return fmt.Errorf("Prefix: %w", err)
@@ -89,11 +92,8 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
-// Bounds of names, so that every key fits the stores.
-const (
-	maxPrefix = 256
-	maxName   = 64
-)
+// maxName bounds names, so that every key fits the stores.
+const maxName = 64
 
 // checkName tells why s cannot be the name of a job or a flow.
 func checkName(what, s string) error {
@@ -112,7 +112,7 @@ func checkName(what, s string) error {
 }
 
 // reserved are the first levels that the library uses itself.
-var reserved = map[string]bool{lateFolder: true, deadFolder: true}
+var reserved = map[string]bool{files.LateFolder: true, files.DeadFolder: true}
 
 func validateFlows[T any](flows []Flow[T]) error {
 	var errs []error

@@ -15,12 +15,11 @@ func (k *keeper) probe(ctx context.Context, first bool) error {
 		return err
 	}
 	owner := fmt.Sprintf("%016x", k.env.Rand())
-	set := &fileSet{store: k.store, env: k.env, owner: func(context.Context) (string, error) { return owner, nil }}
-	p, err := set.stage(ctx, &folder{path: dir})
+	s := &staging{store: k.store, env: k.env, owner: func(context.Context) (string, error) { return owner, nil }}
+	up, key, err := s.begin(ctx, ctx, dir, "")
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
-	up, key := p.up, p.file.Key
 	if _, err := up.Write([]byte("probe\n")); err != nil {
 		return fmt.Errorf("probe: write to a staged file: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	storage "github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/internal/files"
 )
 
 // checkRules refuses a folder in which a rule deletes what a job needs: its ledger always, and files that may not be
@@ -25,7 +26,7 @@ func (k *keeper) checkRules() error {
 				"Limit the rule to the folders of flows, or to another prefix", d.Rule, d.Prefix, when, claims)
 		}
 		for _, flow := range k.flowNames {
-			for _, folder := range []string{k.opts.Prefix + flow + "/", k.opts.Prefix + lateFolder + "/" + flow + "/", k.opts.Prefix + deadFolder + "/"} {
+			for _, folder := range []string{k.opts.Prefix + flow + "/", k.opts.Prefix + files.LateFolder + "/" + flow + "/", k.opts.Prefix + files.DeadFolder + "/"} {
 				if d.Early && d.Hits(folder) {
 					return fmt.Errorf("%s deletes files below %q %s, which is sooner than a stopped job may look for those that it has "+
 						"committed in %s: make the rule longer, or the Recovery of the store's options shorter if a job is always started again sooner",

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -128,7 +129,7 @@ func (k *keeper) sealedFlows(c *closing, m *HourManifest) []string {
 }
 
 func (k *keeper) sealKey(c *closing, flow string, hour time.Time) string {
-	return string(flowFolder(k.opts.Prefix, flow, ledger.DataFile, hour, k.opts.Hour)) + c.close.Seal
+	return string(k.opts.layout().Folder(flow, files.Data, hour)) + c.close.Seal
 }
 
 // writeSeals creates, for each hour of a Close, first its manifest and then the seal objects of all flows. Readers rely on

@@ -42,7 +42,7 @@ const DefaultEmptyHours = 4000
 // Without it all hours stay open: nothing is late, and there are no seals.
 func (s *Sink[T]) Seal(o SealOptions) {
 	name := "_SEALED"
-	if s.opts.Shared {
+	if s.keep.opts.Shared {
 		name += "." + s.keep.job
 	}
 	o.Name = cmp.Or(o.Name, name)

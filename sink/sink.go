@@ -1,16 +1,13 @@
 package sink
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
-	"github.com/onceflow/onceflow/sink/codec"
-	"github.com/onceflow/onceflow/sink/format"
+	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -19,17 +16,8 @@ import (
 // serves one run.
 type Sink[T any] struct {
 	keep  *keeper
-	opts  Options
-	flows []Flow[T]
-
-	writers    []*flowWriter // by flow
-	deadWriter *flowWriter
-	workers    int
-	budget     *driver.Budget
-	keepComps  int32 // compressors that a worker may keep in one transaction
-
-	mu   sync.Mutex
-	idle []*router[T] // of transactions that are over
+	flows []files.Flow[T]
+	pool  *files.Pool[T] // set by Attach
 }
 
 var (
@@ -46,15 +34,11 @@ func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], 
 	if err := errors.Join(checkStore(store), checkName("job", job), o.validate(), validateFlows(flows)); err != nil {
 		return nil, fmt.Errorf("sink: cannot open the output of job %q: %w", job, err)
 	}
-	s := &Sink[T]{opts: o, flows: append([]Flow[T](nil), flows...), deadWriter: newFlowWriter(format.DeadLetters().Ext(), codec.Gzip)}
+	s := new(Sink[T])
 	var names []string
-	for i := range s.flows {
-		f := &s.flows[i]
-		if f.Codec == nil {
-			f.Codec = codec.None
-		}
-		names = append(names, f.Name)
-		s.writers = append(s.writers, newFlowWriter(f.Format.Ext(), f.Codec))
+	for i := range flows {
+		names = append(names, flows[i].Name)
+		s.flows = append(s.flows, flows[i].files())
 	}
 	s.keep = newKeeper(store, env.From(ctx), job, o, names)
 	if err := s.keep.check(ctx); err != nil {
@@ -65,12 +49,10 @@ func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], 
 
 // Attach reads the ledger, or begins one.
 func (s *Sink[T]) Attach(ctx context.Context, job driver.Job) error {
-	s.workers, s.budget = max(job.Workers, 1), job.Budget
+	s.pool = files.NewPool(files.Config[T]{
+		Layout: s.keep.opts.layout(), Flows: s.flows, Workers: max(job.Workers, 1), Budget: job.Budget, Env: s.keep.env,
+	})
 	s.keep.budget, s.keep.mayEnd = job.Budget, job.MayEnd
-	s.keepComps = keepCompressors
-	if limit := s.budget.Limit(); limit > 0 {
-		s.keepComps = int32(max(1, min(keepCompressors, limit/4/int64(s.workers)/compressorBytes)))
-	}
 	if job.Logger != nil {
 		s.keep.log = job.Logger
 	}
@@ -116,7 +98,9 @@ func (s *Sink[T]) Begin(after driver.Txn[T]) driver.Txn[T] {
 	} else if after != nil {
 		panic(fmt.Sprintf("sink: Begin on top of a %T, which is not of this sink", after))
 	}
-	return &txn[T]{work: s.keep.begin(w), sink: s, routers: make([]*router[T], s.workers)}
+	t := &txn[T]{work: s.keep.begin(w)}
+	t.writers = s.pool.Writers(t.set)
+	return t
 }
 
 // Maintain publishes what others left behind, closes and seals hours, and sweeps.
@@ -126,38 +110,3 @@ func (s *Sink[T]) Maintain(ctx context.Context, list func(context.Context) ([]re
 
 // Now is the store's clock, as far as it is believed: see ClockError.
 func (s *Sink[T]) Now(ctx context.Context) (time.Time, error) { return s.keep.now(ctx) }
-
-// router returns one that is not in use, so that encoders and maps live on from one transaction to the next.
-func (s *Sink[T]) router(set *fileSet) *router[T] {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.idle); n > 0 {
-		r := s.idle[n-1]
-		s.idle = s.idle[:n-1]
-		r.set = set
-		return r
-	}
-	r := &router[T]{
-		sink: s, set: set, lot: &lot{keep: s.keepComps}, hours: map[int64]*hourFolders{}, dead: map[int64]*buffer{},
-		dropped: make([]int64, len(s.flows)), deadEnc: format.DeadLetters().Open(),
-	}
-	for i := range s.flows {
-		r.encs = append(r.encs, s.flows[i].Format.Open())
-	}
-	return r
-}
-
-func (s *Sink[T]) putBack(rs []*router[T]) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range rs {
-		if r != nil {
-			r.reset(s.budget)
-			s.idle = append(s.idle, r)
-		}
-	}
-}
-
-// shedFloor is how much a worker's buffers must hold before they are written out early because the budget is over: it
-// may be others who took it, and tiny frames would not help.
-func (s *Sink[T]) shedFloor() int64 { return cmp.Or(s.budget.Limit(), 1<<62) / 8 / int64(s.workers) }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/retry"
 )
 
@@ -22,15 +23,15 @@ func (k *keeper) verifyFiles(ctx context.Context, through time.Time) error {
 	k.env.Lock(&k.mu)
 	hours := closingHours(k.state, &ledger.Close{Through: through})
 	k.mu.Unlock()
-	files, err := k.hourFiles(ctx, hours)
+	closing, err := k.hourFiles(ctx, hours)
 	if err != nil {
 		return err
 	}
 	folders := map[string]map[string]int64{} // lengths by key, by the folder of a flow and hour
-	for _, list := range files {
+	for _, list := range closing {
 		for i := range list {
 			f := &list[i]
-			folder := string(flowFolder(k.opts.Prefix, f.Flow, f.Kind, f.Hour, k.opts.Hour))
+			folder := string(k.opts.layout().Folder(f.Flow, files.Kind(f.Kind), f.Hour))
 			if folders[folder] == nil {
 				folders[folder] = map[string]int64{}
 			}

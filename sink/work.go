@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -20,7 +21,7 @@ import (
 // goroutine.
 type work struct {
 	k     *keeper
-	set   *fileSet
+	set   *files.Set
 	after atomic.Pointer[work] // what it builds on, until it is settled itself
 
 	mu    sync.Mutex
@@ -36,7 +37,6 @@ type work struct {
 
 	begun bool // Commit or Drop was called
 	void  atomic.Pointer[ledger.VoidError]
-	bytes atomic.Int64
 }
 
 // laneBase is what a transaction's work on a lane is based on. It does not change.
@@ -56,12 +56,10 @@ type carriedLane struct {
 }
 
 func (k *keeper) begin(after *work) *work {
+	staging := &staging{store: k.store, env: k.env, owner: k.ownerID, sequence: k.sequence.Add(1)}
 	w := &work{
 		k: k, lanes: map[string]*laneBase{},
-		set: &fileSet{
-			store: k.store, env: k.env, budget: k.budget, owner: k.ownerID,
-			sequence: k.sequence.Add(1), maxBytes: k.opts.FileBytes, files: map[string]*outFile{},
-		},
+		set: files.NewSet(staging.begin, k.opts.FileBytes, k.env, k.budget),
 		cut: make(chan struct{}), settled: make(chan struct{}),
 	}
 	w.after.Store(after)
@@ -161,7 +159,7 @@ func (w *work) drop(ctx context.Context) error {
 	w.begun = true
 	close(w.cut)
 	w.settle(errDropped)
-	return w.set.abort(ctx)
+	return w.set.Abort(ctx)
 }
 
 func (w *work) settle(outcome error) {
@@ -169,6 +167,8 @@ func (w *work) settle(outcome error) {
 	w.after.Store(nil)
 	close(w.settled)
 }
+
+func (w *work) isVoid() bool { return w.void.Load() != nil }
 
 func later(a, b time.Time) time.Time {
 	if b.After(a) {

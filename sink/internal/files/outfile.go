@@ -1,4 +1,4 @@
-package sink
+package files
 
 import (
 	"cmp"
@@ -8,14 +8,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/ledger"
-	storage "github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // folder is where the rows of one flow, kind, hour and set of keys go.
 type folder struct {
 	flow string
-	kind ledger.FileKind
+	kind Kind
 	hour time.Time // start
 	path string    // of its files' keys, with the slash at its end
 	ext  string    // of its files
@@ -25,7 +24,7 @@ type folder struct {
 // because they were large enough. It is safe for concurrent use.
 type outFile struct {
 	folder
-	set *fileSet
+	set *Set
 
 	mu      sync.Mutex
 	part    *part     // nil before the first frame, and after a cut
@@ -35,10 +34,10 @@ type outFile struct {
 
 // part is one staged file.
 type part struct {
-	up       storage.Upload
-	file     ledger.File
-	gatherer storage.Gatherer // up, if it is one
-	gathered int64            // bytes that it keeps in memory
+	up       driver.Upload
+	file     File
+	gatherer driver.Gatherer // up, if it is one
+	gathered int64           // bytes that it keeps in memory
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -50,17 +49,16 @@ func (f *outFile) add(ctx context.Context, frame []byte, rows int64, header func
 	if err != nil || full == nil {
 		return err
 	}
-	if err := f.set.close(ctx, full); err != nil { // outside the lock: the other workers go on with the next part
-		return f.fail(err)
-	}
-	return nil
+	return f.closed(f.set.close(ctx, full)) // outside the lock: the other workers go on with the next part
 }
 
-// fail notes that something was lost, so that the transaction cannot commit.
-func (f *outFile) fail(err error) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.err = cmp.Or(f.err, err)
+// closed notes if something was lost when a part was closed, so that the transaction cannot commit.
+func (f *outFile) closed(err error) error {
+	if err != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.err = cmp.Or(f.err, err)
+	}
 	return err
 }
 
@@ -76,30 +74,29 @@ func (f *outFile) cut(least int64) *part {
 	return p
 }
 
+// append returns the part if it is full.
 func (f *outFile) append(ctx context.Context, frame []byte, rows int64, header func() ([]byte, error)) (*part, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.err == nil && f.part == nil {
+		f.err = f.begin(ctx, header)
+	}
+	if f.err == nil {
+		f.err = f.part.write(frame)
+	}
 	if f.err != nil {
 		return nil, f.err
 	}
-	if f.part == nil {
-		if f.err = f.begin(ctx, header); f.err != nil {
-			return nil, f.err
-		}
+	p := f.part
+	p.file.Rows += rows
+	if p.gatherer != nil {
+		f.set.gather(p, p.gatherer.Gathered())
 	}
-	if f.err = f.part.write(frame); f.err != nil {
-		return nil, f.err
-	}
-	f.part.file.Rows += rows
-	if g := f.part.gatherer; g != nil {
-		f.set.gather(f.part, g.Gathered())
-	}
-	if f.part.file.Length < f.set.maxBytes {
+	if p.file.Length < f.set.maxBytes {
 		return nil, nil
 	}
-	full := f.part
 	f.part = nil
-	return full, nil
+	return p, nil
 }
 
 // begin needs f.mu.
@@ -108,7 +105,7 @@ func (f *outFile) begin(ctx context.Context, header func() ([]byte, error)) erro
 	if err != nil {
 		return err
 	}
-	f.part, err = f.set.stage(ctx, &f.folder)
+	f.part, err = f.set.begin(ctx, &f.folder)
 	if err != nil || len(head) == 0 {
 		return err
 	}
@@ -130,13 +127,20 @@ func (f *outFile) finish(ctx context.Context) error {
 		if err := b.end(ctx); err != nil {
 			return err
 		}
-		b.free()
 	}
-	f.buffers = nil
+	f.free()
 	if f.err != nil || f.part == nil {
 		return f.err
 	}
 	last := f.part
 	f.part = nil
 	return f.set.close(ctx, last)
+}
+
+// free gives the buffers back.
+func (f *outFile) free() {
+	for _, b := range f.buffers {
+		b.free()
+	}
+	f.buffers = nil
 }

@@ -1,15 +1,13 @@
-package sink
+package files
 
 import (
 	"context"
 	"fmt"
-	"github.com/onceflow/onceflow/sink/internal/retry"
 	"io"
-	"sync"
-	"sync/atomic"
 
 	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/format"
+	"github.com/onceflow/onceflow/sink/internal/retry"
 )
 
 // The sizes that a worker works with.
@@ -40,11 +38,11 @@ const (
 // Rows are encoded into raw. From there they go, block by block, through a kept compressor into out, whose frame ends
 // after Codec.FrameBytes; or, where no compressor is kept, in one piece through one that is borrowed.
 type buffer struct {
-	file *outFile
-	lot  *lot
-	flow *flowWriter
-	head header         // the worker's encoder, to begin a file with
-	blk  format.Blocker // the same, if it is one
+	file   *outFile
+	lot    *lot
+	shared *shared
+	head   header         // the worker's encoder, to begin a file with
+	blk    format.Blocker // the same, if it is one
 
 	raw  []byte
 	rows int64 // in raw
@@ -59,48 +57,6 @@ type buffer struct {
 
 type header interface{ Header(dst []byte) []byte }
 
-// frame is where a compressor writes to.
-type frame []byte
-
-func (f *frame) Write(p []byte) (int, error) {
-	*f = append(*f, p...)
-	return len(p), nil
-}
-
-// flowWriter is what the buffers of a flow share. It is safe for concurrent use.
-type flowWriter struct {
-	codec       codec.Codec
-	ext         string // of files: format and codec
-	plain       bool   // there is nothing to compress
-	compressors sync.Pool
-}
-
-func newFlowWriter(formatExt string, c codec.Codec) *flowWriter {
-	w := &flowWriter{codec: c, ext: formatExt + c.Ext(), plain: c == codec.None}
-	w.compressors.New = func() any { return c.New() }
-	return w
-}
-
-// lot is all buffers of one worker in one transaction. Only the worker uses it until they are finished,
-// which happens in parallel by file.
-type lot struct {
-	buffers []*buffer
-	keep    int32        // compressors that may be kept
-	kept    atomic.Int32 // compressors that are
-	held    atomic.Int64 // bytes of all buffers, for the budget
-}
-
-// open makes the worker's buffer for a file.
-func (l *lot) open(f *outFile, w *flowWriter, h header) *buffer {
-	b := &buffer{file: f, lot: l, flow: w, head: h}
-	b.blk, _ = h.(format.Blocker)
-	l.buffers = append(l.buffers, b)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.buffers = append(f.buffers, b)
-	return b
-}
-
 // count brings the lot's number of bytes up to date.
 func (b *buffer) count() {
 	n := int64(cap(b.raw) + cap(b.out))
@@ -113,9 +69,14 @@ func (b *buffer) count() {
 	}
 }
 
-// full reports whether drain is due.
-func (b *buffer) full() bool {
-	return len(b.raw) >= blockBytes
+// added counts a row that was encoded into raw, and drains it if that is due.
+func (b *buffer) added(ctx context.Context) error {
+	b.rows++
+	if len(b.raw) >= blockBytes {
+		return b.drain(ctx)
+	}
+	b.count()
+	return nil
 }
 
 // drain takes the rows out of raw: into the frame under way, or to the file. It must not be called within a row.
@@ -124,13 +85,13 @@ func (b *buffer) drain(ctx context.Context) error {
 	switch {
 	case len(b.raw) == 0:
 		return nil
-	case b.blk != nil || b.flow.plain:
+	case b.blk != nil || b.shared.plain:
 		return b.whole(ctx)
 	case b.comp == nil && b.lot.kept.Load() >= b.lot.keep:
 		return b.whole(ctx)
 	}
 	if b.comp == nil {
-		b.comp = b.flow.compressors.Get().(codec.Compressor)
+		b.comp = b.shared.compressors.Get().(codec.Compressor)
 		b.lot.kept.Add(1)
 	}
 	if b.frameRaw == 0 {
@@ -143,7 +104,7 @@ func (b *buffer) drain(ctx context.Context) error {
 	b.frameRaw += len(b.raw)
 	b.frameRows += b.rows
 	b.empty()
-	if b.frameRaw < b.flow.codec.FrameBytes() {
+	if b.frameRaw < b.shared.codec.FrameBytes() {
 		return nil
 	}
 	return b.endFrame(ctx)
@@ -158,8 +119,8 @@ func (b *buffer) whole(ctx context.Context) error {
 		if p, err = b.blk.Block(nil, b.raw, int(b.rows)); err != nil {
 			return retry.Stop(fmt.Errorf("sink: encode a block for %s: %w", b.file.path, err))
 		}
-	case !b.flow.plain:
-		if p, err = b.flow.compress(b.out[:0], b.raw); err != nil {
+	case !b.shared.plain:
+		if p, err = b.shared.compress(b.out[:0], b.raw); err != nil {
 			return retry.Stop(fmt.Errorf("sink: compress for %s: %w", b.file.path, err))
 		}
 		b.out = p
@@ -200,7 +161,7 @@ func (b *buffer) end(ctx context.Context) error {
 	err := b.endFrame(ctx)
 	if b.comp != nil {
 		b.comp.Reset(io.Discard) // or the pool would keep our memory
-		b.flow.compressors.Put(b.comp)
+		b.shared.compressors.Put(b.comp)
 		b.comp = nil
 		b.lot.kept.Add(-1)
 	}
@@ -216,42 +177,8 @@ func (b *buffer) free() {
 // header is the beginning of a file, as a frame of its own.
 func (b *buffer) header() ([]byte, error) {
 	h := b.head.Header(nil)
-	if len(h) == 0 || b.flow.plain || b.blk != nil {
+	if len(h) == 0 || b.shared.plain || b.blk != nil {
 		return h, nil
 	}
-	return b.flow.compress(nil, h)
-}
-
-// compress appends p to dst as one frame.
-func (w *flowWriter) compress(dst, p []byte) ([]byte, error) {
-	c := w.compressors.Get().(codec.Compressor)
-	defer w.compressors.Put(c)
-	out := frame(dst)
-	c.Reset(&out)
-	if _, err := c.Write(p); err != nil {
-		return nil, err
-	}
-	err := c.Close()
-	c.Reset(io.Discard)
-	return out, err
-}
-
-// shed writes the larger buffers out, with frames that end early, and gives their memory back: no row waits for memory.
-// It takes those of average size and more, so it need not sort, and a few calls shrink thousands of them.
-func (l *lot) shed(ctx context.Context) error {
-	if len(l.buffers) == 0 {
-		return nil
-	}
-	mean := l.held.Load() / int64(len(l.buffers))
-	for _, b := range l.buffers {
-		if b.counted == 0 || b.counted < mean {
-			continue
-		}
-		if err := b.end(ctx); err != nil {
-			return err
-		}
-		b.raw, b.out = nil, nil
-		b.count()
-	}
-	return nil
+	return b.shared.compress(nil, h)
 }

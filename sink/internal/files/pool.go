@@ -1,0 +1,98 @@
+package files
+
+import (
+	"cmp"
+	"sync"
+
+	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
+	"github.com/onceflow/onceflow/stream/driver"
+)
+
+// Flow is one named output: see sink.Flow.
+type Flow[T any] struct {
+	Name     string
+	Where    func(*T) bool // nil wants all
+	Format   format.Format[T]
+	Codec    codec.Codec
+	Keys     []Key[T]
+	DropLate bool // late rows are counted only
+}
+
+// Key is one folder level below the hour.
+type Key[T any] struct {
+	Name  string
+	Value func(*T) string
+}
+
+// Config is what all transactions of a run share.
+type Config[T any] struct {
+	Layout  Layout
+	Flows   []Flow[T]
+	Workers int
+	Budget  *driver.Budget
+	Env     *env.Env
+}
+
+// Pool makes the Writers of a run's transactions, and keeps encoders, compressors and maps from one to the next. It is safe for
+// concurrent use.
+type Pool[T any] struct {
+	cfg    Config[T]
+	shared []*shared // by flow
+	dead   *shared
+	keep   int32 // compressors that a worker may keep in one transaction
+
+	mu   sync.Mutex
+	idle []*worker[T] // of transactions that are over
+}
+
+// NewPool makes a Pool.
+func NewPool[T any](c Config[T]) *Pool[T] {
+	p := &Pool[T]{cfg: c, keep: keepCompressors, dead: newShared(format.DeadLetters().Ext(), codec.Gzip)}
+	for i := range c.Flows {
+		p.shared = append(p.shared, newShared(c.Flows[i].Format.Ext(), c.Flows[i].Codec))
+	}
+	if limit := c.Budget.Limit(); limit > 0 {
+		p.keep = int32(max(1, min(keepCompressors, limit/4/int64(c.Workers)/compressorBytes)))
+	}
+	return p
+}
+
+// Writers are for the workers of a transaction, whose files s is.
+func (p *Pool[T]) Writers(s *Set) *Writers[T] {
+	return &Writers[T]{pool: p, set: s, workers: make([]*worker[T], p.cfg.Workers)}
+}
+
+// worker returns one that is not in use.
+func (p *Pool[T]) worker(s *Set) *worker[T] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.idle); n > 0 {
+		w := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		w.set = s
+		return w
+	}
+	w := &worker[T]{
+		pool: p, set: s, lot: &lot{keep: p.keep}, hours: map[int64]*hourFolders{}, dead: map[int64]*buffer{},
+		dropped: make([]int64, len(p.cfg.Flows)), deadEnc: format.DeadLetters().Open(),
+	}
+	for i := range p.cfg.Flows {
+		w.encs = append(w.encs, p.cfg.Flows[i].Format.Open())
+	}
+	return w
+}
+
+func (p *Pool[T]) putBack(w *worker[T]) {
+	w.reset()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, w)
+}
+
+// shedFloor is how much a worker's buffers must hold before they are written out early because the budget is over: it
+// may be others who took it, and tiny frames would not help.
+func (p *Pool[T]) shedFloor() int64 {
+	return cmp.Or(p.cfg.Budget.Limit(), 1<<62) / 8 / int64(p.cfg.Workers)
+}

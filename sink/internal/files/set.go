@@ -1,0 +1,180 @@
+package files
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+	streamdriver "github.com/onceflow/onceflow/stream/driver"
+)
+
+// Stage begins a staged file in a folder, under a name of its own that ends with ext, and returns its key. It waits as long as
+// ctx, while live lasts until the upload is closed or aborted. It is called by several goroutines at once.
+type Stage func(ctx, live context.Context, folder, ext string) (up driver.Upload, key string, err error)
+
+// File is a staged file that is complete.
+type File struct {
+	Flow   string
+	Kind   Kind
+	Hour   time.Time // start of the folder's hour, UTC
+	Key    string    // final name in the store
+	Length int64     // bytes
+	Rows   int64
+	CRC32C uint32
+	Ref    []byte // the store's: how to publish it
+}
+
+// Set is the files of one transaction. It is safe for concurrent use but where a method says otherwise.
+type Set struct {
+	stage    Stage
+	maxBytes int64 // a file of this size is cut
+	env      *env.Env
+	budget   *streamdriver.Budget
+	gathered atomic.Int64 // bytes that open uploads keep in memory, see driver.Gatherer
+
+	mu     sync.Mutex
+	live   context.Context // of all uploads, which outlive the calls that write to them; set by the first
+	end    context.CancelFunc
+	files  map[string]*outFile // by folder path, which is unique
+	parts  []*part             // all that were staged, in the order they were
+	closed []File
+}
+
+// NewSet makes a Set without files. A file of maxBytes is cut, and another one begun.
+func NewSet(stage Stage, maxBytes int64, e *env.Env, budget *streamdriver.Budget) *Set {
+	return &Set{stage: stage, maxBytes: maxBytes, env: e, budget: budget, files: map[string]*outFile{}}
+}
+
+// open returns the file of a folder.
+func (s *Set) open(d folder) *outFile {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.files[d.path]
+	if f == nil {
+		f = &outFile{folder: d, set: s}
+		s.files[d.path] = f
+		s.budget.Add(folderBytes)
+	}
+	return f
+}
+
+// begin stages a file.
+func (s *Set) begin(ctx context.Context, d *folder) (*part, error) {
+	up, key, err := s.stage(ctx, s.uploads(ctx), d.path, d.ext)
+	if err != nil {
+		return nil, err
+	}
+	p := &part{up: up, file: File{Flow: d.flow, Kind: d.kind, Hour: d.hour, Key: key}}
+	p.gatherer, _ = up.(driver.Gatherer)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parts = append(s.parts, p)
+	return p, nil
+}
+
+// uploads is the context of uploads. It does not end with that of the write which happens to begin a file: the job's may be
+// over when the last transaction commits.
+func (s *Set) uploads(ctx context.Context) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live == nil {
+		s.live, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	}
+	return s.live
+}
+
+// over ends the context of the uploads. They must have been closed or aborted.
+func (s *Set) over() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end != nil {
+		s.end()
+	}
+}
+
+// close makes a staged file durable. It is tried once: after an error an upload is of no use.
+func (s *Set) close(ctx context.Context, p *part) error {
+	ref, err := p.up.Close(ctx)
+	s.gather(p, 0)
+	if err != nil {
+		return fmt.Errorf("sink: close %s: %w", p.file.Key, err)
+	}
+	p.file.Ref = ref
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = append(s.closed, p.file)
+	return nil
+}
+
+// Finish makes all files durable and returns them in the order of their keys. No worker may be writing. After an error the
+// Set is of no use but for Abort.
+func (s *Set) Finish(ctx context.Context) ([]File, error) {
+	files := s.all()
+	slices.SortFunc(files, func(a, b *outFile) int { return cmp.Compare(a.path, b.path) })
+	err := s.env.Wide().Each(ctx, len(files), func(ctx context.Context, i int) error { return files[i].finish(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	s.over()
+	slices.SortFunc(s.closed, func(a, b File) int { return cmp.Compare(a.Key, b.Key) })
+	return s.closed, nil
+}
+
+func (s *Set) all() []*outFile {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.files))
+}
+
+// Abort deletes what was staged. It must not be called once an append that names the files was tried, unless it is
+// settled that no entry names them. What it cannot delete the sweeper will.
+func (s *Set) Abort(ctx context.Context) error {
+	defer s.over()
+	for _, f := range s.files {
+		f.free()
+	}
+	errs := make([]error, len(s.parts))
+	_ = s.env.Each(ctx, len(s.parts), func(ctx context.Context, i int) error {
+		errs[i] = retry.Attempt(ctx, s.env, s.parts[i].up.Abort)
+		s.gather(s.parts[i], 0)
+		return nil
+	})
+	return errors.Join(errs...)
+}
+
+// forget lets go of the names of what was staged, once the transaction is over.
+func (s *Set) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.budget.Add(-folderBytes * int64(len(s.files)))
+	s.files, s.parts, s.closed = nil, nil, nil
+}
+
+// gather notes how many bytes an upload keeps in memory. It needs the lock of the part's file, if others may write to it.
+func (s *Set) gather(p *part, n int64) {
+	d := n - p.gathered
+	p.gathered = n
+	s.gathered.Add(d)
+	s.budget.Add(d)
+}
+
+// shed closes the files whose uploads keep the most bytes in memory, so that they are sent, and others are begun.
+func (s *Set) shed(ctx context.Context) error {
+	files := s.all()
+	mean := s.gathered.Load() / int64(max(len(files), 1))
+	return s.env.Wide().Each(ctx, len(files), func(ctx context.Context, i int) error {
+		if p := files[i].cut(mean); p != nil {
+			return files[i].closed(s.close(ctx, p))
+		}
+		return nil
+	})
+}
