@@ -238,7 +238,7 @@ func TestRefusalAndForgettingAreNotTriedAgain(t *testing.T) {
 }
 
 func TestDedupDecidesWhoWins(t *testing.T) {
-	if _, ok := dedup.ByID(newShared(), (*hit).id, nil).(stage.FirstClaimer); !ok {
+	if !stage.TraitsOf(dedup.ByID(newShared(), (*hit).id, nil)).ClaimsFirst {
 		t.Error("Run could not refuse a join before it")
 	}
 }

@@ -89,7 +89,7 @@ func TestSharedMapConforms(t *testing.T) {
 // keeper holds every event until the end of time.
 type keeper struct{}
 
-func (keeper) Holds()                                              {}
+func (keeper) Traits() stage.Traits                                { return stage.Traits{Holds: true} }
 func (keeper) Open(*stage.Lane) (stage.Processor[hit, hit], error) { return new(keeping), nil }
 
 type keeping struct{ held []record.Event[hit] }

@@ -30,15 +30,11 @@ type byID[T any] struct {
 	err  error
 }
 
-func (s *byID[T]) String() string { return "dedup" }
-
-// FirstClaimer marks the stage as one that decides which of several records wins.
-func (s *byID[T]) FirstClaimer() {}
-
-// LaneLocal says that a local store knows the IDs of one lane at a time.
-func (s *byID[T]) LaneLocal() bool {
+// Traits say that the stage decides which of several records wins, and that a local store knows the IDs of one lane at a
+// time.
+func (s *byID[T]) Traits() stage.Traits {
 	_, local := s.ids.(Local)
-	return local
+	return stage.Traits{Name: "dedup", ClaimsFirst: true, LaneLocal: local}
 }
 
 // Open opens the table of one lane.

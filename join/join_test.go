@@ -167,7 +167,7 @@ func TestOptionsReportAllFaults(t *testing.T) {
 }
 
 func TestJoinIsKnownToHold(t *testing.T) {
-	if _, ok := join.Left((*event).key, (*event).isLeft, (*event).merge, nil).(stage.Holder); !ok {
+	if !stage.TraitsOf(join.Left((*event).key, (*event).isLeft, (*event).merge, nil)).Holds {
 		t.Error("Run could not refuse a join before dedup")
 	}
 }

@@ -46,18 +46,14 @@ func newStage[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge f
 	return s
 }
 
-func (s *joiner[T, K]) String() string {
+// Traits say that the stage holds records, and that only the events of one lane meet.
+func (s *joiner[T, K]) Traits() stage.Traits {
+	name := "join"
 	if s.inner {
-		return "inner join"
+		name = "inner join"
 	}
-	return "join"
+	return stage.Traits{Name: name, Holds: true, LaneLocal: true}
 }
-
-// Holds marks the stage as one whose processors hold records.
-func (s *joiner[T, K]) Holds() {}
-
-// LaneLocal says that only the events of one lane meet.
-func (s *joiner[T, K]) LaneLocal() bool { return true }
 
 // Open makes the processor of one lane, with nothing pending.
 func (s *joiner[T, K]) Open(l *stage.Lane) (stage.Processor[T, T], error) {

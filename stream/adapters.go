@@ -12,8 +12,9 @@ func Map[In, Out any](f func(*In) (Out, error)) Stage[In, Out] { return mapper[I
 
 type mapper[In, Out any] func(*In) (Out, error)
 
-func (f mapper[In, Out]) String() string { return "map" }
-func (f mapper[In, Out]) check() error   { return needs(f == nil, "its function") }
+func (f mapper[In, Out]) Traits() stage.Traits {
+	return stage.Traits{Name: "map", Err: needs(f == nil, "its function")}
+}
 
 func (f mapper[In, Out]) Open(*stage.Lane) (stage.Processor[In, Out], error) { return f, nil }
 
@@ -36,8 +37,9 @@ func FlatMap[In, Out any](f func(in *In, yield func(Out)) error) Stage[In, Out] 
 
 type flatMapper[In, Out any] func(*In, func(Out)) error
 
-func (f flatMapper[In, Out]) String() string { return "flatmap" }
-func (f flatMapper[In, Out]) check() error   { return needs(f == nil, "its function") }
+func (f flatMapper[In, Out]) Traits() stage.Traits {
+	return stage.Traits{Name: "flatmap", Err: needs(f == nil, "its function")}
+}
 
 func (f flatMapper[In, Out]) Open(*stage.Lane) (stage.Processor[In, Out], error) { return f, nil }
 
@@ -65,8 +67,9 @@ type filter[T any] struct {
 	keep func(*T) bool
 }
 
-func (f *filter[T]) String() string { return "filter " + f.name }
-func (f *filter[T]) check() error   { return needs(f.keep == nil, "its function") }
+func (f *filter[T]) Traits() stage.Traits {
+	return stage.Traits{Name: "filter " + f.name, Err: needs(f.keep == nil, "its function")}
+}
 
 func (f *filter[T]) Open(*stage.Lane) (stage.Processor[T, T], error) { return f, nil }
 

@@ -15,7 +15,6 @@ import (
 type processor struct {
 	advance   func(ctx context.Context, seen time.Time) error
 	pull      func(ctx context.Context) error
-	tick      func(ctx context.Context, now time.Time) error
 	warmup    func() time.Duration
 	committed func(ctx context.Context, c record.Clocks) error
 	close     func() error
@@ -50,9 +49,6 @@ func openStage[In, Out any](core *laneCore, index int, st stage.Stage[In, Out], 
 			core.fed[index] = true
 			return r.end(ctx, a.Pull(ctx, r.out()))
 		}
-	}
-	if a, ok := proc.(stage.Ticker[Out]); ok {
-		p.tick = func(ctx context.Context, now time.Time) error { return r.end(ctx, a.Tick(ctx, now, r.out())) }
 	}
 	if a, ok := proc.(stage.Warmer[In, Out]); ok {
 		r.warms, p.warmup = a, a.Warmup
@@ -168,7 +164,7 @@ func (c *laneCore) stageError(stage int, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &StageError{Stage: c.stages[stage].name, Lane: c.lane.Name, Err: err}
+	e := &StageError{Stage: c.stages[stage].Name, Lane: c.lane.Name, Err: err}
 	if len(c.records) > 0 {
 		e.Partition, e.First = c.records[0].Partition, c.records[0].Position
 	}

@@ -372,7 +372,7 @@ func TestAStageThatIsWarmedUpMustNotStandBehindAHolder(t *testing.T) {
 // declared is a stage that says that it holds.
 type declared struct{ stage.Stage[string, string] }
 
-func (declared) Holds() {}
+func (declared) Traits() stage.Traits { return stage.Traits{Holds: true} }
 
 func TestTheTimeOfARecordOfManyEventsIsTheOldest(t *testing.T) {
 	p := Via(From(nil), DecodeMany(func(r *record.Record, yield func(time.Time)) error {

@@ -12,17 +12,7 @@ import (
 
 // Compose makes one stage of two, to be named, shared and tested as one. A pipe runs it exactly as the two.
 func Compose[A, B, C any](first Stage[A, B], second Stage[B, C]) Stage[A, C] {
-	c := composed[A, B, C]{first, second}
-	claims, holds := composedMarks(first, second)
-	switch {
-	case claims && holds:
-		return composedClaimerHolder[A, B, C]{c}
-	case claims:
-		return composedClaimer[A, B, C]{c}
-	case holds:
-		return composedHolder[A, B, C]{c}
-	}
-	return c
+	return composed[A, B, C]{first, second}
 }
 
 type composed[A, B, C any] struct {
@@ -30,33 +20,13 @@ type composed[A, B, C any] struct {
 	second Stage[B, C]
 }
 
-// The marks of a composed stage are those of its parts.
-type (
-	composedClaimer[A, B, C any]       struct{ composed[A, B, C] }
-	composedHolder[A, B, C any]        struct{ composed[A, B, C] }
-	composedClaimerHolder[A, B, C any] struct{ composed[A, B, C] }
-)
-
-func (composedClaimer[A, B, C]) FirstClaimer()       {}
-func (composedHolder[A, B, C]) Holds()               {}
-func (composedClaimerHolder[A, B, C]) FirstClaimer() {}
-func (composedClaimerHolder[A, B, C]) Holds()        {}
-
-func composedMarks(stages ...any) (claims, holds bool) {
-	for _, s := range stages {
-		info := describe(s)
-		claims, holds = claims || info.claims, holds || info.holds
+// Traits are those of both.
+func (c composed[A, B, C]) Traits() stage.Traits {
+	p, q := stage.TraitsOf(c.first), stage.TraitsOf(c.second)
+	return stage.Traits{
+		Name: p.Name + "+" + q.Name, ClaimsFirst: p.ClaimsFirst || q.ClaimsFirst, Holds: p.Holds || q.Holds,
+		LaneLocal: p.LaneLocal || q.LaneLocal, Err: errors.Join(p.Err, q.Err),
 	}
-	return claims, holds
-}
-
-// LaneLocal reports whether one of the parts sees one lane at a time.
-func (c composed[A, B, C]) LaneLocal() bool {
-	return describe(c.first).local || describe(c.second).local
-}
-
-func (c composed[A, B, C]) String() string {
-	return describe(c.first).name + "+" + describe(c.second).name
 }
 
 // via lets a pipe see both stages, so that errors name the right one and no rule is checked for the pair only.
@@ -129,18 +99,6 @@ func (d *pair[A, B, C]) Pull(ctx context.Context, out *stage.Emitter[C]) error {
 	}
 	if a, ok := d.q.(stage.Puller[C]); ok {
 		return a.Pull(ctx, out)
-	}
-	return nil
-}
-
-func (d *pair[A, B, C]) Tick(ctx context.Context, now time.Time, out *stage.Emitter[C]) error {
-	if a, ok := d.p.(stage.Ticker[B]); ok {
-		if err := d.pass(ctx, out, func(mid *stage.Emitter[B]) error { return a.Tick(ctx, now, mid) }); err != nil {
-			return err
-		}
-	}
-	if a, ok := d.q.(stage.Ticker[C]); ok {
-		return a.Tick(ctx, now, out)
 	}
 	return nil
 }

@@ -21,11 +21,9 @@ func TestAComposedStageBearsTheMarksOfItsParts(t *testing.T) {
 		a, b          stage.Stage[text, text]
 		claims, holds bool
 	}{{plain, plain, false, false}, {plain, claims, true, false}, {holds, plain, false, true}, {claims, holds, true, true}} {
-		c := stream.Compose(test.a, test.b)
-		_, claims := c.(stage.FirstClaimer)
-		_, holds := c.(stage.Holder)
-		if claims != test.claims || holds != test.holds {
-			t.Errorf("%v: claims %v, holds %v, want %v and %v", c, claims, holds, test.claims, test.holds)
+		c := stage.TraitsOf(stream.Compose(test.a, test.b))
+		if c.ClaimsFirst != test.claims || c.Holds != test.holds {
+			t.Errorf("%+v, want claims %v and holds %v", c, test.claims, test.holds)
 		}
 	}
 }
@@ -80,11 +78,10 @@ func (r tape) Process(_ context.Context, in []record.Event[int], out *stage.Emit
 func (r tape) Advance(_ context.Context, _ time.Time, _ *stage.Emitter[int]) error {
 	return r.say("advance")
 }
-func (r tape) Pull(context.Context, *stage.Emitter[int]) error            { return r.say("pull") }
-func (r tape) Tick(context.Context, time.Time, *stage.Emitter[int]) error { return r.say("tick") }
-func (r tape) Committed(context.Context, record.Clocks) error             { return r.say("committed") }
-func (r tape) Close() error                                               { return r.say("close") }
-func (r tape) Warmup() time.Duration                                      { return time.Hour }
+func (r tape) Pull(context.Context, *stage.Emitter[int]) error { return r.say("pull") }
+func (r tape) Committed(context.Context, record.Clocks) error  { return r.say("committed") }
+func (r tape) Close() error                                    { return r.say("close") }
+func (r tape) Warmup() time.Duration                           { return time.Hour }
 
 func (r tape) Warm(_ context.Context, in []record.Event[int], out *stage.Emitter[int]) error {
 	for _, e := range in {
@@ -99,11 +96,10 @@ func TestAComposedStagePassesEveryCallOn(t *testing.T) {
 	l.Feed(t0, 1)
 	l.Advance(t0)
 	l.Pull()
-	l.Tick(t0)
 	l.Committed(record.Clocks{})
 	l.Crash()
 	want := []string{
-		"a process 1", "b process 1", "a advance", "b advance", "a pull", "b pull", "a advance", "b advance", "a tick", "b tick", "a committed", "b committed",
+		"a process 1", "b process 1", "a advance", "b advance", "a pull", "b pull", "a advance", "b advance", "a committed", "b committed",
 		"a close", "b close", "a warm 1", "b warm 1", "a advance", "b advance",
 	}
 	if !slices.Equal(said, want) {

@@ -24,8 +24,9 @@ type decode[T any] struct {
 	at    func(*T) time.Time
 }
 
-func (d *decode[T]) String() string { return "decode" }
-func (d *decode[T]) check() error   { return needs(d.parse == nil, "parse") }
+func (d *decode[T]) Traits() stage.Traits {
+	return stage.Traits{Name: "decode", Err: needs(d.parse == nil, "parse")}
+}
 
 func (d *decode[T]) Open(lane *stage.Lane) (stage.Processor[Record, T], error) {
 	setsTimes(lane)
@@ -77,8 +78,9 @@ type decodeMany[T any] struct {
 	at    func(*T) time.Time
 }
 
-func (d *decodeMany[T]) String() string { return "decode" }
-func (d *decodeMany[T]) check() error   { return needs(d.parse == nil, "parse") }
+func (d *decodeMany[T]) Traits() stage.Traits {
+	return stage.Traits{Name: "decode", Err: needs(d.parse == nil, "parse")}
+}
 
 func (d *decodeMany[T]) Open(lane *stage.Lane) (stage.Processor[Record, T], error) {
 	setsTimes(lane)

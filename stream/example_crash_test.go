@@ -14,7 +14,7 @@ import (
 // delayed is a stage with state: it passes on each event once event time is a minute past it.
 type delayed struct{}
 
-func (delayed) Holds() {}
+func (delayed) Traits() stage.Traits { return stage.Traits{Holds: true} }
 
 func (delayed) Open(*stage.Lane) (stage.Processor[string, string], error) { return &delay{}, nil }
 

@@ -9,7 +9,8 @@ import (
 // Func is a stateless stage, for a whole batch.
 type Func[In, Out any] func(ctx context.Context, in []Event[In], out *stage.Emitter[Out]) error
 
-func (f Func[In, Out]) check() error { return needs(f == nil, "it") }
+// Traits say whether f is nil.
+func (f Func[In, Out]) Traits() stage.Traits { return stage.Traits{Err: needs(f == nil, "it")} }
 
 // Open returns f.
 func (f Func[In, Out]) Open(*stage.Lane) (stage.Processor[In, Out], error) { return f, nil }

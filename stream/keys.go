@@ -37,8 +37,8 @@ func sizes(parts []record.Partition) (logs []driver.LogSize) {
 // laneLocal is the name of a stage that sees one lane at a time; "" is none.
 func (p *Pipe[T]) laneLocal() string {
 	for _, s := range p.stages {
-		if s.local {
-			return s.name
+		if s.LaneLocal {
+			return s.Name
 		}
 	}
 	return ""

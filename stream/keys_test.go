@@ -46,7 +46,7 @@ func (k *keyed) add(lane string, parts ...record.Partition) {
 // local is a stage that sees one lane at a time.
 type local struct{}
 
-func (local) LaneLocal() bool { return true }
+func (local) Traits() stage.Traits { return stage.Traits{LaneLocal: true} }
 
 func (local) Open(*stage.Lane) (stage.Processor[text, text], error) {
 	return passing, nil

@@ -86,7 +86,7 @@ func benchSteps(b *testing.B, n int, build func(Pipe[record.Record]) Pipe[hit]) 
 type holdAll struct{}
 
 func (holdAll) Open(*stage.Lane) (stage.Processor[hit, hit], error) { return &holding{}, nil }
-func (holdAll) Holds()                                              {}
+func (holdAll) Traits() stage.Traits                                { return stage.Traits{Holds: true} }
 
 type holding struct {
 	q    []record.Event[hit]

@@ -21,7 +21,7 @@ import (
 // ledger's view of the lane stays as it is.
 type laneCore struct {
 	lane    stage.Lane
-	stages  []stageInfo
+	stages  []stage.Traits
 	procs   []processor // by stage
 	decodes bool        // a stage sets event times
 	claimer int         // last stage that must not have a holder before it; -1 is none
@@ -81,7 +81,7 @@ type laneStats struct{ read, finished int64 }
 var errOrigin = errors.New("the origin is finished or was never given")
 
 // newLaneCore makes the core of a lane that begins at from.
-func newLaneCore(lane stage.Lane, stages []stageInfo, from map[record.Partition]driver.Progress, s *scratch) *laneCore {
+func newLaneCore(lane stage.Lane, stages []stage.Traits, from map[record.Partition]driver.Progress, s *scratch) *laneCore {
 	c := &laneCore{
 		lane: lane, stages: stages, claimer: -1, warmer: -1, scratch: s,
 		byPtr: map[*record.Partition]uint32{}, byID: map[record.Partition]uint32{},
@@ -92,7 +92,7 @@ func newLaneCore(lane stage.Lane, stages []stageInfo, from map[record.Partition]
 	}
 	c.lane.Host = c
 	for i, s := range stages {
-		if s.claims {
+		if s.ClaimsFirst {
 			c.claimer = i
 		}
 	}
@@ -157,7 +157,7 @@ func (c *laneCore) apply(st int, ends []stage.Outcome) (rejected bool, err error
 		switch e.Kind {
 		case stage.Held:
 			if st < c.claimer {
-				return false, c.stageError(st, fmt.Errorf("it holds a record in front of %s, which decides who is first", c.stages[c.claimer].name))
+				return false, c.stageError(st, fmt.Errorf("it holds a record in front of %s, which decides who is first", c.stages[c.claimer].Name))
 			}
 			c.slots.slots[c.slots.root(slotOf(e.Origin))].holds++
 			if c.times[st] != nil {
@@ -186,7 +186,7 @@ func (c *laneCore) apply(st int, ends []stage.Outcome) (rejected bool, err error
 				s.why = c.reasons.index(e.Fate, e.Why)
 			}
 		case stage.Rejected:
-			c.reject(slotOf(e.Origin), driver.DeadLetter{Stage: c.stages[st].name, Err: e.Err})
+			c.reject(slotOf(e.Origin), driver.DeadLetter{Stage: c.stages[st].Name, Err: e.Err})
 			rejected = true
 		}
 	}

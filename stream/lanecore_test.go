@@ -281,7 +281,7 @@ func TestAStageThatBreaksTheRulesStopsTheJob(t *testing.T) {
 // claimer is a stage in front of which nobody may hold.
 type claimer struct{ stage.Stage[string, string] }
 
-func (claimer) FirstClaimer() {}
+func (claimer) Traits() stage.Traits { return stage.Traits{ClaimsFirst: true} }
 
 func TestAHolderInFrontOfAFirstClaimerStopsTheJob(t *testing.T) {
 	l := newTestLane(t, nil, &say{}, claimer{&say{}})

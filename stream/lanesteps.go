@@ -50,8 +50,8 @@ func (c *laneCore) checkWarmers() error {
 	}
 	c.warming = true
 	for i := range c.warmer {
-		if c.stages[i].holds && c.procs[i].warmup == nil {
-			return c.stageError(c.warmer, fmt.Errorf("it wants a warm-up, but %s before it holds records", c.stages[i].name))
+		if c.stages[i].Holds && c.procs[i].warmup == nil {
+			return c.stageError(c.warmer, fmt.Errorf("it wants a warm-up, but %s before it holds records", c.stages[i].Name))
 		}
 	}
 	return nil
@@ -236,21 +236,6 @@ func (c *laneCore) pull(ctx context.Context) error {
 	for i := range c.procs {
 		if f := c.procs[i].pull; f != nil {
 			if err := f(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	if err := c.settle(ctx); err != nil {
-		return err
-	}
-	return c.advance(ctx)
-}
-
-// tick tells the stages the wall clock.
-func (c *laneCore) tick(ctx context.Context, now time.Time) error {
-	for i := range c.procs {
-		if f := c.procs[i].tick; f != nil {
-			if err := f(ctx, now); err != nil {
 				return err
 			}
 		}

@@ -2,9 +2,7 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/onceflow/onceflow/stream/stage"
 )
@@ -13,7 +11,7 @@ import (
 // Run.
 type Pipe[T any] struct {
 	src    Source
-	stages []stageInfo
+	stages []stage.Traits
 
 	// open builds the stages of one lane in front of next, which takes what the last of them emits, and returns where
 	// records go in.
@@ -31,13 +29,13 @@ func From(src Source) Pipe[Record] {
 	return Pipe[Record]{src: src, open: func(_ *laneCore, next feeds[Record]) (feeds[Record], error) { return next, nil }}
 }
 
-// Via adds a stage. A stage that implements fmt.Stringer chooses its name in errors and dead letters.
+// Via adds a stage.
 func Via[In, Out any](p Pipe[In], s Stage[In, Out]) Pipe[Out] {
 	if c, ok := s.(viaer[In, Out]); ok {
 		return c.via(p)
 	}
 	index := len(p.stages)
-	stages := append(p.stages[:index:index], describe(s))
+	stages := append(p.stages[:index:index], stage.TraitsOf(s))
 	return Pipe[Out]{src: p.src, stages: stages, open: func(core *laneCore, next feeds[Out]) (feeds[Record], error) {
 		in, err := openStage(core, index, s, next)
 		if err != nil {
@@ -52,44 +50,10 @@ type viaer[In, Out any] interface {
 	via(p Pipe[In]) Pipe[Out]
 }
 
-// stageInfo is what is known of a stage before it is opened.
-type stageInfo struct {
-	name   string
-	claims bool // FirstClaimer
-	holds  bool // Holder
-	local  bool // LaneLocal
-	err    error
-}
-
-// checker is a stage of this package that knows before it is opened that it lacks something.
-type checker interface{ check() error }
-
 // needs is an error if a function that a stage needs is nil.
 func needs(missing bool, what string) error {
 	if missing {
 		return fmt.Errorf("%s is nil", what)
 	}
 	return nil
-}
-
-func describe(s any) stageInfo {
-	info := stageInfo{}
-	if s == nil {
-		return stageInfo{name: "nil", err: errors.New("the stage is nil")}
-	}
-	if c, ok := s.(checker); ok {
-		info.err = c.check()
-	}
-	if n, ok := s.(fmt.Stringer); ok {
-		info.name = n.String()
-	} else {
-		name, _, _ := strings.Cut(fmt.Sprintf("%T", s), "[")
-		info.name = strings.TrimPrefix(name, "*")
-	}
-	_, info.claims = s.(stage.FirstClaimer)
-	_, info.holds = s.(stage.Holder)
-	if l, ok := s.(stage.LaneLocal); ok {
-		info.local = l.LaneLocal()
-	}
-	return info
 }

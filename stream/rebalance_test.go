@@ -279,8 +279,7 @@ func TestPipesThatCouldLoseRecordsAreRefused(t *testing.T) {
 // first decides which record is first.
 type first struct{ stage.Stage[text, text] }
 
-func (first) FirstClaimer()  {}
-func (first) String() string { return "first" }
+func (first) Traits() stage.Traits { return stage.Traits{Name: "first", ClaimsFirst: true} }
 
 type compacted struct{ driver.Source }
 

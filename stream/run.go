@@ -151,17 +151,17 @@ func (p *Pipe[T]) check() error {
 	compacted := p.src.Info().Compacted
 	holder := ""
 	for i, s := range p.stages {
-		if s.err != nil {
-			return fmt.Errorf("stream: stage %d, %q: %w", i+1, s.name, s.err)
+		if s.Err != nil {
+			return fmt.Errorf("stream: stage %d, %q: %w", i+1, s.Name, s.Err)
 		}
-		if s.claims && holder != "" {
-			return fmt.Errorf("stream: stage %q decides which record is first, so it must stand before %q, which holds records", s.name, holder)
+		if s.ClaimsFirst && holder != "" {
+			return fmt.Errorf("stream: stage %q decides which record is first, so it must stand before %q, which holds records", s.Name, holder)
 		}
-		if s.holds {
-			holder = s.name
+		if s.Holds {
+			holder = s.Name
 		}
-		if (s.holds || s.claims) && len(compacted) > 0 {
-			return fmt.Errorf("stream: %v is compacted: a replay may not bring back the records that stage %q needs", compacted, s.name)
+		if (s.Holds || s.ClaimsFirst) && len(compacted) > 0 {
+			return fmt.Errorf("stream: %v is compacted: a replay may not bring back the records that stage %q needs", compacted, s.Name)
 		}
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 // Wait of event time: an "x1" as it is, an "x2" dropped.
 type pairing struct{ wait time.Duration }
 
-func (p pairing) Holds() {}
+func (p pairing) Traits() stage.Traits { return stage.Traits{Holds: true} }
 
 func (p pairing) Open(*stage.Lane) (stage.Processor[text, text], error) {
 	return &pairs{pairing: p}, nil

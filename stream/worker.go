@@ -317,8 +317,8 @@ func (w *worker[T]) pull(ctx context.Context) error {
 	return nil
 }
 
+// tick calls all lanes: the time has gone on.
 func (w *worker[T]) tick(ctx context.Context) error {
 	w.ticked = false
-	now := w.e.opts.Now()
-	return w.each(ctx, func(ctx context.Context, c *laneCore) error { return c.tick(ctx, now) })
+	return w.pullAll(ctx)
 }

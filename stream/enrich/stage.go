@@ -19,7 +19,8 @@ type enricher[T, V any] struct {
 	f     func(*V, *T) error
 }
 
-func (s *enricher[T, V]) String() string { return "enrich" }
+// Traits are a name.
+func (s *enricher[T, V]) Traits() stage.Traits { return stage.Traits{Name: "enrich"} }
 
 // Open returns the stage itself, which has no state of its own.
 func (s *enricher[T, V]) Open(*stage.Lane) (stage.Processor[T, T], error) {

@@ -35,7 +35,8 @@ type keys[T any] struct {
 	err   error
 }
 
-func (s *keys[T]) String() string { return "sample" }
+// Traits are a name.
+func (s *keys[T]) Traits() stage.Traits { return stage.Traits{Name: "sample"} }
 
 // Open refuses what Keys found wrong.
 func (s *keys[T]) Open(*stage.Lane) (stage.Processor[T, T], error) {

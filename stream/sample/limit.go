@@ -70,13 +70,10 @@ type limit[T any] struct {
 	err      error
 }
 
-func (s *limit[T]) String() string { return "limit" }
-
-// FirstClaimer marks the stage as one that decides which of several records wins.
-func (s *limit[T]) FirstClaimer() {}
-
-// LaneLocal says that the events of one lane are counted together.
-func (s *limit[T]) LaneLocal() bool { return true }
+// Traits say that the stage decides which of several records of a lane wins.
+func (s *limit[T]) Traits() stage.Traits {
+	return stage.Traits{Name: "limit", ClaimsFirst: true, LaneLocal: true}
+}
 
 // Open makes the counts of one lane.
 func (s *limit[T]) Open(*stage.Lane) (stage.Processor[T, T], error) {

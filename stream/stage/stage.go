@@ -26,8 +26,8 @@ type Lane struct {
 	Host       Host             // who drives the lane; nil is nobody
 }
 
-// Processor does the work of a stage in one lane. It may also implement Advancer, Puller, Ticker, Warmer, ClockWatcher
-// and io.Closer.
+// Processor does the work of a stage in one lane. It may also implement Advancer, Puller, Warmer, ClockWatcher and
+// io.Closer.
 type Processor[In, Out any] interface {
 	// Process handles in and adds its results to out. Process owns neither in nor out and must not keep them; it may
 	// keep values and Origins of events that it holds. See Record for how long bytes live.
@@ -48,16 +48,12 @@ type Advancer[Out any] interface {
 	Advance(ctx context.Context, seen time.Time, out *Emitter[Out]) error
 }
 
-// Puller takes in results that other goroutines made.
+// Puller is a processor that works beside the lane, in goroutines of its own, or that waits for the wall clock. No stage of
+// this module does yet. A stage whose results follow from events alone has Advance, which a replay repeats.
 type Puller[Out any] interface {
-	// Pull is called soon after Lane.Wake, and before every commit.
+	// Pull takes in what is ready. It is called soon after Lane.Wake, before every commit, and about once a second. It must
+	// not wait. A job whose source has ended waits until what the lane's processors hold has come through Pull.
 	Pull(ctx context.Context, out *Emitter[Out]) error
-}
-
-// Ticker is called about once a second of wall-clock time. Use it for side effects, not for results that matter: those
-// belong in Advance, which a replay repeats.
-type Ticker[Out any] interface {
-	Tick(ctx context.Context, now time.Time, out *Emitter[Out]) error
 }
 
 // Warmer is a processor whose state depends on finished records, such as a table of known IDs or a windowed counter. At
@@ -76,19 +72,4 @@ type Warmer[In, Out any] interface {
 // processes may expire.
 type ClockWatcher interface {
 	Committed(ctx context.Context, c record.Clocks) error
-}
-
-// FirstClaimer marks a stage before which no stage may hold records, because it decides which of several records wins:
-// one that waited earlier could lose on replay what it had won. Run refuses a Pipe that breaks this, and a stage that
-// holds in spite of it stops the job.
-type FirstClaimer interface{ FirstClaimer() }
-
-// Holder marks a stage whose processors call Emitter.Hold, so that Run can refuse it before a FirstClaimer at once.
-type Holder interface{ Holds() }
-
-// LaneLocal is a stage that may bring together the records of one lane only: a join, a count, a local store of IDs. Run
-// refuses it where equal keys may be in several lanes, unless Options.KeysInLanes is set.
-type LaneLocal interface {
-	// LaneLocal reports whether the stage is one, with its settings. It is called before Open.
-	LaneLocal() bool
 }

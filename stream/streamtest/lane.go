@@ -152,7 +152,7 @@ func (l *Lane[In, Out]) tell() []Out {
 	return l.settle("Advance")
 }
 
-// Pull calls the stage's Pull, as the engine does after Wake and before a commit.
+// Pull calls the stage's Pull, as the engine does after Wake, before a commit and about once a second.
 func (l *Lane[In, Out]) Pull() []Out {
 	l.t.Helper()
 	p, ok := l.proc.(stage.Puller[Out])
@@ -167,19 +167,6 @@ func (l *Lane[In, Out]) Pull() []Out {
 
 // Woken gets a value after the stage has called Lane.Wake.
 func (l *Lane[In, Out]) Woken() <-chan struct{} { return l.wake }
-
-// Tick calls the stage's Tick.
-func (l *Lane[In, Out]) Tick(now time.Time) []Out {
-	l.t.Helper()
-	p, ok := l.proc.(stage.Ticker[Out])
-	if !ok {
-		return nil
-	}
-	if err := p.Tick(l.t.Context(), now, l.em); err != nil {
-		l.t.Fatalf("Tick: %v", err)
-	}
-	return l.settle("Tick")
-}
 
 // Committed tells the stage the clocks of the ledger.
 func (l *Lane[In, Out]) Committed(c record.Clocks) {

@@ -23,7 +23,7 @@ var t0 = time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
 type pairs struct{}
 
 func (pairs) Open(*stage.Lane) (stage.Processor[int, int], error) { return &pairing{}, nil }
-func (pairs) Holds()                                              {}
+func (pairs) Traits() stage.Traits                                { return stage.Traits{Holds: true} }
 
 type pairing struct{ odd []record.Event[int] }
 
@@ -115,7 +115,7 @@ func TestDecodeRejectsMissingEventTime(t *testing.T) {
 // late is a stage that lets an event go once event time is a minute beyond it, and notes the time at which it did.
 type late struct{ said *[]string }
 
-func (late) Holds() {}
+func (late) Traits() stage.Traits { return stage.Traits{Holds: true} }
 
 func (s late) Open(*stage.Lane) (stage.Processor[int, int], error) { return &lating{late: s}, nil }
 

@@ -61,13 +61,10 @@ type counting[T any, K comparable] struct {
 	err    error
 }
 
-func (s *counting[T, K]) String() string { return "count" }
-
-// FirstClaimer marks the stage as one that decides which of several records wins: the one that raises the event.
-func (s *counting[T, K]) FirstClaimer() {}
-
-// LaneLocal says that the events of one lane are counted together.
-func (s *counting[T, K]) LaneLocal() bool { return true }
+// Traits say that the stage decides which of several records of a lane wins: the one that raises the event.
+func (s *counting[T, K]) Traits() stage.Traits {
+	return stage.Traits{Name: "count", ClaimsFirst: true, LaneLocal: true}
+}
 
 // Open makes the counts of one lane.
 func (s *counting[T, K]) Open(*stage.Lane) (stage.Processor[T, T], error) {

@@ -99,7 +99,7 @@ func TestAlarmsEqualTheReferenceOverCrashes(t *testing.T) {
 // waits holds the last event it got until the next one comes.
 type waits struct{}
 
-func (waits) Holds() {}
+func (waits) Traits() stage.Traits { return stage.Traits{Holds: true} }
 func (waits) Open(*stage.Lane) (stage.Processor[click, click], error) {
 	return &waiting{}, nil
 }

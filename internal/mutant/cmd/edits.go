@@ -182,7 +182,7 @@ var edits = []edit{
 	{"stream", `case w.keys == driver.KeysAnywhere && !w.accept:`, `case w.keys == driver.KeysAnywhere && !w.accept && !mutant.On("T70"):`},
 	{"stream", `if was > 0 { err := &driver.AddedPartitionsError{`, `if was > 0 && !mutant.On("T72") { err := &driver.AddedPartitionsError{`},
 	{"stream", `case passes(err): w.spoil(err)`, `case passes(err) && mutant.On("T76"): case passes(err): w.spoil(err)`},
-	{"stream", `if s.claims && holder != "" {`, `if s.claims && holder != "" && !mutant.On("T07b") {`},
+	{"stream", `if s.ClaimsFirst && holder != "" {`, `if s.ClaimsFirst && holder != "" && !mutant.On("T07b") {`},
 	{"stream", `c.noteArrivals(c.feed.batch) }`, `
 		c.noteArrivals(c.feed.batch)
 		if b := c.feed.batch; mutant.On("T75") {
