@@ -17,7 +17,7 @@ RELEASE := go run ./internal/release/cmd/release
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-short
+.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-short
 
 test: vet lint check-tidy servers unit race sim-short mutants modules installable api torture-short torture-kinesis-short bench-short
 	@echo all tests passed
@@ -149,6 +149,10 @@ zombies:
 # CPU time per event beside a loop written by hand; BENCH='zstd' runs the variants whose names match. docs/performance.md.
 bench:
 	ONCEFLOW_CACHE=$(CACHE) go run ./examples/bench -only '$(BENCH)'
+
+# CPU time per record of this library's Kafka source, sarama's consumers and franz-go. docs/decisions/0021-kafka-fetch-path.md.
+bench-kafka:
+	cd examples/bench-kafka && ONCEFLOW_CACHE=$(CACHE) go run . -only '$(BENCH)'
 
 # Checks only what the variants write.
 bench-short:
