@@ -3,6 +3,7 @@ package seal_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,12 +48,30 @@ func TestAStoreWhoseClockIsADayAheadForSecondsSealsNothing(t *testing.T) {
 			return up
 		}
 		reach(t, out, 1, time.Now(), time.Now())
+		explain := func() (doubts int) {
+			why, err := seal.Explain(t.Context(), store, "etl", time.Now(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range why {
+				if b.Doubt != nil && strings.Contains(b.String(), "is in doubt: sink: the store's clock says") {
+					doubts++
+				}
+			}
+			return doubts
+		}
+		if explain() != 0 {
+			t.Error("Explain doubts a clock that is right")
+		}
 		for off = 24 * time.Hour; off > 0; { // as long as it lasts
 			for range 4 {
 				up := idle()
 				var doubt *sink.ClockError
 				if !errors.As(up.Unclosed, &doubt) || up.ClosedHours != 0 {
 					t.Errorf("a day ahead: upkeep says %+v, want a *ClockError and no closed hour", up)
+				}
+				if explain() != 1 {
+					t.Error("a day ahead: Explain does not tell that the clock is in doubt")
 				}
 				time.Sleep(2 * time.Second) //nolint:forbidigo // in a synctest bubble
 			}

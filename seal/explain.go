@@ -42,6 +42,10 @@ type Blocker struct {
 	// how many rows they have. 0 where the store does not tell what is staged.
 	Lost     int
 	LostRows int64
+
+	// Doubt is, if the hour waits for the store's clock, why that is not believed; nil if it is. One reading tells whether it
+	// differs much from the clock of who asks or is behind what the job has read from it before, but not whether it has stepped.
+	Doubt *sink.ClockError
 }
 
 // Explain says what the hour that begins at hour waits for: the first question of whoever is on call. Nothing is the
@@ -61,13 +65,20 @@ func Explain(ctx context.Context, store sink.Store, job string, hour time.Time, 
 	if !end.After(s.Closed) {
 		return nil, nil
 	}
-	now, err := store.Now(ctx)
+	newest := s.Genesis.Created
+	if s.ClosedAt.After(newest) {
+		newest = s.ClosedAt
+	}
+	now, doubt, err := sink.ReadClock(ctx, store, newest)
 	if err != nil {
-		return nil, fmt.Errorf("seal: read the store's clock: %w", err)
+		return nil, err
 	}
 	var out []Blocker
 	for _, b := range s.Blockers(end, now, o.Lateness, o.EmptyHours, o.Partitions) {
 		blocker := Blocker{Blocker: b}
+		if b.Kind == ledger.BlockedByClock {
+			blocker.Doubt = doubt
+		}
 		if b.Kind == ledger.BlockedByEntry {
 			done, err := published(ctx, store, &s.Genesis, o.Prefix, b.Entry)
 			if err != nil {
@@ -130,7 +141,11 @@ func (b Blocker) String() string {
 		}
 		return s
 	case ledger.BlockedByClock:
-		return "the store's clock must reach " + clock(b.Until)
+		s := "the store's clock must reach " + clock(b.Until)
+		if b.Doubt != nil {
+			s += ", and is in doubt: " + b.Doubt.Error()
+		}
+		return s
 	case ledger.BlockedByGap:
 		return b.Gap.String()
 	case ledger.BlockedByNothing:

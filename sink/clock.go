@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/steady"
 	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/stream/driver"
@@ -74,6 +75,25 @@ func (k *keeper) now(ctx context.Context) (time.Time, error) {
 		k.log.Info("the store's clock is believed again", "at", told)
 	}
 	return t.At.UTC(), nil
+}
+
+// ReadClock reads a store's clock once, as a job does that begins: now is the earlier of what it says and of what it should say,
+// and doubt is why it is not believed; nil if it is. newest is a time that a job has read from it before.
+func ReadClock(ctx context.Context, store Store, newest time.Time) (now time.Time, doubt *ClockError, err error) {
+	told, err := store.Now(ctx)
+	if err != nil {
+		return time.Time{}, nil, fmt.Errorf("sink: read the store's clock: %w", err)
+	}
+	told = told.UTC().Round(0)
+	var c steady.Clock
+	if !storage.TraitsOf(store).FakeClock {
+		c.Limits = steady.Default
+	}
+	t := c.Read(told, 0, env.From(ctx).Wall().UTC().Round(0), newest)
+	if t.Doubt {
+		doubt = &ClockError{Told: told, Expected: t.Expected}
+	}
+	return t.At.UTC(), doubt, nil
 }
 
 // note takes down what is known after a reading, and returns the doubt before it.

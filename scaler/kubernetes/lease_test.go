@@ -3,11 +3,13 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"sync"
 	"testing"
 	"time"
 
+	coordination "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 
@@ -233,4 +235,24 @@ func TestMemoryIsKeptInAConfigMap(t *testing.T) {
 	t.Cleanup(func() {
 		m.(*memory).client.Delete(context.Background(), "etl-scaler", metav1.DeleteOptions{})
 	})
+}
+
+// A process whose clock stepped ahead took the lead from one that went on renewing it, at each look.
+func TestALeadThatIsRenewedIsNotTakenByAClockThatIsAhead(t *testing.T) {
+	other, seconds := "other", int32(120)
+	l, now := &Lease{o: LeaseOptions{Holder: "me", Duration: 2 * time.Minute}}, time.Now()
+	for i := range 5 {
+		renewed := metav1.NewMicroTime(now)
+		if i > 0 {
+			renewed = metav1.NewMicroTime(now.Add(-24 * time.Hour)) // ours is a day ahead since the second look
+		}
+		held := &coordination.Lease{
+			ObjectMeta: metav1.ObjectMeta{ResourceVersion: fmt.Sprint(i + 1)},
+			Spec:       coordination.LeaseSpec{HolderIdentity: &other, RenewTime: &renewed, LeaseDurationSeconds: &seconds},
+		}
+		if l.free(held, now) {
+			t.Errorf("look %d: the lease is taken for free", i+1)
+		}
+		now = now.Add(time.Minute)
+	}
 }

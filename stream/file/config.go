@@ -57,8 +57,9 @@ type Options struct {
 	// lane of its own.
 	//
 	// The lane begins again whenever a followed folder gets another file: what stages hold is read again, and, for dedup
-	// with a local store and counts, the files of their window. A file that was read to its end and is deleted within that
-	// window is missed then: a copy of what was in it counts as new.
+	// with a local store and counts, the files of their window. Of a file that was read to its end more than an hour ago the
+	// ledger no longer knows how old its events are, so it is read too, as long as it lies in the folder. A file that was read to
+	// its end and is deleted within the window is missed then: a copy of what was in it counts as new.
 	//
 	// Defaults to a lane for each file.
 	Lane func(path string) string
