@@ -51,4 +51,4 @@ func final(ctx context.Context, err error) bool {
 
 // ErrRefused is matched by errors of a Store that trying again does not mend: wrong credentials, a table of another
 // shape, a closed store. The job stops at once.
-var ErrRefused = errors.New("dedup: refused by the store")
+var ErrRefused = errors.New("trying again does not mend it")

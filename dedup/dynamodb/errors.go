@@ -21,7 +21,7 @@ var hopeless = []string{
 func classify(err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) && slices.Contains(hopeless, api.ErrorCode()) {
-		return fmt.Errorf("%w: %w", dedup.ErrRefused, err)
+		return fmt.Errorf("%w (%w)", err, dedup.ErrRefused)
 	}
 	return err
 }

@@ -110,7 +110,7 @@ func Open(ctx context.Context, client *dynamodb.Client, table, name string, opts
 	s.clock.hear(d.ResultMetadata)
 	k, a := d.Table.KeySchema, d.Table.AttributeDefinitions
 	if len(k) != 1 || *k[0].AttributeName != keyAttr || len(a) == 0 || a[0].AttributeType != types.ScalarAttributeTypeB {
-		return nil, fmt.Errorf("dynamodb: %w: table %s has not the one binary key %q", dedup.ErrRefused, table, keyAttr)
+		return nil, fmt.Errorf("dynamodb: table %s has not the one binary key %q, so Create did not make it (%w)", table, keyAttr, dedup.ErrRefused)
 	}
 	return s, nil
 }
@@ -119,7 +119,7 @@ func Open(ctx context.Context, client *dynamodb.Client, table, name string, opts
 func (s *Store) Open(ctx context.Context, sp dedup.Space) (dedup.Table, error) {
 	t := &table{Store: s, space: sp, ttl: cmp.Or(s.opts.TTL, 2*sp.Window), bound: minBound, begun: map[int64]bool{}}
 	if t.ttl <= sp.Window {
-		return nil, fmt.Errorf("dynamodb: %w: TTL %s is not longer than the window %s", dedup.ErrRefused, t.ttl, sp.Window)
+		return nil, fmt.Errorf("dynamodb: TTL %s is not longer than the window %s (%w)", t.ttl, sp.Window, dedup.ErrRefused)
 	}
 	for _, part := range []string{s.name, sp.Name} {
 		t.prefix = binary.AppendUvarint(t.prefix, uint64(len(part)))

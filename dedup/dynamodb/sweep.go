@@ -88,8 +88,8 @@ func (t *table) sweep(ctx context.Context) error {
 		}
 	}
 	if oldest > t.ttl-t.ttl/20 {
-		return fmt.Errorf("dynamodb: %w: the oldest claim that is still needed is %s old, and claims live for %s; the job is too"+
-			" late for its TTL. To accept duplicates of that time, delete the item with the key %x",
+		return fmt.Errorf("dynamodb: %w: the oldest claim that is still needed is %s old, and claims live for %s. The job may be too late for"+
+			" its TTL: a longer one helps before it comes to this. To go on and let copies of that time pass, delete the item with the key %x",
 			dedup.ErrForgotten, oldest, t.ttl, t.key([]byte("buckets")))
 	}
 	return nil

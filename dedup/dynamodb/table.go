@@ -74,7 +74,7 @@ func (t *table) Claim(ctx context.Context, claims []dedup.Claim, won []bool) err
 			continue
 		}
 		if idle++; idle == patience {
-			return fmt.Errorf("dynamodb: claim: %d of %d claims are throttled", len(left), len(claims))
+			return fmt.Errorf("dynamodb: claim: the service throttled %d of %d claims in each of 8 rounds", len(left), len(claims))
 		}
 		if err := pause(ctx, 25*time.Millisecond<<idle); err != nil {
 			return err

@@ -42,7 +42,7 @@ func (t *table) insert(ctx context.Context, rs []*request) error {
 	}
 	t.clock.hear(out.ResultMetadata)
 	if len(out.Responses) != len(rs) {
-		return fmt.Errorf("dynamodb: claim: %w: %d answers to %d statements", dedup.ErrRefused, len(out.Responses), len(rs))
+		return fmt.Errorf("dynamodb: claim: %d answers to %d statements (%w)", len(out.Responses), len(rs), dedup.ErrRefused)
 	}
 	for i, r := range rs {
 		e := out.Responses[i].Error
@@ -58,7 +58,7 @@ func (t *table) insert(ctx context.Context, rs []*request) error {
 			types.BatchStatementErrorCodeEnumTransactionConflict:
 			// again in the next round
 		default:
-			return fmt.Errorf("dynamodb: claim: %w: %s: %s", dedup.ErrRefused, e.Code, aws.ToString(e.Message))
+			return fmt.Errorf("dynamodb: claim: %s: %s (%w)", e.Code, aws.ToString(e.Message), dedup.ErrRefused)
 		}
 	}
 	return nil

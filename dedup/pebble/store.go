@@ -57,7 +57,7 @@ func Open(dir string, opts *Options) (*Store, error) {
 	}
 	db, err := pebble.Open(dir, po)
 	if err != nil {
-		return nil, fmt.Errorf("pebble: %w: %w", dedup.ErrRefused, err)
+		return nil, fmt.Errorf("pebble: %w (%w)", err, dedup.ErrRefused)
 	}
 	s := &Store{db: db, write: pebble.Sync}
 	if o.Volatile {
@@ -72,7 +72,7 @@ func Open(dir string, opts *Options) (*Store, error) {
 // Open returns an empty table with keys of its own.
 func (s *Store) Open(_ context.Context, sp dedup.Space) (dedup.Table, error) {
 	if s.closed.Load() {
-		return nil, fmt.Errorf("pebble: %w: the store is closed", dedup.ErrRefused)
+		return nil, fmt.Errorf("pebble: the store is closed (%w)", dedup.ErrRefused)
 	}
 	return &table{
 		store: s, space: sp, number: s.tables.Add(1),

@@ -16,11 +16,11 @@ var hopeless = []string{"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "ERR synta
 
 func classify(err error) error {
 	if errors.Is(err, redis.ErrClosed) {
-		return fmt.Errorf("%w: %w", dedup.ErrRefused, err)
+		return fmt.Errorf("%w (%w)", err, dedup.ErrRefused)
 	}
 	for _, h := range hopeless {
 		if strings.HasPrefix(err.Error(), h) || strings.Contains(err.Error(), "Error running script") && strings.Contains(err.Error(), h) {
-			return fmt.Errorf("%w: %w", dedup.ErrRefused, err)
+			return fmt.Errorf("%w (%w)", err, dedup.ErrRefused)
 		}
 	}
 	return err

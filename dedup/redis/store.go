@@ -83,7 +83,7 @@ func (s *Store) prefix(table string, slot int) string {
 func (s *Store) Open(ctx context.Context, sp dedup.Space) (dedup.Table, error) {
 	t := &table{Store: s, space: sp, ttl: cmp.Or(s.opts.TTL, 2*sp.Window), bound: minBound, begun: map[int64]bool{}}
 	if t.ttl <= sp.Window {
-		return nil, fmt.Errorf("redis: %w: TTL %s is not longer than the window %s", dedup.ErrRefused, t.ttl, sp.Window)
+		return nil, fmt.Errorf("redis: TTL %s is not longer than the window %s (%w)", t.ttl, sp.Window, dedup.ErrRefused)
 	}
 	for i := range s.opts.Slots {
 		t.slots = append(t.slots, slot{prefix: s.prefix(sp.Name, i)})

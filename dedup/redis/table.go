@@ -109,7 +109,7 @@ func (t *table) run(ctx context.Context, s *slot, won []bool) error {
 		return fmt.Errorf("redis: claim: %w", classify(err))
 	}
 	if len(answer) != len(s.claims) {
-		return fmt.Errorf("redis: %w: %d answers to %d claims", dedup.ErrRefused, len(answer), len(s.claims))
+		return fmt.Errorf("redis: %d answers to %d claims (%w)", len(answer), len(s.claims), dedup.ErrRefused)
 	}
 	for i, at := range s.claims {
 		won[at] = answer[i] == '1'
@@ -141,8 +141,9 @@ func (t *table) sweep(ctx context.Context) error {
 			return fmt.Errorf("redis: sweep: %w", classify(err))
 		}
 		if age := time.Duration(secs) * time.Second; age > t.ttl-t.ttl/20 {
-			return fmt.Errorf("redis: %w: the oldest claim that is still needed is %s old, and claims live for %s; the job is too late"+
-				" for its TTL. To accept duplicates of that time, delete the key %sbuckets", dedup.ErrForgotten, age, t.ttl, s.prefix)
+			return fmt.Errorf("redis: %w: by the server's clock the oldest claim that is still needed is %s old, and claims live for %s. The job"+
+				" may be too late for its TTL, or that clock was set forward. A longer TTL helps before it comes to this. To go on and let copies of"+
+				" that time pass, delete the key %sbuckets", dedup.ErrForgotten, age, t.ttl, s.prefix)
 		}
 	}
 	return nil

@@ -85,7 +85,7 @@ func (k *Topics) Learn(ctx context.Context, c *Cluster, v *View) (compacted []st
 	}
 	set, err := c.settings(ctx, names)
 	if err != nil {
-		return nil, fmt.Errorf("kafka: is a topic compacted? %w; Options.AssumeComplete goes on without an answer", err)
+		return nil, fmt.Errorf("kafka: the settings of topics: %w; they tell whether a topic is compacted, and need DescribeConfigs; Options.AssumeComplete goes on without them", err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

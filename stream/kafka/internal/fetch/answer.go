@@ -79,7 +79,7 @@ func (p *part) refused(err sarama.KError) {
 func (p *part) truncated(end int64) {
 	k := p.plan
 	if k.phase != following || k.consumed > end {
-		p.lane.r.fail(p.lost(end, max(k.consumed, k.next), "the log was truncated"))
+		p.lane.r.fail(p.lost(end, max(k.consumed, k.next), "the broker says that its log and what was read agree up to offset %d only; an unclean election of a leader does that", end))
 		return
 	}
 	k.next, k.lastEpoch = end, -1

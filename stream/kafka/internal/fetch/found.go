@@ -20,7 +20,7 @@ func (p *part) found(first, last, start int64) {
 	case k.next < 0, k.fresh() && k.next < first:
 		k.next = first
 	case k.next < first:
-		p.lane.r.fail(p.lost(k.next, first, "the log begins at %d now (retention, or records were deleted)", first))
+		p.lane.r.fail(p.lost(k.next, first, "the broker says that the log begins at offset %d; retention or a deletion of records does that", first))
 		return
 	case k.next > last:
 		if p.beyond++; p.beyond < 4 { // a new leader may be behind for a moment
@@ -28,7 +28,7 @@ func (p *part) found(first, last, start int64) {
 			return
 		}
 		if k.consumed > last {
-			p.lane.r.fail(p.lost(last, k.consumed, "the log ends at %d now (it was truncated)", last))
+			p.lane.r.fail(p.lost(last, k.consumed, "the broker says that the log ends at offset %d; an unclean election of a leader or a topic that was restored does that", last))
 			return
 		}
 		k.next = last

@@ -128,7 +128,7 @@ func (k *plan) keep(recs []record.Record, next int64) ([]record.Record, error) {
 	}
 	clear(recs[len(out):])
 	if k.phase == replaying && k.at < k.held.Len() && k.heldOffset(k.at) < next {
-		return out, fmt.Errorf("the held record at offset %d is not in the log, which was compacted or written anew", k.heldOffset(k.at))
+		return out, fmt.Errorf("the held record at offset %d was not among those that the broker gave; compaction or a log that was written anew does that", k.heldOffset(k.at))
 	}
 	return out, nil
 }

@@ -150,7 +150,7 @@ func (r *Reader) Start(st *driver.Start) (known bool, err error) {
 	}
 	for name, pr := range st.From {
 		if !mine[name] && !pr.Ended {
-			return true, &fault.Lost{Partition: name, From: pr.UpTo.Sub, To: -1, Why: "the topic was made again or deleted; retire the partition to go on"}
+			return true, &fault.Lost{Partition: name, From: pr.UpTo.Sub, To: -1, Why: "no topic has its ID any more, so it was deleted or made again; sink.Retire takes the partition out, so that the job goes on without"}
 		}
 	}
 	if err := l.fits(st.Warmup); err != nil {
