@@ -56,6 +56,9 @@ type (
 	// PanicError says what a function under Recover panicked with, and where.
 	PanicError = record.PanicError
 
+	// StageError says which stage of which lane stopped the job.
+	StageError = stage.Error
+
 	// AddedPartitionsError says that a log has got more partitions, so that keys have moved between lanes, and that a stage
 	// brings together only the records of one. Run returns it.
 	AddedPartitionsError = driver.AddedPartitionsError

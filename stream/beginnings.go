@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	core "github.com/onceflow/onceflow/stream/internal/lane"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -24,8 +25,8 @@ func (b *beginnings) begins(k record.Reason, now time.Time) bool {
 		*b = beginnings{}
 	}
 	last, known := (*b)[k]
-	if !known && len(*b) >= moreReasons {
-		k.Why = otherWhy
+	if !known && len(*b) >= core.MoreReasons {
+		k.Why = core.OtherWhy
 		last, known = (*b)[k]
 	}
 	(*b)[k] = now
@@ -33,31 +34,31 @@ func (b *beginnings) begins(k record.Reason, now time.Time) bool {
 }
 
 // tellBeginnings warns of late rows and dead letters that begin with a commit, with the first example.
-func (b *statusBoard) tellBeginnings(log *slog.Logger, now time.Time, lanes []laneCut) {
+func (b *statusBoard) tellBeginnings(log *slog.Logger, now time.Time, lanes []core.Cut) {
 	told := map[record.Reason]bool{} // of several lanes one speaks for all
 	for i := range lanes {
-		for _, x := range lanes[i].examples {
-			if told[x.reason] {
+		for _, x := range lanes[i].Examples {
+			if told[x.Reason] {
 				continue
 			}
-			told[x.reason] = true
-			if b.begun.begins(x.reason, now) {
-				x.warn(log)
+			told[x.Reason] = true
+			if b.begun.begins(x.Reason, now) {
+				warn(log, x)
 			}
 		}
 	}
 }
 
-func (x *example) warn(log *slog.Logger) {
-	line := []any{"partition", x.partition.String(), "position", x.position.String()}
-	if !x.time.IsZero() {
-		line = append(line, "event_time", x.time)
+func warn(log *slog.Logger, x *core.Example) {
+	line := []any{"partition", x.Partition.String(), "position", x.Position.String()}
+	if !x.Time.IsZero() {
+		line = append(line, "event_time", x.Time)
 	}
-	if x.reason.Fate == record.Late {
-		log.Warn("late rows begin", append(line, "behind", x.behind)...)
+	if x.Reason.Fate == record.Late {
+		log.Warn("late rows begin", append(line, "behind", x.Behind)...)
 		return
 	}
-	log.Warn("dead letters begin", append(line, "why", x.reason.Why, "error", shortened(x.err))...)
+	log.Warn("dead letters begin", append(line, "why", x.Reason.Why, "error", shortened(x.Err))...)
 }
 
 // shortened is the text of an error that may quote its whole input.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	core "github.com/onceflow/onceflow/stream/internal/lane"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -15,7 +16,7 @@ import (
 type commit[T any] struct {
 	txn    driver.Txn[T]
 	cut    driver.Cut
-	lanes  []laneCut
+	lanes  []core.Cut
 	reason string
 	began  time.Time
 	cancel context.CancelFunc
@@ -57,7 +58,7 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 }
 
 // cutOf is what an output gets of lanes.
-func cutOf(lanes []laneCut) driver.Cut {
+func cutOf(lanes []core.Cut) driver.Cut {
 	cut := driver.Cut{Lanes: make([]driver.LaneCut, len(lanes)), Reasons: sumReasons(lanes)}
 	for i := range lanes {
 		cut.Lanes[i] = lanes[i].LaneCut
@@ -67,9 +68,9 @@ func cutOf(lanes []laneCut) driver.Cut {
 
 // barrier stops all workers and returns the progress of their lanes. Of the revoked ones nothing is processed after it. If
 // the error passes, the open transaction is spoilt, and all lanes must be begun again; any other one has stopped the job.
-func (e *engine[T]) barrier(revoked []*lane[T]) (lanes []laneCut, resume func(), err error) {
+func (e *engine[T]) barrier(revoked []*lane[T]) (lanes []core.Cut, resume func(), err error) {
 	type part struct {
-		lanes []laneCut
+		lanes []core.Cut
 		err   error
 	}
 	parts, gate := make(chan part, len(e.workers)), make(chan struct{})
@@ -111,13 +112,13 @@ func (e *engine[T]) barrier(revoked []*lane[T]) (lanes []laneCut, resume func(),
 
 // pullAll lets every stage take in what other goroutines made, so that a commit does not leave it out.
 func (w *worker[T]) pullAll(ctx context.Context) error {
-	return w.each(ctx, func(ctx context.Context, c *laneCore) error { return c.pull(ctx) })
+	return w.each(ctx, func(ctx context.Context, c *core.Lane) error { return c.Pull(ctx) })
 }
 
 // collect returns the progress of the lanes that changed, and takes the revoked ones away.
-func (w *worker[T]) collect(revoked []*lane[T]) (cuts []laneCut, err error) {
+func (w *worker[T]) collect(revoked []*lane[T]) (cuts []core.Cut, err error) {
 	for _, l := range w.lanes {
-		cut, ok, err := l.core.cut()
+		cut, ok, err := l.core.Cut()
 		if err != nil {
 			return nil, err
 		}

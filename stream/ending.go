@@ -89,9 +89,9 @@ func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bo
 			}
 			a := answer{err: w.pullAll(ctx)}
 			for _, l := range w.lanes {
-				a.left += int64(l.core.slots.live + l.core.replaying)
-				a.waits = a.waits || l.core.pulls()
-				a.dirty = a.dirty || l.core.dirty
+				a.left += l.core.Unfinished()
+				a.waits = a.waits || l.core.Pulls()
+				a.dirty = a.dirty || l.core.Dirty()
 			}
 			answers <- a
 			return a.err
@@ -108,16 +108,6 @@ func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bo
 		}
 	}
 	return left, waits, dirty, err
-}
-
-// pulls reports whether a stage takes in results of other goroutines.
-func (c *laneCore) pulls() bool {
-	for i := range c.procs {
-		if c.procs[i].pull != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // shutdown ends the job because the caller wants it: no more records are read, what is queued is thrown away, since the

@@ -5,6 +5,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/eventclock"
 	"github.com/onceflow/onceflow/stream/driver"
+	core "github.com/onceflow/onceflow/stream/internal/lane"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -15,56 +16,35 @@ type WaitingJump struct {
 	Jump      driver.Jump
 }
 
-// waits are the partitions of a lane whose clocks wait: how many, the one that is farthest ahead, and since when that has
-// been waiting at its clock.
+// waits are the partitions of a lane whose clocks wait, and since when the one that is farthest ahead has been waiting at its
+// clock.
 type waits struct {
-	n     int
-	far   WaitingJump
+	core.Jumps
 	since time.Time
-}
-
-// waiting finds them, in a lane that had was before.
-func (c *laneCore) waiting(was *waits) waits {
-	var w waits
-	for i := range c.parts {
-		p := &c.parts[i]
-		if p.clock.Jump.Records == 0 {
-			continue
-		}
-		if w.n++; w.n == 1 || p.clock.Jump.Newest.After(w.far.Jump.Newest) {
-			w.far = WaitingJump{p.id, p.clock.Seen, driver.Jump(p.clock.Jump)}
-		}
-	}
-	if w.n > 0 {
-		if w.since = was.since; !was.same(&w) {
-			w.since = c.lane.Now()
-		}
-	}
-	return w
 }
 
 // same reports whether a partition still waits at the same clock.
 func (w *waits) same(o *waits) bool {
-	return w.n > 0 && o.n > 0 && w.far.Partition == o.far.Partition && w.far.Seen.Equal(o.far.Seen)
+	return w.N > 0 && o.N > 0 && w.Partition == o.Partition && w.Seen.Equal(o.Seen)
 }
 
 // observeJumps adds what waits to the status, and logs what has waited for longer than a commit, once, and its end.
 func (e *engine[T]) observeJumps(s *Status, now time.Time) {
 	for _, l := range *e.visible.Load() {
 		w := l.jumps()
-		if w.n > 0 && (s.Jumps == 0 || w.far.Jump.Newest.After(s.Jump.Jump.Newest)) {
-			s.Jump = w.far
+		if w.N > 0 && (s.Jumps == 0 || w.Jump.Newest.After(s.Jump.Jump.Newest)) {
+			s.Jump = WaitingJump{w.Partition, w.Seen, w.Jump}
 		}
-		s.Jumps += int64(w.n)
-		if l.jumpTold.n > 0 && !l.jumpTold.same(&w) {
-			e.opts.Logger.Info("event time goes on: what was far ahead is confirmed or forgotten", "partition", l.jumpTold.far.Partition)
+		s.Jumps += int64(w.N)
+		if l.jumpTold.N > 0 && !l.jumpTold.same(&w) {
+			e.opts.Logger.Info("event time goes on: what was far ahead is confirmed or forgotten", "partition", l.jumpTold.Partition)
 			l.jumpTold = waits{}
 		}
-		if w.n > 0 && l.jumpTold.n == 0 && now.Sub(w.since) > e.opts.CommitEvery {
+		if w.N > 0 && l.jumpTold.N == 0 && now.Sub(w.since) > e.opts.CommitEvery {
 			l.jumpTold = w
-			j := w.far.Jump
-			e.opts.Logger.Warn("event times far ahead of their partition's wait to be confirmed", "partition", w.far.Partition,
-				"seen", w.far.Seen, "from", j.To, "newest", j.Newest, "records", j.Records, "of", eventclock.Default.Records)
+			j := w.Jump
+			e.opts.Logger.Warn("event times far ahead of their partition's wait to be confirmed", "partition", w.Partition,
+				"seen", w.Seen, "from", j.To, "newest", j.Newest, "records", j.Records, "of", eventclock.Default.Records)
 		}
 	}
 }
@@ -76,8 +56,14 @@ func (l *lane[T]) jumps() waits {
 	return l.jump
 }
 
-func (l *lane[T]) publishJumps() {
+func (l *lane[T]) publishJumps(j core.Jumps) {
 	l.jumpMu.Lock()
 	defer l.jumpMu.Unlock()
-	l.jump = l.core.waiting(&l.jump)
+	w := waits{Jumps: j, since: l.jump.since}
+	if w.N == 0 {
+		w.since = time.Time{}
+	} else if !w.same(&l.jump) {
+		w.since = l.w.e.opts.Now()
+	}
+	l.jump = w
 }

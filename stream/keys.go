@@ -36,7 +36,7 @@ func sizes(parts []record.Partition) (logs []driver.LogSize) {
 
 // laneLocal is the name of a stage that sees one lane at a time; "" is none.
 func (p *Pipe[T]) laneLocal() string {
-	for _, s := range p.stages {
+	for _, s := range p.chain.Stages {
 		if s.LaneLocal {
 			return s.Name
 		}

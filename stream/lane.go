@@ -9,19 +9,19 @@ import (
 	"sync/atomic"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	core "github.com/onceflow/onceflow/stream/internal/lane"
 	"github.com/onceflow/onceflow/stream/record"
-	"github.com/onceflow/onceflow/stream/stage"
 )
 
 // lane is a lane that this process has.
 type lane[T any] struct {
 	assignment driver.Assignment
-	core       *laneCore
-	rows       *rows[T]
+	core       *core.Lane
 	w          *worker[T]
 
 	gone    bool // of a former assignment; used by the worker
 	charged int64
+	odd     int64 // Status.OddTimes, as it was last counted
 
 	queued atomic.Int64 // bytes of batches that wait
 	paused atomic.Bool
@@ -44,29 +44,29 @@ type lane[T any] struct {
 
 // publish makes what the status shows visible to other goroutines.
 func (l *lane[T]) publish() {
-	c := l.core
-	l.live.Store(int64(c.slots.live + c.replaying))
-	l.ready.Store(c.ready())
-	if n := c.stats.read - l.read.Swap(c.stats.read); n > 0 {
+	s := l.core.Status()
+	l.live.Store(s.Unfinished)
+	l.ready.Store(s.Ready)
+	if n := s.Read - l.read.Swap(s.Read); n > 0 {
 		l.w.e.read.Add(n)
 	}
-	if n := c.oddTimes; n > 0 {
-		c.oddTimes = 0
+	if n := s.OddTimes - l.odd; n > 0 {
+		l.odd = s.OddTimes
 		if l.w.e.oddTimes.Add(n) == n {
 			l.w.e.opts.Logger.Warn("a record's own time is none that a ledger can hold, and is taken for none; event times are not concerned",
 				"lane", l.assignment.Lane, "first", "0001-01-02", "last", "9999-12-29")
 		}
 	}
-	if seen := c.seen(); !seen.IsZero() && seen.Before(record.EndOfTime) {
-		l.seen.Store(seen.UnixMicro())
-	} else {
+	if s.Seen.IsZero() {
 		l.seen.Store(0)
+	} else {
+		l.seen.Store(s.Seen.UnixMicro())
 	}
-	l.publishJumps()
+	l.publishJumps(s.Jumps)
 }
 
 // size is how much memory a batch keeps busy, as far as we know.
-func size(b *driver.Batch) int64 { return max(b.Bytes, int64(len(b.Records))*recordOverhead) }
+func size(b *driver.Batch) int64 { return max(b.Bytes, int64(len(b.Records))*core.RecordOverhead) }
 
 // openLanes opens the stages of lanes that were adopted and gives them to the workers. The source does not know yet.
 func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partition]driver.Progress) ([]starting[T], error) {
@@ -83,14 +83,15 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 				l.w.signal()
 			}
 		}
-		core, rows, err := openLane(&e.pipe, stage.Lane{Name: a.Lane, Partitions: slices.Clone(a.Partitions), Now: e.opts.Now, Wake: wake}, from, l.w.scratch)
+		var err error
+		l.core, err = core.Open(e.pipe.chain, core.Spec[T]{
+			Assignment: a, From: from, Now: e.opts.Now, Wake: wake, KeepRecords: e.opts.KeepRecords,
+			Scratch: l.w.scratch, Worker: l.w.index, Txn: &l.w.open,
+		})
 		if err != nil {
 			return nil, err
 		}
-		core.keep = e.opts.KeepRecords
-		core.elders, core.dirty, core.inOrder = a.Elders, a.Moved, a.InOrder
-		rows.w.Worker, rows.open = l.w.index, &l.w.open
-		l.core, l.rows, l.committed = core, rows, clockOf(from)
+		l.committed = clockOf(from)
 		e.lanes[a.Lane] = l
 		l.w.loads++
 		l.w.do(func(ctx context.Context) error {
@@ -99,11 +100,11 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 				return nil //nolint:nilerr // that error has been told
 			}
 			l.w.begin(l)
-			err := core.begin(ctx)
+			err := l.core.Begin(ctx)
 			l.w.end(l)
 			return err
 		})
-		starts = append(starts, starting[T]{l, driver.Start{Lane: a.Lane, From: begun(from), Warmup: core.warmup()}})
+		starts = append(starts, starting[T]{l, driver.Start{Lane: a.Lane, From: begun(from), Warmup: l.core.Warmup()}})
 	}
 	e.share()
 	if slices.ContainsFunc(assigned, func(a driver.Assignment) bool { return a.Moved }) {
@@ -140,7 +141,7 @@ func (w *worker[T]) remove(lanes ...*lane[T]) error {
 		l.gone = true
 		w.e.charge(-l.charged)
 		l.charged = 0
-		errs = append(errs, l.core.close())
+		errs = append(errs, l.core.Close())
 	}
 	w.lanes = slices.DeleteFunc(w.lanes, func(l *lane[T]) bool { return l.gone })
 	return errors.Join(errs...)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	core "github.com/onceflow/onceflow/stream/internal/lane"
 )
 
 // To give lanes up once copied the list of all lanes for each of them: 10,000 took 800 MB.
@@ -18,7 +19,7 @@ func TestLanesThatEndTogetherAreForgottenInOnePass(t *testing.T) {
 		e := newEngine(decodeBench(From(src)), nullOutput{}, o)
 		for _, a := range src.lanes {
 			w := e.workers[len(e.lanes)%2]
-			l := &lane[hit]{assignment: a, w: w, core: new(laneCore)}
+			l := &lane[hit]{assignment: a, w: w, core: new(core.Lane)}
 			w.lanes = append(w.lanes, l)
 			e.lanes[a.Lane] = l
 		}

@@ -47,7 +47,7 @@ func (e *engine[T]) endLanes(c *commit[T]) {
 func (w *worker[T]) endLanes(lanes []*lane[T]) error {
 	var closed []*lane[T]
 	for _, l := range lanes {
-		if c := l.core; l.gone || c.dirty || c.slots.live > 0 || c.replaying > 0 {
+		if l.gone || l.core.Dirty() || l.core.Unfinished() > 0 {
 			continue
 		}
 		closed = append(closed, l)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	core "github.com/onceflow/onceflow/stream/internal/lane"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -55,7 +56,7 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []driver.Assignment) ([]sta
 	}
 	for _, a := range lanes {
 		if e.lanes[a.Lane] != nil {
-			return nil, fmt.Errorf("%w: it assigned lane %s, which was assigned before", errSource, a.Lane)
+			return nil, fmt.Errorf("%w: it assigned lane %s, which was assigned before", core.ErrSource, a.Lane)
 		}
 	}
 	if err := e.seeLanes(ctx, lanes); err != nil {

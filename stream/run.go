@@ -145,12 +145,12 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 
 // check refuses a pipe that could lose records.
 func (p *Pipe[T]) check() error {
-	if p.src == nil || p.open == nil {
+	if p.src == nil {
 		return errors.New("stream: the pipe has no source")
 	}
 	compacted := p.src.Info().Compacted
 	holder := ""
-	for i, s := range p.stages {
+	for i, s := range p.chain.Stages {
 		if s.Err != nil {
 			return fmt.Errorf("stream: stage %d, %q: %w", i+1, s.Name, s.Err)
 		}

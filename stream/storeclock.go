@@ -19,7 +19,7 @@ type clockReading struct {
 
 // set takes in an answer of the output. latest is zero if the output has no doubts.
 func (c *storeClock) set(at, latest time.Time) {
-	c.last.Store(&clockReading{at.Round(0), later(at.Round(0), latest.Round(0)), time.Now()})
+	c.last.Store(&clockReading{at.Round(0), maxTime(at.Round(0), latest.Round(0)), time.Now()})
 }
 
 // now is the earliest time that it may be by the output's clock, and latest the latest one. Both are zero before set.

@@ -14,7 +14,6 @@ import (
 
 const (
 	keepEvery = 3 * time.Second  // between upkeeps
-	proveLag  = 2 * time.Second  // clocks that are closer to now are not worth a question
 	keepPause = 30 * time.Second // the longest between upkeeps that fail
 )
 
@@ -103,8 +102,7 @@ func (e *engine[T]) prove(ctx context.Context, now time.Time) error {
 					return nil //nolint:nilerr // that error has been told
 				}
 				l.w.begin(l)
-				l.core.proved(p, now, live, r)
-				err := l.core.advance(ctx)
+				err := l.core.Prove(ctx, p, now, live, r)
 				l.w.end(l)
 				return err
 			})
@@ -128,10 +126,10 @@ func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[record.Partiti
 			defer mu.Unlock()
 			for _, l := range w.lanes {
 				if e.fill.patience > 0 {
-					since, ok := l.core.atRest()
-					rest, all = later(rest, since), all && ok
+					since, ok := l.core.AtRest()
+					rest, all = maxTime(rest, since), all && ok
 				}
-				part := l.core.idle(now)
+				part := l.core.Idle(now)
 				maps.Copy(at, part)
 				for p := range part {
 					owner[p] = l
@@ -153,21 +151,6 @@ func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[record.Partiti
 		rest = time.Time{}
 	}
 	return at, owner, rest
-}
-
-// idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind.
-func (c *laneCore) idle(now time.Time) (at map[record.Partition]record.Position) {
-	for i := range c.parts {
-		p := &c.parts[i]
-		if c.ready() && !p.ended && p.asked == p.upTo && p.clock.Seen.Before(now.Add(-proveLag)) {
-			if at == nil { // for most of thousands of lanes there is none
-				at = map[record.Partition]record.Position{}
-			}
-			at[p.id] = p.upTo
-		}
-		p.asked = p.upTo
-	}
-	return at
 }
 
 // afterKeep takes in what came of upkeep.
@@ -216,7 +199,7 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 			if l.gone || l.w.stuck != nil {
 				return nil //nolint:nilerr // that error has been told
 			}
-			return l.core.committed(ctx, k)
+			return l.core.Committed(ctx, k)
 		})
 	}
 }

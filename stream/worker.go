@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	core "github.com/onceflow/onceflow/stream/internal/lane"
 )
 
 // worker processes the batches of some lanes, one at a time. All that touches a lane's core happens on its goroutine,
@@ -25,7 +26,7 @@ type worker[T any] struct {
 	asked atomic.Bool   // todo is not empty
 	poke  chan struct{} // something was added
 
-	scratch *scratch
+	scratch *core.Scratch
 	ticked  bool  // a tick is due
 	stuck   error // why the open transaction is spoilt: the lanes must not be touched, only taken away; nil if it is not
 
@@ -45,7 +46,7 @@ type item[T any] struct {
 }
 
 func newWorker[T any](e *engine[T], index int) *worker[T] {
-	return &worker[T]{e: e, index: index, poke: make(chan struct{}, 1), scratch: newScratch(len(e.pipe.stages))}
+	return &worker[T]{e: e, index: index, poke: make(chan struct{}, 1), scratch: core.NewScratch(len(e.pipe.chain.Stages))}
 }
 
 // do runs f soon: the worker stops for it within a batch, after at most stepRecords records.
@@ -134,7 +135,7 @@ func (w *worker[T]) spoil(err error) {
 // mend is for a worker whose lanes were taken away. What the buffers hold is of records that will be read again.
 func (w *worker[T]) mend() {
 	if w.stuck != nil {
-		w.stuck, w.scratch = nil, newScratch(len(w.e.pipe.stages))
+		w.stuck, w.scratch = nil, core.NewScratch(len(w.e.pipe.chain.Stages))
 	}
 }
 
@@ -203,9 +204,9 @@ func (w *worker[T]) process(ctx context.Context, it item[T], tick <-chan time.Ti
 	l, b := it.lane, it.batch
 	ends, split := int64(len(b.Ended)), slices.ContainsFunc(b.Ended, func(e driver.Ended) bool { return len(e.Children) > 0 })
 	w.begin(l)
-	done, err := l.core.slice(ctx, b)
+	done, err := l.core.Slice(ctx, b)
 	for err == nil && !done && !w.pressed(ctx, tick) {
-		done, err = l.core.slice(ctx, b)
+		done, err = l.core.Slice(ctx, b)
 	}
 	w.end(l)
 	switch {
@@ -245,11 +246,11 @@ func (w *worker[T]) pressed(ctx context.Context, tick <-chan time.Time) bool {
 
 func (w *worker[T]) begin(l *lane[T]) {
 	now, latest := w.e.clock.now()
-	l.core.now = now
-	l.core.limit = latest.Add(w.e.opts.Future)
+	var oldest time.Time
 	if past := w.e.opts.Past; past >= 0 {
-		l.core.oldest = l.core.now.Add(-past)
+		oldest = now.Add(-past)
 	}
+	l.core.At(now, oldest, latest.Add(w.e.opts.Future))
 	w.now.Store(l)
 	w.busy.Store(int64(time.Since(w.e.born)))
 }
@@ -257,14 +258,15 @@ func (w *worker[T]) begin(l *lane[T]) {
 // end takes down what the lane's step changed.
 func (w *worker[T]) end(l *lane[T]) {
 	w.busy.Store(0)
-	w.e.charge(l.core.heldBytes - l.charged)
-	l.charged = l.core.heldBytes
+	held := l.core.HeldBytes()
+	w.e.charge(held - l.charged)
+	l.charged = held
 	l.publish()
 }
 
 // discard throws a batch, or the rest of one, away that is to be read again by whoever has the lane next.
 func (w *worker[T]) discard(it item[T]) {
-	it.lane.core.leave(it.batch)
+	it.lane.core.Leave(it.batch)
 	it.batch.Release()
 	w.drained(it.lane, it.bytes)
 }
@@ -289,7 +291,7 @@ func (w *worker[T]) drained(l *lane[T], n int64) {
 }
 
 // each runs a step of every lane.
-func (w *worker[T]) each(ctx context.Context, step func(context.Context, *laneCore) error) error {
+func (w *worker[T]) each(ctx context.Context, step func(context.Context, *core.Lane) error) error {
 	for _, l := range w.lanes {
 		w.begin(l)
 		err := step(ctx, l.core)
@@ -308,7 +310,7 @@ func (w *worker[T]) pull(ctx context.Context) error {
 			continue
 		}
 		w.begin(l)
-		err := l.core.pull(ctx)
+		err := l.core.Pull(ctx)
 		w.end(l)
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ const module = "github.com/onceflow/onceflow"
 // that is not listed fails, so a new one gets a decision.
 var may = map[string][]string{
 	"":         nil,
-	"stream":   {"stream/record", "stream/stage", "stream/driver", "internal/eventclock", "internal/when"},
+	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "internal/eventclock"},
 	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/steady", "internal/when"},
 	"seal":     {"sink", "internal/ledger", "stream/record", "stream/driver", "internal/eventclock"},
 	"dedup":    {"stream/record", "stream/stage"},
@@ -45,6 +45,9 @@ var may = map[string][]string{
 	"stream/record": nil,
 	"stream/stage":  {"stream/record", "internal/when"},
 	"stream/driver": {"stream/record"},
+
+	// The rooms of the engine.
+	"stream/internal/lane": {"stream/record", "stream/stage", "stream/driver", "internal/eventclock", "internal/when"},
 
 	"stream/file":       {"stream/record", "stream/driver"},
 	"stream/kafka":      {"stream/record", "stream/driver"},

@@ -166,7 +166,7 @@ var edits = []edit{
 	{"stream", `if live { c.prove(id, at)`, `if live || mutant.On("T42b") { c.prove(id, at)`},
 	{"stream", `s.parent != slotOf(o) || s.holds != 0 {`, `s.parent != slotOf(o) || s.holds != 0 && !mutant.On("T13") {`},
 	{"stream", `case t.slots[t.root(slotOf(o))].holds == 0:`, `case t.slots[t.root(slotOf(o))].holds == 0 || mutant.On("T13"):`},
-	{"stream", `all[record.Reason{Fate: k.Fate, Why: otherWhy}] += n`, `if !mutant.On("T58") { all[record.Reason{Fate: k.Fate, Why: otherWhy}] += n }`},
+	{"stream", `all[record.Reason{Fate: k.Fate, Why: core.OtherWhy}] += n`, `if !mutant.On("T58") { all[record.Reason{Fate: k.Fate, Why: core.OtherWhy}] += n }`},
 	{"stream", `proved, err := e.src.AtEnd(ctx, at)`, `
 		proved, err := e.src.AtEnd(ctx, at)
 		switch {

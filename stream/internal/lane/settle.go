@@ -1,4 +1,4 @@
-package stream
+package lane
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 )
 
 // settle finishes the touched records that nobody holds: first the rows that waited for them, then their fates.
-func (c *laneCore) settle(ctx context.Context) error {
+func (c *Lane) settle(ctx context.Context) error {
 	if c.end.waiting() > 0 {
 		var finished []uint32
 		for _, i := range c.touched {
@@ -57,7 +57,7 @@ func (c *laneCore) settle(ctx context.Context) error {
 }
 
 // finished reports whether the live record i has nothing to wait for.
-func (c *laneCore) finished(i uint32) bool {
+func (c *Lane) finished(i uint32) bool {
 	s := &c.slots.slots[i]
 	if s.parent == i {
 		return s.holds == 0 && s.flags&flagLive != 0
@@ -66,7 +66,7 @@ func (c *laneCore) finished(i uint32) bool {
 }
 
 // finish counts the fate of i and frees it.
-func (c *laneCore) finish(i uint32) {
+func (c *Lane) finish(i uint32) {
 	s := &c.slots.slots[i]
 	p := &c.parts[s.part]
 	fate := record.Filtered
@@ -91,7 +91,6 @@ func (c *laneCore) finish(i uint32) {
 	}
 	p.counts[fate]++
 	c.dirty = true
-	c.stats.finished++
 	if s.flags&flagLinked != 0 {
 		c.slots.unlink(&p.held, i)
 		c.heldBytes -= int64(s.bytes)
@@ -103,7 +102,7 @@ func (c *laneCore) finish(i uint32) {
 }
 
 // bury makes the dead letter of a rejected record.
-func (c *laneCore) bury(i uint32) {
+func (c *Lane) bury(i uint32) {
 	d := c.deaths[i]
 	delete(c.deaths, i)
 	if d.Record.Partition == nil {
@@ -115,37 +114,37 @@ func (c *laneCore) bury(i uint32) {
 }
 
 // tell returns the number of the reason why record i is dead, and keeps the first example of it.
-func (c *laneCore) tell(i uint32, stage string, err error) uint16 {
+func (c *Lane) tell(i uint32, stage string, err error) uint16 {
 	why := c.reasons.index(record.Dead, deadWhy(stage, err))
 	if c.reasons.first[why] == nil {
 		x := c.example(i)
-		x.err = err
+		x.Err = err
 		c.reasons.first[why] = x
 	}
 	return why
 }
 
 // tellLate keeps the first late row.
-func (c *laneCore) tellLate(i uint32, at time.Time) {
+func (c *Lane) tellLate(i uint32, at time.Time) {
 	if c.reasons.late != nil {
 		return
 	}
 	x := c.example(i)
-	x.reason, x.time, x.behind = record.Reason{Fate: record.Late}, at, c.parts[c.slots.slots[i].part].clock.Seen.Sub(at)
+	x.Reason, x.Time, x.Behind = record.Reason{Fate: record.Late}, at, c.parts[c.slots.slots[i].part].clock.Seen.Sub(at)
 	c.reasons.late = x
 }
 
-func (c *laneCore) example(i uint32) *example {
+func (c *Lane) example(i uint32) *Example {
 	s := &c.slots.slots[i]
-	x := &example{partition: c.parts[s.part].id, position: s.pos}
+	x := &Example{Partition: c.parts[s.part].id, Position: s.pos}
 	if s.flags&flagTimed != 0 {
-		x.time = time.UnixMicro(s.time).UTC()
+		x.Time = time.UnixMicro(s.time).UTC()
 	}
 	return x
 }
 
 // record returns what is still known of a record.
-func (c *laneCore) record(i uint32) record.Record {
+func (c *Lane) record(i uint32) record.Record {
 	s := &c.slots.slots[i]
 	if s.rec >= 0 {
 		return c.records[s.rec]

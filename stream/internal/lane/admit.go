@@ -1,4 +1,4 @@
-package stream
+package lane
 
 import (
 	"cmp"
@@ -13,12 +13,12 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// errSource says that a source breaks its contract: going on could lose or double records.
-var errSource = errors.New("stream: the source breaks its contract")
+// ErrSource says that a source breaks its contract: going on could lose or double records.
+var ErrSource = errors.New("stream: the source breaks its contract")
 
 // admit takes records of a batch in, those with indexes from from to below to, and makes events of them. Records that came
 // before are left out.
-func (c *laneCore) admit(b *driver.Batch, from, to int) error {
+func (c *Lane) admit(b *driver.Batch, from, to int) error {
 	c.borrow()
 	c.records = b.Records
 	c.events = c.events[:0]
@@ -26,7 +26,7 @@ func (c *laneCore) admit(b *driver.Batch, from, to int) error {
 		r := &b.Records[i]
 		at, err := c.partition(r.Partition)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errSource, err)
+			return fmt.Errorf("%w: %w", ErrSource, err)
 		}
 		if len(c.feed.bad) > 0 {
 			if err := c.admitBad(r); err != nil {
@@ -70,7 +70,7 @@ func byPosition(bad []driver.DeadLetter) []driver.DeadLetter {
 // admitBad takes in the unreadable records of the batch that come before r in its partition, so that they take their place
 // among the others; nil is all that are left. Those of other partitions wait for records of their own: a position that
 // was passed too early would let these be taken for records that came before.
-func (c *laneCore) admitBad(r *record.Record) error {
+func (c *Lane) admitBad(r *record.Record) error {
 	bad, kept := c.feed.bad, c.feed.bad[:0]
 	for i := range bad {
 		d := bad[i]
@@ -84,7 +84,7 @@ func (c *laneCore) admitBad(r *record.Record) error {
 		}
 		at, err := c.partition(d.Record.Partition)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errSource, err)
+			return fmt.Errorf("%w: %w", ErrSource, err)
 		}
 		slot, ok, err := c.enter(at, d.Record.Position, -1)
 		if err != nil {
@@ -101,7 +101,7 @@ func (c *laneCore) admitBad(r *record.Record) error {
 
 // enter makes a slot for a record of the batch, at index rec of it, and moves the partition's position. It returns false
 // for a record that was delivered before and is not held.
-func (c *laneCore) enter(at uint32, pos record.Position, rec int) (slot uint32, ok bool, err error) {
+func (c *Lane) enter(at uint32, pos record.Position, rec int) (slot uint32, ok bool, err error) {
 	p := &c.parts[at]
 	var ord uint64
 	replayed := !pos.After(p.upTo)
@@ -118,7 +118,7 @@ func (c *laneCore) enter(at uint32, pos record.Position, rec int) (slot uint32, 
 		}
 		p.upTo, c.dirty = pos, true
 		p.read++
-		c.stats.read++
+		c.read++
 		if ord = uint64(pos.Sub); pos.Seq != "" {
 			ord = p.next
 			p.next++
@@ -145,24 +145,24 @@ func (c *laneCore) enter(at uint32, pos record.Position, rec int) (slot uint32, 
 func (p *part) seenMicro() int64 { return p.clock.Seen.UnixMicro() }
 
 // mayRead checks that a new record may come now.
-func (c *laneCore) mayRead(p *part, pos record.Position) error {
+func (c *Lane) mayRead(p *part, pos record.Position) error {
 	switch {
 	case c.warming:
-		return fmt.Errorf("%w: %v of %v came before the warm-up of lane %s was done", errSource, pos, p.id, c.lane.Name)
+		return fmt.Errorf("%w: %v of %v came before the warm-up of lane %s was done", ErrSource, pos, p.id, c.lane.Name)
 	case c.replaying > 0:
-		return fmt.Errorf("%w: %v of %v came before %d held records of lane %s were back", errSource, pos, p.id, c.replaying, c.lane.Name)
+		return fmt.Errorf("%w: %v of %v came before %d held records of lane %s were back", ErrSource, pos, p.id, c.replaying, c.lane.Name)
 	case p.ended:
-		return fmt.Errorf("%w: %v of %v came after the partition's end", errSource, pos, p.id)
+		return fmt.Errorf("%w: %v of %v came after the partition's end", ErrSource, pos, p.id)
 	}
 	return nil
 }
 
 // cameAgain handles a record that was delivered before: it is left out. But in one batch positions must ascend; a source
 // that delivers out of order would lose records here.
-func (c *laneCore) cameAgain(at uint32, pos record.Position, rec int) error {
+func (c *Lane) cameAgain(at uint32, pos record.Position, rec int) error {
 	c.redeliver++
 	if c.warming {
-		return fmt.Errorf("%w: %v of %v came before the warm-up of lane %s was done", errSource, pos, c.parts[at].id, c.lane.Name)
+		return fmt.Errorf("%w: %v of %v came before the warm-up of lane %s was done", ErrSource, pos, c.parts[at].id, c.lane.Name)
 	}
 	for i := rec - 1; i >= 0; i-- {
 		q, err := c.partition(c.records[i].Partition)
@@ -170,7 +170,7 @@ func (c *laneCore) cameAgain(at uint32, pos record.Position, rec int) error {
 			continue
 		}
 		if !pos.After(c.records[i].Position) {
-			return fmt.Errorf("%w: %v of %v came behind %v in one batch", errSource, pos, c.parts[at].id, c.records[i].Position)
+			return fmt.Errorf("%w: %v of %v came behind %v in one batch", ErrSource, pos, c.parts[at].id, c.records[i].Position)
 		}
 		break
 	}
@@ -178,7 +178,7 @@ func (c *laneCore) cameAgain(at uint32, pos record.Position, rec int) error {
 }
 
 // elderOrOwn is partition, but takes elders too. These have the indexes behind those of the lane.
-func (c *laneCore) elderOrOwn(id *record.Partition) (uint32, error) {
+func (c *Lane) elderOrOwn(id *record.Partition) (uint32, error) {
 	if len(c.elders) > 0 && id != nil {
 		if i := slices.Index(c.elders, *id); i >= 0 {
 			return uint32(len(c.parts) + i), nil
@@ -189,9 +189,9 @@ func (c *laneCore) elderOrOwn(id *record.Partition) (uint32, error) {
 
 // warm passes records of the warm-up, with indexes from from to below to, through the stages that want them. They leave no
 // trace but there.
-func (c *laneCore) warm(ctx context.Context, b *driver.Batch, from, to int, in feeds[record.Record]) error {
+func (c *Lane) warm(ctx context.Context, b *driver.Batch, from, to int, in feeds[record.Record]) error {
 	if !c.warming {
-		return fmt.Errorf("%w: lane %s got warm-up records that it did not ask for", errSource, c.lane.Name)
+		return fmt.Errorf("%w: lane %s got warm-up records that it did not ask for", ErrSource, c.lane.Name)
 	}
 	c.borrow()
 	c.records, c.events = b.Records, c.events[:0]
@@ -199,7 +199,7 @@ func (c *laneCore) warm(ctx context.Context, b *driver.Batch, from, to int, in f
 		r := &b.Records[i]
 		at, err := c.elderOrOwn(r.Partition)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errSource, err)
+			return fmt.Errorf("%w: %w", ErrSource, err)
 		}
 		slot := c.slots.add()
 		s := &c.slots.slots[slot]

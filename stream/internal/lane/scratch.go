@@ -1,13 +1,13 @@
-package stream
+package lane
 
 import (
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// scratch are the buffers of a batch in progress. The lanes of a worker take turns, so they share one: else each of
+// Scratch are the buffers of a batch in progress. The lanes of a worker take turns, so they share one: else each of
 // hundreds of lanes would keep buffers as big as its biggest batch. Between batches all are empty.
-type scratch struct {
+type Scratch struct {
 	emitters []any // *Emitter[Out] of each stage
 	rows     any   // *rowScratch[T]
 	events   []record.Event[record.Record]
@@ -17,7 +17,7 @@ type scratch struct {
 }
 
 // borrow takes the scratch's slot table, if the lane has none of its own.
-func (c *laneCore) borrow() {
+func (c *Lane) borrow() {
 	if c.slots.slots == nil {
 		c.slots, c.spare = c.spare, slotTable{}
 	}
@@ -25,7 +25,7 @@ func (c *laneCore) borrow() {
 
 // giveBack returns the slot table if nothing is in it. Generations go on in it, so that an origin of one lane is never
 // taken for one of another.
-func (c *laneCore) giveBack() {
+func (c *Lane) giveBack() {
 	if c.slots.live == 0 && c.spare.slots == nil {
 		c.spare, c.slots = c.slots, slotTable{}
 	}
@@ -37,10 +37,11 @@ type rowScratch[T any] struct {
 	ready []record.Event[T]
 }
 
-func newScratch(stages int) *scratch { return &scratch{emitters: make([]any, stages)} }
+// NewScratch makes the buffers of a worker that runs so many stages.
+func NewScratch(stages int) *Scratch { return &Scratch{emitters: make([]any, stages)} }
 
 // emitter returns the emitter of a stage.
-func emitter[Out any](s *scratch, st int) *stage.Emitter[Out] {
+func emitter[Out any](s *Scratch, st int) *stage.Emitter[Out] {
 	if em, ok := s.emitters[st].(*stage.Emitter[Out]); ok {
 		return em
 	}
@@ -50,7 +51,7 @@ func emitter[Out any](s *scratch, st int) *stage.Emitter[Out] {
 }
 
 // ofRows returns the typed part.
-func ofRows[T any](s *scratch) *rowScratch[T] {
+func ofRows[T any](s *Scratch) *rowScratch[T] {
 	if r, ok := s.rows.(*rowScratch[T]); ok {
 		return r
 	}

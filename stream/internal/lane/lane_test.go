@@ -1,174 +1,16 @@
-package stream
+package lane
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
 )
-
-// memTxn keeps what it is given. Words decide the fate of a row: "late…", "bad…" and "none…".
-type memTxn struct {
-	nullTxn[string]
-	rows []string
-	dead []driver.DeadLetter
-}
-
-func (t *memTxn) Write(_ context.Context, _ driver.Writer, rows []record.Event[string], fates []record.Fate) (bad []driver.BadRow, err error) {
-	for i := range rows {
-		switch v := rows[i].Value; {
-		case strings.HasPrefix(v, "late"):
-			fates[i] = record.Late
-		case strings.HasPrefix(v, "none"):
-			fates[i] = record.Filtered
-		case strings.HasPrefix(v, "bad"):
-			fates[i] = record.Dead
-			bad = append(bad, driver.BadRow{Index: i, Err: errors.New("cannot be written")})
-		default:
-			fates[i] = record.Written
-			t.rows = append(t.rows, v)
-		}
-	}
-	return bad, nil
-}
-
-func (t *memTxn) Reject(_ context.Context, _ driver.Writer, dead []driver.DeadLetter) error {
-	t.dead = append(t.dead, dead...)
-	return nil
-}
-
-// say is a stage that does what the words of a record tell it: "a:hold b:emit", as "name:verb[=argument]" with the name
-// of any live record, each of which is named after its value's first letter.
-type say struct {
-	origins map[string]record.Event[string]
-}
-
-func (s *say) Open(*stage.Lane) (stage.Processor[string, string], error) {
-	s.origins = map[string]record.Event[string]{}
-	return s, nil
-}
-
-func (s *say) Process(_ context.Context, in []record.Event[string], out *stage.Emitter[string]) error {
-	for _, e := range in {
-		name, orders, _ := strings.Cut(e.Value, " ")
-		s.origins[name] = e
-		for _, order := range strings.Fields(orders) {
-			who, verb, _ := strings.Cut(order, ":")
-			verb, arg, _ := strings.Cut(verb, "=")
-			o := s.origins[who]
-			switch verb {
-			case "hold":
-				out.Hold(o.Origin)
-			case "release":
-				out.Release(o.Origin)
-			case "emit":
-				out.Emit(record.Derive(&o, arg))
-			case "merge":
-				out.Merge(s.origins[arg].Origin, o.Origin)
-			case "drop":
-				out.Drop(o.Origin, record.Duplicate, arg)
-			case "reject":
-				out.Reject(o.Origin, errors.New(arg))
-			case "fail":
-				return errors.New(arg)
-			}
-		}
-	}
-	return nil
-}
-
-// testLane is a lane of "p/0" and "p/1" whose pipe is decode and the given stages.
-type testLane struct {
-	t    *testing.T
-	core *laneCore
-	txn  *memTxn
-	at   [2]int64
-}
-
-var testParts = []record.Partition{{Source: "p", ID: "0"}, {Source: "p", ID: "1"}}
-
-// newTestLane opens a lane. If it begins at nothing its clocks are at minute 0, which a job would have confirmed.
-func newTestLane(t *testing.T, from map[record.Partition]driver.Progress, stages ...stage.Stage[string, string]) *testLane {
-	t.Helper()
-	p := Via(From(nil), Decode(func(r *record.Record) (string, error) {
-		if len(r.Value) == 0 {
-			return "", errors.New("empty")
-		}
-		return string(r.Value), nil
-	}, nil))
-	for _, s := range stages {
-		p = Via(p, s)
-	}
-	if from == nil {
-		from = begunParts()
-	}
-	lane := stage.Lane{Name: "p/0", Partitions: testParts, Now: func() time.Time { return benchStart }, Wake: func() {}}
-	c, r, err := openLane(&p, lane, from, newScratch(len(p.stages)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &testLane{t: t, core: c, txn: &memTxn{}}
-	var open driver.Txn[string] = l.txn
-	r.open = &open
-	for i, id := range testParts {
-		l.at[i] = from[id].UpTo.Sub
-	}
-	return l
-}
-
-func begunParts() map[record.Partition]driver.Progress {
-	return map[record.Partition]driver.Progress{testParts[0]: {Seen: minute(0)}, testParts[1]: {Seen: minute(0)}}
-}
-
-// minute is an event time.
-func minute(m int64) time.Time { return benchStart.Add(time.Duration(m) * time.Minute) }
-
-// batch makes new records of partition i, each a minute after the one before.
-func (l *testLane) batch(i int, values ...string) *driver.Batch {
-	b := &driver.Batch{Lane: "p/0"}
-	for _, v := range values {
-		l.at[i]++
-		b.Records = append(b.Records, rec(i, l.at[i], v))
-	}
-	return b
-}
-
-func rec(part int, at int64, value string) record.Record {
-	return record.Record{Partition: &testParts[part], Position: record.Position{Sub: at}, Value: []byte(value), Time: minute(at)}
-}
-
-func (l *testLane) try(b *driver.Batch) error { return l.core.process(l.t.Context(), b) }
-
-func (l *testLane) feed(i int, values ...string) {
-	l.t.Helper()
-	if err := l.try(l.batch(i, values...)); err != nil {
-		l.t.Fatal(err)
-	}
-}
-
-// cut returns the lane's progress; a lane without any fails the test.
-func (l *testLane) cut() laneCut {
-	l.t.Helper()
-	c, ok, err := l.core.cut()
-	if err != nil || !ok {
-		l.t.Fatalf("cut: %v, %v", ok, err)
-	}
-	return c
-}
-
-func (l *testLane) counts() (c record.Counts) {
-	for i := range l.core.parts {
-		c.Add(l.core.parts[i].counts)
-	}
-	return c
-}
 
 func TestFatesFollowWhatBecameOfTheRows(t *testing.T) {
 	for _, test := range []struct {
@@ -267,13 +109,13 @@ func TestAStageThatBreaksTheRulesStopsTheJob(t *testing.T) {
 			}
 			continue
 		}
-		var stage *StageError
-		if !errors.As(err, &stage) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: got error %v, want a StageError that says %q", orders, err, want)
+		var broken *stage.Error
+		if !errors.As(err, &broken) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got error %v, want a stage.Error that says %q", orders, err, want)
 			continue
 		}
-		if stage.Lane != "p/0" || *stage.Partition != testParts[0] || stage.First.Sub != 2 {
-			t.Errorf("%q: got %+v, want the lane and the batch's first record", orders, stage)
+		if broken.Lane != "p/0" || *broken.Partition != testParts[0] || broken.First.Sub != 2 {
+			t.Errorf("%q: got %+v, want the lane and the batch's first record", orders, broken)
 		}
 	}
 }
@@ -313,29 +155,32 @@ func TestDeadLettersKeepTheRecordIfTold(t *testing.T) {
 
 func TestLabelsAreBounded(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
-	for i := range 3 * moreReasons {
+	for i := range 3 * MoreReasons {
 		l.feed(0, fmt.Sprintf("a a:drop=why%d", i))
 	}
-	got := l.cut().reasons
+	got := l.cut().Reasons
 	other := got[record.Reason{Fate: record.Duplicate, Why: "other"}]
-	if len(got) > moreReasons+1 || got[record.Reason{Fate: record.Duplicate, Why: "why0"}] != 1 || other != 2*moreReasons {
-		t.Errorf("got %d reasons with %d other, want at most %d", len(got), other, moreReasons+1)
+	if len(got) > MoreReasons+1 || got[record.Reason{Fate: record.Duplicate, Why: "why0"}] != 1 || other != 2*MoreReasons {
+		t.Errorf("got %d reasons with %d other, want at most %d", len(got), other, MoreReasons+1)
 	}
 }
 
 // What a rejected record yielded before must not reach the next stage: it could claim an ID or wait for a partner there.
 func TestTheNextStageDoesNotSeeWhatWasTakenBack(t *testing.T) {
 	var seen []string
-	split := FlatMap(func(s *string, yield func(string)) error {
-		for _, w := range strings.Fields(*s) {
+	split := does(func(e record.Event[string], out *stage.Emitter[string]) {
+		for _, w := range strings.Fields(e.Value) {
 			if w == "bad" {
-				return errors.New("bad word")
+				out.Reject(e.Origin, errors.New("bad word"))
+				return
 			}
-			yield(w)
+			out.Emit(record.Derive(&e, w))
 		}
-		return nil
 	})
-	l := newTestLane(t, nil, split, Map(func(s *string) (string, error) { seen = append(seen, *s); return *s, nil }))
+	l := newTestLane(t, nil, split, does(func(e record.Event[string], out *stage.Emitter[string]) {
+		seen = append(seen, e.Value)
+		out.Emit(e)
+	}))
 	l.feed(0, "a b", "c bad", "d")
 	if want := []string{"a", "b", "d"}; !slices.Equal(seen, want) || !slices.Equal(l.txn.rows, want) {
 		t.Errorf("the next stage saw %v and rows are %v, want %v", seen, l.txn.rows, want)
@@ -388,7 +233,7 @@ func TestACutWithinABatchIsOfWhatWasProcessed(t *testing.T) {
 		upTo, read int64
 		ended      bool
 	}{{128, 128, false}, {256, 128, false}, {310, 44, true}} {
-		done, err := l.core.slice(t.Context(), b)
+		done, err := l.core.Slice(t.Context(), b)
 		if err != nil || done != want.ended {
 			t.Fatalf("slice: %v, %v", done, err)
 		}

@@ -1,4 +1,4 @@
-package stream
+package lane
 
 import (
 	"github.com/onceflow/onceflow/stream/record"
@@ -15,7 +15,7 @@ func (p *part) spent() bool {
 
 // dropSpent drops the partitions that are spent, once they are half of all. Cuts call it: what the last one said is committed,
 // or the lane would have begun again. One partition stays, so that a cut of the lane is never empty.
-func (c *laneCore) dropSpent() {
+func (c *Lane) dropSpent() {
 	n := 0
 	for i := range c.parts {
 		if c.parts[i].spent() {

@@ -1,7 +1,6 @@
-package stream
+package lane
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -53,7 +52,7 @@ func TestRowsWaitUntilAllHeldRecordsAreBack(t *testing.T) {
 	if len(l.txn.rows) != 0 || released != 0 || l.core.ready() {
 		t.Errorf("before position 4 is back: rows %v, %d batches released", l.txn.rows, released)
 	}
-	if _, ok, _ := l.core.cut(); ok {
+	if _, ok, _ := l.core.Cut(); ok {
 		t.Error("the lane is part of a cut while held records come back")
 	}
 	if err := l.try(held(0, 4, "d d:hold")); err != nil {
@@ -76,15 +75,12 @@ func TestReplayedRecordsAreMarked(t *testing.T) {
 	_, at := heldLane(t)
 	at[testParts[0]] = driver.Progress{}
 	var got []bool
-	l := newTestLane(t, at, Func[string, string](func(_ context.Context, in []record.Event[string], out *stage.Emitter[string]) error {
-		for i := range in {
-			ref := out.Lookup(in[i].Origin)
-			got = append(got, ref.Replayed)
-			if ref.Position.Sub == 0 || ref.Partition == nil {
-				t.Errorf("Lookup(%v) = %+v", in[i].Origin, ref)
-			}
+	l := newTestLane(t, at, does(func(e record.Event[string], out *stage.Emitter[string]) {
+		ref := out.Lookup(e.Origin)
+		got = append(got, ref.Replayed)
+		if ref.Position.Sub == 0 || ref.Partition == nil {
+			t.Errorf("Lookup(%v) = %+v", e.Origin, ref)
 		}
-		return nil
 	}))
 	for _, b := range []*driver.Batch{held(1, 2, "g"), l.batch(1, "h"), l.batch(0, "a")} {
 		if err := l.try(b); err != nil {
@@ -103,19 +99,19 @@ func TestTheReplayBarrierCatchesASourceThatBreaksItsContract(t *testing.T) {
 		want  error
 		words string
 	}{
-		{"a new record", func(l *testLane) *driver.Batch { return l.batch(1, "h") }, errSource, "before 4 held records"},
+		{"a new record", func(l *testLane) *driver.Batch { return l.batch(1, "h") }, ErrSource, "before 4 held records"},
 		{"a held record is left out", func(*testLane) *driver.Batch { return held(0, 3, "c") }, driver.ErrLost, "1 before it"},
 		{"the end of a partition", func(*testLane) *driver.Batch {
 			return &driver.Batch{Lane: "p/0", Ended: []driver.Ended{{Partition: testParts[1]}}}
-		}, errSource, "before 1 of its held"},
+		}, ErrSource, "before 1 of its held"},
 		{"a partition of another lane", func(*testLane) *driver.Batch {
 			return &driver.Batch{Lane: "p/0", Records: []record.Record{{Partition: &record.Partition{ID: "other"}, Position: record.Position{Sub: 1}}}}
-		}, errSource, "no partition of lane"},
-		{"no partition", func(*testLane) *driver.Batch { return &driver.Batch{Lane: "p/0", Records: make([]record.Record, 1)} }, errSource, "no partition"},
+		}, ErrSource, "no partition of lane"},
+		{"no partition", func(*testLane) *driver.Batch { return &driver.Batch{Lane: "p/0", Records: make([]record.Record, 1)} }, ErrSource, "no partition"},
 		{"the end of an unknown partition", func(*testLane) *driver.Batch {
 			return &driver.Batch{Lane: "p/0", Ended: []driver.Ended{{Partition: record.Partition{ID: "other"}}}}
-		}, errSource, "no partition of lane"},
-		{"warm-up that nobody wants", func(*testLane) *driver.Batch { return &driver.Batch{Lane: "p/0", Warm: true} }, errSource, "did not ask"},
+		}, ErrSource, "no partition of lane"},
+		{"warm-up that nobody wants", func(*testLane) *driver.Batch { return &driver.Batch{Lane: "p/0", Warm: true} }, ErrSource, "did not ask"},
 	} {
 		_, at := heldLane(t)
 		l := newTestLane(t, at, &say{})
@@ -148,7 +144,7 @@ func TestRecordsThatCameBeforeAreLeftOut(t *testing.T) {
 func TestPositionsOfABatchMustAscend(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
 	b := &driver.Batch{Lane: "p/0", Records: []record.Record{rec(0, 5, "a"), rec(1, 1, "b"), rec(0, 7, "c"), rec(1, 2, "d"), rec(0, 6, "e")}}
-	if err := l.try(b); !errors.Is(err, errSource) || !strings.Contains(err.Error(), "6 of p/0 came behind 7") {
+	if err := l.try(b); !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), "6 of p/0 came behind 7") {
 		t.Errorf("got %v, want an error that names position 6", err)
 	}
 }
@@ -160,8 +156,8 @@ func TestARecordAfterTheEndOfItsPartitionIsAnError(t *testing.T) {
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.try(l.batch(0, "b")); !errors.Is(err, errSource) {
-		t.Errorf("got %v, want %v", err, errSource)
+	if err := l.try(l.batch(0, "b")); !errors.Is(err, ErrSource) {
+		t.Errorf("got %v, want %v", err, ErrSource)
 	}
 	if p := l.cut().Partitions[testParts[0]]; !p.Ended {
 		t.Errorf("got %+v, want the partition ended", p)
@@ -233,15 +229,15 @@ func TestPassedPositionsAreNoReasonToCommit(t *testing.T) {
 	if err := l.try(pass); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, _ := l.core.cut(); ok {
+	if _, ok, _ := l.core.Cut(); ok {
 		t.Error("a cut for nothing but passed positions")
 	}
 	l.feed(1, "a")
 	if p := l.cut().Partitions[testParts[0]]; p.UpTo.Sub != 10 {
 		t.Errorf("got %v, want 10", p.UpTo)
 	}
-	if err := l.try(&driver.Batch{Lane: "p/0", Passed: []driver.Passed{{Partition: record.Partition{ID: "x"}, UpTo: record.Position{Sub: 1}}}}); !errors.Is(err, errSource) {
-		t.Errorf("of an unknown partition: got %v, want %v", err, errSource)
+	if err := l.try(&driver.Batch{Lane: "p/0", Passed: []driver.Passed{{Partition: record.Partition{ID: "x"}, UpTo: record.Position{Sub: 1}}}}); !errors.Is(err, ErrSource) {
+		t.Errorf("of an unknown partition: got %v, want %v", err, ErrSource)
 	}
 }
 

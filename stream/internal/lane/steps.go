@@ -1,8 +1,9 @@
-package stream
+package lane
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
@@ -11,25 +12,38 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// openLane builds the stages of a lane that begins at from. After an error nothing is left open.
-func openLane[T any](p *Pipe[T], lane stage.Lane, from map[record.Partition]driver.Progress, s *scratch) (*laneCore, *rows[T], error) {
-	c := newLaneCore(lane, p.stages, from, s)
-	r := &rows[T]{core: c, rowScratch: ofRows[T](s), last: "output", w: driver.Writer{Lane: lane.Name}}
+// Spec says which lane is opened, and what for.
+type Spec[T any] struct {
+	driver.Assignment
+	From        map[record.Partition]driver.Progress
+	Now         func() time.Time // for the times of dead letters
+	Wake        func()           // asks for Pull; it may be called by any goroutine
+	KeepRecords bool             // dead letters of held records have their bytes
+	Scratch     *Scratch         // of the worker
+	Worker      int
+	Txn         *driver.Txn[T] // the open transaction; the engine exchanges it between batches
+}
+
+// Open builds the stages of a lane. After an error nothing is left open.
+func Open[T any](chain Chain[T], s Spec[T]) (*Lane, error) {
+	c := newLane(stage.Lane{Name: s.Lane, Partitions: slices.Clone(s.Partitions), Now: s.Now, Wake: s.Wake}, chain.Stages, s.From, s.Scratch)
+	c.keep, c.elders, c.dirty, c.inOrder = s.KeepRecords, s.Elders, s.Moved, s.InOrder
+	r := &rows[T]{core: c, rowScratch: ofRows[T](s.Scratch), last: "output", w: driver.Writer{Lane: s.Lane, Worker: s.Worker}, open: s.Txn}
 	c.end = r
 	var err error
-	if c.in, err = p.open(c, r.feeds()); err == nil {
+	if c.in, err = chain.open(c, r.feeds()); err == nil {
 		err = c.checkWarmers()
 	}
 	if err != nil {
-		c.close() //nolint:errcheck // the first error tells more
-		return nil, nil, err
+		c.Close() //nolint:errcheck // the first error tells more
+		return nil, err
 	}
 	c.watchHolds()
-	return c, r, nil
+	return c, nil
 }
 
-// warmup is how much event time the stages want to see again.
-func (c *laneCore) warmup() (w time.Duration) {
+// Warmup is how much event time the stages want to see again.
+func (c *Lane) Warmup() (w time.Duration) {
 	for i := range c.procs {
 		if f := c.procs[i].warmup; f != nil {
 			w = max(w, f())
@@ -39,13 +53,13 @@ func (c *laneCore) warmup() (w time.Duration) {
 }
 
 // checkWarmers refuses a stage that is warmed up behind one that holds: warm-up records would be held there for ever.
-func (c *laneCore) checkWarmers() error {
+func (c *Lane) checkWarmers() error {
 	for i := range c.procs {
 		if c.procs[i].warmup != nil {
 			c.warmer = i
 		}
 	}
-	if c.warmup() <= 0 {
+	if c.Warmup() <= 0 {
 		return nil
 	}
 	c.warming = true
@@ -69,20 +83,9 @@ type feed struct {
 	bad   []driver.DeadLetter // unreadable records that did not take their place yet, by position
 }
 
-// process handles a batch from its beginning to its end.
-func (c *laneCore) process(ctx context.Context, b *driver.Batch) error {
-	for done := false; !done; {
-		var err error
-		if done, err = c.slice(ctx, b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// slice handles the next records of a batch, at most stepRecords, and reports whether they were the last. Then it releases
+// Slice handles the next records of a batch, at most stepRecords, and reports whether they were the last. Then it releases
 // the batch, now or once all held records are back.
-func (c *laneCore) slice(ctx context.Context, b *driver.Batch) (done bool, err error) {
+func (c *Lane) Slice(ctx context.Context, b *driver.Batch) (done bool, err error) {
 	f := &c.feed
 	if f.batch != b {
 		*f = feed{batch: b, bad: byPosition(b.Unreadable)}
@@ -111,15 +114,15 @@ func (c *laneCore) slice(ctx context.Context, b *driver.Batch) (done bool, err e
 	return true, nil
 }
 
-// leave forgets that the lane is within b. It must get no batch behind b: positions would be left out.
-func (c *laneCore) leave(b *driver.Batch) {
+// Leave forgets that the lane is within b. It must get no batch behind b: positions would be left out.
+func (c *Lane) Leave(b *driver.Batch) {
 	if c.feed.batch == b {
 		c.feed = feed{}
 	}
 }
 
 // finishBatch gives a batch back that was processed.
-func (c *laneCore) finishBatch(b *driver.Batch) {
+func (c *Lane) finishBatch(b *driver.Batch) {
 	if b.Warm {
 		b.Release()
 		return
@@ -136,7 +139,7 @@ func (c *laneCore) finishBatch(b *driver.Batch) {
 }
 
 // step handles the records of a batch with indexes from from to below to.
-func (c *laneCore) step(ctx context.Context, b *driver.Batch, from, to int, last bool) error {
+func (c *Lane) step(ctx context.Context, b *driver.Batch, from, to int, last bool) error {
 	if err := c.admit(b, from, to); err != nil {
 		return err
 	}
@@ -169,16 +172,16 @@ func (c *laneCore) step(ctx context.Context, b *driver.Batch, from, to int, last
 }
 
 // warmDone ends the warm-up.
-func (c *laneCore) warmDone(ctx context.Context) error {
+func (c *Lane) warmDone(ctx context.Context) error {
 	c.warming = false
 	return c.advance(ctx)
 }
 
-// begin is called once before the first batch: a lane that has nothing to wait for may have event time to tell.
-func (c *laneCore) begin(ctx context.Context) error { return c.advance(ctx) }
+// Begin is called once before the first batch: a lane that has nothing to wait for may have event time to tell.
+func (c *Lane) Begin(ctx context.Context) error { return c.advance(ctx) }
 
 // allBack lets the records that came back finish, now that all have.
-func (c *laneCore) allBack(ctx context.Context) error {
+func (c *Lane) allBack(ctx context.Context) error {
 	for _, i := range c.returned {
 		c.slots.slots[c.slots.root(i)].holds--
 	}
@@ -188,12 +191,12 @@ func (c *laneCore) allBack(ctx context.Context) error {
 }
 
 // endsOf takes in what else a batch says of its partitions.
-func (c *laneCore) endsOf(b *driver.Batch) error {
+func (c *Lane) endsOf(b *driver.Batch) error {
 	c.noteArrivals(b)
 	for _, e := range b.Passed {
 		i, ok := c.byID[e.Partition]
 		if !ok {
-			return fmt.Errorf("%w: it passed positions of %v, which is no partition of lane %s", errSource, e.Partition, c.lane.Name)
+			return fmt.Errorf("%w: it passed positions of %v, which is no partition of lane %s", ErrSource, e.Partition, c.lane.Name)
 		}
 		if p := &c.parts[i]; e.UpTo.After(p.upTo) {
 			p.upTo = e.UpTo // without dirty: alone it is no reason to commit
@@ -202,11 +205,11 @@ func (c *laneCore) endsOf(b *driver.Batch) error {
 	for _, e := range b.Ended {
 		i, ok := c.byID[e.Partition]
 		if !ok {
-			return fmt.Errorf("%w: %v ended, which is no partition of lane %s", errSource, e.Partition, c.lane.Name)
+			return fmt.Errorf("%w: %v ended, which is no partition of lane %s", ErrSource, e.Partition, c.lane.Name)
 		}
 		p := &c.parts[i]
 		if len(p.replay) > 0 {
-			return fmt.Errorf("%w: %v ended before %d of its held records were back", errSource, p.id, len(p.replay))
+			return fmt.Errorf("%w: %v ended before %d of its held records were back", ErrSource, p.id, len(p.replay))
 		}
 		if !p.ended {
 			p.ended, p.child, c.dirty = true, e.Children, true
@@ -222,7 +225,7 @@ func (c *laneCore) endsOf(b *driver.Batch) error {
 }
 
 // noteArrivals takes down when the newest records of a batch that were processed came.
-func (c *laneCore) noteArrivals(b *driver.Batch) {
+func (c *Lane) noteArrivals(b *driver.Batch) {
 	for i := range c.parts {
 		if p := &c.parts[i]; p.newest > 0 {
 			p.arrived = later(p.arrived, c.arrivalOf(&b.Records[p.newest-1]))
@@ -231,8 +234,8 @@ func (c *laneCore) noteArrivals(b *driver.Batch) {
 	}
 }
 
-// pull lets the stages take in what other goroutines made.
-func (c *laneCore) pull(ctx context.Context) error {
+// Pull lets the stages take in what other goroutines made.
+func (c *Lane) Pull(ctx context.Context) error {
 	for i := range c.procs {
 		if f := c.procs[i].pull; f != nil {
 			if err := f(ctx); err != nil {
@@ -246,8 +249,8 @@ func (c *laneCore) pull(ctx context.Context) error {
 	return c.advance(ctx)
 }
 
-// committed tells the stages the committed clocks.
-func (c *laneCore) committed(ctx context.Context, k record.Clocks) error {
+// Committed tells the stages the committed clocks.
+func (c *Lane) Committed(ctx context.Context, k record.Clocks) error {
 	for i := range c.procs {
 		if f := c.procs[i].committed; f != nil {
 			if err := f(ctx, k); err != nil {
@@ -258,18 +261,18 @@ func (c *laneCore) committed(ctx context.Context, k record.Clocks) error {
 	return nil
 }
 
-// cut returns the lane's progress since the last cut, and begins the next. It returns false if there is none, and while
+// Cut returns the lane's progress since the last cut, and begins the next. It returns false if there is none, and while
 // held records are coming back. The lane may be within a batch.
-func (c *laneCore) cut() (laneCut, bool, error) {
+func (c *Lane) Cut() (Cut, bool, error) {
 	if !c.dirty || c.replaying > 0 || len(c.returned) > 0 {
-		return laneCut{}, false, nil
+		return Cut{}, false, nil
 	}
 	if c.feed.batch != nil {
 		c.noteArrivals(c.feed.batch)
 	}
 	c.dropSpent()
 	n := len(c.parts)
-	cut := laneCut{LaneCut: driver.LaneCut{
+	cut := Cut{LaneCut: driver.LaneCut{
 		Lane: c.lane.Name, Partitions: make(map[record.Partition]driver.Progress, n),
 		Counts: make(map[record.Partition]record.Counts, n), Read: make(map[record.Partition]int64, n),
 	}}
@@ -277,7 +280,7 @@ func (c *laneCore) cut() (laneCut, bool, error) {
 		p := &c.parts[i]
 		g, err := p.progress(&c.slots)
 		if err != nil {
-			return laneCut{}, false, err
+			return Cut{}, false, err
 		}
 		cut.Partitions[p.id], cut.Counts[p.id], cut.Read[p.id] = g, p.counts, p.read
 		p.base, p.counts, p.read, p.told = g, record.Counts{}, 0, p.ended

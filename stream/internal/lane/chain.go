@@ -1,9 +1,8 @@
-package stream
+package lane
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -20,9 +19,45 @@ type processor struct {
 	close     func() error
 }
 
+// Chain is what a pipe has behind its source: stages, the last of which emits T. It is immutable and safe for concurrent
+// use.
+type Chain[T any] struct {
+	Stages []stage.Traits
+
+	// open builds the stages of one lane in front of next, which takes what the last of them emits, and returns where
+	// records go in.
+	open func(l *Lane, next feeds[T]) (feeds[record.Record], error)
+}
+
+// feeds take batches of events, which are valid during the call only.
+type feeds[T any] struct {
+	run  func(ctx context.Context, in []record.Event[T]) error
+	warm func(ctx context.Context, in []record.Event[T]) error // of records of the warm-up
+}
+
+// NoStages is the chain of a pipe that is only a source.
+func NoStages() Chain[record.Record] {
+	return Chain[record.Record]{open: func(_ *Lane, next feeds[record.Record]) (feeds[record.Record], error) { return next, nil }}
+}
+
+// Then adds a stage.
+func Then[In, Out any](c Chain[In], st stage.Stage[In, Out]) Chain[Out] {
+	index := len(c.Stages)
+	return Chain[Out]{
+		Stages: append(c.Stages[:index:index], stage.TraitsOf(st)),
+		open: func(l *Lane, next feeds[Out]) (feeds[record.Record], error) {
+			in, err := openStage(l, index, st, next)
+			if err != nil {
+				return feeds[record.Record]{}, err
+			}
+			return c.open(l, in)
+		},
+	}
+}
+
 // running is a stage's processor in a lane, with where its results go.
 type running[In, Out any] struct {
-	core  *laneCore
+	core  *Lane
 	index int
 	proc  stage.Processor[In, Out]
 	warms stage.Warmer[In, Out] // nil if it is none
@@ -31,7 +66,7 @@ type running[In, Out any] struct {
 }
 
 // openStage opens stage as number index of core's lane, in front of next.
-func openStage[In, Out any](core *laneCore, index int, st stage.Stage[In, Out], next feeds[Out]) (feeds[In], error) {
+func openStage[In, Out any](core *Lane, index int, st stage.Stage[In, Out], next feeds[Out]) (feeds[In], error) {
 	proc, err := st.Open(&core.lane)
 	if err == nil && proc == nil {
 		err = errors.New("its Open returned no processor")
@@ -39,7 +74,7 @@ func openStage[In, Out any](core *laneCore, index int, st stage.Stage[In, Out], 
 	if err != nil {
 		return feeds[In]{}, core.stageError(index, err)
 	}
-	r := &running[In, Out]{core: core, index: index, proc: proc, em: emitter[Out](core.scratch, index), next: next}
+	r := &running[In, Out]{core: core, index: index, proc: proc, em: emitter[Out](core.Scratch, index), next: next}
 	p := &core.procs[index]
 	if a, ok := proc.(stage.Advancer[Out]); ok {
 		p.advance = func(ctx context.Context, seen time.Time) error { return r.end(ctx, a.Advance(ctx, seen, r.out())) }
@@ -97,7 +132,7 @@ func (r *running[In, Out]) end(ctx context.Context, err error) error {
 }
 
 // notRejected removes the events of records that were rejected after they were emitted.
-func notRejected[T any](c *laneCore, events []record.Event[T]) []record.Event[T] {
+func notRejected[T any](c *Lane, events []record.Event[T]) []record.Event[T] {
 	kept := events[:0]
 	for i := range events {
 		if s := c.slots.get(events[i].Origin); s == nil || s.flags&flagRejected == 0 {
@@ -135,36 +170,12 @@ func (r *running[In, Out]) warm(ctx context.Context, in []record.Event[In]) erro
 	return r.next.warm(ctx, events)
 }
 
-// StageError says which stage of which lane stopped the job.
-type StageError struct {
-	Stage string
-	Lane  string
-
-	// Partition and First tell the batch that was being processed: its first record. Partition is nil if the stage was
-	// called for another reason, such as event time.
-	Partition *record.Partition
-	First     record.Position
-
-	Err error
-}
-
-func (e *StageError) Error() string {
-	at := ""
-	if e.Partition != nil {
-		at = fmt.Sprintf(" in the batch from %v of %v", e.First, *e.Partition)
-	}
-	return fmt.Sprintf("stream: stage %q of lane %s%s: %v", e.Stage, e.Lane, at, e.Err)
-}
-
-// Unwrap returns Err.
-func (e *StageError) Unwrap() error { return e.Err }
-
 // stageError wraps err, unless it is nil.
-func (c *laneCore) stageError(stage int, err error) error {
+func (c *Lane) stageError(st int, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &StageError{Stage: c.stages[stage].Name, Lane: c.lane.Name, Err: err}
+	e := &stage.Error{Stage: c.stages[st].Name, Lane: c.lane.Name, Err: err}
 	if len(c.records) > 0 {
 		e.Partition, e.First = c.records[0].Partition, c.records[0].Position
 	}

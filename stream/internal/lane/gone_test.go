@@ -1,4 +1,4 @@
-package stream
+package lane
 
 import (
 	"fmt"
@@ -11,21 +11,22 @@ import (
 )
 
 // manyParts is a lane of n partitions.
-func manyParts(t *testing.T, n int) (*laneCore, []record.Partition, *memTxn) {
+func manyParts(t *testing.T, n int) (*Lane, []record.Partition, *memTxn) {
 	t.Helper()
 	parts := make([]record.Partition, n)
 	for i := range parts {
 		parts[i] = record.Partition{Source: "p", ID: fmt.Sprintf("%05d", i)}
 	}
-	p := Via(Via(From(nil), Decode(func(r *record.Record) (string, error) { return string(r.Value), nil }, nil)), stage.Stage[string, string](&say{}))
-	lane := stage.Lane{Name: "p", Partitions: parts, Now: func() time.Time { return benchStart }, Wake: func() {}}
-	c, r, err := openLane(&p, lane, map[record.Partition]driver.Progress{}, newScratch(len(p.stages)))
+	chain := Then(Then(NoStages(), stage.Stage[record.Record, string](decode{})), stage.Stage[string, string](&say{}))
+	txn := &memTxn{}
+	var open driver.Txn[string] = txn
+	c, err := Open(chain, Spec[string]{
+		Assignment: driver.Assignment{Lane: "p", Partitions: parts, InOrder: true},
+		Now:        func() time.Time { return start }, Wake: func() {}, Scratch: NewScratch(len(chain.Stages)), Txn: &open,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	txn := &memTxn{}
-	var open driver.Txn[string] = txn
-	r.open, c.inOrder = &open, true
 	return c, parts, txn
 }
 
@@ -44,10 +45,10 @@ func TestPartitionsThatHaveEndedLeaveTheLane(t *testing.T) {
 		}
 		b := &driver.Batch{Lane: "p", Ended: []driver.Ended{{Partition: *p}}}
 		b.Records = []record.Record{{Partition: p, Position: record.Position{Sub: 1}, Value: []byte(orders), Time: minute(int64(i))}}
-		if err := c.process(t.Context(), b); err != nil {
+		if err := process(t.Context(), c, b); err != nil {
 			t.Fatal(err)
 		}
-		cut, ok, err := c.cut()
+		cut, ok, err := c.Cut()
 		if err != nil || !ok {
 			t.Fatalf("cut %d: %v, %v", i, ok, err)
 		}
@@ -62,7 +63,7 @@ func TestPartitionsThatHaveEndedLeaveTheLane(t *testing.T) {
 	if got := len(txn.rows); got != n-1 {
 		t.Errorf("%d rows, want %d: also that of the record that was held while others left", got, n-1)
 	}
-	cut, ok, err := c.cut()
+	cut, ok, err := c.Cut()
 	if ok || err != nil {
 		t.Errorf("a cut after the last says %+v, %v, want nothing", cut, err)
 	}

@@ -1,4 +1,4 @@
-package stream
+package lane
 
 import (
 	"time"
@@ -8,9 +8,13 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
+// At says what the time is before a call that works on records: now by the output's clock, beyond which no record moves a
+// clock, and the bounds of event times. Zero is none.
+func (c *Lane) At(now, oldest, limit time.Time) { c.now, c.oldest, c.limit = now, oldest, limit }
+
 // Usable reports whether a time can be meant as an event time. One that cannot would close hours too early or begin a job's
 // hours long ago, and the ledger could not hold it.
-func (c *laneCore) Usable(t time.Time) bool {
+func (c *Lane) Usable(t time.Time) bool {
 	switch {
 	case !stage.UsableTime(t):
 		return false
@@ -24,7 +28,7 @@ func (c *laneCore) Usable(t time.Time) bool {
 
 // arrivalOf is when a record came into its log, for Progress.Arrived; zero if its time is none that a ledger can hold. A
 // broker's clock, a producer in microseconds or a file's time may say anything, and the event time need not be wrong.
-func (c *laneCore) arrivalOf(r *record.Record) time.Time {
+func (c *Lane) arrivalOf(r *record.Record) time.Time {
 	if !when.Held(r.Time) {
 		if !r.Time.IsZero() {
 			c.oddTimes++

@@ -1,4 +1,4 @@
-package stream
+package lane
 
 import (
 	"errors"
@@ -64,7 +64,7 @@ func TestPositionsOfABatchMustAscendBeyondAStep(t *testing.T) {
 		b.Records = append(b.Records, rec(0, int64(i+1), "a"))
 	}
 	b.Records = append(b.Records, rec(0, stepRecords-3, "b"))
-	if err := l.try(b); !errors.Is(err, errSource) || !strings.Contains(err.Error(), "came behind") {
+	if err := l.try(b); !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), "came behind") {
 		t.Errorf("got %v, want an error that names the position", err)
 	}
 }

@@ -1,4 +1,4 @@
-package stream
+package lane
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // rows is the typed end of a lane: what the last stage emits goes into the open transaction if its record is finished,
 // else it waits here.
 type rows[T any] struct {
-	core *laneCore
+	core *Lane
 	open *driver.Txn[T] // the open transaction; the engine exchanges it between batches
 	w    driver.Writer
 	last string // name of what comes behind the stages, for dead letters
@@ -123,7 +123,7 @@ func (r *rows[T]) write(ctx context.Context, in []record.Event[T]) error {
 	fates := r.fates[:len(in)]
 	bad, err := (*r.open).Write(ctx, r.w, in, fates)
 	if err != nil {
-		return &outputError{fmt.Errorf("stream: write: %w", err)}
+		return &OutputError{fmt.Errorf("stream: write: %w", err)}
 	}
 	slots := r.core.slots.slots
 	for _, b := range bad {
@@ -151,7 +151,7 @@ func (r *rows[T]) write(ctx context.Context, in []record.Event[T]) error {
 
 func (r *rows[T]) reject(ctx context.Context, dead []driver.DeadLetter) error {
 	if err := (*r.open).Reject(ctx, r.w, dead); err != nil {
-		return &outputError{fmt.Errorf("stream: write dead letters: %w", err)}
+		return &OutputError{fmt.Errorf("stream: write dead letters: %w", err)}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package stream
+package lane
 
 // heldTimes knows the oldest of the records that a stage holds, by the event time that the lane had reached when they
 // were read. A later stage must not be told a newer time: what is held would reach it behind its timers.

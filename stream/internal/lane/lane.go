@@ -1,4 +1,4 @@
-package stream
+package lane
 
 import (
 	"context"
@@ -12,14 +12,14 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// laneCore is the engine's part of a lane: which records are in flight or held, when they finish and as what, the clocks
+// Lane is the engine's part of a lane: which records are in flight or held, when they finish and as what, the clocks
 // and the progress. It starts no goroutine and reads no clock but Lane.Now, for the times of dead letters. It is not
 // safe for concurrent use.
 //
 // A record finishes when its batch has passed all stages and nobody holds it or what it was merged into. While held
 // records of the base are still coming back nothing finishes and the lane is no part of a cut: until they are back, the
 // ledger's view of the lane stays as it is.
-type laneCore struct {
+type Lane struct {
 	lane    stage.Lane
 	stages  []stage.Traits
 	procs   []processor // by stage
@@ -40,7 +40,7 @@ type laneCore struct {
 	lastID  *record.Partition // of the last record, and its index
 	lastAt  uint32
 
-	*scratch
+	*Scratch
 	in      feeds[record.Record] // the first stage
 	feed    feed
 	slots   slotTable
@@ -64,7 +64,7 @@ type laneCore struct {
 	heldBytes int64
 	redeliver int64 // records that came again
 	oddTimes  int64 // of records, that were taken for none
-	stats     laneStats
+	read      int64 // records, since the lane was opened
 }
 
 // rowKeeper is the typed end of a lane: it keeps rows of unfinished records and writes those of finished ones.
@@ -74,16 +74,20 @@ type rowKeeper interface {
 	reject(ctx context.Context, dead []driver.DeadLetter) error
 }
 
-// laneStats are totals since the lane was opened.
-type laneStats struct{ read, finished int64 }
+// OutputError is an error of writing to the open transaction. That transaction is spoilt, and all that stages and lanes
+// did since its beginning with it, but nothing else is.
+type OutputError struct{ err error }
+
+func (e *OutputError) Error() string { return e.err.Error() }
+func (e *OutputError) Unwrap() error { return e.err }
 
 // errOrigin is why a stage that speaks of the wrong record is stopped.
 var errOrigin = errors.New("the origin is finished or was never given")
 
-// newLaneCore makes the core of a lane that begins at from.
-func newLaneCore(lane stage.Lane, stages []stage.Traits, from map[record.Partition]driver.Progress, s *scratch) *laneCore {
-	c := &laneCore{
-		lane: lane, stages: stages, claimer: -1, warmer: -1, scratch: s,
+// newLane makes the core of a lane that begins at from.
+func newLane(lane stage.Lane, stages []stage.Traits, from map[record.Partition]driver.Progress, s *Scratch) *Lane {
+	c := &Lane{
+		lane: lane, stages: stages, claimer: -1, warmer: -1, Scratch: s,
 		byPtr: map[*record.Partition]uint32{}, byID: map[record.Partition]uint32{},
 		deaths: map[uint32]driver.DeadLetter{}, kept: map[uint32]record.Record{},
 		procs: make([]processor, len(stages)), advanced: make([]time.Time, len(stages)), fed: make([]bool, len(stages)),
@@ -108,12 +112,12 @@ func newLaneCore(lane stage.Lane, stages []stage.Traits, from map[record.Partiti
 }
 
 // replace looks whether the children of a partition are in the lane.
-func (c *laneCore) replace(p *part) {
+func (c *Lane) replace(p *part) {
 	p.replaced = !slices.ContainsFunc(p.child, func(q record.Partition) bool { _, ok := c.byID[q]; return !ok })
 }
 
 // partition returns the index of a record's partition.
-func (c *laneCore) partition(id *record.Partition) (uint32, error) {
+func (c *Lane) partition(id *record.Partition) (uint32, error) {
 	if id == c.lastID && id != nil {
 		return c.lastAt, nil
 	}
@@ -135,7 +139,7 @@ func (c *laneCore) partition(id *record.Partition) (uint32, error) {
 }
 
 // Lookup tells where a live origin came from.
-func (c *laneCore) Lookup(o record.Origin) record.Ref {
+func (c *Lane) Lookup(o record.Origin) record.Ref {
 	s := c.slots.get(o)
 	if s == nil {
 		return record.Ref{}
@@ -147,7 +151,7 @@ func (c *laneCore) Lookup(o record.Origin) record.Ref {
 }
 
 // apply takes what a stage said of origins. It returns whether it rejected some.
-func (c *laneCore) apply(st int, ends []stage.Outcome) (rejected bool, err error) {
+func (c *Lane) apply(st int, ends []stage.Outcome) (rejected bool, err error) {
 	for i := range ends {
 		e := &ends[i]
 		s := c.slots.get(e.Origin)
@@ -194,7 +198,7 @@ func (c *laneCore) apply(st int, ends []stage.Outcome) (rejected bool, err error
 }
 
 // reject marks a slot. The first reason stays.
-func (c *laneCore) reject(i uint32, why driver.DeadLetter) {
+func (c *Lane) reject(i uint32, why driver.DeadLetter) {
 	s := &c.slots.slots[i]
 	if s.flags&flagRejected == 0 {
 		s.flags |= flagRejected
@@ -203,7 +207,7 @@ func (c *laneCore) reject(i uint32, why driver.DeadLetter) {
 }
 
 // endBatch takes down what the records of a batch that are not finished need to be known later.
-func (c *laneCore) endBatch() {
+func (c *Lane) endBatch() {
 	if c.slots.live > 0 { // else all are finished
 		for _, i := range c.batch {
 			s := &c.slots.slots[i]
@@ -212,7 +216,7 @@ func (c *laneCore) endBatch() {
 			}
 			if s.rec >= 0 {
 				r := &c.records[s.rec]
-				s.bytes = uint32(min(len(r.Key)+len(r.Value)+recordOverhead, 1<<31))
+				s.bytes = uint32(min(len(r.Key)+len(r.Value)+RecordOverhead, 1<<31))
 				if c.keep {
 					c.kept[i] = r.Clone()
 				}
@@ -226,11 +230,11 @@ func (c *laneCore) endBatch() {
 	c.giveBack()
 }
 
-// recordOverhead is about what a held record costs beside its bytes: its slot, and what the stage keeps.
-const recordOverhead = 200
+// RecordOverhead is about what a held record costs beside its bytes: its slot, and what the stage keeps.
+const RecordOverhead = 200
 
-// close closes the processors, the last stage first.
-func (c *laneCore) close() error {
+// Close closes the processors, the last stage first.
+func (c *Lane) Close() error {
 	var errs []error
 	for _, p := range slices.Backward(c.procs) {
 		if p.close != nil {

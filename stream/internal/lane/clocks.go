@@ -1,4 +1,4 @@
-package stream
+package lane
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 )
 
 // SetTime notes the times of the oldest and the newest event of a record, which are usable.
-func (c *laneCore) SetTime(o record.Origin, oldest, newest time.Time) {
+func (c *Lane) SetTime(o record.Origin, oldest, newest time.Time) {
 	s := c.slots.get(o)
 	if s == nil || s.flags&flagWarm != 0 {
 		return // a wrong origin is noticed when the event arrives
@@ -37,12 +37,12 @@ func (c *laneCore) SetTime(o record.Origin, oldest, newest time.Time) {
 }
 
 // SetsTimes notes that the records' own times do not count, since a stage of the lane sets event times.
-func (c *laneCore) SetsTimes() { c.decodes = true }
+func (c *Lane) SetsTimes() { c.decodes = true }
 
 // seen is how far event time has got in the lane: the clock of its slowest partition that has not ended. An ended one
 // still counts as long as a child of it is not in the lane, since what follows in the child meets this lane's records. In
 // a lane that is read in order one that has not begun does not count, and while it is next time stands still.
-func (c *laneCore) seen() time.Time {
+func (c *Lane) seen() time.Time {
 	seen := record.EndOfTime
 	if c.inOrder {
 		newest := c.past
@@ -70,26 +70,14 @@ func (c *laneCore) seen() time.Time {
 	return seen
 }
 
-// prove moves the clock of a partition whose log had no further record at the time at.
-func (c *laneCore) prove(id record.Partition, at time.Time) {
-	i, ok := c.byID[id]
-	if !ok || !c.ready() {
-		return
-	}
-	if p := &c.parts[i]; !p.ended && p.clock.Prove(at) {
-		c.dirty = true
-		p.arrived = later(p.arrived, at) // nothing that came before it is left to read
-	}
-}
-
 // ready reports whether warm-up and held records are behind us.
-func (c *laneCore) ready() bool { return !c.warming && c.replaying == 0 && len(c.returned) == 0 }
+func (c *Lane) ready() bool { return !c.warming && c.replaying == 0 && len(c.returned) == 0 }
 
 // advance tells the stages how far event time has got: those to which it is news, and those that may have got an event
 // since they were told, which may lie so far behind that nothing can come for it any more. A stage is told at most the
 // time that was reached when the oldest record that an earlier stage holds was read: to the later stage that record is
 // still to come.
-func (c *laneCore) advance(ctx context.Context) error {
+func (c *Lane) advance(ctx context.Context) error {
 	if !c.ready() {
 		return nil
 	}
@@ -116,7 +104,7 @@ func (c *laneCore) advance(ctx context.Context) error {
 }
 
 // watchHolds makes the stages that may hold tell those behind them, if one of these wants event time.
-func (c *laneCore) watchHolds() {
+func (c *Lane) watchHolds() {
 	last := -1
 	for i := range c.procs {
 		if c.procs[i].advance != nil {

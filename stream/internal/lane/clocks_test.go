@@ -1,4 +1,4 @@
-package stream
+package lane
 
 import (
 	"context"
@@ -109,7 +109,7 @@ func TestAStageIsToldTheTimeAgainBehindEachBatch(t *testing.T) {
 	if want := []string{"06:00", "06:01", "06:01"}; !slices.Equal(said, want) {
 		t.Errorf("told %v, want %v: once for each batch that brings something", said, want)
 	}
-	if err := l.core.pull(t.Context()); err != nil {
+	if err := l.core.Pull(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if len(said) != 4 {
@@ -144,15 +144,9 @@ func TestUnusableEventTimesAreRejectedAndMoveNoClock(t *testing.T) {
 }
 
 func TestWithoutDecodeTheRecordsTimeCounts(t *testing.T) {
-	p := From(nil)
-	c, r, err := openLane(&p, stage.Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var txn driver.Txn[record.Record] = &nullTxn[record.Record]{}
-	r.open = &txn
+	c := open(t, NoStages(), begunParts(), driver.Txn[record.Record](nullTxn[record.Record]{}))
 	b := &driver.Batch{Lane: "p/0", Records: []record.Record{rec(0, 1, "a"), {Partition: &testParts[0], Position: record.Position{Sub: 2}}}}
-	if err := c.process(t.Context(), b); err != nil {
+	if err := process(t.Context(), c, b); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := c.parts[0].counts, (record.Counts{record.Written: 1, record.Dead: 1}); got != want || !c.parts[0].clock.Seen.Equal(minute(1)) {
@@ -177,7 +171,7 @@ func TestALaterStageIsToldNoTimeBeyondWhatAnEarlierOneHolds(t *testing.T) {
 	if want := []string{"06:00", "06:02"}; !slices.Equal(slices.Compact(slices.Clone(second)), want) {
 		t.Errorf("the stage behind was told %v, want %v", second, want)
 	}
-	if err := l.core.pull(t.Context()); err != nil {
+	if err := l.core.Pull(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"06:00", "06:02", "06:05"}; !slices.Equal(slices.Compact(slices.Clone(second)), want) {
@@ -218,19 +212,14 @@ func (h *holdingFirst) Pull(_ context.Context, out *stage.Emitter[record.Record]
 
 // The clock of a partition whose record waits in front of Decode would make that record late.
 func TestARecordWithoutEventTimeHoldsTheClockBack(t *testing.T) {
-	p := Via(Via(From(nil), stage.Stage[record.Record, record.Record](holdFirst{})), Decode(func(r *record.Record) (string, error) { return string(r.Value), nil }, nil))
-	c, r, err := openLane(&p, stage.Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(2))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var txn driver.Txn[string] = &nullTxn[string]{}
-	r.open = &txn
+	chain := Then(Then(NoStages(), stage.Stage[record.Record, record.Record](holdFirst{})), stage.Stage[record.Record, string](decode{}))
+	c := open(t, chain, begunParts(), driver.Txn[string](nullTxn[string]{}))
 	step := func(at int64, v string) driver.Progress {
 		t.Helper()
-		if err := c.process(t.Context(), held(0, at, v)); err != nil {
+		if err := process(t.Context(), c, held(0, at, v)); err != nil {
 			t.Fatal(err)
 		}
-		cut, ok, err := c.cut()
+		cut, ok, err := c.Cut()
 		if err != nil || !ok {
 			t.Fatalf("no progress after %q (%v)", v, err)
 		}
@@ -241,10 +230,10 @@ func TestARecordWithoutEventTimeHoldsTheClockBack(t *testing.T) {
 	if g := step(5, "b"); !g.Seen.Equal(minute(1)) || g.Held.Len() != 1 || !g.HeldTime.IsZero() {
 		t.Errorf("while it waits: Seen %v, HeldTime %v, want %v and none", g.Seen, g.HeldTime, minute(1))
 	}
-	if err := c.pull(t.Context()); err != nil {
+	if err := c.Pull(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if cut, _, _ := c.cut(); !cut.Partitions[testParts[0]].Seen.Equal(minute(5)) {
+	if cut, _, _ := c.Cut(); !cut.Partitions[testParts[0]].Seen.Equal(minute(5)) {
 		t.Errorf("after it was decoded: Seen %v, want %v", cut.Partitions[testParts[0]].Seen, minute(5))
 	}
 }
@@ -321,19 +310,21 @@ func (s table) Warm(_ context.Context, in []record.Event[string], out *stage.Emi
 
 func TestWarmUpRecordsReachOnlyWhoWantsThem(t *testing.T) {
 	var plain, first, second []string
-	upper := Map(func(s *string) (string, error) { plain = append(plain, *s); return strings.ToUpper(*s), nil })
+	upper := does(func(e record.Event[string], out *stage.Emitter[string]) {
+		plain = append(plain, e.Value)
+		out.Emit(record.Derive(&e, strings.ToUpper(e.Value)))
+	})
 	behind := 0
+	count := does(func(e record.Event[string], out *stage.Emitter[string]) { behind++; out.Emit(e) })
 	at := map[record.Partition]driver.Progress{testParts[0]: {UpTo: record.Position{Sub: 3}, Seen: minute(3)}, testParts[1]: {Seen: minute(3)}}
-	l := newTestLane(t, at, upper, table{time.Hour, &first}, table{0, &second},
-		Map(func(s *string) (string, error) { behind++; return *s, nil }))
-	if got := l.core.warmup(); got != time.Hour {
+	l := newTestLane(t, at, upper, table{time.Hour, &first}, table{0, &second}, count)
+	if got := l.core.Warmup(); got != time.Hour {
 		t.Errorf("the lane asks for %v of warm-up, want 1h", got)
 	}
-	if err := l.try(l.batch(0, "new")); !errors.Is(err, errSource) {
-		t.Errorf("a new record before the warm-up: got %v, want %v", err, errSource)
+	if err := l.try(l.batch(0, "new")); !errors.Is(err, ErrSource) {
+		t.Errorf("a new record before the warm-up: got %v, want %v", err, ErrSource)
 	}
-	l = newTestLane(t, at, upper, table{time.Hour, &first}, table{0, &second},
-		Map(func(s *string) (string, error) { behind++; return *s, nil }))
+	l = newTestLane(t, at, upper, table{time.Hour, &first}, table{0, &second}, count)
 	b := &driver.Batch{Lane: "p/0", Warm: true, WarmDone: true, Records: []record.Record{rec(0, 1, "a"), rec(0, 2, ""), rec(0, 3, "c")}}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
@@ -345,7 +336,7 @@ func TestWarmUpRecordsReachOnlyWhoWantsThem(t *testing.T) {
 	if behind != 0 || len(l.txn.rows)+len(l.txn.dead) != 0 || l.counts() != (record.Counts{}) || l.core.slots.live != 0 {
 		t.Errorf("warm-up left a trace: %d events behind, rows %v, fates %v", behind, l.txn.rows, l.counts())
 	}
-	if _, ok, _ := l.core.cut(); ok {
+	if _, ok, _ := l.core.Cut(); ok {
 		t.Error("warm-up alone makes a cut")
 	}
 	l.feed(0, "d")
@@ -355,9 +346,9 @@ func TestWarmUpRecordsReachOnlyWhoWantsThem(t *testing.T) {
 }
 
 func TestAStageThatIsWarmedUpMustNotStandBehindAHolder(t *testing.T) {
-	p := Via(From(nil), Decode(func(r *record.Record) (string, error) { return string(r.Value), nil }, nil))
-	p = Via(Via(p, stage.Stage[string, string](declared{watch{}})), stage.Stage[string, string](table{time.Hour, nil}))
-	_, _, err := openLane(&p, stage.Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(3))
+	chain := Then(NoStages(), stage.Stage[record.Record, string](decode{}))
+	chain = Then(Then(chain, stage.Stage[string, string](declared{watch{}})), stage.Stage[string, string](table{time.Hour, nil}))
+	_, err := tryOpen(chain, begunParts(), driver.Txn[string](nullTxn[string]{}))
 	if err == nil || !strings.Contains(err.Error(), "warm-up") {
 		t.Errorf("got %v, want an error that tells the rule", err)
 	}
@@ -373,67 +364,3 @@ func TestAStageThatIsWarmedUpMustNotStandBehindAHolder(t *testing.T) {
 type declared struct{ stage.Stage[string, string] }
 
 func (declared) Traits() stage.Traits { return stage.Traits{Holds: true} }
-
-func TestTheTimeOfARecordOfManyEventsIsTheOldest(t *testing.T) {
-	p := Via(From(nil), DecodeMany(func(r *record.Record, yield func(time.Time)) error {
-		for _, b := range r.Value {
-			yield(minute(int64(b)))
-		}
-		return nil
-	}, func(at *time.Time) time.Time { return *at }))
-	p = Via(p, Func[time.Time, time.Time](func(_ context.Context, in []record.Event[time.Time], out *stage.Emitter[time.Time]) error {
-		out.Hold(in[0].Origin)
-		return nil
-	}))
-	c, _, err := openLane(&p, stage.Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(2))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.process(t.Context(), held(0, 1, "\x04\x03\x05")); err != nil {
-		t.Fatal(err)
-	}
-	cut, _, _ := c.cut()
-	if g := cut.Partitions[testParts[0]]; !g.HeldTime.Equal(minute(3)) || !g.Seen.Equal(minute(5)) {
-		t.Errorf("HeldTime %v and Seen %v, want %v and %v", g.HeldTime, g.Seen, minute(3), minute(5))
-	}
-}
-
-// A record of many events that is refused had moved the clock by those of its events that were good, and everything that
-// came after it was late.
-func TestARecordOfManyEventsThatIsRefusedMovesNoClock(t *testing.T) {
-	p := Via(From(nil), DecodeMany(func(r *record.Record, yield func(time.Time)) error {
-		for _, b := range r.Value {
-			if b == 0xFF {
-				return errors.New("cut off")
-			}
-			yield(minute(int64(b)))
-		}
-		return nil
-	}, func(at *time.Time) time.Time {
-		if at.Equal(minute(99)) {
-			return time.Time{}
-		}
-		return *at
-	}))
-	c, r, err := openLane(&p, stage.Lane{Name: "p/0", Partitions: testParts, Now: time.Now}, begunParts(), newScratch(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var txn driver.Txn[time.Time] = &nullTxn[time.Time]{}
-	r.open = &txn
-	c.limit = minute(100)
-	for i, v := range []string{"\x03\xFF", "\x03\x63\x04", "\x03\x65", "\x32\xFF", "\x03\x01\x65\x02"} {
-		if err := c.process(t.Context(), held(0, int64(i)+1, v)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got, want := c.parts[0].counts, (record.Counts{record.Dead: 5}); got != want || !c.parts[0].clock.Seen.Equal(minute(0)) || c.parts[0].clock.Jump.Records > 0 {
-		t.Errorf("got fates %v and clock %v, want %v and %v", got, c.parts[0].clock, want, minute(0))
-	}
-	if err := c.process(t.Context(), held(0, 6, "\x03\x02")); err != nil {
-		t.Fatal(err)
-	}
-	if got := c.parts[0].clock.Seen; !got.Equal(minute(3)) {
-		t.Errorf("after a good record the clock is at %v, want %v", got, minute(3))
-	}
-}

@@ -1,0 +1,31 @@
+package stage
+
+import (
+	"fmt"
+
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// Error says which stage of which lane stopped the job.
+type Error struct {
+	Stage string
+	Lane  string
+
+	// Partition and First tell the batch that was being processed: its first record. Partition is nil if the stage was
+	// called for another reason, such as event time.
+	Partition *record.Partition
+	First     record.Position
+
+	Err error
+}
+
+func (e *Error) Error() string {
+	at := ""
+	if e.Partition != nil {
+		at = fmt.Sprintf(" in the batch from %v of %v", e.First, *e.Partition)
+	}
+	return fmt.Sprintf("stream: stage %q of lane %s%s: %v", e.Stage, e.Lane, at, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
