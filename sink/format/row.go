@@ -27,46 +27,30 @@ func (r *Row) String(s string) { text(r, s) }
 func (r *Row) Bytes(p []byte) { text(r, p) }
 
 func text[S string | []byte](r *Row, s S) {
-	r.separate()
 	if r.escapes {
-		r.buf = appendBackslashed(r.buf, s)
+		r.buf = appendBackslashed(r.next(), s)
 	} else {
-		r.buf = appendQuoted(r.buf, s, r.comma)
+		r.buf = appendQuoted(r.next(), s, r.comma)
 	}
 }
 
 // Int adds a number.
-func (r *Row) Int(n int64) {
-	r.separate()
-	r.buf = strconv.AppendInt(r.buf, n, 10)
-}
+func (r *Row) Int(n int64) { r.buf = strconv.AppendInt(r.next(), n, 10) }
 
 // Uint adds a number.
-func (r *Row) Uint(n uint64) {
-	r.separate()
-	r.buf = strconv.AppendUint(r.buf, n, 10)
-}
+func (r *Row) Uint(n uint64) { r.buf = strconv.AppendUint(r.next(), n, 10) }
 
 // Float adds a number, as short as reads back to the same; NaN, +Inf and -Inf by these names.
-func (r *Row) Float(f float64) {
-	r.separate()
-	r.buf = strconv.AppendFloat(r.buf, f, 'g', -1, 64)
-}
+func (r *Row) Float(f float64) { r.buf = strconv.AppendFloat(r.next(), f, 'g', -1, 64) }
 
 // Bool adds true or false.
-func (r *Row) Bool(b bool) {
-	r.separate()
-	r.buf = strconv.AppendBool(r.buf, b)
-}
+func (r *Row) Bool(b bool) { r.buf = strconv.AppendBool(r.next(), b) }
 
 // Time adds a time in UTC by RFC 3339, with as many digits of the second as it needs.
-func (r *Row) Time(t time.Time) {
-	r.separate()
-	r.buf = t.UTC().AppendFormat(r.buf, time.RFC3339Nano)
-}
+func (r *Row) Time(t time.Time) { r.buf = t.UTC().AppendFormat(r.next(), time.RFC3339Nano) }
 
 // Empty adds a field without content.
-func (r *Row) Empty() { r.separate() }
+func (r *Row) Empty() { r.buf = r.next() }
 
 // Fail says that this row cannot be written; its record goes to the dead-letter flow with err.
 func (r *Row) Fail(err error) {
@@ -75,11 +59,13 @@ func (r *Row) Fail(err error) {
 	}
 }
 
-func (r *Row) separate() {
-	if r.fields > 0 {
-		r.buf = append(r.buf, r.comma)
-	}
+// next begins a field, which is to be appended to what it returns.
+func (r *Row) next() []byte {
 	r.fields++
+	if r.fields == 1 {
+		return r.buf
+	}
+	return append(r.buf, r.comma)
 }
 
 // begin starts a row that is appended to dst.

@@ -69,16 +69,6 @@ func (b *buffer) count() {
 	}
 }
 
-// added counts a row that was encoded into raw, and drains it if that is due.
-func (b *buffer) added(ctx context.Context) error {
-	b.rows++
-	if len(b.raw) >= blockBytes {
-		return b.drain(ctx)
-	}
-	b.count()
-	return nil
-}
-
 // drain takes the rows out of raw: into the frame under way, or to the file. It must not be called within a row.
 func (b *buffer) drain(ctx context.Context) error {
 	defer b.count()

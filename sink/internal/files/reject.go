@@ -20,7 +20,10 @@ func (w *worker[T]) reject(ctx context.Context, dead []driver.DeadLetter) error 
 		}
 		w.bytes += int64(len(raw) - len(b.raw))
 		b.raw = raw
-		if err := b.added(ctx); err != nil {
+		b.rows++
+		if len(b.raw) < blockBytes {
+			b.count()
+		} else if err := b.drain(ctx); err != nil {
 			return err
 		}
 	}

@@ -95,8 +95,11 @@ func (w *worker[T]) writeFrom(
 			continue
 		}
 		for _, m := range w.marks {
+			m.b.rows++
 			w.bytes += int64(len(m.b.raw) - m.n)
-			if err := m.b.added(ctx); err != nil {
+			if len(m.b.raw) < blockBytes {
+				m.b.count()
+			} else if err := m.b.drain(ctx); err != nil {
 				w.marks = w.marks[:0]
 				return at, bad, err
 			}
@@ -209,13 +212,13 @@ func (w *worker[T]) hour(t time.Time) error {
 func (w *worker[T]) leaf(h *hourFolders, flow, late int, row *T) (*buffer, error) {
 	l := &h.flows[flow][late]
 	f := &w.pool.cfg.Flows[flow]
-	w.key = w.key[:0]
 	if len(f.Keys) == 0 {
 		if l.only == nil {
-			l.only = w.openLeaf(h, flow, late)
+			l.only = w.openLeaf(h, flow, late, nil)
 		}
 		return l.only, nil
 	}
+	w.key = w.key[:0]
 	for i := range f.Keys {
 		w.key = append(append(w.key, f.Keys[i].Name...), '=')
 		w.calls = key
@@ -232,15 +235,14 @@ func (w *worker[T]) leaf(h *hourFolders, flow, late int, row *T) (*buffer, error
 	if l.keyed == nil {
 		l.keyed = map[string]*buffer{}
 	}
-	b := w.openLeaf(h, flow, late)
+	b := w.openLeaf(h, flow, late, w.key)
 	l.keyed[string(w.key)] = b
 	return b, nil
 }
 
-// openLeaf makes the buffer for w.key.
-func (w *worker[T]) openLeaf(h *hourFolders, flow, late int) *buffer {
+func (w *worker[T]) openLeaf(h *hourFolders, flow, late int, keys []byte) *buffer {
 	kind := [...]Kind{Data, Late}[late]
-	return w.open(w.pool.cfg.Flows[flow].Name, kind, time.Unix(h.start, 0).UTC(), w.key, w.pool.shared[flow], w.encs[flow])
+	return w.open(w.pool.cfg.Flows[flow].Name, kind, time.Unix(h.start, 0).UTC(), keys, w.pool.shared[flow], w.encs[flow])
 }
 
 // maxKeyFolders leaves room in a key for the prefix, the hour's folders and the file's name.
