@@ -181,5 +181,5 @@ func (u *faultyUpload) Abort(ctx context.Context) error {
 	})
 }
 
-// Limits are those of the wrapped Store.
+// Traits are those of the wrapped Store.
 func (f *Faulty) Traits() storage.Traits { return storage.TraitsOf(f.store) }
