@@ -1,8 +1,17 @@
 // Package avro writes rows as Avro Object Container Files, with the schema in each file.
 //
-// An Avro file is a header and then blocks that each are compressed alone, so the blocks of several workers make one
-// file. A format chooses the sync marker of its blocks once, by chance: blocks of files of one format may be joined
-// behind one header, those of two may not.
+// # Promise
 //
-// The files compress themselves, so a flow in this format has no codec of its own.
+// An Avro file is a header and then blocks that each are compressed alone, so the blocks of several workers make one
+// file. A row that does not fit the schema goes to the dead letters, and no part of it to a file.
+//
+// # Limits
+//
+// The files compress themselves, so a flow in this format has no codec of its own. A format chooses the sync marker of its
+// blocks once, by chance: blocks of files of one format may be joined behind one header, those of two may not.
+//
+// # Way in
+//
+// [For] takes the schema from the fields of a struct, [New] a schema that you have, and [NewFunc] rows that encode
+// themselves. The format goes to a sink.Flow.
 package avro
