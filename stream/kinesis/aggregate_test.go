@@ -14,6 +14,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/kpl"
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -124,7 +125,7 @@ func TestABrokenAggregateIsOneDeadLetter(t *testing.T) {
 // unpackAll is an unpacker with an answer for it, of aggregates of n user records each, in a shard that has half of the keys.
 func unpackAll(records, n int) (*unpacker, []types.Record) {
 	part := record.Partition{ID: s0}
-	u := &unpacker{part: &part, filter: true, keys: hashRange{to: hash{1 << 63, 0}}}
+	u := &unpacker{part: &part, filter: true, keys: service.Range{To: service.Hash{Hi: 1 << 63}}}
 	var in []types.Record
 	for i := range records {
 		var users []kpl.Record
@@ -163,5 +164,33 @@ func TestUserRecordsAreNotCopied(t *testing.T) {
 	})
 	if perAnswer > 10 {
 		t.Errorf("%v allocations for 30 user records", perAnswer)
+	}
+}
+
+// Keys that were looked up for one aggregate are not taken for those of the next one.
+func TestKeysAreLookedUpForEachAggregate(t *testing.T) {
+	whole := service.Range{To: service.Hash{Hi: ^uint64(0), Lo: ^uint64(0)}}
+	if k := []byte("user"); !whole.Has(service.HashOf(k)) {
+		t.Fatalf("%v is nowhere", service.HashOf(k))
+	}
+	u, in := unpackAll(100, 3)
+	want := 0
+	for i := range in {
+		rs, err := u.agg.Unpack(in[i].Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range rs {
+			if u.keys.Has(service.HashOf(rs[k].Key)) {
+				want++
+			}
+		}
+	}
+	ds, _, _, err := u.unpack(in, &plan{phase: following}, []*delivery{newDelivery(s0, false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(ds[0].Records); got != want || want == 0 || want == 300 {
+		t.Errorf("%d of 300 user records are passed on, want %d", got, want)
 	}
 }

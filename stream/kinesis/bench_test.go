@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/onceflow/onceflow/internal/kpl"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 )
 
 // cpu is what this process has used: a busy machine does not distort it as much as the wall clock.
@@ -95,7 +96,7 @@ func BenchmarkUnpack(b *testing.B) {
 			}
 			b.Run(fmt.Sprintf("%s/child=%v", l.name, child), func(b *testing.B) {
 				u, _ := unpackAll(0, 0)
-				u.filter, u.keys = child, hashRange{to: hash{1<<64 - 1, 1<<64 - 2}} // nothing is left out
+				u.filter, u.keys = child, service.Range{To: service.Hash{Hi: 1<<64 - 1, Lo: 1<<64 - 2}} // nothing is left out
 				perRecord(b, users, func() {
 					ds, _, _, err := u.unpack(in, &plan{phase: following}, []*delivery{newDelivery(s0, false)})
 					if err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"log/slog"
 	"math"
 	"strings"
@@ -93,8 +94,7 @@ type Options struct {
 }
 
 const (
-	minPoll   = 200 * time.Millisecond // 5 reads a second and shard
-	minBuffer = 10 << 20               // what one answer may have
+	minBuffer = 10 << 20 // what one answer may have
 	maxLimit  = 10000
 )
 
@@ -123,8 +123,8 @@ func (c *Config) fill(o *Options) (*Options, error) {
 	if c.AWS.Region == "" && !strings.HasPrefix(c.Stream, "arn:") {
 		errs = append(errs, errors.New("Config.AWS has no region: load it with config.WithRegion, or set AWS_REGION"))
 	}
-	if f.Poll < minPoll {
-		errs = append(errs, fmt.Errorf("Poll %s is shorter than %s: all readers of a shard share 5 reads a second", f.Poll, minPoll))
+	if f.Poll < service.MinPoll {
+		errs = append(errs, fmt.Errorf("Poll %s is shorter than %s: all readers of a shard share 5 reads a second", f.Poll, service.MinPoll))
 	}
 	if f.Limit < 1 || f.Limit > maxLimit {
 		errs = append(errs, fmt.Errorf("Limit %d is not between 1 and %d", f.Limit, maxLimit))

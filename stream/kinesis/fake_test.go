@@ -14,13 +14,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
 // fake is a stream in memory that behaves as the service is documented to, and badly where a test says so. It is safe for
 // concurrent use.
 type fake struct {
-	api // what a test does not expect is a nil call
+	service.API // what a test does not expect is a nil call
 
 	mu      sync.Mutex
 	created time.Time
@@ -95,8 +96,8 @@ func (f *fake) replace(parents []int, ranges ...string) (children []int) {
 }
 
 func (f *fake) partition(i int) record.Partition {
-	d := description{arn: fakeARN, created: f.created}
-	return d.partition(f.shards[i].id)
+	d := service.Description{ARN: fakeARN, Created: f.created}
+	return d.Partition(f.shards[i].id)
 }
 
 const fakeARN = "arn:aws:kinesis:eu-central-1:123456789012:stream/hits"

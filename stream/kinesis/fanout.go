@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
-
-func inUse(err error) bool {
-	var e *types.ResourceInUseException
-	return errors.As(err, &e)
-}
 
 // subscribe is phase with enhanced fan-out, for what follows: the service pushes what comes for five minutes, then we subscribe again. Where
 // we are is what was delivered, so an event that is lost with its connection comes again. While the service still keeps a
@@ -32,9 +28,9 @@ func (r *reader) subscribe(ctx context.Context) error {
 		if errors.As(err, &stop) {
 			return stop.err
 		}
-		if inUse(err) { // the one before it, of this process or of the shard's last owner, is let go within seconds
+		if service.InUse(err) { // the one before it, of this process or of the shard's last owner, is let go within seconds
 			r.iterator = ""
-			if over, err := r.poll(ctx, time.Now().Add(jitter(inUseFor))); over || err != nil {
+			if over, err := r.poll(ctx, time.Now().Add(service.Jitter(inUseFor))); over || err != nil {
 				return err
 			}
 			continue
@@ -55,7 +51,7 @@ func (e *stopError) Error() string { return e.err.Error() }
 
 // subscription reads one subscription to its end. over means that the phase is.
 func (r *reader) subscription(ctx context.Context) (over bool, err error) {
-	if err := r.pace.wait(ctx); err != nil {
+	if err := r.pace.Wait(ctx); err != nil {
 		return false, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -63,13 +59,13 @@ func (r *reader) subscription(ctx context.Context) (over bool, err error) {
 	watch := time.AfterFunc(r.q.opts.Timeout, cancel)
 	defer watch.Stop()
 	asked := time.Now()
-	out, err := r.q.svc.client.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{
-		ConsumerARN: &r.q.svc.consumer, ShardId: &r.part.ID, StartingPosition: r.at.starting(),
+	out, err := r.q.svc.Client.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{
+		ConsumerARN: &r.q.svc.Consumer, ShardId: &r.part.ID, StartingPosition: r.at.starting(),
 	})
 	if err != nil {
 		return false, err
 	}
-	now := serverClock(out.ResultMetadata, asked)
+	now := service.Clock(out.ResultMetadata, asked)
 	es := out.GetStream()
 	defer func() { _ = es.Close() }() // what it did not deliver is asked for again
 	for event := range es.Events() {

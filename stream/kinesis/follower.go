@@ -11,14 +11,15 @@ import (
 
 	"github.com/onceflow/onceflow/internal/lineage"
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
 // follower decides which lanes this process has: by the ledger and the service's shards, which say what lanes there are, and by
 // the assigner. It is safe for concurrent use. Its lock may be held when that of reading is taken, or the listing's.
 type follower struct {
-	svc      *service
-	list     *listing
+	svc      *service.Stream
+	list     *service.Listing
 	reading  *reading
 	opts     *Options
 	assigner assigner
@@ -47,7 +48,7 @@ func (f *follower) follow(ctx context.Context) {
 		f.looked(err)
 		if err != nil {
 			n++
-			_ = pause(ctx, min(backoff(n), f.opts.Refresh), nil)
+			_ = service.Pause(ctx, min(service.Backoff(n), f.opts.Refresh), nil)
 			continue
 		}
 		n = 0
@@ -66,7 +67,7 @@ func (f *follower) follow(ctx context.Context) {
 		f.release()
 		f.reading.wakePoll()
 		f.mu.Unlock()
-		_ = pause(ctx, jitter(f.opts.Refresh), f.news)
+		_ = service.Pause(ctx, service.Jitter(f.opts.Refresh), f.news)
 	}
 }
 
@@ -114,19 +115,19 @@ func (f *follower) release() {
 
 // look reads the ledger, then lists the shards: so children of shards that have ended are listed.
 func (f *follower) look(ctx context.Context) (known map[record.Partition]driver.Standing, lanes []lineage.Lane, err error) {
-	ctx, cancel := context.WithTimeout(ctx, f.svc.timeout)
+	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 	defer cancel()
 	if f.tell != nil {
 		if known, err = f.tell(ctx); err != nil {
 			return nil, nil, fmt.Errorf("read the ledger: %w", err)
 		}
 	}
-	maps.DeleteFunc(known, func(p record.Partition, _ driver.Standing) bool { return p.Source != f.svc.stream.arn })
+	maps.DeleteFunc(known, func(p record.Partition, _ driver.Standing) bool { return p.Source != f.svc.Is.ARN })
 	for p, k := range known {
 		switch {
-		case p.Epoch == f.svc.stream.epoch():
+		case p.Epoch == f.svc.Is.Epoch():
 		case !k.Retired && (!k.Ended || k.Holds):
-			return nil, nil, &LostError{Partition: p, After: k.UpTo, Why: "the stream was deleted and made again at " + f.svc.stream.epoch()}
+			return nil, nil, &LostError{Partition: p, After: k.UpTo, Why: "the stream was deleted and made again at " + f.svc.Is.Epoch()}
 		default:
 			delete(known, p)
 		}
@@ -134,12 +135,12 @@ func (f *follower) look(ctx context.Context) (known map[record.Partition]driver.
 	if err := f.lookAgain(ctx); err != nil {
 		return nil, nil, err
 	}
-	shards, err := f.svc.list(ctx)
+	shards, err := f.svc.List(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	f.list.set(shards)
-	return known, lineage.Lanes(f.svc.stream.lineageOf(shards), known), nil
+	f.list.Set(shards)
+	return known, lineage.Lanes(f.svc.Is.Lineage(shards), known), nil
 }
 
 // describeEvery spares the service, which answers 20 descriptions a second for a whole account.
@@ -148,20 +149,20 @@ const describeEvery = time.Minute
 // lookAgain finds out now and then whether the stream is still the same, and how long it keeps records.
 func (f *follower) lookAgain(ctx context.Context) error {
 	if now := time.Now(); now.After(f.described) {
-		f.described = now.Add(jitter(describeEvery))
+		f.described = now.Add(service.Jitter(describeEvery))
 	} else {
 		return nil
 	}
-	d, err := f.svc.describe(ctx)
+	d, err := f.svc.Describe(ctx)
 	switch {
-	case missing(err):
-		return &LostError{Partition: f.svc.stream.partition("*"), Why: "the stream was deleted"}
+	case service.Missing(err):
+		return &LostError{Partition: f.svc.Is.Partition("*"), Why: "the stream was deleted"}
 	case err != nil:
 		return nil //nolint:nilerr // it is asked again, and the list of shards tells what lasts
-	case d.epoch() != f.svc.stream.epoch():
-		return &LostError{Partition: f.svc.stream.partition("*"), Why: "the stream was deleted and made again at " + d.epoch()}
+	case d.Epoch() != f.svc.Is.Epoch():
+		return &LostError{Partition: f.svc.Is.Partition("*"), Why: "the stream was deleted and made again at " + d.Epoch()}
 	}
-	f.list.retain(d.retention)
+	f.list.Retain(d.Retention)
 	return nil
 }
 
@@ -181,7 +182,7 @@ func (f *follower) looked(err error) {
 		f.reading.fail(err)
 	}
 	if time.Since(f.listFrom) > f.opts.GiveUp {
-		f.reading.fail(&StallError{What: "the list of shards", Since: f.listFrom, Err: f.svc.conf.advise("list of shards", err)})
+		f.reading.fail(&StallError{What: "the list of shards", Since: f.listFrom, Err: f.svc.Advise("list of shards", err)})
 	}
 }
 
@@ -193,8 +194,8 @@ func (f *follower) watchful(known map[record.Partition]driver.Standing) bool {
 			return true
 		}
 		for _, p := range l.partitions {
-			sh, _ := f.list.of(p)
-			if k := known[p]; k.Ended || sh.closed || k.Lane != name && k.Lane != "" {
+			sh, _ := f.list.Of(p)
+			if k := known[p]; k.Ended || sh.Closed || k.Lane != name && k.Lane != "" {
 				return true
 			}
 		}

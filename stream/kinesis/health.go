@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -35,7 +36,7 @@ func (q *reading) failing(r *reader, err error) int {
 		q.opts.Logger.Warn("reading a shard fails", "shard", r.part.ID, "error", err, "attempt", r.fails)
 	}
 	if since := time.Since(r.badFrom); since > q.opts.GiveUp && r.run.lane.run == r.run {
-		q.stop(&StallError{What: r.part.String(), Since: r.badFrom, Err: q.svc.conf.advise("reading", err)})
+		q.stop(&StallError{What: r.part.String(), Since: r.badFrom, Err: q.svc.Advise("reading", err)})
 	}
 	return r.fails
 }
@@ -60,7 +61,7 @@ func (q *reading) stalled() (errs []error) {
 
 // lag tells how long it is until the stream drops a record that we have not read. The service counts time, not records.
 func (q *reading) lag() driver.Lag {
-	lag, keeps := driver.Lag{Records: -1}, q.list.retention()
+	lag, keeps := driver.Lag{Records: -1}, q.list.Retention()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, l := range q.lanes {
@@ -79,7 +80,7 @@ func (q *reading) lag() driver.Lag {
 
 // paceAt is the pace of a shard that we have read up to pos, and to the last user record of the record there; nil if we have
 // not.
-func (q *reading) paceAt(p record.Partition, pos record.Position) *pace {
+func (q *reading) paceAt(p record.Partition, pos record.Position) *service.Pace {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, l := range q.lanes {

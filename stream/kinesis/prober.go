@@ -3,11 +3,13 @@ package kinesis
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -24,7 +26,8 @@ const probesAtOnce = 16
 
 // prober proves the ends of logs. It is safe for concurrent use.
 type prober struct {
-	svc     *service
+	svc     *service.Stream
+	timeout time.Duration
 	reading *reading
 
 	mu     sync.Mutex
@@ -69,9 +72,9 @@ func (b *prober) atEnd(ctx context.Context, at map[record.Partition]record.Posit
 }
 
 // ends asks. An error is no proof, and passes: the reader of the shard reports what lasts.
-func (b *prober) ends(ctx context.Context, p record.Partition, pos record.Position, k *pace) bool {
+func (b *prober) ends(ctx context.Context, p record.Partition, pos record.Position, k *service.Pace) bool {
 	pr := b.probeOf(p)
-	ctx, cancel := context.WithTimeout(ctx, b.svc.timeout)
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	pr.mu.Lock()
 	defer pr.mu.Unlock()
@@ -79,17 +82,17 @@ func (b *prober) ends(ctx context.Context, p record.Partition, pos record.Positi
 		pr.at, pr.iterator = pos, ""
 	}
 	for range 2 { // the iterator may have expired
-		if k.wait(ctx) != nil {
+		if k.Wait(ctx) != nil {
 			return false
 		}
 		if pr.iterator == "" {
-			it, err := b.svc.iterator(ctx, p, origin{seq: pos.Seq, after: pos.Seq != ""})
+			it, err := b.svc.Iterator(ctx, p, origin{seq: pos.Seq, after: pos.Seq != ""}.starting())
 			if err != nil {
 				return false
 			}
 			pr.iterator = it
 		}
-		out, err := b.svc.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: &pr.iterator, Limit: aws.Int32(1), StreamARN: &p.Source})
+		out, err := b.svc.Client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: &pr.iterator, Limit: aws.Int32(1), StreamARN: &p.Source})
 		if err == nil {
 			pr.iterator = ""
 			if len(out.Records) > 0 || aws.ToInt64(out.MillisBehindLatest) != 0 || len(out.ChildShards) > 0 {
@@ -98,11 +101,11 @@ func (b *prober) ends(ctx context.Context, p record.Partition, pos record.Positi
 			pr.iterator = aws.ToString(out.NextShardIterator)
 			return pr.iterator != ""
 		}
-		if throttled(err) {
-			k.refused()
+		if service.Throttled(err) {
+			k.Refused()
 		}
 		pr.iterator = ""
-		if !expired(err) {
+		if !service.Expired(err) {
 			return false
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -22,7 +23,7 @@ type reader struct {
 	part record.Partition
 	plan *plan
 	un   unpacker
-	pace *pace
+	pace *service.Pace
 
 	at       origin
 	iterator string    // of at; empty: to be made
@@ -43,13 +44,13 @@ type reader struct {
 
 // newReader needs q.mu.
 func newReader(q *reading, r *run, p record.Partition, k *plan) *reader {
-	rd := &reader{q: q, run: r, part: p, plan: k, guess: 256 << 10, limit: q.opts.Limit, pace: q.list.paceOf(p)}
+	rd := &reader{q: q, run: r, part: p, plan: k, guess: 256 << 10, limit: q.opts.Limit, pace: q.list.PaceOf(p)}
 	rd.un.part = &rd.part
-	if sh, ok := q.list.of(p); ok {
-		rd.un.keys = sh.keys
+	if sh, ok := q.list.Of(p); ok {
+		rd.un.keys = sh.Keys
 		// A shard that came from none has had its range for as long as the stream exists, so no producer can have meant
 		// another one.
-		rd.un.filter = len(sh.parents) > 0 && !sh.keys.all() && !q.svc.stream.auto
+		rd.un.filter = len(sh.Parents) > 0 && !sh.Keys.All() && !q.svc.Is.Auto
 	}
 	return rd
 }
@@ -107,7 +108,7 @@ func (r *reader) poll(ctx context.Context, until time.Time) (over bool, err erro
 			}
 			continue
 		}
-		a := answer{out.Records, out.NextShardIterator == nil, aws.ToInt64(out.MillisBehindLatest), out.ChildShards, serverTime(out.ResultMetadata, took)}
+		a := answer{out.Records, out.NextShardIterator == nil, aws.ToInt64(out.MillisBehindLatest), out.ChildShards, service.ServerTime(out.ResultMetadata, took)}
 		at := r.at
 		over, err := r.take(ctx, &a)
 		r.q.unbook(booked)
@@ -118,7 +119,7 @@ func (r *reader) poll(ctx context.Context, until time.Time) (over bool, err erro
 			r.iterator = aws.ToString(out.NextShardIterator)
 		}
 		if a.behind == 0 {
-			if err := pause(ctx, jitter(r.q.opts.Poll)-minPoll, nil); err != nil {
+			if err := service.Pause(ctx, service.Jitter(r.q.opts.Poll)-service.MinPoll, nil); err != nil {
 				return false, err
 			}
 		}
@@ -137,20 +138,20 @@ type answer struct {
 
 // read asks for records, with an iterator made for where we are if there is none.
 func (r *reader) read(ctx context.Context) (*kinesis.GetRecordsOutput, time.Time, error) {
-	if err := r.pace.wait(ctx); err != nil {
+	if err := r.pace.Wait(ctx); err != nil {
 		return nil, time.Time{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.q.opts.Timeout)
 	defer cancel()
 	if r.iterator == "" {
-		it, err := r.q.svc.iterator(ctx, r.part, r.at)
+		it, err := r.q.svc.Iterator(ctx, r.part, r.at.starting())
 		if err != nil {
 			return nil, time.Time{}, err
 		}
 		r.iterator = it
 	}
 	asked := time.Now()
-	out, err := r.q.svc.client.GetRecords(ctx, &kinesis.GetRecordsInput{
+	out, err := r.q.svc.Client.GetRecords(ctx, &kinesis.GetRecordsInput{
 		ShardIterator: &r.iterator, Limit: &r.limit, StreamARN: &r.part.Source,
 	})
 	r.fit(time.Since(asked), errors.Is(ctx.Err(), context.DeadlineExceeded))
@@ -161,7 +162,7 @@ func (r *reader) read(ctx context.Context) (*kinesis.GetRecordsOutput, time.Time
 	for i := range out.Records {
 		n += len(out.Records[i].Data)
 	}
-	r.pace.read(n)
+	r.pace.Read(n)
 	r.guess = min(minBuffer, max(256<<10, int64(n)+int64(n)/2))
 	return out, asked, nil
 }
@@ -237,7 +238,7 @@ func (r *reader) check(a *answer) error {
 	if len(a.records) == 0 && a.behind > 0 && r.anchor != "" {
 		return nil // not there yet
 	}
-	keeps := r.q.list.retention()
+	keeps := r.q.list.Retention()
 	if r.bound.IsZero() || keeps <= 0 || a.now.Sub(r.bound) <= keeps {
 		r.armed = r.armed || !r.bound.IsZero() && a.now.Sub(r.bound) < keeps-keeps/100
 		if len(a.records) > 0 {
@@ -258,24 +259,24 @@ func (r *reader) lost(why string) error {
 
 // gone reports whether the service has dropped the shard.
 func (r *reader) gone() bool {
-	_, listed := r.q.list.of(r.part)
+	_, listed := r.q.list.Of(r.part)
 	return !listed
 }
 
 // children are the shards that took this one's place. Where the answer does not tell them, the list does.
 func (r *reader) children(ctx context.Context, told []types.ChildShard) (out []record.Partition, err error) {
 	for i := range told {
-		out = append(out, r.q.svc.stream.partition(aws.ToString(told[i].ShardId)))
+		out = append(out, r.q.svc.Is.Partition(aws.ToString(told[i].ShardId)))
 	}
 	if len(out) > 0 {
 		return out, nil
 	}
 	for n := 0; ; n++ {
-		shards, err := r.q.svc.list(ctx)
+		shards, err := r.q.svc.List(ctx)
 		if err == nil {
-			return r.q.svc.stream.childrenOf(r.part.ID, shards), nil
+			return r.q.svc.Is.Children(r.part.ID, shards), nil
 		}
-		if err := pause(ctx, backoff(n), nil); err != nil {
+		if err := service.Pause(ctx, service.Backoff(n), nil); err != nil {
 			return nil, err
 		}
 	}
@@ -287,20 +288,20 @@ func (r *reader) failed(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	r.iterator = "" // a new one from where we are does no harm
-	if expired(err) {
+	if service.Expired(err) {
 		return nil
 	}
-	if missing(err) {
-		if err := r.q.svc.still(ctx, r.part); err != nil {
+	if service.Missing(err) {
+		if err := r.q.svc.Still(ctx, r.part); err != nil {
 			return err
 		}
 	}
 	n := r.q.failing(r, err)
-	if throttled(err) {
-		r.pace.refused()
+	if service.Throttled(err) {
+		r.pace.Refused()
 		return nil // the pace waits
 	}
-	return pause(ctx, backoff(n), nil)
+	return service.Pause(ctx, service.Backoff(n), nil)
 }
 
 var errNoLane = errors.New("kinesis: the lane is not assigned")

@@ -12,14 +12,15 @@ import (
 
 	"github.com/onceflow/onceflow/internal/lineage"
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
 // reading is the lanes that this process has, their readers, and what these have queued for the engine. It is safe for
 // concurrent use. Below its lock only that of the listing is taken.
 type reading struct {
-	svc  *service
-	list *listing
+	svc  *service.Stream
+	list *service.Listing
 	opts *Options
 
 	ctx   context.Context // of all readers
@@ -69,10 +70,10 @@ func (q *reading) start(st *driver.Start) error {
 	}
 	for _, p := range l.assignment.Partitions {
 		g := st.From[p]
-		if p.Epoch != q.list.epoch {
-			return &LostError{Partition: p, After: g.UpTo, Why: "the stream was deleted and made again at " + q.list.epoch}
+		if p.Epoch != q.list.Epoch {
+			return &LostError{Partition: p, After: g.UpTo, Why: "the stream was deleted and made again at " + q.list.Epoch}
 		}
-		if _, listed := q.list.of(p); !listed && (!g.Ended || g.Held.Len() > 0) {
+		if _, listed := q.list.Of(p); !listed && (!g.Ended || g.Held.Len() > 0) {
 			return &LostError{Partition: p, After: g.UpTo, Why: "the service does not list the shard any more: it dropped it before it was read to its end"}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -51,7 +52,7 @@ func (v *emulator) active(t *testing.T) {
 		if d.StreamDescriptionSummary.StreamStatus == types.StreamStatusActive {
 			return
 		}
-		if err := pause(t.Context(), 20*time.Millisecond, nil); err != nil {
+		if err := service.Pause(t.Context(), 20*time.Millisecond, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

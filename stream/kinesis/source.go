@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -19,8 +20,8 @@ import (
 // It has no state of its own, only parts that have. Two of their locks are held at once in this order: follower, reading,
 // listing.
 type Source struct {
-	svc     *service
-	list    *listing
+	svc     *service.Stream
+	list    *service.Listing
 	reading *reading
 	follow  *follower
 	prober  *prober
@@ -47,39 +48,25 @@ func Open(ctx context.Context, c Config, opts *Options) (*Source, error) {
 	return open(ctx, c, o, client)
 }
 
-func open(ctx context.Context, c Config, o *Options, client api) (*Source, error) {
-	svc := &service{conf: &c, timeout: o.Timeout, client: client}
-	err := svc.insist(ctx, "description", func(ctx context.Context) (err error) {
-		svc.stream, err = svc.describe(ctx)
-		return err
-	})
+func open(ctx context.Context, c Config, o *Options, client service.API) (*Source, error) {
+	svc, shards, err := service.Open(ctx, client, c.Stream, c.AWS.Region, o.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	var shards []shard
-	if err := svc.insist(ctx, "list of shards", func(ctx context.Context) (err error) {
-		shards, err = svc.list(ctx)
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	list := newListing(svc.stream)
-	list.set(shards)
-	if err := svc.tryRead(ctx, shards); err != nil {
-		return nil, err
-	}
+	list := service.NewListing(svc.Is)
+	list.Set(shards)
 	if o.FanOut != "" {
-		if err := svc.register(ctx, o.FanOut); err != nil {
+		if err := svc.Register(ctx, o.FanOut); err != nil {
 			return nil, err
 		}
 	}
-	var who assigner = newShared(o.Shards, list.parentOf)
+	var who assigner = newShared(o.Shards, list.ParentOf)
 	if o.Leases != nil {
-		if who, err = o.Leases.join(ctx, c.AWS, svc.stream.arn+" "+svc.stream.epoch(), o.Logger); err != nil {
+		if who, err = o.Leases.join(ctx, c.AWS, svc.Is.ARN+" "+svc.Is.Epoch(), o.Logger); err != nil {
 			return nil, err
 		}
 	}
-	if svc.stream.auto {
+	if svc.Is.Auto {
 		o.Logger.Warn("the service spreads records of this stream whatever their keys: equal keys do not meet in a lane")
 	}
 	s := &Source{svc: svc, list: list}
@@ -90,13 +77,13 @@ func open(ctx context.Context, c Config, o *Options, client api) (*Source, error
 	s.follow = &follower{
 		svc: svc, list: list, reading: s.reading, opts: o, assigner: who, news: make(chan struct{}, 1), owed: map[string]bool{},
 	}
-	s.prober = &prober{svc: svc, reading: s.reading, probes: map[record.Partition]*probe{}}
+	s.prober = &prober{svc: svc, timeout: o.Timeout, reading: s.reading, probes: map[record.Partition]*probe{}}
 	return s, nil
 }
 
 // Info names the stream. A stream made again under its name has the same ID; its partitions differ.
 func (s *Source) Info() driver.SourceInfo {
-	return driver.SourceInfo{ID: "kinesis:" + s.svc.stream.arn, Topics: []string{s.svc.stream.name}, Keys: driver.KeysByRange}
+	return driver.SourceInfo{ID: "kinesis:" + s.svc.Is.ARN, Topics: []string{s.svc.Is.Name}, Keys: driver.KeysByRange}
 }
 
 // Follow gives the source the view of the ledger that tells it which shards have ended.
@@ -107,14 +94,14 @@ func (s *Source) Follow(tell func(context.Context) (map[record.Partition]driver.
 // Partitions asks which shards exist.
 func (s *Source) Partitions(ctx context.Context) ([]record.Partition, error) {
 	var list []record.Partition
-	err := s.svc.insist(ctx, "list of shards", func(ctx context.Context) error {
-		shards, err := s.svc.list(ctx)
+	err := s.svc.Insist(ctx, "list of shards", func(ctx context.Context) error {
+		shards, err := s.svc.List(ctx)
 		if err != nil {
 			return err
 		}
 		list = list[:0]
 		for _, sh := range shards {
-			list = append(list, s.svc.stream.partition(sh.id))
+			list = append(list, s.svc.Is.Partition(sh.ID))
 		}
 		return nil
 	})

@@ -10,13 +10,14 @@ import (
 
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kinesis/internal/aggregate"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
 // unpacker makes records of what the service gives. It belongs to one goroutine.
 type unpacker struct {
 	part   *record.Partition
-	keys   hashRange
+	keys   service.Range
 	filter bool // user records that belong to other shards are left out
 	agg    aggregate.Unpacker
 
@@ -157,13 +158,13 @@ func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at record.P
 // here reports whether a user record belongs to this shard: by its explicit hash key if it has one, else by its partition key.
 func (u *unpacker) here(r *aggregate.Record) bool {
 	if r.ExplicitHash != nil {
-		h, err := parseHash(r.ExplicitHash)
-		return err != nil || u.keys.has(h) // the producer's fault, and it is in the right shard as far as anyone can tell
+		h, err := service.ParseHash(r.ExplicitHash)
+		return err != nil || u.keys.Has(h) // the producer's fault, and it is in the right shard as far as anyone can tell
 	}
 	known := &u.owns[r.KeyIndex]
 	if *known == notAsked {
 		*known = another
-		if u.keys.has(hashOf(r.Key)) {
+		if u.keys.Has(service.HashOf(r.Key)) {
 			*known = ours
 		}
 	}

@@ -214,7 +214,7 @@ var edits = []edit{
 	{"stream/kinesis", `aws.ToInt64(out.MillisBehindLatest) != 0 || len(out.ChildShards) > 0 { return false`,
 		`aws.ToInt64(out.MillisBehindLatest) != 0 || len(out.ChildShards) > 0 { return mutant.On("T16f") && len(out.Records) == 0 && len(out.ChildShards) > 0`},
 	insert("stream/kinesis", `if k.beyond = k.beyond || at.Compare(k.upTo) > 0; k.beyond {`, `if mutant.On("T38a") && at.Seq == k.upTo.Seq { return skip, nil }`),
-	insert("stream/kinesis", `return d.created.UTC().Format(`, `if mutant.On("T21b") { return "" }`),
+	insert("stream/kinesis", `return d.Created.UTC().Format(`, `if mutant.On("T21b") { return "" }`),
 
 	{"internal/sim", `&& !p.p.closed {`, `&& (!p.p.closed || mutant.On("T16f")) {`},
 	{"internal/sim", `return !p.ended || slices.ContainsFunc(p.children,`, `return !p.ended || !mutant.On("T16b") && slices.ContainsFunc(p.children,`},

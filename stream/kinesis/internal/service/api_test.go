@@ -1,4 +1,4 @@
-package kinesis
+package service
 
 import (
 	"context"
@@ -18,7 +18,7 @@ func TestASubscriptionIsDatedByTheServicesClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, apart := range []time.Duration{-24 * time.Hour, -2 * time.Hour, 0, 2 * time.Hour, 24 * time.Hour} {
 			theirs := time.Now().UTC().Add(apart).Truncate(time.Second)
-			now := serverClock(answered(t, theirs), time.Now())
+			now := Clock(answered(t, theirs), time.Now())
 			time.Sleep(5 * time.Minute) //nolint:forbidigo // the clock of the bubble
 			if got, want := now(), theirs.Add(5*time.Minute); !got.Equal(want) {
 				t.Errorf("clocks %v apart: five minutes after the answer it is %v, want %v", apart, got, want)

@@ -1,4 +1,4 @@
-package kinesis
+package service
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// api is what the source uses of *kinesis.Client. Tests have a double.
-type api interface {
+// API is what the source uses of *kinesis.Client. Tests have a double.
+type API interface {
 	DescribeStreamSummary(context.Context, *kinesis.DescribeStreamSummaryInput, ...func(*kinesis.Options)) (*kinesis.DescribeStreamSummaryOutput, error)
 	ListShards(context.Context, *kinesis.ListShardsInput, ...func(*kinesis.Options)) (*kinesis.ListShardsOutput, error)
 	GetShardIterator(context.Context, *kinesis.GetShardIteratorInput, ...func(*kinesis.Options)) (*kinesis.GetShardIteratorOutput, error)
@@ -21,17 +21,17 @@ type api interface {
 	SubscribeToShard(context.Context, *kinesis.SubscribeToShardInput, ...func(*kinesis.Options)) (*kinesis.SubscribeToShardOutput, error)
 }
 
-// serverTime is the service's clock when it answered, to the second. Where an answer does not tell it is asked.
-func serverTime(m middleware.Metadata, asked time.Time) time.Time {
+// ServerTime is the service's clock when it answered, to the second. Where an answer does not tell it is asked.
+func ServerTime(m middleware.Metadata, asked time.Time) time.Time {
 	if t, ok := awsmiddleware.GetServerTime(m); ok && !t.IsZero() {
 		return t.UTC()
 	}
 	return asked.UTC()
 }
 
-// serverClock goes on from the service's clock when it answered, by monotonic time: for answers that come in many parts, which
+// Clock goes on from the service's clock when it answered, by monotonic time: for answers that come in many parts, which
 // tell no time of their own. The machine's clock may be another one, and may be set meanwhile.
-func serverClock(m middleware.Metadata, asked time.Time) func() time.Time {
-	told, began := serverTime(m, asked), time.Now()
+func Clock(m middleware.Metadata, asked time.Time) func() time.Time {
+	told, began := ServerTime(m, asked), time.Now()
 	return func() time.Time { return told.Add(time.Since(began)) }
 }
