@@ -50,8 +50,8 @@ var may = map[string][]string{
 	"stream/internal/lane": {"stream/record", "stream/stage", "stream/driver", "internal/eventclock", "internal/when"},
 
 	"stream/file":       {"stream/record", "stream/driver"},
-	"stream/kafka":      {"stream/record", "stream/driver"},
-	"stream/kinesis":    {"stream/record", "stream/driver", "internal/lineage"},
+	"stream/kafka":      {"stream/record", "stream/driver", "internal/limits"},
+	"stream/kinesis":    {"stream/record", "stream/driver", "internal/limits", "internal/lineage"},
 	"stream/enrich":     {"stream/record", "stream/stage"},
 	"stream/sample":     {"stream/record", "stream/stage"},
 	"stream/window":     {"stream/record", "stream/stage"},

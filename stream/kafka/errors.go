@@ -1,6 +1,9 @@
 package kafka
 
-import "github.com/onceflow/onceflow/stream/kafka/internal/fault"
+import (
+	"github.com/onceflow/onceflow/internal/limits"
+	"github.com/onceflow/onceflow/stream/kafka/internal/fault"
+)
 
 type (
 	// LostError says which offsets are gone. It matches driver.ErrLost. Nothing was skipped: a person decides what to do.
@@ -10,5 +13,5 @@ type (
 	CorruptError = fault.Corrupt
 
 	// StallError says that something made no progress though it should.
-	StallError = fault.Stall
+	StallError = limits.Stall
 )

@@ -6,8 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/limits"
 )
 
 // Corrupt says what happens at a batch that cannot be decoded: its checksum is wrong, it decompresses to more than
@@ -121,26 +122,13 @@ func (o *Options) fill() (*Options, error) {
 	f.SessionTimeout = cmp.Or(f.SessionTimeout, 10*time.Second)
 	f.RebalanceTimeout = cmp.Or(f.RebalanceTimeout, 30*time.Second)
 	f.FetchBytes = cmp.Or(f.FetchBytes, 1<<20)
-	f.Buffer = cmp.Or(f.Buffer, 64<<20)
 	f.MaxBatch = cmp.Or(f.MaxBatch, 64<<20)
-	f.Skew = cmp.Or(f.Skew, time.Hour)
-	f.Refresh = cmp.Or(f.Refresh, 10*time.Second)
-	f.Timeout = cmp.Or(f.Timeout, 10*time.Second)
-	f.Stall = cmp.Or(f.Stall, time.Minute)
-	f.GiveUp = cmp.Or(f.GiveUp, 10*time.Minute)
-	f.Logger = cmp.Or(f.Logger, slog.New(slog.DiscardHandler))
-	if f.GiveUp == -1 {
-		f.GiveUp = math.MaxInt64
+	common := limits.Set{
+		Buffer: &f.Buffer, Skew: &f.Skew, Refresh: &f.Refresh, Timeout: &f.Timeout, Stall: &f.Stall, GiveUp: &f.GiveUp, Logger: &f.Logger,
 	}
-	var errs []error
-	for name, v := range map[string]int64{
-		"SessionTimeout": int64(f.SessionTimeout), "RebalanceTimeout": int64(f.RebalanceTimeout), "FetchBytes": int64(f.FetchBytes),
-		"Buffer": f.Buffer, "MaxBatch": int64(f.MaxBatch), "Skew": int64(f.Skew), "Refresh": int64(f.Refresh),
-		"Timeout": int64(f.Timeout), "Stall": int64(f.Stall), "GiveUp": int64(f.GiveUp),
-	} {
-		if v < 0 {
-			errs = append(errs, fmt.Errorf("%s is negative", name))
-		}
+	errs := []error{
+		common.Fill(10 * time.Second), limits.NotNegative("SessionTimeout", f.SessionTimeout), limits.NotNegative("RebalanceTimeout", f.RebalanceTimeout),
+		limits.NotNegative("FetchBytes", f.FetchBytes), limits.NotNegative("MaxBatch", f.MaxBatch),
 	}
 	if len(f.ClientID) > 249 {
 		errs = append(errs, errors.New("ClientID is longer than 249 bytes"))

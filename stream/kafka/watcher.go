@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/limits"
 	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
 	"github.com/onceflow/onceflow/stream/kafka/internal/fault"
 	"github.com/onceflow/onceflow/stream/kafka/internal/fetch"
@@ -153,5 +154,5 @@ func (w *watcher) Fail(err error) { w.fetch.Fail(err) }
 
 // outside is the error of a process that cannot join its group.
 func (w *watcher) outside(since time.Time, why error) error {
-	return &fault.Stall{What: "group " + w.group.Name(), Since: since, Err: why}
+	return &limits.Stall{Source: "kafka", What: "group " + w.group.Name(), Since: since, Err: why}
 }

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"github.com/onceflow/onceflow/internal/limits"
 	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"log/slog"
-	"math"
 	"strings"
 	"time"
 
@@ -106,17 +106,10 @@ func (c *Config) fill(o *Options) (*Options, error) {
 	}
 	f.Poll = cmp.Or(f.Poll, time.Second)
 	f.Limit = cmp.Or(f.Limit, maxLimit)
-	f.Buffer = cmp.Or(f.Buffer, 64<<20)
-	f.Skew = cmp.Or(f.Skew, time.Hour)
-	f.Refresh = cmp.Or(f.Refresh, 10*time.Second)
-	f.Timeout = cmp.Or(f.Timeout, 30*time.Second)
-	f.Stall = cmp.Or(f.Stall, time.Minute)
-	f.GiveUp = cmp.Or(f.GiveUp, 10*time.Minute)
-	f.Logger = cmp.Or(f.Logger, slog.New(slog.DiscardHandler))
-	if f.GiveUp == -1 {
-		f.GiveUp = math.MaxInt64
+	common := limits.Set{
+		Buffer: &f.Buffer, Skew: &f.Skew, Refresh: &f.Refresh, Timeout: &f.Timeout, Stall: &f.Stall, GiveUp: &f.GiveUp, Logger: &f.Logger,
 	}
-	var errs []error
+	errs := []error{common.Fill(30 * time.Second)}
 	if c.Stream == "" {
 		errs = append(errs, errors.New("Config.Stream is empty"))
 	}
@@ -134,13 +127,6 @@ func (c *Config) fill(o *Options) (*Options, error) {
 	}
 	if f.Leases != nil && f.Shards != nil {
 		errs = append(errs, errors.New("Shards and Leases are both set: shards are either listed or leased"))
-	}
-	for name, v := range map[string]time.Duration{
-		"Skew": f.Skew, "Refresh": f.Refresh, "Timeout": f.Timeout, "Stall": f.Stall, "GiveUp": f.GiveUp,
-	} {
-		if v < 0 {
-			errs = append(errs, fmt.Errorf("%s is negative", name))
-		}
 	}
 	return &f, errors.Join(errs...)
 }

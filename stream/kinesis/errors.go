@@ -3,6 +3,7 @@ package kinesis
 import (
 	"errors"
 
+	"github.com/onceflow/onceflow/internal/limits"
 	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 )
 
@@ -11,7 +12,7 @@ type (
 	LostError = service.Lost
 
 	// StallError says that a shard, or the list of shards, could not be read for long.
-	StallError = service.Stall
+	StallError = limits.Stall
 )
 
 // errClosed is what calls get that are under way when the source is closed.

@@ -182,7 +182,7 @@ func (f *follower) looked(err error) {
 		f.reading.fail(err)
 	}
 	if time.Since(f.listFrom) > f.opts.GiveUp {
-		f.reading.fail(&StallError{What: "the list of shards", Since: f.listFrom, Err: f.svc.Advise("list of shards", err)})
+		f.reading.fail(&StallError{Source: "kinesis", What: "the list of shards", Since: f.listFrom, Err: f.svc.Advise("list of shards", err)})
 	}
 }
 
@@ -307,5 +307,5 @@ func (f *follower) stalled() error {
 	if f.listErr == nil || time.Since(f.listFrom) <= f.opts.Stall {
 		return nil
 	}
-	return &StallError{What: "the list of shards", Since: f.listFrom, Err: f.listErr}
+	return &StallError{Source: "kinesis", What: "the list of shards", Since: f.listFrom, Err: f.listErr}
 }

@@ -36,7 +36,7 @@ func (q *reading) failing(r *reader, err error) int {
 		q.opts.Logger.Warn("reading a shard fails", "shard", r.part.ID, "error", err, "attempt", r.fails)
 	}
 	if since := time.Since(r.badFrom); since > q.opts.GiveUp && r.run.lane.run == r.run {
-		q.stop(&StallError{What: r.part.String(), Since: r.badFrom, Err: q.svc.Advise("reading", err)})
+		q.stop(&StallError{Source: "kinesis", What: r.part.String(), Since: r.badFrom, Err: q.svc.Advise("reading", err)})
 	}
 	return r.fails
 }
@@ -52,7 +52,7 @@ func (q *reading) stalled() (errs []error) {
 		}
 		for _, r := range l.run.shards {
 			if r.bad != nil && now.Sub(r.badFrom) > q.opts.Stall {
-				errs = append(errs, &StallError{What: r.part.String(), Since: r.badFrom, Err: r.bad})
+				errs = append(errs, &StallError{Source: "kinesis", What: r.part.String(), Since: r.badFrom, Err: r.bad})
 			}
 		}
 	}

@@ -4,7 +4,6 @@ package fault
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -42,25 +41,6 @@ func (e *Corrupt) Error() string {
 
 // Unwrap returns the reason.
 func (e *Corrupt) Unwrap() error { return e.Err }
-
-// Stall says that something made no progress though it should.
-type Stall struct {
-	What  string // a partition, or the group
-	Since time.Time
-	Err   error // the last error seen there; nil if there was none
-}
-
-// Error tells what hangs and for how long.
-func (e *Stall) Error() string {
-	s := fmt.Sprintf("kafka: %s makes no progress since %s", e.What, e.Since.UTC().Format(time.RFC3339))
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
-	}
-	return s
-}
-
-// Unwrap returns the last error.
-func (e *Stall) Unwrap() error { return e.Err }
 
 // ErrClosed is what calls get that are under way when the source is closed.
 var ErrClosed = errors.New("kafka: the source is closed")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/onceflow/onceflow/internal/limits"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka/internal/batch/batchtest"
 	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
@@ -170,7 +171,7 @@ func TestATransactionThatHangsIsTold(t *testing.T) {
 				t.Fatal("nothing was asked")
 			}
 			r.Watchdog(time.Now())
-			var stall *fault.Stall
+			var stall *limits.Stall
 			told := errors.As(r.Stalled(), &stall)
 			if told != (time.Since(begin) > hanging) || told && (!strings.Contains(stall.Error(), "c/t") || stall.Since != begin) {
 				t.Fatalf("after %v: %v", time.Since(begin), r.Stalled())

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/limits"
 	"github.com/onceflow/onceflow/stream/driver"
-	"github.com/onceflow/onceflow/stream/kafka/internal/fault"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -68,8 +68,8 @@ func (r *Reader) Stalled() error {
 }
 
 // stalls are the things that have stood still for longer than limit.
-func (r *Reader) stalls(now time.Time, limit time.Duration) []*fault.Stall {
-	var out []*fault.Stall
+func (r *Reader) stalls(now time.Time, limit time.Duration) []*limits.Stall {
+	var out []*limits.Stall
 	for _, p := range r.parts {
 		if !p.active() || p.plan.fetched {
 			continue
@@ -80,9 +80,9 @@ func (r *Reader) stalls(now time.Time, limit time.Duration) []*fault.Stall {
 		}
 		switch {
 		case now.Sub(p.good) > limit:
-			out = append(out, &fault.Stall{What: "partition " + p.name.String(), Since: p.good, Err: errors.Join(p.bad, r.blind)})
+			out = append(out, &limits.Stall{Source: "kafka", What: "partition " + p.name.String(), Since: p.good, Err: errors.Join(p.bad, r.blind)})
 		case !p.open.IsZero() && now.Sub(p.open) > max(limit, hanging):
-			out = append(out, &fault.Stall{What: "partition " + p.name.String(), Since: p.open, Err: errHanging})
+			out = append(out, &limits.Stall{Source: "kafka", What: "partition " + p.name.String(), Since: p.open, Err: errHanging})
 		}
 	}
 	return out

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
@@ -30,21 +29,6 @@ func (e *Lost) Error() string {
 
 // Is makes the error match driver.ErrLost.
 func (e *Lost) Is(target error) bool { return target == driver.ErrLost }
-
-// Stall says that a shard, or the list of shards, could not be read for long.
-type Stall struct {
-	What  string
-	Since time.Time
-	Err   error // the last error
-}
-
-// Error tells what hangs, since when and why.
-func (e *Stall) Error() string {
-	return fmt.Sprintf("kinesis: %s makes no progress since %s: %v", e.What, e.Since.UTC().Format(time.RFC3339), e.Err)
-}
-
-// Unwrap returns the last error.
-func (e *Stall) Unwrap() error { return e.Err }
 
 // Throttled reports whether err says that there are too many requests, by this or by other readers.
 func Throttled(err error) bool {
