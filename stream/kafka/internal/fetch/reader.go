@@ -126,12 +126,9 @@ func (r *Reader) Revoke() {
 
 // Drop forgets all lanes.
 func (r *Reader) Drop() {
+	r.Revoke()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, l := range r.lanes {
-		l.gone = true
-		l.discard()
-	}
 	r.parts = nil
 	clear(r.lanes)
 }

@@ -109,18 +109,17 @@ func (r *Reader) LookUp(ctx context.Context, v *cluster.View) {
 	}
 	r.mu.Unlock()
 	for _, q := range qs {
-		var first, last, start int64
-		ask := func(at int64, to *int64) func() error {
-			return func() (err error) {
-				*to, err = r.opts.Cluster.Offset(ctx, q.addr, q.part.topic, q.part.num, at)
-				return err
+		var err error
+		ask := func(at int64) (offset int64) {
+			if err == nil {
+				offset, err = r.opts.Cluster.Offset(ctx, q.addr, q.part.topic, q.part.num, at)
 			}
+			return offset
 		}
-		steps := []func() error{ask(cluster.Earliest, &first), ask(cluster.Latest, &last)}
+		first, last, start := ask(cluster.Earliest), ask(cluster.Latest), int64(0)
 		if q.next < 0 && !q.from.IsZero() {
-			steps = append(steps, ask(max(0, q.from.UnixMilli()), &start))
+			start = ask(max(0, q.from.UnixMilli()))
 		}
-		err := inOrder(steps)
 		r.mu.Lock()
 		if q.part.plan == q.plan && q.part.look {
 			if err != nil {
@@ -131,13 +130,4 @@ func (r *Reader) LookUp(ctx context.Context, v *cluster.View) {
 		}
 		r.mu.Unlock()
 	}
-}
-
-func inOrder(steps []func() error) error {
-	for _, f := range steps {
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
