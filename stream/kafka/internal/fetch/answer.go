@@ -33,12 +33,12 @@ func (p *part) answered(l *loop, a *ask, r *wire.Part, h scanned, now time.Time)
 	}
 	if h.whole == 0 {
 		if r.LastStable <= a.from { // nothing to give is a good answer if there is nothing
-			p.good, p.bad = now, nil
+			p.health.good, p.health.bad = now, nil
 			p.openTransaction(r, now)
 		}
 		return
 	}
-	p.good, p.bad, p.open = now, nil, time.Time{}
+	p.health.good, p.health.bad, p.health.open = now, nil, time.Time{}
 	a.data, a.aborted, a.next = r.Data[:h.whole], r.Aborted, h.next
 	p.plan.next = p.plan.skipTo(h.next)
 	if p.plan.lastEpoch = h.epoch; p.plan.next != h.next {
@@ -55,15 +55,15 @@ func (p *part) answered(l *loop, a *ask, r *wire.Part, h scanned, now time.Time)
 func (p *part) openTransaction(r *wire.Part, now time.Time) {
 	switch {
 	case r.LastStable >= r.HighWatermark:
-		p.open = time.Time{}
-	case p.open.IsZero():
-		p.open = now
+		p.health.open = time.Time{}
+	case p.health.open.IsZero():
+		p.health.open = now
 	}
 }
 
 // refused handles an error for one partition.
 func (p *part) refused(err sarama.KError) {
-	p.bad = err
+	p.health.bad = err
 	switch err {
 	case sarama.ErrOffsetOutOfRange:
 		p.look = true
@@ -96,6 +96,6 @@ func (p *part) spoiled(next int64, err error) {
 		return
 	}
 	p.plan.next = next
-	p.broken = err
+	p.health.broken = err
 	p.lane.r.opts.Logger.Error("partition is halted", "error", err)
 }

@@ -48,7 +48,7 @@ func (l *loop) take(r *round) bool {
 		ok, noRoom := l.wants(p)
 		if noRoom {
 			r.req.MaxWait = crowded
-			p.good = time.Now() // the broker is not to blame
+			p.health.good = time.Now() // the broker is not to blame
 		}
 		if !ok {
 			continue

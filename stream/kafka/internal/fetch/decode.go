@@ -128,7 +128,7 @@ func (l *loop) push(a *ask, d *delivery, next int64, last bool, err error) (curr
 		k.done = true
 		p.lane.moveOn()
 	}
-	p.good = time.Now()
+	p.health.good = time.Now()
 	return true
 }
 

@@ -23,7 +23,7 @@ func (p *part) found(first, last, start int64) {
 		p.lane.r.fail(p.lost(k.next, first, "the broker says that the log begins at offset %d; retention or a deletion of records does that", first))
 		return
 	case k.next > last:
-		if p.beyond++; p.beyond < 4 { // a new leader may be behind for a moment
+		if p.health.beyond++; p.health.beyond < 4 { // a new leader may be behind for a moment
 			p.reroute(-1)
 			return
 		}
@@ -35,7 +35,7 @@ func (p *part) found(first, last, start int64) {
 	}
 	// The offset is there. If the broker refused it all the same, it could not place the epoch of the batch before it.
 	k.lastEpoch = -1
-	p.look, p.beyond = false, 0
+	p.look, p.health.beyond = false, 0
 	p.lane.r.wakeLoops()
 }
 

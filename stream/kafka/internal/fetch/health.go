@@ -60,8 +60,8 @@ func (r *Reader) Stalled() error {
 		errs = append(errs, e)
 	}
 	for _, p := range r.parts {
-		if p.broken != nil && !p.lane.gone {
-			errs = append(errs, p.broken)
+		if p.health.broken != nil && !p.lane.gone {
+			errs = append(errs, p.health.broken)
 		}
 	}
 	return errors.Join(errs...)
@@ -75,14 +75,14 @@ func (r *Reader) stalls(now time.Time, limit time.Duration) []*limits.Stall {
 			continue
 		}
 		if p.lane.paused || p.out >= ahead {
-			p.good = now // nobody is to blame
+			p.health.good = now // nobody is to blame
 			continue
 		}
 		switch {
-		case now.Sub(p.good) > limit:
-			out = append(out, &limits.Stall{Source: "kafka", What: "partition " + p.name.String(), Since: p.good, Err: errors.Join(p.bad, r.blind)})
-		case !p.open.IsZero() && now.Sub(p.open) > max(limit, hanging):
-			out = append(out, &limits.Stall{Source: "kafka", What: "partition " + p.name.String(), Since: p.open, Err: errHanging})
+		case now.Sub(p.health.good) > limit:
+			out = append(out, &limits.Stall{Source: "kafka", What: "partition " + p.name.String(), Since: p.health.good, Err: errors.Join(p.health.bad, r.blind)})
+		case !p.health.open.IsZero() && now.Sub(p.health.open) > max(limit, hanging):
+			out = append(out, &limits.Stall{Source: "kafka", What: "partition " + p.name.String(), Since: p.health.open, Err: errHanging})
 		}
 	}
 	return out
@@ -102,10 +102,10 @@ func (r *Reader) Watchdog(now time.Time) {
 	}
 	for _, p := range r.parts {
 		l := r.loops[p.broker]
-		if l == nil || !p.active() || p.lane.paused || now.Sub(p.good) <= r.opts.Stall || now.Sub(l.born) <= r.opts.Stall {
+		if l == nil || !p.active() || p.lane.paused || now.Sub(p.health.good) <= r.opts.Stall || now.Sub(l.born) <= r.opts.Stall {
 			continue
 		}
-		r.opts.Logger.Warn("no progress: connecting anew", "partition", p.name.String(), "broker", l.addr, "error", p.bad)
+		r.opts.Logger.Warn("no progress: connecting anew", "partition", p.name.String(), "broker", l.addr, "error", p.health.bad)
 		l.stop()
 		delete(r.loops, p.broker)
 		p.reroute(-1)

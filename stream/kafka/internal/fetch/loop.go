@@ -101,7 +101,7 @@ func (l *loop) state(err error) {
 	l.err = err
 	for _, p := range r.parts {
 		if p.broker == l.id && err != nil {
-			p.bad, p.replica = err, -1
+			p.health.bad, p.replica = err, -1
 		}
 	}
 }

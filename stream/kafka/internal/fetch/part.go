@@ -34,7 +34,12 @@ type part struct {
 
 	highWatermark, lastStable int64 // as of the last answer; -1 before it
 
-	marks  []mark    // times of records that are not committed, ascending by offset
+	marks  []mark // times of records that are not committed, ascending by offset
+	health health
+}
+
+// health is what is wrong with a partition, or may be.
+type health struct {
 	broken error     // halted here
 	good   time.Time // when the broker last gave a usable answer, or had no reason to
 	bad    error     // the last error since
@@ -53,7 +58,7 @@ func newPart(l *lane, p *cluster.Part) *part {
 // active reports whether records of p are wanted.
 func (p *part) active() bool {
 	l := p.lane
-	return l.started && !l.gone && p.plan != nil && !p.plan.done && p.broken == nil
+	return l.started && !l.gone && p.plan != nil && !p.plan.done && p.health.broken == nil
 }
 
 // reroute forgets where p is read, and all answers that are under way.

@@ -159,8 +159,7 @@ func (r *Reader) Start(st *driver.Start) (known bool, err error) {
 		p.plan = newPlan(st.From[*p.name], st.Warmup, r.opts.Skew)
 		r.read[*p.name] = p
 		p.route++
-		p.asked, p.broken, p.beyond = false, nil, 0
-		p.good, p.bad, p.open = now, nil, time.Time{}
+		p.asked, p.health = false, health{good: now}
 	}
 	l.started = true
 	l.enter(replaying)
@@ -182,7 +181,7 @@ func (r *Reader) Pause(name string, on bool) {
 	}
 	l.paused = on
 	for _, p := range l.parts {
-		p.good = time.Now()
+		p.health.good = time.Now()
 	}
 	if !on {
 		r.queue.signal()

@@ -123,7 +123,7 @@ func (r *Reader) LookUp(ctx context.Context, v *cluster.View) {
 		r.mu.Lock()
 		if q.part.plan == q.plan && q.part.look {
 			if err != nil {
-				q.part.bad = err
+				q.part.health.bad = err
 			} else {
 				q.part.found(first, last, start)
 			}

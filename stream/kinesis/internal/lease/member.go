@@ -34,11 +34,16 @@ type Member struct {
 	limit   time.Duration // of a call of the table
 	since   time.Time     // when others could first see that we take leases
 	counter uint64        // of the own item; 0 is not known
-	looked  time.Time     // at the table, last
-	seen    map[string]sight
-	asked   map[string]time.Time // when we asked for a lease, by key
-	waited  map[string]time.Time // since when we leave a lease that nobody has to who may read its lane already
+	others  others
 	failing bool
+}
+
+// others is what we know of the other members, and wait for from them.
+type others struct {
+	looked time.Time // at the table, last
+	seen   map[string]sight
+	asked  map[string]time.Time // when we asked for a lease, by key
+	waited map[string]time.Time // since when we leave a lease that nobody has to who may read its lane already
 }
 
 // hold is what we do with a lane that the table says, or said, is ours.
@@ -66,8 +71,8 @@ func Join(ctx context.Context, table Table, opts *Options) (*Member, error) {
 	}
 	m := &Member{
 		table: table, opts: o, name: crand.Text(), ended: make(chan struct{}), wake: make(chan struct{}, 1),
-		news: make(chan struct{}, 1), held: map[string]hold{}, seen: map[string]sight{}, asked: map[string]time.Time{},
-		waited: map[string]time.Time{},
+		news: make(chan struct{}, 1), held: map[string]hold{},
+		others: others{seen: map[string]sight{}, asked: map[string]time.Time{}, waited: map[string]time.Time{}},
 	}
 	m.limit = time.Hour // ctx says how long; a first call may have to look for credentials
 	if _, err := m.step(ctx); err != nil {

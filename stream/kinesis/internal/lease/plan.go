@@ -47,7 +47,7 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []st
 	if m.since.IsZero() || now.Sub(m.since) < m.opts.Beat/2 || !slices.Contains(taking, m.name) {
 		return out
 	}
-	maps.DeleteFunc(m.waited, func(lane string, _ time.Time) bool { return !m.lanes[lane] })
+	maps.DeleteFunc(m.others.waited, func(lane string, _ time.Time) bool { return !m.lanes[lane] })
 	owners := map[string]string{}
 	for lane := range m.lanes {
 		it := leases[lane]
@@ -87,16 +87,16 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []st
 // That takes it a moment; we wait for the lease time at most.
 func (m *Member) reserved(lane string, leases map[string]Item, alive map[string]bool, now time.Time) bool {
 	if _, there := leases[lane]; there || m.held[lane].state == claimed {
-		delete(m.waited, lane)
+		delete(m.others.waited, lane)
 		return false
 	}
 	for old, it := range leases {
 		if m.lanes[old] || it.Owner == m.name || !alive[it.Owner] {
 			continue
 		}
-		since, ok := m.waited[lane]
+		since, ok := m.others.waited[lane]
 		if !ok {
-			m.waited[lane] = now
+			m.others.waited[lane] = now
 			since = now
 		}
 		return now.Sub(since) < m.opts.Lease
@@ -106,9 +106,9 @@ func (m *Member) reserved(lane string, leases map[string]Item, alive map[string]
 
 // overdue takes leases that we asked for whose owners did not give them away in time, or have died since.
 func (m *Member) overdue(leases map[string]Item, alive map[string]bool, now time.Time, to func(lane, owner, asker string)) {
-	for lane := range m.asked {
+	for lane := range m.others.asked {
 		if leases[lane].Asker != m.name {
-			delete(m.asked, lane)
+			delete(m.others.asked, lane)
 		}
 	}
 	for lane := range m.lanes {
@@ -116,9 +116,9 @@ func (m *Member) overdue(leases map[string]Item, alive map[string]bool, now time
 		if it.Asker != m.name || it.Owner == m.name {
 			continue
 		}
-		since, ok := m.asked[lane]
+		since, ok := m.others.asked[lane]
 		if !ok {
-			m.asked[lane] = now
+			m.others.asked[lane] = now
 			since = now
 		}
 		if late := now.Sub(since) >= m.opts.HandOver; late || !alive[it.Owner] {

@@ -88,8 +88,8 @@ func (m *Member) list(ctx context.Context) ([]Item, error) {
 // starting must not be left any. Of a long time without a look, in a pause or because the table did not answer anybody,
 // only a part counts: the others may have had no chance to beat.
 func (m *Member) observe(items []Item, now time.Time) (alive map[string]bool, taking []string) {
-	passed := min(now.Sub(m.looked), m.opts.Lease/3)
-	m.looked = now
+	passed := min(now.Sub(m.others.looked), m.opts.Lease/3)
+	m.others.looked = now
 	alive = map[string]bool{m.name: true}
 	there := map[string]bool{}
 	for _, it := range items {
@@ -102,13 +102,13 @@ func (m *Member) observe(items []Item, now time.Time) (alive map[string]bool, ta
 			continue
 		}
 		there[name] = true
-		s, known := m.seen[name]
+		s, known := m.others.seen[name]
 		if known && s.counter == it.Counter {
 			s.silent += passed
 		} else {
 			s = sight{counter: it.Counter}
 		}
-		m.seen[name] = s
+		m.others.seen[name] = s
 		if s.silent < m.opts.Lease {
 			alive[name] = true
 			if it.Owner == name {
@@ -116,9 +116,9 @@ func (m *Member) observe(items []Item, now time.Time) (alive map[string]bool, ta
 			}
 		}
 	}
-	for name := range m.seen {
+	for name := range m.others.seen {
 		if !there[name] {
-			delete(m.seen, name)
+			delete(m.others.seen, name)
 		}
 	}
 	return alive, taking
@@ -172,7 +172,7 @@ func (m *Member) bury(ctx context.Context, items []Item, alive map[string]bool) 
 		switch {
 		case isLease && (lanes[lane] || alive[it.Owner]):
 			continue
-		case !isLease && (alive[name] || m.seen[name].silent < 10*m.opts.Lease):
+		case !isLease && (alive[name] || m.others.seen[name].silent < 10*m.opts.Lease):
 			continue
 		}
 		if err := m.remove(ctx, it); err != nil {
