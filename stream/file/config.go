@@ -56,10 +56,11 @@ type Options struct {
 	// with a local store see them together. They are read one after the other, in the order of their names. "" makes a file a
 	// lane of its own.
 	//
-	// The lane begins again whenever a followed folder gets another file: what stages hold is read again, and, for dedup
-	// with a local store and counts, the files of their window. Of a file that was read to its end more than an hour ago the
-	// ledger no longer knows how old its events are, so it is read too, as long as it lies in the folder. A file that was read to
-	// its end and is deleted within the window is missed then: a copy of what was in it counts as new.
+	// The lane begins again whenever a followed folder gets another file: what stages hold is read again and, for dedup
+	// with a local store and counts, the files that were read to their end, as long as they lie in the folder. One is left out if its
+	// last event is further than their window before the oldest file that has begun and not ended, and if the ledger still knows
+	// that: it forgets it some 30 to 60 minutes after the end. A file that was read to its end and is deleted within the window is
+	// missed then: a copy of what was in it counts as new.
 	//
 	// Defaults to a lane for each file.
 	Lane func(path string) string
