@@ -19,9 +19,8 @@ type bucket interface {
 
 // stager is a bucket that tells what is staged.
 type stager interface {
-	// Staged yields the keys under which staged files are to be published. It is asked after the ledger was read: what is
-	// committed is staged then, or in place, or lost.
-	Staged(ctx context.Context) iter.Seq2[string, error]
+	// Staged tells whether a file is staged that is to be published under key.
+	Staged(ctx context.Context, key string) (bool, error)
 }
 
 type object struct {

@@ -22,31 +22,33 @@ type contents struct {
 	headed, plain      map[string]bool // flows whose files begin with a header, or do not
 	unpublished        int64           // files of pending commits that are not in place yet
 	unpublishedRows    int64
-
-	staged map[string]bool // keys; nil if it is not known
 }
 
-// lookForStaged finds out what is staged, if something is not published and the bucket can tell.
-func (l *ledger) lookForStaged(ctx context.Context, found *contents) {
+// lost tells whether a committed file that is not in place can never be there; false if the bucket does not tell what is staged.
+func (l *ledger) lost(ctx context.Context, f *file) (bool, error) {
 	s, ok := l.b.(stager)
-	if !ok || len(l.pending) == 0 {
-		return
+	if !ok {
+		return false, nil
 	}
-	staged := map[string]bool{}
-	for key, err := range s.Staged(ctx) {
+	if staged, err := s.Staged(ctx, f.Key); staged || err != nil {
 		if err != nil {
-			fmt.Fprintf(l.r.out, "what is staged cannot be listed, so files that are late are not told from lost ones: %v\n", err)
-			return
+			l.r.note("what is staged cannot be listed, so files that are late are not told from lost ones", err)
 		}
-		staged[key] = true
+		return false, ctx.Err()
 	}
-	found.staged = staged
+	r, err := l.b.Open(ctx, f.Key) // it may have been published after we looked for it
+	if err == nil {
+		return false, r.Close()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return false, err
 }
 
 // checkContents reads all files of the ledger.
 func (l *ledger) checkContents(ctx context.Context) (*contents, error) {
 	found := &contents{headed: map[string]bool{}, plain: map[string]bool{}}
-	l.lookForStaged(ctx, found)
 	type job struct {
 		c *committed
 		f *file
@@ -84,7 +86,10 @@ func (l *ledger) checkFile(ctx context.Context, found *contents, c *committed, f
 		if !l.r.expect(!c.published && !c.manifest, what, "it is missing, though the entry is marked as published or has its manifest") {
 			return nil
 		}
-		if found.staged != nil && !found.staged[f.Key] {
+		if lost, err := l.lost(ctx, f); lost || err != nil {
+			if err != nil {
+				return err
+			}
 			l.r.bad(what, "it can never be published: it is neither staged nor in place, and its %d rows are nowhere else here", f.Rows)
 			return nil
 		}

@@ -48,31 +48,23 @@ func (f folder) List(ctx context.Context) iter.Seq2[object, error] {
 }
 
 // Staged takes the names of staged files apart: see docs/format.md.
-func (f folder) Staged(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		stopped := errors.New("stopped")
-		top := filepath.Join(string(f), filepath.FromSlash(staging))
-		err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) { // published meanwhile, or there is no staging
-				return nil
-			}
-			if err != nil || ctx.Err() != nil {
-				return errors.Join(err, ctx.Err())
-			}
-			name, err := filepath.Rel(top, path)
-			name, whole := strings.CutSuffix(strings.ReplaceAll(filepath.ToSlash(name), "+/", ""), ",")
-			if err != nil || d.IsDir() || !whole {
-				return err
-			}
-			if parts := strings.SplitN(name, ",", 3); len(parts) == 3 && !yield(strings.ReplaceAll(parts[2], ",", "/"), nil) {
-				return stopped
-			}
+func (f folder) Staged(ctx context.Context, key string) (staged bool, err error) {
+	top := filepath.Join(string(f), filepath.FromSlash(staging))
+	err = filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // published meanwhile, or there is no staging
 			return nil
-		})
-		if err != nil && !errors.Is(err, stopped) {
-			yield("", err)
 		}
-	}
+		if err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		name, err := filepath.Rel(top, path)
+		name, whole := strings.CutSuffix(strings.ReplaceAll(filepath.ToSlash(name), "+/", ""), ",")
+		if parts := strings.SplitN(name, ",", 3); whole && !d.IsDir() && len(parts) == 3 {
+			staged = staged || strings.ReplaceAll(parts[2], ",", "/") == key
+		}
+		return err
+	})
+	return staged, err
 }
 
 func (f folder) Open(_ context.Context, key string) (io.ReadCloser, error) {

@@ -56,19 +56,14 @@ func (b *gcsBucket) List(ctx context.Context) iter.Seq2[object, error] {
 	}
 }
 
-// Staged yields what the metadata of staged objects say.
-func (b *gcsBucket) Staged(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for o, err := range b.items(ctx, b.prefix+gcsStaging) {
-			if err != nil {
-				yield("", err)
-				return
-			}
-			if key := o.Metadata["onceflow-key"]; key != "" && !yield(key, nil) {
-				return
-			}
+// Staged looks at the metadata of staged objects.
+func (b *gcsBucket) Staged(ctx context.Context, key string) (bool, error) {
+	for o, err := range b.items(ctx, b.prefix+gcsStaging) {
+		if staged := o.Metadata["onceflow-key"]; err != nil || staged != "" && staged == key {
+			return err == nil, err
 		}
 	}
+	return false, nil
 }
 
 // gcsItem is an object as a listing tells it.

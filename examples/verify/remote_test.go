@@ -105,6 +105,23 @@ func TestABucketOfS3IsChecked(t *testing.T) {
 	paged := *b
 	paged.page = 7
 	manyPages(t, b, &paged)
+	key := "all/day=2025-05-01/hour=23/o1-1-0.jsonl"
+	if staged, err := b.Staged(t.Context(), key); staged || err != nil {
+		t.Errorf("before it is staged: %v, %v", staged, err)
+	}
+	u, err := store.Stage(t.Context(), key, "o1")
+	if err == nil {
+		_, err = u.Write([]byte("row\n"))
+	}
+	if err == nil {
+		_, err = u.Close(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if staged, err := b.Staged(t.Context(), key); !staged || err != nil {
+		t.Errorf("staged: %v, %v", staged, err)
+	}
 	passes(t, "s3://"+name+"/"+remotePrefix, m.Endpoint(), func(key string) {
 		if _, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: &name, Key: aws.String(remotePrefix + key)}); err != nil {
 			t.Fatal(err)
@@ -173,6 +190,22 @@ func TestABucketOfGCSIsChecked(t *testing.T) {
 	var out, errOut bytes.Buffer
 	if code := run(t.Context(), []string{"gs://no-" + name, "-endpoint", g.Endpoint()}, &out, &errOut); code != 2 || !strings.Contains(errOut.String(), "there is no bucket no-") {
 		t.Errorf("a bucket that is not there: exit %d, %s", code, &errOut)
+	}
+}
+
+func TestStagedObjectsOfGCSAreFoundByTheirMetadata(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got, want := r.URL.Query().Get("prefix"), remotePrefix+gcsStaging; got != want {
+			t.Errorf("listed %q, want %q", got, want)
+		}
+		_, _ = io.WriteString(w, `{"items":[{"name":"team/_staging/now","size":"0"},{"name":"team/_staging/x/o1-1","size":"4","metadata":{"onceflow-key":"all/o1-1"}}]}`)
+	}))
+	defer s.Close()
+	b := openGCS(s.URL, "bucket", remotePrefix)
+	for key, want := range map[string]bool{"all/o1-1": true, "all/o1-2": false, "": false} {
+		if got, err := b.Staged(t.Context(), key); got != want || err != nil {
+			t.Errorf("%q: staged %v, %v, want %v", key, got, err, want)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ type report struct {
 
 	mu         sync.Mutex
 	violations int
+	noted      bool
 
 	unpublished, unpublishedRows int64 // files that are committed and not in place
 }
@@ -26,6 +27,16 @@ func (r *report) bad(what, format string, args ...any) {
 	if r.violations <= r.most {
 		fmt.Fprintf(r.out, "VIOLATION %s: %s\n", what, fmt.Sprintf(format, args...))
 	}
+}
+
+// note tells once what could not be found out.
+func (r *report) note(what string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.noted {
+		fmt.Fprintf(r.out, "%s: %v\n", what, err)
+	}
+	r.noted = true
 }
 
 // expect reports a violation unless ok.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -54,23 +55,14 @@ func (b *s3Bucket) List(ctx context.Context) iter.Seq2[object, error] {
 	}
 }
 
-// Staged lists the multipart uploads that are not completed.
-func (b *s3Bucket) Staged(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: &b.prefix, MaxUploads: &b.page})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				yield("", err)
-				return
-			}
-			for _, u := range page.Uploads {
-				if !yield(strings.TrimPrefix(aws.ToString(u.Key), b.prefix), nil) {
-					return
-				}
-			}
-		}
+// Staged looks for a multipart upload of key that is not completed. MinIO lists uploads only if it is asked for their whole key.
+func (b *s3Bucket) Staged(ctx context.Context, key string) (bool, error) {
+	key = b.prefix + key
+	out, err := b.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: &key})
+	if err != nil {
+		return false, err
 	}
+	return slices.ContainsFunc(out.Uploads, func(u types.MultipartUpload) bool { return aws.ToString(u.Key) == key }), nil
 }
 
 func (b *s3Bucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
