@@ -8,16 +8,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/scaler"
+	"github.com/onceflow/onceflow/scaler/argocd"
+	scalerkafka "github.com/onceflow/onceflow/scaler/kafka"
+	"github.com/onceflow/onceflow/scaler/prometheus"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/format"
+	"github.com/onceflow/onceflow/sink/s3"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/enrich"
 	"github.com/onceflow/onceflow/stream/file"
+	"github.com/onceflow/onceflow/stream/kafka"
+	"github.com/onceflow/onceflow/stream/kinesis"
 	"github.com/onceflow/onceflow/stream/sample"
 	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
@@ -96,10 +105,21 @@ func TestWhatIsNilIsToldInASentence(t *testing.T) {
 			}
 			return err
 		},
-		"seal.Wait":    func() error { _, err := seal.Wait(ctx, nil, "job", time.Now(), nil); return err },
-		"Explain":      func() error { _, err := seal.Explain(ctx, nil, "job", time.Now(), nil); return err },
-		"EarliestHour": func() error { _, err := seal.EarliestHour(ctx, nil, "job", nil); return err },
-		"scaler.New":   func() error { _, err := scaler.New(nil, nil, nil); return err },
+		"kafka.Open":      func() error { _, err := kafka.Open(ctx, kafka.Config{}, nil); return err },
+		"kinesis.Open":    func() error { _, err := kinesis.Open(ctx, kinesis.Config{}, nil); return err },
+		"s3.Open":         func() error { _, err := s3.Open(ctx, aws.Config{}, "", nil); return err },
+		"s3.Open, bucket": func() error { _, err := s3.Open(ctx, aws.Config{}, "bucket", nil); return err },
+		"file.Open":       func() error { _, err := file.Open(file.Config{}, nil); return err },
+		"sink/file.Open":  func() error { _, err := sinkfile.Open("", nil); return err },
+		"prometheus.New":  func() error { _, err := prometheus.New("", prometheus.Queries{}, nil); return err },
+		"scaler/kafka":    func() error { _, err := scalerkafka.Open(scalerkafka.Config{}, nil); return err },
+		"OpenValues":      func() error { _, err := argocd.OpenValues(ctx, argocd.ValuesConfig{}); return err },
+		"OpenApplication": func() error { _, err := argocd.OpenApplication(ctx, argocd.ApplicationConfig{}); return err },
+		"NewStatic":       func() error { _, err := scaler.NewStatic(scaler.Calendar{}); return err },
+		"seal.Wait":       func() error { _, err := seal.Wait(ctx, nil, "job", time.Now(), nil); return err },
+		"Explain":         func() error { _, err := seal.Explain(ctx, nil, "job", time.Now(), nil); return err },
+		"EarliestHour":    func() error { _, err := seal.EarliestHour(ctx, nil, "job", nil); return err },
+		"scaler.New":      func() error { _, err := scaler.New(nil, nil, nil); return err },
 		"NewCombined": func() error {
 			_, err := scaler.New(scaler.TargetFunc(nil, nil), scaler.NewCombined(nil, nil), nil)
 			return err
