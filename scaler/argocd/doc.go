@@ -13,5 +13,5 @@
 // replies are checked against Argo CD's published OpenAPI description; it has not been run against a real server. The
 // example's manifest is checked by a real Kubernetes API server with Argo CD's resource definition.
 //
-// The package needs the standard library only, and for Values the program git.
+// Values needs the program git.
 package argocd

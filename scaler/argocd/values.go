@@ -166,7 +166,7 @@ func (v *Values) commit(ctx context.Context, text string, c scaler.Change) error
 	set := func(path, number string) error {
 		l, err := locate(text, strings.Split(path, "."))
 		if err == nil {
-			text = l.replace(text, number)
+			text, err = l.replace(text, number)
 		}
 		return err
 	}

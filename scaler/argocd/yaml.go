@@ -1,10 +1,17 @@
 package argocd
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
 )
+
+var plain = regexp.MustCompile(`^[A-Za-z0-9_.+-]+$`)
 
 // location is where a value is in a file.
 type location struct {
@@ -12,120 +19,128 @@ type location struct {
 	scalar   scalar
 }
 
-var (
-	keyLine = regexp.MustCompile(`^( *)("[^"]*"|'[^']*'|[^\s"'#&*!|>%@{}\[\],-][^:#"']*?) *:(?:[ \t]+(.*))?$`)
-	plain   = regexp.MustCompile(`^[A-Za-z0-9_.+-]+$`)
-)
-
-// frame is a key, or a list's dash, that the lines below are in.
-type frame struct {
-	indent int
-	key    string
-}
-
-// locate finds the number at a path of keys in a file of YAML. It reads block mappings only, and changes nothing but the
-// number itself: comments, order and layout stay. What it does not understand it refuses, so that it never changes a line
-// that only looks right.
-func locate(text string, path []string) (found location, err error) {
-	var stack []frame
-	skip := -1 // lines that are indented deeper belong to a value that began above
-	times, offset := 0, 0
-	for line := range strings.Lines(text) {
-		start := offset
-		offset += len(line)
-		line = strings.TrimRight(line, "\r\n")
-		content := strings.TrimLeft(line, " ")
-		indent := len(line) - len(content)
-		if content == "" || content[0] == '#' || skip >= 0 && indent > skip {
-			continue
-		}
-		skip = -1
-		switch {
-		case content[0] == '\t':
-			return found, fmt.Errorf("line %q is indented by a tab", line)
-		case strings.HasPrefix(content, "---") && !onlyComments(text[:start]):
-			return found, fmt.Errorf("the file has several documents")
-		}
-		for len(stack) > 0 && stack[len(stack)-1].indent >= indent {
-			stack = stack[:len(stack)-1]
-		}
-		if content == "-" || strings.HasPrefix(content, "- ") {
-			stack = append(stack, frame{indent, "-"})
-			continue
-		}
-		m := keyLine.FindStringSubmatchIndex(line)
-		if m == nil {
-			continue
-		}
-		stack = append(stack, frame{indent, strings.Trim(line[m[4]:m[5]], `"'`)})
-		value := ""
-		if m[6] >= 0 {
-			value = line[m[6]:m[7]]
-		}
-		if opensNothing(value) {
-			continue
-		}
-		skip = indent
-		if !matches(stack, path) {
-			continue
-		}
-		times++
-		s, length, err := parseScalar(value)
-		if err != nil {
-			return found, fmt.Errorf("%s: %w", strings.Join(path, "."), err)
-		}
-		found = location{start + m[6], start + m[6] + length, s}
+// locate finds the number at a path of keys in a file of YAML. It says where the bytes of the number are, so that a change
+// touches nothing else: to write the parsed file again would lose layout and some comments. It refuses a number that other
+// places of the file share, or that is written in a way which a number in its place might not fit.
+func locate(text string, path []string) (location, error) {
+	node, err := document(text)
+	if err != nil {
+		return location{}, err
 	}
+	name := strings.Join(path, ".")
+	for _, key := range path {
+		if node, err = valueOf(node, key); err != nil {
+			return location{}, fmt.Errorf("there is no number at %s: %w", name, err)
+		}
+	}
+	notPlain := fmt.Errorf("%s in line %d is not a plain number", name, node.Line)
+	if node.Kind != yaml.ScalarNode || node.Style&^(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 || !plain.MatchString(node.Value) {
+		return location{}, notPlain
+	}
+	found := location{scalar: scalar{text: node.Value}}
 	switch {
-	case times == 0:
-		return found, fmt.Errorf("there is no number at %s", strings.Join(path, "."))
-	case times > 1:
-		return found, fmt.Errorf("%s is there %d times", strings.Join(path, "."), times)
+	case node.Style&yaml.DoubleQuotedStyle != 0:
+		found.scalar.quote = '"'
+	case node.Style&yaml.SingleQuotedStyle != 0:
+		found.scalar.quote = '\''
+	}
+	if found.from, err = offset(text, node); err != nil {
+		return location{}, fmt.Errorf("%s: %w", name, err)
+	}
+	found.to = found.from + len(found.scalar.String())
+	if !strings.HasPrefix(text[found.from:], found.scalar.String()) {
+		return location{}, notPlain // escaped, for instance
 	}
 	return found, nil
 }
 
-func onlyComments(text string) bool {
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" && line[0] != '#' && line[0] != '%' {
-			return false
+// document parses the only document of a file.
+func document(text string) (*yaml.Node, error) {
+	var doc, more yaml.Node
+	d := yaml.NewDecoder(strings.NewReader(text))
+	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
+		return nil, errors.New("the file is empty")
+	} else if err != nil {
+		return nil, err
+	}
+	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, errors.Join(errors.New("the file has several documents"), err)
+	}
+	return doc.Content[0], nil
+}
+
+// valueOf is the value of a key of node itself. What node has from elsewhere, by an alias, counts as missing: a change there
+// would change other places too.
+func valueOf(node *yaml.Node, key string) (found *yaml.Node, err error) {
+	if node.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("line %d has no keys of its own", node.Line)
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if k := node.Content[i]; k.Kind == yaml.ScalarNode && k.Value == key {
+			if found != nil {
+				return nil, fmt.Errorf("%q is there twice, in lines %d and %d", key, found.Line, k.Line)
+			}
+			found = node.Content[i+1]
 		}
 	}
-	return true
-}
-
-// opensNothing reports whether a key has no value on its line, so that the deeper lines are its mapping.
-func opensNothing(value string) bool {
-	value = strings.TrimSpace(value)
-	return value == "" || value[0] == '#' || (value[0] == '&' || value[0] == '!') && !strings.Contains(value, " ")
-}
-
-func matches(stack []frame, path []string) bool {
-	if len(stack) != len(path) {
-		return false
+	if found == nil {
+		return nil, fmt.Errorf("no key %q from line %d on", key, node.Line)
 	}
-	for i, f := range stack {
-		if f.key != path[i] {
-			return false
+	return found, nil
+}
+
+// offset is the byte at which a value begins, behind its anchor if it has one. The parser counts lines and characters.
+func offset(text string, node *yaml.Node) (int, error) {
+	at := 0
+	if strings.HasPrefix(text, "\ufeff") {
+		at = len("\ufeff")
+	}
+	for range node.Line - 1 {
+		i := strings.IndexByte(text[at:], '\n')
+		if i < 0 {
+			return 0, fmt.Errorf("the file has fewer than %d lines", node.Line)
 		}
+		at += i + 1
 	}
-	return true
+	for range node.Column - 1 {
+		_, size := utf8.DecodeRuneInString(text[at:])
+		at += size
+	}
+	if node.Anchor != "" {
+		rest, ok := strings.CutPrefix(text[at:], "&"+node.Anchor)
+		if !ok {
+			return 0, fmt.Errorf("line %d: the anchor %q is not before the number", node.Line, node.Anchor)
+		}
+		at = len(text) - len(strings.TrimLeft(rest, " \t\r\n"))
+	}
+	return at, nil
 }
 
-// parseScalar reads a plain or quoted number at the beginning of a value, and tells its length.
-func parseScalar(value string) (scalar, int, error) {
-	text, _, _ := strings.Cut(value, " #")
-	text = strings.TrimRight(text, " \t")
-	if len(text) >= 2 && (text[0] == '"' || text[0] == '\'') && text[len(text)-1] == text[0] && plain.MatchString(text[1:len(text)-1]) {
-		return scalar{text[1 : len(text)-1], text[0]}, len(text), nil
+// replace puts another number in the place of one. What else the file says must be the same behind it.
+func (l location) replace(text, number string) (string, error) {
+	changed := text[:l.from] + scalar{number, l.scalar.quote}.String() + text[l.to:]
+	before, err := document(text)
+	if err != nil {
+		return "", err
 	}
-	if !plain.MatchString(text) {
-		return scalar{}, 0, fmt.Errorf("%q is not a plain number", text)
+	after, err := document(changed)
+	if err != nil {
+		return "", fmt.Errorf("with %s in the place of %s: %w", number, l.scalar, err)
 	}
-	return scalar{text: text}, len(text), nil
+	if n := differences(before, after); n > 1 {
+		return "", fmt.Errorf("%s in the place of %s would change %d values", number, l.scalar, n)
+	}
+	return changed, nil
 }
 
-// replace puts another number in the place of one.
-func (l location) replace(text, number string) string {
-	return text[:l.from] + scalar{number, l.scalar.quote}.String() + text[l.to:]
+// differences counts the values in which two files differ.
+func differences(a, b *yaml.Node) (n int) {
+	if a.Kind != b.Kind || a.Value != b.Value || a.Anchor != b.Anchor || len(a.Content) != len(b.Content) ||
+		a.HeadComment != b.HeadComment || a.LineComment != b.LineComment || a.FootComment != b.FootComment {
+		n++
+	}
+	for i := range min(len(a.Content), len(b.Content)) {
+		n += differences(a.Content[i], b.Content[i])
+	}
+	return n
 }

@@ -11,7 +11,7 @@ func TestLocateFindsTheNumberAndNothingElse(t *testing.T) {
 		"a:\n    b:   \"4\"   # c\n":               "4",
 		"a: &x\n  b: '4'\n":                        "4",
 		"---\n# c\na:\n  b: 4":                     "4",
-		"%YAML 1.2\n---\na:\n  b: 4":               "4",
+		"%YAML 1.1\n---\na:\n  b: 4":               "4",
 		"x:\n  b: 9\na:\n  c:\n    b: 9\n  b: 4\n": "4",
 		"a:\n  \"b\": 4\r\n  c: 5\r\n":             "4",
 		"a:\n  l:\n  - b: 9\n    b: 8\n  b: 4\n":   "4",
@@ -22,13 +22,25 @@ func TestLocateFindsTheNumberAndNothingElse(t *testing.T) {
 		"s: \"x\n  a:\n  b: 9\"\na:\n  b: 4\n":     "4",
 		"a.b: 9\na:\n  b: 4\n":                     "4",
 		"a:\n  b: 4\nb: 5\n":                       "4",
-		// What is not understood is refused.
+		"a: {b: 4} # c\n":                          "4",
+		"a:\n  b:\n    4\n":                        "4",
+		"a:\n  b: &n 4 # c\nc: *n\n":               "4",
+		"a:\n  b: &n \"4\"\nc: *n\n":               "4",
+		"x: &x {b: 9}\na:\n  <<: *x\n  b: 4\n":     "4",
+		"\"ä\": {a: 1, ö: ü}\na: {ä: ö, b: 4}\n":   "4",
+		"\ufeffa: {b: 4}\n":                        "4",
+		"? a\n: b: 4\n":                            "4",
+		// A number that others share, or that is not plain, is refused.
 		"a:\n  b: 4\n  b: 5\n":        "",
 		"a:\n  b: 4\na:\n  b: 5\n":    "",
-		"a: {b: 4}\n":                 "",
-		"a:\n  b: *x\n":               "",
+		"x: &x 4\na:\n  b: *x\n":      "",
+		"x: &x {b: 4}\na: *x\n":       "",
+		"x: &x {b: 4}\na: {<<: *x}\n": "",
 		"a:\n  b: !!int 4\n":          "",
-		"a:\n  b:\n    4\n":           "",
+		"a:\n  b: |\n    4\n":         "",
+		"a:\n  b: \"\\x34\"\n":        "",
+		"a:\n  b:\n":                  "",
+		"%YAML 1.2\n---\na:\n  b: 4":  "", // which Helm does not read either
 		"a:\n\tb: 4\n":                "",
 		"a:\n  b: 4\n---\na:\n  b: 5": "",
 		"a:\n  b: {{ .Values.x }}\n":  "",
@@ -47,11 +59,44 @@ func TestLocateFindsTheNumberAndNothingElse(t *testing.T) {
 			t.Errorf("%q: %v (%v), want %s", text, l.scalar, err, want)
 			continue
 		}
-		changed := l.replace(text, "17")
-		again, err := locate(changed, []string{"a", "b"})
-		if err != nil || again.scalar.text != "17" || again.replace(changed, want) != text {
-			t.Errorf("%q became %q", text, changed)
+		changed, err := l.replace(text, "17")
+		if err != nil || changed != text[:l.from]+strings.Replace(text[l.from:], "4", "17", 1) {
+			t.Errorf("%q became %q, %v", text, changed, err)
 		}
+	}
+}
+
+// What a person wrote in the file is still there behind a step of the scaler, down to the spaces.
+func TestReplaceKeepsCommentsOrderAndAnchors(t *testing.T) {
+	const file = `# head
+z: 1   # last letter first
+
+common: &common
+  image: "etl:1"
+etl:
+  <<: *common # shared
+  # how many copies run
+  replicaCount:   &n  4   # the scaler sets this
+  list: [ a,b ,  c ]
+mirror: *n
+# foot
+`
+	l, err := locate(file, []string{"etl", "replicaCount"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Replace(file, "&n  4 ", "&n  12 ", 1)
+	if got, err := l.replace(file, "12"); err != nil || got != want {
+		t.Errorf("got\n%s%v, want\n%s", got, err, want)
+	}
+}
+
+// A number in a key's place is told apart from one in a value's only by what the file says as a whole.
+func TestReplaceRefusesToChangeMoreThanTheNumber(t *testing.T) {
+	const file = "a: 4\nb: 5\n"
+	l := location{from: 3, to: 7, scalar: scalar{text: "4\nb:"}}
+	if got, err := l.replace(file, "17"); err == nil {
+		t.Errorf("became %q, want a refusal", got)
 	}
 }
 
@@ -68,9 +113,16 @@ func FuzzLocate(f *testing.F) {
 		if text[l.from:l.to] != l.scalar.String() {
 			t.Fatalf("found %q at %q", l.scalar, text[l.from:l.to])
 		}
-		changed := l.replace(text, "17")
-		if back, err := locate(changed, keys); err != nil || back.replace(changed, l.scalar.text) != text {
+		changed, err := l.replace(text, "17")
+		if err != nil {
+			return // it would have changed more
+		}
+		again, err := locate(changed, keys)
+		if err != nil || again.scalar.text != "17" {
 			t.Fatalf("%q became %q (%v)", text, changed, err)
+		}
+		if back, err := again.replace(changed, l.scalar.text); err != nil || back != text {
+			t.Fatalf("%q became %q and then %q (%v)", text, changed, back, err)
 		}
 	})
 }
