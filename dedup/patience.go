@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/retry"
 )
 
 // patiently calls f until it succeeds or Options.Patience is over. Only calls to a shared table may be made again: a
@@ -20,28 +21,28 @@ func (p *processor[T]) patiently(ctx context.Context, again bool, f func(context
 	p.opts.Logger.Warn("the store of IDs fails; the lane waits", "name", p.opts.Name, "err", err, "patience", p.opts.Patience)
 	defer st.failing.Store(nil)
 	begun := time.Now()
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		failed := err // Failing reads it while err changes
-		st.failing.Store(&failed)
-		if time.Since(begun) > p.opts.Patience {
-			return fmt.Errorf("failing for more than %s: %w", p.opts.Patience, err)
-		}
-		t := time.NewTimer(wait/2 + rand.N(wait/2))
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return errors.Join(ctx.Err(), err)
-		case <-t.C:
-		}
-		st.Retries.Add(1)
-		if err = f(ctx); err == nil {
-			p.opts.Logger.Info("the store of IDs works again", "name", p.opts.Name, "after", time.Since(begun))
-			return nil
-		}
-		if final(ctx, err) {
-			return err
-		}
+	tired := false
+	goOn := func(_ int, err error) bool {
+		st.failing.Store(&err)
+		tired = time.Since(begun) > p.opts.Patience
+		return !tired && !final(ctx, err)
 	}
+	if goOn(0, err) && retry.Wait(ctx, 50*time.Millisecond) == nil {
+		err = retry.Loop{First: 100 * time.Millisecond, Most: 5 * time.Second, Again: goOn}.Do(ctx, func(ctx context.Context) error {
+			st.Retries.Add(1)
+			return f(ctx)
+		})
+	}
+	switch {
+	case err == nil:
+		p.opts.Logger.Info("the store of IDs works again", "name", p.opts.Name, "after", time.Since(begun))
+		return nil
+	case ctx.Err() != nil:
+		return errors.Join(ctx.Err(), err)
+	case tired && !final(ctx, err):
+		return fmt.Errorf("failing for more than %s: %w", p.opts.Patience, err)
+	}
+	return err
 }
 
 // final errors are not mended by time.

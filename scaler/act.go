@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/retry"
 )
 
 // act asks the target for the new size until it agrees, says that somebody else was faster, or the patience or the lead
@@ -17,23 +18,22 @@ func (s *Scaler) act(ctx context.Context, until time.Time, d *Decision) {
 		ctx, cancel = context.WithTimeoutCause(ctx, until.Sub(s.o.Now()), errLeadEnded)
 		defer cancel()
 	}
-	var err error
-	for try := 0; try <= max(0, s.o.Retries); try++ {
-		if try > 0 && !wait(ctx, time.Second<<(try-1)) {
-			err = errors.Join(err, context.Cause(ctx))
-			break
-		}
-		_, err = bounded(ctx, s.o.Timeout, func(ctx context.Context) (struct{}, error) {
+	err := retry.Loop{
+		First: time.Second, Most: time.Minute,
+		Again: func(n int, err error) bool { return n <= s.o.Retries && !errors.Is(err, ErrConflict) },
+	}.Do(ctx, func(ctx context.Context) error {
+		_, err := bounded(ctx, s.o.Timeout, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, s.target.Resize(ctx, c)
 		})
-		if err == nil {
-			s.last, s.size = c, c.To
-			d.Action = Changed
-			return
-		}
-		if errors.Is(err, ErrConflict) {
-			break
-		}
+		return err
+	})
+	if err == nil {
+		s.last, s.size = c, c.To
+		d.Action = Changed
+		return
+	}
+	if ctx.Err() != nil && !errors.Is(err, ErrConflict) {
+		err = errors.Join(err, context.Cause(ctx))
 	}
 	if !errors.Is(err, ErrConflict) {
 		s.tried = c
@@ -43,15 +43,3 @@ func (s *Scaler) act(ctx context.Context, until time.Time, d *Decision) {
 }
 
 var errLeadEnded = errors.New("scaler: the time to lead has ended")
-
-// wait waits between half of d and d, so that several scalers do not ask at once. It reports false if ctx ended.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d/2 + rand.N(d/2+1))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/onceflow/onceflow/dedup"
+	"github.com/onceflow/onceflow/dedup/internal/buckets"
 )
 
 // Options are the optional settings of Open; nil means all defaults.
@@ -117,10 +119,11 @@ func Open(ctx context.Context, client *dynamodb.Client, table, name string, opts
 
 // Open returns a handle on the table of sp.Name, which all lanes share.
 func (s *Store) Open(ctx context.Context, sp dedup.Space) (dedup.Table, error) {
-	t := &table{Store: s, space: sp, ttl: cmp.Or(s.opts.TTL, 2*sp.Window), bound: minBound, begun: map[int64]bool{}}
-	if t.ttl <= sp.Window {
-		return nil, fmt.Errorf("dynamodb: TTL %s is not longer than the window %s (%w)", t.ttl, sp.Window, dedup.ErrRefused)
+	b, err := buckets.Open(sp, s.opts.TTL, math.MinInt64)
+	if err != nil {
+		return nil, fmt.Errorf("dynamodb: %w", err)
 	}
+	t := &table{Store: s, space: sp, buckets: b}
 	for _, part := range []string{s.name, sp.Name} {
 		t.prefix = binary.AppendUvarint(t.prefix, uint64(len(part)))
 		t.prefix = append(t.prefix, part...)

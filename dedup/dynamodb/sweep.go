@@ -9,8 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
-	"github.com/onceflow/onceflow/dedup"
 )
 
 // bucketsKey is the key of the item that says when the claims of each bucket began; IDs are longer.
@@ -21,7 +19,7 @@ func (t *table) bucketsKey() map[string]types.AttributeValue {
 // begin notes when the first claim of a bucket is made, before it is.
 func (t *table) begin(ctx context.Context, rs []*request) error {
 	for _, r := range rs {
-		if t.begun[r.bucket] {
+		if t.buckets.Told(r.bucket) {
 			continue
 		}
 		name := strconv.FormatInt(r.bucket, 10)
@@ -36,28 +34,20 @@ func (t *table) begin(ctx context.Context, rs []*request) error {
 			return fmt.Errorf("dynamodb: begin of a bucket: %w", classify(err))
 		}
 		t.clock.hear(out.ResultMetadata)
-		t.begun[r.bucket] = true
+		t.buckets.Tell(r.bucket)
 	}
 	return nil
 }
 
 // Expire lets claims below the bucket of at be taken by others, and checks that all others are still there.
 func (t *table) Expire(ctx context.Context, at time.Time) error {
-	bound := t.space.Bound(at)
-	if bound <= t.bound {
+	if !t.buckets.Expire(at) {
 		return nil
-	}
-	t.bound = bound
-	for b := range t.begun {
-		if b < bound {
-			delete(t.begun, b)
-		}
 	}
 	return t.sweep(ctx)
 }
 
-// sweep forgets the begin of buckets that are expired, and fails if claims of others may have outlived their time to
-// live. It leaves a twentieth of that as the time until it is called again.
+// sweep forgets the begin of buckets that have ended.
 func (t *table) sweep(ctx context.Context) error {
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &t.table, Key: t.bucketsKey(), ConsistentRead: aws.Bool(true),
@@ -77,7 +67,7 @@ func (t *table) sweep(ctx context.Context) error {
 		if err != nil {
 			continue
 		}
-		if bucket < t.bound {
+		if bucket < t.buckets.Bound() {
 			if err := t.forget(ctx, name); err != nil {
 				return err
 			}
@@ -87,10 +77,8 @@ func (t *table) sweep(ctx context.Context) error {
 			oldest = max(oldest, now.Sub(time.Unix(secs, 0)))
 		}
 	}
-	if oldest > t.ttl-t.ttl/20 {
-		return fmt.Errorf("dynamodb: %w: the oldest claim that is still needed is %s old, and claims live for %s. The job may be too late for"+
-			" its TTL: a longer one helps before it comes to this. To go on and let copies of that time pass, delete the item with the key %x",
-			dedup.ErrForgotten, oldest, t.ttl, t.key([]byte("buckets")))
+	if err := t.buckets.Check(oldest, fmt.Sprintf("the item with the key %x", t.key([]byte("buckets")))); err != nil {
+		return fmt.Errorf("dynamodb: %w", err)
 	}
 	return nil
 }

@@ -3,24 +3,21 @@ package dynamodb
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/dedup"
+	"github.com/onceflow/onceflow/dedup/internal/buckets"
 	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/internal/retry"
 )
-
-const minBound = math.MinInt64
 
 // table is one lane's handle on a table.
 type table struct {
 	*Store
-	space  dedup.Space
-	ttl    time.Duration
-	prefix []byte
-	bound  int64          // buckets whose end is not below it are not expired
-	begun  map[int64]bool // ends of buckets that this handle has told the service of
+	space   dedup.Space
+	buckets *buckets.Buckets
+	prefix  []byte
 }
 
 // request is a claim on its way.
@@ -76,7 +73,7 @@ func (t *table) Claim(ctx context.Context, claims []dedup.Claim, won []bool) err
 		if idle++; idle == patience {
 			return fmt.Errorf("dynamodb: claim: the service throttled %d of %d claims in each of 8 rounds", len(left), len(claims))
 		}
-		if err := pause(ctx, 25*time.Millisecond<<idle); err != nil {
+		if err := retry.Wait(ctx, retry.Pause(50*time.Millisecond, 10*time.Second, idle)); err != nil {
 			return err
 		}
 	}
@@ -138,7 +135,7 @@ func (t *table) judge(ctx context.Context, r *request) error {
 		r.held = nil
 	case slices.Equal(r.held.by, r.by):
 		r.done, r.won = true, true
-	case r.held.bucket < t.bound:
+	case r.held.bucket < t.buckets.Bound():
 		return t.replace(ctx, r)
 	default:
 		r.done, r.won = true, false
@@ -147,17 +144,6 @@ func (t *table) judge(ctx context.Context, r *request) error {
 }
 
 func (t *table) key(id []byte) []byte { return append(slices.Clip(t.prefix), id...) }
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
 
 // Close does nothing: claims outlive the handle.
 func (t *table) Close() error { return nil }

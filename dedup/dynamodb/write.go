@@ -90,7 +90,7 @@ func (t *table) put(ctx context.Context, rs []*request) error {
 	byKey := map[string]*request{}
 	var writes []types.WriteRequest
 	for _, r := range rs {
-		if r.held != nil && r.held.by != nil && r.held.bucket >= t.bound {
+		if r.held != nil && r.held.by != nil && r.held.bucket >= t.buckets.Bound() {
 			r.bucket = max(r.bucket, r.held.bucket)
 		}
 		byKey[string(r.key)] = r
@@ -146,7 +146,7 @@ func (t *table) itemOf(r *request) map[string]types.AttributeValue {
 	}
 }
 
-func (t *table) expires() int64 { return t.opts.Now().Add(t.ttl).Unix() }
+func (t *table) expires() int64 { return t.opts.Now().Add(t.buckets.TTL()).Unix() }
 
 // itemOf reads an item; what is not one has no holder.
 func itemOf(a map[string]types.AttributeValue) *item {

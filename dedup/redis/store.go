@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/onceflow/onceflow/dedup"
+	"github.com/onceflow/onceflow/dedup/internal/buckets"
 )
 
 // Options are the optional settings of Open; nil means all defaults.
@@ -81,10 +82,11 @@ func (s *Store) prefix(table string, slot int) string {
 
 // Open returns a handle on the table of sp.Name, which all lanes share.
 func (s *Store) Open(ctx context.Context, sp dedup.Space) (dedup.Table, error) {
-	t := &table{Store: s, space: sp, ttl: cmp.Or(s.opts.TTL, 2*sp.Window), bound: minBound, begun: map[int64]bool{}}
-	if t.ttl <= sp.Window {
-		return nil, fmt.Errorf("redis: TTL %s is not longer than the window %s (%w)", t.ttl, sp.Window, dedup.ErrRefused)
+	b, err := buckets.Open(sp, s.opts.TTL, minBound)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
 	}
+	t := &table{Store: s, space: sp, buckets: b}
 	for i := range s.opts.Slots {
 		t.slots = append(t.slots, slot{prefix: s.prefix(sp.Name, i)})
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/dedup"
+	"github.com/onceflow/onceflow/dedup/internal/buckets"
 )
 
 const minBound = -1 << 52 // exact in a Lua number
@@ -14,11 +15,9 @@ const minBound = -1 << 52 // exact in a Lua number
 // table is one lane's handle on a table.
 type table struct {
 	*Store
-	space dedup.Space
-	ttl   time.Duration
-	bound int64          // buckets whose end is not below it are not expired
-	begun map[int64]bool // ends of buckets that this handle has told the server of
-	slots []slot
+	space   dedup.Space
+	buckets *buckets.Buckets
+	slots   []slot
 
 	digits [20]byte
 }
@@ -62,8 +61,8 @@ func (t *table) batch(ctx context.Context, claims []dedup.Claim, won []bool) err
 		c := &claims[i]
 		s := &t.slots[int(c.ID[0])%len(t.slots)]
 		bucket := t.space.End(c.Time)
-		if !t.begun[bucket] { // every slot counts every bucket: they are few
-			t.begun[bucket] = true
+		if !t.buckets.Told(bucket) { // every slot counts every bucket: they are few
+			t.buckets.Tell(bucket)
 			for j := range t.slots {
 				t.slots[j].buckets = append(t.slots[j].buckets, bucket)
 			}
@@ -82,7 +81,7 @@ func (t *table) batch(ctx context.Context, claims []dedup.Claim, won []bool) err
 	}
 	for i := range t.slots {
 		if err := t.run(ctx, &t.slots[i], won); err != nil {
-			clear(t.begun) // the server may not know of them
+			t.buckets.Doubt()
 			return err
 		}
 	}
@@ -103,7 +102,7 @@ func (t *table) run(ctx context.Context, s *slot, won []bool) error {
 	for i := range s.claims {
 		s.keys = append(s.keys, names[i*each:(i+1)*each])
 	}
-	args := append([]any{t.ttl.Milliseconds(), t.bound, s.forced, s.values, s.width}, s.buckets...)
+	args := append([]any{t.buckets.TTL().Milliseconds(), t.buckets.Bound(), s.forced, s.values, s.width}, s.buckets...)
 	answer, err := claim.Run(ctx, t.client, s.keys, args...).Text()
 	if err != nil {
 		return fmt.Errorf("redis: claim: %w", classify(err))
@@ -119,31 +118,22 @@ func (t *table) run(ctx context.Context, s *slot, won []bool) error {
 
 // Expire lets claims below the bucket of at be taken by others, and checks that the server still has all others.
 func (t *table) Expire(ctx context.Context, at time.Time) error {
-	bound := t.space.Bound(at)
-	if bound <= t.bound {
+	if !t.buckets.Expire(at) {
 		return nil
-	}
-	t.bound = bound
-	for b := range t.begun {
-		if b < bound {
-			delete(t.begun, b)
-		}
 	}
 	return t.sweep(ctx)
 }
 
-// sweep fails if claims that are not expired may have outlived their time to live. It leaves a twentieth of that as the
-// time until it is called again.
+// sweep lets the server forget the begin of buckets that have ended.
 func (t *table) sweep(ctx context.Context) error {
 	for _, s := range t.slots {
-		secs, err := sweep.Run(ctx, t.client, []string{s.prefix + "buckets"}, t.bound).Int64()
+		key := s.prefix + "buckets"
+		secs, err := sweep.Run(ctx, t.client, []string{key}, t.buckets.Bound()).Int64()
 		if err != nil {
 			return fmt.Errorf("redis: sweep: %w", classify(err))
 		}
-		if age := time.Duration(secs) * time.Second; age > t.ttl-t.ttl/20 {
-			return fmt.Errorf("redis: %w: by the server's clock the oldest claim that is still needed is %s old, and claims live for %s. The job"+
-				" may be too late for its TTL, or that clock was set forward. A longer TTL helps before it comes to this. To go on and let copies of"+
-				" that time pass, delete the key %sbuckets", dedup.ErrForgotten, age, t.ttl, s.prefix)
+		if err := t.buckets.Check(time.Duration(secs)*time.Second, "the key "+key); err != nil {
+			return fmt.Errorf("redis: by the server's clock, which may have been set forward: %w", err)
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/googleapi"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -110,26 +111,10 @@ func (s *Store) object(name string) *storage.ObjectHandle {
 
 // do calls f until it succeeds, fails for good, or was tried often enough. Every attempt has a deadline of its own.
 func (s *Store) do(ctx context.Context, bytes int, f func(context.Context) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	wait := 100 * time.Millisecond
-	for n := 1; ; n++ {
-		attempt, cancel := context.WithTimeout(ctx, s.patience(bytes))
-		err := f(attempt)
-		cancel()
-		if err == nil || n == s.opts.Attempts || ctx.Err() != nil || !passing(err) {
-			return err
-		}
-		t := time.NewTimer(wait/2 + rand.N(wait))
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return err
-		case <-t.C:
-		}
-		wait = min(2*wait, 5*time.Second)
-	}
+	return retry.Loop{
+		First: 100 * time.Millisecond, Most: 5 * time.Second, Attempt: s.patience(bytes),
+		Again: func(n int, err error) bool { return n < s.opts.Attempts && passing(err) },
+	}.Do(ctx, f)
 }
 
 // patience is how long one attempt may take.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"time"
@@ -14,6 +13,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -27,29 +27,19 @@ type retrier struct {
 
 // do calls f until it succeeds, fails for good, or was tried often enough. bytes is the size of the body.
 func (r retrier) do(ctx context.Context, bytes int, f func(context.Context) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	wait := 100 * time.Millisecond
-	for n := 1; ; n++ {
-		attempt, cancel := context.WithTimeout(ctx, r.timeout+time.Duration(bytes)*time.Second/(256<<10))
-		err := f(attempt)
-		cancel()
-		if err == nil || n == r.attempts || ctx.Err() != nil || !passing(err) {
-			return err
-		}
-		if errorCode(err) == "ExpiredToken" && r.renew != nil {
-			r.renew()
-		}
-		t := time.NewTimer(wait/2 + rand.N(wait))
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return err
-		case <-t.C:
-		}
-		wait = min(2*wait, 5*time.Second)
-	}
+	return retry.Loop{
+		First: 100 * time.Millisecond, Most: 5 * time.Second,
+		Attempt: r.timeout + time.Duration(bytes)*time.Second/(256<<10),
+		Again: func(n int, err error) bool {
+			if n >= r.attempts || !passing(err) {
+				return false
+			}
+			if errorCode(err) == "ExpiredToken" && r.renew != nil {
+				r.renew()
+			}
+			return true
+		},
+	}.Do(ctx, f)
 }
 
 // passing reports whether the same request may succeed later. It is a closed list: what it does not know is final.

@@ -1,0 +1,91 @@
+// Package retry tries again what failed: when, and for how long to wait before. docs/operations.md has a table of who
+// tries what again, so that no two loops around one call multiply their attempts.
+//
+// Pauses are measured by the monotonic clock. They double up to a bound, and each is shortened by up to a half at random, so
+// that those who failed together do not come back together.
+//
+// Modules of their own (sink/gcs) use the package: whoever changes what it exports releases all of them together.
+package retry
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Loop says how often a call is made and how long the pauses between are.
+type Loop struct {
+	// First is the pause after the first failure, Most the longest. Both are before the shortening at random.
+	First, Most time.Duration
+
+	// Attempt bounds the time of each call. 0 means no bound.
+	Attempt time.Duration
+
+	// Again says after the nth call has failed whether to make another. It is not asked once the context has ended.
+	Again func(n int, err error) bool
+
+	// Wait waits for about d or until ctx ends, which is its only error. Nil is the function Wait.
+	Wait func(ctx context.Context, d time.Duration) error
+}
+
+// Do calls f until it succeeds, Again says no, or ctx ends. The error is the last of f, also if ctx has ended since; it is that
+// of ctx only if f was never called.
+func (l Loop) Do(ctx context.Context, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	wait := l.Wait
+	if wait == nil {
+		wait = Wait
+	}
+	for n := 1; ; n++ {
+		err := l.once(ctx, f)
+		if err == nil || ctx.Err() != nil || !l.Again(n, err) || wait(ctx, Pause(l.First, l.Most, n)) != nil {
+			return err
+		}
+	}
+}
+
+func (l Loop) once(ctx context.Context, f func(context.Context) error) error {
+	if l.Attempt <= 0 {
+		return f(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.Attempt)
+	defer cancel()
+	return f(ctx)
+}
+
+// Pause is how long to wait after n failures in a row: first after one, doubled for each more, and most in the end.
+func Pause(first, most time.Duration, n int) time.Duration {
+	d := first
+	for range n - 1 {
+		if d >= most {
+			break
+		}
+		d *= 2
+	}
+	return min(d, most)
+}
+
+// Jitter is a random time between half of d and d.
+func Jitter(d time.Duration) time.Duration {
+	if d < 2 {
+		return d
+	}
+	return d - rand.N(d/2+1)
+}
+
+// Wait waits for Jitter(d), or until ctx ends, and then returns its error.
+func Wait(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil || d <= 0 {
+		return err
+	}
+	t := time.NewTimer(Jitter(d))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,131 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var errPassing = errors.New("passing")
+
+func always(int, error) bool { return true }
+
+func TestPausesDoubleUpToTheBound(t *testing.T) {
+	var got []time.Duration
+	for n := range 6 {
+		got = append(got, Pause(100*time.Millisecond, time.Second, n))
+	}
+	want := []time.Duration{100, 100, 200, 400, 800, 1000}
+	for i := range want {
+		want[i] *= time.Millisecond
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("pauses %v, want %v", got, want)
+	}
+	if got := Pause(time.Second, time.Minute, math.MaxInt); got != time.Minute {
+		t.Errorf("after very many failures the pause is %s, want a minute", got)
+	}
+	if got := Pause(time.Minute, time.Second, 1); got != time.Second {
+		t.Errorf("the pause is %s, want the bound", got)
+	}
+}
+
+func TestJitterIsBetweenHalfAndAll(t *testing.T) {
+	low, high := time.Hour, time.Duration(0)
+	for range 1000 {
+		d := Jitter(time.Second)
+		low, high = min(low, d), max(high, d)
+	}
+	if low < 500*time.Millisecond || high > time.Second || high-low < 400*time.Millisecond {
+		t.Errorf("from %s to %s, want spread from 500ms to 1s", low, high)
+	}
+	if Jitter(0) != 0 || Jitter(1) != 1 {
+		t.Errorf("0 becomes %d, 1 becomes %d, want them unchanged", Jitter(0), Jitter(1))
+	}
+}
+
+func TestCallsAreMadeUntilOneSucceeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, calls := time.Now(), 0
+		err := Loop{First: time.Second, Most: 2 * time.Second, Again: always}.Do(t.Context(), func(context.Context) error {
+			if calls++; calls < 4 {
+				return errPassing
+			}
+			return nil
+		})
+		if took := time.Since(begun); err != nil || calls != 4 || took < 2500*time.Millisecond || took > 5*time.Second {
+			t.Errorf("%v after %d calls and %s, want success after 4 calls and pauses of 1, 2 and 2 seconds or half of that", err, calls, took)
+		}
+	})
+}
+
+func TestTheLastErrorIsReturnedWhenItIsEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []int
+		errLast := errors.New("last")
+		calls := 0
+		err := Loop{First: time.Second, Most: time.Second, Again: func(n int, _ error) bool {
+			asked = append(asked, n)
+			return n < 3
+		}}.Do(t.Context(), func(context.Context) error {
+			if calls++; calls == 3 {
+				return errLast
+			}
+			return errPassing
+		})
+		if !errors.Is(err, errLast) || calls != 3 || !slices.Equal(asked, []int{1, 2, 3}) {
+			t.Errorf("%v after %d calls, asked after %v, want the third error", err, calls, asked)
+		}
+	})
+}
+
+func TestTheEndOfTheContextEndsThePauseAndKeepsTheError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		err := Loop{First: time.Hour, Most: time.Hour, Again: always}.Do(ctx, func(context.Context) error { return errPassing })
+		if took := time.Since(begun); !errors.Is(err, errPassing) || took != time.Second {
+			t.Errorf("%v after %s, want the error of the call after a second", err, took)
+		}
+		if err := (Loop{Again: always}).Do(ctx, func(context.Context) error {
+			t.Error("called though the context has ended")
+			return nil
+		}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, want the context's error", err)
+		}
+	})
+}
+
+func TestAnAttemptHasADeadlineOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		err := Loop{Attempt: time.Second, Again: always}.Do(t.Context(), func(ctx context.Context) error {
+			if calls++; calls == 1 {
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		})
+		if err != nil || calls != 2 {
+			t.Errorf("%v after %d calls, want the second to succeed", err, calls)
+		}
+	})
+}
+
+func TestWaitersOfOthersGetThePauses(t *testing.T) {
+	var pauses []time.Duration
+	errStop := errors.New("stop")
+	err := Loop{First: 1, Most: 4, Again: always, Wait: func(_ context.Context, d time.Duration) error {
+		if pauses = append(pauses, d); len(pauses) == 4 {
+			return errStop
+		}
+		return nil
+	}}.Do(t.Context(), func(context.Context) error { return errPassing })
+	if !errors.Is(err, errPassing) || !slices.Equal(pauses, []time.Duration{1, 2, 4, 4}) {
+		t.Errorf("%v, pauses %v, want 1, 2, 4, 4", err, pauses)
+	}
+}
