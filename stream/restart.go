@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	core "github.com/onceflow/onceflow/stream/internal/lane"
 	"github.com/onceflow/onceflow/stream/record"
@@ -338,7 +339,7 @@ func (e *engine[T]) backOff(ctx context.Context) error {
 
 // waitAgain waits before another attempt, after so many that failed.
 func (e *engine[T]) waitAgain(ctx context.Context, fails int) error {
-	timer := time.NewTimer(jitter(min(100*time.Millisecond<<min(fails, 10), 10*time.Second)))
+	timer := time.NewTimer(jitter(retry.Pause(200*time.Millisecond, 10*time.Second, fails)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -181,7 +182,7 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 		since := e.status.fails(&e.status.upkeep, time.Now(), u.err)
 		e.opts.Logger.Warn("upkeep failed", "error", u.err, "for", since)
 	}
-	e.keepTimer.Reset(jitter(min(keepEvery<<min(max(e.keepFails-1, 0), 10), keepPause)))
+	e.keepTimer.Reset(jitter(retry.Pause(keepEvery, keepPause, e.keepFails)))
 	if !u.kept {
 		return
 	}

@@ -19,8 +19,8 @@ const module = "github.com/onceflow/onceflow"
 // that is not listed fails, so a new one gets a decision.
 var may = map[string][]string{
 	"":         nil,
-	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "internal/eventclock"},
-	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/steady", "internal/when"},
+	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "internal/eventclock", "internal/retry"},
+	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/steady", "internal/when", "internal/retry"},
 	"seal":     {"sink", "internal/ledger", "stream/record", "stream/driver", "internal/eventclock"},
 	"dedup":    {"stream/record", "stream/stage", "internal/retry"},
 	"join":     {"stream/record", "stream/stage"},
@@ -50,8 +50,8 @@ var may = map[string][]string{
 	"stream/internal/lane": {"stream/record", "stream/stage", "stream/driver", "internal/eventclock", "internal/when"},
 
 	"stream/file":       {"stream/record", "stream/driver"},
-	"stream/kafka":      {"stream/record", "stream/driver", "internal/limits"},
-	"stream/kinesis":    {"stream/record", "stream/driver", "internal/limits", "internal/lineage"},
+	"stream/kafka":      {"stream/record", "stream/driver", "internal/limits", "internal/retry"},
+	"stream/kinesis":    {"stream/record", "stream/driver", "internal/limits", "internal/lineage", "internal/retry"},
 	"stream/enrich":     {"stream/record", "stream/stage"},
 	"stream/sample":     {"stream/record", "stream/stage"},
 	"stream/window":     {"stream/record", "stream/stage"},

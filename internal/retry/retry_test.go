@@ -19,10 +19,8 @@ func TestPausesDoubleUpToTheBound(t *testing.T) {
 	for n := range 6 {
 		got = append(got, Pause(100*time.Millisecond, time.Second, n))
 	}
-	want := []time.Duration{100, 100, 200, 400, 800, 1000}
-	for i := range want {
-		want[i] *= time.Millisecond
-	}
+	const ms = time.Millisecond
+	want := []time.Duration{100 * ms, 100 * ms, 200 * ms, 400 * ms, 800 * ms, time.Second}
 	if !slices.Equal(got, want) {
 		t.Errorf("pauses %v, want %v", got, want)
 	}
