@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/onceflow/onceflow/examples/internal/quick"
 )
 
 // build makes the program once.
@@ -131,7 +133,7 @@ func check(t *testing.T, out string, cmd *exec.Cmd) {
 		}
 		t.Errorf("%s: %d rows are missing, %d are too many, of %d\n%s", out, missing, more, len(want), said(cmd))
 	}
-	if s := fmt.Sprintf(" %s dead ", digits(int64(dead))); !strings.Contains(said(cmd), s) {
+	if s := fmt.Sprintf(" %s dead ", quick.Digits(int64(dead))); !strings.Contains(said(cmd), s) {
 		t.Errorf("%s: the program should count %s: %s", out, s, said(cmd))
 	}
 	for _, flow := range []string{"views", "clicks"} {
@@ -267,4 +269,11 @@ func list(t *testing.T, dir string) (names []string) {
 		t.Fatal(err)
 	}
 	return names
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

@@ -1,4 +1,4 @@
-package main
+package quick
 
 import (
 	"encoding/json"
@@ -56,7 +56,7 @@ func TestFirstLinesSayWhatIsWrong(t *testing.T) {
 		if err := os.WriteFile(name, []byte(c.text), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		_, err := lookAt(t.Context(), file.Config{Paths: []string{name}}, &options{time: c.time, by: c.by})
+		_, err := lookAt(t.Context(), file.Config{Paths: []string{name}}, &Options{Time: c.time, By: c.by})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.text, err, c.want)
 		}
@@ -76,14 +76,14 @@ func TestFewFlowsOfManyValues(t *testing.T) {
 	if err := os.WriteFile(name, []byte(b.String()), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	flows, err := lookAt(t.Context(), file.Config{Paths: []string{name}}, &options{time: "t", by: "kind"})
+	flows, err := lookAt(t.Context(), file.Config{Paths: []string{name}}, &Options{Time: "t", By: "kind"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(flows) != maxFlows || flows[0] != "most" || flows[maxFlows-1] != otherFlow {
 		t.Errorf("got %q", flows)
 	}
-	o := &options{time: "t", by: "kind"}
+	o := &Options{Time: "t", By: "kind"}
 	for kind, want := range map[string]string{"Most": "most", "never seen": otherFlow} {
 		if l, err := parseOwn([]byte(`{"t":1746079200,"kind":"`+kind+`"}`), o, flows); err != nil || l.flow != want {
 			t.Errorf("%s: got %q, %v", kind, l.flow, err)
@@ -93,55 +93,11 @@ func TestFewFlowsOfManyValues(t *testing.T) {
 
 func TestFlagsTakeSeveralFiles(t *testing.T) {
 	var said strings.Builder
-	o, err := parseFlags([]string{"-in", "a", "b", "-time", "ts", "c", "-in", "d", "-codec", "gzip"}, &said)
-	if err != nil || !slices.Equal(o.in, []string{"a", "b", "c", "d"}) || o.time != "ts" || o.out != "out/own" {
+	o, err := Parse([]string{"-in", "a", "b", "-time", "ts", "c", "-in", "d", "-codec", "gzip"}, &said)
+	if err != nil || !slices.Equal(o.In, []string{"a", "b", "c", "d"}) || o.Time != "ts" || o.Out != "out/own" {
 		t.Errorf("got %+v, %v, %s", o, err, said.String())
 	}
-	if _, err := parseFlags([]string{"-codec", "rar"}, &said); err == nil || !strings.Contains(err.Error(), "gzip, lz4, none, s2, snappy, zstd") {
+	if _, err := Parse([]string{"-codec", "rar"}, &said); err == nil || !strings.Contains(err.Error(), "gzip, lz4, none, s2, snappy, zstd") {
 		t.Errorf("-codec rar: got %v", err)
 	}
-}
-
-func TestWrongInputSaysWhatToDo(t *testing.T) {
-	dir := t.TempDir()
-	file := func(name, text string) string {
-		name = filepath.Join(dir, name)
-		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		return name
-	}
-	for name, c := range map[string]struct {
-		args []string
-		want string
-	}{
-		"a folder":         {[]string{"-in", dir}, "is a folder: name the files in it, such as " + dir},
-		"no such file":     {[]string{"-in", filepath.Join(dir, "no")}, "no such file"},
-		"an empty file":    {[]string{"-in", file("empty", "")}, "there is no line"},
-		"no JSON":          {[]string{"-in", file("text", "hello\n")}, "not a JSON object"},
-		"no time":          {[]string{"-in", file("timeless", `{"a":1}`)}, "its fields, for -time and -by, are a"},
-		"no such codec":    {[]string{"-codec", "brotli"}, "is none of gzip, lz4"},
-		"a commit of 5":    {[]string{"-commit", "5"}, "such as 500ms or 1m"},
-		"no room for it":   {[]string{"-in", file("good", `{"time":1746079200}`), "-out", file("taken", "x")}, "not a directory"},
-		"another job's":    {[]string{"-events", "10", "-out", ownOutput(t, dir)}, "choose another -out"},
-		"a truncated file": {[]string{"-in", file("cut.gz", "\x1f\x8b\x08\x00\x00")}, "cut short"},
-	} {
-		cmd := program(t, append([]string{"-out", filepath.Join(dir, "out-"+name)}, c.args...)...)
-		if err := cmd.Run(); err == nil || !strings.Contains(said(cmd), c.want) {
-			t.Errorf("%s: %v; it does not say %q:\n%s", name, err, c.want, said(cmd))
-		}
-	}
-}
-
-// ownOutput makes the output of other input.
-func ownOutput(t *testing.T, dir string) string {
-	t.Helper()
-	in, out := filepath.Join(dir, "in.ndjson"), filepath.Join(dir, "own-output")
-	if err := os.WriteFile(in, []byte(`{"time":1746079200}`), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if cmd := program(t, "-in", in, "-out", out); cmd.Run() != nil {
-		t.Fatal(said(cmd))
-	}
-	return out
 }

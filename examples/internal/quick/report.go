@@ -1,4 +1,4 @@
-package main
+package quick
 
 import (
 	"cmp"
@@ -31,9 +31,9 @@ type line struct {
 	sealed time.Time
 }
 
-// report reads the output folder as any other reader would, and says what is in it.
-func report(ctx context.Context, o *options, w io.Writer, took time.Duration, interrupted bool) error {
-	store, err := sinkfile.Open(o.out, &sinkfile.Options{ReadOnly: true})
+// Report reads the output folder as any other reader would, and says what is in it.
+func Report(ctx context.Context, job string, o *Options, w io.Writer, took time.Duration, interrupted bool) error {
+	store, err := sinkfile.Open(o.Out, &sinkfile.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func report(ctx context.Context, o *options, w io.Writer, took time.Duration, in
 	if err != nil {
 		return err
 	}
-	lines, err := table(ctx, store)
+	lines, err := table(ctx, store, job)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func report(ctx context.Context, o *options, w io.Writer, took time.Duration, in
 }
 
 // table adds up the committed transactions and marks the hours that are sealed.
-func table(ctx context.Context, store sink.Store) ([]*line, error) {
+func table(ctx context.Context, store sink.Store, job string) ([]*line, error) {
 	now := &sink.ReadOptions{Poll: -1} // what is there now
 	lines := map[string]*line{}
 	at := func(hour time.Time, flow string) *line {
@@ -110,7 +110,7 @@ func printTable(w io.Writer, lines []*line) {
 			sealed = l.sealed.Local().Format(time.TimeOnly)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t\n", l.hour.Format("2006-01-02 15:04"), l.flow, l.sum.Files,
-			digits(l.sum.Rows), digits(l.sum.Bytes), sealed)
+			Digits(l.sum.Rows), Digits(l.sum.Bytes), sealed)
 	}
 	t.Flush()
 	if n := emptyHours(lines); n > 0 {
@@ -128,24 +128,24 @@ func emptyHours(lines []*line) int {
 }
 
 // printCounts shows that every record has one fate. It fails if they do not add up.
-func printCounts(w io.Writer, o *options, s *ledger.State) error {
-	fmt.Fprintf(w, "%s records read =", digits(s.Read))
+func printCounts(w io.Writer, o *Options, s *ledger.State) error {
+	fmt.Fprintf(w, "%s records read =", Digits(s.Read))
 	var sum, held int64
 	for _, p := range s.Partitions {
 		held += int64(p.HeldLen)
 	}
 	for f := range stream.Fate(record.Fates) {
-		fmt.Fprintf(w, " %s %s +", digits(s.Counts[f]), f)
+		fmt.Fprintf(w, " %s %s +", Digits(s.Counts[f]), f)
 		sum += s.Counts[f]
 	}
-	fmt.Fprintf(w, " %s held\n", digits(held))
+	fmt.Fprintf(w, " %s held\n", Digits(held))
 	if s.Counts[stream.Dead] > 0 {
-		fmt.Fprintf(w, "The dead ones are broken: %s says which line of which file, and why.\n", o.out+"/dead")
+		fmt.Fprintf(w, "The dead ones are broken: %s says which line of which file, and why.\n", o.Out+"/dead")
 	}
 	if s.Counts[stream.Late] > 0 {
-		fmt.Fprintf(w, "The late ones are of hours that had been sealed before: they are in %s. Another -out would start over.\n", o.out+"/late")
+		fmt.Fprintf(w, "The late ones are of hours that had been sealed before: they are in %s. Another -out would start over.\n", o.Out+"/late")
 	}
-	if len(o.in) == 0 && s.Counts[stream.Filtered] > 0 {
+	if len(o.In) == 0 && s.Counts[stream.Filtered] > 0 {
 		fmt.Fprintln(w, "The filtered ones are pings, which no flow wants.")
 	}
 	if sum+held != s.Read {
@@ -154,7 +154,7 @@ func printCounts(w io.Writer, o *options, s *ledger.State) error {
 	return nil
 }
 
-func printNext(w io.Writer, o *options, took time.Duration, interrupted bool, lines []*line) {
+func printNext(w io.Writer, o *Options, took time.Duration, interrupted bool, lines []*line) {
 	if interrupted {
 		fmt.Fprintf(w, "\nStopped after %s. What was read is committed; run it again to go on.\n", took.Round(time.Millisecond))
 		return
@@ -162,22 +162,22 @@ func printNext(w io.Writer, o *options, took time.Duration, interrupted bool, li
 	fmt.Fprintf(w, "\nDone in %s. What to try next:\n", took.Round(time.Millisecond))
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(t, "  the same command again\tnothing is left to do, and nothing is written twice\n")
-	fmt.Fprintf(t, "  rm -r %s, run, kill -9, run\tkill it as often as you like: the rows end up the same\n", o.out)
-	fmt.Fprintf(t, "  go run ./examples/verify %s\tan independent checker of the folder\n", o.out)
+	fmt.Fprintf(t, "  rm -r %s, run, kill -9, run\tkill it as often as you like: the rows end up the same\n", o.Out)
+	fmt.Fprintf(t, "  go run ./examples/verify %s\tan independent checker of the folder\n", o.Out)
 	sealed := slices.IndexFunc(lines, func(l *line) bool { return l.sum.Rows > 0 && !l.sealed.IsZero() })
-	if sealed >= 0 && o.codec == codec.Codec(codec.Zstd) {
+	if sealed >= 0 && o.Codec == codec.Codec(codec.Zstd) {
 		l := lines[sealed]
-		fmt.Fprintf(t, "  zstd -dc %s/%s/%s/*.zst\tthe rows of an hour\n", o.out, l.flow, l.hour.Format("day=2006-01-02/hour=15"))
+		fmt.Fprintf(t, "  zstd -dc %s/%s/%s/*.zst\tthe rows of an hour\n", o.Out, l.flow, l.hour.Format("day=2006-01-02/hour=15"))
 	}
-	if len(o.in) == 0 {
+	if len(o.In) == 0 {
 		fmt.Fprintf(t, "  go run ./examples/quickstart -in FILE... -time FIELD -by FIELD\tyour own JSON lines\n")
 	}
 	fmt.Fprintf(t, "  less examples/minimal/main.go\tthe whole program in 25 lines; the README explains it\n")
 	t.Flush()
 }
 
-// digits groups the digits of n.
-func digits(n int64) string {
+// Digits groups the digits of n.
+func Digits(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	var b strings.Builder
 	for i, c := range s {

@@ -1,4 +1,5 @@
-package main
+// Package clickstream makes the input of the quickstart.
+package clickstream
 
 import (
 	"bufio"
@@ -18,7 +19,8 @@ import (
 // on them. Lines are in the order of arrival, up to two minutes behind the event; some are broken. The same seed gives
 // the same bytes.
 const (
-	partitions = 4
+	Partitions = 4 // files, which the quickstart reads as partitions
+
 	span       = 3 * time.Hour
 	disorder   = 2 * time.Minute
 	brokenEach = 10_000 // events
@@ -26,9 +28,9 @@ const (
 
 var start = time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
 
-// generate makes the clickstream in dir unless it is there. It appears whole or not at all, so a killed run leaves no
+// Generate makes the clickstream in dir unless it is there. It appears whole or not at all, so a killed run leaves no
 // half of it behind, and two runs at once make the same.
-func generate(dir string, seed uint64, events int) error {
+func Generate(dir string, seed uint64, events int) error {
 	params, err := json.Marshal(map[string]any{"seed": seed, "events": events})
 	if err != nil {
 		return err
@@ -71,7 +73,7 @@ func generate(dir string, seed uint64, events int) error {
 const paramsFile = "_clickstream.json"
 
 func writeClicks(dir string, seed uint64, events int) (err error) {
-	var parts [partitions]*partition
+	var parts [Partitions]*partition
 	for i := range parts {
 		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("clicks-%d.ndjson", i)))
 		if err != nil {
@@ -86,7 +88,7 @@ func writeClicks(dir string, seed uint64, events int) (err error) {
 		x := float64(i) / float64(events)
 		at := start.Add(time.Duration((x + math.Sin(4*math.Pi*x)/(8*math.Pi)) * float64(span))) // busier and quieter times
 		c := crowd.next()
-		p := parts[c.visitor.number%partitions]
+		p := parts[c.visitor.number%Partitions]
 		arrival := at.Add(delay(rnd))
 		p.passed(at)
 		p.add(arrival, func(b []byte) []byte { return c.append(b, at, i) })

@@ -1,4 +1,4 @@
-package main
+package clickstream
 
 import (
 	"bytes"
@@ -10,11 +10,11 @@ import (
 func TestSameSeedSameBytes(t *testing.T) {
 	a, b, c := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b"), filepath.Join(t.TempDir(), "c")
 	for dir, seed := range map[string]uint64{a: 1, b: 1, c: 2} {
-		if err := generate(dir, seed, 50_000); err != nil {
+		if err := Generate(dir, seed, 50_000); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for i := range partitions {
+	for i := range Partitions {
 		name := filepath.Base(must(filepath.Glob(filepath.Join(a, "clicks-*")))[i])
 		x, y, z := must(os.ReadFile(filepath.Join(a, name))), must(os.ReadFile(filepath.Join(b, name))), must(os.ReadFile(filepath.Join(c, name)))
 		if !bytes.Equal(x, y) || len(x) == 0 {
@@ -35,7 +35,7 @@ func must[T any](v T, err error) T {
 
 func BenchmarkGenerate(b *testing.B) {
 	for b.Loop() {
-		if err := generate(filepath.Join(b.TempDir(), "x"), 1, 1_000_000); err != nil {
+		if err := Generate(filepath.Join(b.TempDir(), "x"), 1, 1_000_000); err != nil {
 			b.Fatal(err)
 		}
 	}

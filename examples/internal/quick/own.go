@@ -1,4 +1,4 @@
-package main
+package quick
 
 import (
 	"bytes"
@@ -21,14 +21,14 @@ import (
 	"github.com/onceflow/onceflow/stream/file"
 )
 
-// own is a line of the user's own files. It goes to the output as it is.
-type own struct {
+// Line is a line of the user's own files. It goes to the output as it is.
+type Line struct {
 	line []byte
 	at   time.Time
 	flow string
 }
 
-func (l *own) eventTime() time.Time { return l.at }
+func (l *Line) eventTime() time.Time { return l.at }
 
 // maxFlows bounds what -by makes; the rarer values share a flow.
 const (
@@ -36,55 +36,57 @@ const (
 	otherFlow = "other"
 )
 
-func runOwn(ctx context.Context, o *options, out io.Writer, terminal *os.File) error {
-	for _, name := range o.in {
+// Open looks at the files, says on out which flows they make, and opens them. The caller closes the source.
+func Open(ctx context.Context, o *Options, out io.Writer) (*file.Source, stream.Pipe[Line], []sink.Flow[Line], error) {
+	fail := func(err error) (*file.Source, stream.Pipe[Line], []sink.Flow[Line], error) {
+		return nil, stream.Pipe[Line]{}, nil, err
+	}
+	for _, name := range o.In {
 		if info, err := os.Stat(name); err == nil && info.IsDir() {
-			return fmt.Errorf("%s is a folder: name the files in it, such as %s", name, filepath.Join(name, "*"))
+			return fail(fmt.Errorf("%s is a folder: name the files in it, such as %s", name, filepath.Join(name, "*")))
 		}
 	}
-	from := file.Config{Paths: o.in}
+	from := file.Config{Paths: o.In}
 	names, err := lookAt(ctx, from, o)
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	fmt.Fprintf(out, "flows: %s\n", strings.Join(names, ", "))
 	src, err := file.Open(from, &file.Options{Name: "own"})
 	if err != nil {
-		return err
+		return fail(err)
 	}
-	defer src.Close()
-	parse := func(r *stream.Record) (own, error) { return parseOwn(r.Value, o, names) }
-	var flows []sink.Flow[own]
+	parse := func(r *stream.Record) (Line, error) { return parseOwn(r.Value, o, names) }
+	var flows []sink.Flow[Line]
 	for _, name := range names {
-		flows = append(flows, sink.Flow[own]{
+		flows = append(flows, sink.Flow[Line]{
 			Name:  name,
-			Where: func(l *own) bool { return l.flow == name },
-			Format: format.Lines(".jsonl", func(dst []byte, l *own) ([]byte, error) {
+			Where: func(l *Line) bool { return l.flow == name },
+			Format: format.Lines(".jsonl", func(dst []byte, l *Line) ([]byte, error) {
 				return append(dst, l.line...), nil
 			}),
-			Codec: o.codec,
+			Codec: o.Codec,
 		})
 	}
-	lines := stream.Via(stream.From(src), stream.Decode(parse, (*own).eventTime))
-	return runJob(ctx, o, "own", lines, flows, terminal)
+	return src, stream.Via(stream.From(src), stream.Decode(parse, (*Line).eventTime)), flows, nil
 }
 
 // parseOwn finds the fields that were asked for.
-func parseOwn(line []byte, o *options, flows []string) (own, error) {
+func parseOwn(line []byte, o *Options, flows []string) (Line, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(line, &fields); err != nil {
-		return own{}, fmt.Errorf("not a JSON object, which is all that this program reads: %w", err)
+		return Line{}, fmt.Errorf("not a JSON object, which is all that this program reads: %w", err)
 	}
-	raw, ok := fields[o.time]
+	raw, ok := fields[o.Time]
 	if !ok {
-		return own{}, fmt.Errorf("no field %q", o.time)
+		return Line{}, fmt.Errorf("no field %q", o.Time)
 	}
 	at, err := parseTime(raw)
 	if err != nil {
-		return own{}, fmt.Errorf("field %q: %w", o.time, err)
+		return Line{}, fmt.Errorf("field %q: %w", o.Time, err)
 	}
-	l := own{line: bytes.Clone(line), at: at, flow: flows[len(flows)-1]}
-	if name := flowName(fields[o.by]); o.by != "" && slices.Contains(flows, name) {
+	l := Line{line: bytes.Clone(line), at: at, flow: flows[len(flows)-1]}
+	if name := flowName(fields[o.By]); o.By != "" && slices.Contains(flows, name) {
 		l.flow = name
 	}
 	return l, nil
@@ -92,7 +94,7 @@ func parseOwn(line []byte, o *options, flows []string) (own, error) {
 
 // lookAt reads the beginning of the files, to say at once what is wrong with them, and returns the names of the flows:
 // of the values that are most frequent there, and one for all others.
-func lookAt(ctx context.Context, from file.Config, o *options) (flows []string, err error) {
+func lookAt(ctx context.Context, from file.Config, o *Options) (flows []string, err error) {
 	const enough = 20_000
 	var bad error
 	var example []byte
@@ -109,8 +111,8 @@ func lookAt(ctx context.Context, from file.Config, o *options) (flows []string, 
 		}
 		good++
 		var fields map[string]json.RawMessage
-		if json.Unmarshal(line, &fields) == nil && fields[o.by] != nil {
-			counts[flowName(fields[o.by])]++
+		if json.Unmarshal(line, &fields) == nil && fields[o.By] != nil {
+			counts[flowName(fields[o.By])]++
 		}
 	}
 	switch {
@@ -118,10 +120,10 @@ func lookAt(ctx context.Context, from file.Config, o *options) (flows []string, 
 		return nil, fmt.Errorf("none of the first lines can be used: %w\nthe first is %.200q%s", bad, example, fieldsOf(example))
 	case good == 0:
 		return nil, errors.New("there is no line in the files")
-	case o.by == "":
+	case o.By == "":
 		return []string{"all"}, nil
 	case len(counts) == 0:
-		return nil, fmt.Errorf("no line has the field %q that -by names%s", o.by, fieldsOf(example))
+		return nil, fmt.Errorf("no line has the field %q that -by names%s", o.By, fieldsOf(example))
 	}
 	delete(counts, otherFlow)
 	flows = slices.SortedFunc(maps.Keys(counts), func(a, b string) int {

@@ -1,0 +1,82 @@
+// Package quick is what the quickstart has beside its job: flags, the reading of lines whose fields it does not know, and a report.
+package quick
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onceflow/onceflow/sink/codec"
+)
+
+// Options are what the command line says.
+type Options struct {
+	In     []string // none: a generated clickstream
+	Time   string
+	By     string
+	Out    string
+	Codec  codec.Codec
+	Seed   uint64
+	Events int
+	Commit time.Duration
+}
+
+var codecs = map[string]codec.Codec{
+	"none": codec.None, "gzip": codec.Gzip, "zstd": codec.Zstd, "s2": codec.S2, "snappy": codec.Snappy, "lz4": codec.LZ4,
+}
+
+// ErrUsage means that the command line was wrong and that this was said.
+var ErrUsage = errors.New("usage")
+
+// Parse reads the command line; it says on w what is wrong with it.
+func Parse(args []string, w io.Writer) (*Options, error) {
+	o := &Options{}
+	fs := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	fs.SetOutput(w)
+	fs.Usage = func() {
+		fmt.Fprint(w, "usage: quickstart [flags]                              a generated clickstream\n"+
+			"       quickstart -in FILE... [-time FIELD] [flags]    your own files of JSON lines\n\n")
+		fs.PrintDefaults()
+	}
+	fs.Func("in", "`FILE`s of JSON lines, plain, gzip or zstd; the first of several, which follow it", func(s string) error {
+		o.In = append(o.In, s)
+		return nil
+	})
+	fs.StringVar(&o.Time, "time", "time", "with -in: the `FIELD` of the event time: RFC 3339, Unix seconds or milliseconds")
+	fs.StringVar(&o.By, "by", "", "with -in: the `FIELD` whose values become flows; none makes one flow")
+	fs.StringVar(&o.Out, "out", "", "`DIR` for the output (default out/quickstart, with -in out/own)")
+	codec := fs.String("codec", "zstd", "how files are compressed: "+strings.Join(slices.Sorted(maps.Keys(codecs)), ", "))
+	fs.Uint64Var(&o.Seed, "seed", 1, "of the generated clickstream")
+	fs.IntVar(&o.Events, "events", 1_000_000, "in the generated clickstream")
+	fs.DurationVar(&o.Commit, "commit", time.Second, "the longest `TIME` between two commits, such as 500ms or 1m")
+	for rest := args; ; {
+		if err := fs.Parse(rest); err != nil {
+			return nil, ErrUsage // which the flag package has said
+		}
+		rest = fs.Args()
+		for len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+			o.In, rest = append(o.In, rest[0]), rest[1:]
+		}
+		if len(rest) == 0 {
+			break
+		}
+	}
+	if len(o.In) > 0 {
+		o.Out = cmp.Or(o.Out, "out/own")
+	}
+	o.Out = cmp.Or(o.Out, "out/quickstart")
+	var ok bool
+	if o.Codec, ok = codecs[*codec]; !ok {
+		return nil, fmt.Errorf("-codec %s is none of %s", *codec, strings.Join(slices.Sorted(maps.Keys(codecs)), ", "))
+	}
+	if o.Events < 1 || o.Commit <= 0 {
+		return nil, errors.New("-events and -commit must be positive")
+	}
+	return o, nil
+}
