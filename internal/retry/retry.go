@@ -28,12 +28,8 @@ type Loop struct {
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
-// Do calls f until it succeeds, Again says no, or ctx ends. The error is the last of f, also if ctx has ended since; it is that
-// of ctx only if f was never called.
+// Do calls f, at least once, until it succeeds, Again says no, or ctx ends. The error is the last of f.
 func (l Loop) Do(ctx context.Context, f func(context.Context) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	wait := l.Wait
 	if wait == nil {
 		wait = Wait

@@ -111,6 +111,9 @@ func (s *Store) object(name string) *storage.ObjectHandle {
 
 // do calls f until it succeeds, fails for good, or was tried often enough. Every attempt has a deadline of its own.
 func (s *Store) do(ctx context.Context, bytes int, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return retry.Loop{
 		First: 100 * time.Millisecond, Most: 5 * time.Second, Attempt: s.patience(bytes),
 		Again: func(n int, err error) bool { return n < s.opts.Attempts && passing(err) },

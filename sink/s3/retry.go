@@ -27,6 +27,9 @@ type retrier struct {
 
 // do calls f until it succeeds, fails for good, or was tried often enough. bytes is the size of the body.
 func (r retrier) do(ctx context.Context, bytes int, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return retry.Loop{
 		First: 100 * time.Millisecond, Most: 5 * time.Second,
 		Attempt: r.timeout + time.Duration(bytes)*time.Second/(256<<10),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
+	again "github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 	streamdriver "github.com/onceflow/onceflow/stream/driver"
 )
@@ -45,20 +46,14 @@ func Do(ctx context.Context, e *env.Env, f func(ctx context.Context) error) erro
 	return While(ctx, e, f, func(try int, _ error) bool { return try < attempts })
 }
 
-// While calls f until it succeeds, fails for good, or again returns false for the number of tries so far and the
+// While calls f until it succeeds, fails for good, or more returns false for the number of tries so far and the
 // last error. Pauses begin at 50 ms and grow to 5 s.
-func While(ctx context.Context, e *env.Env, f func(ctx context.Context) error, again func(int, error) bool) error {
-	pause := 100 * time.Millisecond
-	for try := 1; ; try++ {
-		err := Attempt(ctx, e, f)
-		if err == nil || permanent(err) || ctx.Err() != nil || !again(try, err) {
-			return err
-		}
-		if e.Sleep(ctx, e.Jitter(pause)) != nil {
-			return err
-		}
-		pause = min(2*pause, 5*time.Second)
-	}
+func While(ctx context.Context, e *env.Env, f func(ctx context.Context) error, more func(int, error) bool) error {
+	return again.Loop{
+		First: 100 * time.Millisecond, Most: 5 * time.Second, Attempt: e.Attempt,
+		Again: func(try int, err error) bool { return !permanent(err) && more(try, err) },
+		Wait:  func(ctx context.Context, d time.Duration) error { return e.Sleep(ctx, e.Jitter(d)) },
+	}.Do(ctx, f)
 }
 
 // Attempt calls f once, within the time of an attempt.
