@@ -81,7 +81,7 @@ func prepare(ctx context.Context, o release.Options) (err error) {
 	if err != nil {
 		return err
 	}
-	printed, err := r.Outside(ctx, filepath.Join(o.Root, "internal", "outside"), filepath.Join(o.Dir, "outside"), o.Say)
+	printed, err := r.Outside(ctx, filepath.Join(r.Clone, "internal", "outside"), filepath.Join(o.Dir, "outside"), o.Say)
 	if err != nil {
 		return err
 	}
