@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/limits"
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
 	"github.com/onceflow/onceflow/stream/kafka/internal/fault"
 	"github.com/onceflow/onceflow/stream/kafka/internal/fetch"
@@ -49,7 +50,7 @@ func (w *watcher) run(ctx context.Context) {
 			if attempt++; time.Since(viewed) > 2*tick {
 				attempt = 0
 			} else {
-				cluster.Pause(ctx, min(tick, 20*time.Millisecond<<min(attempt, 6)))
+				cluster.Pause(ctx, retry.Pause(20*time.Millisecond, tick, attempt+1))
 			}
 			w.look(ctx)
 			viewed = time.Now()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/kafka/internal/batch"
 	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
 )
@@ -69,7 +70,7 @@ func (l *loop) run() {
 		}
 		l.state(err)
 		l.r.opts.Kick() // the leader may be another broker now
-		cluster.Pause(l.ctx, min(time.Second, 20*time.Millisecond<<min(attempt, 6)))
+		cluster.Pause(l.ctx, retry.Pause(20*time.Millisecond, time.Second, attempt+1))
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/retry"
 )
 
 const (
@@ -84,5 +86,5 @@ func Pause(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 
 // Backoff is how long to wait after n failures in a row.
 func Backoff(n int) time.Duration {
-	return Jitter(min(100*time.Millisecond<<min(n, 8), maxPace))
+	return Jitter(retry.Pause(100*time.Millisecond, maxPace, n+1))
 }
