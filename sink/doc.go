@@ -13,7 +13,8 @@
 // # Way in
 //
 // [Open] a [Sink] on a store with a list of flows and give it to stream.Run, through seal.Hourly if hours are to be
-// sealed. docs/format.md says what lies in the store, byte by byte.
+// sealed. Package format has the formats of files, package codec compresses them, and package escape reads the values of
+// keys out of the names of folders. docs/format.md says what lies in the store, byte by byte.
 //
 // # Limits
 //
