@@ -2,6 +2,11 @@
 //
 //	go run ./internal/mutant/cmd
 //	go run ./internal/mutant/cmd -run 'T36|T03' -v
+//
+// To make a mistake in another program:
+//
+//	go run ./internal/mutant/cmd -overlay /tmp/mistakes
+//	ONCEFLOW_MUTANT=T36a go run -overlay /tmp/mistakes/overlay.json ./internal/sim/cmd/sim
 package main
 
 import (
@@ -23,7 +28,15 @@ func main() {
 	limit := flag.Duration("limit", 5*time.Minute, "time for one package with one mistake; a test that hangs has noticed it")
 	parallel := flag.Int("parallel", 2, "how many to run at once")
 	verbose := flag.Bool("v", false, "print what the tests print")
+	dir := flag.String("overlay", "", "write the overlay into this folder and end; see go help build")
 	flag.Parse()
+	if *dir != "" {
+		if err := writeOverlay(*dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		return
+	}
 	r := &runner{limit: *limit, verbose: *verbose, filter: regexp.MustCompile(*run)}
 	survivors, err := r.all(*parallel)
 	if err != nil {
@@ -104,6 +117,14 @@ func overlay(root, dir string) (string, error) {
 		return "", err
 	}
 	return changed.write(root, dir)
+}
+
+func writeOverlay(dir string) error {
+	root, err := root()
+	if err == nil {
+		_, err = overlay(root, dir)
+	}
+	return err
 }
 
 // root is the folder of the module.
