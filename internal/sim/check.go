@@ -33,7 +33,9 @@ type checker struct {
 
 	forgotten   map[record.Partition]bool
 	goneForGood int
-	floor       uint64 // who adopted an unknown lane before it cannot commit anything of it
+	gonePart    map[record.Partition]bool // that are forgotten for good, until they are back
+	renewed     map[string]uint64         // lanes that came back, and the floor at the time
+	floor       uint64                    // who adopted an unknown lane before it cannot commit anything of it
 
 	descended int // entries that read children of others
 	ending    map[record.Partition]bool
@@ -75,7 +77,7 @@ func newChecker(w *world) *checker {
 	return &checker{
 		w: w, sets: map[record.Partition]driver.HeldSet{}, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
 		touches: map[string][]touch{}, parts: map[record.Partition]*truth{}, winners: map[string]*logRecord{}, hours: map[time.Time][]string{},
-		retired: map[record.Partition]bool{}, forgotten: map[record.Partition]bool{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, owed: map[uint64]bool{}, flows: map[time.Time][]string{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
+		retired: map[record.Partition]bool{}, forgotten: map[record.Partition]bool{}, gonePart: map[record.Partition]bool{}, renewed: map[string]uint64{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, owed: map[uint64]bool{}, flows: map[time.Time][]string{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
 	}
 }
 
@@ -234,7 +236,7 @@ func (c *checker) close(e *ledger.Entry) {
 func (c *checker) emptyHours(e *ledger.Entry) {
 	cl := e.Close
 	if cl.EmptyHours < 0 {
-		if !c.w.calm || !c.w.cfg.old {
+		if !c.w.looked || !c.w.cfg.old {
 			c.violation("entry %d closes any number of empty hours, and nobody was told to", e.ID)
 		}
 		return
@@ -291,6 +293,7 @@ func (c *checker) manifest(n uint64, body []byte) {
 
 // sums checks that a manifest has what its entry has of reads and fates, so that all manifests add up to the ledger.
 func (c *checker) sums(n uint64, m *sink.Manifest) {
+	c.reasons(fmt.Sprintf("manifest %d", n), c.entries[n-1], m.Reasons)
 	i := 0
 	for _, l := range c.entries[n-1].Commit.Lanes {
 		for _, p := range l.Partitions {

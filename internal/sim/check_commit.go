@@ -5,7 +5,9 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +66,28 @@ func (c *checker) commit(e *ledger.Entry) {
 	}
 	for owner := range rows {
 		c.violation("entry %d has rows of %s, which it does not finish", e.ID, owner)
+	}
+	c.reasons(fmt.Sprintf("entry %d", e.ID), e, e.Commit.Reasons)
+}
+
+// reasons checks that each dead letter and each copy of an entry has its reason, in the entry and in the manifest.
+func (c *checker) reasons(where string, e *ledger.Entry, got []ledger.Reason) {
+	want := map[string]int64{}
+	for _, l := range e.Commit.Lanes {
+		for _, p := range l.Partitions {
+			for fate, why := range reasons {
+				if n := p.Counts[fate]; n > 0 {
+					want[fate.String()+" "+why] += n
+				}
+			}
+		}
+	}
+	have := map[string]int64{}
+	for _, r := range got {
+		have[r.Fate+" "+r.Why] += r.Records
+	}
+	if !maps.Equal(have, want) {
+		c.violation("%s has the reasons %v, want %v", where, have, want)
 	}
 }
 

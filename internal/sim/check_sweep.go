@@ -59,7 +59,7 @@ func (c *checker) overtaken(o *ledger.Owner, l ledger.OwnerLane) bool {
 	if touched(l.Lane, false) {
 		return true
 	}
-	if l.Index < c.floor && c.unknown(l.Lane) {
+	if l.Index < c.floor && c.unknown(l.Lane) || l.Index < c.renewed[l.Lane] {
 		return true
 	}
 	if len(l.From) > 0 && !touched(l.Lane, true) {

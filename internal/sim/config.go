@@ -24,7 +24,7 @@ const (
 )
 
 // rule is that of jumps, on the scale of a simulation.
-var rule = eventclock.Rule{Near: 10 * time.Second, Records: 8}
+var rule = eventclock.Rule{Near: 14 * time.Second, Records: 8}
 
 // config is what differs from run to run. It is drawn from the seed.
 type config struct {
@@ -43,6 +43,8 @@ type config struct {
 	old       bool // a record of long ago begins a log
 	small     bool // entries are short, so that parts of them are blobs
 	deploys   bool // processes of two versions run: a flow has another name in each
+
+	ahead time.Duration // by which most clocks of producers go ahead; not where a join waits for time to pass
 
 	steps   int
 	faults  float64 // chance that a call of the store goes wrong
@@ -83,7 +85,9 @@ func (w *world) draw(steps int, reshard bool) {
 	c.faults, c.crashes, c.pauses, c.moves = rate(0.15), rate(0.004), rate(0.01), rate(0.01)
 	c.storm = w.chance(0.15)
 	c.jumpy = w.chance(0.3)
-	c.odd = w.chance(0.5)
+	if c.odd = w.chance(0.5); !c.join && w.chance(0.5) {
+		c.ahead = rule.Near
+	}
 	w.sticky = []float64{0, 0.5, 0.9}[w.rng.IntN(3)]
 }
 

@@ -256,10 +256,14 @@ func (e *engine) begin(ctx context.Context) error {
 	if e.commit != nil {
 		return nil
 	}
-	var cut driver.Cut
+	cut := driver.Cut{Reasons: map[record.Reason]int64{}}
 	for _, l := range e.sorted() {
+		why := l.why()
 		if c, ok := l.cut(); ok {
 			cut.Lanes = append(cut.Lanes, c)
+			for r, n := range why {
+				cut.Reasons[r] += n
+			}
 		}
 	}
 	if len(cut.Lanes) == 0 {

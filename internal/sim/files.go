@@ -38,6 +38,17 @@ func (w *world) fileEvents() {
 	if w.chance(0.02) {
 		w.hide(w.lanes[w.rng.IntN(len(w.lanes))])
 	}
+	for _, l := range w.away {
+		if w.check.isGone(l) && w.chance(0.05) {
+			w.comeBack(l)
+			break
+		}
+	}
+	for _, l := range w.lanes {
+		if w.chance(0.3) {
+			w.neglect(l)
+		}
+	}
 }
 
 // endFile lets nothing more come to a lane, unless a partner of a record of it is still to come.
@@ -69,8 +80,58 @@ func (w *world) hide(l *lane) {
 	delete(w.owner, l.name)
 	w.logf("%s is hidden since %s", l.name, at)
 	if !at.IsZero() && w.chance(0.3) {
-		w.lanes = slices.DeleteFunc(w.lanes, func(m *lane) bool { return m == l })
+		w.takeAway(l)
 	}
+}
+
+// takeAway leaves a hidden file away until the ledger has forgotten it for good.
+func (w *world) takeAway(l *lane) {
+	w.lanes = slices.DeleteFunc(w.lanes, func(m *lane) bool { return m == l })
+	w.away = append(w.away, l)
+	delete(w.owner, l.name)
+}
+
+// neglect lets nobody read a lane for a while that has read one file to its end and holds records of it.
+func (w *world) neglect(l *lane) {
+	if w.now.Before(l.since) || !slices.ContainsFunc(l.parts, func(p *partition) bool {
+		t := w.check.parts[p.id]
+		return t != nil && t.ended && !t.free()
+	}) {
+		return
+	}
+	l.since = w.now.Add(hour + w.upTo(2*hour))
+	delete(w.owner, l.name)
+	w.logf("nobody reads %s until %s", l.name, l.since)
+}
+
+// comeBack lets a file come back that the ledger has forgotten for good, so that it is a new one. What it has may be late.
+func (w *world) comeBack(l *lane) {
+	w.logf("%s is back, and is new", l.name)
+	w.away = slices.DeleteFunc(w.away, func(m *lane) bool { return m == l })
+	w.lanes = append(w.lanes, l)
+	w.check.isNew(l)
+	for _, p := range l.parts {
+		p.hidden = time.Time{}
+		for _, r := range p.log {
+			r.exempt = true
+		}
+	}
+	for _, p := range w.procs {
+		if p.eng != nil {
+			delete(p.eng.over, l.name)
+		}
+	}
+}
+
+// comingBack lets files come back that are forgotten for good, and reports whether there were any or may be.
+func (w *world) comingBack() bool {
+	waits := len(w.away) > 0
+	for _, l := range slices.Clone(w.away) {
+		if w.check.isGone(l) {
+			w.comeBack(l)
+		}
+	}
+	return waits
 }
 
 // letGo lets go of lanes that are over, as the engine does.
@@ -107,6 +168,13 @@ func (c *checker) forget(e *ledger.Entry) {
 	for _, p := range c.w.partList {
 		by[ledger.HashPartition(p.id)] = p
 	}
+	for _, h := range e.Forget.Gone {
+		if p := by[h]; p == nil || !c.forgotten[p.id] || p.hidden.IsZero() {
+			c.violation("entry %d forgets a partition for good that the source lists, or that is not forgotten: %v", e.ID, p)
+		} else {
+			c.gonePart[p.id] = true
+		}
+	}
 	for _, h := range e.Forget.Over {
 		p := by[h]
 		if p == nil || c.parts[p.id] == nil || !c.parts[p.id].free() {
@@ -117,6 +185,26 @@ func (c *checker) forget(e *ledger.Entry) {
 		touches := c.touches[c.laneOf(p)]
 		c.floor = max(c.floor, touches[len(touches)-1].entry+1)
 	}
+}
+
+// isGone reports whether the ledger has forgotten all that it knew of a lane.
+func (c *checker) isGone(l *lane) bool {
+	return !slices.ContainsFunc(l.parts, func(p *partition) bool { return !c.gonePart[p.id] })
+}
+
+// isNew is told that a lane is back that was forgotten for good: all of it is read again.
+func (c *checker) isNew(l *lane) {
+	for _, p := range l.parts {
+		delete(c.parts, p.id)
+		delete(c.forgotten, p.id)
+		delete(c.gonePart, p.id)
+		for _, r := range p.log {
+			if w := c.winners[r.id]; w != nil && w.part == p {
+				delete(c.winners, r.id)
+			}
+		}
+	}
+	c.renewed[l.name] = c.floor
 }
 
 // unknown reports whether the ledger knows nothing of a lane any more, or yet.

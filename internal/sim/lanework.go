@@ -43,6 +43,21 @@ type partWork struct {
 	read     int64
 }
 
+// why are the reasons of records without a row since the last cut: those of dead letters and of copies.
+func (l *laneWork) why() map[record.Reason]int64 {
+	why := map[record.Reason]int64{}
+	for _, p := range l.parts {
+		for fate, reason := range reasons {
+			if n := p.counts[fate]; n > 0 {
+				why[record.Reason{Fate: fate, Why: reason}] += n
+			}
+		}
+	}
+	return why
+}
+
+var reasons = map[record.Fate]string{record.Dead: "decode: bad record", record.Duplicate: "it is a copy"} // read only
+
 // origin is a record in work.
 type origin struct {
 	id     record.Origin

@@ -151,6 +151,9 @@ func (l *laneWork) cut() (driver.LaneCut, bool) {
 			p.clock.Jump = eventclock.Jump{}
 		}
 		g.Seen, g.Jump = p.clock.Seen, driver.Jump(p.clock.Jump)
+		if now := l.e.w.now; g.Seen.After(now) { // the checker sees it only once it is committed, which takes as long as clocks go ahead
+			l.e.w.check.violation("%s cuts %s at %s, the store's clock is at %s", l.e.p.name, p.p.id.ID, g.Seen.Format("15:04:05"), now.Format("15:04:05"))
+		}
 		c.Partitions[p.p.id], c.Counts[p.p.id], c.Read[p.p.id] = g, p.counts, p.read
 		p.base, p.counts, p.read = g, record.Counts{}, 0
 	}

@@ -165,14 +165,19 @@ func (w *world) append(p *partition) {
 		r.time = w.now.Add(-lateness - w.upTo(3*time.Minute))
 	case w.cfg.odd && c < 0.68: // the clock of who wrote it is wrong
 		r.time = w.now.Add(rule.Near + time.Millisecond + w.upTo(10*hour))
+	case w.cfg.ahead > 0 && c < 0.9:
+		r.time = w.now.Add(w.cfg.ahead - w.upTo(time.Second))
 	default:
-		r.time = w.now.Add(-w.upTo(lateness))
+		r.time = w.onTime()
 	}
 	w.put(p, r)
 	if !r.bad && !r.unwanted && r.produced.Sub(r.time) <= lateness {
 		w.copyLater(r, 0.35)
 	}
 }
+
+// onTime is the time of a record that comes now and is not late, though others go ahead.
+func (w *world) onTime() time.Time { return w.now.Add(-w.upTo(lateness - w.cfg.ahead)) }
 
 // copyLater lets another record with the same ID come, perhaps.
 func (w *world) copyLater(r *logRecord, p float64) {
@@ -214,7 +219,7 @@ func (w *world) later() {
 		if w.now.Sub(r.produced) <= copyWithin {
 			c := *r
 			if c.txn = nil; c.key == "" {
-				c.time = w.now.Add(-w.upTo(lateness)) // else whichever wins has the same partner
+				c.time = w.onTime() // else whichever wins has the same partner
 			}
 			w.put(w.sibling(r), &c)
 		}

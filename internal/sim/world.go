@@ -21,6 +21,7 @@ type world struct {
 	check *checker
 
 	lanes     []*lane
+	away      []*lane // files that come back only as new ones, if at all
 	parts     map[record.Partition]*partition
 	partList  []*partition
 	numbers   map[string]int // of lanes, by topic
@@ -35,6 +36,7 @@ type world struct {
 	owner   map[string]*process // of each lane, as the group sees it
 	born    int
 	calm    bool // no faults any more
+	looked  bool // a person has looked at why no hour closes
 
 	off      time.Duration // of the store's clock
 	stepEnds time.Time
@@ -82,8 +84,8 @@ func (w *world) start() *process {
 		p.clicks = "taps"
 	}
 	if w.cfg.old {
-		if p.emptyHours = emptyHours; w.calm {
-			p.emptyHours = -1 // a person has looked
+		if p.emptyHours = emptyHours; w.looked {
+			p.emptyHours = -1
 		}
 	}
 	if w.cfg.pairs {

@@ -16,6 +16,12 @@ const same = "$same"
 // All edits are applied together. No two may overlap: what several mistakes change is one edit.
 var edits = []edit{
 	{"sink", `if k.claimed[i] {`, `if k.claimed[i] || mutant.On("T53") {`},
+	{"sink", `Reasons: e.Commit.Reasons,`, `Reasons: func() []ledger.Reason {
+		if mutant.On("T58b") {
+			return nil
+		}
+		return e.Commit.Reasons
+	}(),`},
 	insert("sink", `return slices.Sorted(maps.Keys(m.Flows))`, `
 		switch {
 		case mutant.On("T56"):
@@ -131,6 +137,7 @@ var edits = []edit{
 	{"internal/ledger", `next.Low = later(prev.Low, low)`, `next.Low = later(prev.Low, low); if mutant.On("T05") { next.Low = low }`},
 	{"internal/ledger", `if p.Jump.Records != 0 {`, `if p.Jump.Records != 0 && !mutant.On("T41") {`},
 	{"internal/ledger", `return p.Progress.Ended && p.HeldLen == 0 && !p.Retired`, `return p.Progress.Ended && (p.HeldLen == 0 || mutant.On("T60")) && !p.Retired`},
+	{"internal/ledger", `s.Finished.remove(h)`, `if !mutant.On("T62b") { s.Finished.remove(h) }`},
 	{"internal/ledger", `s.Floor = max(s.Floor, l.Version+1)`, `if !mutant.On("T61") { s.Floor = max(s.Floor, l.Version+1) }`},
 	{"internal/ledger", `if keeps(&st.Progress) { s.Finished.add(`, `if keeps(&st.Progress) && !mutant.On("T62") { s.Finished.add(`},
 
