@@ -9,6 +9,7 @@ import (
 	"time"
 
 	core "github.com/onceflow/onceflow/stream/internal/lane"
+	"github.com/onceflow/onceflow/stream/internal/reasons"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -25,8 +26,8 @@ func (b *beginnings) begins(k record.Reason, now time.Time) bool {
 		*b = beginnings{}
 	}
 	last, known := (*b)[k]
-	if !known && len(*b) >= core.MoreReasons {
-		k.Why = core.OtherWhy
+	if !known && len(*b) >= reasons.Most {
+		k.Why = reasons.Other
 		last, known = (*b)[k]
 	}
 	(*b)[k] = now
@@ -49,7 +50,7 @@ func (b *statusBoard) tellBeginnings(log *slog.Logger, now time.Time, lanes []co
 	}
 }
 
-func warn(log *slog.Logger, x *core.Example) {
+func warn(log *slog.Logger, x *reasons.Example) {
 	line := []any{"partition", x.Partition.String(), "position", x.Position.String()}
 	if !x.Time.IsZero() {
 		line = append(line, "event_time", x.Time)

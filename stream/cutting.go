@@ -3,12 +3,14 @@ package stream
 import (
 	"context"
 	"errors"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
 	core "github.com/onceflow/onceflow/stream/internal/lane"
+	"github.com/onceflow/onceflow/stream/internal/reasons"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -59,11 +61,21 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 
 // cutOf is what an output gets of lanes.
 func cutOf(lanes []core.Cut) driver.Cut {
-	cut := driver.Cut{Lanes: make([]driver.LaneCut, len(lanes)), Reasons: sumReasons(lanes)}
+	cut := driver.Cut{Lanes: make([]driver.LaneCut, len(lanes)), Reasons: reasons.Sum(reasonsOf(lanes))}
 	for i := range lanes {
 		cut.Lanes[i] = lanes[i].LaneCut
 	}
 	return cut
+}
+
+func reasonsOf(lanes []core.Cut) iter.Seq[map[record.Reason]int64] {
+	return func(yield func(map[record.Reason]int64) bool) {
+		for i := range lanes {
+			if !yield(lanes[i].Reasons) {
+				return
+			}
+		}
+	}
 }
 
 // barrier stops all workers and returns the progress of their lanes. Of the revoked ones nothing is processed after it. If

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/internal/reasons"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -89,7 +90,7 @@ func (b *statusBoard) commit(at time.Time, counts record.Counts, oldest time.Tim
 		s.LastCommit, s.OldestHeld = at, oldest
 		s.Commits++
 		s.Counts.Add(counts)
-		s.Reasons = addReasons(s.Reasons, why)
+		s.Reasons = reasons.Add(s.Reasons, why)
 		if len(late) > 0 {
 			sum := make(map[string]int64, len(late))
 			maps.Copy(sum, s.LateRows) // others have got the old one

@@ -19,7 +19,7 @@ const module = "github.com/onceflow/onceflow"
 // that is not listed fails, so a new one gets a decision.
 var may = map[string][]string{
 	"":         nil,
-	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "internal/eventclock", "internal/retry"},
+	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "stream/internal/reasons", "internal/eventclock", "internal/retry"},
 	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/steady", "internal/when", "internal/retry"},
 	"seal":     {"sink", "internal/ledger", "stream/record", "stream/driver", "internal/eventclock"},
 	"dedup":    {"stream/record", "stream/stage", "internal/retry"},
@@ -47,7 +47,8 @@ var may = map[string][]string{
 	"stream/driver": {"stream/record"},
 
 	// The rooms of the engine.
-	"stream/internal/lane": {"stream/record", "stream/stage", "stream/driver", "internal/eventclock", "internal/when"},
+	"stream/internal/lane":    {"stream/record", "stream/stage", "stream/driver", "stream/internal/reasons", "internal/eventclock", "internal/when"},
+	"stream/internal/reasons": {"stream/record", "stream/stage"},
 
 	"stream/file":       {"stream/record", "stream/driver"},
 	"stream/kafka":      {"stream/record", "stream/driver", "internal/limits", "internal/retry"},

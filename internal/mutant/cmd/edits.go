@@ -170,10 +170,10 @@ var edits = []edit{
 	{"dedup", `force := ref.Replayed && (to-from == 1 || p.local != nil)`, `force := ref.Replayed && (to-from == 1 || p.local != nil) && !mutant.On("T07a")`},
 
 	insert("stream", `for _, p := range slices.SortedFunc(maps.Keys(acked), order) {`, `if mutant.On("T52") { return nil }`),
-	{"stream", `if live { c.prove(id, at)`, `if live || mutant.On("T42b") { c.prove(id, at)`},
+	{"stream", `if live { moved = p.prove(at)`, `if live || mutant.On("T42b") { moved = p.prove(at)`},
 	{"stream", `s.parent != slotOf(o) || s.holds != 0 {`, `s.parent != slotOf(o) || s.holds != 0 && !mutant.On("T13") {`},
 	{"stream", `case t.slots[t.root(slotOf(o))].holds == 0:`, `case t.slots[t.root(slotOf(o))].holds == 0 || mutant.On("T13"):`},
-	{"stream", `all[record.Reason{Fate: k.Fate, Why: core.OtherWhy}] += n`, `if !mutant.On("T58") { all[record.Reason{Fate: k.Fate, Why: core.OtherWhy}] += n }`},
+	{"stream", `all[record.Reason{Fate: k.Fate, Why: Other}] += n`, `if !mutant.On("T58") { all[record.Reason{Fate: k.Fate, Why: Other}] += n }`},
 	{"stream", `proved, err := e.src.AtEnd(ctx, at)`, `
 		proved, err := e.src.AtEnd(ctx, at)
 		switch {
@@ -190,24 +190,25 @@ var edits = []edit{
 	{"stream", `if was > 0 { err := &driver.AddedPartitionsError{`, `if was > 0 && !mutant.On("T72") { err := &driver.AddedPartitionsError{`},
 	{"stream", `case passes(err): w.spoil(err)`, `case passes(err) && mutant.On("T76"): case passes(err): w.spoil(err)`},
 	{"stream", `if s.ClaimsFirst && holder != "" {`, `if s.ClaimsFirst && holder != "" && !mutant.On("T07b") {`},
-	{"stream", `c.noteArrivals(c.feed.batch) }`, `
-		c.noteArrivals(c.feed.batch)
-		if b := c.feed.batch; mutant.On("T75") {
-			for i := c.feed.next; i < len(b.Records); i++ {
-				if at, err := c.partition(b.Records[i].Partition); err == nil {
-					c.parts[at].upTo = b.Records[i].Position
+	{"stream", `if b := l.intake.batch; b != nil { l.clocks.noteArrivals(b) }`, `
+	if b := l.intake.batch; b != nil {
+		l.clocks.noteArrivals(b)
+		if mutant.On("T75") {
+			for i := l.intake.next; i < len(b.Records); i++ {
+				if at, err := l.parts.index(b.Records[i].Partition); err == nil {
+					l.parts.list[at].upTo = b.Records[i].Position
 				}
 			}
 		}
 	}`},
 	{"stream", `case !c.oldest.IsZero() && t.Before(c.oldest):`, `case !c.oldest.IsZero() && t.Before(c.oldest) && !mutant.On("T46"):`},
 	insert("stream", `const day = 24 * 60 * 60`, `if mutant.On("T23b") { return false }`),
-	{"stream", `if st < c.claimer {`, `if st < c.claimer && !mutant.On("T07b") {`},
-	{"stream", `case c.replaying > 0: return fmt.Errorf(`, `case c.replaying > 0 && !mutant.On("T11"): return fmt.Errorf(`},
+	{"stream", `if st < s.claimer {`, `if st < s.claimer && !mutant.On("T07b") {`},
+	{"stream", `case in.replaying > 0: return fmt.Errorf(`, `case in.replaying > 0 && !mutant.On("T11"): return fmt.Errorf(`},
 	{"stream", `case s.flags&flagReplayed != 0, p.ended:`, `case s.flags&flagReplayed != 0 && !mutant.On("T44"), p.ended:`},
 	{"stream", `!c.now.IsZero() && p.plain.After(c.now) {`, `!c.now.IsZero() && p.plain.After(c.now) && !mutant.On("T42") {`},
 	{"stream", `if p.ended && p.replaced {`, `if p.ended && (p.replaced && !mutant.On("T16g") || mutant.On("T16b")) {`},
-	{"stream", `!seen.After(c.advanced[i]) && !c.fed[i] {`, `!seen.After(c.advanced[i]) && (!c.fed[i] || mutant.On("T43")) {`},
+	{"stream", `!seen.After(s.advanced[i]) && !s.fed[i] {`, `!seen.After(s.advanced[i]) && (!s.fed[i] || mutant.On("T43")) {`},
 	{"stream/file", `t := &trace{want: parseMark(p.Mark)}`, `t := &trace{want: parseMark(p.Mark)}; if mutant.On("T73") { t.want = textMark{} }`},
 	{"stream/kafka", `Source: v.Cluster + "/" + t.Name, Epoch:  base64.RawURLEncoding.EncodeToString(t.ID[:]),`,
 		`Source: v.Cluster + "/" + t.Name, Epoch: func() string { if mutant.On("T21") { return "" }; return base64.RawURLEncoding.EncodeToString(t.ID[:]) }(),`},

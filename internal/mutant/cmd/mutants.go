@@ -91,7 +91,7 @@ var mutants = []mutant{
 	{"T44", "a held record that comes back confirms a jump again", in("stream#ConfirmAJumpOnce")},
 	{"T55", "a commit that has counts and no files gets no manifest", in("sink#AddUp", "internal/sim")},
 	{"T56", "an hour has seals for the flows of its Close only", in("sink#AllFlows", "internal/sim")},
-	{"T58", "reasons that have no room are left out", in("stream#AddUp")},
+	{"T58", "reasons that have no room are left out", in("stream/internal/reasons#AddUp")},
 	{"T58b", "a manifest does not say why records have no row", in("internal/sim")},
 	{"T57", "an hour has seals for the flows that its sealer knows", in("sink#AllFlows", "internal/sim")},
 	{"T70", "a stage that sees one lane is run over files that are lanes of their own", in("internal/e2e#SeesOneLane")},

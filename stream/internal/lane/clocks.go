@@ -1,15 +1,55 @@
 package lane
 
 import (
-	"context"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/internal/when"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 )
 
+// clocks move those of a lane's partitions, by the events of records and by proofs that a log has no further record, and tell
+// how far event time has got. They are the Host of the lane's stages.
+type clocks struct {
+	parts *partitions
+	slots *slotTable
+
+	decodes bool      // a stage sets event times
+	inOrder bool      // Assignment.InOrder
+	now     time.Time // of the output's clock, as the engine knows it: no record moves a clock beyond; zero is none
+	limit   time.Time // event times after it are rejected; zero is none
+	oldest  time.Time // and those before it
+
+	oddTimes int64 // of records, that were taken for none
+}
+
+// Lookup tells where a live origin came from.
+func (c *clocks) Lookup(o record.Origin) record.Ref {
+	s := c.slots.get(o)
+	if s == nil {
+		return record.Ref{}
+	}
+	return record.Ref{Partition: c.parts.id(s.part), Position: s.pos, Replayed: s.flags&flagReplayed != 0}
+}
+
+// Usable reports whether a time can be meant as an event time. One that cannot would close hours too early or begin a job's
+// hours long ago, and the ledger could not hold it.
+func (c *clocks) Usable(t time.Time) bool {
+	switch {
+	case !stage.UsableTime(t):
+		return false
+	case !c.limit.IsZero() && t.After(c.limit):
+		return false
+	case !c.oldest.IsZero() && t.Before(c.oldest):
+		return false
+	}
+	return true
+}
+
 // SetTime notes the times of the oldest and the newest event of a record, which are usable.
-func (c *Lane) SetTime(o record.Origin, oldest, newest time.Time) {
+func (c *clocks) SetTime(o record.Origin, oldest, newest time.Time) {
 	s := c.slots.get(o)
 	if s == nil || s.flags&flagWarm != 0 {
 		return // a wrong origin is noticed when the event arrives
@@ -18,45 +58,48 @@ func (c *Lane) SetTime(o record.Origin, oldest, newest time.Time) {
 		s.time = us
 		s.flags |= flagTimed
 	}
-	p := &c.parts[s.part]
+	p := &c.parts.list[s.part]
 	if !newest.After(p.plain) && p.clock.Jump.Records == 0 { // the usual record costs two comparisons
 		if newest.After(p.clock.Seen) {
-			p.clock.Seen, c.dirty = newest, true
+			p.clock.Seen, c.parts.dirty = newest, true
 		}
 		return
 	}
+	var moved bool
 	switch {
 	case s.flags&flagReplayed != 0, p.ended: // it was read before
-		c.dirty = p.clock.Again(&eventclock.Default, oldest, newest, c.now) || c.dirty
+		moved = p.clock.Again(&eventclock.Default, oldest, newest, c.now)
 	default:
-		c.dirty = p.clock.Read(&eventclock.Default, oldest, newest, c.now) || c.dirty
+		moved = p.clock.Read(&eventclock.Default, oldest, newest, c.now)
 	}
+	c.parts.dirty = c.parts.dirty || moved
 	if p.plain = p.clock.Seen.Add(eventclock.Default.Near); !c.now.IsZero() && p.plain.After(c.now) {
 		p.plain = c.now
 	}
 }
 
 // SetsTimes notes that the records' own times do not count, since a stage of the lane sets event times.
-func (c *Lane) SetsTimes() { c.decodes = true }
+func (c *clocks) SetsTimes() { c.decodes = true }
 
 // seen is how far event time has got in the lane: the clock of its slowest partition that has not ended. An ended one
 // still counts as long as a child of it is not in the lane, since what follows in the child meets this lane's records. In
 // a lane that is read in order one that has not begun does not count, and while it is next time stands still.
-func (c *Lane) seen() time.Time {
+func (c *clocks) seen() time.Time {
 	seen := record.EndOfTime
+	list := c.parts.list
 	if c.inOrder {
-		newest := c.past
+		newest := c.parts.past
 		waits := false
-		for i := range c.parts {
-			newest = later(newest, c.parts[i].clock.Seen)
-			waits = waits || !c.parts[i].ended && c.parts[i].clock.Seen.IsZero()
+		for i := range list {
+			newest = later(newest, list[i].clock.Seen)
+			waits = waits || !list[i].ended && list[i].clock.Seen.IsZero()
 		}
 		if waits {
 			seen = newest
 		}
 	}
-	for i := range c.parts {
-		p := &c.parts[i]
+	for i := range list {
+		p := &list[i]
 		if p.ended && p.replaced {
 			continue
 		}
@@ -70,48 +113,38 @@ func (c *Lane) seen() time.Time {
 	return seen
 }
 
-// ready reports whether warm-up and held records are behind us.
-func (c *Lane) ready() bool { return !c.warming && c.replaying == 0 && len(c.returned) == 0 }
-
-// advance tells the stages how far event time has got: those to which it is news, and those that may have got an event
-// since they were told, which may lie so far behind that nothing can come for it any more. A stage is told at most the
-// time that was reached when the oldest record that an earlier stage holds was read: to the later stage that record is
-// still to come.
-func (c *Lane) advance(ctx context.Context) error {
-	if !c.ready() {
-		return nil
-	}
-	seen := c.seen()
-	if seen.IsZero() {
-		return nil
-	}
-	for i := range c.procs {
-		if i > 0 && c.times[i-1] != nil {
-			if s, some := c.times[i-1].oldest(); some && time.Unix(s, 0).Before(seen) {
-				seen = time.Unix(s, 0).UTC()
-			}
-		}
-		f := c.procs[i].advance
-		if f == nil || !seen.After(c.advanced[i]) && !c.fed[i] {
+// waiting tells which clocks wait until a jump is confirmed.
+func (c *clocks) waiting() (j Jumps) {
+	for i := range c.parts.list {
+		p := &c.parts.list[i]
+		if p.clock.Jump.Records == 0 {
 			continue
 		}
-		c.advanced[i], c.fed[i] = later(c.advanced[i], seen), false
-		if err := f(ctx, c.advanced[i]); err != nil {
-			return err
+		if j.N++; j.N == 1 || p.clock.Jump.Newest.After(j.Jump.Newest) {
+			j.Partition, j.Seen, j.Jump = p.id, p.clock.Seen, driver.Jump(p.clock.Jump)
 		}
 	}
-	return c.settle(ctx)
+	return j
 }
 
-// watchHolds makes the stages that may hold tell those behind them, if one of these wants event time.
-func (c *Lane) watchHolds() {
-	last := -1
-	for i := range c.procs {
-		if c.procs[i].advance != nil {
-			last = i
+// noteArrivals takes down when the newest records of a batch that were processed came.
+func (c *clocks) noteArrivals(b *driver.Batch) {
+	for i := range c.parts.list {
+		if p := &c.parts.list[i]; p.newest > 0 {
+			p.arrived = later(p.arrived, c.arrivalOf(&b.Records[p.newest-1]))
+			p.newest = 0
 		}
 	}
-	for i := range last {
-		c.times[i] = &heldTimes{n: map[int64]int32{}}
+}
+
+// arrivalOf is when a record came into its log, for Progress.Arrived; zero if its time is none that a ledger can hold. A
+// broker's clock, a producer in microseconds or a file's time may say anything, and the event time need not be wrong.
+func (c *clocks) arrivalOf(r *record.Record) time.Time {
+	if !when.Held(r.Time) {
+		if !r.Time.IsZero() {
+			c.oddTimes++
+		}
+		return time.Time{}
 	}
+	return r.Time
 }

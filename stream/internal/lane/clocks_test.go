@@ -66,7 +66,7 @@ func TestEventTimeIsThatOfTheSlowestPartition(t *testing.T) {
 	if len(said) != 0 {
 		t.Errorf("told %v before every partition was heard of", said)
 	}
-	l.core.prove(testParts[1], minute(1))
+	l.core.clocks.proved(testParts[1], minute(1), true, Rest{})
 	l.feed(1, "d")
 	l.feed(1, "e")
 	l.feed(1, "f", "g", "h")
@@ -119,7 +119,7 @@ func TestAStageIsToldTheTimeAgainBehindEachBatch(t *testing.T) {
 
 func TestUnusableEventTimesAreRejectedAndMoveNoClock(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
-	l.core.limit = minute(100)
+	l.core.clocks.limit = minute(100)
 	b := &driver.Batch{Lane: "p/0"}
 	for i, at := range []time.Time{
 		{}, time.Unix(0, 0), time.Unix(86399, 0), time.Unix(-1, 0), minute(101), time.Date(2262, 4, 12, 0, 0, 0, 0, time.UTC), minute(4),
@@ -138,7 +138,7 @@ func TestUnusableEventTimesAreRejectedAndMoveNoClock(t *testing.T) {
 			t.Errorf("dead because of %v, want %v", d.Err, stage.ErrEventTime)
 		}
 	}
-	if got := l.core.parts[0].clock.Seen; !got.Equal(minute(4)) {
+	if got := l.core.parts.list[0].clock.Seen; !got.Equal(minute(4)) {
 		t.Errorf("the clock is at %v, want %v", got, minute(4))
 	}
 }
@@ -149,8 +149,8 @@ func TestWithoutDecodeTheRecordsTimeCounts(t *testing.T) {
 	if err := process(t.Context(), c, b); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := c.parts[0].counts, (record.Counts{record.Written: 1, record.Dead: 1}); got != want || !c.parts[0].clock.Seen.Equal(minute(1)) {
-		t.Errorf("got fates %v and clock %v, want %v and %v", got, c.parts[0].clock.Seen, want, minute(1))
+	if got, want := c.parts.list[0].counts, (record.Counts{record.Written: 1, record.Dead: 1}); got != want || !c.parts.list[0].clock.Seen.Equal(minute(1)) {
+		t.Errorf("got fates %v and clock %v, want %v and %v", got, c.parts.list[0].clock.Seen, want, minute(1))
 	}
 }
 
@@ -333,7 +333,7 @@ func TestWarmUpRecordsReachOnlyWhoWantsThem(t *testing.T) {
 	if !slices.Equal(first, want) || !slices.Equal(second, want) {
 		t.Errorf("the stages were warmed up with %v and %v, want %v", first, second, want)
 	}
-	if behind != 0 || len(l.txn.rows)+len(l.txn.dead) != 0 || l.counts() != (record.Counts{}) || l.core.slots.live != 0 {
+	if behind != 0 || len(l.txn.rows)+len(l.txn.dead) != 0 || l.counts() != (record.Counts{}) || l.core.flight.slots.live != 0 {
 		t.Errorf("warm-up left a trace: %d events behind, rows %v, fates %v", behind, l.txn.rows, l.counts())
 	}
 	if _, ok, _ := l.core.Cut(); ok {
@@ -364,3 +364,35 @@ func TestAStageThatIsWarmedUpMustNotStandBehindAHolder(t *testing.T) {
 type declared struct{ stage.Stage[string, string] }
 
 func (declared) Traits() stage.Traits { return stage.Traits{Holds: true} }
+
+func TestPastCanBeSwitchedOff(t *testing.T) {
+	l := newTestLane(t, nil, &say{}) // as with -1: no oldest time
+	at := time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
+	b := &driver.Batch{Lane: "p/0", Records: []record.Record{{Partition: &testParts[0], Position: record.Position{Sub: 1}, Value: []byte("a"), Time: at}}}
+	if err := l.try(b); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := l.counts(), (record.Counts{record.Filtered: 1}); got != want {
+		t.Errorf("got fates %v, want %v", got, want)
+	}
+}
+
+// The time of a broker in microseconds, year 57301, and of a file beyond the year 9999 once stopped a job for ever: no entry
+// could hold it.
+func TestARecordsOwnTimeThatNoLedgerHoldsIsTakenForNone(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	l.core.clocks.decodes = true // event times come from elsewhere
+	good := time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC)
+	for i, at := range []time.Time{good, time.UnixMilli(good.UnixMicro()), time.Unix(math.MaxInt64, 0), time.Unix(math.MinInt64, 0), {}} {
+		b := &driver.Batch{Lane: "p/0", Records: []record.Record{{Partition: &testParts[0], Position: record.Position{Sub: int64(i + 1)}, Value: []byte("a"), Time: at}}}
+		if err := l.try(b); err != nil {
+			t.Fatal(err)
+		}
+		if got := l.core.parts.list[0].arrived; !got.Equal(good) {
+			t.Errorf("after a record of %v the last one arrived at %v, want %v", at, got, good)
+		}
+	}
+	if l.core.clocks.oddTimes != 3 {
+		t.Errorf("%d odd times are counted, want 3: none is not odd", l.core.clocks.oddTimes)
+	}
+}

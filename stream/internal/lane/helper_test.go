@@ -232,8 +232,8 @@ func (l *testLane) cut() Cut {
 }
 
 func (l *testLane) counts() (c record.Counts) {
-	for i := range l.core.parts {
-		c.Add(l.core.parts[i].counts)
+	for i := range l.core.parts.list {
+		c.Add(l.core.parts.list[i].counts)
 	}
 	return c
 }

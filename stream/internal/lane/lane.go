@@ -2,76 +2,44 @@ package lane
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/internal/reasons"
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// Lane is the engine's part of a lane: which records are in flight or held, when they finish and as what, the clocks
-// and the progress. It starts no goroutine and reads no clock but Lane.Now, for the times of dead letters. It is not
-// safe for concurrent use.
-//
-// A record finishes when its batch has passed all stages and nobody holds it or what it was merged into. While held
-// records of the base are still coming back nothing finishes and the lane is no part of a cut: until they are back, the
-// ledger's view of the lane stays as it is.
+// Lane is the engine's part of a lane, and the door of this package. It is not safe for concurrent use. It knows the order in
+// which the parts of a lane have their say on a batch: intake makes events of records, the stages pass them on to the rows,
+// and flight finishes the records that nobody holds, as the clocks of the partitions go on.
 type Lane struct {
-	lane    stage.Lane
-	stages  []stage.Traits
-	procs   []processor // by stage
-	decodes bool        // a stage sets event times
-	claimer int         // last stage that must not have a holder before it; -1 is none
-	warmer  int         // last stage that is warmed up; -1 is none
-	keep    bool        // Options.KeepRecords
-	limit   time.Time   // event times after it are rejected; zero is none
-	now     time.Time   // of the output's clock, as the engine knows it: no record moves a clock beyond; zero is none
-	oldest  time.Time   // and those before it
-
-	parts   []part
-	inOrder bool               // Assignment.InOrder
-	past    time.Time          // newest clock of the partitions that were dropped
-	elders  []record.Partition // outside the lane, of whose records a warm-up may speak
-	byPtr   map[*record.Partition]uint32
-	byID    map[record.Partition]uint32
-	lastID  *record.Partition // of the last record, and its index
-	lastAt  uint32
-
-	*Scratch
-	in      feeds[record.Record] // the first stage
-	feed    feed
-	slots   slotTable
-	records []record.Record // of the batch in progress
-	end     rowKeeper
-	dead    []driver.DeadLetter
-	deaths  map[uint32]driver.DeadLetter // why slots were rejected
-	kept    map[uint32]record.Record     // of held records
-
-	warming   bool
-	replaying int // held records of the base that are not back
-	returned  []uint32
-	pinned    []*driver.Batch // of records that came back, until all are: their rows wait
-
-	advanced []time.Time  // by stage
-	fed      []bool       // by stage: it may have got events since it was told advanced
-	times    []*heldTimes // by stage; nil where no later stage wants to know
-
-	reasons   reasons
-	dirty     bool
-	heldBytes int64
-	redeliver int64 // records that came again
-	oddTimes  int64 // of records, that were taken for none
-	read      int64 // records, since the lane was opened
+	parts  partitions
+	clocks clocks
+	flight flight
+	intake intake
+	stages stages
+	in     feeds[record.Record] // the first stage
 }
 
-// rowKeeper is the typed end of a lane: it keeps rows of unfinished records and writes those of finished ones.
-type rowKeeper interface {
-	waiting() int
-	unstash(ctx context.Context, finished []uint32) error
-	reject(ctx context.Context, dead []driver.DeadLetter) error
+// Spec says which lane is opened, and what for.
+type Spec[T any] struct {
+	driver.Assignment
+	From        map[record.Partition]driver.Progress
+	Now         func() time.Time // for the times of dead letters
+	Wake        func()           // asks for Pull; it may be called by any goroutine
+	KeepRecords bool             // dead letters of held records have their bytes
+	Scratch     *Scratch         // of the worker
+	Worker      int
+	Txn         *driver.Txn[T] // the open transaction; the engine exchanges it between batches
+}
+
+// Cut is what a cut says of a lane, with what the engine tells of it elsewhere.
+type Cut struct {
+	driver.LaneCut
+	Reasons  map[record.Reason]int64
+	Examples []*reasons.Example
 }
 
 // OutputError is an error of writing to the open transaction. That transaction is spoilt, and all that stages and lanes
@@ -79,171 +47,210 @@ type rowKeeper interface {
 type OutputError struct{ err error }
 
 func (e *OutputError) Error() string { return e.err.Error() }
+
+// Unwrap returns what the output said.
 func (e *OutputError) Unwrap() error { return e.err }
 
-// errOrigin is why a stage that speaks of the wrong record is stopped.
-var errOrigin = errors.New("the origin is finished or was never given")
-
-// newLane makes the core of a lane that begins at from.
-func newLane(lane stage.Lane, stages []stage.Traits, from map[record.Partition]driver.Progress, s *Scratch) *Lane {
-	c := &Lane{
-		lane: lane, stages: stages, claimer: -1, warmer: -1, Scratch: s,
-		byPtr: map[*record.Partition]uint32{}, byID: map[record.Partition]uint32{},
-		deaths: map[uint32]driver.DeadLetter{}, kept: map[uint32]record.Record{},
-		procs: make([]processor, len(stages)), advanced: make([]time.Time, len(stages)), fed: make([]bool, len(stages)),
-		times:   make([]*heldTimes, len(stages)),
-		reasons: newReasons(),
+// Open builds the stages of a lane. After an error nothing is left open.
+func Open[T any](chain Chain[T], s Spec[T]) (*Lane, error) {
+	l := &Lane{parts: newPartitions(s.Assignment, s.From)}
+	l.clocks = clocks{parts: &l.parts, slots: &l.flight.slots, inOrder: s.InOrder}
+	l.flight = flight{
+		parts: &l.parts, scratch: s.Scratch, now: s.Now, keep: s.KeepRecords,
+		deaths: map[uint32]driver.DeadLetter{}, kept: map[uint32]record.Record{}, reasons: reasons.New(),
 	}
-	c.lane.Host = c
-	for i, s := range stages {
-		if s.ClaimsFirst {
-			c.claimer = i
-		}
+	l.intake = intake{parts: &l.parts, clocks: &l.clocks, flight: &l.flight, scratch: s.Scratch, replaying: l.parts.replaying()}
+	lane := stage.Lane{Name: s.Lane, Partitions: slices.Clone(s.Partitions), Now: s.Now, Wake: s.Wake, Host: &l.clocks}
+	l.stages = newStages(lane, chain.Stages, &l.flight)
+	r := &rows[T]{stages: &l.stages, flight: &l.flight, scratch: ofRows[T](s.Scratch), w: driver.Writer{Lane: s.Lane, Worker: s.Worker}, open: s.Txn}
+	l.flight.end = r
+	var err error
+	if l.in, err = chain.open(&l.stages, r.feeds()); err == nil {
+		err = l.stages.checkWarmers()
 	}
-	for i, id := range lane.Partitions {
-		c.byID[id] = uint32(i)
-		c.parts = append(c.parts, newPart(id, from[id]))
-		c.replaying += len(c.parts[i].replay)
+	if err != nil {
+		l.Close() //nolint:errcheck // the first error tells more
+		return nil, err
 	}
-	for i := range c.parts {
-		c.replace(&c.parts[i])
-	}
-	return c
+	l.intake.warming = l.stages.warmup() > 0
+	l.stages.watchHolds()
+	return l, nil
 }
 
-// replace looks whether the children of a partition are in the lane.
-func (c *Lane) replace(p *part) {
-	p.replaced = !slices.ContainsFunc(p.child, func(q record.Partition) bool { _, ok := c.byID[q]; return !ok })
+// Close closes the stages. Nothing else may be called after it.
+func (l *Lane) Close() error {
+	err := l.stages.close()
+	l.intake.unpin()
+	return err
 }
 
-// partition returns the index of a record's partition.
-func (c *Lane) partition(id *record.Partition) (uint32, error) {
-	if id == c.lastID && id != nil {
-		return c.lastAt, nil
-	}
-	if id == nil {
-		return 0, errors.New("a record has no partition")
-	}
-	i, ok := c.byPtr[id]
-	if !ok {
-		if i, ok = c.byID[*id]; !ok {
-			return 0, fmt.Errorf("a record of %v, which is no partition of lane %s", *id, c.lane.Name)
-		}
-		if len(c.byPtr) >= 1024 { // a source that makes a new pointer for each batch must not fill the memory
-			clear(c.byPtr)
-		}
-		c.byPtr[id] = i
-	}
-	c.lastID, c.lastAt = id, i
-	return i, nil
+// Warmup is how much event time the stages want to see again.
+func (l *Lane) Warmup() time.Duration { return l.stages.warmup() }
+
+// At says what the time is before a call that works on records: now by the output's clock, beyond which no record moves a
+// clock, and the bounds of event times. Zero is none.
+func (l *Lane) At(now, oldest, limit time.Time) {
+	l.clocks.now, l.clocks.oldest, l.clocks.limit = now, oldest, limit
 }
 
-// Lookup tells where a live origin came from.
-func (c *Lane) Lookup(o record.Origin) record.Ref {
-	s := c.slots.get(o)
-	if s == nil {
-		return record.Ref{}
-	}
-	if n := len(c.parts); int(s.part) >= n {
-		return record.Ref{Partition: &c.elders[int(s.part)-n], Position: s.pos}
-	}
-	return record.Ref{Partition: &c.parts[s.part].id, Position: s.pos, Replayed: s.flags&flagReplayed != 0}
-}
+// Begin is called once before the first batch: a lane that has nothing to wait for may have event time to tell.
+func (l *Lane) Begin(ctx context.Context) error { return l.advance(ctx) }
 
-// apply takes what a stage said of origins. It returns whether it rejected some.
-func (c *Lane) apply(st int, ends []stage.Outcome) (rejected bool, err error) {
-	for i := range ends {
-		e := &ends[i]
-		s := c.slots.get(e.Origin)
-		if s == nil {
-			return false, c.stageError(st, errOrigin)
-		}
-		switch e.Kind {
-		case stage.Held:
-			if st < c.claimer {
-				return false, c.stageError(st, fmt.Errorf("it holds a record in front of %s, which decides who is first", c.stages[c.claimer].Name))
-			}
-			c.slots.slots[c.slots.root(slotOf(e.Origin))].holds++
-			if c.times[st] != nil {
-				c.times[st].add(s.seen)
-			}
-		case stage.Released:
-			r := &c.slots.slots[c.slots.root(slotOf(e.Origin))]
-			if r.holds--; r.holds < 0 {
-				return false, c.stageError(st, errors.New("it released a record that it did not hold"))
-			}
-			if c.times[st] != nil {
-				c.times[st].remove(s.seen)
-			}
-			c.touched = append(c.touched, slotOf(e.Origin))
-		case stage.MergedInto:
-			if c.slots.get(e.Into) == nil {
-				return false, c.stageError(st, errOrigin)
-			}
-			s.flags |= flagMerged
-			c.slots.merge(slotOf(e.Into), slotOf(e.Origin))
-			c.touched = append(c.touched, slotOf(e.Origin))
-		case stage.Dropped:
-			s.flags |= flagDropped
-			s.fate = e.Fate
-			if s.flags&flagBad == 0 { // else it is dead, whatever else is said
-				s.why = c.reasons.index(e.Fate, e.Why)
-			}
-		case stage.Rejected:
-			c.reject(slotOf(e.Origin), driver.DeadLetter{Stage: c.stages[st].Name, Err: e.Err})
-			rejected = true
+// stepRecords is how many records of a batch pass the stages at once: few enough that they, and what stages make of them,
+// are still in the processor's cache when the next stage looks at them.
+const stepRecords = 128
+
+// Slice handles the next records of a batch, at most stepRecords, and reports whether they were the last. Then it releases
+// the batch, now or once all held records are back.
+func (l *Lane) Slice(ctx context.Context, b *driver.Batch) (done bool, err error) {
+	in := &l.intake
+	if in.within(b) && b.WarmDone && !b.Warm {
+		if err := l.warmDone(ctx); err != nil {
+			return false, err
 		}
 	}
-	return rejected, nil
+	from := in.next
+	in.next = min(from+stepRecords, len(b.Records))
+	done = in.next == len(b.Records)
+	if b.Warm {
+		err = l.warm(ctx, b, from, in.next)
+		if err == nil && done && b.WarmDone {
+			err = l.warmDone(ctx)
+		}
+	} else {
+		err = l.step(ctx, b, from, in.next, done)
+	}
+	if err != nil || !done {
+		return false, err
+	}
+	in.leave()
+	in.giveBack(b)
+	return true, nil
 }
 
-// reject marks a slot. The first reason stays.
-func (c *Lane) reject(i uint32, why driver.DeadLetter) {
-	s := &c.slots.slots[i]
-	if s.flags&flagRejected == 0 {
-		s.flags |= flagRejected
-		c.deaths[i] = why
+// Leave forgets that the lane is within b. It must get no batch behind b: positions would be left out.
+func (l *Lane) Leave(b *driver.Batch) {
+	if l.intake.batch == b {
+		l.intake.leave()
 	}
 }
 
-// endBatch takes down what the records of a batch that are not finished need to be known later.
-func (c *Lane) endBatch() {
-	if c.slots.live > 0 { // else all are finished
-		for _, i := range c.batch {
-			s := &c.slots.slots[i]
-			if s.flags&flagLive == 0 {
-				continue
-			}
-			if s.rec >= 0 {
-				r := &c.records[s.rec]
-				s.bytes = uint32(min(len(r.Key)+len(r.Value)+RecordOverhead, 1<<31))
-				if c.keep {
-					c.kept[i] = r.Clone()
-				}
-			}
-			s.rec = -1
-			c.heldBytes += int64(s.bytes)
-			c.slots.link(&c.parts[s.part].held, i)
+// step handles the records of a batch with indexes from from to below to.
+func (l *Lane) step(ctx context.Context, b *driver.Batch, from, to int, last bool) error {
+	if err := l.intake.admit(b, from, to); err != nil {
+		return err
+	}
+	if events := l.intake.scratch.events; len(events) > 0 {
+		if err := l.in.run(ctx, events); err != nil {
+			return err
 		}
 	}
-	c.batch, c.records = c.batch[:0], nil
-	c.giveBack()
+	if err := l.flight.settle(ctx); err != nil {
+		return err
+	}
+	if last {
+		l.clocks.noteArrivals(b)
+		if err := l.parts.pass(b.Passed); err != nil {
+			return err
+		}
+		if err := l.parts.end(b.Ended, l.clocks.now); err != nil {
+			return err
+		}
+	}
+	if err := l.parts.takeMarks(b.Marks); err != nil {
+		return err
+	}
+	if l.intake.allBack() {
+		if err := l.flight.settle(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.advance(ctx); err != nil {
+		return err
+	}
+	l.flight.endBatch()
+	return nil
 }
 
-// RecordOverhead is about what a held record costs beside its bytes: its slot, and what the stage keeps.
-const RecordOverhead = 200
+// warm passes records of the warm-up, with indexes from from to below to, through the stages that want them. They leave no
+// trace but there.
+func (l *Lane) warm(ctx context.Context, b *driver.Batch, from, to int) error {
+	if err := l.intake.admitWarm(b, from, to); err != nil {
+		return err
+	}
+	err := l.in.warm(ctx, l.intake.scratch.events)
+	l.flight.endWarm()
+	return err
+}
 
-// Close closes the processors, the last stage first.
-func (c *Lane) Close() error {
-	var errs []error
-	for _, p := range slices.Backward(c.procs) {
-		if p.close != nil {
-			errs = append(errs, p.close())
-		}
+// warmDone ends the warm-up.
+func (l *Lane) warmDone(ctx context.Context) error {
+	l.intake.warming = false
+	return l.advance(ctx)
+}
+
+// advance tells the stages how far event time has got, once nothing of before is still to come.
+func (l *Lane) advance(ctx context.Context) error {
+	if !l.intake.ready() {
+		return nil
 	}
-	for _, b := range c.pinned {
-		b.Release()
+	seen := l.clocks.seen()
+	if seen.IsZero() {
+		return nil
 	}
-	c.pinned = nil
-	return errors.Join(errs...)
+	if err := l.stages.advance(ctx, seen); err != nil {
+		return err
+	}
+	return l.flight.settle(ctx)
+}
+
+// Pull lets the stages take in what other goroutines made.
+func (l *Lane) Pull(ctx context.Context) error {
+	if err := l.stages.pull(ctx); err != nil {
+		return err
+	}
+	if err := l.flight.settle(ctx); err != nil {
+		return err
+	}
+	return l.advance(ctx)
+}
+
+// Idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind.
+func (l *Lane) Idle(now time.Time) map[record.Partition]record.Position {
+	return l.clocks.idle(now, l.intake.ready())
+}
+
+// AtRest returns when the last of the lane's partitions was found at its end; false if one was not since its last record.
+// It is called with each question for ends.
+func (l *Lane) AtRest() (since time.Time, all bool) { return l.clocks.atRest(l.intake.ready()) }
+
+// Prove moves the clock of a partition whose log had no further record at the time at. A job is live unless its events are
+// old.
+func (l *Lane) Prove(ctx context.Context, id record.Partition, at time.Time, live bool, r Rest) error {
+	if l.intake.ready() {
+		l.clocks.proved(id, at, live, r)
+	}
+	return l.advance(ctx)
+}
+
+// Committed tells the stages the committed clocks.
+func (l *Lane) Committed(ctx context.Context, k record.Clocks) error {
+	return l.stages.committed(ctx, k)
+}
+
+// Cut returns the lane's progress since the last cut, and begins the next. It returns false if there is none, and while
+// held records are coming back. The lane may be within a batch.
+func (l *Lane) Cut() (Cut, bool, error) {
+	if !l.parts.dirty || l.intake.replaying > 0 || len(l.intake.returned) > 0 {
+		return Cut{}, false, nil
+	}
+	if b := l.intake.batch; b != nil {
+		l.clocks.noteArrivals(b)
+	}
+	cut, err := l.parts.cut(&l.flight.slots)
+	if err != nil {
+		return Cut{}, false, err
+	}
+	why, examples := l.flight.reasons.Take()
+	return Cut{LaneCut: cut, Reasons: why, Examples: examples}, true, nil
 }

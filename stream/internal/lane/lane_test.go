@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/internal/reasons"
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
 )
@@ -63,7 +64,7 @@ func TestMergedRecordsFinishWithTheirTarget(t *testing.T) {
 	if slices.Sort(l.txn.rows); !slices.Equal(l.txn.rows, []string{"A", "C"}) {
 		t.Errorf("got rows %v, want A and C", l.txn.rows)
 	}
-	if n := l.core.slots.live; n != 0 {
+	if n := l.core.flight.slots.live; n != 0 {
 		t.Errorf("%d records are left, want 0", n)
 	}
 }
@@ -135,7 +136,7 @@ func TestAHolderInFrontOfAFirstClaimerStopsTheJob(t *testing.T) {
 func TestDeadLettersKeepTheRecordIfTold(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		l := newTestLane(t, nil, &say{})
-		l.core.keep = keep
+		l.core.flight.keep = keep
 		b := l.batch(0, "a a:hold")
 		b.Done = func() { clear(b.Records[0].Value) } // the source uses the bytes again
 		if err := l.try(b); err != nil {
@@ -147,21 +148,21 @@ func TestDeadLettersKeepTheRecordIfTold(t *testing.T) {
 		if string(d.Record.Value) != want || d.Record.Position.Sub != 1 || *d.Record.Partition != testParts[0] {
 			t.Errorf("KeepRecords %v: got %+v, want position 1 and value %q", keep, d.Record, want)
 		}
-		if len(l.core.kept) != 0 {
-			t.Errorf("%d records are kept for ever", len(l.core.kept))
+		if len(l.core.flight.kept) != 0 {
+			t.Errorf("%d records are kept for ever", len(l.core.flight.kept))
 		}
 	}
 }
 
 func TestLabelsAreBounded(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
-	for i := range 3 * MoreReasons {
+	for i := range 3 * reasons.Most {
 		l.feed(0, fmt.Sprintf("a a:drop=why%d", i))
 	}
 	got := l.cut().Reasons
 	other := got[record.Reason{Fate: record.Duplicate, Why: "other"}]
-	if len(got) > MoreReasons+1 || got[record.Reason{Fate: record.Duplicate, Why: "why0"}] != 1 || other != 2*MoreReasons {
-		t.Errorf("got %d reasons with %d other, want at most %d", len(got), other, MoreReasons+1)
+	if len(got) > reasons.Most+1 || got[record.Reason{Fate: record.Duplicate, Why: "why0"}] != 1 || other != 2*reasons.Most {
+		t.Errorf("got %d reasons with %d other, want at most %d", len(got), other, reasons.Most+1)
 	}
 }
 

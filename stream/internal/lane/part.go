@@ -130,6 +130,15 @@ func (p *part) progress(t *slotTable) (driver.Progress, error) {
 	return g, nil
 }
 
+// spent reports whether nothing can come of p any more, and a cut has said so. One that others replace is kept.
+func (p *part) spent() bool {
+	return p.told && p.ended && p.child == nil && p.held.n == 0 && len(p.replay) == 0 &&
+		p.read == 0 && p.counts == (record.Counts{}) && p.newest == 0 && p.clock.Jump.Records == 0
+}
+
+// seenMicro is the clock in microseconds; before its first value it is the smallest number.
+func (p *part) seenMicro() int64 { return p.clock.Seen.UnixMicro() }
+
 // later is the later of two times; the zero time is before all.
 func later(a, b time.Time) time.Time {
 	if b.After(a) {

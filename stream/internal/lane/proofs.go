@@ -1,7 +1,6 @@
 package lane
 
 import (
-	"context"
 	"time"
 
 	"github.com/onceflow/onceflow/stream/record"
@@ -17,11 +16,12 @@ type Rest struct {
 	To   time.Time
 }
 
-// Idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind.
-func (c *Lane) Idle(now time.Time) (at map[record.Partition]record.Position) {
-	for i := range c.parts {
-		p := &c.parts[i]
-		if c.ready() && !p.ended && p.asked == p.upTo && p.clock.Seen.Before(now.Add(-proveLag)) {
+// idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind; none
+// of a lane that is not ready.
+func (c *clocks) idle(now time.Time, ready bool) (at map[record.Partition]record.Position) {
+	for i := range c.parts.list {
+		p := &c.parts.list[i]
+		if ready && !p.ended && p.asked == p.upTo && p.clock.Seen.Before(now.Add(-proveLag)) {
 			if at == nil { // for most of thousands of lanes there is none
 				at = map[record.Partition]record.Position{}
 			}
@@ -32,12 +32,11 @@ func (c *Lane) Idle(now time.Time) (at map[record.Partition]record.Position) {
 	return at
 }
 
-// AtRest returns when the last of the lane's partitions was found at its end; zero if one was not since its last record.
-// It is called with each question for ends.
-func (c *Lane) AtRest() (since time.Time, all bool) {
-	for i := range c.parts {
-		p := &c.parts[i]
-		if p.asked != p.upTo || !c.ready() {
+// atRest returns when the last of the partitions was found at its end; false if one was not since its last record.
+func (c *clocks) atRest(ready bool) (since time.Time, all bool) {
+	for i := range c.parts.list {
+		p := &c.parts.list[i]
+		if p.asked != p.upTo || !ready {
 			p.quiet, p.paced = time.Time{}, time.Time{}
 		}
 		if p.ended {
@@ -51,50 +50,41 @@ func (c *Lane) AtRest() (since time.Time, all bool) {
 	return since, true
 }
 
-// Prove moves the clock of a partition whose log had no further record at the time at. A job is live unless its events are
-// old.
-func (c *Lane) Prove(ctx context.Context, id record.Partition, at time.Time, live bool, r Rest) error {
-	c.proved(id, at, live, r)
-	return c.advance(ctx)
-}
-
-func (c *Lane) proved(id record.Partition, at time.Time, live bool, r Rest) {
+// proved moves the clock of a partition whose log had no further record at the time at.
+func (c *clocks) proved(id record.Partition, at time.Time, live bool, r Rest) {
+	p := c.parts.named(id)
+	if p == nil || p.ended {
+		return
+	}
+	var moved bool
 	if live {
-		c.prove(id, at)
-		return
+		moved = p.prove(at)
+	} else {
+		moved = p.proveOld(at, r)
 	}
-	c.proveOld(id, at, r)
+	c.parts.dirty = c.parts.dirty || moved
 }
 
-// prove moves the clock of a partition whose log had no further record at the time at.
-func (c *Lane) prove(id record.Partition, at time.Time) {
-	i, ok := c.byID[id]
-	if !ok || !c.ready() {
-		return
+// prove moves the clock to the time at.
+func (p *part) prove(at time.Time) bool {
+	if !p.clock.Prove(at) {
+		return false
 	}
-	if p := &c.parts[i]; !p.ended && p.clock.Prove(at) {
-		c.dirty = true
-		p.arrived = later(p.arrived, at) // nothing that came before it is left to read
-	}
+	p.arrived = later(p.arrived, at) // nothing that came before it is left to read
+	return true
 }
 
-// proveOld takes in that the log of a partition had no further record at the time at, in a job whose events are old: what
-// was read is confirmed, but the clock does not go to now, since older records may come. Once all logs have been at their
-// ends for long, the hours that were written are taken for complete, and the clock goes on as that of the output does.
-func (c *Lane) proveOld(id record.Partition, at time.Time, r Rest) {
-	i, ok := c.byID[id]
-	if !ok || !c.ready() || c.parts[i].ended {
-		return
-	}
-	p := &c.parts[i]
+// proveOld is prove in a job whose events are old: what was read is confirmed, but the clock does not go to at, since older
+// records may come. Once all logs have been at their ends for long, the hours that were written are taken for complete, and
+// the clock goes on as that of the output does.
+func (p *part) proveOld(at time.Time, r Rest) bool {
 	if p.quiet.IsZero() {
 		p.quiet = at
 	}
 	p.arrived = later(p.arrived, at)
 	moved := p.clock.Confirm(at)
 	if !r.Long {
-		c.dirty = c.dirty || moved
-		return
+		return moved
 	}
 	to := r.To
 	if !p.paced.IsZero() && !p.clock.Seen.IsZero() {
@@ -104,5 +94,5 @@ func (c *Lane) proveOld(id record.Partition, at time.Time, r Rest) {
 	if to.After(at) {
 		to = at
 	}
-	c.dirty = p.clock.Prove(to) || moved || c.dirty
+	return p.clock.Prove(to) || moved
 }

@@ -12,11 +12,11 @@ import (
 // rows is the typed end of a lane: what the last stage emits goes into the open transaction if its record is finished,
 // else it waits here.
 type rows[T any] struct {
-	core *Lane
-	open *driver.Txn[T] // the open transaction; the engine exchanges it between batches
-	w    driver.Writer
-	last string // name of what comes behind the stages, for dead letters
-	*rowScratch[T]
+	stages  *stages
+	flight  *flight
+	open    *driver.Txn[T] // the open transaction; the engine exchanges it between batches
+	w       driver.Writer
+	scratch *rowScratch[T]
 
 	stash []waiting[T]
 	free  uint32 // first free place in stash, index + 1
@@ -35,7 +35,7 @@ func (r *rows[T]) feeds() feeds[T] {
 
 // take gets what the last stage emitted. All stages have had their say on these records.
 func (r *rows[T]) take(ctx context.Context, in []record.Event[T]) error {
-	t := &r.core.slots
+	t := &r.flight.slots
 	for i := range in {
 		o := in[i].Origin
 		s := t.get(o)
@@ -51,8 +51,8 @@ func (r *rows[T]) take(ctx context.Context, in []record.Event[T]) error {
 
 // split is take for the case that not all of in can be written now; the first n can.
 func (r *rows[T]) split(ctx context.Context, in []record.Event[T], n int) error {
-	t := &r.core.slots
-	ready := append(r.ready[:0], in[:n]...)
+	t := &r.flight.slots
+	ready := append(r.scratch.ready[:0], in[:n]...)
 	for i := n; i < len(in); i++ {
 		o := in[i].Origin
 		s := t.get(o)
@@ -66,7 +66,7 @@ func (r *rows[T]) split(ctx context.Context, in []record.Event[T], n int) error 
 			r.put(s, &in[i])
 		}
 	}
-	r.ready = ready
+	r.scratch.ready = ready
 	err := r.write(ctx, ready)
 	clear(ready)
 	return err
@@ -89,9 +89,9 @@ func (r *rows[T]) waiting() int { return r.n }
 
 // unstash writes the rows of finished records that waited.
 func (r *rows[T]) unstash(ctx context.Context, finished []uint32) error {
-	ready := r.ready[:0]
+	ready := r.scratch.ready[:0]
 	for _, i := range finished {
-		s := &r.core.slots.slots[i]
+		s := &r.flight.slots.slots[i]
 		begin := len(ready)
 		for at := s.stash; at != 0; {
 			w := &r.stash[at-1]
@@ -106,7 +106,7 @@ func (r *rows[T]) unstash(ctx context.Context, finished []uint32) error {
 		s.stash = 0
 		slices.Reverse(ready[begin:]) // the newest was first
 	}
-	r.ready = ready
+	r.scratch.ready = ready
 	err := r.write(ctx, ready)
 	clear(ready)
 	return err
@@ -117,24 +117,17 @@ func (r *rows[T]) write(ctx context.Context, in []record.Event[T]) error {
 	if len(in) == 0 {
 		return nil
 	}
-	if cap(r.fates) < len(in) {
-		r.fates = make([]record.Fate, max(len(in), 2*cap(r.fates)))
+	if cap(r.scratch.fates) < len(in) {
+		r.scratch.fates = make([]record.Fate, max(len(in), 2*cap(r.scratch.fates)))
 	}
-	fates := r.fates[:len(in)]
+	fates := r.scratch.fates[:len(in)]
 	bad, err := (*r.open).Write(ctx, r.w, in, fates)
 	if err != nil {
 		return &OutputError{fmt.Errorf("stream: write: %w", err)}
 	}
-	slots := r.core.slots.slots
+	slots := r.flight.slots.slots
 	for _, b := range bad {
-		at := slotOf(in[b.Index].Origin)
-		if slots[at].flags&flagBad == 0 { // one letter a record
-			slots[at].flags |= flagBad
-			slots[at].why = r.core.tell(at, r.last, b.Err)
-			r.core.dead = append(r.core.dead, driver.DeadLetter{
-				Record: r.core.record(at), Stage: r.last, Err: b.Err, Read: r.core.lane.Now(),
-			})
-		}
+		r.flight.bad(slotOf(in[b.Index].Origin), "output", b.Err)
 	}
 	for i := range in {
 		switch fates[i] {
@@ -142,7 +135,7 @@ func (r *rows[T]) write(ctx context.Context, in []record.Event[T]) error {
 			slots[slotOf(in[i].Origin)].flags |= flagWritten
 		case record.Late:
 			slots[slotOf(in[i].Origin)].flags |= flagLate
-			r.core.tellLate(slotOf(in[i].Origin), in[i].Time)
+			r.flight.tellLate(slotOf(in[i].Origin), in[i].Time)
 		default: // bad rows are noted above, and one that no flow wanted leaves no mark
 		}
 	}
@@ -157,5 +150,5 @@ func (r *rows[T]) reject(ctx context.Context, dead []driver.DeadLetter) error {
 }
 
 func (r *rows[T]) unknown() error {
-	return r.core.stageError(len(r.core.stages)-1, fmt.Errorf("it emitted an event: %w", errOrigin))
+	return r.stages.failed(len(r.stages.traits)-1, fmt.Errorf("it emitted an event: %w", errOrigin))
 }

@@ -16,21 +16,6 @@ type Scratch struct {
 	spare    slotTable // of lanes that hold nothing
 }
 
-// borrow takes the scratch's slot table, if the lane has none of its own.
-func (c *Lane) borrow() {
-	if c.slots.slots == nil {
-		c.slots, c.spare = c.spare, slotTable{}
-	}
-}
-
-// giveBack returns the slot table if nothing is in it. Generations go on in it, so that an origin of one lane is never
-// taken for one of another.
-func (c *Lane) giveBack() {
-	if c.slots.live == 0 && c.spare.slots == nil {
-		c.spare, c.slots = c.slots, slotTable{}
-	}
-}
-
 // rowScratch is the typed part of a scratch.
 type rowScratch[T any] struct {
 	fates []record.Fate

@@ -21,8 +21,8 @@ func TestAGroupThatEndsIsSettledInOnePass(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		l.feed(0, end.String())
 		runtime.ReadMemStats(&after)
-		if len(l.txn.rows) != n || l.core.slots.live != 0 {
-			t.Fatalf("%d rows and %d records that are left, want %d and none", len(l.txn.rows), l.core.slots.live, n)
+		if len(l.txn.rows) != n || l.core.flight.slots.live != 0 {
+			t.Fatalf("%d rows and %d records that are left, want %d and none", len(l.txn.rows), l.core.flight.slots.live, n)
 		}
 		return after.TotalAlloc - before.TotalAlloc
 	}

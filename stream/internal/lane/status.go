@@ -27,42 +27,24 @@ type Jumps struct {
 }
 
 // Status tells how the lane is doing.
-func (c *Lane) Status() Status {
-	s := Status{Unfinished: c.Unfinished(), Ready: c.ready(), Read: c.read, OddTimes: c.oddTimes, Jumps: c.jumps()}
-	if seen := c.seen(); seen.Before(record.EndOfTime) {
+func (l *Lane) Status() Status {
+	s := Status{
+		Unfinished: l.Unfinished(), Ready: l.intake.ready(), Read: l.intake.read, OddTimes: l.clocks.oddTimes, Jumps: l.clocks.waiting(),
+	}
+	if seen := l.clocks.seen(); seen.Before(record.EndOfTime) {
 		s.Seen = seen
 	}
 	return s
 }
 
-func (c *Lane) jumps() (j Jumps) {
-	for i := range c.parts {
-		p := &c.parts[i]
-		if p.clock.Jump.Records == 0 {
-			continue
-		}
-		if j.N++; j.N == 1 || p.clock.Jump.Newest.After(j.Jump.Newest) {
-			j.Partition, j.Seen, j.Jump = p.id, p.clock.Seen, driver.Jump(p.clock.Jump)
-		}
-	}
-	return j
-}
-
 // Unfinished counts the records that are in flight or held, and those that are still to come back.
-func (c *Lane) Unfinished() int64 { return int64(c.slots.live + c.replaying) }
+func (l *Lane) Unfinished() int64 { return int64(l.flight.slots.live + l.intake.replaying) }
 
 // Dirty reports whether there is anything to commit.
-func (c *Lane) Dirty() bool { return c.dirty }
+func (l *Lane) Dirty() bool { return l.parts.dirty }
 
 // HeldBytes is about how much memory held records need.
-func (c *Lane) HeldBytes() int64 { return c.heldBytes }
+func (l *Lane) HeldBytes() int64 { return l.flight.heldBytes }
 
 // Pulls reports whether a stage takes in results of other goroutines.
-func (c *Lane) Pulls() bool {
-	for i := range c.procs {
-		if c.procs[i].pull != nil {
-			return true
-		}
-	}
-	return false
-}
+func (l *Lane) Pulls() bool { return l.stages.pulls() }

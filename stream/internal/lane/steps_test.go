@@ -52,8 +52,8 @@ func TestALargeBatchInStepsIsTheSameAsItsRecordsOneByOne(t *testing.T) {
 		t.Errorf("got %d rows, fates %v, %d dead letters; one by one %d, %v, %d", len(whole.txn.rows), whole.counts(), len(whole.txn.dead),
 			len(single.txn.rows), single.counts(), len(single.txn.dead))
 	}
-	if done != 1 || whole.core.slots.live == 0 || whole.core.slots.live != single.core.slots.live {
-		t.Errorf("given back %d times, %d records held, want 1 and %d", done, whole.core.slots.live, single.core.slots.live)
+	if done != 1 || whole.core.flight.slots.live == 0 || whole.core.flight.slots.live != single.core.flight.slots.live {
+		t.Errorf("given back %d times, %d records held, want 1 and %d", done, whole.core.flight.slots.live, single.core.flight.slots.live)
 	}
 }
 

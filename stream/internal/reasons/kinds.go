@@ -1,4 +1,4 @@
-package lane
+package reasons
 
 import (
 	"cmp"
@@ -36,8 +36,8 @@ func printable(s string) string {
 	return b.String()
 }
 
-// deadWhy is the label of a dead letter.
-func deadWhy(st string, err error) string {
+// DeadWhy is the label of a dead letter.
+func DeadWhy(st string, err error) string {
 	kind := "no error"
 	_, panicked := errors.AsType[*record.PanicError](err)
 	switch {

@@ -1,22 +1,22 @@
-package stream
+package reasons
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 
-	core "github.com/onceflow/onceflow/stream/internal/lane"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
 // txnReasons is how many reasons a transaction has at most. A Status has as many as a lane.
 const txnReasons = 16
 
-// sumReasons adds up those of all lanes and keeps the most frequent. It returns nil if there are none.
-func sumReasons(lanes []core.Cut) map[record.Reason]int64 {
+// Sum adds up those of the lanes of a commit and keeps the most frequent. It returns nil if there are none.
+func Sum(lanes iter.Seq[map[record.Reason]int64]) map[record.Reason]int64 {
 	var all map[record.Reason]int64
-	for i := range lanes {
-		for k, n := range lanes[i].Reasons {
+	for counts := range lanes {
+		for k, n := range counts {
 			if all == nil {
 				all = map[record.Reason]int64{}
 			}
@@ -32,13 +32,13 @@ func sumReasons(lanes []core.Cut) map[record.Reason]int64 {
 	for _, k := range order[txnReasons:] {
 		n := all[k]
 		delete(all, k)
-		all[record.Reason{Fate: k.Fate, Why: core.OtherWhy}] += n
+		all[record.Reason{Fate: k.Fate, Why: Other}] += n
 	}
 	return all
 }
 
-// addReasons returns the sum of two, with new keys up to the bound.
-func addReasons(sum, more map[record.Reason]int64) map[record.Reason]int64 {
+// Add returns the sum of two, with new keys up to the bound.
+func Add(sum, more map[record.Reason]int64) map[record.Reason]int64 {
 	if len(more) == 0 {
 		return sum
 	}
@@ -50,8 +50,8 @@ func addReasons(sum, more map[record.Reason]int64) map[record.Reason]int64 {
 		return cmp.Or(cmp.Compare(a.Fate, b.Fate), cmp.Compare(a.Why, b.Why))
 	}) {
 		n := more[k]
-		if _, known := sum[k]; !known && len(sum) >= core.MoreReasons {
-			k.Why = core.OtherWhy
+		if _, known := sum[k]; !known && len(sum) >= Most {
+			k.Why = Other
 		}
 		sum[k] += n
 	}

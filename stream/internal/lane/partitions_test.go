@@ -56,8 +56,8 @@ func TestPartitionsThatHaveEndedLeaveTheLane(t *testing.T) {
 			t.Fatalf("cut %d says %+v of the partition that ended", i, g)
 		}
 		live := n - 2 - i + 3 // those that have not begun, with the first, the one that holds and the one that has just ended
-		if most := 2 * live; len(c.parts) > most || len(c.byID) != len(c.parts) {
-			t.Fatalf("after %d partitions have ended there are %d, %d by ID, want at most %d", i+1, len(c.parts), len(c.byID), most)
+		if most := 2 * live; len(c.parts.list) > most || len(c.parts.byID) != len(c.parts.list) {
+			t.Fatalf("after %d partitions have ended there are %d, %d by ID, want at most %d", i+1, len(c.parts.list), len(c.parts.byID), most)
 		}
 	}
 	if got := len(txn.rows); got != n-1 {
@@ -67,7 +67,7 @@ func TestPartitionsThatHaveEndedLeaveTheLane(t *testing.T) {
 	if ok || err != nil {
 		t.Errorf("a cut after the last says %+v, %v, want nothing", cut, err)
 	}
-	if seen := c.seen(); !seen.Equal(minute(n - 2)) {
+	if seen := c.clocks.seen(); !seen.Equal(minute(n - 2)) {
 		t.Errorf("event time %v, want %v: the first partition has not begun, so it is that of the newest", seen, minute(n-2))
 	}
 }

@@ -49,7 +49,7 @@ func TestRowsWaitUntilAllHeldRecordsAreBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(l.txn.rows) != 0 || released != 0 || l.core.ready() {
+	if len(l.txn.rows) != 0 || released != 0 || l.core.intake.ready() {
 		t.Errorf("before position 4 is back: rows %v, %d batches released", l.txn.rows, released)
 	}
 	if _, ok, _ := l.core.Cut(); ok {
@@ -133,8 +133,8 @@ func TestRecordsThatCameBeforeAreLeftOut(t *testing.T) {
 	if err := l.try(held(0, 6, "h h:emit=twice")); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(l.txn.rows, []string{"H"}) || l.core.redeliver != 4 {
-		t.Errorf("got rows %v and %d redelivered, want [H] and 4", l.txn.rows, l.core.redeliver)
+	if !slices.Equal(l.txn.rows, []string{"H"}) || l.core.intake.redeliver != 4 {
+		t.Errorf("got rows %v and %d redelivered, want [H] and 4", l.txn.rows, l.core.intake.redeliver)
 	}
 	if got, want := l.counts(), (record.Counts{record.Written: 1, record.Filtered: 4}); got != want {
 		t.Errorf("got fates %v, want %v", got, want)

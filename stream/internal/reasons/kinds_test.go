@@ -1,4 +1,4 @@
-package lane
+package reasons
 
 import (
 	"encoding/json"
@@ -30,7 +30,7 @@ func TestLabelsAreShortAndPrintable(t *testing.T) {
 func FuzzPrintable(f *testing.F) {
 	f.Add("a\xffb", "stage")
 	f.Fuzz(func(t *testing.T, text, stage string) {
-		for _, s := range []string{printable(text), printable(deadWhy(stage, errors.New(text)))} {
+		for _, s := range []string{printable(text), printable(DeadWhy(stage, errors.New(text)))} {
 			if len(s) > maxWhy || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 				t.Errorf("%q and %q give %q", stage, text, s)
 			}
@@ -57,7 +57,7 @@ func TestKindsOfDeadLettersLeaveOutWhatDiffers(t *testing.T) {
 		{jsonError(`{"N":}`), "s: invalid character # looking for beginning of value"},
 		{errors.New(`cut: "abc`), "s: cut: #"},
 	} {
-		if got := deadWhy("s", c.err); got != c.want {
+		if got := DeadWhy("s", c.err); got != c.want {
 			t.Errorf("%v is of the kind %q, want %q", c.err, got, c.want)
 		}
 	}
