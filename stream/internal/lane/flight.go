@@ -65,6 +65,26 @@ func (f *flight) giveBack() {
 	}
 }
 
+// add makes a slot for a record of partition at, which is number rec of the batch; -1 is none of its records.
+func (f *flight) add(at uint32, pos record.Position, rec int) (uint32, *slot) {
+	i := f.slots.add()
+	s := &f.slots.slots[i]
+	s.part, s.pos, s.rec = at, pos, int32(rec)
+	f.scratch.batch = append(f.scratch.batch, i)
+	f.scratch.touched = append(f.scratch.touched, i)
+	return i, s
+}
+
+// addWarm is add for a record of the warm-up, which never finishes.
+func (f *flight) addWarm(at uint32, pos record.Position, rec int) (uint32, *slot) {
+	i := f.slots.add()
+	s := &f.slots.slots[i]
+	s.part, s.pos, s.rec = at, pos, int32(rec)
+	s.flags |= flagWarm
+	f.scratch.batch = append(f.scratch.batch, i)
+	return i, s
+}
+
 // release takes back one hold of the record in slot i; false if there is none.
 func (f *flight) release(i uint32) bool {
 	r := &f.slots.slots[f.slots.root(i)]

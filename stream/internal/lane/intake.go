@@ -163,7 +163,7 @@ func (in *intake) enter(at uint32, pos record.Position, rec int) (slot uint32, o
 	var ord uint64
 	replayed := !pos.After(p.upTo)
 	if replayed {
-		if ord, ok, err = p.comesBack(pos); err != nil {
+		if ord, ok, err = p.back.take(pos); err != nil {
 			return 0, false, fmt.Errorf("stream: %v: %w", p.id, err)
 		}
 		if !ok {
@@ -181,9 +181,8 @@ func (in *intake) enter(at uint32, pos record.Position, rec int) (slot uint32, o
 			p.next++
 		}
 	}
-	slot = in.flight.slots.add()
-	s := &in.flight.slots.slots[slot]
-	s.part, s.pos, s.ord, s.rec, s.seen = at, pos, ord, int32(rec), p.seenMicro()
+	slot, s := in.flight.add(at, pos, rec)
+	s.ord, s.seen = ord, p.seenMicro()
 	if replayed {
 		s.flags |= flagReplayed
 		s.holds = 1 // by the engine, until all are back
@@ -193,8 +192,6 @@ func (in *intake) enter(at uint32, pos record.Position, rec int) (slot uint32, o
 	} else if rec >= 0 {
 		p.newest = int32(rec) + 1
 	}
-	in.scratch.batch = append(in.scratch.batch, slot)
-	in.scratch.touched = append(in.scratch.touched, slot)
 	return slot, true, nil
 }
 
@@ -261,11 +258,7 @@ func (in *intake) admitWarm(b *driver.Batch, from, to int) error {
 		if err != nil {
 			return err
 		}
-		slot := in.flight.slots.add()
-		s := &in.flight.slots.slots[slot]
-		s.part, s.pos, s.rec = at, r.Position, int32(i)
-		s.flags |= flagWarm
-		in.scratch.batch = append(in.scratch.batch, slot)
+		slot, s := in.flight.addWarm(at, r.Position, i)
 		e := record.Event[record.Record]{Value: *r, Time: r.Time.Round(0).UTC(), Origin: record.OriginOf(slot, s.gen)}
 		if in.clocks.decodes || stage.UsableTime(e.Time) {
 			in.scratch.events = append(in.scratch.events, e)

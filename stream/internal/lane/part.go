@@ -24,21 +24,30 @@ type part struct {
 	mark    string
 	marked  record.Position // of mark; those up to here are old
 
-	replaced bool            // all children are in the lane, if there are any
-	asked    record.Position // upTo when it was last looked at for a question whether its log has ended
-
-	quiet time.Time // when its log was first proved to end, since its last record; for backfills
-	paced time.Time // when its clock was last moved by the pace of the output's clock
+	replaced bool // all children are in the lane, if there are any
+	rest     resting
 
 	next uint64   // ordinal of the next record, where positions have gaps
 	held heldList // in the order of positions
+	back comeback
 
-	replay []uint32 // ordinals, counted from first, of the held records that are not back
-	first  record.Position
-	last   record.Position // of the last record that came back
-	newest int32           // index of the newest record of the batch in progress, + 1
-	counts record.Counts   // since the last cut
+	newest int32         // index of the newest record of the batch in progress, + 1
+	counts record.Counts // since the last cut
 	read   int64
+}
+
+// resting is what is known of the end of a partition's log.
+type resting struct {
+	asked record.Position // part.upTo when it was last looked at for a question whether the log has ended
+	quiet time.Time       // when the log was first proved to end, since its last record; for backfills
+	paced time.Time       // when the clock was last moved by the pace of the output's clock
+}
+
+// comeback is the held records of a partition that are not back.
+type comeback struct {
+	ordinals []uint32 // counted from first
+	first    record.Position
+	last     record.Position // of the last record that came back
 }
 
 func newPart(id record.Partition, from driver.Progress) part {
@@ -46,19 +55,19 @@ func newPart(id record.Partition, from driver.Progress) part {
 		id: id, base: from, upTo: from.UpTo, arrived: from.Arrived, ended: from.Ended, child: from.Children,
 		mark: from.Mark, marked: from.UpTo,
 		clock: eventclock.Clock{Seen: from.Seen, Jump: eventclock.Jump(from.Jump)},
-		next:  from.Held.Through, replay: from.Held.Ordinals, first: from.Held.First,
+		next:  from.Held.Through, back: comeback{ordinals: from.Held.Ordinals, first: from.Held.First},
 	}
 }
 
-// comesBack reports whether pos, at or below upTo, is the next held record that the lane waits for, and its ordinal. If
+// take reports whether pos, at or below part.upTo, is the next held record that the lane waits for, and its ordinal. If
 // not, it was delivered before.
-func (p *part) comesBack(pos record.Position) (ord uint64, ok bool, err error) {
-	if len(p.replay) == 0 || !pos.After(p.last) {
+func (c *comeback) take(pos record.Position) (ord uint64, ok bool, err error) {
+	if len(c.ordinals) == 0 || !pos.After(c.last) {
 		return 0, false, nil
 	}
-	want := p.replay[0]
-	if p.first.Seq == "" && pos.Seq == "" {
-		at := p.first.Sub + int64(want)
+	want := c.ordinals[0]
+	if c.first.Seq == "" && pos.Seq == "" {
+		at := c.first.Sub + int64(want)
 		switch {
 		case pos.Sub < at:
 			return 0, false, nil
@@ -67,15 +76,15 @@ func (p *part) comesBack(pos record.Position) (ord uint64, ok bool, err error) {
 		}
 		ord = uint64(pos.Sub)
 	} else {
-		if want == 0 && pos != p.first {
-			if pos.After(p.first) {
-				return 0, false, fmt.Errorf("%w: %v came back, but not the held record at %v before it", driver.ErrLost, pos, p.first)
+		if want == 0 && pos != c.first {
+			if pos.After(c.first) {
+				return 0, false, fmt.Errorf("%w: %v came back, but not the held record at %v before it", driver.ErrLost, pos, c.first)
 			}
 			return 0, false, nil
 		}
 		ord = uint64(want)
 	}
-	p.replay, p.last = p.replay[1:], pos
+	c.ordinals, c.last = c.ordinals[1:], pos
 	return ord, true, nil
 }
 
@@ -132,7 +141,7 @@ func (p *part) progress(t *slotTable) (driver.Progress, error) {
 
 // spent reports whether nothing can come of p any more, and a cut has said so. One that others replace is kept.
 func (p *part) spent() bool {
-	return p.told && p.ended && p.child == nil && p.held.n == 0 && len(p.replay) == 0 &&
+	return p.told && p.ended && p.child == nil && p.held.n == 0 && len(p.back.ordinals) == 0 &&
 		p.read == 0 && p.counts == (record.Counts{}) && p.newest == 0 && p.clock.Jump.Records == 0
 }
 

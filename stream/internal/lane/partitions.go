@@ -49,7 +49,7 @@ func newPartitions(a driver.Assignment, from map[record.Partition]driver.Progres
 // replaying counts the held records that are not back.
 func (ps *partitions) replaying() (n int) {
 	for i := range ps.list {
-		n += len(ps.list[i].replay)
+		n += len(ps.list[i].back.ordinals)
 	}
 	return n
 }
@@ -128,8 +128,8 @@ func (ps *partitions) end(ended []driver.Ended, now time.Time) error {
 		if p == nil {
 			return fmt.Errorf("%w: %v ended, which is no partition of lane %s", ErrSource, e.Partition, ps.lane)
 		}
-		if len(p.replay) > 0 {
-			return fmt.Errorf("%w: %v ended before %d of its held records were back", ErrSource, p.id, len(p.replay))
+		if len(p.back.ordinals) > 0 {
+			return fmt.Errorf("%w: %v ended before %d of its held records were back", ErrSource, p.id, len(p.back.ordinals))
 		}
 		if p.ended {
 			continue

@@ -21,13 +21,13 @@ type Rest struct {
 func (c *clocks) idle(now time.Time, ready bool) (at map[record.Partition]record.Position) {
 	for i := range c.parts.list {
 		p := &c.parts.list[i]
-		if ready && !p.ended && p.asked == p.upTo && p.clock.Seen.Before(now.Add(-proveLag)) {
+		if ready && !p.ended && p.rest.asked == p.upTo && p.clock.Seen.Before(now.Add(-proveLag)) {
 			if at == nil { // for most of thousands of lanes there is none
 				at = map[record.Partition]record.Position{}
 			}
 			at[p.id] = p.upTo
 		}
-		p.asked = p.upTo
+		p.rest.asked = p.upTo
 	}
 	return at
 }
@@ -36,16 +36,16 @@ func (c *clocks) idle(now time.Time, ready bool) (at map[record.Partition]record
 func (c *clocks) atRest(ready bool) (since time.Time, all bool) {
 	for i := range c.parts.list {
 		p := &c.parts.list[i]
-		if p.asked != p.upTo || !ready {
-			p.quiet, p.paced = time.Time{}, time.Time{}
+		if p.rest.asked != p.upTo || !ready {
+			p.rest.quiet, p.rest.paced = time.Time{}, time.Time{}
 		}
 		if p.ended {
 			continue
 		}
-		if p.quiet.IsZero() {
+		if p.rest.quiet.IsZero() {
 			return time.Time{}, false
 		}
-		since = later(since, p.quiet)
+		since = later(since, p.rest.quiet)
 	}
 	return since, true
 }
@@ -78,8 +78,8 @@ func (p *part) prove(at time.Time) bool {
 // records may come. Once all logs have been at their ends for long, the hours that were written are taken for complete, and
 // the clock goes on as that of the output does.
 func (p *part) proveOld(at time.Time, r Rest) bool {
-	if p.quiet.IsZero() {
-		p.quiet = at
+	if p.rest.quiet.IsZero() {
+		p.rest.quiet = at
 	}
 	p.arrived = later(p.arrived, at)
 	moved := p.clock.Confirm(at)
@@ -87,10 +87,10 @@ func (p *part) proveOld(at time.Time, r Rest) bool {
 		return moved
 	}
 	to := r.To
-	if !p.paced.IsZero() && !p.clock.Seen.IsZero() {
-		to = p.clock.Seen.Add(at.Sub(p.paced))
+	if !p.rest.paced.IsZero() && !p.clock.Seen.IsZero() {
+		to = p.clock.Seen.Add(at.Sub(p.rest.paced))
 	}
-	p.paced = at
+	p.rest.paced = at
 	if to.After(at) {
 		to = at
 	}
