@@ -12,6 +12,7 @@ OUT    ?= out
 # The modules beside the root, each with its own go.mod.
 MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 
+SHARED  := env eventclock ledger limits lineage retry steady when
 RELEASE := go run ./internal/release/cmd/release
 
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
@@ -113,10 +114,12 @@ tidy:
 check-tidy:
 	$(RELEASE) tidy -check
 
-# Lines of production Go, of the working tree or of REV: without tests, examples, the top-level internal and test kits.
+# Lines of production Go, of the working tree or of REV: without tests, examples, the top-level internal and test kits. Then those of
+# the packages below the top-level internal that production code imports, into which it could hide.
 lines:
 	@git grep -c '' $(REV) -- '*.go' ':!*_test.go' ':!examples' ':!*/example/*' ':!internal' ':!*/sinktest/*' ':!*/streamtest/*' ':!*/deduptest/*' \
-		':!scaler/kubernetes/internal/kubetest' ':!scaler/kubernetes/internal/controlplane' | awk -F: '{ n += $$NF } END { print n }'
+		':!scaler/kubernetes/internal/kubetest' ':!scaler/kubernetes/internal/controlplane' | awk -F: '{ n += $$NF } END { print n, "lines" }'
+	@git grep -c '' $(REV) -- $(SHARED:%='internal/%/*.go') ':!*_test.go' | awk -F: '{ n += $$NF } END { print n, "lines below internal" }'
 
 # Needs the vulnerability database, so it is not part of test.
 vuln:
