@@ -2,8 +2,11 @@ package main
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -18,6 +21,33 @@ func TestTheListNamesWhatIsPlanted(t *testing.T) {
 	}
 	if got := slices.Sorted(maps.Keys(planted())); !slices.Equal(got, slices.Sorted(slices.Values(listed))) {
 		t.Errorf("planted are %v\nlisted are %v", got, listed)
+	}
+}
+
+// A test that has moved away or has another name notices nothing.
+func TestTheTestsAreWhereTheListSays(t *testing.T) {
+	name := regexp.MustCompile(`(?m)^func (Test\w+)`)
+	for _, m := range mutants {
+		for _, at := range m.tests {
+			p, match, _ := strings.Cut(at, "#")
+			files, err := filepath.Glob(filepath.Join("../../..", filepath.FromSlash(p), "*_test.go"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := false
+			for _, f := range files {
+				body, err := os.ReadFile(f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, n := range name.FindAllStringSubmatch(string(body), -1) {
+					found = found || regexp.MustCompile(match).MatchString(n[1])
+				}
+			}
+			if !found {
+				t.Errorf("%s is to be noticed by %s: there is no such test", m.id, at)
+			}
+		}
 	}
 }
 
