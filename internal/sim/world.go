@@ -74,7 +74,7 @@ func (w *world) topics(topic string) []string {
 }
 
 // start begins a process. Later ones are of the newer generation.
-func (w *world) start() *process {
+func (w *world) start() {
 	w.born++
 	p := &process{
 		w: w, name: fmt.Sprintf("i%d", w.born), rand: rand.New(rand.NewPCG(w.rng.Uint64(), uint64(w.born))),
@@ -105,7 +105,6 @@ func (w *world) start() *process {
 	w.procs, w.senders = append(w.procs, p), append(w.senders, p.faulty)
 	w.logf("%s begins, generation %d", p.name, p.generation)
 	w.spawn(p, p.name, p.main)
-	return p
 }
 
 // die ends a process where it is.
