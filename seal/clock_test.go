@@ -28,7 +28,7 @@ func TestAStoreWhoseClockIsADayAheadForSecondsSealsNothing(t *testing.T) {
 		store := real{&sinktest.Memory{Clock: func() time.Time { return time.Now().Add(off) }}}
 		out := attached(t, store, nil)
 		idle := func() driver.Upkeep { // proves the ends of both logs by the output's clock, as the engine does
-			now, err := out.Now(t.Context())
+			now, _, err := out.Now(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -38,7 +38,7 @@ func TestAStoreWhoseClockIsADayAheadForSecondsSealsNothing(t *testing.T) {
 					Lane: p.ID, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: 1}, Seen: now}},
 				})
 			}
-			if err := out.Begin(nil).Commit(t.Context(), cut); err != nil {
+			if _, err := out.Begin(nil).Commit(t.Context(), cut); err != nil {
 				t.Fatal(err)
 			}
 			up, err := out.Maintain(t.Context(), func(context.Context) ([]record.Partition, error) { return partitions, nil })
@@ -96,11 +96,10 @@ func TestAStoreWhoseClockStaysADayAheadIsBelieved(t *testing.T) {
 		out := attached(t, store, nil)
 		begun := time.Now()
 		for {
-			now, err := out.Now(t.Context())
+			now, latest, err := out.Now(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			latest := out.(driver.Doubter).Latest()
 			if want := time.Now().Add(24 * time.Hour); !latest.Equal(want) {
 				t.Fatalf("after %s the latest time is %s, want %s: nothing up to it is in the future", time.Since(begun), latest, want)
 			}

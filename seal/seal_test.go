@@ -70,7 +70,7 @@ func tryReach(t *testing.T, out driver.Output[hit], position int64, at ...time.T
 			Read: map[record.Partition]int64{p: 1}, Counts: map[record.Partition]record.Counts{p: counts},
 		})
 	}
-	if err := txn.Commit(t.Context(), cut); err != nil {
+	if _, err := txn.Commit(t.Context(), cut); err != nil {
 		t.Fatal(err)
 	}
 	list := func(context.Context) ([]record.Partition, error) { return partitions[:len(at)], nil }

@@ -93,7 +93,7 @@ func TestAManifestOfCountsAloneIsMadeByOthers(t *testing.T) {
 	dead.adopt("a")
 	dead.drop("a", noon, record.Filtered, 2)
 	dead.seen("a", noon.Add(2*time.Hour))
-	if err := dead.txn.Commit(ctx, dead.cut()); err == nil || errors.Is(err, driver.ErrFenced) {
+	if _, err := dead.txn.Commit(ctx, dead.cut()); err == nil || errors.Is(err, driver.ErrFenced) {
 		t.Fatalf("commit: %v, want an error about the manifest", err)
 	}
 	other := open(t, store, quarter, nil, rowsFlow("rows"))

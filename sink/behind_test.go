@@ -31,7 +31,12 @@ type witness struct {
 	sign string
 }
 
-func (w *witness) Sign(ledger string) { w.sign = ledger }
+func (w *witness) Begin(_ context.Context, l driver.Ledger) error {
+	w.sign = l.Signature
+	return nil
+}
+
+func (w *witness) Finish([]string) {}
 
 func (w *witness) Ack(_ context.Context, upTo map[record.Partition]record.Position) error {
 	w.kept.mu.Lock()

@@ -160,7 +160,7 @@ func commitRows(tb testing.TB, out *sink.Sink[row], lane string, n int) {
 			Read:   map[record.Partition]int64{p: 1},
 			Counts: map[record.Partition]record.Counts{p: {record.Filtered: 1}},
 		}}}
-		if err := txn.Commit(tb.Context(), cut); err != nil {
+		if _, err := txn.Commit(tb.Context(), cut); err != nil {
 			tb.Error(err)
 			return
 		}

@@ -9,7 +9,6 @@ import (
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/steady"
 	storage "github.com/onceflow/onceflow/sink/driver"
-	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // ClockError says that the store's clock is in doubt: it has stepped, or differs from this machine's by more than an hour
@@ -105,15 +104,12 @@ func (c *clock) note(latest time.Time, doubt *ClockError) *ClockError {
 	return was
 }
 
-// Latest is the latest time that the store's clock may have had when Now read it: see driver.Doubter.
-func (s *Sink[T]) Latest() time.Time {
-	c := &s.keep.clock
+// last is the latest time that the store's clock may have had when it was read.
+func (c *clock) last() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.latest
 }
-
-var _ driver.Doubter = (*Sink[int])(nil)
 
 // doubts returns why hours may close late: the store's clock is in doubt.
 func (c *clock) doubts() error {

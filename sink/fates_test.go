@@ -17,7 +17,6 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
-	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
@@ -128,10 +127,9 @@ func TestLateRowsOfABadRecordAreTakenBack(t *testing.T) {
 	if fates := in.write("a", noon, 1); fates[0] != record.Dead {
 		t.Fatalf("the row is %s, so this tests nothing", fates[0])
 	}
-	txn := in.txn
-	in.commit()
-	if got := txn.(driver.LateCounter).LateRows(); len(got) > 0 {
-		t.Errorf("late rows %v, want none", got)
+	told, err := in.txn.Commit(testContext(t), in.cut())
+	if err != nil || len(told.LateRows) > 0 {
+		t.Errorf("late rows %v and %v, want none", told.LateRows, err)
 	}
 }
 

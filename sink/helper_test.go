@@ -181,7 +181,7 @@ func (in *instance) cut() driver.Cut {
 // tryCommit commits and begins the next transaction on top.
 func (in *instance) tryCommit() error {
 	txn := in.txn
-	err := txn.Commit(testContext(in.t), in.cut())
+	_, err := txn.Commit(testContext(in.t), in.cut())
 	in.txn = in.out.Begin(txn)
 	return err
 }

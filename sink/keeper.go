@@ -126,7 +126,7 @@ func (h *held) since() (n uint64) {
 	return n
 }
 
-// tell says what is committed of all partitions: see driver.Teller.
+// tell says what is committed of all partitions: see driver.Ledger.
 func (k *keeper) tell(ctx context.Context) (map[record.Partition]driver.Standing, error) {
 	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()
@@ -163,7 +163,7 @@ func (k *keeper) progress(ctx context.Context, p record.Partition, sets *heldSet
 	return pr, nil
 }
 
-// unfinished is what has been begun and may still give records: see driver.Rememberer.
+// unfinished is what has been begun and may still give records: see driver.Ledger.
 func (k *keeper) unfinished() map[record.Partition]driver.Progress {
 	k.env.Lock(&k.mu)
 	defer k.mu.Unlock()

@@ -78,7 +78,7 @@ func TestWhatWaitsForPublicationIsNotLost(t *testing.T) {
 	in := open(t, refusing, nil, nil, rowsFlow("rows"), oddFlow("odd"))
 	in.adopt("a")
 	in.write("a", noon, 1, 2, 3, 4, 5)
-	if err := in.txn.Commit(ctx, in.cut()); err == nil {
+	if _, err := in.txn.Commit(ctx, in.cut()); err == nil {
 		t.Fatal("it was published")
 	}
 	state, err := sink.Inspect(t.Context(), store, "job", nil)

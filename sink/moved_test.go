@@ -36,13 +36,13 @@ func TestMovedPartitionsTouchTheLaneThatTheyLeave(t *testing.T) {
 
 	at := young.adoptIn("b", "a")
 	cut := driver.Cut{Lanes: []driver.LaneCut{{Lane: "b", Partitions: at}}}
-	if err := young.txn.Commit(testContext(t), cut); err != nil {
+	if _, err := young.txn.Commit(testContext(t), cut); err != nil {
 		t.Fatalf("commit of the move: %v", err)
 	}
 	if err := old.tryCommit(); !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("commit in the lane that was left: %v, want ErrFenced", err)
 	}
-	known, err := old.out.Tell(testContext(t))
+	known, err := old.out.Ledger().Tell(testContext(t))
 	if err != nil || known[part("a")].Lane != "b" || known[part("a")].UpTo.Sub != 1 {
 		t.Errorf("the ledger has %+v (%v), want the partition at 1 in lane b", known, err)
 	}
@@ -59,7 +59,7 @@ func TestMovedPartitionsTouchTheLaneThatTheyLeave(t *testing.T) {
 	cut.Lanes[0].Partitions = map[record.Partition]driver.Progress{part("a"): next}
 	cut.Lanes[0].Read = map[record.Partition]int64{part("a"): 1}
 	cut.Lanes[0].Counts = map[record.Partition]record.Counts{part("a"): {record.Written: 1}}
-	if err := young.txn.Commit(testContext(t), cut); !errors.Is(err, driver.ErrFenced) {
+	if _, err := young.txn.Commit(testContext(t), cut); !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("commit in a lane whose partition was taken back: %v, want ErrFenced", err)
 	}
 	if got := visible(t, store, "rows/"); !slices.Equal(got, []int{1, 2}) {

@@ -72,7 +72,7 @@ func TestAnotherAdoptionMakesOpenWorkVoid(t *testing.T) {
 	in.write("a", noon, 1)
 	txn := in.txn
 	in.adopt("a")
-	err := txn.Commit(t.Context(), driver.Cut{Lanes: []driver.LaneCut{{
+	_, err := txn.Commit(t.Context(), driver.Cut{Lanes: []driver.LaneCut{{
 		Lane: "a", Partitions: map[record.Partition]driver.Progress{part("a"): {UpTo: record.Position{Sub: 1}}},
 		Read:   map[record.Partition]int64{part("a"): 1},
 		Counts: map[record.Partition]record.Counts{part("a"): {record.Written: 1}},
@@ -98,7 +98,7 @@ func TestLatenessIsDecidedAgainstWhatThePredecessorCarries(t *testing.T) {
 	in.write("a", noon.Add(2*time.Hour), 1)
 	first, cut := in.txn, in.cut()
 	done := make(chan error)
-	go func() { done <- first.Commit(testContext(t), cut) }()
+	go func() { _, err := first.Commit(testContext(t), cut); done <- err }()
 	<-reached // its lows are carried and not committed
 	in.txn = in.out.Begin(first)
 	fates := in.write("a", noon, 2)
@@ -128,11 +128,11 @@ func TestAnAppendOfUnknownOutcomeIsNeitherVoidNorCommitted(t *testing.T) {
 		in.adopt("a")
 		in.write("a", noon, 1)
 		cut := in.cut()
-		err := in.txn.Commit(ctx, cut)
+		_, err := in.txn.Commit(ctx, cut)
 		if err == nil || errors.Is(err, driver.ErrFenced) {
 			t.Fatalf("commit: %v, want an error that is not ErrFenced", err)
 		}
-		if err := in.txn.Commit(testContext(t), cut); err == nil || errors.Is(err, driver.ErrFenced) {
+		if _, err := in.txn.Commit(testContext(t), cut); err == nil || errors.Is(err, driver.ErrFenced) {
 			t.Errorf("another Commit: %v, want a refusal", err)
 		}
 		if n := staged(t, store); n != 1 {
@@ -236,7 +236,7 @@ func TestDropDeletesWhatWasStaged(t *testing.T) {
 		t.Error("another Drop succeeded")
 	}
 	after := in.out.Begin(in.txn)
-	if err := after.Commit(t.Context(), driver.Cut{}); err == nil {
+	if _, err := after.Commit(t.Context(), driver.Cut{}); err == nil {
 		t.Error("a transaction on top of one that was dropped committed")
 	}
 }
@@ -316,7 +316,7 @@ func TestOthersPublishWhatADeadProcessLeft(t *testing.T) {
 	dead.adopt("a")
 	dead.write("a", noon, 1)
 	dead.seen("a", noon.Add(2*time.Hour))
-	if err := dead.txn.Commit(ctx, dead.cut()); err == nil || errors.Is(err, driver.ErrFenced) {
+	if _, err := dead.txn.Commit(ctx, dead.cut()); err == nil || errors.Is(err, driver.ErrFenced) {
 		t.Fatalf("commit: %v, want an error about publication", err)
 	}
 

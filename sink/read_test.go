@@ -56,7 +56,7 @@ func TestCommittedWaitsForTheManifestAndForMore(t *testing.T) {
 		see("the first commit", 2)
 		hold = true
 		in.write("a", noon, 2)
-		if err := in.txn.Commit(short, in.cut()); err == nil {
+		if _, err := in.txn.Commit(short, in.cut()); err == nil {
 			t.Error("a commit without manifest succeeded")
 		}
 		see("files without a manifest", 2)

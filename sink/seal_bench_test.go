@@ -51,7 +51,7 @@ func fillHour(tb testing.TB, out *sink.Sink[row]) {
 				Read: map[record.Partition]int64{p: rows}, Counts: map[record.Partition]record.Counts{p: {record.Written: rows}},
 			})
 		}
-		if err := txn.Commit(tb.Context(), cut); err != nil {
+		if _, err := txn.Commit(tb.Context(), cut); err != nil {
 			tb.Fatal(err)
 		}
 		txn = out.Begin(txn)
@@ -188,7 +188,7 @@ func commitClock(tb testing.TB, out *sink.Sink[row], lane string, first, seen ti
 			Lane: lane, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: 1}, Seen: at}},
 			Read: map[record.Partition]int64{p: rows}, Counts: map[record.Partition]record.Counts{p: {record.Written: rows}},
 		}}}
-		if err := txn.Commit(tb.Context(), cut); err != nil {
+		if _, err := txn.Commit(tb.Context(), cut); err != nil {
 			tb.Fatal(err)
 		}
 		txn = out.Begin(txn)

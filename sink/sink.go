@@ -20,11 +20,7 @@ type Sink[T any] struct {
 	pool  *files.Pool[T] // set by Attach
 }
 
-var (
-	_ driver.Output[int] = (*Sink[int])(nil)
-	_ driver.Rememberer  = (*Sink[int])(nil)
-	_ driver.Signer      = (*Sink[int])(nil)
-)
+var _ driver.Output[int] = (*Sink[int])(nil)
 
 // Open opens the output of a job, whose name is part of all its control objects. It checks the options and flows,
 // telling all that is wrong at once; that the folder is not another job's and was not begun with other options; and that
@@ -62,12 +58,12 @@ func (s *Sink[T]) Attach(ctx context.Context, job driver.Job) error {
 	return nil
 }
 
-// Unfinished is the progress of the partitions that may still give records: see driver.Rememberer.
-func (s *Sink[T]) Unfinished() map[record.Partition]driver.Progress { return s.keep.unfinished() }
-
-// Signature names the ledger: see driver.Signer.
-func (s *Sink[T]) Signature() string {
-	return fmt.Sprintf("onceflow %s %s", s.keep.job, s.keep.state.Genesis.Token) // which never change after Attach
+// Ledger tells of the ledger.
+func (s *Sink[T]) Ledger() driver.Ledger {
+	return driver.Ledger{
+		Signature:  fmt.Sprintf("onceflow %s %s", s.keep.job, s.keep.state.Genesis.Token), // which never change after Attach
+		Unfinished: s.keep.unfinished, Tell: s.keep.tell,
+	}
 }
 
 // Adopt takes lanes over. While the store fails in a way that may pass, it tries on until ctx ends.
@@ -77,11 +73,6 @@ func (s *Sink[T]) Adopt(ctx context.Context, lanes []driver.Assignment) (at map[
 		return err
 	})
 	return at, err
-}
-
-// Tell is driver.Teller's.
-func (s *Sink[T]) Tell(ctx context.Context) (map[record.Partition]driver.Standing, error) {
-	return s.keep.tell(ctx)
 }
 
 // Release forgets lanes.
@@ -109,4 +100,7 @@ func (s *Sink[T]) Maintain(ctx context.Context, list func(context.Context) ([]re
 }
 
 // Now is the store's clock, as far as it is believed: see ClockError.
-func (s *Sink[T]) Now(ctx context.Context) (time.Time, error) { return s.keep.now(ctx) }
+func (s *Sink[T]) Now(ctx context.Context) (at, latest time.Time, err error) {
+	at, err = s.keep.now(ctx)
+	return at, s.keep.clock.last(), err
+}

@@ -87,7 +87,7 @@ func TestFilesOfLanesThatNobodyHoldsArePublished(t *testing.T) {
 	dead := open(t, dying, nil, nil, rowsFlow("rows"))
 	dead.adopt("gone")
 	dead.write("gone", noon, 1)
-	if err := dead.txn.Commit(ctx, dead.cut()); err == nil {
+	if _, err := dead.txn.Commit(ctx, dead.cut()); err == nil {
 		t.Fatal("commit: no error though nothing is published")
 	}
 	other := open(t, store, nil, nil, rowsFlow("rows"))

@@ -56,14 +56,12 @@ func (t *txn[T]) in(ctx context.Context, w driver.Writer, write func(*laneBase) 
 func (t *txn[T]) Bytes() int64 { return t.writers.Bytes() }
 
 // Commit makes everything durable.
-func (t *txn[T]) Commit(ctx context.Context, cut driver.Cut) error {
+func (t *txn[T]) Commit(ctx context.Context, cut driver.Cut) (driver.Committed, error) {
 	defer t.writers.Close() // the next transaction keeps us until it is settled itself
 	t.lateDropped = t.writers.Dropped()
-	return t.commit(ctx, cut)
+	err := t.commit(ctx, cut)
+	return driver.Committed{LateRows: t.lateRows}, err
 }
-
-// LateRows are the rows that were too late for their hour, by flow: see driver.LateCounter.
-func (t *txn[T]) LateRows() map[string]int64 { return t.lateRows }
 
 // Drop deletes everything.
 func (t *txn[T]) Drop(ctx context.Context) error {

@@ -19,6 +19,7 @@ type commit[T any] struct {
 	txn    driver.Txn[T]
 	cut    driver.Cut
 	lanes  []core.Cut
+	told   driver.Committed
 	reason string
 	began  time.Time
 	cancel context.CancelFunc
@@ -52,7 +53,7 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	e.committing = c
 	e.status.committing(c.began)
 	e.group.Go(func() {
-		c.err = c.txn.Commit(hold, c.cut)
+		c.told, c.err = c.txn.Commit(hold, c.cut)
 		cancel()
 		e.committed <- c
 	})
@@ -190,11 +191,7 @@ func (e *engine[T]) record(c *commit[T]) {
 		}
 	}
 	now := time.Now()
-	var late map[string]int64
-	if l, ok := c.txn.(driver.LateCounter); ok {
-		late = l.LateRows()
-	}
-	e.status.commit(now, sum, oldest, c.cut.Reasons, late)
+	e.status.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)
 	line := []any{"lanes", len(c.cut.Lanes), "records", records, "held", held, "bytes", c.txn.Bytes(), "reason", c.reason, "took", now.Sub(c.began)}
 	for f, n := range sum {
 		line = append(line, record.Fate(f).String(), n)
@@ -202,7 +199,7 @@ func (e *engine[T]) record(c *commit[T]) {
 	if len(c.cut.Reasons) > 0 {
 		line = append(line, "why", reasonsText(c.cut.Reasons))
 	}
-	if len(late) > 0 {
+	if late := c.told.LateRows; len(late) > 0 {
 		line = append(line, "late_rows", late)
 	}
 	e.opts.Logger.Info("commit", line...)

@@ -85,11 +85,11 @@ func (w *keyWatch) know(parts []record.Partition) {
 // watchKeys begins the watch.
 func (e *engine[T]) watchKeys(ctx context.Context) error {
 	w := &e.watch
-	t, ok := e.out.(driver.Teller)
-	if !ok || w.stage == "" || w.accept || w.keys != driver.KeysAnywhere {
+	tell := e.out.Ledger().Tell
+	if tell == nil || w.stage == "" || w.accept || w.keys != driver.KeysAnywhere {
 		return nil
 	}
-	known, err := t.Tell(ctx)
+	known, err := tell(ctx)
 	if err != nil {
 		return fmt.Errorf("which lanes the job had: %w", err)
 	}

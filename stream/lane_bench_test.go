@@ -23,8 +23,10 @@ func (t *nullTxn[T]) Write(_ context.Context, _ driver.Writer, rows []record.Eve
 }
 func (t *nullTxn[T]) Reject(context.Context, driver.Writer, []driver.DeadLetter) error { return nil }
 func (t *nullTxn[T]) Bytes() int64                                                     { return 0 }
-func (t *nullTxn[T]) Commit(context.Context, driver.Cut) error                         { return nil }
-func (t *nullTxn[T]) Drop(context.Context) error                                       { return nil }
+func (t *nullTxn[T]) Commit(context.Context, driver.Cut) (driver.Committed, error) {
+	return driver.Committed{}, nil
+}
+func (t *nullTxn[T]) Drop(context.Context) error { return nil }
 
 type hit struct {
 	id   int64

@@ -29,7 +29,7 @@ func isOver(at map[record.Partition]driver.Progress) bool {
 
 // endLanes asks the workers to close the lanes of a commit that are over by it.
 func (e *engine[T]) endLanes(c *commit[T]) {
-	if e.finisher == nil {
+	if !e.lanesEnd {
 		return
 	}
 	over := make(map[*worker[T]][]*lane[T])
@@ -96,13 +96,13 @@ func (e *engine[T]) finished(lanes []string) {
 	for _, name := range lanes {
 		delete(e.polling, name)
 	}
-	e.finisher.Finish(lanes)
+	e.follower.Finish(lanes)
 }
 
 // withoutOver takes the lanes out that were over before they were assigned, as those of files that the last run has read:
 // nothing is opened for them. The source begins them, since it may look whether they have really ended, and forgets them.
 func (e *engine[T]) withoutOver(ctx context.Context, lanes []driver.Assignment, at map[record.Partition]driver.Progress) (rest []driver.Assignment, over []starting[T], err error) {
-	if e.finisher == nil {
+	if !e.lanesEnd {
 		return lanes, nil, nil
 	}
 	var names []string

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
@@ -19,6 +21,18 @@ type finishing struct {
 
 	mu       sync.Mutex
 	finished []string
+}
+
+func (f *finishing) Info() driver.SourceInfo {
+	info := f.Source.Info()
+	info.LanesEnd = true
+	return info
+}
+
+func (f *finishing) Begin(context.Context, driver.Ledger) error                      { return nil }
+func (f *finishing) Ack(context.Context, map[record.Partition]record.Position) error { return nil }
+func (f *finishing) Acked(context.Context, []record.Partition) (map[record.Partition]record.Position, error) {
+	return nil, nil
 }
 
 func (f *finishing) Finish(lanes []string) {

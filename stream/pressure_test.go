@@ -83,7 +83,7 @@ func (x *bufferingTxn) Write(ctx context.Context, w driver.Writer, rows []record
 	return x.Txn.Write(ctx, w, rows, fates)
 }
 
-func (x *bufferingTxn) Commit(ctx context.Context, cut driver.Cut) error {
+func (x *bufferingTxn) Commit(ctx context.Context, cut driver.Cut) (driver.Committed, error) {
 	defer x.b.Job().Budget.Add(-x.n)
 	return x.Txn.Commit(ctx, cut)
 }

@@ -64,8 +64,9 @@ type engine[T any] struct {
 	clock   storeClock
 	born    time.Time // with its monotonic reading; a moment before the engine was made
 
-	finisher driver.Finisher // the source, if it is one
-	witness  driver.Witness  // the source, if it is one and the output a Signer
+	follower driver.Follower // the source, if it is one
+	lanesEnd bool            // SourceInfo.LanesEnd
+	signed   bool            // the ledger has a name, under which the follower keeps what it is told
 	over     struct {
 		sync.Mutex
 		lanes []*lane[T] // closed by workers, and not forgotten yet
@@ -130,7 +131,7 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1), asks: make(chan string, 1), spoiled: make(chan error, 1),
 		committed: make(chan *commit[T], 1), kept: make(chan upkeep, 1),
 	}
-	e.finisher, _ = p.src.(driver.Finisher)
+	e.follower, _ = p.src.(driver.Follower)
 	e.overs = make(chan struct{}, 1)
 	e.poller.wake = make(chan struct{}, 1)
 	e.terminal = o.Progress != nil && isTerminal(o.Progress)
@@ -193,18 +194,10 @@ func (e *engine[T]) run(ctx context.Context) error {
 	if err := e.out.Attach(ctx, job); err != nil {
 		return ended(ctx, fmt.Errorf("stream: attach: %w", err))
 	}
-	if f, ok := e.src.(driver.Follower); ok {
-		t, ok := e.out.(driver.Teller)
-		if !ok {
-			return fmt.Errorf("stream: the source %s needs an output that is a Teller, and %T is none", job.Source.ID, e.out)
-		}
-		f.Follow(t.Tell)
-	}
-	e.sign()
 	if err := e.askClock(ctx); err != nil {
 		return ended(ctx, fmt.Errorf("stream: the output's clock: %w", err))
 	}
-	if err := e.checkSource(ctx); err != nil {
+	if err := e.beginFollower(ctx, job.Source); err != nil {
 		return ended(ctx, err)
 	}
 	if err := e.watchKeys(ctx); err != nil {
@@ -235,16 +228,6 @@ func (e *engine[T]) run(ctx context.Context) error {
 		err = e.shutdown(ctx, false, stopPolling, polled)
 	}
 	return e.close(err)
-}
-
-// checkSource asks the source for all that the job has begun, if both sides can.
-func (e *engine[T]) checkSource(ctx context.Context) error {
-	src, can := e.src.(driver.Checker)
-	out, knows := e.out.(driver.Rememberer)
-	if !can || !knows {
-		return nil
-	}
-	return wrap("go on from the last run", src.Check(ctx, out.Unfinished()))
 }
 
 // ended is nil instead of an error that the end of ctx explains.

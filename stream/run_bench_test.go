@@ -24,7 +24,10 @@ func (nullOutput) Begin(driver.Txn[hit]) driver.Txn[hit]   { return &nullTxn[hit
 func (nullOutput) Maintain(context.Context, func(context.Context) ([]record.Partition, error)) (driver.Upkeep, error) {
 	return driver.Upkeep{Settled: true}, nil
 }
-func (nullOutput) Now(context.Context) (time.Time, error) { return time.Now(), nil }
+func (nullOutput) Now(context.Context) (at, latest time.Time, err error) {
+	return time.Now(), latest, nil
+}
+func (nullOutput) Ledger() driver.Ledger { return driver.Ledger{} }
 
 // loopSource gives batches of records that it made before, until it has given n of them.
 type loopSource struct {

@@ -107,14 +107,14 @@ func (o *oneAtATime) Begin(after driver.Txn[text]) driver.Txn[text] {
 	return &hanging{o.Output.Begin(after), o}
 }
 
-func (t *hanging) Commit(ctx context.Context, cut driver.Cut) error {
+func (t *hanging) Commit(ctx context.Context, cut driver.Cut) (driver.Committed, error) {
 	t.out.turn <- struct{}{}
 	defer func() { <-t.out.turn }()
 	if !t.out.hangs.Load() {
 		return t.Txn.Commit(ctx, cut)
 	}
 	<-ctx.Done()
-	return errors.Join(ctx.Err(), t.Drop(ctx))
+	return driver.Committed{}, errors.Join(ctx.Err(), t.Drop(ctx))
 }
 
 func (o *oneAtATime) Maintain(ctx context.Context, list func(context.Context) ([]record.Partition, error)) (driver.Upkeep, error) {

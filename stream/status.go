@@ -143,15 +143,15 @@ func (e *engine[T]) observe() {
 
 func (e *engine[T]) snapshot() Status {
 	now := time.Now()
-	lag := driver.Lag{Records: -1}
-	if l, ok := e.src.(driver.Lagger); ok {
-		lag = l.Lag()
+	health := driver.Health{Lag: driver.Lag{Records: -1}}
+	if r, ok := e.src.(driver.Reporter); ok {
+		health = r.Health()
 	}
 	b := &e.status
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.s
-	s.Lag, s.Bytes, s.OddTimes = lag, e.budget.Used(), e.oddTimes.Load()
+	s.Lag, s.Bytes, s.OddTimes = health.Lag, e.budget.Used(), e.oddTimes.Load()
 	if read := e.read.Load(); read != s.Read || b.lastRead.IsZero() {
 		s.Read, b.s.Read, b.lastRead = read, read, now
 	}
@@ -177,7 +177,7 @@ func (e *engine[T]) snapshot() Status {
 		s.Delay = at.Sub(time.UnixMicro(seen))
 	}
 	e.observeJumps(&s, now)
-	s.Stalled = e.stalled(now, lag)
+	s.Stalled = e.stalled(now, health)
 	if text := fmt.Sprint(s.Stalled); s.Stalled != nil && b.stalled == "" {
 		b.stalled = text
 		e.opts.Logger.Warn("stalled", "error", s.Stalled)
@@ -188,11 +188,9 @@ func (e *engine[T]) snapshot() Status {
 }
 
 // stalled looks for work that makes no progress.
-func (e *engine[T]) stalled(now time.Time, lag driver.Lag) error {
-	if s, ok := e.src.(driver.Staller); ok {
-		if err := s.Stalled(); err != nil {
-			return err
-		}
+func (e *engine[T]) stalled(now time.Time, health driver.Health) error {
+	if health.Stalled != nil {
+		return health.Stalled
 	}
 	for _, w := range e.workers {
 		if at := w.busy.Load(); at != 0 && now.Sub(e.born)-time.Duration(at) > stallAfter {
@@ -209,8 +207,8 @@ func (e *engine[T]) stalled(now time.Time, lag driver.Lag) error {
 	if !b.pending.IsZero() && now.Sub(b.pending) > stallAfter {
 		return fmt.Errorf("stream: a commit has been under way for %v", now.Sub(b.pending).Round(time.Second))
 	}
-	if quiet := now.Sub(b.lastRead); lag.Records > 0 && quiet > stallAfter {
-		return fmt.Errorf("stream: nothing was read for %v, though %d records wait", quiet.Round(time.Second), lag.Records)
+	if quiet := now.Sub(b.lastRead); health.Lag.Records > 0 && quiet > stallAfter {
+		return fmt.Errorf("stream: nothing was read for %v, though %d records wait", quiet.Round(time.Second), health.Lag.Records)
 	}
 	return nil
 }

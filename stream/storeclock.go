@@ -13,7 +13,7 @@ type storeClock struct {
 
 // clockReading is what the output said of its clock. It is immutable.
 type clockReading struct {
-	at, latest time.Time // as in Doubter
+	at, latest time.Time // as in Output.Now
 	asked      time.Time // by the machine's clock, with its monotonic reading
 }
 

@@ -59,11 +59,10 @@ func (e *engine[T]) keep(ctx context.Context) {
 
 // ack tells the source committed positions. It is advice: an error is logged and forgotten.
 func (e *engine[T]) ack(ctx context.Context, upTo map[record.Partition]record.Position) {
-	a, ok := e.src.(driver.Acker)
-	if !ok || len(upTo) == 0 {
+	if e.follower == nil || len(upTo) == 0 {
 		return
 	}
-	if err := a.Ack(ctx, upTo); err != nil && ctx.Err() == nil {
+	if err := e.follower.Ack(ctx, upTo); err != nil && ctx.Err() == nil {
 		e.opts.Logger.Warn("acknowledgement failed", "error", err)
 	}
 }
@@ -221,12 +220,8 @@ func (e *engine[T]) waitKeep(ctx context.Context) error {
 }
 
 func (e *engine[T]) askNow(ctx context.Context) (time.Time, error) {
-	now, err := e.out.Now(ctx)
+	now, latest, err := e.out.Now(ctx)
 	if err == nil {
-		var latest time.Time
-		if d, ok := e.out.(driver.Doubter); ok {
-			latest = d.Latest()
-		}
 		e.clock.set(now, latest)
 	}
 	return now, err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
@@ -56,7 +57,7 @@ func (o *orderedClock) note(s string) {
 	o.asked = append(o.asked, s)
 }
 
-func (o *orderedClock) Now(ctx context.Context) (time.Time, error) {
+func (o *orderedClock) Now(ctx context.Context) (at, latest time.Time, err error) {
 	o.note("clock")
 	return o.Output.Now(ctx)
 }
@@ -141,6 +142,12 @@ type acking struct {
 	*streamtest.Source
 	mu    sync.Mutex
 	acked map[record.Partition]record.Position
+}
+
+func (a *acking) Begin(context.Context, driver.Ledger) error { return nil }
+func (a *acking) Finish([]string)                            {}
+func (a *acking) Acked(context.Context, []record.Partition) (map[record.Partition]record.Position, error) {
+	return nil, nil
 }
 
 func (a *acking) Ack(_ context.Context, upTo map[record.Partition]record.Position) error {

@@ -38,19 +38,23 @@ func (e *BehindError) Error() string {
 // witnessFor is how long an adoption waits for what the source was told.
 const witnessFor = 5 * time.Second
 
-// sign tells a Witness whose ledger it serves.
-func (e *engine[T]) sign() {
-	out, signs := e.out.(driver.Signer)
-	if w, ok := e.src.(driver.Witness); ok && signs {
-		w.Sign(out.Signature())
-		e.witness = w
+// beginFollower tells a source that follows the ledger about it.
+func (e *engine[T]) beginFollower(ctx context.Context, info driver.SourceInfo) error {
+	if e.follower == nil {
+		if info.LanesEnd {
+			return fmt.Errorf("stream: the lanes of the source %s end one by one, so it must be a Follower", info.ID)
+		}
+		return nil
 	}
+	l := e.out.Ledger()
+	e.lanesEnd, e.signed = info.LanesEnd, l.Signature != ""
+	return wrap("go on from the last run", e.follower.Begin(ctx, l))
 }
 
 // acked asks what the source was told of lanes. It comes before the ledger is read: what others commit and tell it
 // meanwhile the ledger then has, too.
 func (e *engine[T]) acked(ctx context.Context, lanes []driver.Assignment) map[record.Partition]record.Position {
-	if e.witness == nil {
+	if e.follower == nil || !e.signed {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, witnessFor)
@@ -59,7 +63,7 @@ func (e *engine[T]) acked(ctx context.Context, lanes []driver.Assignment) map[re
 	for _, a := range lanes {
 		parts = append(parts, a.Partitions...)
 	}
-	at, err := e.witness.Acked(ctx, parts)
+	at, err := e.follower.Acked(ctx, parts)
 	if err != nil && ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded) {
 		e.opts.Logger.Warn("cannot ask the source what it was told; the ledger is not compared with it", "error", err)
 	}

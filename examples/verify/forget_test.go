@@ -56,7 +56,7 @@ func TestWhatTheLibraryForgetsPasses(t *testing.T) {
 	if _, err := out.Adopt(ctx, lanes); err != nil {
 		t.Fatal(err)
 	}
-	if err := out.Begin(nil).Commit(ctx, cut); err != nil {
+	if _, err := out.Begin(nil).Commit(ctx, cut); err != nil {
 		t.Fatal(err)
 	}
 	if err := out.Release(ctx, names); err != nil {

@@ -279,7 +279,7 @@ func (e *engine) begin(ctx context.Context) error {
 	e.commit = c
 	e.open = e.out.Begin(t)
 	e.w.spawn(e.p, e.p.name+"/commit", func() {
-		c.err = t.Commit(ctx, cut)
+		_, c.err = t.Commit(ctx, cut)
 		c.done = true
 		e.w.logf("%s: commit: %v", e.p.name, c.err)
 	})
@@ -321,7 +321,7 @@ func (e *engine) read(ctx context.Context) error {
 
 // proveIdle moves clocks of partitions whose logs have ended: T first, then the question.
 func (e *engine) proveIdle(ctx context.Context) error {
-	t, err := e.out.Now(ctx)
+	t, _, err := e.out.Now(ctx)
 	if err != nil {
 		return passing(err)
 	}

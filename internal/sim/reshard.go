@@ -106,7 +106,7 @@ func (e *engine) look(ctx context.Context) error {
 	if e.shards != nil && e.w.chance(0.9) {
 		return nil
 	}
-	known, err := e.out.(driver.Teller).Tell(ctx)
+	known, err := e.out.Ledger().Tell(ctx)
 	if err != nil {
 		return passing(err)
 	}

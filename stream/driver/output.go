@@ -33,45 +33,13 @@ type Output[T any] interface {
 	// unless the error matches ErrStop or ErrLost.
 	Maintain(ctx context.Context, list func(context.Context) ([]record.Partition, error)) (Upkeep, error)
 
-	// Now is the output's own clock, the store's; the engine asks it before it asks a source whether a log has ended.
-	Now(ctx context.Context) (time.Time, error)
-}
+	// Now is the output's own clock, the store's; the engine asks it before it asks a source whether a log has ended. If the
+	// clock is in doubt, at is the earliest time that it may be and latest the latest one: event times up to it, and
+	// Options.Future beyond it, are no dead letters. Else latest is zero.
+	Now(ctx context.Context) (at, latest time.Time, err error)
 
-// Doubter is an Output whose clock may be in doubt: Now then gives the earliest time that it may be.
-type Doubter interface {
-	// Latest is the latest time that it may have been when Now was last called. Event times up to it, and Options.Future
-	// beyond it, are no dead letters.
-	Latest() time.Time
-}
-
-// Rememberer is an Output that can tell what the whole job has begun to read, for a Checker.
-type Rememberer interface {
-	// Unfinished is called after Attach. It returns the progress, without the positions of Held, of the partitions that
-	// may still give records.
-	Unfinished() map[record.Partition]Progress
-}
-
-// Teller is an Output that can say what it has committed of all partitions, without adopting them. A Follower needs it.
-type Teller interface {
-	// Tell reads the ledger first. It may be called concurrently with every method.
-	Tell(ctx context.Context) (map[record.Partition]Standing, error)
-}
-
-// Signer is an Output that can name its ledger, for a Witness.
-type Signer interface {
-	// Signature is called after Attach. It is the same for all processes and runs of a job, and for no other ledger.
-	Signature() string
-}
-
-// Standing is what is committed of a partition, in short.
-type Standing struct {
-	Lane    string // of the entry that touched it last or, of a child that nobody has read, of the one that named it
-	UpTo    record.Position
-	Seen    time.Time
-	Arrived time.Time
-	Ended   bool
-	Holds   bool // records of it are held
-	Retired bool // by a person: nobody may read it any more
+	// Ledger is called after Attach. The zero Ledger tells nothing.
+	Ledger() Ledger
 }
 
 // Job is what an Output may know of the job it serves.
@@ -133,17 +101,17 @@ type Txn[T any] interface {
 	// Commit makes everything durable at once, together with cut. It retries by itself until ctx is done. An error that
 	// matches ErrFenced means void, and that is settled: all lanes must be adopted again. After any other error the
 	// outcome is unknown, and only adopting the lanes again tells it. One that matches ErrStop stops the job.
-	Commit(ctx context.Context, cut Cut) error
+	Commit(ctx context.Context, cut Cut) (Committed, error)
 
 	// Drop gives the transaction up and deletes what it staged. It may be called only if Commit never was.
 	Drop(ctx context.Context) error
 }
 
-// LateCounter is a Txn that tells which rows came too late for their hour. A record may have several rows, so these are not
-// the records whose fate is Late.
-type LateCounter interface {
-	// LateRows is called after Commit has succeeded. It returns the rows by flow, those that were dropped for it too.
-	LateRows() map[string]int64
+// Committed is what a Txn tells of a commit that has succeeded.
+type Committed struct {
+	// LateRows are the rows that came too late for their hour, by flow, those that were dropped for it too. A record may have
+	// several rows, so these are not the records whose fate is Late.
+	LateRows map[string]int64
 }
 
 // BadRow tells why rows[Index] could not be encoded.

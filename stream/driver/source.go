@@ -44,70 +44,25 @@ type Source interface {
 	Close() error
 }
 
-// Acker is a Source that can tell lag monitors how far a job has committed. Recovery never reads it.
-type Acker interface {
-	// Ack may be called concurrently with every method of Source. Its error is logged.
-	Ack(ctx context.Context, upTo map[record.Partition]record.Position) error
+// Reporter is a Source that tells how it is.
+type Reporter interface {
+	// Health is called often and must answer from memory.
+	Health() Health
 }
 
-// Witness is an Acker that keeps what it is told where a restore of the output's store does not reach, and can be asked
-// for it. Run compares it with the ledger before it goes on. Recovery still never reads it.
-type Witness interface {
-	Acker
+// Health is how a source is.
+type Health struct {
+	Lag Lag
 
-	// Sign is called once, before the first Poll. What Ack is told from then on is kept together with ledger, at most 128
-	// printable characters, which name the ledger that the positions are of.
-	Sign(ledger string)
-
-	// Acked returns what any process has told Ack under the same signature. Partitions of which nothing is kept, or under
-	// another signature only, are left out. It may be called concurrently with every method of Source. Its error is
-	// logged: the job goes on without.
-	Acked(ctx context.Context, parts []record.Partition) (map[record.Partition]record.Position, error)
-}
-
-// Checker is a Source that looks for what a job has begun to read, whoever reads it: a log that is gone is assigned to
-// nobody, so that nobody would say why the hours that need it do not close.
-type Checker interface {
-	// Check is called once, before the first Poll, with the progress of all partitions of the job that have not ended or
-	// hold records, if the output knows them (see Rememberer). The positions of Held are left out. An error stops the job;
-	// it matches ErrLost if records are gone.
-	Check(ctx context.Context, unfinished map[record.Partition]Progress) error
-}
-
-// Lagger is a Source that knows how far behind its lanes are. It is called often and must answer from memory.
-type Lagger interface {
-	Lag() Lag
+	// Stalled says what makes no progress although it should, and since when: a broker that does not answer, a batch that
+	// cannot be decoded. The rest of the source goes on. nil is healthy.
+	Stalled error
 }
 
 // Lag is how far a source is behind its logs; fields are -1 or zero where unknown.
 type Lag struct {
 	Records   int64         // between what was delivered and the ends of the logs
 	Retention time.Duration // until the log would drop the oldest record that a restart would read
-}
-
-// Staller is a Source that notices when a part of it makes no progress although it should: a broker that does not
-// answer, a batch that cannot be decoded. It is called often and must answer from memory.
-type Staller interface {
-	// Stalled says what hangs and since when; nil is healthy. The rest of the source goes on.
-	Stalled() error
-}
-
-// Follower is a Source that needs to know what was committed, by whatever process, so to tell which lanes there are: one
-// whose partitions end and are replaced by others.
-type Follower interface {
-	// Follow is called once, before the first Poll. tell asks the output, which costs it a request or two; it may be
-	// called concurrently with everything. Its error may pass.
-	Follow(tell func(context.Context) (map[record.Partition]Standing, error))
-}
-
-// Finisher is a Source whose lanes end one by one, as files do. Without it the engine keeps all that belongs to a lane that
-// has ended until Run ends.
-type Finisher interface {
-	// Finish says that lanes are over, which Poll assigned and Start began: all of their partitions have ended, none holds a
-	// record, and that is committed. The engine has forgotten them, so the source must neither deliver nor assign them again. A
-	// lane of the same name with another partition is a new one. It is called by the goroutine that calls Poll, and right after
-	// Start for a lane that was over before it was assigned.
-	Finish(lanes []string)
 }
 
 // SourceInfo names a source.
@@ -126,6 +81,10 @@ type SourceInfo struct {
 	// Compacted are the logs that drop records by key, sorted. Run refuses them with stages that hold records or that
 	// decide which of several records wins, since a replay may not bring those records back.
 	Compacted []string
+
+	// LanesEnd says that lanes end one by one, as files do, and that the source is a Follower, whose Finish is told. Without it
+	// the engine keeps all that belongs to a lane that has ended until Run ends.
+	LanesEnd bool
 
 	// Folder is the absolute path of the local folder that is read with its subfolders, but for those whose names begin with
 	// a dot or an underscore; empty if there is none. An output in there is refused, since the job would read its own rows.

@@ -11,14 +11,18 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-var _ driver.Checker = (*Source)(nil)
+var _ driver.Follower = (*Source)(nil)
 
 // mostTold is how many missing files an error names.
 const mostTold = 5
 
-// Check refuses to go on if a file that the job has begun to read is not there any more, or is another one: see
-// driver.Checker. A file that was read to its end may go.
-func (s *Source) Check(_ context.Context, unfinished map[record.Partition]driver.Progress) error {
+// Begin refuses to go on if a file that the job has begun to read is not there any more, or is another one: see
+// driver.Follower. A file that was read to its end may go.
+func (s *Source) Begin(_ context.Context, l driver.Ledger) error {
+	if l.Unfinished == nil {
+		return nil
+	}
+	unfinished := l.Unfinished()
 	known := make(map[record.Partition]bool, len(s.first))
 	byID, byEpoch := map[string]*listed{}, map[string]*listed{}
 	for i := range s.first {
@@ -46,4 +50,12 @@ func (s *Source) Check(_ context.Context, unfinished map[record.Partition]driver
 		missing = append(missing[:mostTold], fmt.Errorf("file: and %d more", more))
 	}
 	return errors.Join(append(missing, fmt.Errorf("file: put back what the last run has begun, or give it up with sink.Retire: %w", driver.ErrLost))...)
+}
+
+// Ack does nothing: the ledger alone knows what was read.
+func (s *Source) Ack(context.Context, map[record.Partition]record.Position) error { return nil }
+
+// Acked has nothing.
+func (s *Source) Acked(context.Context, []record.Partition) (map[record.Partition]record.Position, error) {
+	return nil, nil
 }

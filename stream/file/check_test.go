@@ -23,7 +23,7 @@ func TestBegunFilesMustStillBeThere(t *testing.T) {
 		all[p] = driver.Progress{UpTo: record.Position{Sub: 1}}
 	}
 	all[record.Partition{Source: "another", ID: "x"}] = driver.Progress{} // a topic that is not ours
-	if err := open(t, conf, nil).Check(t.Context(), all); err != nil {
+	if err := open(t, conf, nil).Begin(t.Context(), driver.Ledger{Unfinished: func() map[record.Partition]driver.Progress { return all }}); err != nil {
 		t.Errorf("nothing has changed, and it says %v", err)
 	}
 	put(t, filepath.Join(conf.Dir, "b"), "other\nb2\n")
@@ -35,7 +35,7 @@ func TestBegunFilesMustStillBeThere(t *testing.T) {
 		"left out": {Config{Dir: conf.Dir, Patterns: []string{"c"}}, []string{"a was read up to line 1", "b was read", "gone, or not among the files"}},
 		"renamed":  {Config{Dir: folder(t, map[string]string{"a2": text["a"], "b": text["b"], "c": text["c"]})}, []string{"a was read up to line 1 and not to its end, and it is called"}},
 	} {
-		err := open(t, c.conf, nil).Check(t.Context(), all)
+		err := open(t, c.conf, nil).Begin(t.Context(), driver.Ledger{Unfinished: func() map[record.Partition]driver.Progress { return all }})
 		if !errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), "sink.Retire") {
 			t.Fatalf("%s: got %v", name, err)
 		}

@@ -3,13 +3,10 @@ package file
 import (
 	"slices"
 
-	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-var _ driver.Finisher = (*Source)(nil)
-
-// Finish lets go of lanes whose ends are committed: see driver.Finisher. One that must be looked through for lines that
+// Finish lets go of lanes whose ends are committed: see driver.Follower. One that must be looked through for lines that
 // were added since the last run goes once that is done.
 func (s *Source) Finish(lanes []string) {
 	for _, name := range lanes {

@@ -70,7 +70,7 @@ func matching(patterns []string) string {
 
 // Info names the source by what it is, and its only topic is Options.Name.
 func (s *Source) Info() driver.SourceInfo {
-	info := driver.SourceInfo{ID: "file", Topics: []string{s.opts.Name}, Keys: driver.KeysAnywhere}
+	info := driver.SourceInfo{ID: "file", Topics: []string{s.opts.Name}, Keys: driver.KeysAnywhere, LanesEnd: true}
 	if len(s.files.conf.Paths) == 0 {
 		info.Folder = s.files.folder
 	}

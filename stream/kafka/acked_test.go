@@ -4,6 +4,7 @@ import (
 	"maps"
 	"testing"
 
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -16,10 +17,10 @@ func TestOffsetsTellOnlyTheirOwnLedger(t *testing.T) {
 	r := read(t, w.open(nil, topic))
 	first, second := r.partition(topic, 0), r.partition(topic, 1)
 	r.records(20)
-	r.src.Sign("onceflow job token1")
+	w.must(r.src.Begin(t.Context(), driver.Ledger{Signature: "onceflow job token1"}))
 	acked := func(sign string) map[record.Partition]record.Position {
 		t.Helper()
-		r.src.Sign(sign)
+		w.must(r.src.Begin(t.Context(), driver.Ledger{Signature: sign}))
 		at, err := r.src.Acked(t.Context(), []record.Partition{first, second})
 		w.must(err)
 		return at
@@ -37,7 +38,7 @@ func TestOffsetsTellOnlyTheirOwnLedger(t *testing.T) {
 			t.Errorf("of the ledger %q: %v, want nothing", other, got)
 		}
 	}
-	r.src.Sign("onceflow job token1")
+	w.must(r.src.Begin(t.Context(), driver.Ledger{Signature: "onceflow job token1"}))
 	made := first
 	made.Epoch = "another"
 	if got, err := r.src.Acked(t.Context(), []record.Partition{made}); err != nil || len(got) != 0 {

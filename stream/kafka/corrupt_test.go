@@ -46,7 +46,7 @@ func TestABatchBeyondTheLimitHaltsItsPartitionAlone(t *testing.T) {
 	r.records(350)
 	r.check(r.partition(topic, 1), 0, 300)
 	var e *kafka.CorruptError
-	if err := r.src.Stalled(); !errors.As(err, &e) {
+	if err := r.src.Health().Stalled; !errors.As(err, &e) {
 		t.Fatalf("stalled: %v", err)
 	}
 	if e.Partition != r.partition(topic, 0) || e.First != 50 || e.Last != 50 {
@@ -113,10 +113,10 @@ func TestAFlippedBitOnTheBrokersDisk(t *testing.T) {
 	w.must(k.Restart(t.Context(), 0))
 
 	r := read(t, w.open(nil, topic))
-	r.until("the partition is halted", func() bool { return len(r.got) == 2 && r.src.Stalled() != nil })
+	r.until("the partition is halted", func() bool { return len(r.got) == 2 && r.src.Health().Stalled != nil })
 	p0 := r.partition(topic, 0)
 	var e *kafka.CorruptError
-	if err := r.src.Stalled(); !errors.As(err, &e) || e.First < 1 || e.Last < e.First || e.Last >= 49 {
+	if err := r.src.Health().Stalled; !errors.As(err, &e) || e.First < 1 || e.Last < e.First || e.Last >= 49 {
 		t.Fatalf("stalled: %v", err)
 	}
 	first, last := int(e.First), int(e.Last)

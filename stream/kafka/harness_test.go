@@ -247,7 +247,7 @@ func (r *reader) until(what string, ok func() bool) {
 	defer cancel()
 	for !ok() {
 		if err := r.step(ctx); err != nil {
-			r.t.Fatalf("%s: %v; stalled: %v; got %d records", what, err, r.src.Stalled(), len(r.order))
+			r.t.Fatalf("%s: %v; stalled: %v; got %d records", what, err, r.src.Health().Stalled, len(r.order))
 		}
 	}
 }
@@ -266,7 +266,7 @@ func (r *reader) failure() error {
 	for {
 		err := r.step(ctx)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) {
-			r.t.Fatalf("no failure, but %v; stalled: %v", err, r.src.Stalled())
+			r.t.Fatalf("no failure, but %v; stalled: %v", err, r.src.Health().Stalled)
 		}
 		if err != nil {
 			return err

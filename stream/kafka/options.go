@@ -16,7 +16,7 @@ import (
 type Corrupt int
 
 const (
-	// Halt stops the partition before the batch. The rest goes on; Stalled tells partition and offset.
+	// Halt stops the partition before the batch. The rest goes on; Health tells partition and offset.
 	Halt Corrupt = iota
 
 	// DeadLetter sends the bytes of the batch to the dead-letter flow, as one record, and goes on after it.
@@ -97,7 +97,7 @@ type Options struct {
 	// Defaults to 10 seconds.
 	Timeout time.Duration
 
-	// Stall is how long a partition or the membership in the group may make no progress, though it should, until Stalled
+	// Stall is how long a partition or the membership in the group may make no progress, though it should, until Health
 	// reports it.
 	//
 	// Defaults to 1 minute.

@@ -56,8 +56,8 @@ func TestOffsetsThatAreRefusedStopNothing(t *testing.T) {
 		t.Errorf("offset %d is committed when nothing is refused any more, want %d", got, n)
 	}
 	r.check(name, 0, n)
-	if events := r.eventsNow(); len(events) != 1 || r.src.Stalled() != nil {
-		t.Errorf("the group said %q, and it is stalled with %v; want one assignment", events, r.src.Stalled())
+	if events := r.eventsNow(); len(events) != 1 || r.src.Health().Stalled != nil {
+		t.Errorf("the group said %q, and it is stalled with %v; want one assignment", events, r.src.Health().Stalled)
 	}
 }
 

@@ -113,7 +113,7 @@ func TestEachWayToAuthenticateWorksAndTellsNoSecret(t *testing.T) {
 			r := read(t, w.openGroup(name, o, topic))
 			r.records(20)
 			o.Logger.Info("options", "options", o, "sasl", a)
-			for _, s := range []string{log.String(), fmt.Sprintf("%v %+v %#v %s", o, *o, a, a), fmt.Sprint(r.src.Info(), r.src.Lag())} {
+			for _, s := range []string{log.String(), fmt.Sprintf("%v %+v %#v %s", o, *o, a, a), fmt.Sprint(r.src.Info(), r.src.Health().Lag)} {
 				if strings.Contains(s, canary) || strings.Contains(s, b64Canary) {
 					t.Errorf("the secret is in %q", s)
 				}

@@ -18,7 +18,7 @@ import (
 )
 
 // Source reads the lanes that the consumer group gives to this process. It is a driver.Source, with its rules of
-// concurrent use, and also a driver.Witness, Lagger and Staller, whose methods may be called at any time.
+// concurrent use, and also a driver.Follower and driver.Reporter, whose methods may be called at any time.
 //
 // It has no state of its own: each of its parts has, with a lock. Of these no two are held at once, but for fetch.Reader's,
 // below which those of its pool and of cluster.Topics are taken.
@@ -194,25 +194,28 @@ func (s *Source) Ack(ctx context.Context, upTo map[record.Partition]record.Posit
 	return nil
 }
 
-// Sign keeps the name of the ledger for Ack.
-func (s *Source) Sign(ledger string) { s.group.Sign(ledger) }
+// Begin keeps the name of the ledger for Ack.
+func (s *Source) Begin(_ context.Context, l driver.Ledger) error {
+	s.group.Sign(l.Signature)
+	return nil
+}
+
+// Finish does nothing: lanes do not end one by one.
+func (s *Source) Finish([]string) {}
 
 // Acked asks the coordinator for the group's offsets, and returns those that Ack has written for the same ledger.
 func (s *Source) Acked(ctx context.Context, parts []record.Partition) (map[record.Partition]record.Position, error) {
 	return s.group.Acked(ctx, parts)
 }
 
-// Lag tells how far delivery is behind, from what the last answers said.
-func (s *Source) Lag() driver.Lag { return s.fetch.Lag() }
-
-// Stalled tells what makes no progress though it should: halted partitions, partitions whose broker gives nothing usable,
-// open transactions that hang, a group that cannot be joined. It is nil if all is well.
-func (s *Source) Stalled() error {
+// Health tells how far delivery is behind, from what the last answers said, and what makes no progress though it should:
+// halted partitions, partitions whose broker gives nothing usable, open transactions that hang, a group that cannot be joined.
+func (s *Source) Health() driver.Health {
 	err := s.fetch.Stalled()
 	if since, why := s.group.Outside(); !since.IsZero() && time.Since(since) > s.opts.Stall {
 		err = errors.Join(s.watcher.outside(since, why), err)
 	}
-	return err
+	return driver.Health{Lag: s.fetch.Lag(), Stalled: err}
 }
 
 // closing is how long Close waits for a broker that does not answer before it leaves without a word.

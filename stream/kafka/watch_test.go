@@ -47,21 +47,21 @@ func TestLagCountsWhatIsNotDeliveredAndHowLongItIsKept(t *testing.T) {
 	topic := w.topic(1, "retention.ms", "3600000")
 	w.produce(topic, 0, 0, 3000)
 	src := w.open(&kafka.Options{FetchBytes: 16 << 10, Buffer: 16 << 10}, topic)
-	if lag := src.Lag(); lag.Records > 0 {
+	if lag := src.Health().Lag; lag.Records > 0 {
 		t.Errorf("lag is %+v before anything was asked", lag)
 	}
 	r := read(t, src)
 	r.records(1)
-	if lag := src.Lag(); lag.Records <= 0 || lag.Records >= 3000 {
+	if lag := src.Health().Lag; lag.Records <= 0 || lag.Records >= 3000 {
 		t.Errorf("lag is %+v after %d of 3000 records", lag, len(r.order))
 	}
 	r.records(3000)
-	w.eventually("no lag", func() bool { return src.Lag().Records == 0 })
-	if d := src.Lag().Retention; d < 50*time.Minute || d > time.Hour {
+	w.eventually("no lag", func() bool { return src.Health().Lag.Records == 0 })
+	if d := src.Health().Lag.Retention; d < 50*time.Minute || d > time.Hour {
 		t.Errorf("the oldest record is kept for %v more", d)
 	}
 	w.must(src.Ack(t.Context(), map[record.Partition]record.Position{r.partition(topic, 0): {Sub: 3000}}))
-	if d := src.Lag().Retention; d != 0 {
+	if d := src.Health().Lag.Retention; d != 0 {
 		t.Errorf("all is committed, and the oldest record is kept for %v more", d)
 	}
 }
@@ -84,7 +84,7 @@ func TestASilentBrokerIsReportedAndReadAgainWhenItIsBack(t *testing.T) {
 	w.must(proxy.Toxic(t.Context(), "kafka", "timeout", "downstream", map[string]int{"timeout": 0})) // a black hole
 	stop := r.background()
 	var stall *kafka.StallError
-	w.eventually("the stall is reported", func() bool { return errors.As(r.src.Stalled(), &stall) })
+	w.eventually("the stall is reported", func() bool { return errors.As(r.src.Health().Stalled, &stall) })
 	if !strings.Contains(stall.What, topic) && !strings.Contains(stall.What, "group") {
 		t.Errorf("it names %q", stall.What)
 	}
@@ -99,7 +99,7 @@ func TestASilentBrokerIsReportedAndReadAgainWhenItIsBack(t *testing.T) {
 	}
 	r.records(20)
 	r.check(r.partition(topic, 0), 0, 20)
-	w.eventually("all is well", func() bool { return r.src.Stalled() == nil })
+	w.eventually("all is well", func() bool { return r.src.Health().Stalled == nil })
 }
 
 func TestAStallThatDoesNotEndStopsTheJob(t *testing.T) {

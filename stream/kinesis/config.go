@@ -76,7 +76,7 @@ type Options struct {
 	// Defaults to 30 seconds.
 	Timeout time.Duration
 
-	// Stall is how long a shard may give nothing but errors until Stalled reports it.
+	// Stall is how long a shard may give nothing but errors until Health reports it.
 	//
 	// Defaults to 1 minute.
 	Stall time.Duration

@@ -64,10 +64,13 @@ func TestALeaseIsReleasedHoweverShortItWas(t *testing.T) {
 		a := &scripted{next: make(chan []string)}
 		s.follow.assigner = a
 		slow := make(chan struct{}) // how long reading the ledger takes
-		s.Follow(func(context.Context) (map[record.Partition]driver.Standing, error) {
+		tell := func(context.Context) (map[record.Partition]driver.Standing, error) {
 			<-slow
 			return nil, nil
-		})
+		}
+		if err := s.Begin(t.Context(), driver.Ledger{Tell: tell}); err != nil {
+			t.Fatal(err)
+		}
 		ids := []string{f.partition(0).ID, f.partition(1).ID}
 		batches := make(chan *driver.Batch)
 		go polling(t.Context(), s, batches)
@@ -113,7 +116,7 @@ func TestLanesWithNewLeasesAreKept(t *testing.T) {
 		s.follow.assigner = a
 		parent, children := f.partition(0), []string{f.partition(1).ID, f.partition(2).ID}
 		moved := false // by what is committed
-		s.Follow(func(context.Context) (map[record.Partition]driver.Standing, error) {
+		tell := func(context.Context) (map[record.Partition]driver.Standing, error) {
 			all := map[record.Partition]driver.Standing{parent: {Lane: parent.ID, Ended: true}}
 			for i := 1; i <= 2; i++ {
 				all[f.partition(i)] = driver.Standing{Lane: parent.ID}
@@ -122,7 +125,10 @@ func TestLanesWithNewLeasesAreKept(t *testing.T) {
 				}
 			}
 			return all, nil
-		})
+		}
+		if err := s.Begin(t.Context(), driver.Ledger{Tell: tell}); err != nil {
+			t.Fatal(err)
+		}
 		batches := make(chan *driver.Batch, 10)
 		go polling(t.Context(), s, batches)
 		a.next <- []string{parent.ID}

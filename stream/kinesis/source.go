@@ -15,7 +15,7 @@ import (
 )
 
 // Source reads the shards of one stream that this process is assigned. It is a driver.Source, with its rules of concurrent
-// use, and also a driver.Follower, Acker, Lagger and Staller, whose methods may be called at any time.
+// use, and also a driver.Follower and driver.Reporter, whose methods may be called at any time.
 //
 // It has no state of its own, only parts that have. Two of their locks are held at once in this order: follower, reading,
 // listing.
@@ -86,9 +86,13 @@ func (s *Source) Info() driver.SourceInfo {
 	return driver.SourceInfo{ID: "kinesis:" + s.svc.Is.ARN, Topics: []string{s.svc.Is.Name}, Keys: driver.KeysByRange}
 }
 
-// Follow gives the source the view of the ledger that tells it which shards have ended.
-func (s *Source) Follow(tell func(context.Context) (map[record.Partition]driver.Standing, error)) {
-	s.follow.tell = tell
+// Begin gives the source the view of the ledger that tells it which shards have ended.
+func (s *Source) Begin(_ context.Context, l driver.Ledger) error {
+	if l.Tell == nil {
+		return errors.New("kinesis: the output does not tell what is committed, and shards begin when their parents are")
+	}
+	s.follow.tell = l.Tell
+	return nil
 }
 
 // Partitions asks which shards exist.
@@ -153,13 +157,19 @@ func (s *Source) Ack(context.Context, map[record.Partition]record.Position) erro
 	return nil
 }
 
-// Stalled tells which shards have given nothing but errors for long.
-func (s *Source) Stalled() error {
-	return errors.Join(append([]error{s.follow.stalled()}, s.reading.stalled()...)...)
+// Acked has nothing.
+func (s *Source) Acked(context.Context, []record.Partition) (map[record.Partition]record.Position, error) {
+	return nil, nil
 }
 
-// Lag tells how long it is until the stream drops a record that we have not read. The service counts time, not records.
-func (s *Source) Lag() driver.Lag { return s.reading.lag() }
+// Finish does nothing: a lane ends with the shards that take its place.
+func (s *Source) Finish([]string) {}
+
+// Health tells how long it is until the stream drops a record that we have not read, since the service counts time and not
+// records, and which shards have given nothing but errors for long.
+func (s *Source) Health() driver.Health {
+	return driver.Health{Lag: s.reading.lag(), Stalled: errors.Join(append([]error{s.follow.stalled()}, s.reading.stalled()...)...)}
+}
 
 // Close ends all requests and gives the lanes up.
 func (s *Source) Close() error {

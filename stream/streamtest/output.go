@@ -143,13 +143,16 @@ func (l *Ledger[T]) clock() (c record.Clock) {
 }
 
 // Now is the ledger's clock.
-func (o *Output[T]) Now(context.Context) (time.Time, error) {
+func (o *Output[T]) Now(context.Context) (at, latest time.Time, err error) {
 	defer o.alone("Now", &o.serial)()
 	if err := o.call(o.Hook, "now"); err != nil {
-		return time.Time{}, err
+		return at, latest, err
 	}
-	return o.l.Now(), nil
+	return o.l.Now(), latest, nil
 }
+
+// Ledger tells nothing.
+func (o *Output[T]) Ledger() driver.Ledger { return driver.Ledger{} }
 
 // Begin begins a transaction.
 func (o *Output[T]) Begin(after driver.Txn[T]) driver.Txn[T] {

@@ -321,18 +321,18 @@ func (s *Source) Partitions(context.Context) (all []record.Partition, err error)
 	return slices.SortedFunc(maps.Keys(s.log.parts), record.Partition.Compare), nil
 }
 
-// SetLag sets what Lag returns.
+// SetLag sets what Health says of the lag.
 func (s *Source) SetLag(records int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lag = records
 }
 
-// Lag returns what SetLag was given.
-func (s *Source) Lag() driver.Lag {
+// Health has the lag that SetLag was given.
+func (s *Source) Health() driver.Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return driver.Lag{Records: s.lag}
+	return driver.Health{Lag: driver.Lag{Records: s.lag}}
 }
 
 // Close does nothing.

@@ -130,7 +130,11 @@ func (t *txn[T]) Bytes() int64 {
 }
 
 // Commit commits, if no lane was touched by somebody else.
-func (t *txn[T]) Commit(ctx context.Context, cut driver.Cut) error {
+func (t *txn[T]) Commit(ctx context.Context, cut driver.Cut) (driver.Committed, error) {
+	return driver.Committed{}, t.commit(ctx, cut)
+}
+
+func (t *txn[T]) commit(ctx context.Context, cut driver.Cut) error {
 	if err := t.begin(); err != nil {
 		return err
 	}

@@ -185,7 +185,7 @@ var edits = []edit{
 		case mutant.On("T34"):
 			now, err = e.askNow(ctx)
 		}`},
-	{"stream", `now, err := e.out.Now(ctx) if err == nil {`, `now, err := e.out.Now(ctx); if mutant.On("T17b") { now = e.opts.Now() }; if err == nil {`},
+	{"stream", `now, latest, err := e.out.Now(ctx) if err == nil {`, `now, latest, err := e.out.Now(ctx); if mutant.On("T17b") { now = e.opts.Now() }; if err == nil {`},
 	{"stream", `case w.keys == driver.KeysAnywhere && !w.accept:`, `case w.keys == driver.KeysAnywhere && !w.accept && !mutant.On("T70"):`},
 	{"stream", `if was > 0 { err := &driver.AddedPartitionsError{`, `if was > 0 && !mutant.On("T72") { err := &driver.AddedPartitionsError{`},
 	{"stream", `case passes(err): w.spoil(err)`, `case passes(err) && mutant.On("T76"): case passes(err): w.spoil(err)`},

@@ -53,8 +53,10 @@ func (nullTxn[T]) Write(_ context.Context, _ driver.Writer, _ []record.Event[T],
 }
 func (nullTxn[T]) Reject(context.Context, driver.Writer, []driver.DeadLetter) error { return nil }
 func (nullTxn[T]) Bytes() int64                                                     { return 0 }
-func (nullTxn[T]) Commit(context.Context, driver.Cut) error                         { return nil }
-func (nullTxn[T]) Drop(context.Context) error                                       { return nil }
+func (nullTxn[T]) Commit(context.Context, driver.Cut) (driver.Committed, error) {
+	return driver.Committed{}, nil
+}
+func (nullTxn[T]) Drop(context.Context) error { return nil }
 
 // say is a stage that does what the words of a record tell it: "a:hold b:emit", as "name:verb[=argument]" with the name
 // of any live record, each of which is named after its value's first letter.
