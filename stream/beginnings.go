@@ -51,7 +51,7 @@ func (b *statusBoard) tellBeginnings(log *slog.Logger, now time.Time, lanes []co
 }
 
 func warn(log *slog.Logger, x *reasons.Example) {
-	line := []any{"partition", x.Partition.String(), "position", x.Position.String()}
+	line := []any{"partition", x.Partition.String(), "position", x.Position}
 	if !x.Time.IsZero() {
 		line = append(line, "event_time", x.Time)
 	}

@@ -85,7 +85,7 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 		}
 		var err error
 		l.core, err = core.Open(e.pipe.chain, core.Spec[T]{
-			Assignment: a, From: from, Now: e.opts.Now, Wake: wake, KeepRecords: e.opts.KeepRecords,
+			Assignment: a, From: from, Now: e.opts.Now, Wake: wake, KeepRecords: e.opts.KeepRecords, Source: e.info,
 			Scratch: l.w.scratch, Worker: l.w.index, Txn: &l.w.open,
 		})
 		if err != nil {

@@ -29,7 +29,7 @@ func isOver(at map[record.Partition]driver.Progress) bool {
 
 // endLanes asks the workers to close the lanes of a commit that are over by it.
 func (e *engine[T]) endLanes(c *commit[T]) {
-	if !e.lanesEnd {
+	if !e.info.LanesEnd {
 		return
 	}
 	over := make(map[*worker[T]][]*lane[T])
@@ -102,7 +102,7 @@ func (e *engine[T]) finished(lanes []string) {
 // withoutOver takes the lanes out that were over before they were assigned, as those of files that the last run has read:
 // nothing is opened for them. The source begins them, since it may look whether they have really ended, and forgets them.
 func (e *engine[T]) withoutOver(ctx context.Context, lanes []driver.Assignment, at map[record.Partition]driver.Progress) (rest []driver.Assignment, over []starting[T], err error) {
-	if !e.lanesEnd {
+	if !e.info.LanesEnd {
 		return lanes, nil, nil
 	}
 	var names []string

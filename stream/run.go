@@ -65,8 +65,8 @@ type engine[T any] struct {
 	born    time.Time // with its monotonic reading; a moment before the engine was made
 
 	follower driver.Follower // the source, if it is one
-	lanesEnd bool            // SourceInfo.LanesEnd
-	signed   bool            // the ledger has a name, under which the follower keeps what it is told
+	info     driver.SourceInfo
+	signed   bool // the ledger has a name, under which the follower keeps what it is told
 	over     struct {
 		sync.Mutex
 		lanes []*lane[T] // closed by workers, and not forgotten yet
@@ -182,7 +182,8 @@ func (e *engine[T]) ask(reason string) {
 func (e *engine[T]) run(ctx context.Context) error {
 	e.hard, e.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer e.stop(nil)
-	job := driver.Job{Source: e.src.Info(), Workers: len(e.workers), Budget: e.budget, Logger: e.opts.Logger}
+	e.info = e.src.Info()
+	job := driver.Job{Source: e.info, Workers: len(e.workers), Budget: e.budget, Logger: e.opts.Logger}
 	var err error
 	if job.Logs, err = e.countLogs(ctx, job.Source); err != nil {
 		return ended(ctx, fmt.Errorf("stream: %w", err))
@@ -197,7 +198,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 	if err := e.askClock(ctx); err != nil {
 		return ended(ctx, fmt.Errorf("stream: the output's clock: %w", err))
 	}
-	if err := e.beginFollower(ctx, job.Source); err != nil {
+	if err := e.beginFollower(ctx); err != nil {
 		return ended(ctx, err)
 	}
 	if err := e.watchKeys(ctx); err != nil {

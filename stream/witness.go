@@ -39,15 +39,15 @@ func (e *BehindError) Error() string {
 const witnessFor = 5 * time.Second
 
 // beginFollower tells a source that follows the ledger about it.
-func (e *engine[T]) beginFollower(ctx context.Context, info driver.SourceInfo) error {
+func (e *engine[T]) beginFollower(ctx context.Context) error {
 	if e.follower == nil {
-		if info.LanesEnd {
-			return fmt.Errorf("stream: the lanes of the source %s end one by one, so it must be a Follower", info.ID)
+		if e.info.LanesEnd {
+			return fmt.Errorf("stream: the lanes of the source %s end one by one, so it must be a Follower", e.info.ID)
 		}
 		return nil
 	}
 	l := e.out.Ledger()
-	e.lanesEnd, e.signed = info.LanesEnd, l.Signature != ""
+	e.signed = l.Signature != ""
 	return wrap("go on from the last run", e.follower.Begin(ctx, l))
 }
 

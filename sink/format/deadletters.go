@@ -1,6 +1,7 @@
 package format
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"time"
@@ -15,7 +16,7 @@ type DeadRow struct {
 	Source      string    `json:"source"`
 	Epoch       string    `json:"epoch,omitempty"`
 	Partition   string    `json:"partition"`
-	Position    string    `json:"position"`
+	Position    string    `json:"position"` // as the source's own tools print it: of Kafka the offset
 	Stage       string    `json:"stage"`
 	Error       string    `json:"error"`
 	Read        time.Time `json:"read"`
@@ -37,7 +38,7 @@ func DeadLetters() Format[driver.DeadLetter] {
 func deadRow(d *driver.DeadLetter) *DeadRow {
 	rec := &d.Record
 	row := &DeadRow{
-		Position: rec.Position.String(), Stage: short(d.Stage), Read: representable(d.Read), Time: representable(rec.Time),
+		Position: cmp.Or(d.Position, rec.Position.String()), Stage: short(d.Stage), Read: representable(d.Read), Time: representable(rec.Time),
 	}
 	if p := rec.Partition; p != nil {
 		row.Source, row.Epoch, row.Partition = short(p.Source), short(p.Epoch), short(p.ID)

@@ -35,7 +35,7 @@ type Output[T any] interface {
 
 	// Now is the output's own clock, the store's; the engine asks it before it asks a source whether a log has ended. If the
 	// clock is in doubt, at is the earliest time that it may be and latest the latest one: event times up to it, and
-	// Options.Future beyond it, are no dead letters. Else latest is zero.
+	// stream.Options.Future beyond it, are no dead letters. Else latest is zero.
 	Now(ctx context.Context) (at, latest time.Time, err error)
 
 	// Ledger is called after Attach. The zero Ledger tells nothing.
@@ -52,7 +52,7 @@ type Job struct {
 	// *AddedPartitionsError, unless KeysInLanes says that this does not matter.
 	Logs        []LogSize
 	LaneLocal   string // a stage that sees one lane at a time; "" is none
-	KeysInLanes bool   // Options.KeysInLanes
+	KeysInLanes bool   // stream.Options.KeysInLanes
 
 	Budget *Budget
 	Logger *slog.Logger

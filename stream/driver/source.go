@@ -82,6 +82,10 @@ type SourceInfo struct {
 	// decide which of several records wins, since a replay may not bring those records back.
 	Compacted []string
 
+	// FromZero says that the source's own tools number records from 0, as Kafka's do with offsets: the record that they call
+	// 41 has the Position.Sub 42. See Print.
+	FromZero bool
+
 	// LanesEnd says that lanes end one by one, as files do, and that the source is a Follower, whose Finish is told. Without it
 	// the engine keeps all that belongs to a lane that has ended until Run ends.
 	LanesEnd bool
@@ -89,6 +93,14 @@ type SourceInfo struct {
 	// Folder is the absolute path of the local folder that is read with its subfolders, but for those whose names begin with
 	// a dot or an underscore; empty if there is none. An output in there is refused, since the job would read its own rows.
 	Folder string
+}
+
+// Print returns the position of a record as the source's own tools print it, for errors, logs and dead letters.
+func (i SourceInfo) Print(at record.Position) string {
+	if i.FromZero && at.Seq == "" && at.Sub > 0 {
+		at.Sub--
+	}
+	return at.String()
 }
 
 // Start says where a lane begins.
@@ -180,8 +192,11 @@ type Ended struct {
 // DeadLetter is a record that could not be processed. It is stored under the hour at which it was read, outside the
 // hours that are sealed, since its event time is not known.
 type DeadLetter struct {
-	Record record.Record // Value is nil if the record was held and Options.KeepRecords is off
+	Record record.Record // Value is nil if the record was held and stream.Options.KeepRecords is off
 	Stage  string
 	Err    error
 	Read   time.Time // wall clock
+
+	// Position is the record's as the source's own tools print it. The engine sets it: see SourceInfo.Print.
+	Position string
 }

@@ -69,6 +69,7 @@ func Open(ctx context.Context, c Config, o *Options) (*Source, error) {
 	topics := slices.Clone(c.Topics)
 	slices.Sort(topics)
 	s.info.ID, s.info.Topics, s.info.Keys = "kafka:"+v.Cluster, slices.Compact(topics), driver.KeysByCount
+	s.info.FromZero = true // a position is the offset + 1
 	s.tasks.Go(func() { s.watcher.run(s.ctx) })
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/onceflow/onceflow/stream/record"
@@ -16,13 +17,15 @@ type Error struct {
 	Partition *record.Partition
 	First     record.Position
 
+	At string // First, as the source's own tools print it
+
 	Err error
 }
 
 func (e *Error) Error() string {
 	at := ""
 	if e.Partition != nil {
-		at = fmt.Sprintf(" in the batch from %v of %v", e.First, *e.Partition)
+		at = fmt.Sprintf(" in the batch from %s of %v", cmp.Or(e.At, e.First.String()), *e.Partition)
 	}
 	return fmt.Sprintf("stream: stage %q of lane %s%s: %v", e.Stage, e.Lane, at, e.Err)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/onceflow/onceflow/internal/when"
 )
 
-// ErrEventTime is why a record without a usable event time was rejected: see stream.Options.Future and Options.Past.
+// ErrEventTime is why a record without a usable event time was rejected: see stream.Options.Future and stream.Options.Past.
 var ErrEventTime = errors.New("stream: event time is missing, too far in the future or too far in the past")
 
 // UsableTime reports whether t can be meant as an event time by anybody: it is not missing, and a ledger can hold it.

@@ -9,7 +9,7 @@ import (
 // Host drives the processors of a lane: the engine, or a test. Its methods are called by the goroutine that calls the
 // processors, during a call of one.
 type Host interface {
-	// Lookup tells where a live origin came from; the zero RecordRef if it is not live.
+	// Lookup tells where a live origin came from; the zero Ref if it is not live.
 	Lookup(o record.Origin) record.Ref
 
 	// Usable reports whether an event may have the time t. A record with one that it may not have is to be rejected with

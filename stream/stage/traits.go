@@ -22,7 +22,7 @@ type Traits struct {
 	Holds bool
 
 	// LaneLocal says that it may bring together the records of one lane only: a join, a count, a local store of IDs. Run
-	// refuses it where equal keys may be in several lanes, unless Options.KeysInLanes is set.
+	// refuses it where equal keys may be in several lanes, unless stream.Options.KeysInLanes is set.
 	LaneLocal bool
 
 	// Err is why the stage cannot be opened, such as a function that is nil. Run returns it before anything else is done.

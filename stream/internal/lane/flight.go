@@ -27,6 +27,7 @@ type flight struct {
 	end     rowKeeper
 	now     func() time.Time // for dead letters
 	keep    bool             // Spec.KeepRecords
+	source  driver.SourceInfo
 
 	slots     slotTable
 	records   []record.Record // of the batch in progress
@@ -128,7 +129,8 @@ func (f *flight) bad(i uint32, output string, err error) {
 	}
 	s.flags |= flagBad
 	s.why = f.tell(i, output, err)
-	f.dead = append(f.dead, driver.DeadLetter{Record: f.record(i), Stage: output, Err: err, Read: f.now()})
+	rec := f.record(i)
+	f.dead = append(f.dead, driver.DeadLetter{Record: rec, Stage: output, Err: err, Read: f.now(), Position: f.source.Print(rec.Position)})
 }
 
 // endBatch takes down what the records of a batch that are not finished need to be known later.

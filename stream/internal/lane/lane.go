@@ -27,10 +27,11 @@ type Lane struct {
 type Spec[T any] struct {
 	driver.Assignment
 	From        map[record.Partition]driver.Progress
-	Now         func() time.Time // for the times of dead letters
-	Wake        func()           // asks for Pull; it may be called by any goroutine
-	KeepRecords bool             // dead letters of held records have their bytes
-	Scratch     *Scratch         // of the worker
+	Now         func() time.Time  // for the times of dead letters
+	Wake        func()            // asks for Pull; it may be called by any goroutine
+	KeepRecords bool              // dead letters of held records have their bytes
+	Source      driver.SourceInfo // prints positions
+	Scratch     *Scratch          // of the worker
 	Worker      int
 	Txn         *driver.Txn[T] // the open transaction; the engine exchanges it between batches
 }
@@ -56,7 +57,7 @@ func Open[T any](chain Chain[T], s Spec[T]) (*Lane, error) {
 	l := &Lane{parts: newPartitions(s.Assignment, s.From)}
 	l.clocks = clocks{parts: &l.parts, slots: &l.flight.slots, inOrder: s.InOrder}
 	l.flight = flight{
-		parts: &l.parts, scratch: s.Scratch, now: s.Now, keep: s.KeepRecords,
+		parts: &l.parts, scratch: s.Scratch, now: s.Now, keep: s.KeepRecords, source: s.Source,
 		deaths: map[uint32]driver.DeadLetter{}, kept: map[uint32]record.Record{}, reasons: reasons.New(),
 	}
 	l.intake = intake{parts: &l.parts, clocks: &l.clocks, flight: &l.flight, scratch: s.Scratch, replaying: l.parts.replaying()}

@@ -29,7 +29,7 @@ type Table struct {
 type Example struct {
 	Reason    record.Reason
 	Partition record.Partition
-	Position  record.Position
+	Position  string        // as the source's own tools print it
 	Time      time.Time     // of the event; zero if it is not known
 	Behind    time.Duration // of the newest event of its partition
 	Err       error
