@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/manifest"
 )
 
 // Seal is the final list of what an hour holds.
-type Seal = sink.HourManifest
+type Seal = manifest.Hour
 
 // ReadOptions are the optional settings of readers; nil means all defaults.
 type ReadOptions = sink.ReadOptions
@@ -52,5 +53,5 @@ func EarliestHour(ctx context.Context, store sink.Store, job string, opts *ReadO
 	if err != nil {
 		return time.Time{}, err
 	}
-	return s.NextHour(), nil
+	return s.NextHour, nil
 }

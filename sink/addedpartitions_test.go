@@ -4,7 +4,6 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/stream/driver"
 )
@@ -55,8 +54,8 @@ func TestPartitionsAddedBetweenRunsAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := ledger.Log{Source: "hits", Epoch: "x", Partitions: 6}
-	if c := state.Config; len(c.Logs) != 2 || c.Logs[0] != want || c.Generation != 1 {
+	want := sink.LogState{Source: "hits", Epoch: "x", Partitions: 6}
+	if c := state; len(c.Logs) != 2 || c.Logs[0] != want || c.Generation != 1 {
 		t.Errorf("the ledger knows %+v, want %+v among two", c, want)
 	}
 }

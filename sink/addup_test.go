@@ -70,8 +70,8 @@ func TestManifestsAddUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Read != read || s.Counts.Sum() != 13 || len(s.Pending) != 0 {
-		t.Errorf("the ledger counts %d records, %v, and has %v pending; want what the manifests say", s.Read, s.Counts, s.Pending)
+	if s.Read != read || s.Counts.Sum() != 13 || len(s.Unpublished) != 0 {
+		t.Errorf("the ledger counts %d records, %v, and has %v pending; want what the manifests say", s.Read, s.Counts, s.Unpublished)
 	}
 }
 

@@ -174,8 +174,8 @@ func BenchmarkOpen(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s, err := sink.Inspect(b.Context(), store, "job", nil)
-		if err != nil || s.Last < 100_000 {
-			b.Fatal(s.Last, err)
+		if err != nil || s.Entry < 100_000 {
+			b.Fatal(s.Entry, err)
 		}
 	}
 	b.ReportMetric(float64(100_000%ledger.SnapshotEvery), "entries/op")

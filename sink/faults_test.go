@@ -14,6 +14,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/manifest"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -65,7 +66,7 @@ func processAll(t *testing.T, store sink.Store, seed uint64, input map[string][]
 	if err != nil {
 		return err
 	}
-	out.Seal(sink.SealOptions{Lateness: 15 * time.Minute, JSON: true})
+	out.Seal(&sink.SealOptions{Lateness: 15 * time.Minute, JSON: true})
 	if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
 		return err
 	}
@@ -317,7 +318,7 @@ func TestSealObjectInJSONListsTheFlowAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m sink.HourManifest
+	var m manifest.Hour
 	if err := json.Unmarshal(body, &m); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/manifest"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
@@ -111,7 +112,7 @@ func TestSealsAreMadeAsTheCloseSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m sink.HourManifest
+	var m manifest.Hour
 	if err := json.Unmarshal(body, &m); err != nil || len(m.Files) != 1 {
 		t.Errorf("the seal is %q (%v), want one file", body, err)
 	}

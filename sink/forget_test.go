@@ -27,7 +27,7 @@ func jobWithAFile(t *testing.T) (*sinktest.Memory, *instance) {
 		t.Fatal(err)
 	}
 	delete(in.at, "f")
-	for i := 0; state(t, store).Over == 0; i++ { // a maintain is a minute
+	for i := 0; state(t, store).Forgotten == 0; i++ { // a maintain is a minute
 		if i > 100 {
 			t.Fatal("what has ended is not forgotten")
 		}
@@ -36,7 +36,7 @@ func jobWithAFile(t *testing.T) (*sinktest.Memory, *instance) {
 	return store, in
 }
 
-func state(t *testing.T, store sink.Store) *ledger.State {
+func state(t *testing.T, store sink.Store) *sink.JobState {
 	t.Helper()
 	s, err := sink.Inspect(context.Background(), store, "job", nil)
 	if err != nil {
@@ -49,8 +49,8 @@ func state(t *testing.T, store sink.Store) *ledger.State {
 func TestFinishedFilesAreNotReadAgainByTheNextRun(t *testing.T) {
 	store, in := jobWithAFile(t)
 	s := state(t, store)
-	if len(s.Partitions) != 1 || len(s.Lanes) != 1 || s.Finished.Len() != 1 || s.Read != 3 {
-		t.Errorf("%d partitions, %d lanes, %d finished, %d read, want 1, 1, 1 and 3", len(s.Partitions), len(s.Lanes), s.Finished.Len(), s.Read)
+	if len(s.Partitions) != 1 || s.Lanes != 1 || s.Finished != 1 || s.Read != 3 {
+		t.Errorf("%d partitions, %d lanes, %d finished, %d read, want 1, 1, 1 and 3", len(s.Partitions), s.Lanes, s.Finished, s.Read)
 	}
 	in.adopt("a", "f")
 	if g := in.at["f"]; !g.Ended || g.UpTo.Sub != 2 {
@@ -74,13 +74,13 @@ func TestAFolderThatIsAwayForAWhileIsNotReadAgain(t *testing.T) {
 			in.maintain("a", "f")
 		}
 	}
-	if n := state(t, store).Finished.Len(); n != 1 {
+	if n := state(t, store).Finished; n != 1 {
 		t.Errorf("%d partitions are known to be finished, want the one that was away for less than a day at a time", n)
 	}
 	for range 1500 {
 		in.maintain("a")
 	}
-	if n := state(t, store).Finished.Len(); n != 0 {
+	if n := state(t, store).Finished; n != 0 {
 		t.Errorf("%d partitions are known to be finished that are gone", n)
 	}
 }
@@ -96,7 +96,7 @@ func TestALaneThatIsHeldIsNotForgotten(t *testing.T) {
 	for range 200 {
 		in.maintain("a", "f")
 	}
-	if n := state(t, store).Over; n != 0 {
+	if n := state(t, store).Forgotten; n != 0 {
 		t.Errorf("%d partitions were forgotten", n)
 	}
 }
@@ -114,7 +114,7 @@ func TestASleeperDoesNotReadAFileAgainThatWasForgotten(t *testing.T) {
 	if err := in.out.Release(testContext(t), []string{"f"}); err != nil {
 		t.Fatal(err)
 	}
-	for i := 0; state(t, store).Floor == 0 && i < 100; i++ {
+	for i := 0; state(t, store).Forgotten == 0 && i < 100; i++ {
 		in.maintain("f")
 	}
 	sleeper.maintain("f") // it reads that there is a Forget, and takes the last Close for the lane's version

@@ -75,7 +75,7 @@ func tryOpen(t *testing.T, store sink.Store, seal *sink.SealOptions, opts *sink.
 		return nil, err
 	}
 	if seal != nil {
-		out.Seal(*seal)
+		out.Seal(seal)
 	}
 	job := driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 2}
 	if err := out.Attach(testContext(t), job); err != nil {

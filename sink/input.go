@@ -8,15 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 
-	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
 // checkInput refuses folders of flows that the source would read, now or at a later start, and a source that reads within
 // one of them: the job would read its own rows, and write them again.
-func (k *keeper) checkInput(src driver.SourceInfo) error {
-	folder := storage.TraitsOf(k.store).Folder
+func (p *place) checkInput(src driver.SourceInfo) error {
+	folder := p.store.Traits().Folder
 	if folder == "" || src.Folder == "" {
 		return nil
 	}
@@ -24,9 +23,9 @@ func (k *keeper) checkInput(src driver.SourceInfo) error {
 	if err != nil {
 		return fmt.Errorf("compare the folders of input and output: %w", err)
 	}
-	root := filepath.Join(folder, filepath.FromSlash(k.opts.Prefix))
+	root := filepath.Join(folder, filepath.FromSlash(p.opts.Prefix))
 	folders := []string{filepath.Join(root, files.DeadFolder)}
-	for _, flow := range k.flowNames {
+	for _, flow := range p.flows {
 		folders = append(folders, filepath.Join(root, flow), filepath.Join(root, files.LateFolder, flow))
 	}
 	for _, folder := range folders {

@@ -1,98 +1,99 @@
 package sink
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"io/fs"
+	"maps"
+	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
-// ReadOptions are the optional settings of whoever reads a job's output; nil means all defaults.
-type ReadOptions struct {
-	// Prefix is that of the job: Options.Prefix.
-	Prefix string
+// Errors about the objects of a ledger. They match driver.ErrStop.
+type (
+	LostError    = ledger.LostError    // objects are gone
+	CorruptError = ledger.CorruptError // an object is not what its author wrote
+	VersionError = ledger.VersionError // an object is of a newer version
+)
 
-	// Poll is how long a reader waits before it looks again for what is not there yet.
-	//
-	// Defaults to 2 seconds. -1 does not wait: reading ends at the end, and fails if the job has not begun.
-	Poll time.Duration
+// JobState is how far a job has got.
+type JobState struct {
+	Entry      uint64        // the last one of the ledger
+	Source     string        // driver.SourceInfo.ID
+	Generation uint64        // Options.Generation, with which Topics were named
+	Topics     []string      // that are read
+	Logs       []LogState    // how many partitions these have, as far as the job must know
+	Hour       time.Duration // Options.Hour
+
+	Partitions map[record.Partition]PartitionState // that have more to give, or have ended not long ago
+	Lanes      int                                 // that these are in
+	Forgotten  int64                               // partitions that have ended; Read and Counts include them
+	Finished   int                                 // those of them that the source may still list
+
+	Unpublished []uint64   // committed entries whose files and manifest are not known to be in place, ascending
+	OpenHours   []OpenHour // that have on-time files, ascending
+	NextHour    time.Time  // start of the one that closes next; zero if it is not known yet
+	Closed      time.Time  // end of the last closed hour; zero, or Options.Start, before the first
+	Sealed      time.Time  // end of the last hour whose seals are known to exist
+
+	Read   int64 // records of all partitions
+	Counts record.Counts
+	Rows   int64 // in on-time files
+}
+
+// PartitionState is how far a partition has got.
+type PartitionState struct {
+	Lane     string
+	Progress driver.Progress // without the positions that are held if these are many
+	Held     int             // records in work
+	Retired  bool
+	Read     int64
+	Counts   record.Counts
+}
+
+// LogState is how many partitions a log had when the job began to read it.
+type LogState struct {
+	Source, Epoch string
+	Partitions    int
+}
+
+// OpenHour is an hour that is not closed.
+type OpenHour struct {
+	Start              time.Time
+	Files, Rows, Bytes int64
 }
 
 // Inspect reads the ledger of a job and returns its state: how far each partition is, what is not published, which hours
-// are open. It writes nothing. The error matches fs.ErrNotExist if the job has not begun, and is a *ledger.LostError if
+// are open. It writes nothing. The error matches fs.ErrNotExist if the job has not begun, and is a *LostError if
 // parts of the ledger are gone.
-func Inspect(ctx context.Context, store Store, job string, opts *ReadOptions) (*ledger.State, error) {
-	k, err := openReader(ctx, store, job, opts)
+func Inspect(ctx context.Context, store Store, job string, opts *ReadOptions) (*JobState, error) {
+	j, err := openJournal(ctx, store, job, opts)
 	if err != nil {
 		return nil, err
 	}
-	g, hash, err := k.begun(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := k.openLedger(ctx, g, hash); err != nil {
-		return nil, err
-	}
-	return k.state, nil
+	var out *JobState
+	j.Look(func(s *ledger.State) { out = jobState(s) })
+	return out, nil
 }
 
-// openReader makes a keeper that only reads.
-func openReader(ctx context.Context, store Store, job string, opts *ReadOptions) (*keeper, error) {
-	var o ReadOptions
-	if opts != nil {
-		o = *opts
+func jobState(s *ledger.State) *JobState {
+	out := &JobState{
+		Entry: s.Last, Source: s.Genesis.Source, Generation: s.Config.Generation, Topics: slices.Clone(s.Config.Topics), Hour: s.Genesis.Hour,
+		Partitions: make(map[record.Partition]PartitionState, len(s.Partitions)), Lanes: len(s.Lanes), Forgotten: s.Over, Finished: s.Finished.Len(),
+		Unpublished: slices.Sorted(maps.Keys(s.Pending)), NextHour: s.NextHour(), Closed: s.Closed, Sealed: s.Sealed,
+		Read: s.Read, Counts: s.Counts, Rows: s.Rows,
 	}
-	if err := cmp.Or(checkStore(store), checkName("job", job), checkPrefix(o.Prefix)); err != nil {
-		return nil, fmt.Errorf("sink: cannot read job %q: %w", job, err)
+	for _, l := range s.Config.Logs {
+		out.Logs = append(out.Logs, LogState(l))
 	}
-	return newKeeper(store, env.From(ctx), job, Options{Prefix: o.Prefix}, nil), nil
-}
-
-// begun is genesis for those who cannot do without.
-func (k *keeper) begun(ctx context.Context) (*ledger.Genesis, ledger.Hash, error) {
-	g, hash, err := k.beginning(ctx)
-	if err != nil {
-		return nil, "", fmt.Errorf("sink: job %q: %w", k.job, err)
+	for p, st := range s.Partitions {
+		out.Partitions[p] = PartitionState{st.Lane, st.Progress, st.HeldLen, st.Retired, st.Read, st.Counts}
 	}
-	if g == nil {
-		return nil, "", fmt.Errorf("sink: there is no job %q below %q: %w", k.job, k.opts.Prefix, fs.ErrNotExist)
+	for start, h := range s.Hours {
+		out.OpenHours = append(out.OpenHours, OpenHour{start, h.Files, h.Rows, h.Bytes})
 	}
-	k.opts.Hour = g.Hour
-	return g, hash, nil
-}
-
-// awaitBegun waits for the job to begin. false is the end.
-func (k *keeper) awaitBegun(ctx context.Context, o *ReadOptions) (bool, error) {
-	if o != nil && o.Poll < 0 {
-		_, _, err := k.begun(ctx)
-		return err == nil, err
-	}
-	return k.await(ctx, o, func() (bool, error) {
-		_, _, err := k.begun(ctx)
-		return foundIt(err)
-	})
-}
-
-// await calls f until it finds something, fails, or there is no more waiting; then it returns false.
-func (k *keeper) await(ctx context.Context, o *ReadOptions, f func() (bool, error)) (bool, error) {
-	poll := 2 * time.Second
-	if o != nil {
-		poll = cmp.Or(o.Poll, poll)
-	}
-	for {
-		found, err := f()
-		if ctx.Err() != nil {
-			return false, nil //nolint:nilerr // the end of ctx is the end of reading, whatever came of it
-		}
-		if found || err != nil || poll < 0 {
-			return found, err
-		}
-		if k.env.Sleep(ctx, k.env.Jitter(poll)) != nil {
-			return false, nil //nolint:nilerr // the same
-		}
-	}
+	slices.SortFunc(out.OpenHours, func(a, b OpenHour) int { return a.Start.Compare(b.Start) })
+	return out
 }

@@ -54,13 +54,8 @@ func TestACommittedFileThatIsLostSaysWhatIsLost(t *testing.T) {
 	if _, err := in.tryMaintain("a"); !errors.As(err, &lost) {
 		t.Errorf("whoever tries again: %v, want a LostFileError", err)
 	}
-	state, err := sink.Inspect(t.Context(), store, "job", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := sink.Lost(t.Context(), store, &state.Genesis, lost.Entry, nil)
-	if err != nil || len(files) != 1 || files[0].Key != lost.Files[0].Key {
-		t.Errorf("Lost: %v, %v, want %s", files, err, lost.Files[0].Key)
+	if b := unpublished(t, store); b.Entry != lost.Entry || b.Lost != 1 || b.LostRows != 3 {
+		t.Errorf("the hour waits for %+v, want 1 lost file of entry %d with 3 rows", b, lost.Entry)
 	}
 }
 
@@ -81,18 +76,21 @@ func TestWhatWaitsForPublicationIsNotLost(t *testing.T) {
 	if _, err := in.txn.Commit(ctx, in.cut()); err == nil {
 		t.Fatal("it was published")
 	}
-	state, err := sink.Inspect(t.Context(), store, "job", nil)
+	if b := unpublished(t, store); b.Lost != 0 || b.LostRows != 0 {
+		t.Errorf("the hour waits for %+v, want no lost file", b)
+	}
+}
+
+// unpublished is the one entry that noon's hour waits for.
+func unpublished(t *testing.T, store sink.Store) sink.HourBlocker {
+	t.Helper()
+	all, err := sink.Explain(t.Context(), store, "job", noon, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var pending []uint64
-	for id := range state.Pending {
-		pending = append(pending, id)
+	all = slices.DeleteFunc(all, func(b sink.HourBlocker) bool { return b.Kind != sink.BlockedByEntry })
+	if len(all) != 1 {
+		t.Fatalf("the hour waits for the files of %v, want one entry", all)
 	}
-	if len(pending) != 1 {
-		t.Fatalf("pending %v, want one entry", pending)
-	}
-	if files, err := sink.Lost(t.Context(), store, &state.Genesis, pending[0], nil); err != nil || len(files) != 0 {
-		t.Errorf("Lost: %v, %v, want none", files, err)
-	}
+	return all[0]
 }

@@ -96,7 +96,7 @@ func (s *wideSource) run(tb testing.TB, store sink.Store) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	out.Seal(*quarter)
+	out.Seal(quarter)
 	pipe := stream.Via(stream.From(s), stream.Map(func(*record.Record) (row, error) { return row{ID: 1}, nil }))
 	commits := int64(0)
 	observe := func(st stream.Status) {

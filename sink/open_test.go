@@ -106,7 +106,7 @@ func TestJobsThatShareAFolderHaveSealsOfTheirOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out.Seal(*quarter)
+		out.Seal(quarter)
 		if err := out.Attach(testContext(t), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}}); err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +161,7 @@ func TestTopicsChangeWithANewGenerationOnly(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		out.Seal(*quarter)
+		out.Seal(quarter)
 		return &instance{t: t, out: out, at: map[string]driver.Progress{}},
 			out.Attach(testContext(t), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}})
 	}

@@ -26,7 +26,7 @@ func seeded(t *testing.T, store sink.Store, seed uint64) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out.Seal(*quarter)
+	out.Seal(quarter)
 	if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
 		t.Fatal(err)
 	}

@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	transactions "github.com/onceflow/onceflow/sink/internal/txn"
 )
 
 // probe finds out whether the store does what everything depends on. The probes lie among the job's control objects. Only
 // the first start of a job stages and publishes one; later ones leave nothing new there.
-func (k *keeper) probe(ctx context.Context, first bool) error {
-	dir := k.probeFolder()
-	if err := k.probeCreate(ctx, dir+"create"); err != nil || !first {
+func (p *place) probe(ctx context.Context, first bool) error {
+	dir := p.folder.Probes()
+	if err := p.probeCreate(ctx, dir+"create"); err != nil || !first {
 		return err
 	}
-	owner := fmt.Sprintf("%016x", k.env.Rand())
-	s := &staging{store: k.store, env: k.env, owner: func(context.Context) (string, error) { return owner, nil }}
-	up, key, err := s.begin(ctx, ctx, dir, "")
+	owner := fmt.Sprintf("%016x", p.env.Rand())
+	staging := &transactions.Staging{Store: p.store, Env: p.env, Owner: func(context.Context) (string, error) { return owner, nil }}
+	up, key, err := staging.Begin(ctx, ctx, dir, "")
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
@@ -27,26 +29,24 @@ func (k *keeper) probe(ctx context.Context, first bool) error {
 	if err != nil {
 		return fmt.Errorf("probe: close a staged file: %w", err)
 	}
-	if err := k.missing(ctx, key); err != nil {
+	if err := p.missing(ctx, key); err != nil {
 		return err
 	}
 	for range 2 { // it must be possible to do it again
-		if err := k.store.Publish(ctx, ref); err != nil {
+		if err := p.store.Publish(ctx, ref); err != nil {
 			return fmt.Errorf("probe: publish a staged file: %w", err)
 		}
 	}
-	if body, err := k.store.Read(ctx, key, 64); err != nil || string(body) != "probe\n" {
+	if body, err := p.store.Read(ctx, key, 64); err != nil || string(body) != "probe\n" {
 		return fmt.Errorf("probe: read a published file: %q, %w", body, err)
 	}
 	return nil
 }
 
-func (k *keeper) probeFolder() string { return k.opts.Prefix + controlFolder + k.job + "/probe/" }
-
 // probeCreate checks that a second Create of one key is refused.
-func (k *keeper) probeCreate(ctx context.Context, key string) error {
+func (p *place) probeCreate(ctx context.Context, key string) error {
 	for i := range 2 {
-		err := k.store.Create(ctx, key, []byte("probe\n"))
+		err := p.store.Create(ctx, key, []byte("probe\n"))
 		if errors.Is(err, fs.ErrExist) {
 			return nil
 		}
@@ -62,8 +62,8 @@ func (k *keeper) probeCreate(ctx context.Context, key string) error {
 }
 
 // missing checks that a staged file is invisible.
-func (k *keeper) missing(ctx context.Context, key string) error {
-	_, err := k.store.Read(ctx, key, 64)
+func (p *place) missing(ctx context.Context, key string) error {
+	_, err := p.store.Read(ctx, key, 64)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil

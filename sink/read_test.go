@@ -150,7 +150,7 @@ func TestInspectTellsTheState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Last != 2 || s.Rows != 1 || s.Counts[record.Written] != 1 || s.Partitions[part("a")].Progress.UpTo.Sub != 1 {
+	if s.Entry != 2 || s.Rows != 1 || s.Counts[record.Written] != 1 || s.Partitions[part("a")].Progress.UpTo.Sub != 1 {
 		t.Errorf("state %+v", s)
 	}
 }

@@ -38,7 +38,7 @@ func TestRequestsOfFilesAndCommits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out.Seal(*quarter)
+	out.Seal(quarter)
 	if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}}); err != nil {
 		t.Fatal(err)
 	}

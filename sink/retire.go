@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/journal"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -17,25 +18,19 @@ func Retire(ctx context.Context, store Store, job string, p record.Partition, re
 	if reason == "" {
 		return errors.New("sink: retire: a reason is needed, it is all that is left for those who ask later")
 	}
-	k, err := openReader(ctx, store, job, opts)
+	j, err := openJournal(ctx, store, job, opts)
 	if err != nil {
 		return err
 	}
-	g, hash, err := k.begun(ctx)
-	if err != nil {
-		return err
-	}
-	if err := k.openLedger(ctx, g, hash); err != nil {
-		return err
-	}
-	known := k.state.Partitions[p]
-	if known == nil {
+	known := false
+	j.Look(func(s *ledger.State) { known = s.Partitions[p] != nil })
+	if !known {
 		return fmt.Errorf("sink: retire: job %q has never committed anything of partition %s", job, p)
 	}
-	token := newToken(k.env)
-	e := &ledger.Entry{Kind: ledger.KindRetire, Token: newToken(k.env)}
-	e.Retire = &ledger.Retire{Lane: known.Lane, Token: token, Partition: p, Reason: reason}
-	id, err := k.append(ctx, e, func(s *ledger.State, e *ledger.Entry) error {
+	token := journal.NewToken(j.Objects.Env)
+	e := &ledger.Entry{Kind: ledger.KindRetire, Token: journal.NewToken(j.Objects.Env)}
+	e.Retire = &ledger.Retire{Token: token, Partition: p, Reason: reason}
+	_, err = j.Add(ctx, e, func(s *ledger.State, e *ledger.Entry) error {
 		st := s.Partitions[p]
 		if st.Retired {
 			return errRetired
@@ -43,13 +38,9 @@ func Retire(ctx context.Context, store Store, job string, p record.Partition, re
 		e.Retire.Lane, e.Retire.Base = st.Lane, s.Base(st.Lane)
 		return s.Validate(e)
 	})
-	if errors.Is(err, errRetired) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errRetired) {
 		return fmt.Errorf("sink: retire: %w", err)
 	}
-	k.saveSnapshot(ctx, id)
 	return nil
 }
 

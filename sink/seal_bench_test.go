@@ -132,7 +132,7 @@ func sealing(tb testing.TB, store sink.Store) *sink.Sink[row] {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	out.Seal(*quarter)
+	out.Seal(quarter)
 	if err := out.Attach(tb.Context(), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
 		tb.Fatal(err)
 	}

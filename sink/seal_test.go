@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/manifest"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -73,7 +74,7 @@ func TestHourManifestListsAllFilesOfTheHour(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m sink.HourManifest
+	var m manifest.Hour
 	if err := json.Unmarshal(body, &m); err != nil {
 		t.Fatal(err)
 	}

@@ -7,65 +7,95 @@ import (
 	"strings"
 	"time"
 
-	storage "github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/internal/hours"
 )
 
-// SealOptions say how hours are closed and sealed. Package seal documents them.
+// SealOptions are the optional settings of who closes and seals hours; nil means all defaults. Package seal has them as its
+// Options. All instances of a job should have the same.
 type SealOptions struct {
-	// Name is that of the seal object in the hour's folder of each flow.
+	// Name is that of the seal object in the hour's folder of each flow. Readers such as Spark and Athena skip names that
+	// begin with an underscore.
 	//
-	// Defaults to "_SEALED", or "_SEALED.<job>" if Options.Shared is set.
+	// Defaults to "_SEALED", or "_SEALED.<job>" if several jobs share the folder (Options.Shared).
 	Name string
 
-	// JSON lists files and counts in the seal object instead of leaving it empty.
+	// JSON lists the hour's files and counts in the seal object. Without it the object is empty; the hour's manifest lists
+	// them in either case.
 	JSON bool
 
-	// Lateness is how far behind the newest event of its partition an event may be. It is used as it is: 0 is none.
+	// Lateness is how far behind the newest event of its partition an event may be and still be on time. It delays the
+	// seal by as much.
+	//
+	// Defaults to 15 minutes. -1 is none: a partition whose events are not in order then has late ones.
 	Lateness time.Duration
 
-	// EmptyHours is how many hours without on-time files may be closed in a row, beside as many as have passed since the
-	// job began.
+	// EmptyHours is how many hours without files may be sealed in a row, beside as many as have passed since the job
+	// began. More are made by an odd record of long ago among a job's first ones, or by a gap in old data. Then the job goes
+	// on committing and closes no hour behind them; stream.Status.Unclosed, the log and seal.Explain say where the gap is and
+	// what it begins with. A larger number lets these hours be sealed, one after the other. It counts hours of Options.Hour.
 	//
-	// Defaults to 4000. -1 is any number.
+	// Defaults to 4000: five and a half months of hours of 60 minutes. No live job has a gap like that, and making the seals
+	// of so many hours takes minutes. -1 is any number.
 	EmptyHours int64
 
-	// Verify lists the folders of an hour before it closes, and does not close it if a file of it is gone or has another
-	// length.
+	// Verify looks, before an hour closes, whether all of its files are there with the length that was published: somebody,
+	// or a rule of the bucket, may have deleted or replaced one. Such an hour does not close, and the job stops with an
+	// error that names the files, until they are restored, or until it runs without Verify and so takes the loss. It costs
+	// a listing for each flow and hour, of 1000 files a request. examples/verify compares contents, too.
 	Verify bool
 }
 
-// DefaultEmptyHours is the default of SealOptions.EmptyHours: five and a half months of hours of 60 minutes. No live job has
-// a gap like that, and making the seals of so many hours takes minutes.
+// DefaultEmptyHours is the default of SealOptions.EmptyHours.
 const DefaultEmptyHours = 4000
 
 // Seal makes the sink close and seal hours. It is called before Attach, by seal.Hourly, which is the way to use it.
 // Without it all hours stay open: nothing is late, and there are no seals.
-func (s *Sink[T]) Seal(o SealOptions) {
+func (s *Sink[T]) Seal(opts *SealOptions) {
+	o := SealOptions{}
+	if opts != nil {
+		o = *opts
+	}
 	name := "_SEALED"
-	if s.keep.opts.Shared {
-		name += "." + s.keep.job
+	if s.place.opts.Shared {
+		name += "." + s.place.folder.Job
 	}
 	o.Name = cmp.Or(o.Name, name)
-	o.EmptyHours = cmp.Or(o.EmptyHours, DefaultEmptyHours)
-	s.keep.seal = &o
+	s.seal = &o
 }
 
-func (o *SealOptions) validate(k *keeper) error {
+func (o *SealOptions) validate(job string, of *Options) error {
 	if o == nil {
 		return nil
 	}
 	var errs []error
-	if err := storage.CheckKey(o.Name); err != nil || strings.Contains(o.Name, "/") || len(o.Name) > 2*maxName {
+	if err := driver.CheckKey(o.Name); err != nil || strings.Contains(o.Name, "/") || len(o.Name) > 2*maxName {
 		errs = append(errs, fmt.Errorf("seal name %q is not a plain file name", o.Name))
 	}
-	if k.opts.Shared && !strings.Contains(o.Name, k.job) {
+	if of.Shared && !strings.Contains(o.Name, job) {
 		errs = append(errs, fmt.Errorf("seal name %q does not contain the job's name, and Options.Shared is set", o.Name))
 	}
-	if o.Lateness < 0 {
+	if o.Lateness < -1 {
 		errs = append(errs, fmt.Errorf("seal lateness %s is negative", o.Lateness))
 	}
 	if o.EmptyHours < -1 {
 		errs = append(errs, fmt.Errorf("seal empty hours %d, want at least -1", o.EmptyHours))
 	}
 	return errors.Join(errs...)
+}
+
+// lateness is what is subtracted from the newest event time; negative: hours are not closed.
+func (o *SealOptions) lateness() time.Duration {
+	if o == nil {
+		return -1
+	}
+	return max(cmp.Or(o.Lateness, 15*time.Minute), 0)
+}
+
+// filled are the options with their defaults.
+func (o *SealOptions) filled(p *place) hours.Options {
+	return hours.Options{
+		Name: o.Name, JSON: o.JSON, Lateness: o.lateness(), EmptyHours: cmp.Or(o.EmptyHours, DefaultEmptyHours), Verify: o.Verify,
+		Layout: p.opts.layout(), Flows: p.flows, Generation: p.opts.Generation,
+	}
 }

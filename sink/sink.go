@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/clock"
 	"github.com/onceflow/onceflow/sink/internal/files"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+	transactions "github.com/onceflow/onceflow/sink/internal/txn"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -15,9 +19,13 @@ import (
 // Sink is a [driver.Output] that writes flows to a Store. It may be used as driver.Output and driver.Txn say; one Sink
 // serves one run.
 type Sink[T any] struct {
-	keep  *keeper
+	place *place
 	flows []files.Flow[T]
-	pool  *files.Pool[T] // set by Attach
+	seal  *SealOptions // nil: hours are not closed
+
+	// Attach sets what follows.
+	pool  *files.Pool[T]
+	rooms *rooms
 }
 
 var _ driver.Output[int] = (*Sink[int])(nil)
@@ -36,8 +44,8 @@ func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], 
 		names = append(names, flows[i].Name)
 		s.flows = append(s.flows, flows[i].files())
 	}
-	s.keep = newKeeper(store, env.From(ctx), job, o, names)
-	if err := s.keep.check(ctx); err != nil {
+	var err error
+	if s.place, err = openPlace(ctx, store, job, o, names); err != nil {
 		return nil, fmt.Errorf("sink: cannot open the output of job %q: %w", job, err)
 	}
 	return s, nil
@@ -45,62 +53,98 @@ func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], 
 
 // Attach reads the ledger, or begins one.
 func (s *Sink[T]) Attach(ctx context.Context, job driver.Job) error {
+	if job.Logger == nil {
+		job.Logger = slog.New(slog.DiscardHandler)
+	}
 	s.pool = files.NewPool(files.Config[T]{
-		Layout: s.keep.opts.layout(), Flows: s.flows, Workers: max(job.Workers, 1), Budget: job.Budget, Env: s.keep.env,
+		Layout: s.place.opts.layout(), Flows: s.flows, Workers: max(job.Workers, 1), Budget: job.Budget, Env: s.place.env,
 	})
-	s.keep.budget, s.keep.mayEnd = job.Budget, job.MayEnd
-	if job.Logger != nil {
-		s.keep.log = job.Logger
+	rooms, err := s.place.attach(ctx, &job, s.seal)
+	if err != nil {
+		return fmt.Errorf("sink: job %q: %w", s.place.folder.Job, err)
 	}
-	if err := s.keep.attach(ctx, job); err != nil {
-		return fmt.Errorf("sink: job %q: %w", s.keep.job, err)
-	}
+	s.rooms = rooms
 	return nil
 }
 
 // Ledger tells of the ledger.
 func (s *Sink[T]) Ledger() driver.Ledger {
 	return driver.Ledger{
-		Signature:  fmt.Sprintf("onceflow %s %s", s.keep.job, s.keep.state.Genesis.Token), // which never change after Attach
-		Unfinished: s.keep.unfinished, Tell: s.keep.tell,
+		Signature:  fmt.Sprintf("onceflow %s %s", s.place.folder.Job, s.rooms.journal.Genesis().Token),
+		Unfinished: s.unfinished, Tell: s.tell,
 	}
+}
+
+// unfinished is what has been begun and may still give records: see driver.Ledger.
+func (s *Sink[T]) unfinished() map[record.Partition]driver.Progress {
+	all := map[record.Partition]driver.Progress{}
+	s.rooms.journal.Look(func(state *ledger.State) {
+		for p, st := range state.Partitions {
+			if !st.Retired && (!st.Progress.Ended || st.HeldLen > 0) {
+				pr := st.Progress
+				pr.Held = driver.HeldSet{}
+				all[p] = pr
+			}
+		}
+	})
+	return all
 }
 
 // Adopt takes lanes over. While the store fails in a way that may pass, it tries on until ctx ends.
 func (s *Sink[T]) Adopt(ctx context.Context, lanes []driver.Assignment) (at map[record.Partition]driver.Progress, err error) {
-	err = s.keep.insist(ctx, "adopt lanes", func(ctx context.Context) error {
-		at, err = s.keep.adopt(ctx, lanes)
+	err = retry.Insist(ctx, s.place.env, s.rooms.journal.Log, "adopt lanes", func(ctx context.Context) error {
+		at, err = s.rooms.lanes.Adopt(ctx, lanes)
 		return err
 	})
 	return at, err
 }
 
+// tell says what is committed of all partitions: see driver.Ledger.
+func (s *Sink[T]) tell(ctx context.Context) (map[record.Partition]driver.Standing, error) {
+	out := map[record.Partition]driver.Standing{}
+	err := s.rooms.journal.ReadAnd(ctx, func(state *ledger.State) error {
+		for p, st := range state.Partitions {
+			g := &st.Progress
+			out[p] = driver.Standing{
+				Lane: st.Lane, UpTo: g.UpTo, Seen: g.Seen, Arrived: g.Arrived, Ended: g.Ended, Holds: st.HeldLen > 0, Retired: st.Retired,
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Release forgets lanes.
 func (s *Sink[T]) Release(_ context.Context, lanes []string) error {
-	s.keep.release(lanes)
+	s.rooms.lanes.Release(lanes)
 	return nil
 }
 
 // Begin starts a transaction. Write waits for the Commit of after to have begun, if that has not been settled.
 func (s *Sink[T]) Begin(after driver.Txn[T]) driver.Txn[T] {
-	var w *work
+	var before *transactions.Txn
 	if t, ok := after.(*txn[T]); ok {
-		w = t.work
+		before = t.work
 	} else if after != nil {
 		panic(fmt.Sprintf("sink: Begin on top of a %T, which is not of this sink", after))
 	}
-	t := &txn[T]{work: s.keep.begin(w)}
-	t.writers = s.pool.Writers(t.set)
-	return t
+	work := s.rooms.lanes.Begin(before)
+	return &txn[T]{work: work, writers: s.pool.Writers(work.Set())}
 }
 
 // Maintain publishes what others left behind, closes and seals hours, and sweeps.
 func (s *Sink[T]) Maintain(ctx context.Context, list func(context.Context) ([]record.Partition, error)) (driver.Upkeep, error) {
-	return s.keep.maintain(ctx, list)
+	return s.rooms.house.maintain(ctx, list)
 }
+
+// ClockError says that the store's clock is in doubt. It is in stream.Status.Unclosed.
+type ClockError = clock.Error
 
 // Now is the store's clock, as far as it is believed: see ClockError.
 func (s *Sink[T]) Now(ctx context.Context) (at, latest time.Time, err error) {
-	at, err = s.keep.now(ctx)
-	return at, s.keep.clock.last(), err
+	at, err = s.place.clock.Now(ctx, s.rooms.journal.Log, s.rooms.journal.View().At)
+	return at, s.place.clock.Latest(), err
 }

@@ -104,7 +104,7 @@ func TestOpenFindsTheLastSnapshotInFewRequests(t *testing.T) {
 			} else if err != nil {
 				t.Fatal(err)
 			} else {
-				last = state.Last
+				last = state.Entry
 			}
 			if last != c.want*every {
 				t.Errorf("it goes on from entry %d, want %d", last, c.want*every)

@@ -6,13 +6,14 @@ import (
 
 	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/retry"
+	transactions "github.com/onceflow/onceflow/sink/internal/txn"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
 // txn is a driver.Txn.
 type txn[T any] struct {
-	*work
+	work    *transactions.Txn
 	writers *files.Writers[T]
 }
 
@@ -21,8 +22,8 @@ var errBegun = retry.Stop(errors.New("sink: a write to a transaction after Commi
 // Write routes and encodes rows.
 func (t *txn[T]) Write(ctx context.Context, w driver.Writer, rows []record.Event[T], fates []record.Fate) (bad []driver.BadRow, err error) {
 	clear(fates) // to Written
-	err = t.in(ctx, w, func(b *laneBase) (err error) {
-		bad, err = t.writers.Write(ctx, w.Worker, b.deadline, rows, fates)
+	err = t.in(ctx, w, func(deadline int64) (err error) {
+		bad, err = t.writers.Write(ctx, w.Worker, deadline, rows, fates)
 		return err
 	})
 	return bad, err
@@ -30,23 +31,23 @@ func (t *txn[T]) Write(ctx context.Context, w driver.Writer, rows []record.Event
 
 // Reject adds dead letters.
 func (t *txn[T]) Reject(ctx context.Context, w driver.Writer, dead []driver.DeadLetter) error {
-	return t.in(ctx, w, func(*laneBase) error { return t.writers.Reject(ctx, w.Worker, dead) })
+	return t.in(ctx, w, func(int64) error { return t.writers.Reject(ctx, w.Worker, dead) })
 }
 
-// in calls write with the base of the writer's lane. Once the work is void nothing is written, and an error of write may only
+// in calls write with what is closed for the writer's lane. Once the work is void nothing is written, and an error of write may only
 // say that it is: Commit says it.
-func (t *txn[T]) in(ctx context.Context, w driver.Writer, write func(*laneBase) error) error {
-	if t.isVoid() {
+func (t *txn[T]) in(ctx context.Context, w driver.Writer, write func(int64) error) error {
+	if t.work.Void() {
 		return nil
 	}
-	if t.begun {
+	if t.work.Begun() {
 		return errBegun
 	}
-	b, err := t.lane(ctx, w.Lane)
+	deadline, err := t.work.Deadline(ctx, w.Lane)
 	if err != nil {
 		return err
 	}
-	if err = t.explain(ctx, write(b)); t.isVoid() {
+	if err = t.work.Explain(ctx, write(deadline)); t.work.Void() {
 		return nil
 	}
 	return err
@@ -58,13 +59,12 @@ func (t *txn[T]) Bytes() int64 { return t.writers.Bytes() }
 // Commit makes everything durable.
 func (t *txn[T]) Commit(ctx context.Context, cut driver.Cut) (driver.Committed, error) {
 	defer t.writers.Close() // the next transaction keeps us until it is settled itself
-	t.lateDropped = t.writers.Dropped()
-	err := t.commit(ctx, cut)
-	return driver.Committed{LateRows: t.lateRows}, err
+	late, err := t.work.Commit(ctx, cut, t.writers.Dropped())
+	return driver.Committed{LateRows: late}, err
 }
 
 // Drop deletes everything.
 func (t *txn[T]) Drop(ctx context.Context) error {
 	defer t.writers.Close()
-	return t.drop(ctx)
+	return t.work.Drop(ctx)
 }

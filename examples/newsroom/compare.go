@@ -8,9 +8,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/manifest"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -47,14 +47,14 @@ func measure(ctx context.Context, store sink.Store) (*result, error) {
 		}
 		for _, f := range m.Files {
 			switch f.Kind {
-			case ledger.DataFile:
+			case manifest.OnTime:
 				r.rows[f.Flow] += f.Rows
-			case ledger.LateFile:
+			case manifest.Late:
 				r.rows[f.Flow] += f.Rows
 				if f.Flow == "clicks" {
 					r.late += f.Rows
 				}
-			case ledger.DeadFile:
+			case manifest.Dead:
 				continue
 			}
 			if f.Flow != "all" {

@@ -89,8 +89,8 @@ func runJob[T any](ctx context.Context, o *quick.Options, input string, events s
 		return err
 	}
 	defer store.Close()
-	if was, err := sink.Inspect(ctx, store, job, nil); err == nil && len(was.Config.Topics) > 0 && was.Config.Topics[0] != input {
-		return fmt.Errorf("%s holds the output of other input, %s: choose another -out, or delete it", o.Out, was.Config.Topics)
+	if was, err := sink.Inspect(ctx, store, job, nil); err == nil && len(was.Topics) > 0 && was.Topics[0] != input {
+		return fmt.Errorf("%s holds the output of other input, %s: choose another -out, or delete it", o.Out, was.Topics)
 	}
 	files, err := sink.Open(ctx, store, job, flows, nil)
 	if err != nil {

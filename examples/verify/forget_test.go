@@ -75,8 +75,8 @@ func TestWhatTheLibraryForgetsPasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Over != n || s.Finished.Len() != n/2 {
-		t.Fatalf("%d partitions are forgotten, %d finished, want %d and %d", s.Over, s.Finished.Len(), n, n/2)
+	if s.Forgotten != n || s.Finished != n/2 {
+		t.Fatalf("%d partitions are forgotten, %d finished, want %d and %d", s.Forgotten, s.Finished, n, n/2)
 	}
 	var said bytes.Buffer
 	if code := run(t.Context(), []string{dir}, &said, &said); code != 0 || !strings.Contains(said.String(), "in 0 partitions, and 1100 that have ended") {

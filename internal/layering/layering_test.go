@@ -20,8 +20,8 @@ const module = "github.com/onceflow/onceflow"
 var may = map[string][]string{
 	"":         nil,
 	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "stream/internal/reasons", "internal/eventclock", "internal/retry"},
-	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/steady", "internal/when", "internal/retry"},
-	"seal":     {"sink", "internal/ledger", "stream/record", "stream/driver", "internal/eventclock"},
+	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/manifest", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/eventclock", "internal/steady", "internal/when", "internal/retry"},
+	"seal":     {"sink", "sink/manifest", "stream/record", "stream/driver"},
 	"dedup":    {"stream/record", "stream/stage", "internal/retry"},
 	"join":     {"stream/record", "stream/stage"},
 	"scaler":   {"internal/retry"},
@@ -32,6 +32,7 @@ var may = map[string][]string{
 	"internal/ledger": {"stream/record", "stream/driver", "internal/when"},
 
 	"sink/driver":   {"sink/escape", "stream/driver"},
+	"sink/manifest": nil,
 	"sink/sinktest": {"sink", "sink/driver", "stream/record", "stream/driver"},
 	"sink/file":     {"sink/driver"},
 	"sink/s3":       {"sink/driver", "internal/retry"},

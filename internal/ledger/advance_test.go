@@ -55,7 +55,7 @@ func advanceAny(t *testing.T, hour, lateness time.Duration, b []byte) {
 		if err := try(s, commit(l)); err != nil {
 			t.Fatalf("hours of %s, lateness %s, seen %d, held %d, arrived %d: %v", hour, lateness, at[0].Unix(), at[1].Unix(), at[2].Unix(), err)
 		}
-		if from, through, ok := s.CloseDue(at[3], lateness); ok && (from.IsZero() || !from.Before(through)) {
+		if from, through, ok := s.CloseDue(at[3], lateness, s.Pending); ok && (from.IsZero() || !from.Before(through)) {
 			t.Fatalf("hours from %s to %s are due", from, through)
 		}
 		if _, err := s.Encode(); err != nil {

@@ -108,7 +108,7 @@ func BenchmarkClockAndCloseDueOf5000Partitions(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Clock()
-		s.CloseDue(clock("23:00"), 0)
+		s.CloseDue(clock("23:00"), 0, s.Pending)
 	}
 }
 

@@ -113,14 +113,15 @@ func (s *State) ready() time.Time {
 
 // CloseDue returns the range of hours that could close if the clock is now and the source lists no partition that is not
 // known: those whose end is at least lateness ago, that all known partitions have passed and whose files are published.
-// It is worth asking the source then, and CheckClose decides.
-func (s *State) CloseDue(now time.Time, lateness time.Duration) (from, through time.Time, ok bool) {
+// It is worth asking the source then, and CheckClose decides. pending are the entries that are not known to be published: at
+// most s.Pending.
+func (s *State) CloseDue(now time.Time, lateness time.Duration, pending map[uint64]Pending) (from, through time.Time, ok bool) {
 	from = s.NextHour()
 	if from.IsZero() || lateness < 0 || !s.begun() {
 		return from, through, false
 	}
 	through = s.Genesis.HourOf(earlier(s.ready(), now.Add(-lateness)))
-	for _, p := range s.Pending {
+	for _, p := range pending {
 		if len(p.Hours) > 0 {
 			through = earlier(through, p.Hours[0])
 		}
@@ -242,7 +243,7 @@ const (
 // empty is Close.EmptyHours, and listed are the partitions that the source has.
 func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64, listed []record.Partition) []Blocker {
 	var out []Blocker
-	if from, through, due := s.CloseDue(now, lateness); due {
+	if from, through, due := s.CloseDue(now, lateness, s.Pending); due {
 		if g, found := s.Gap(from, through, now, empty); found {
 			out = append(out, Blocker{Kind: BlockedByGap, Gap: g})
 		}

@@ -72,7 +72,7 @@ func TestCloseDueIsWhatValidateTakes(t *testing.T) {
 	s := twoLanes(t)
 	const lateness = 15 * time.Minute
 	for at := clock("09:00"); at.Before(clock("12:00")); at = at.Add(5 * time.Minute) {
-		from, through, ok := s.CloseDue(at, lateness)
+		from, through, ok := s.CloseDue(at, lateness, s.Pending)
 		if want := !at.Before(clock("10:15")); ok != want {
 			t.Errorf("at %s due is %v, want %v", at, ok, want)
 		}
@@ -80,7 +80,7 @@ func TestCloseDueIsWhatValidateTakes(t *testing.T) {
 			must(t, s.Clone(), closing(from, through, at))
 		}
 	}
-	if _, _, ok := s.CloseDue(clock("23:00"), -1); ok {
+	if _, _, ok := s.CloseDue(clock("23:00"), -1, s.Pending); ok {
 		t.Error("hours are due though they are not to be closed")
 	}
 }
@@ -88,7 +88,7 @@ func TestCloseDueIsWhatValidateTakes(t *testing.T) {
 // T23: the start hour comes from files and lows of real records, not from the first timestamp.
 func TestFirstHour(t *testing.T) {
 	s := newState(t)
-	if _, _, ok := s.CloseDue(clock("23:00"), 0); ok || !s.NextHour().IsZero() {
+	if _, _, ok := s.CloseDue(clock("23:00"), 0, s.Pending); ok || !s.NextHour().IsZero() {
 		t.Error("an empty ledger has an hour to close")
 	}
 	must(t, s, commit(lane(s, "a", 1, clock("06:30"), time.Time{})))
@@ -119,7 +119,7 @@ func TestStartOfGenesisIsTheFirstHour(t *testing.T) {
 	}
 	s := NewState(g, HashOf(body))
 	must(t, s, commit(lane(s, "a", 1, clock("07:30"), clock("07:15"))))
-	if from, through, ok := s.CloseDue(clock("23:00"), 0); !ok || !from.Equal(clock("04:00")) || !through.Equal(clock("07:00")) {
+	if from, through, ok := s.CloseDue(clock("23:00"), 0, s.Pending); !ok || !from.Equal(clock("04:00")) || !through.Equal(clock("07:00")) {
 		t.Errorf("due is %s to %s, %v, want 04:00 to 07:00", from, through, ok)
 	}
 	wantVoid(t, "hours before the start are closed", s, commit(lane(s, "b", 1, clock("03:30"), time.Time{})).files(clock("03:00")))
@@ -209,13 +209,13 @@ func TestWhenAllHaveEndedHoursCloseUpToTheLastFile(t *testing.T) {
 	l := lane(s, "p", 3, clock("11:30"), clock("11:15"))
 	l.Partitions[0].Progress.Ended = true
 	must(t, s, commit(l).files(clock("05:00"), clock("11:00")), mark(1))
-	from, through, ok := s.CloseDue(clock("23:00"), 15*time.Minute)
+	from, through, ok := s.CloseDue(clock("23:00"), 15*time.Minute, s.Pending)
 	if !ok || !from.Equal(clock("05:00")) || !through.Equal(clock("12:00")) {
 		t.Errorf("due is %s to %s, %v, want 05:00 to 12:00", from, through, ok)
 	}
 	wantVoid(t, "no row is in hour 12", s, closing(clock("05:00"), clock("13:00"), clock("23:00")))
 	must(t, s, closing(from, through, clock("23:00")))
-	if _, _, ok := s.CloseDue(clock("23:59"), 0); ok {
+	if _, _, ok := s.CloseDue(clock("23:59"), 0, s.Pending); ok {
 		t.Error("another hour is due")
 	}
 }

@@ -132,7 +132,7 @@ func TestStagingOfAForgottenLaneIsSwept(t *testing.T) {
 func TestHoursCloseWhenAllIsForgotten(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(ended(s, "a", 3)).files(clock("10:00")), mark(1), forget("a"))
-	from, through, ok := s.CloseDue(clock("23:00"), 15*time.Minute)
+	from, through, ok := s.CloseDue(clock("23:00"), 15*time.Minute, s.Pending)
 	if !ok || !from.Equal(clock("10:00")) || !through.Equal(clock("11:00")) {
 		t.Fatalf("hours from %s through %s close: %v, want that of 10h", from, through, ok)
 	}

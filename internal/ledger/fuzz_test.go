@@ -104,7 +104,7 @@ func FuzzDecodeState(f *testing.F) {
 		}
 		s.Clock()
 		s.NextHour()
-		s.CloseDue(clock("23:00"), 0)
+		s.CloseDue(clock("23:00"), 0, s.Pending)
 		s.Low("a", nil)
 		return again, sameFormat(body)
 	}, "snapshot")

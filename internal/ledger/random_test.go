@@ -44,7 +44,7 @@ func (w *walker) entry() *Entry {
 		e.Kind, e.Config = KindConfig, &Config{Generation: w.s.Config.Generation + 1, Topics: []string{"topic"}}
 		return e
 	case 1:
-		if from, through, ok := w.s.CloseDue(w.now, 0); ok {
+		if from, through, ok := w.s.CloseDue(w.now, 0, w.s.Pending); ok {
 			e.Kind, e.Close = KindClose, closing(from, through, w.now).Close
 			e.Close.Lateness, e.Close.Generation = 0, w.s.Config.Generation
 			if w.s.ClosedEntry != 0 {

@@ -137,7 +137,7 @@ func (f *folder) forget(minute int, since uint64) {
 }
 
 func (f *folder) closeHour() {
-	from, through, ok := f.s.CloseDue(f.now, time.Minute)
+	from, through, ok := f.s.CloseDue(f.now, time.Minute, f.s.Pending)
 	if !ok {
 		return
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/manifest"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -269,7 +269,7 @@ func (c *checker) isFinished(r *logRecord) bool {
 }
 
 func (c *checker) manifest(n uint64, body []byte) {
-	var m sink.Manifest
+	var m manifest.Transaction
 	if err := json.Unmarshal(body, &m); err != nil || n == 0 || n > uint64(len(c.entries)) {
 		c.violation("manifest %d: %v", n, err)
 		return
@@ -292,12 +292,16 @@ func (c *checker) manifest(n uint64, body []byte) {
 }
 
 // sums checks that a manifest has what its entry has of reads and fates, so that all manifests add up to the ledger.
-func (c *checker) sums(n uint64, m *sink.Manifest) {
-	c.reasons(fmt.Sprintf("manifest %d", n), c.entries[n-1], m.Reasons)
+func (c *checker) sums(n uint64, m *manifest.Transaction) {
+	var told []ledger.Reason
+	for _, r := range m.Reasons {
+		told = append(told, ledger.Reason(r))
+	}
+	c.reasons(fmt.Sprintf("manifest %d", n), c.entries[n-1], told)
 	i := 0
 	for _, l := range c.entries[n-1].Commit.Lanes {
 		for _, p := range l.Partitions {
-			var got sink.ManifestPartition
+			var got manifest.Partition
 			if i < len(m.Partitions) {
 				got = m.Partitions[i]
 			}
@@ -368,7 +372,7 @@ func (c *checker) hourManifest(start time.Time, body []byte) {
 	if !start.Before(c.closed) {
 		c.violation("the manifest of hour %s is there before it is closed", start)
 	}
-	var m sink.HourManifest
+	var m manifest.Hour
 	if err := json.Unmarshal(body, &m); err != nil {
 		c.violation("the manifest of hour %s: %v", start, err)
 	}

@@ -170,11 +170,11 @@ func check(t *testing.T, p plan, store *sinktest.Memory, over bool) {
 	if err != nil {
 		t.Fatalf("%v: %v", p, err)
 	}
-	if !slices.Equal(got, rows) || len(joined) == 0 || s.Counts != fates || len(s.Pending) > 0 {
-		t.Errorf("%v: rows %s, %d joined files, fates %v, pending %v; want %s, %v", p, got, len(joined), s.Counts, s.Pending, rows, fates)
+	if !slices.Equal(got, rows) || len(joined) == 0 || s.Counts != fates || len(s.Unpublished) > 0 {
+		t.Errorf("%v: rows %s, %d joined files, fates %v, pending %v; want %s, %v", p, got, len(joined), s.Counts, s.Unpublished, rows, fates)
 	}
-	if len(s.Hours) > 0 || !s.Sealed.Equal(s.Closed) || s.Closed.IsZero() {
-		t.Errorf("%v: %d hours are open, closed through %s, sealed through %s", p, len(s.Hours), s.Closed, s.Sealed)
+	if len(s.OpenHours) > 0 || !s.Sealed.Equal(s.Closed) || s.Closed.IsZero() {
+		t.Errorf("%v: %d hours are open, closed through %s, sealed through %s", p, len(s.OpenHours), s.Closed, s.Sealed)
 	}
 }
 

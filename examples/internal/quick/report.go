@@ -14,11 +14,11 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
+	"github.com/onceflow/onceflow/sink/manifest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -27,7 +27,7 @@ import (
 type line struct {
 	hour   time.Time
 	flow   string
-	sum    sink.FlowSum
+	sum    manifest.FlowSum
 	sealed time.Time
 }
 
@@ -75,7 +75,7 @@ func table(ctx context.Context, store sink.Store, job string) ([]*line, error) {
 		}
 		for _, f := range m.Files {
 			flow := f.Flow
-			if f.Kind == ledger.LateFile {
+			if f.Kind == manifest.Late {
 				flow = "late/" + flow
 			}
 			sum := &at(f.Hour, flow).sum
@@ -128,11 +128,11 @@ func emptyHours(lines []*line) int {
 }
 
 // printCounts shows that every record has one fate. It fails if they do not add up.
-func printCounts(w io.Writer, o *Options, s *ledger.State) error {
+func printCounts(w io.Writer, o *Options, s *sink.JobState) error {
 	fmt.Fprintf(w, "%s records read =", Digits(s.Read))
 	var sum, held int64
 	for _, p := range s.Partitions {
-		held += int64(p.HeldLen)
+		held += int64(p.Held)
 	}
 	for f := range stream.Fate(record.Fates) {
 		fmt.Fprintf(w, " %s %s +", Digits(s.Counts[f]), f)

@@ -15,34 +15,36 @@ const same = "$same"
 
 // All edits are applied together. No two may overlap: what several mistakes change is one edit.
 var edits = []edit{
-	{"sink", `if k.claimed[i] {`, `if k.claimed[i] || mutant.On("T53") {`},
-	{"sink", `Reasons: e.Commit.Reasons,`, `Reasons: func() []ledger.Reason {
-		if mutant.On("T58b") {
-			return nil
-		}
-		return e.Commit.Reasons
-	}(),`},
-	insert("sink", `return slices.Sorted(maps.Keys(m.Flows))`, `
+	{"sink", `m.Reasons = append(m.Reasons, manifest.Reason(r))`, `if !mutant.On("T58b") { m.Reasons = append(m.Reasons, manifest.Reason(r)) }`},
+	{"sink", `if c.made[i] {`, `if c.made[i] || mutant.On("T53") {`},
+	insert("sink", `for _, flow := range flows { key := s.key(`, `
 		switch {
 		case mutant.On("T56"):
-			return c.close.Flows
+			flows = c.Close.Flows
 		case mutant.On("T57"):
-			return k.flowNames
+			flows = s.opts.Flows
 		}`),
-	{"sink", `if err := check(d.state, e); err != nil {`,
-		`if err := check(d.state, e); err != nil && !(mutant.On("T01") && pause == 20*time.Millisecond) {`},
+	insert("sink", `n := len(flows)`, `
+		switch {
+		case mutant.On("T56"):
+			flows = c.Close.Flows
+		case mutant.On("T57"):
+			flows = s.opts.Flows
+		}`),
+	{"sink", `if err := check(j.state, e); err != nil {`,
+		`if err := check(j.state, e); err != nil && !(mutant.On("T01") && pause == 20*time.Millisecond) {`},
 	{"sink", `
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		there, hash, err := d.entry(ctx, e.ID)`, `
+		there, hash, err := j.Objects.Entry(ctx, e.ID)`, `
 		if !errors.Is(err, fs.ErrExist) {
 			if err != nil && mutant.On("T36c") {
-				_, _, err = d.entry(ctx, e.ID)
+				_, _, err = j.Objects.Entry(ctx, e.ID)
 			}
 			return err
 		}
-		there, hash, err := d.entry(ctx, e.ID)`},
+		there, hash, err := j.Objects.Entry(ctx, e.ID)`},
 	{"sink", `
 		case err != nil:
 			return false, fmt.Errorf("sink: append entry`, `
@@ -54,29 +56,30 @@ var edits = []edit{
 	{"sink", `if g != nil || err != nil { return g, hash, err }`, `if g != nil || err != nil || mutant.On("T50") { return g, hash, err }`},
 	insert("sink", `var data error // of a job that has committed nothing`, `if mutant.On("T51") { return err }`),
 	{"sink", `if folder == "" || src.Folder == "" {`, `if folder == "" || src.Folder == "" || mutant.On("T54") {`},
-	insert("sink", `w.settle(err) return 0, err`, `if mutant.On("T03") { return 0, w.fail(ctx, err) }`),
+	insert("sink", `t.settle(err) return 0, err`, `if mutant.On("T03") { return 0, t.fail(ctx, err) }`),
 	insert("sink", `byLane := func(l ledger.LaneCommit, name string) int {`, `if mutant.On("T20b") { return nil }`),
 	{"sink", `if !job.KeysInLanes {`, `if !job.KeysInLanes && !mutant.On("T71") {`},
-	{"sink", `if a == nil { return h, nil`, `if a == nil || mutant.On("T02") { return h, nil`},
+	{"sink", `if a == nil { return &h.carriedLane, nil`, `if a == nil || mutant.On("T02") { return &h.carriedLane, nil`},
 	{"sink", `if len(waits) > 0 {`, `if len(waits) > 0 && !mutant.On("T35") {`},
-	insert("sink", `
-		at, err := k.now(ctx)
-		if err != nil {
-			return err
-		}
-		from, through, ok := k.closeRange(at)`, `
+	insert("sink", `at, err := c.clock.Now(`, `
 		switch {
 		case mutant.On("T14b"):
 			parts, _ := list(ctx)
-			first, _ := mutant.Kept.LoadOrStore(k, parts)
+			first, _ := mutant.Kept.LoadOrStore(c, parts)
 			list = func(context.Context) ([]record.Partition, error) { return first.([]record.Partition), nil }
 		case mutant.On("T30a"):
 			parts, err := list(ctx)
 			list = func(context.Context) ([]record.Partition, error) { return parts, err }
 		}`),
 	insert("sink", `e.Close = &ledger.Close{`, `if mutant.On("T22") { e.Published = nil }`),
-	{"sink", `if !k.isPublished(id) { s.Pending[id] = p`, `if !k.isPublished(id) || mutant.On("T22") { s.Pending[id] = p`},
-	insert("sink", `o := &ledger.Owner{Lanes:`, `
+	{"sink", `c.opts.Lateness, c.publisher.Unpublished(s.Pending))`, `
+		c.opts.Lateness, func() map[uint64]ledger.Pending {
+			if mutant.On("T22") {
+				return s.Pending
+			}
+			return c.publisher.Unpublished(s.Pending)
+		}())`},
+	insert("sink", `list := &ledger.Owner{Lanes:`, `
 		if mutant.On("T27c") {
 			latest, some := uint64(0), map[string]*held{}
 			for _, h := range lanes {
@@ -89,9 +92,9 @@ var edits = []edit{
 			}
 			lanes = some
 		}`),
-	{"sink", `if k.seal != nil && k.mayClose {`, `if k.seal != nil && (k.mayClose || mutant.On("T14c")) {`},
+	{"sink", `if mayClose && seal != nil {`, `if (mayClose || mutant.On("T14c")) && seal != nil {`},
 	insert("sink", `maps.Copy(all, h.parts)`, `
-		switch old := k.lanes[a.Lane]; {
+		switch old := l.held(a.Lane); {
 		case old == nil:
 		case mutant.On("T27a"):
 			h.token = old.token

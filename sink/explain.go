@@ -1,0 +1,196 @@
+package sink
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/clock"
+	"github.com/onceflow/onceflow/sink/internal/hours"
+	"github.com/onceflow/onceflow/sink/internal/upkeep"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// LostFileError means that files of a committed entry can never be published: they are neither staged nor in place. It
+// matches driver.ErrStagingLost and ends a job at once, since nothing that it could do brings them back.
+type LostFileError = upkeep.LostFileError
+
+// EmptyHoursError says why no further hour closes though all data is in: too many in a row would be empty. It is in
+// stream.Status.Unclosed.
+type EmptyHoursError = hours.EmptyHoursError
+
+// HourBlocker is one reason why an hour is not sealed yet.
+type HourBlocker struct {
+	Kind BlockerKind
+
+	// Partition, Lane, Low, Seen, Jump, Held and HeldTime tell about a partition that has not passed the hour, or is not known.
+	Partition record.Partition
+	Lane      string
+	Low       time.Time
+	Seen      time.Time
+	Jump      driver.Jump
+	Held      int
+	HeldTime  time.Time
+
+	// Entry is the one whose files are not published. Lost is how many of them can never be, since they are neither staged nor
+	// in place, and LostRows how many rows they have. 0 where the store does not tell what is staged.
+	Entry    uint64
+	Lost     int
+	LostRows int64
+
+	// Until is the time that the store's clock must reach. Doubt is why that is not believed; nil if it is. One reading tells
+	// whether it differs much from the clock of who asks or is behind what the job has read from it before, but not whether it
+	// has stepped.
+	Until time.Time
+	Doubt *ClockError
+
+	text string // of other kinds
+}
+
+// BlockerKind says what kind of thing an hour waits for.
+type BlockerKind string
+
+const (
+	BlockedByPartition = BlockerKind(ledger.BlockedByPartition) // it has not passed the hour
+	BlockedByUnknown   = BlockerKind(ledger.BlockedByUnknown)   // the source has a partition that nobody has committed anything of
+	BlockedByEntry     = BlockerKind(ledger.BlockedByEntry)     // its files are not known to be published
+	BlockedByClock     = BlockerKind(ledger.BlockedByClock)
+	BlockedByGap       = BlockerKind(ledger.BlockedByGap)     // too many hours in a row would be empty
+	BlockedByNothing   = BlockerKind(ledger.BlockedByNothing) // all partitions have ended, and no hour from this one on has files
+)
+
+// ExplainOptions are the optional settings of Explain; nil means all defaults.
+type ExplainOptions struct {
+	// Prefix is that of the job: Options.Prefix.
+	Prefix string
+
+	// Seal are the options of the job, of which Lateness and EmptyHours matter.
+	Seal *SealOptions
+
+	// Partitions are those that the source has now, if the caller knows: one that the ledger does not know keeps an hour
+	// open, too.
+	Partitions []record.Partition
+}
+
+// Explain says what the hour that begins at hour waits for: the first question of whoever is on call. Nothing is the
+// answer for an hour that is closed, or will be with the next round of Maintain. It writes nothing. Package seal has it, too.
+func Explain(ctx context.Context, store Store, job string, hour time.Time, opts *ExplainOptions) ([]HourBlocker, error) {
+	var o ExplainOptions
+	if opts != nil {
+		o = *opts
+	}
+	if o.Seal == nil {
+		o.Seal = &SealOptions{}
+	}
+	j, err := openJournal(ctx, store, job, &ReadOptions{Prefix: o.Prefix})
+	if err != nil {
+		return nil, err
+	}
+	end := j.Genesis().HourOf(hour).Add(j.Genesis().Hour)
+	if !end.After(j.View().Closed) {
+		return nil, nil
+	}
+	at := clock.New(j.Objects.Store, j.Objects.Env)
+	now, err := at.Now(ctx, j.Log, j.View().At)
+	if err != nil {
+		return nil, err
+	}
+	var found []ledger.Blocker
+	j.Look(func(s *ledger.State) {
+		found = s.Blockers(end, now, o.Seal.lateness(), cmp.Or(o.Seal.EmptyHours, DefaultEmptyHours), o.Partitions)
+	})
+	var out []HourBlocker
+	for i := range found {
+		b := blocker(&found[i])
+		if b.Kind == BlockedByClock {
+			b.Doubt, _ = errors.AsType[*ClockError](at.Doubt())
+		}
+		if b.Kind == BlockedByEntry {
+			// Marked in the ledger or not: a closer finds that out, too.
+			if done, err := j.Objects.Published(ctx, b.Entry); err != nil || done {
+				if err != nil {
+					return nil, err
+				}
+				continue
+			}
+			lost, err := upkeep.Lost(ctx, j.Objects, b.Entry)
+			if err != nil {
+				return nil, err
+			}
+			b.Lost = len(lost)
+			for i := range lost {
+				b.LostRows += lost[i].Rows
+			}
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+func blocker(b *ledger.Blocker) HourBlocker {
+	out := HourBlocker{
+		Kind: BlockerKind(b.Kind), Partition: b.Partition, Lane: b.Lane, Low: b.Low, Seen: b.Seen, Jump: b.Jump, Held: b.Held, HeldTime: b.HeldTime,
+		Entry: b.Entry, Until: b.Until,
+	}
+	if out.Kind == BlockedByGap {
+		out.text = b.Gap.String()
+	}
+	return out
+}
+
+// String is a sentence for people.
+func (b HourBlocker) String() string {
+	switch b.Kind {
+	case BlockedByPartition:
+		return b.partition()
+	case BlockedByUnknown:
+		return fmt.Sprintf("partition %s exists, and nobody has committed anything of it", b.Partition)
+	case BlockedByEntry:
+		s := fmt.Sprintf("the files of entry %d are not published", b.Entry)
+		if b.Lost > 0 {
+			s += fmt.Sprintf(", and %d of them, with %d rows, never can be: they are neither staged nor in place", b.Lost, b.LostRows)
+		}
+		return s
+	case BlockedByClock:
+		s := "the store's clock must reach " + timeOrNothing(b.Until)
+		if b.Doubt != nil {
+			s += ", and is in doubt: " + b.Doubt.Error()
+		}
+		return s
+	case BlockedByGap:
+		return b.text
+	case BlockedByNothing:
+		return "all partitions have ended, and nothing from this hour on was written"
+	}
+	return string(b.Kind)
+}
+
+func (b HourBlocker) partition() string {
+	s := fmt.Sprintf("partition %s is complete up to %s", b.Partition, timeOrNothing(b.Low))
+	if b.Held > 0 {
+		s += fmt.Sprintf(", with %d records held since %s", b.Held, timeOrNothing(b.HeldTime))
+	}
+	switch j := b.Jump; {
+	case j.Records > 0 && b.Seen.IsZero():
+		return s + fmt.Sprintf(", and its first event times, %s to %s, wait to be confirmed by further records (%d of %d) or the end of the log",
+			timeOrNothing(j.To), timeOrNothing(j.Newest), j.Records, eventclock.Default.Records)
+	case j.Records > 0:
+		return s + fmt.Sprintf(", having seen events up to %s; an event at %s is %s ahead of them and waits to be confirmed by further records (%d of %d) or the end of the log",
+			timeOrNothing(b.Seen), timeOrNothing(j.Newest), j.Newest.Sub(b.Seen).Round(time.Second), j.Records, eventclock.Default.Records)
+	case b.Seen.IsZero():
+		return s + ", and has not given an event time yet"
+	}
+	return s + ", having seen events up to " + timeOrNothing(b.Seen)
+}
+
+func timeOrNothing(t time.Time) string {
+	if t.IsZero() {
+		return "nothing"
+	}
+	return t.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,79 @@
+package sink
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/clock"
+	"github.com/onceflow/onceflow/sink/internal/hours"
+	"github.com/onceflow/onceflow/sink/internal/journal"
+	"github.com/onceflow/onceflow/sink/internal/upkeep"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// readEvery is how often it is read what others have appended. It costs a request; the work that matters follows our own
+// commits.
+const readEvery = time.Minute
+
+// housekeeper does what is nobody's transaction. One goroutine at a time uses it.
+type housekeeper struct {
+	journal   *journal.Journal
+	clock     *clock.Clock
+	lateness  time.Duration // negative: hours are not closed
+	leftovers *upkeep.Leftovers
+	sweeper   *upkeep.Sweeper
+	forgetter *upkeep.Forgetter // nil if our topics are not those of the ledger's last Config
+	closer    *hours.Closer     // the same, or if hours are not closed
+
+	last     driver.Upkeep
+	nextRead time.Time
+}
+
+// maintain is Maintain of driver.Output. Its errors are tried again by the engine, without end, but
+// for those that match driver.ErrStop: an entry, manifest or seal that is not what its author wrote, or of a newer version; a
+// committed file whose staging is gone; files that seal.Options.Verify finds changed.
+func (h *housekeeper) maintain(ctx context.Context, list func(context.Context) ([]record.Partition, error)) (driver.Upkeep, error) {
+	if h.journal.Busy() { // a commit is appending; it must not wait for us, nor we for it
+		return h.last, nil
+	}
+	e := h.journal.Objects.Env
+	now := e.Now()
+	if !now.Before(h.nextRead) {
+		if err := h.journal.Read(ctx); err != nil {
+			return h.last, err
+		}
+		h.nextRead = now.Add(e.Jitter(readEvery))
+	}
+	settled, err := h.steps(ctx, now, list)
+	if err = errors.Join(err, h.sweeper.IfDue(ctx, now)); err != nil {
+		return h.last, err
+	}
+	up := driver.Upkeep{Settled: settled, Housekeeping: h.sweeper.Unswept()}
+	if h.closer != nil {
+		up.ClosedHours, up.Unclosed = h.closer.Hours()
+	}
+	up.Unclosed = cmp.Or(up.Unclosed, h.clock.Doubt())
+	h.journal.Look(func(s *ledger.State) {
+		up.EarliestHour, up.Clock, up.Complete = s.NextHour(), s.Clock(), s.Complete(h.lateness)
+	})
+	h.last = up
+	h.last.Settled = false // for calls that find no time to look
+	return up, nil
+}
+
+// steps do what readers may wait for. A step that fails does not keep the others from their work.
+func (h *housekeeper) steps(ctx context.Context, now time.Time, list func(context.Context) ([]record.Partition, error)) (bool, error) {
+	settled, err := h.leftovers.Own(ctx, now)
+	if h.closer != nil {
+		closed, failed := h.closer.Close(ctx, now, list)
+		settled, err = settled && closed, errors.Join(err, failed)
+	}
+	if h.forgetter != nil {
+		err = errors.Join(err, h.forgetter.Forget(ctx, now, list))
+	}
+	return settled, err
+}

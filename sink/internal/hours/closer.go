@@ -1,0 +1,176 @@
+package hours
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/clock"
+	"github.com/onceflow/onceflow/sink/internal/files"
+	"github.com/onceflow/onceflow/sink/internal/journal"
+	"github.com/onceflow/onceflow/sink/internal/upkeep"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// Options say how hours are closed and sealed. All of them are set.
+type Options struct {
+	Name       string // of seal objects
+	JSON       bool   // list files and counts in them
+	Lateness   time.Duration
+	EmptyHours int64 // -1 is any number
+	Verify     bool  // compare the files of an hour with what was published before it closes
+
+	Layout     files.Layout
+	Flows      []string // sorted
+	Generation uint64   // of the topics that we know
+}
+
+// Closer closes the hours of a job.
+type Closer struct {
+	journal   *journal.Journal
+	publisher *upkeep.Publisher
+	leftovers *upkeep.Leftovers
+	clock     *clock.Clock
+	sealer    *Sealer
+	opts      Options
+	mayEnd    func() bool // driver.Job.MayEnd
+
+	hours    int64 // that were closed so far
+	unclosed error // why no hour closes until a person does something
+}
+
+// NewCloser returns one that closes nothing yet. mayEnd is driver.Job.MayEnd.
+func NewCloser(
+	j *journal.Journal, p *upkeep.Publisher, l *upkeep.Leftovers, c *clock.Clock, o Options, mayEnd func() bool,
+) *Closer {
+	return &Closer{journal: j, publisher: p, leftovers: l, clock: c, sealer: &Sealer{j, p, l, o}, opts: o, mayEnd: mayEnd}
+}
+
+// Hours is how many were closed, and why no hour closes until a person does something: an *EmptyHoursError.
+func (c *Closer) Hours() (closed int64, unclosed error) { return c.hours, c.unclosed }
+
+// Close closes and seals all hours that can close. It reports whether nothing is left to do before another
+// transaction commits or the store's clock moves on. list asks the source for its partitions.
+func (c *Closer) Close(ctx context.Context, now time.Time, list func(context.Context) ([]record.Partition, error)) (bool, error) {
+	if sealed, err := c.sealer.seal(ctx, now); err != nil || !sealed {
+		return false, err
+	}
+	for range 10 {
+		due, waits := c.due()
+		if !due {
+			return true, nil
+		}
+		if len(waits) > 0 {
+			if all, err := c.leftovers.Others(ctx, now, waits, upkeep.HourAfter); err != nil || !all {
+				return false, err
+			}
+			continue
+		}
+		switch err := c.once(ctx, list); {
+		case errors.Is(err, errNotYet):
+			return true, nil
+		case errors.Is(err, driver.ErrFenced):
+			c.journal.Log.Debug("cannot close yet", "err", err)
+			return true, nil
+		case err != nil && !errors.Is(err, errAsk): // it may have been a Close, whose seals come first
+			return false, err
+		}
+		if sealed, err := c.sealer.seal(ctx, now); err != nil || !sealed {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// farFuture is after every clock, and far enough from the end of time.Time that subtracting from it is safe.
+var farFuture = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// due reports whether an hour could close as far as the known partitions go, and which entries would have to be
+// published first.
+func (c *Closer) due() (due bool, waits []uint64) {
+	c.journal.Look(func(s *ledger.State) {
+		var from time.Time
+		if from, _, due = s.CloseDue(c.asFar(s, farFuture), c.opts.Lateness, nil); !due {
+			return
+		}
+		end := from.Add(s.Genesis.Hour)
+		pending := c.publisher.Unpublished(s.Pending)
+		maps.DeleteFunc(pending, func(_ uint64, p ledger.Pending) bool { return len(p.Hours) == 0 || !p.Hours[0].Before(end) })
+		waits = slices.Sorted(maps.Keys(pending))
+	})
+	return due, waits
+}
+
+// asFar is now, or less if all partitions have ended and more may be to come: then the newest event bounds hours as it did
+// while its partition was read.
+func (c *Closer) asFar(s *ledger.State, now time.Time) time.Time {
+	if c.mayEnd == nil || !s.AllEnded() || c.mayEnd() {
+		return now
+	}
+	if newest := s.Newest(); newest.Before(now) {
+		return newest
+	}
+	return now
+}
+
+var (
+	errNotYet = errors.New("sink: it is too early to close")
+
+	// errAsk means that a Close lost its slot, so that the clock and the source must be asked again.
+	errAsk = errors.New("sink: a close lost its slot")
+)
+
+// once appends one Close, for all hours that can close now. The order of its questions matters: first the store's
+// clock, then the source's partitions, so that a partition that appears later can have no record of those hours.
+func (c *Closer) once(ctx context.Context, list func(context.Context) ([]record.Partition, error)) error {
+	at, err := c.clock.Now(ctx, c.journal.Log, c.journal.View().At)
+	if err != nil {
+		return err
+	}
+	var from, through time.Time
+	var ok bool
+	c.journal.Look(func(s *ledger.State) {
+		from, through, ok = s.CloseDue(c.asFar(s, at), c.opts.Lateness, c.publisher.Unpublished(s.Pending))
+	})
+	if !ok {
+		return errNotYet
+	}
+	if through, err = c.beforeGap(ctx, from, through, at); err != nil {
+		return err
+	}
+	if c.opts.Verify {
+		if err := c.verify(ctx, through); err != nil {
+			return err
+		}
+	}
+	parts, err := list(ctx)
+	if err != nil {
+		return fmt.Errorf("sink: list the source's partitions: %w", err)
+	}
+	e := c.publisher.Entry(ledger.KindClose)
+	e.Close = &ledger.Close{
+		From: from, Through: through, At: at, Lateness: c.opts.Lateness, EmptyHours: c.opts.EmptyHours, Listed: len(parts), ListedHash: ledger.HashPartitions(parts),
+		Flows: c.opts.Flows, Seal: c.opts.Name, JSON: c.opts.JSON, Generation: c.opts.Generation,
+	}
+	asked := false
+	id, err := c.journal.Append(ctx, e, func(s *ledger.State, e *ledger.Entry) error {
+		if asked {
+			return errAsk
+		}
+		asked = true
+		return s.CheckClose(e, parts)
+	})
+	if err != nil {
+		return err
+	}
+	c.journal.Closed(id, from)
+	c.hours += c.journal.Genesis().Hours(from, through)
+	c.journal.Log.Info("closed hours", "from", from, "through", through, "entry", id)
+	c.journal.Snapshot(ctx, id)
+	return nil
+}

@@ -1,0 +1,76 @@
+package hours
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/journal"
+	"github.com/onceflow/onceflow/sink/manifest"
+)
+
+// hourFiles returns the on-time files of some hours, as the ledger sums them up, by hour.
+func hourFiles(ctx context.Context, j *journal.Journal, hours map[time.Time]ledger.Hour) (map[time.Time][]manifest.File, error) {
+	entries := map[uint64]bool{}
+	for _, h := range hours {
+		for id := h.First; id <= h.Last; id++ {
+			entries[id] = true
+		}
+	}
+	ids := slices.Sorted(maps.Keys(entries))
+	found := make([][]ledger.File, len(ids))
+	err := j.Objects.Env.Wide().Each(ctx, len(ids), func(ctx context.Context, i int) (err error) {
+		found[i], err = j.FilesOf(ctx, ids[i], hours)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	byHour := map[time.Time][]manifest.File{}
+	for _, files := range found {
+		for _, f := range journal.Public(files) {
+			byHour[f.Hour] = append(byHour[f.Hour], f)
+		}
+	}
+	for hour, files := range byHour {
+		slices.SortFunc(files, func(a, b manifest.File) int { return cmp.Compare(a.Key, b.Key) })
+		if sum := hours[hour]; int64(len(files)) != sum.Files {
+			return nil, &ledger.CorruptError{
+				Object: "hour " + hour.Format(time.RFC3339), Reason: fmt.Sprintf("its entries have %d files, the ledger counts %d", len(files), sum.Files),
+			}
+		}
+	}
+	return byHour, nil
+}
+
+// hourManifest is that of an hour of a Close, with its files.
+func hourManifest(job string, c *journal.Closing, hour time.Time, files []manifest.File) *manifest.Hour {
+	m := &manifest.Hour{
+		Format: manifest.Format, Job: job, Epoch: journal.Epoch, Hour: hour, End: hour.Add(c.Behind.Genesis.Hour), Entry: c.Entry, ClosedAt: c.Close.At,
+		Flows: manifest.Sum(files), Files: append([]manifest.File{}, files...), Read: c.Behind.Read, Counts: journal.CountsByName(c.Behind.Counts),
+	}
+	for _, name := range c.Close.Flows {
+		m.Flows[name] = m.Flows[name] // with or without files
+	}
+	for p, st := range c.Behind.Partitions {
+		if st.Progress.Ended && st.HeldLen == 0 && !st.Retired {
+			continue // no later hour has anything of it, and there may be thousands
+		}
+		cp := manifest.ClosedPartition{
+			Lane: st.Lane, Source: p.Source, Epoch: p.Epoch, ID: p.ID, Low: st.Progress.Low, Held: st.HeldLen,
+			Ended: st.Progress.Ended, Retired: st.Retired,
+		}
+		if !st.Progress.UpTo.IsZero() {
+			cp.UpTo = st.Progress.UpTo.String()
+		}
+		m.Partitions = append(m.Partitions, cp)
+	}
+	slices.SortFunc(m.Partitions, func(a, b manifest.ClosedPartition) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.ID, b.ID))
+	})
+	return m
+}

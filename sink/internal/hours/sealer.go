@@ -1,0 +1,202 @@
+package hours
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/files"
+	"github.com/onceflow/onceflow/sink/internal/journal"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+	"github.com/onceflow/onceflow/sink/internal/upkeep"
+	"github.com/onceflow/onceflow/sink/manifest"
+	"github.com/onceflow/onceflow/stream/driver"
+)
+
+// sealAfter is how long an hour that another instance has closed is left to it, at most.
+const sealAfter = 10 * time.Second
+
+// Sealer writes what readers of closed hours look at.
+//
+// At most one Close is ever without seals: nobody closes the next hours before it knows the seals of the last ones to
+// exist. So a process that finds a Close without its seals needs to look at the last one only.
+type Sealer struct {
+	journal   *journal.Journal
+	publisher *upkeep.Publisher
+	leftovers *upkeep.Leftovers
+	opts      Options
+}
+
+// seal writes the manifests and seal objects of hours that are closed and not known to be sealed, and marks them
+// as sealed. It reports whether all closed hours are sealed.
+func (s *Sealer) seal(ctx context.Context, now time.Time) (bool, error) {
+	c, err := s.journal.Unsealed(ctx, s.publisher.Sealed())
+	if err != nil || c == nil {
+		return err == nil, err
+	}
+	if !c.Ours && !s.leftovers.Due(c.Entry, now, sealAfter) {
+		return false, nil
+	}
+	if err := s.write(ctx, c); err != nil {
+		return false, err
+	}
+	s.leftovers.Done(c.Entry)
+	s.publisher.NoteSealed(c.Close.Through)
+	s.journal.Log.Info("sealed hours", "from", c.Close.From, "through", c.Close.Through)
+	// The mark tells what is published and sealed, so that nobody has to find it out again. It is not needed to be right, so
+	// it gives way to everything else.
+	_, err = s.journal.Add(ctx, s.publisher.Entry(ledger.KindMark), nil)
+	if errors.Is(err, driver.ErrFenced) {
+		err = nil // another entry has said it all
+	}
+	return true, err
+}
+
+// unsealedFrom returns the first hour of a Close that lacks a seal; its end if none does. Somebody may have written some and
+// died, or all and not marked them: after a stop of all instances each of them finds the same Close, and making its seals
+// may take thousands of reads. Since seals are written in order, those of one hour tell that all before it are there, too.
+func (s *Sealer) unsealedFrom(ctx context.Context, c *journal.Closing) (time.Time, error) {
+	if !c.Sealed.IsZero() {
+		return c.Sealed, nil
+	}
+	g := s.journal.Genesis()
+	n := int(g.Hours(c.Close.From, c.Close.Through))
+	hour := func(i int) time.Time { return g.Border(c.Close.From, int64(i)) }
+	if there, err := s.exist(ctx, c, hour(n-1)); err != nil || there {
+		return c.Close.Through, err
+	}
+	var failed error
+	first := sort.Search(n-1, func(i int) bool {
+		if failed != nil {
+			return true
+		}
+		there, err := s.exist(ctx, c, hour(i))
+		failed = err
+		return !there
+	})
+	return hour(first), failed
+}
+
+// exist reports whether an hour's manifest and all its seals are there. Which flows have a seal the manifest says:
+// to find it out again would take all entries of the hour.
+func (s *Sealer) exist(ctx context.Context, c *journal.Closing, hour time.Time) (bool, error) {
+	m, err := s.journal.Objects.Hour(ctx, hour, s.journal.Genesis().Hour)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	flows := sealed(m)
+	for _, flow := range flows {
+		key := s.key(c, flow, hour)
+		if there, err := s.journal.Objects.Exists(ctx, key); err != nil || !there {
+			return false, wrap("look for "+key, err)
+		}
+	}
+	return true, nil
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("sink: %s: %w", what, err)
+}
+
+// sealed are the flows that get a seal in an hour: those of its Close, and those that have files in it. An instance of
+// another version may have written these up to the Close, and whoever closes need not know them.
+func sealed(m *manifest.Hour) []string { return slices.Sorted(maps.Keys(m.Flows)) }
+
+func (s *Sealer) key(c *journal.Closing, flow string, hour time.Time) string {
+	return string(s.opts.Layout.Folder(flow, files.Data, hour)) + c.Close.Seal
+}
+
+// write creates, for each hour of a Close, first its manifest and then the seal objects of all flows. Readers rely on
+// the order of the hours: no manifest and no seal comes before the one of the hour before. A job that begins with events of
+// long ago has thousands of empty hours, so the next hour's manifest is made beside an hour's seals, and who is interrupted
+// goes on where it was.
+func (s *Sealer) write(ctx context.Context, c *journal.Closing) error {
+	from, err := s.unsealedFrom(ctx, c)
+	if err != nil || !from.Before(c.Close.Through) {
+		return err
+	}
+	c.Sealed = from
+	left := maps.Clone(c.Hours)
+	maps.DeleteFunc(left, func(hour time.Time, _ ledger.Hour) bool { return hour.Before(from) })
+	files, err := hourFiles(ctx, s.journal, left)
+	if err != nil {
+		return err
+	}
+	m := hourManifest(s.journal.Folder.Job, c, from, files[from])
+	if err := s.createManifest(ctx, m); err != nil {
+		return err
+	}
+	for m != nil {
+		var next *manifest.Hour
+		if m.End.Before(c.Close.Through) {
+			next = hourManifest(s.journal.Folder.Job, c, m.End, files[m.End])
+		}
+		if err := s.sealHour(ctx, c, m, next); err != nil {
+			return err
+		}
+		c.Sealed, m = m.End, next
+	}
+	return nil
+}
+
+func (s *Sealer) createManifest(ctx context.Context, m *manifest.Hour) error {
+	body, err := journal.EncodeManifest(m)
+	if err != nil {
+		return err
+	}
+	return s.createSame(ctx, s.journal.Objects.Root+ledger.HourName(m.Hour, s.journal.Genesis().Hour), body)
+}
+
+// sealHour creates the seals of an hour, whose manifest is there, and the manifest of the next, if there is one.
+func (s *Sealer) sealHour(ctx context.Context, c *journal.Closing, m, next *manifest.Hour) error {
+	flows := sealed(m)
+	n := len(flows)
+	if next != nil {
+		n++
+	}
+	return s.journal.Objects.Env.Each(ctx, n, func(ctx context.Context, i int) error {
+		if i == len(flows) {
+			return s.createManifest(ctx, next)
+		}
+		flow, body := flows[i], []byte{}
+		if c.Close.JSON {
+			var err error
+			if body, err = journal.EncodeManifest(m.OfFlow(flow)); err != nil {
+				return err
+			}
+		}
+		return s.createSame(ctx, s.key(c, flow, m.Hour), body)
+	})
+}
+
+// createSame creates an object that may be there already, with the same content.
+func (s *Sealer) createSame(ctx context.Context, key string, body []byte) error {
+	o := s.journal.Objects
+	return retry.Insist(ctx, o.Env, s.journal.Log, "create "+key, func(ctx context.Context) error {
+		err := o.Store.Create(ctx, key, body)
+		if !errors.Is(err, fs.ErrExist) {
+			return wrap("create "+key, err)
+		}
+		there, err := o.Store.Read(ctx, key, manifest.MaxBytes)
+		if err != nil {
+			return wrap("read "+key, err)
+		}
+		if !bytes.Equal(there, body) {
+			return &ledger.CorruptError{Object: key, Reason: "it exists with another content: is it another job's, or was it changed?"}
+		}
+		return nil
+	})
+}

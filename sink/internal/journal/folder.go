@@ -1,0 +1,141 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+)
+
+// Epoch is the only one so far.
+const Epoch = 1
+
+// Control is the folder of all control objects, relative to the prefix of a job.
+const Control = "_onceflow/"
+
+// Folder is where the ledger of a job lies, whether it has begun or not. It is immutable.
+type Folder struct {
+	Objects     *Objects
+	Prefix, Job string
+}
+
+// NewFolder returns that of a job.
+func NewFolder(store *retry.Store, e *env.Env, prefix, job string) *Folder {
+	return &Folder{&Objects{store, e, ledger.Root(prefix, job, Epoch)}, prefix, job}
+}
+
+// Probes is the folder of the objects by which a store is tried out.
+func (f *Folder) Probes() string { return f.Prefix + Control + f.Job + "/probe/" }
+
+// Genesis reads the genesis object; nil if there is none.
+func (f *Folder) Genesis(ctx context.Context) (*ledger.Genesis, ledger.Hash, error) {
+	body, err := f.Objects.Store.Read(ctx, f.Objects.Root+ledger.GenesisName, ledger.MaxGenesis)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("read genesis: %w", err)
+	}
+	g, err := ledger.DecodeGenesis(body)
+	return g, ledger.HashOf(body), err
+}
+
+// Beginning reads the genesis object; nil if the ledger has not begun. The error is a *ledger.LostError if something is
+// there that is written behind genesis only.
+func (f *Folder) Beginning(ctx context.Context) (*ledger.Genesis, ledger.Hash, error) {
+	g, hash, err := f.Genesis(ctx)
+	if g != nil || err != nil {
+		return g, hash, err
+	}
+	found, err := f.Objects.firstKey(ctx, f.Objects.Root, "")
+	if err != nil || found == "" {
+		return nil, "", err
+	}
+	if g, hash, err = f.Genesis(ctx); g != nil || err != nil { // it may be another instance's that begins now
+		return g, hash, err
+	}
+	return nil, "", &ledger.LostError{Job: f.Job, Found: found, Missing: f.Objects.Root + ledger.GenesisName}
+}
+
+// Begun is Beginning for those who cannot do without. The error matches fs.ErrNotExist if the job has not begun.
+func (f *Folder) Begun(ctx context.Context) (*ledger.Genesis, ledger.Hash, error) {
+	g, hash, err := f.Beginning(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("sink: job %q: %w", f.Job, err)
+	}
+	if g == nil {
+		return nil, "", fmt.Errorf("sink: there is no job %q below %q: %w", f.Job, f.Prefix, fs.ErrNotExist)
+	}
+	return g, hash, nil
+}
+
+// Begin creates the genesis object, or reads that of another instance which was faster.
+func (f *Folder) Begin(ctx context.Context, g *ledger.Genesis) (*ledger.Genesis, ledger.Hash, error) {
+	body, err := g.Encode()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := f.Objects.Store.Create(ctx, f.Objects.Root+ledger.GenesisName, body); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, "", fmt.Errorf("create genesis: %w", err)
+	}
+	g, hash, err := f.Genesis(ctx)
+	if err == nil && g == nil {
+		err = errors.New("the genesis object is not there after its creation: the store does not keep its contract")
+	}
+	return g, hash, err
+}
+
+// Strangers refuses a folder in which another job has begun. It looks for the first key behind each job's control objects,
+// so it costs a request for each job there is. One that has only tried the store has not begun.
+func (f *Folder) Strangers(ctx context.Context) error {
+	control := f.Prefix + Control
+	for after := ledger.FlowClaims(f.Prefix) + "~"; ; { // "~" is behind all that names of flows are made of
+		found, err := f.Objects.firstKey(ctx, control, after)
+		if err != nil || found == "" {
+			return err
+		}
+		job, _, _ := strings.Cut(found[len(control):], "/")
+		begun := ""
+		if job != f.Job {
+			if begun, err = f.Objects.firstKey(ctx, ledger.Root(f.Prefix, job, Epoch), ""); err != nil {
+				return err
+			}
+		}
+		if begun != "" {
+			return fmt.Errorf("the folder %q is the output of the job %q: choose another Options.Prefix, use that job's name, "+
+				"or set Options.Shared in all jobs that write there", f.Prefix, job)
+		}
+		after = control + job + "0" // "0" is the character behind "/"
+	}
+}
+
+// ours is how the files of flows are named.
+var ours = regexp.MustCompile(`^[0-9a-f]{26}-[0-9]+-[0-9]+(\.|$)`)
+
+// CheckData refuses to begin a ledger in a folder that has files which such a job has published: its control objects are
+// gone, all of them, and the source would be read into the same folder once more. Files of other programs do not matter.
+func (f *Folder) CheckData(ctx context.Context, flows []string) error {
+	const most = 1000 // objects that are looked at for each flow: a page of a listing
+	return f.Objects.Env.Each(ctx, len(flows), func(ctx context.Context, i int) error {
+		folder, n := f.Prefix+flows[i]+"/", 0
+		for o, err := range f.Objects.Store.List(ctx, folder, "") {
+			if err != nil {
+				return fmt.Errorf("sink: list %s: %w", folder, err)
+			}
+			if ours.MatchString(path.Base(o.Key)) {
+				return &ledger.LostError{Job: f.Job, Found: o.Key, Missing: "the ledger of a job that has written it"}
+			}
+			if n++; n == most {
+				break
+			}
+		}
+		return nil
+	})
+}

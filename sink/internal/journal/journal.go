@@ -1,0 +1,195 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+)
+
+// Journal is the ledger of a job that has begun: its state, which it brings up to date by reading, and appends to. It is
+// safe for concurrent use; reading and appending go one at a time.
+type Journal struct {
+	Objects *Objects
+	Folder  *Folder
+	Log     *slog.Logger
+
+	mu       sync.Mutex // held during I/O: one at a time reads or appends
+	state    *ledger.State
+	closings closings
+	authors  map[uint64][]string // lanes of the entries in state.Pending, where we know them
+	known    *openFiles          // nil if we close no hours
+
+	view atomic.Pointer[View]
+}
+
+// View is what others may look at while the journal waits for the store.
+type View struct {
+	Last        uint64
+	Closed      time.Time
+	ClosedEntry uint64
+	At          time.Time // the newest that somebody has read from the store's clock
+}
+
+// Options are the optional settings of Folder.Open.
+type Options struct {
+	Log      *slog.Logger // nil: none
+	Flows    []string     // of a job that would write: see Folder.CheckData
+	Remember bool         // keep the files of open hours in memory, for who closes hours
+}
+
+// Open reads the ledger that begins with genesis g: the latest snapshot and what follows. It refuses one that lost objects.
+func (f *Folder) Open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, o Options) (*Journal, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	state, err := f.snapshots(o.Log).latest(ctx, g, hash, math.MaxUint64)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{Objects: f.Objects, Folder: f, Log: o.Log, state: state, authors: map[uint64][]string{}}
+	if o.Remember {
+		j.known = newOpenFiles()
+	}
+	j.publishView()
+	if err := j.Read(ctx); err != nil {
+		return nil, err
+	}
+	for _, c := range j.closings.list {
+		c.Ours = true
+	}
+	return j, j.checkLost(ctx, o.Flows)
+}
+
+// Genesis is that of the ledger, which never changes.
+func (j *Journal) Genesis() *ledger.Genesis { return &j.state.Genesis }
+
+// View is what is known without waiting for the store. It does not change.
+func (j *Journal) View() *View { return j.view.Load() }
+
+// Busy reports whether somebody reads or appends.
+func (j *Journal) Busy() bool {
+	if !j.mu.TryLock() {
+		return true
+	}
+	j.mu.Unlock()
+	return false
+}
+
+// Look calls f with the state as it is. f must not keep or change it, and not call j.
+func (j *Journal) Look(f func(s *ledger.State)) {
+	j.Objects.Env.Lock(&j.mu)
+	defer j.mu.Unlock()
+	f(j.state)
+}
+
+// Read folds all entries there are.
+func (j *Journal) Read(ctx context.Context) error {
+	return j.ReadAnd(ctx, func(*ledger.State) error { return nil })
+}
+
+// ReadAnd folds all entries there are, and then calls f with the state. f must not keep or change it, and not call j but for
+// Objects.
+func (j *Journal) ReadAnd(ctx context.Context, f func(s *ledger.State) error) error {
+	j.Objects.Env.Lock(&j.mu)
+	defer j.mu.Unlock()
+	for {
+		e, hash, err := j.Objects.Entry(ctx, j.state.Last+1)
+		if errors.Is(err, fs.ErrNotExist) {
+			return f(j.state)
+		}
+		if err != nil {
+			return err
+		}
+		if err := j.fold(e, hash); err != nil {
+			return err
+		}
+	}
+}
+
+// fold takes in the next entry. It needs mu.
+func (j *Journal) fold(e *ledger.Entry, hash ledger.Hash) error {
+	before := j.closings.before(j.state, e)
+	if err := j.state.Fold(e, hash); err != nil {
+		return err
+	}
+	j.closings.behind(j.state, e, before)
+	if e.Kind == ledger.KindCommit && e.Commit.HasManifest() {
+		j.authors[e.ID] = laneNames(e.Commit)
+	}
+	if j.known != nil {
+		j.known.add(e)
+		j.known.sealed(j.state.Sealed)
+	}
+	for _, id := range e.Published {
+		delete(j.authors, id)
+	}
+	j.publishView()
+	return nil
+}
+
+func (j *Journal) publishView() {
+	s := j.state
+	at := s.Genesis.Created
+	if s.ClosedAt.After(at) {
+		at = s.ClosedAt
+	}
+	j.view.Store(&View{Last: s.Last, Closed: s.Closed, ClosedEntry: s.ClosedEntry, At: at})
+}
+
+// Folded reads an entry that was there when the ledger was read. That it is gone now, or was below a snapshot, is a loss.
+func (j *Journal) Folded(ctx context.Context, id uint64) (*ledger.Entry, ledger.Hash, error) {
+	e, hash, err := j.Objects.Entry(ctx, id)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return e, hash, err
+	}
+	last := j.View().Last
+	return nil, "", &ledger.LostError{
+		Job: j.Folder.Job, Found: fmt.Sprintf("what was made of entry %d", max(id, last)), Missing: fmt.Sprintf("entry %d", id), Last: last,
+	}
+}
+
+// Commit is Folded for an entry that should be a Commit.
+func (j *Journal) Commit(ctx context.Context, id uint64) (*ledger.Entry, error) {
+	e, _, err := j.Folded(ctx, id)
+	if err == nil && e.Commit == nil {
+		err = &ledger.CorruptError{Object: fmt.Sprintf("entry %d", id), Reason: "it should be a commit"}
+	}
+	return e, err
+}
+
+// LanesOf returns the lanes of an entry that is not marked as published, reading it only if it was folded before we started.
+func (j *Journal) LanesOf(ctx context.Context, id uint64) ([]string, error) {
+	j.Objects.Env.Lock(&j.mu)
+	lanes, known := j.authors[id]
+	j.mu.Unlock()
+	if known {
+		return lanes, nil
+	}
+	e, err := j.Commit(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	lanes = laneNames(e.Commit)
+	j.Objects.Env.Lock(&j.mu)
+	defer j.mu.Unlock()
+	if _, pending := j.state.Pending[id]; pending {
+		j.authors[id] = lanes
+	}
+	return lanes, nil
+}
+
+func laneNames(c *ledger.Commit) []string {
+	names := make([]string, len(c.Lanes))
+	for i := range c.Lanes {
+		names[i] = c.Lanes[i].Lane
+	}
+	return names
+}

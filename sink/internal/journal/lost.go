@@ -1,0 +1,100 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+)
+
+// A ledger that lost its beginning looks like one that has not begun, and one that lost its newest entries like one that
+// has not got so far. Both would write rows again. What was written after the lost objects gives them away, so it is
+// looked for at the start: always listed first, with the ledger read after it, since other instances may run.
+
+// trace is a kind of objects that are written behind entries, whose names sort by them.
+type trace struct {
+	prefix, after string // of names, relative to the root
+
+	// missing names what must be there for an object of that name to be; empty if all is in s, or the name is another's.
+	missing func(s *ledger.State, name string) string
+}
+
+// traces are the kinds, each from behind what s explains.
+func traces(s *ledger.State) []trace {
+	entry := func(s *ledger.State, n uint64, ok bool) string {
+		if !ok || n <= s.Last {
+			return ""
+		}
+		return fmt.Sprintf("entry %d", s.Last+1)
+	}
+	closed := ""
+	if !s.Closed.IsZero() {
+		closed = ledger.HourName(s.Closed.Add(-s.Genesis.Hour), s.Genesis.Hour)
+	}
+	return []trace{
+		{ledger.EntryPrefix, ledger.EntryName(s.Last), func(s *ledger.State, name string) string {
+			n, ok := ledger.ParseEntryName(name)
+			return entry(s, n, ok)
+		}},
+		{ledger.ManifestPrefix, ledger.ManifestName(s.Last), func(s *ledger.State, name string) string {
+			n, ok := ledger.ParseManifestName(name)
+			return entry(s, n, ok)
+		}},
+		{ledger.SnapshotPrefix, ledger.SnapshotName(s.Last), func(s *ledger.State, name string) string {
+			n, ok := ledger.ParseSnapshotName(name)
+			return entry(s, n, ok)
+		}},
+		// An owner that has folded all entries below n knows of n - 1.
+		{ledger.OwnerPrefix, ledger.OwnerName(ledger.OwnerID(s.Last+2, 0)), func(s *ledger.State, name string) string {
+			n, ok := ledger.ParseOwnerID(strings.TrimPrefix(name, ledger.OwnerPrefix))
+			return entry(s, n-1, ok)
+		}},
+		{ledger.HourPrefix, closed, func(s *ledger.State, name string) string {
+			start, ok := ledger.ParseHourName(name, s.Genesis.Hour)
+			if !ok || start.Before(s.Closed) {
+				return ""
+			}
+			return fmt.Sprintf("the entry that closes it, behind entry %d", s.Last)
+		}},
+	}
+}
+
+// checkLost refuses a ledger whose end is not its end. It is called when the ledger was read, lists what there is behind
+// the end as we know it, one request for each kind however long the ledger is, and reads on.
+func (j *Journal) checkLost(ctx context.Context, flows []string) error {
+	var kinds []trace
+	var empty bool
+	j.Look(func(s *ledger.State) { kinds, empty = traces(s), s.Last == 0 })
+	o := j.Objects
+	found := make([]string, len(kinds))
+	err := o.Env.Each(ctx, len(kinds), func(ctx context.Context, i int) (err error) {
+		after := ""
+		if kinds[i].after != "" {
+			after = o.Root + kinds[i].after
+		}
+		found[i], err = o.firstKey(ctx, o.Root+kinds[i].prefix, after)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var data error // of a job that has committed nothing
+	if empty {
+		data = j.Folder.CheckData(ctx, flows)
+	}
+	return j.ReadAnd(ctx, func(s *ledger.State) error {
+		for i, key := range found {
+			if key == "" {
+				continue
+			}
+			if missing := kinds[i].missing(s, key[len(o.Root):]); missing != "" {
+				return &ledger.LostError{Job: j.Folder.Job, Found: key, Missing: missing, Last: s.Last}
+			}
+		}
+		if s.Last > 0 {
+			return nil
+		}
+		return data
+	})
+}

@@ -1,0 +1,154 @@
+package txn
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// predecessor waits until the transaction before this one is settled. Work that builds on void work is void.
+func (t *Txn) predecessor(ctx context.Context) error {
+	a := t.after.Load()
+	if a == nil {
+		return nil
+	}
+	if _, err := t.l.journal.Objects.Env.Wait(ctx, a.settled, nil); err != nil {
+		return err
+	}
+	if a.outcome == nil {
+		return nil
+	}
+	return fmt.Errorf("sink: the transaction before this one did not commit: %w", a.outcome)
+}
+
+// advance works out the progress that t carries, for the next transaction and for its entry. It waits until the
+// transaction before is settled, so it builds on what is committed.
+func (t *Txn) advance(ctx context.Context, cut driver.Cut) ([]ledger.LaneCommit, error) {
+	if err := t.predecessor(ctx); err != nil {
+		return nil, err
+	}
+	carried := make(map[string]*carriedLane, len(cut.Lanes))
+	lanes := make([]ledger.LaneCommit, 0, len(cut.Lanes))
+	for i := range cut.Lanes {
+		c := &cut.Lanes[i]
+		b, err := t.lane(ctx, c.Lane)
+		if err != nil {
+			return nil, err
+		}
+		before, err := t.before(ctx, c.Lane)
+		if err != nil {
+			return nil, err
+		}
+		next, parts := nextLane(before, c, t.l.opts.Lateness, t.l.held(c.Lane))
+		next.token, next.index = b.token, b.index
+		carried[c.Lane] = next
+		lanes = append(lanes, ledger.LaneCommit{Lane: c.Lane, Partitions: parts})
+	}
+	for name := range t.lanes {
+		if carried[name] == nil {
+			return nil, retry.Stop(fmt.Errorf("sink: lane %q wrote rows but is not in the cut", name))
+		}
+	}
+	if len(carried) != len(lanes) {
+		return nil, retry.Stop(errors.New("sink: a lane is twice in the cut"))
+	}
+	slices.SortFunc(lanes, func(a, b ledger.LaneCommit) int { return cmp.Compare(a.Lane, b.Lane) })
+	t.carried = carried
+	return lanes, nil
+}
+
+// nextLane returns the progress of a lane after cut, and what of it changes.
+func nextLane(before *carriedLane, cut *driver.LaneCut, lateness time.Duration, h *held) (*carriedLane, []ledger.PartitionCommit) {
+	next := &carriedLane{parts: make(map[record.Partition]driver.Progress, len(before.parts))}
+	for p, pr := range before.parts {
+		next.parts[p] = pr
+	}
+	var changed []ledger.PartitionCommit
+	for p, pr := range cut.Partitions {
+		was := before.parts[p]
+		is := ledger.Advance(was, pr, lateness, cut.Replaying)
+		next.parts[p] = is
+		for _, child := range is.Children {
+			if _, known := next.parts[child]; !known {
+				next.parts[child] = driver.Progress{Seen: is.Seen, Low: is.Low, Arrived: is.Arrived} // as the fold of this commit will have it
+			}
+		}
+		read, counts := cut.Read[p], cut.Counts[p]
+		if read != 0 || counts != (record.Counts{}) || !sameProgress(&was, &is) || h != nil && h.moved[p] {
+			changed = append(changed, ledger.PartitionCommit{
+				Partition: p, Progress: is, HeldLen: is.Held.Len(), Read: read, Counts: counts, HeldBase: was.Held,
+			})
+		}
+	}
+	slices.SortFunc(changed, func(a, b ledger.PartitionCommit) int { return a.Partition.Compare(b.Partition) })
+	next.low = lowOf(next.parts)
+	return next, changed
+}
+
+// lowOf is the smallest low of the partitions that can still give a record; if none can, of all.
+func lowOf(parts map[record.Partition]driver.Progress) time.Time {
+	var live, rest time.Time
+	anyLive, anyRest := false, false
+	for _, p := range parts {
+		low, found := &live, &anyLive
+		if p.Ended && p.Held.Len() == 0 {
+			low, found = &rest, &anyRest
+		}
+		if !*found || p.Low.Before(*low) {
+			*low, *found = p.Low, true
+		}
+	}
+	if anyLive {
+		return live
+	}
+	return rest
+}
+
+func sameProgress(a, b *driver.Progress) bool {
+	return sameBesideClocks(a, b) && a.Seen.Equal(b.Seen) && sameJump(&a.Jump, &b.Jump) && a.Low.Equal(b.Low) && a.Arrived.Equal(b.Arrived)
+}
+
+func sameJump(a, b *driver.Jump) bool {
+	return a.Records == b.Records && a.To.Equal(b.To) && a.Newest.Equal(b.Newest)
+}
+
+func sameBesideClocks(a, b *driver.Progress) bool {
+	return a.UpTo == b.UpTo && a.Held.First == b.Held.First && a.Held.Through == b.Held.Through &&
+		slices.Equal(a.Held.Ordinals, b.Held.Ordinals) && a.HeldTime.Equal(b.HeldTime) &&
+		a.Mark == b.Mark && a.Ended == b.Ended && slices.Equal(a.Children, b.Children)
+}
+
+// elidable reports whether a commit without files changes nothing but clocks, within their hours: then it need not be
+// written. The next transaction may have decided lateness by the clocks that this one carries: within an hour they all
+// decide alike.
+func (t *Txn) elidable(lanes []ledger.LaneCommit) bool {
+	hourOf := t.l.journal.Genesis().HourOf
+	for i := range lanes {
+		h := t.l.held(lanes[i].Lane)
+		if h == nil || len(h.from) > 0 {
+			return false // base finds out; or partitions move
+		}
+		for k := range lanes[i].Partitions {
+			p := &lanes[i].Partitions[k]
+			was := h.parts[p.Partition]
+			if p.Read != 0 || p.Counts != (record.Counts{}) || !sameBesideClocks(&was, &p.Progress) {
+				return false
+			}
+			if t.l.opts.Lateness < 0 && !hourOf(was.Seen).Equal(hourOf(p.Progress.Seen)) {
+				return false
+			}
+		}
+		if !hourOf(h.low).Equal(hourOf(t.carried[lanes[i].Lane].low)) {
+			return false
+		}
+	}
+	return true
+}

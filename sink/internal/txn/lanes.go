@@ -1,0 +1,284 @@
+package txn
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/journal"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+	"github.com/onceflow/onceflow/sink/internal/upkeep"
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// Lanes are those that this instance holds. It is safe for concurrent use.
+type Lanes struct {
+	journal   *journal.Journal
+	publisher *upkeep.Publisher
+	opts      Options
+	owner     *owner
+	batches   atomic.Int64  // of adoptions
+	sequence  atomic.Uint64 // of transactions
+
+	mu        sync.Mutex
+	lanes     map[string]*held
+	adoptions int // so far
+}
+
+// held is a lane that this instance holds. It is immutable, and replaced when one of our own commits succeeds, never
+// because of entries of others: what they commit makes our next commit void, which is how we notice.
+type held struct {
+	carriedLane
+	version uint64 // the entry that touched it last, as far as we know; 0 if none did
+	adopted int    // how many partitions it had when it was adopted
+	over    bool   // all of its partitions had ended then, and held nothing
+	batch   int64  // lanes that were adopted together have the same
+
+	// from are the lanes, with their versions, that the ledger has partitions of this one in. The commit that moves them
+	// touches those lanes too, so that work there which is not committed yet is void. Nil once they are moved.
+	from  map[string]uint64
+	moved map[record.Partition]bool
+}
+
+// Options are the settings of Lanes.
+type Options struct {
+	Lateness  time.Duration  // subtracted from the newest event time; negative: hours are not closed
+	FileBytes int64          // a file of this size is cut
+	Budget    *driver.Budget // of the job's memory
+}
+
+// NewLanes returns none.
+func NewLanes(j *journal.Journal, p *upkeep.Publisher, o Options) *Lanes {
+	return &Lanes{journal: j, publisher: p, opts: o, lanes: map[string]*held{}, owner: &owner{journal: j}}
+}
+
+// Adopt takes lanes over: see driver.Output.
+func (l *Lanes) Adopt(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
+	batch, sets := l.batches.Add(1), l.journal.Objects.HeldSets()
+	fresh := make(map[string]*held, len(lanes))
+	all := map[record.Partition]driver.Progress{}
+	err := l.journal.ReadAnd(ctx, func(s *ledger.State) error {
+		for _, a := range lanes {
+			h := &held{carriedLane: carriedLane{
+				token: journal.NewToken(l.journal.Objects.Env), index: s.Last + 1, low: s.Low(a.Lane, a.Partitions),
+				parts: make(map[record.Partition]driver.Progress, len(a.Partitions)),
+			}, adopted: len(a.Partitions), batch: batch}
+			if known := s.Lanes[a.Lane]; known != nil {
+				h.version = known.Version
+			}
+			for _, p := range a.Partitions {
+				pr, err := l.progress(ctx, s, p, sets)
+				if err != nil {
+					return err
+				}
+				h.parts[p] = pr
+				h.move(s, a.Lane, p)
+			}
+			h.over = len(h.from) == 0 && isOver(h.parts)
+			maps.Copy(all, h.parts)
+			fresh[a.Lane] = h
+		}
+		l.own(fresh)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// isOver reports whether nothing of any partition can come.
+func isOver(parts map[record.Partition]driver.Progress) bool {
+	for _, g := range parts {
+		if !g.Ended || g.Held.Len() > 0 {
+			return false
+		}
+	}
+	return len(parts) > 0
+}
+
+// move takes down that p has to come from another lane.
+func (h *held) move(s *ledger.State, lane string, p record.Partition) {
+	st := s.Partitions[p]
+	if st == nil || st.Lane == lane {
+		return
+	}
+	if h.from == nil {
+		h.from, h.moved = map[string]uint64{}, map[record.Partition]bool{}
+	}
+	h.from[st.Lane], h.moved[p] = s.Base(st.Lane), true
+}
+
+// since is the entry behind the last one of the lanes that partitions are to come from; 0 if there are none.
+func (h *held) since() (n uint64) {
+	for _, version := range h.from {
+		n = max(n, version+1)
+	}
+	return n
+}
+
+// progress returns that of a partition, with its held set.
+func (l *Lanes) progress(ctx context.Context, s *ledger.State, p record.Partition, sets *journal.HeldSets) (driver.Progress, error) {
+	st := s.Partitions[p]
+	if st == nil {
+		pr, _ := s.Resume(p)
+		return pr, nil
+	}
+	if st.Retired {
+		return driver.Progress{}, retry.Stop(fmt.Errorf("sink: partition %s was retired from the job %q and cannot be read again", p, s.Genesis.Job))
+	}
+	pr := st.Progress
+	if len(st.HeldBlobs) > 0 {
+		var err error
+		if pr.Held, err = sets.Of(ctx, p, st); err != nil {
+			return pr, err
+		}
+	}
+	return pr, nil
+}
+
+// own holds the fresh lanes. Files that are staged from now on need an owner object that lists them too.
+func (l *Lanes) own(fresh map[string]*held) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.Copy(l.lanes, fresh)
+	l.outdate()
+}
+
+// outdate says that the owner object lists other lanes than those that are held. It needs mu.
+func (l *Lanes) outdate() {
+	l.adoptions++ // an owner object that is being written is out of date
+	l.owner.id.Store(nil)
+}
+
+// all returns the lanes, and how many adoptions made them.
+func (l *Lanes) all() (lanes map[string]*held, adoptions int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.lanes), l.adoptions
+}
+
+// Release forgets lanes.
+func (l *Lanes) Release(lanes []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, name := range lanes {
+		delete(l.lanes, name)
+	}
+}
+
+// Holds reports whether one of the lanes is held.
+func (l *Lanes) Holds(lanes []string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(lanes, func(name string) bool { return l.lanes[name] != nil })
+}
+
+// held returns what is committed of a lane that is held; nil if it is not. The result does not change.
+func (l *Lanes) held(name string) *held {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lanes[name]
+}
+
+// base says on which versions c builds: those that our own last commits made, or that the lanes had when they were
+// adopted. Another adoption meanwhile makes t void.
+func (l *Lanes) base(c *ledger.Commit, t *Txn) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range c.Lanes {
+		lc := &c.Lanes[i]
+		b, h := t.lanes[lc.Lane], l.lanes[lc.Lane]
+		if h == nil || h.token != b.token {
+			return &ledger.VoidError{Lane: lc.Lane, Reason: "the lane was adopted again or released"}
+		}
+		lc.Token, lc.Base = b.token, cmp.Or(h.version, b.closedEntry)
+		if h.version == 0 {
+			lc.Adopted = h.index
+		}
+	}
+	return l.baseOfMoves(c)
+}
+
+// baseOfMoves adds the lanes that partitions come from. It needs mu.
+func (l *Lanes) baseOfMoves(c *ledger.Commit) error {
+	byLane := func(l ledger.LaneCommit, name string) int { return cmp.Compare(l.Lane, name) }
+	added := map[string]ledger.LaneCommit{}
+	for _, lc := range c.Lanes {
+		for from, version := range l.lanes[lc.Lane].from {
+			base := version
+			if i, found := slices.BinarySearchFunc(c.Lanes, from, byLane); found {
+				base = c.Lanes[i].Base
+			} else if a, found := added[from]; found {
+				base = a.Base
+			} else {
+				added[from] = ledger.LaneCommit{Lane: from, Base: version, Token: lc.Token}
+			}
+			if base != version {
+				return &ledger.VoidError{Lane: from, Reason: "a partition was to come from it, and it went on"}
+			}
+		}
+	}
+	if len(added) > 0 {
+		c.Lanes = slices.AppendSeq(c.Lanes, maps.Values(added))
+		slices.SortFunc(c.Lanes, func(a, b ledger.LaneCommit) int { return cmp.Compare(a.Lane, b.Lane) })
+	}
+	return nil
+}
+
+// committed makes what c carries the base of what comes next.
+func (l *Lanes) committed(id uint64, c *ledger.Commit, carried map[string]*carriedLane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	batches := make(map[ledger.Token]int64, len(c.Lanes)) // of the adoptions that c is of
+	for i := range c.Lanes {
+		lc := &c.Lanes[i]
+		h := l.lanes[lc.Lane]
+		if h == nil || h.token != lc.Token {
+			continue
+		}
+		batches[h.token] = h.batch
+		if len(h.from) > 0 {
+			l.outdate() // what is staged from now on comes from no other lane
+		}
+		l.lanes[lc.Lane] = &held{carriedLane: *carried[lc.Lane], version: id, adopted: h.adopted, batch: h.batch}
+	}
+	l.movedOn(id, c, batches)
+}
+
+// movedOn keeps the version of a lane that our own commit c touched, for lanes whose partitions are still to come from it:
+// they are as they were. Only those count that were adopted together, since a sweeper knows their tokens. A commit once
+// took seconds here, since it looked at every lane for every lane. It needs mu.
+func (l *Lanes) movedOn(id uint64, c *ledger.Commit, batches map[ledger.Token]int64) {
+	var touched map[string]*ledger.LaneCommit
+	for name, h := range l.lanes {
+		if len(h.from) == 0 {
+			continue
+		}
+		if touched == nil {
+			touched = make(map[string]*ledger.LaneCommit, len(c.Lanes))
+			for i := range c.Lanes {
+				touched[c.Lanes[i].Lane] = &c.Lanes[i]
+			}
+		}
+		next := *h
+		next.from = maps.Clone(h.from)
+		for from, version := range h.from {
+			lc := touched[from]
+			if lc == nil || version != lc.Base {
+				continue
+			}
+			if batch, ours := batches[lc.Token]; ours && batch == h.batch {
+				next.from[from] = id
+			}
+		}
+		l.lanes[name] = &next
+	}
+}

@@ -1,0 +1,110 @@
+package upkeep
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/journal"
+)
+
+// How long the author of an entry has for publication before others do it, at most.
+const (
+	othersAfter = 5 * time.Minute
+	HourAfter   = 10 * time.Second // if an hour waits for it
+)
+
+// Leftovers publishes what others, or a process that died, have committed and not published. Only the goroutine of Maintain
+// uses it.
+type Leftovers struct {
+	journal   *journal.Journal
+	publisher *Publisher
+	holds     func(lanes []string) bool
+	noticed   map[uint64]time.Time // entries of others that lack something, and when we do it for them
+}
+
+// NewLeftovers returns one that has noticed nothing. holds reports whether we hold one of some lanes.
+func NewLeftovers(j *journal.Journal, p *Publisher, holds func(lanes []string) bool) *Leftovers {
+	return &Leftovers{j, p, holds, map[uint64]time.Time{}}
+}
+
+// Own publishes what was committed for lanes that we hold now and not published: by a process that died, or by
+// ourselves if a reply was lost. It reports whether nothing is left of that. What was committed for lanes of others it
+// publishes after a longer while, since nobody may hold them: that of a retired partition has no owner any more.
+func (l *Leftovers) Own(ctx context.Context, now time.Time) (bool, error) {
+	if l.publisher.commits(0) > 0 {
+		return false, nil // a commit is at it
+	}
+	var ids, others []uint64
+	l.journal.Look(func(s *ledger.State) {
+		l.publisher.forgetMarked(s.Pending)
+		ids = slices.Sorted(maps.Keys(l.publisher.Unpublished(s.Pending)))
+		maps.DeleteFunc(l.noticed, func(id uint64, _ time.Time) bool {
+			_, pending := s.Pending[id]
+			return !pending && id != s.ClosedEntry
+		})
+	})
+	for _, id := range ids {
+		lanes, err := l.journal.LanesOf(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		if !l.holds(lanes) {
+			others = append(others, id)
+		} else if err := l.publish(ctx, id); err != nil {
+			return false, err
+		}
+	}
+	_, err := l.Others(ctx, now, others, othersAfter)
+	return err == nil, err
+}
+
+// publish publishes an entry unless its manifest says that this was done.
+func (l *Leftovers) publish(ctx context.Context, id uint64) error {
+	there, err := l.journal.Objects.Published(ctx, id)
+	if there {
+		l.publisher.markLater(id)
+	}
+	if there || err != nil {
+		return err
+	}
+	e, err := l.journal.Commit(ctx, id)
+	if err != nil {
+		return err
+	}
+	l.journal.Log.Info("publishing what a commit left behind", "entry", id)
+	return l.publisher.Publish(ctx, e)
+}
+
+// Others publishes entries of lanes that others hold, if nobody does within a while. Their authors are most
+// likely at it, so it waits a random while first. It reports whether nothing is left.
+func (l *Leftovers) Others(ctx context.Context, now time.Time, ids []uint64, after time.Duration) (bool, error) {
+	all := true
+	for _, id := range ids {
+		if !l.Due(id, now, after) {
+			all = false
+			continue
+		}
+		if err := l.publish(ctx, id); err != nil {
+			return false, err
+		}
+		l.Done(id)
+	}
+	return all, nil
+}
+
+// Due reports whether it is time to do for another what an entry lacks: a random while, at most after, has passed since
+// that was noticed.
+func (l *Leftovers) Due(id uint64, now time.Time, after time.Duration) bool {
+	due, noticed := l.noticed[id]
+	if !noticed || due.After(now.Add(after)) {
+		due = now.Add(l.journal.Objects.Env.Jitter(after))
+		l.noticed[id] = due
+	}
+	return !now.Before(due)
+}
+
+// Done forgets that an entry lacked something.
+func (l *Leftovers) Done(id uint64) { delete(l.noticed, id) }

@@ -1,0 +1,191 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/internal/journal"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+	"github.com/onceflow/onceflow/sink/manifest"
+)
+
+// Publisher makes the files of committed entries visible, and remembers what it knows of publication and seals between our
+// own entries. None of that is needed to be right: what is forgotten in a crash is found out again. It is safe for
+// concurrent use.
+type Publisher struct {
+	journal *journal.Journal
+
+	mu         sync.Mutex      // a leaf
+	published  map[uint64]bool // entries whose files and manifest we know to be in place, and that are not marked
+	sealed     time.Time       // end of the last hour whose seal objects we know to exist
+	publishing int             // commits that are appending or publishing
+}
+
+// NewPublisher returns one that knows nothing.
+func NewPublisher(j *journal.Journal) *Publisher {
+	return &Publisher{journal: j, published: map[uint64]bool{}}
+}
+
+// Publish makes the files of a committed entry visible and then creates its manifest, which is the last step. Anybody may
+// do it, any number of times. The error is a *LostFileError if that can never be done.
+func (p *Publisher) Publish(ctx context.Context, e *ledger.Entry) error {
+	if !e.Commit.HasManifest() {
+		return nil
+	}
+	o, log := p.journal.Objects, p.journal.Log
+	files, err := o.Files(ctx, e.Commit)
+	if err != nil {
+		return err
+	}
+	lost := make([]error, len(files))
+	err = o.Env.Wide().Each(ctx, len(files), func(ctx context.Context, i int) error {
+		return retry.Insist(ctx, o.Env, log, "publish "+files[i].Key, func(ctx context.Context) error {
+			err := o.Store.Publish(ctx, files[i].Ref)
+			if errors.Is(err, driver.ErrStagingLost) {
+				lost[i] = err // the others are published all the same, and all that are lost are told at once
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("sink: publish %s of entry %d: %w", files[i].Key, e.ID, err)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	public := journal.Public(files)
+	gone := &LostFileError{Entry: e.ID, Of: len(files)}
+	for i, err := range lost {
+		if err == nil {
+			continue
+		}
+		if gone.Files = append(gone.Files, public[i]); gone.Err == nil {
+			gone.Err = err
+		}
+	}
+	if len(gone.Files) > 0 {
+		return gone
+	}
+	body, err := journal.EncodeManifest(p.manifest(e, public))
+	if err != nil {
+		return err
+	}
+	err = retry.Insist(ctx, o.Env, log, "create a manifest", func(ctx context.Context) error {
+		err := o.Store.Create(ctx, o.Root+ledger.ManifestName(e.ID), body)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("sink: create the manifest of entry %d: %w", e.ID, err)
+		}
+		return nil
+	})
+	if err == nil {
+		p.markLater(e.ID)
+	}
+	return err
+}
+
+func (p *Publisher) manifest(e *ledger.Entry, files []manifest.File) *manifest.Transaction {
+	m := &manifest.Transaction{
+		Format: manifest.Format, Job: p.journal.Folder.Job, Epoch: journal.Epoch, Entry: e.ID, Files: files, Flows: manifest.Sum(files),
+		Partitions: []manifest.Partition{},
+	}
+	for _, r := range e.Commit.Reasons {
+		m.Reasons = append(m.Reasons, manifest.Reason(r))
+	}
+	for _, d := range e.Commit.LateDropped {
+		if m.LateDropped == nil {
+			m.LateDropped = map[string]int64{}
+		}
+		m.LateDropped[d.Flow] = d.Rows
+	}
+	for i := range e.Commit.Lanes {
+		l := &e.Commit.Lanes[i]
+		for k := range l.Partitions {
+			pc := &l.Partitions[k]
+			part := manifest.Partition{
+				Lane: l.Lane, Source: pc.Partition.Source, Epoch: pc.Partition.Epoch, ID: pc.Partition.ID,
+				Read: pc.Read, Held: pc.HeldLen, Counts: journal.CountsByName(pc.Counts),
+			}
+			if !pc.Progress.UpTo.IsZero() {
+				part.UpTo = pc.Progress.UpTo.String()
+			}
+			m.Partitions = append(m.Partitions, part)
+		}
+	}
+	return m
+}
+
+// Entry returns a new entry that marks all that is known to be published and sealed. Those that are marked already Prepare
+// takes out.
+func (p *Publisher) Entry(kind ledger.Kind) *ledger.Entry {
+	token := journal.NewToken(p.journal.Objects.Env)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &ledger.Entry{Kind: kind, Token: token, Published: slices.Sorted(maps.Keys(p.published)), Sealed: p.sealed}
+}
+
+// Sealed is the end of the last hour whose seal objects we know to exist.
+func (p *Publisher) Sealed() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sealed
+}
+
+// NoteSealed notes that the seals of all hours up to end exist.
+func (p *Publisher) NoteSealed(end time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sealed = end
+}
+
+// markLater notes that an entry is published, for the next entry that can say so.
+func (p *Publisher) markLater(id uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.published[id] = true
+}
+
+// Unpublished returns what of pending is not known to be published.
+func (p *Publisher) Unpublished(pending map[uint64]ledger.Pending) map[uint64]ledger.Pending {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := map[uint64]ledger.Pending{}
+	for id, what := range pending {
+		if !p.published[id] {
+			left[id] = what
+		}
+	}
+	return left
+}
+
+// forgetMarked forgets what pending no longer has: it is marked in the ledger.
+func (p *Publisher) forgetMarked(pending map[uint64]ledger.Pending) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.published, func(id uint64, _ bool) bool {
+		_, waits := pending[id]
+		return !waits
+	})
+}
+
+// Committing says that a commit is about to publish what it writes, so that nobody else need, until over is called.
+func (p *Publisher) Committing() (over func()) {
+	p.commits(1)
+	return func() { p.commits(-1) }
+}
+
+// commits adds n to the number of commits that publish, and returns it.
+func (p *Publisher) commits(n int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.publishing += n
+	return p.publishing
+}
