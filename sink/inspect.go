@@ -11,12 +11,14 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Errors about the objects of a ledger. They match driver.ErrStop.
-type (
-	LostError    = ledger.LostError    // objects are gone
-	CorruptError = ledger.CorruptError // an object is not what its author wrote
-	VersionError = ledger.VersionError // an object is of a newer version
-)
+// LostError says that objects of a ledger are gone. It matches stream.ErrStop.
+type LostError = ledger.LostError
+
+// CorruptError says that an object of a ledger is not what its author wrote. It matches stream.ErrStop.
+type CorruptError = ledger.CorruptError
+
+// VersionError says that an object of a ledger is of a newer version. It matches stream.ErrStop.
+type VersionError = ledger.VersionError
 
 // JobState is how far a job has got.
 type JobState struct {

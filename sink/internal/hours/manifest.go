@@ -54,7 +54,9 @@ func hourManifest(job string, c *journal.Closing, hour time.Time, files []manife
 		Flows: manifest.Sum(files), Files: append([]manifest.File{}, files...), Read: c.Behind.Read, Counts: journal.CountsByName(c.Behind.Counts),
 	}
 	for _, name := range c.Close.Flows {
-		m.Flows[name] = m.Flows[name] // with or without files
+		if _, ok := m.Flows[name]; !ok {
+			m.Flows[name] = manifest.FlowSum{}
+		}
 	}
 	for p, st := range c.Behind.Partitions {
 		if st.Progress.Ended && st.HeldLen == 0 && !st.Retired {

@@ -30,8 +30,8 @@ func (c *closings) before(s *ledger.State, e *ledger.Entry) *Closing {
 	return &Closing{Entry: e.ID, Close: *e.Close, Hours: Closes(s, e.Close.Through)}
 }
 
-// behind takes in the closing of entry e, which is folded into s, and lets go of those that are marked as sealed.
-func (c *closings) behind(s *ledger.State, e *ledger.Entry, made *Closing) {
+// behind takes in the closing of the last entry of s, if that made one, and lets go of those that are marked as sealed.
+func (c *closings) behind(s *ledger.State, made *Closing) {
 	if made != nil {
 		made.Behind = s.Standing()
 		c.list = append(c.list, made)

@@ -120,7 +120,7 @@ func (j *Journal) fold(e *ledger.Entry, hash ledger.Hash) error {
 	if err := j.state.Fold(e, hash); err != nil {
 		return err
 	}
-	j.closings.behind(j.state, e, before)
+	j.closings.behind(j.state, before)
 	if e.Kind == ledger.KindCommit && e.Commit.HasManifest() {
 		j.authors[e.ID] = laneNames(e.Commit)
 	}

@@ -147,7 +147,7 @@ func (s *Sweeper) sweepable(ctx context.Context, id string) (ok bool, err error)
 	o, err := ledger.DecodeOwner(body)
 	if err != nil {
 		s.journal.Log.Warn("an owner object cannot be read; its staged files are left alone", "owner", id, "err", err)
-		return false, nil
+		return false, nil //nolint:nilerr // it was logged
 	}
 	s.journal.Look(func(state *ledger.State) { ok = state.Sweepable(o) })
 	return ok, nil
