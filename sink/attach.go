@@ -71,7 +71,7 @@ func watched(j *journal.Journal, job *driver.Job) (logs []ledger.Log, err error)
 		logs = append(logs, ledger.Log{Source: l.Source, Epoch: l.Epoch, Partitions: l.Partitions})
 	}
 	var merged, grown []ledger.Log
-	j.Look(func(s *ledger.State) { merged, grown = s.MergeLogs(logs) })
+	j.Look(func(s *ledger.State) { merged, grown = s.Config.MergeLogs(logs) })
 	if len(merged) > mostLogs {
 		j.Log.Warn("too many logs to notice at a start that one got more partitions", "logs", len(merged), "most", mostLogs)
 		return nil, nil
@@ -96,9 +96,9 @@ func configure(ctx context.Context, j *journal.Journal, generation uint64, topic
 		var last uint64
 		var merged []ledger.Log
 		j.Look(func(s *ledger.State) {
-			due, err = s.CheckConfig(generation, topics)
+			due, err = s.Config.CheckConfig(generation, topics)
 			last = s.Config.Generation
-			merged, _ = s.MergeLogs(logs)
+			merged, _ = s.Config.MergeLogs(logs)
 			due = due || !slices.Equal(merged, s.Config.Logs)
 		})
 		if err != nil {

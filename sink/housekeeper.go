@@ -58,7 +58,7 @@ func (h *housekeeper) maintain(ctx context.Context, list func(context.Context) (
 	}
 	up.Unclosed = cmp.Or(up.Unclosed, h.clock.Doubt())
 	h.journal.Look(func(s *ledger.State) {
-		up.EarliestHour, up.Clock, up.Complete = s.NextHour(), s.Clock(), s.Complete(h.lateness)
+		up.EarliestHour, up.Clock, up.Complete = s.NextHour(), s.Lanes.Clock(), s.Complete(h.lateness)
 	})
 	h.last = up
 	h.last.Settled = false // for calls that find no time to look

@@ -83,17 +83,17 @@ func Inspect(ctx context.Context, store Store, job string, opts *ReadOptions) (*
 func jobState(s *ledger.State) *JobState {
 	out := &JobState{
 		Entry: s.Last, Source: s.Genesis.Source, Generation: s.Config.Generation, Topics: slices.Clone(s.Config.Topics), Hour: s.Genesis.Hour,
-		Partitions: make(map[record.Partition]PartitionState, len(s.Partitions)), Lanes: len(s.Lanes), Forgotten: s.Over, Finished: s.Finished.Len(),
-		Unpublished: slices.Sorted(maps.Keys(s.Pending)), NextHour: s.NextHour(), Closed: s.Closed, Sealed: s.Sealed,
+		Partitions: make(map[record.Partition]PartitionState, len(s.Lanes.Partitions)), Lanes: len(s.Lanes.ByName), Forgotten: s.Lanes.Over, Finished: s.Lanes.Finished.Len(),
+		Unpublished: slices.Sorted(maps.Keys(s.Pending)), NextHour: s.NextHour(), Closed: s.Hours.Closed, Sealed: s.Hours.Sealed,
 		Read: s.Read, Counts: s.Counts, Rows: s.Rows,
 	}
 	for _, l := range s.Config.Logs {
 		out.Logs = append(out.Logs, LogState(l))
 	}
-	for p, st := range s.Partitions {
+	for p, st := range s.Lanes.Partitions {
 		out.Partitions[p] = PartitionState{st.Lane, st.Progress, st.HeldLen, st.Retired, st.Read, st.Counts}
 	}
-	for start, h := range s.Hours {
+	for start, h := range s.Hours.Open {
 		out.OpenHours = append(out.OpenHours, OpenHour{start, h.Files, h.Rows, h.Bytes})
 	}
 	slices.SortFunc(out.OpenHours, func(a, b OpenHour) int { return a.Start.Compare(b.Start) })

@@ -23,7 +23,7 @@ func Retire(ctx context.Context, store Store, job string, p record.Partition, re
 		return err
 	}
 	known := false
-	j.Look(func(s *ledger.State) { known = s.Partitions[p] != nil })
+	j.Look(func(s *ledger.State) { known = s.Lanes.Partitions[p] != nil })
 	if !known {
 		return fmt.Errorf("sink: retire: job %q has never committed anything of partition %s", job, p)
 	}
@@ -31,7 +31,7 @@ func Retire(ctx context.Context, store Store, job string, p record.Partition, re
 	e := &ledger.Entry{Kind: ledger.KindRetire, Token: journal.NewToken(j.Objects.Env)}
 	e.Retire = &ledger.Retire{Token: token, Partition: p, Reason: reason}
 	_, err = j.Add(ctx, e, func(s *ledger.State, e *ledger.Entry) error {
-		st := s.Partitions[p]
+		st := s.Lanes.Partitions[p]
 		if st.Retired {
 			return errRetired
 		}

@@ -79,7 +79,7 @@ func (s *Sink[T]) Ledger() driver.Ledger {
 func (s *Sink[T]) unfinished() map[record.Partition]driver.Progress {
 	all := map[record.Partition]driver.Progress{}
 	s.rooms.journal.Look(func(state *ledger.State) {
-		for p, st := range state.Partitions {
+		for p, st := range state.Lanes.Partitions {
 			if !st.Retired && (!st.Progress.Ended || st.HeldLen > 0) {
 				pr := st.Progress
 				pr.Held = driver.HeldSet{}
@@ -103,7 +103,7 @@ func (s *Sink[T]) Adopt(ctx context.Context, lanes []driver.Assignment) (at map[
 func (s *Sink[T]) tell(ctx context.Context) (map[record.Partition]driver.Standing, error) {
 	out := map[record.Partition]driver.Standing{}
 	err := s.rooms.journal.ReadAnd(ctx, func(state *ledger.State) error {
-		for p, st := range state.Partitions {
+		for p, st := range state.Lanes.Partitions {
 			g := &st.Progress
 			out[p] = driver.Standing{
 				Lane: st.Lane, UpTo: g.UpTo, Seen: g.Seen, Arrived: g.Arrived, Ended: g.Ended, Holds: st.HeldLen > 0, Retired: st.Retired,

@@ -44,7 +44,7 @@ func advanceAny(t *testing.T, hour, lateness time.Duration, b []byte) {
 		}
 		var prev driver.Progress
 		held := 0
-		if old := s.Partitions[part("p")]; old != nil {
+		if old := s.Lanes.Partitions[part("p")]; old != nil {
 			prev, held = old.Progress, old.HeldLen
 		}
 		l := lane(s, "p", n, time.Time{}, time.Time{}).held(at[1], n)

@@ -107,7 +107,7 @@ func BenchmarkClockAndCloseDueOf5000Partitions(b *testing.B) {
 	s := wide(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Clock()
+		s.Lanes.Clock()
 		s.CloseDue(clock("23:00"), 0, s.Pending)
 	}
 }

@@ -18,11 +18,11 @@ import (
 // Close, without Genesis.Start, it is the earlier of the first hour with on-time files and the hour of the smallest low,
 // so that neither a job's beginning nor a bad timestamp makes thousands of empty hours. Zero if it is not known yet.
 func (s *State) NextHour() time.Time {
-	if !s.Closed.IsZero() {
-		return s.Closed
+	if !s.Hours.Closed.IsZero() {
+		return s.Hours.Closed
 	}
-	next := s.firstHour()
-	if low, live := s.low(); live && !low.IsZero() {
+	next := s.Hours.first()
+	if low, live := s.Lanes.low(); live && !low.IsZero() {
 		if h := s.Genesis.HourOf(low); next.IsZero() || h.Before(next) {
 			next = h
 		}
@@ -30,66 +30,10 @@ func (s *State) NextHour() time.Time {
 	return next
 }
 
-// EarliestHour is the start of the hour of the job's smallest low, which is what the job as a whole is waiting for: hours
-// before it have all their data. Zero if it is not known yet.
-func (s *State) EarliestHour() time.Time {
-	low, live := s.low()
-	switch {
-	case live && low.IsZero():
-		return time.Time{}
-	case live:
-		return s.Genesis.HourOf(low)
-	}
-	if last := s.lastHour(); !last.IsZero() {
-		return last.Add(s.Genesis.Hour)
-	}
-	return s.Closed
-}
-
-// low is the smallest low of the partitions that set a bound; live is false if there are none.
-func (s *State) low() (low time.Time, live bool) {
-	var b bound
-	for _, p := range s.Partitions {
-		if !p.free() {
-			b.add(p.Progress.Low)
-		}
-	}
-	return b.min, b.any
-}
-
-func (s *State) firstHour() time.Time {
-	var b bound
-	for h := range s.Hours {
-		b.add(h)
-	}
-	return b.min
-}
-
-func (s *State) lastHour() (last time.Time) {
-	for h := range s.Hours {
-		last = later(last, h)
-	}
-	return last
-}
-
-// AllEnded reports whether no known partition can give a record any more.
-func (s *State) AllEnded() bool {
-	_, live := s.low()
-	return !live
-}
-
-// Newest is the newest Progress.Seen; zero if there is none.
-func (s *State) Newest() (newest time.Time) {
-	for _, p := range s.Partitions {
-		newest = later(newest, p.Progress.Seen)
-	}
-	return newest
-}
-
 // Complete is driver.Upkeep.Complete.
 func (s *State) Complete(lateness time.Duration) time.Time {
-	newest, waits := s.Newest(), len(s.Hours) > 0
-	for _, p := range s.Partitions {
+	newest, waits := s.Lanes.Newest(), len(s.Hours.Open) > 0
+	for _, p := range s.Lanes.Partitions {
 		waits = waits || p.HeldLen > 0
 	}
 	if !waits || newest.IsZero() {
@@ -101,11 +45,11 @@ func (s *State) Complete(lateness time.Duration) time.Time {
 // ready returns up to when hours could close as far as the known partitions go. If all have ended that is the end of the
 // last hour with files and not the end of time, so that a historic load closes what it wrote and no more.
 func (s *State) ready() time.Time {
-	low, live := s.low()
+	low, live := s.Lanes.low()
 	if live {
 		return low
 	}
-	if last := s.lastHour(); !last.IsZero() {
+	if last := s.Hours.last(); !last.IsZero() {
 		return last.Add(s.Genesis.Hour)
 	}
 	return time.Time{}
@@ -117,7 +61,7 @@ func (s *State) ready() time.Time {
 // most s.Pending.
 func (s *State) CloseDue(now time.Time, lateness time.Duration, pending map[uint64]Pending) (from, through time.Time, ok bool) {
 	from = s.NextHour()
-	if from.IsZero() || lateness < 0 || !s.begun() {
+	if from.IsZero() || lateness < 0 || !s.Lanes.begun() {
 		return from, through, false
 	}
 	through = s.Genesis.HourOf(earlier(s.ready(), now.Add(-lateness)))
@@ -142,8 +86,8 @@ func (s *State) validateClose(e *Entry) error {
 	if !s.Genesis.HourOf(c.Through).Equal(c.Through) {
 		return corrupt(fmt.Sprintf("entry %d", e.ID), "%s is not the end of an hour", c.Through)
 	}
-	if s.ClosedEntry != 0 && later(s.Sealed, e.Sealed).Before(s.Closed) {
-		return void("the hours through %s are closed and not known to be sealed", s.Closed)
+	if s.Hours.ClosedEntry != 0 && later(s.Hours.Sealed, e.Sealed).Before(s.Hours.Closed) {
+		return void("the hours through %s are closed and not known to be sealed", s.Hours.Closed)
 	}
 	if c.Generation != s.Config.Generation {
 		return void("the topics are those of generation %d, not %d", s.Config.Generation, c.Generation)
@@ -151,7 +95,7 @@ func (s *State) validateClose(e *Entry) error {
 	if c.At.Add(-c.Lateness).Before(c.Through) {
 		return void("%s is less than %s after %s", c.At, c.Lateness, c.Through)
 	}
-	if ready := s.ready(); ready.Before(c.Through) || !s.begun() {
+	if ready := s.ready(); ready.Before(c.Through) || !s.Lanes.begun() {
 		return void("partitions have got to %s only", ready)
 	}
 	if g, found := s.Gap(c.From, c.Through, c.At, c.EmptyHours); found {
@@ -168,9 +112,9 @@ func (s *State) validateClose(e *Entry) error {
 // closedBy is Closed as it will be with e.
 func (s *State) closedBy(e *Entry) time.Time {
 	if e.Close != nil {
-		return later(s.Closed, e.Close.Through)
+		return later(s.Hours.Closed, e.Close.Through)
 	}
-	return s.Closed
+	return s.Hours.Closed
 }
 
 // CheckClose is Validate for a Close, and also checks the list of partitions that the source gave after e.Close.At was
@@ -183,7 +127,7 @@ func (s *State) CheckClose(e *Entry, listed []record.Partition) error {
 		return corrupt(fmt.Sprintf("entry %d", e.ID), "it was made with another list of partitions")
 	}
 	for _, p := range listed {
-		if !s.knows(p) {
+		if !s.Lanes.knows(p) {
 			return &VoidError{Entry: s.Last, Reason: fmt.Sprintf("partition %s exists and has no progress", p)}
 		}
 	}
@@ -248,14 +192,14 @@ func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64
 			out = append(out, Blocker{Kind: BlockedByGap, Gap: g})
 		}
 	}
-	for p, st := range s.Partitions {
+	for p, st := range s.Lanes.Partitions {
 		if pr := &st.Progress; !st.free() && pr.Low.Before(end) {
 			out = append(out, Blocker{Kind: BlockedByPartition, Partition: p, Lane: st.Lane, Low: pr.Low, Seen: pr.Seen, Jump: pr.Jump,
 				Held: st.HeldLen, HeldTime: pr.HeldTime})
 		}
 	}
 	for _, p := range listed {
-		if !s.knows(p) {
+		if !s.Lanes.knows(p) {
 			out = append(out, Blocker{Kind: BlockedByUnknown, Partition: p})
 		}
 	}
@@ -267,11 +211,44 @@ func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64
 	if until := end.Add(lateness); now.Before(until) {
 		out = append(out, Blocker{Kind: BlockedByClock, Until: until})
 	}
-	if _, live := s.low(); !live && s.ready().Before(end) {
+	if _, live := s.Lanes.low(); !live && s.ready().Before(end) {
 		out = append(out, Blocker{Kind: BlockedByNothing})
 	}
 	slices.SortFunc(out, func(a, b Blocker) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.Partition.Compare(b.Partition), cmp.Compare(a.Entry, b.Entry))
 	})
 	return out
+}
+
+// Gap returns the first run of empty hours that is too long for a Close of the hours from from through through.
+func (s *State) Gap(from, through, at time.Time, extra int64) (Gap, bool) {
+	most := s.Genesis.EmptyHours(at, extra)
+	if most < 0 || s.Genesis.Hours(from, through) <= most {
+		return Gap{}, false
+	}
+	var borders []time.Time
+	for h := range s.Hours.Open {
+		if !h.Before(from) && h.Before(through) {
+			borders = append(borders, h)
+		}
+	}
+	slices.SortFunc(borders, time.Time.Compare)
+	for _, h := range append(borders, through) {
+		if n := s.Genesis.Hours(from, h); n > most {
+			return s.gap(Gap{From: from, Through: h, Hours: n, Allowed: most}), true
+		}
+		from = h.Add(s.Genesis.Hour)
+	}
+	return Gap{}, false
+}
+
+// gap finds what g begins with. Before the first Close that is an hour with files, or the start hour: without either, no
+// hour before the smallest low is due.
+func (s *State) gap(g Gap) Gap {
+	if h := s.Hours.Open[g.From.Add(-s.Genesis.Hour)]; h != nil {
+		g.Entry = h.First
+	} else {
+		g.Entry, g.AtClose = s.Hours.ClosedEntry, s.Hours.ClosedEntry != 0
+	}
+	return g
 }

@@ -105,8 +105,8 @@ func TestFirstHour(t *testing.T) {
 		t.Errorf("next hour is %s, want that of the first file, 05:00", got)
 	}
 	must(t, s, closing(clock("05:00"), clock("08:00"), clock("09:00")))
-	if got := s.NextHour(); !got.Equal(clock("08:00")) || s.ClosedEntry != 6 || len(s.Hours) != 0 {
-		t.Errorf("after the close: next hour %s, entry %d, %d open hours", got, s.ClosedEntry, len(s.Hours))
+	if got := s.NextHour(); !got.Equal(clock("08:00")) || s.Hours.ClosedEntry != 6 || len(s.Hours.Open) != 0 {
+		t.Errorf("after the close: next hour %s, entry %d, %d open hours", got, s.Hours.ClosedEntry, len(s.Hours.Open))
 	}
 }
 
@@ -133,7 +133,7 @@ func TestChildrenInheritTheClocks(t *testing.T) {
 	l.Partitions[0].Progress.Children = []record.Partition{part("c1"), part("c2")}
 	must(t, s, commit(lane(s, "a", 3, clock("12:00"), clock("11:45"))).files(clock("09:00")), mark(1), commit(l))
 	wantVoid(t, "the children are at 09:15", s, closing(clock("09:00"), clock("10:00"), clock("12:00")))
-	if c := s.Partitions[part("c1")]; c == nil || c.Lane != "p" || !c.Progress.Low.Equal(clock("09:15")) || !c.Progress.Seen.Equal(clock("09:30")) {
+	if c := s.Lanes.Partitions[part("c1")]; c == nil || c.Lane != "p" || !c.Progress.Low.Equal(clock("09:15")) || !c.Progress.Seen.Equal(clock("09:30")) {
 		t.Fatalf("child is %+v, want lane p and the parent's clocks", c)
 	}
 	next := lane(s, "p", 3, clock("09:30"), clock("09:15"))
@@ -143,7 +143,7 @@ func TestChildrenInheritTheClocks(t *testing.T) {
 	}
 	slices.SortFunc(next.Partitions, func(a, b PartitionCommit) int { return a.Partition.Compare(b.Partition) })
 	must(t, s, commit(next), closing(clock("09:00"), clock("10:00"), clock("12:00")))
-	if got := s.Low("p", nil); !got.Equal(clock("10:15")) {
+	if got := s.Lanes.Low("p", nil); !got.Equal(clock("10:15")) {
 		t.Errorf("low of the lane is %s, want that of the children, 10:15", got)
 	}
 }
@@ -162,7 +162,7 @@ func TestAChildGoesOnWithClocksOfItsOwn(t *testing.T) {
 	child := PartitionCommit{Partition: part("q"), Progress: driver.Progress{Seen: clock("10:30"), Low: clock("10:15")}}
 	next.Partitions = append(next.Partitions, child)
 	must(t, s, commit(next))
-	if got := s.Partitions[part("q")].Progress; !got.Low.Equal(clock("10:15")) || !got.Seen.Equal(clock("10:30")) {
+	if got := s.Lanes.Partitions[part("q")].Progress; !got.Low.Equal(clock("10:15")) || !got.Seen.Equal(clock("10:30")) {
 		t.Errorf("the child is at %s, %s, want 10:30, 10:15", got.Seen, got.Low)
 	}
 }
@@ -175,7 +175,7 @@ func TestAChildOfTwoParentsHasTheEarlierClocks(t *testing.T) {
 		return l
 	}
 	must(t, s, commit(end("p", "09:30", "09:15")), commit(end("q", "08:30", "08:15")))
-	c := s.Partitions[part("c")]
+	c := s.Lanes.Partitions[part("c")]
 	if !c.Progress.Low.Equal(clock("08:15")) || !c.Progress.Seen.Equal(clock("08:30")) || c.Lane != "p" {
 		t.Errorf("child is in lane %s with %s, %s, want p, 08:30, 08:15", c.Lane, c.Progress.Seen, c.Progress.Low)
 	}
@@ -185,10 +185,10 @@ func TestAChildOfTwoParentsHasTheEarlierClocks(t *testing.T) {
 	to := LaneCommit{Lane: "q", Base: s.Base("q"), Token: token(4), Partitions: moved.Partitions}
 	wantCorrupt(t, "lane p is not touched", try(s.Clone(), commit(to)))
 	must(t, s, commit(LaneCommit{Lane: "p", Base: s.Base("p"), Token: token(4)}, to))
-	if got := s.Low("q", nil); !got.Equal(clock("09:20")) {
+	if got := s.Lanes.Low("q", nil); !got.Equal(clock("09:20")) {
 		t.Errorf("low of lane q is %s, want the child's, 09:20", got)
 	}
-	if got := s.Low("p", nil); !got.Equal(clock("09:15")) {
+	if got := s.Lanes.Low("p", nil); !got.Equal(clock("09:15")) {
 		t.Errorf("low of lane p is %s, want the parent's, 09:15", got)
 	}
 }
@@ -253,12 +253,12 @@ func TestMarkTakesPendingEntriesOff(t *testing.T) {
 	must(t, s, commit(lane(s, "a", 3, clock("10:20"), clock("10:05"))).files(clock("09:00")))
 	must(t, s, commit(lane(s, "a", 4, clock("10:20"), clock("10:05"))))
 	must(t, s, commit(lane(s, "a", 4, clock("10:21"), clock("10:06"))))
-	if !s.NeedsMark() || len(s.Pending) != 2 {
+	if len(s.Pending) != 2 {
 		t.Errorf("pending are %v, want entries 1 and 2: entry 2 has no file and counts, entry 3 clocks alone", s.Pending)
 	}
 	other := mark(1, 2, 3)
 	must(t, s, other)
-	if s.NeedsMark() {
+	if len(s.Pending) != 0 {
 		t.Errorf("pending are %v after the mark", s.Pending)
 	}
 	again := mark(1)
@@ -274,7 +274,7 @@ func TestSealedNeverGoesBackOrBeyondWhatIsClosed(t *testing.T) {
 	wantVoid(t, "hour 09 is not closed", s, sealed(clock("10:00")))
 	must(t, s, closing(clock("09:00"), clock("10:00"), clock("10:15")), sealed(clock("10:00")))
 	wantVoid(t, "nothing is left of the mark", s, sealed(clock("10:00")))
-	if !s.Sealed.Equal(clock("10:00")) {
-		t.Errorf("sealed through %s, want 10:00", s.Sealed)
+	if !s.Hours.Sealed.Equal(clock("10:00")) {
+		t.Errorf("sealed through %s, want 10:00", s.Hours.Sealed)
 	}
 }

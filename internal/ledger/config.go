@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // ConfigError means that a job reads other topics than the ledger's last Config says, without a newer generation. The
@@ -20,20 +19,20 @@ func (e *ConfigError) Error() string {
 
 // CheckConfig tells what an instance with these topics may do: due means that its Config is to be appended before it
 // commits or closes. A *ConfigError means that it may do neither of Config and Close.
-func (s *State) CheckConfig(generation uint64, topics []string) (due bool, err error) {
+func (c *Config) CheckConfig(generation uint64, topics []string) (due bool, err error) {
 	switch {
-	case generation > s.Config.Generation:
+	case generation > c.Generation:
 		return true, nil
-	case generation == s.Config.Generation && slices.Equal(topics, s.Config.Topics):
+	case generation == c.Generation && slices.Equal(topics, c.Topics):
 		return false, nil
 	}
-	return false, &ConfigError{generation, s.Config.Generation, topics, s.Config.Topics}
+	return false, &ConfigError{generation, c.Generation, topics, c.Topics}
 }
 
 // MergeLogs returns the logs of the last Config with those of an instance that sees these now, which it gives the larger
 // sizes, and those of them that had fewer partitions before. A log that shrinks does not: the instance may be behind.
-func (s *State) MergeLogs(now []Log) (merged, grown []Log) {
-	merged = slices.Clone(s.Config.Logs)
+func (c *Config) MergeLogs(now []Log) (merged, grown []Log) {
+	merged = slices.Clone(c.Logs)
 	for _, l := range now {
 		i, found := slices.BinarySearchFunc(merged, l, Log.compare)
 		switch {
@@ -45,29 +44,4 @@ func (s *State) MergeLogs(now []Log) (merged, grown []Log) {
 		}
 	}
 	return merged, grown
-}
-
-// validateConfig lets a newer generation add topics, and the same one add partitions. A topic may be left out only if none
-// of its partitions is waited for any more: a topic leaves by Retire.
-func (s *State) validateConfig(c *Config) error {
-	grows := c.Generation == s.Config.Generation && slices.Equal(c.Topics, s.Config.Topics) && !slices.Equal(c.Logs, s.Config.Logs)
-	if c.Generation <= s.Config.Generation && !grows {
-		return &VoidError{Reason: fmt.Sprintf("generation %d is not above %d", c.Generation, s.Config.Generation)}
-	}
-	for _, l := range s.Config.Logs {
-		if i, found := slices.BinarySearchFunc(c.Logs, l, Log.compare); !found || c.Logs[i].Partitions < l.Partitions {
-			return &VoidError{Reason: fmt.Sprintf("log %q had %d partitions, and it is left out or has fewer", l.Source, l.Partitions)}
-		}
-	}
-	for _, t := range s.Config.Topics {
-		if slices.Contains(c.Topics, t) {
-			continue
-		}
-		for p, st := range s.Partitions {
-			if (p.Source == t || strings.HasSuffix(p.Source, "/"+t)) && !st.free() {
-				return &VoidError{Lane: st.Lane, Reason: fmt.Sprintf("topic %q is left out, but partition %s is not retired", t, p)}
-			}
-		}
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -35,46 +34,13 @@ func (g *Gap) String() string {
 // since the job began, or since its start hour if that is earlier, and extra ones. So a job that was stopped for a year goes
 // on by itself. What passed since the last Close would not do: a job that goes on after a year first closes an hour of
 // before. -1 is no limit.
-func (s *State) EmptyHours(at time.Time, extra int64) int64 {
+func (g *Genesis) EmptyHours(at time.Time, extra int64) int64 {
 	if extra < 0 {
 		return -1
 	}
-	since := s.Genesis.Created
-	if start := s.Genesis.Start; !start.IsZero() {
+	since := g.Created
+	if start := g.Start; !start.IsZero() {
 		since = earlier(since, start)
 	}
-	return extra + max(0, s.Genesis.Hours(since, at))
-}
-
-// Gap returns the first run of empty hours that is too long for a Close of the hours from from through through.
-func (s *State) Gap(from, through, at time.Time, extra int64) (Gap, bool) {
-	most := s.EmptyHours(at, extra)
-	if most < 0 || s.Genesis.Hours(from, through) <= most {
-		return Gap{}, false
-	}
-	var borders []time.Time
-	for h := range s.Hours {
-		if !h.Before(from) && h.Before(through) {
-			borders = append(borders, h)
-		}
-	}
-	slices.SortFunc(borders, time.Time.Compare)
-	for _, h := range append(borders, through) {
-		if n := s.Genesis.Hours(from, h); n > most {
-			return s.gap(Gap{From: from, Through: h, Hours: n, Allowed: most}), true
-		}
-		from = h.Add(s.Genesis.Hour)
-	}
-	return Gap{}, false
-}
-
-// gap finds what g begins with. Before the first Close that is an hour with files, or the start hour: without either, no
-// hour before the smallest low is due.
-func (s *State) gap(g Gap) Gap {
-	if h := s.Hours[g.From.Add(-s.Genesis.Hour)]; h != nil {
-		g.Entry = h.First
-	} else {
-		g.Entry, g.AtClose = s.ClosedEntry, s.ClosedEntry != 0
-	}
-	return g
+	return extra + max(0, g.Hours(since, at))
 }

@@ -35,8 +35,8 @@ func closeWith(s *State, at time.Time, extra int64) *Entry {
 	from, through, _ := s.CloseDue(at, 0, s.Pending)
 	e := closing(from, through, at, part("a"))
 	e.Close.Lateness, e.Close.EmptyHours = 0, extra
-	if s.ClosedEntry != 0 {
-		e.Sealed = s.Closed
+	if s.Hours.ClosedEntry != 0 {
+		e.Sealed = s.Hours.Closed
 	}
 	return e
 }
@@ -88,8 +88,8 @@ func TestAJobThatWasStoppedForAYearGoesOnByItself(t *testing.T) {
 		later := day.Add(365 * 24 * time.Hour)
 		commitAt(t, s, 3, later, false)
 		must(t, s, closeWith(s, later, 4000))
-		if !s.Closed.Equal(later) {
-			t.Errorf("hours of %s: closed through %s, want %s", hour, s.Closed, later)
+		if !s.Hours.Closed.Equal(later) {
+			t.Errorf("hours of %s: closed through %s, want %s", hour, s.Hours.Closed, later)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func TestFitMovesFilesFirst(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(files, e.Commit.Files) {
 		t.Errorf("files do not come back: %v", err)
 	}
-	if h := s.Hours[clock("10:00")]; h.Files != 1000 || h.Rows != 2000 || len(s.Pending[1].Hours) != 1 {
+	if h := s.Hours.Open[clock("10:00")]; h.Files != 1000 || h.Rows != 2000 || len(s.Pending[1].Hours) != 1 {
 		t.Errorf("hour is %+v, pending %v", *h, s.Pending)
 	}
 	wantCorrupt(t, "another blob", second(DecodeFiles(d.Commit.FilesBlob, []byte("x"))))
@@ -112,7 +112,7 @@ func TestFitMovesLongHeldSets(t *testing.T) {
 	if got, err := sets.Set(p.HeldBlob, driver.HeldSet{}); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("held set does not come back: %v", err)
 	}
-	if _, chain := s.Resume(part("b")); len(chain) != 1 || s.Partitions[part("b")].HeldLen != 60_000 {
+	if _, chain := s.Lanes.Resume(part("b")); len(chain) != 1 || s.Lanes.Partitions[part("b")].HeldLen != 60_000 {
 		t.Errorf("the state names the blobs %v, want one", chain)
 	}
 	wantCorrupt(t, "another blob", second(DecodeHeld(p.HeldBlob, []byte("x"))))
@@ -130,8 +130,8 @@ func TestFitMovesLanesLast(t *testing.T) {
 		e.files(day.Add(time.Duration(i) * time.Hour))
 	}
 	d, blobs := fitted(t, s, e)
-	if len(blobs) != 2 || d.Commit.BodyBlob == nil || len(d.Commit.Lanes) != 2000 || len(s.Partitions) != 2000 || len(s.Hours) != 500 {
-		t.Errorf("%d blobs, %d lanes, %d partitions, %d hours", len(blobs), len(d.Commit.Lanes), len(s.Partitions), len(s.Hours))
+	if len(blobs) != 2 || d.Commit.BodyBlob == nil || len(d.Commit.Lanes) != 2000 || len(s.Lanes.Partitions) != 2000 || len(s.Hours.Open) != 500 {
+		t.Errorf("%d blobs, %d lanes, %d partitions, %d hours", len(blobs), len(d.Commit.Lanes), len(s.Lanes.Partitions), len(s.Hours.Open))
 	}
 	if d.Detached() != nil {
 		t.Error("something is missing after Attach")

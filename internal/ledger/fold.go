@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -22,7 +21,7 @@ func (s *State) Prepare(e *Entry) {
 	slices.Sort(e.Published)
 	e.Published = slices.Compact(e.Published)
 	e.Published = e.Published[:min(len(e.Published), MaxPublished)]
-	if !e.Sealed.After(s.Sealed) {
+	if !e.Sealed.After(s.Hours.Sealed) {
 		e.Sealed = time.Time{}
 	}
 	if e.Commit == nil {
@@ -31,7 +30,7 @@ func (s *State) Prepare(e *Entry) {
 	for i := range e.Commit.Lanes {
 		for k := range e.Commit.Lanes[i].Partitions {
 			p := &e.Commit.Lanes[i].Partitions[k]
-			if old := s.Partitions[p.Partition]; old != nil {
+			if old := s.Lanes.Partitions[p.Partition]; old != nil {
 				p.blobs = len(old.HeldBlobs)
 			}
 		}
@@ -54,18 +53,18 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 	for _, id := range e.Published {
 		delete(s.Pending, id)
 	}
-	s.Sealed = later(s.Sealed, e.Sealed)
+	s.Hours.Sealed = later(s.Hours.Sealed, e.Sealed)
 	switch e.Kind {
 	case KindConfig:
 		s.Config = Config{e.Config.Generation, slices.Clone(e.Config.Topics), slices.Clone(e.Config.Logs)}
 	case KindCommit:
 		s.foldCommit(e)
 	case KindClose:
-		s.foldClose(e)
+		s.Hours.close(e)
 	case KindRetire:
-		s.foldRetire(e)
+		s.Lanes.retire(e)
 	case KindForget:
-		s.foldForget(e.Forget)
+		s.Lanes.forget(e.Forget, e.ID)
 	}
 	s.Last, s.Hash = e.ID, hash
 	return nil
@@ -76,11 +75,11 @@ func (s *State) foldCommit(e *Entry) {
 	left := map[string]bool{} // lanes that partitions move away from
 	for i := range e.Commit.Lanes {
 		l := &e.Commit.Lanes[i]
-		s.touch(l.Lane, e.ID, l.Token)
+		s.Lanes.touch(l.Lane, e.ID, l.Token)
 		var ends []*PartitionCommit // those that end by this entry
 		for k := range l.Partitions {
 			p := &l.Partitions[k]
-			if old := s.Partitions[p.Partition]; p.Progress.Ended && (old == nil || !old.Progress.Ended) {
+			if old := s.Lanes.Partitions[p.Partition]; p.Progress.Ended && (old == nil || !old.Progress.Ended) {
 				ends = append(ends, p)
 			}
 			if from := s.foldPartition(l.Lane, p); from != "" {
@@ -88,13 +87,13 @@ func (s *State) foldCommit(e *Entry) {
 			}
 		}
 		for _, p := range ends {
-			s.foldChildren(l.Lane, p)
+			s.Lanes.foldChildren(l.Lane, p)
 		}
 	}
 	for lane := range left {
-		next := *s.Lanes[lane]
-		next.parts = slices.DeleteFunc(slices.Clone(next.parts), func(p record.Partition) bool { return s.Partitions[p].Lane != lane })
-		s.Lanes[lane] = &next
+		next := *s.Lanes.ByName[lane]
+		next.parts = slices.DeleteFunc(slices.Clone(next.parts), func(p record.Partition) bool { return s.Lanes.Partitions[p].Lane != lane })
+		s.Lanes.ByName[lane] = &next
 	}
 	if e.Commit.HasManifest() {
 		p := Pending{Hours: make([]time.Time, len(e.Commit.Hours))}
@@ -105,11 +104,11 @@ func (s *State) foldCommit(e *Entry) {
 	}
 	for _, h := range e.Commit.Hours {
 		sum := Hour{First: e.ID}
-		if old := s.Hours[h.Hour]; old != nil {
+		if old := s.Hours.Open[h.Hour]; old != nil {
 			sum = *old
 		}
 		sum.Last, sum.Files, sum.Rows, sum.Bytes = e.ID, sum.Files+h.Files, sum.Rows+h.Rows, sum.Bytes+h.Bytes
-		s.Hours[h.Hour] = &sum
+		s.Hours.Open[h.Hour] = &sum
 		s.Rows += h.Rows
 	}
 }
@@ -121,40 +120,21 @@ func (s *State) foldPartition(lane string, p *PartitionCommit) (from string) {
 	if p.HeldBlob != nil {
 		next.Progress.Held = driver.HeldSet{}
 		if p.HeldBefore > 0 {
-			next.HeldBlobs = slices.Clone(s.Partitions[p.Partition].HeldBlobs)
+			next.HeldBlobs = slices.Clone(s.Lanes.Partitions[p.Partition].HeldBlobs)
 		}
 		next.HeldBlobs = append(next.HeldBlobs, p.HeldBlob)
 	}
-	if old := s.Partitions[p.Partition]; old != nil {
+	if old := s.Lanes.Partitions[p.Partition]; old != nil {
 		next.Read += old.Read
 		next.Counts.Add(old.Counts)
 		if old.Lane != lane {
 			from = old.Lane
 		}
 	}
-	s.put(p.Partition, &next)
+	s.Lanes.put(p.Partition, &next)
 	s.Read += p.Read
 	s.Counts.Add(p.Counts)
 	return from
-}
-
-// foldChildren makes the children of an ended partition known, in its lane and with its clocks: they hold hours open from
-// the very entry that stops their parent from doing so, and by no later one, since then they have clocks of their own. A
-// child of two parents has the earlier clocks.
-func (s *State) foldChildren(lane string, p *PartitionCommit) {
-	for _, c := range p.Progress.Children {
-		child := Partition{Lane: lane, Progress: driver.Progress{Seen: p.Progress.Seen, Low: p.Progress.Low, Arrived: p.Progress.Arrived}}
-		if old := s.Partitions[c]; old != nil {
-			if !old.Progress.UpTo.IsZero() || old.Progress.Ended || old.Retired {
-				continue
-			}
-			child = *old
-			child.Progress.Seen = earlier(old.Progress.Seen, p.Progress.Seen)
-			child.Progress.Low = earlier(old.Progress.Low, p.Progress.Low)
-			child.Progress.Arrived = earlier(old.Progress.Arrived, p.Progress.Arrived)
-		}
-		s.put(c, &child)
-	}
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -162,44 +142,4 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-func (s *State) foldClose(e *Entry) {
-	s.Closed, s.ClosedEntry, s.ClosedAt = e.Close.Through, e.ID, e.Close.At
-	maps.DeleteFunc(s.Hours, func(start time.Time, _ *Hour) bool { return start.Before(e.Close.Through) })
-}
-
-// foldRetire touches the lane, so that a commit of that partition which is under way becomes void.
-func (s *State) foldRetire(e *Entry) {
-	r := e.Retire
-	next := Partition{Lane: r.Lane}
-	if old := s.Partitions[r.Partition]; old != nil {
-		next = *old
-	}
-	next.Retired = true
-	s.put(r.Partition, &next)
-	s.touch(r.Lane, e.ID, r.Token)
-}
-
-func (s *State) touch(lane string, version uint64, token Token) {
-	next := Lane{Version: version, Token: token}
-	if old := s.Lanes[lane]; old != nil {
-		next.parts = old.parts
-	}
-	s.Lanes[lane] = &next
-}
-
-// put sets the state of a partition, and takes it into the list of its lane, which is touched by the same entry.
-func (s *State) put(p record.Partition, next *Partition) {
-	old := s.Partitions[p]
-	s.Partitions[p] = next
-	if old != nil && old.Lane == next.Lane {
-		return
-	}
-	to := Lane{}
-	if l := s.Lanes[next.Lane]; l != nil {
-		to = *l
-	}
-	to.parts = append(to.parts, p) // behind the end of the list in copies of the state
-	s.Lanes[next.Lane] = &to
 }

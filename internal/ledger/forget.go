@@ -55,10 +55,10 @@ func (p *Partition) spent() bool {
 
 // Spent returns the partitions that have ended and hold nothing, and whose lane no entry has touched from entry since on,
 // by their hashes.
-func (s *State) Spent(since uint64) map[PartitionHash]record.Partition {
+func (ls *Lanes) Spent(since uint64) map[PartitionHash]record.Partition {
 	out := map[PartitionHash]record.Partition{}
-	for p, st := range s.Partitions {
-		if st.spent() && s.Lanes[st.Lane].Version < since {
+	for p, st := range ls.Partitions {
+		if st.spent() && ls.ByName[st.Lane].Version < since {
 			out[HashPartition(p)] = p
 		}
 	}
@@ -66,62 +66,42 @@ func (s *State) Spent(since uint64) map[PartitionHash]record.Partition {
 }
 
 // Listable reports whether p may be forgotten although the source lists it: there is enough left of it in Finished.
-func (s *State) Listable(p record.Partition) bool {
-	st := s.Partitions[p]
+func (ls *Lanes) Listable(p record.Partition) bool {
+	st := ls.Partitions[p]
 	return st != nil && keeps(&st.Progress)
 }
 
-func (s *State) validateForget(f *Forget) error {
-	if f.Generation != s.Config.Generation {
-		return &VoidError{Entry: s.Last, Reason: fmt.Sprintf("the topics are those of generation %d, not %d", s.Config.Generation, f.Generation)}
-	}
-	if len(f.Over) > 0 {
-		spent := s.Spent(s.Last + 1)
-		for _, h := range f.Over {
-			if _, ok := spent[h]; !ok {
-				return &VoidError{Entry: s.Last, Reason: "a partition that is to be forgotten is not known, or has more to come"}
-			}
-		}
-	}
-	for _, h := range f.Gone {
-		if _, ok := s.Finished.at[h]; !ok {
-			return &VoidError{Entry: s.Last, Reason: "a partition that is gone was not finished"}
-		}
-	}
-	return nil
-}
-
-// foldForget raises Floor above all that touched the forgotten lanes: who adopted one of them before that may know
-// nothing of what was done in it.
-func (s *State) foldForget(f *Forget) {
-	if len(f.Over) > 0 {
-		spent := s.Spent(s.Last + 1)
-		for _, h := range f.Over {
-			p := spent[h]
-			st := s.Partitions[p]
-			l := *s.Lanes[st.Lane]
-			s.Floor = max(s.Floor, l.Version+1)
-			l.parts = slices.DeleteFunc(slices.Clone(l.parts), func(q record.Partition) bool { return q == p })
-			if len(l.parts) > 0 {
-				s.Lanes[st.Lane] = &l
-			} else {
-				delete(s.Lanes, st.Lane)
-			}
-			delete(s.Partitions, p)
-			s.Over++
-			if keeps(&st.Progress) {
-				s.Finished.add(h, &st.Progress)
-			}
-		}
-	}
-	for _, h := range f.Gone {
-		s.Finished.remove(h)
-	}
-	s.Finished.tidy()
-}
-
 // begun reports whether the job has read, or forgotten, any partition.
-func (s *State) begun() bool { return len(s.Partitions) > 0 || s.Over > 0 }
+func (ls *Lanes) begun() bool { return len(ls.Partitions) > 0 || ls.Over > 0 }
 
 // knows reports whether there is anything of p: it was read, or at least begun, and is not new.
-func (s *State) knows(p record.Partition) bool { return s.Partitions[p] != nil || s.Finished.Has(p) }
+func (ls *Lanes) knows(p record.Partition) bool { return ls.Partitions[p] != nil || ls.Finished.Has(p) }
+
+// forget takes out what is over; all that touched its lanes did so before entry after. It raises Floor above all that touched the forgotten lanes: who adopted one of them before that may know
+// nothing of what was done in it.
+func (ls *Lanes) forget(f *Forget, after uint64) {
+	if len(f.Over) > 0 {
+		spent := ls.Spent(after)
+		for _, h := range f.Over {
+			p := spent[h]
+			st := ls.Partitions[p]
+			l := *ls.ByName[st.Lane]
+			ls.Floor = max(ls.Floor, l.Version+1)
+			l.parts = slices.DeleteFunc(slices.Clone(l.parts), func(q record.Partition) bool { return q == p })
+			if len(l.parts) > 0 {
+				ls.ByName[st.Lane] = &l
+			} else {
+				delete(ls.ByName, st.Lane)
+			}
+			delete(ls.Partitions, p)
+			ls.Over++
+			if keeps(&st.Progress) {
+				ls.Finished.add(h, &st.Progress)
+			}
+		}
+	}
+	for _, h := range f.Gone {
+		ls.Finished.remove(h)
+	}
+	ls.Finished.tidy()
+}

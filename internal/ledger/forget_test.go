@@ -53,8 +53,8 @@ func TestOnlyWhatIsOverIsForgotten(t *testing.T) {
 	}
 	read := s.Read
 	must(t, s, forget("over"))
-	if s.Partitions[part("over")] != nil || s.Lanes["over"] != nil || s.Over != 1 || s.Read != read || read == 0 {
-		t.Errorf("of what was forgotten is left %+v and %+v; %d over, %d read, want none, 1 and %d", s.Partitions[part("over")], s.Lanes["over"], s.Over, s.Read, read)
+	if s.Lanes.Partitions[part("over")] != nil || s.Lanes.ByName["over"] != nil || s.Lanes.Over != 1 || s.Read != read || read == 0 {
+		t.Errorf("of what was forgotten is left %+v and %+v; %d over, %d read, want none, 1 and %d", s.Lanes.Partitions[part("over")], s.Lanes.ByName["over"], s.Lanes.Over, s.Read, read)
 	}
 	wantVoid(t, "forgotten before", s, forget("over"))
 }
@@ -63,13 +63,13 @@ func TestOnlyWhatIsOverIsForgotten(t *testing.T) {
 func TestWhatWasForgottenIsNeverReadAgain(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(ended(s, "a", 3)), forget("a"))
-	got, _ := s.Resume(part("a"))
+	got, _ := s.Lanes.Resume(part("a"))
 	if want := (driver.Progress{UpTo: pos(3), Ended: true, Arrived: clock("10:01")}); !reflect.DeepEqual(got, want) {
 		t.Errorf("it goes on at %+v, want %+v", got, want)
 	}
 	wantVoid(t, "a commit of it", s, commit(lane(s, "a", 1, clock("10:00"), time.Time{}).adopted(s.Last+1)))
 	must(t, s, gone("a"))
-	if got, _ := s.Resume(part("a")); got.Ended || s.Finished.Len() != 0 {
+	if got, _ := s.Lanes.Resume(part("a")); got.Ended || s.Lanes.Finished.Len() != 0 {
 		t.Errorf("it has gone and goes on at %+v", got)
 	}
 	wantVoid(t, "gone before", s, gone("a"))
@@ -84,9 +84,9 @@ func TestAForgottenPartitionLeavesTheLowOfItsLaneAlone(t *testing.T) {
 	l.Partitions = append(l.Partitions, lane(s, "b", 3, clock("10:00"), clock("09:30")).Partitions...)
 	must(t, s, commit(l))
 	parts := []record.Partition{part("a"), part("b")}
-	before := s.Low("a", parts)
+	before := s.Lanes.Low("a", parts)
 	must(t, s, forget("a"))
-	if got := s.Low("a", parts); !got.Equal(before) || !got.Equal(clock("09:30")) {
+	if got := s.Lanes.Low("a", parts); !got.Equal(before) || !got.Equal(clock("09:30")) {
 		t.Errorf("low is %s, was %s, want 09:30", got, before)
 	}
 }
@@ -110,20 +110,20 @@ func TestStagingOfAForgottenLaneIsSwept(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(lane(s, "other", 1, clock("10:00"), time.Time{})))
 	before := &Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(1), Index: s.Last + 1, Parts: 1}}}
-	if s.Sweepable(before) {
+	if s.Lanes.Sweepable(before) {
 		t.Error("staging of a lane that nobody has touched is swept")
 	}
 	must(t, s, commit(ended(s, "a", 3)))
 	after := &Owner{Lanes: []OwnerLane{{Lane: "new", Token: token(1), Index: s.Last + 1, Parts: 1}}}
 	must(t, s, forget("a"))
-	if !s.Sweepable(before) {
+	if !s.Lanes.Sweepable(before) {
 		t.Error("staging of a forgotten lane stays for ever")
 	}
-	if s.Sweepable(after) {
+	if s.Lanes.Sweepable(after) {
 		t.Error("staging of a lane that was adopted since is swept")
 	}
 	moved := &Owner{Lanes: []OwnerLane{{Lane: "new", Token: token(1), Index: s.Last, From: []string{"a"}, Parts: 1}}}
-	if !s.Sweepable(moved) {
+	if !s.Lanes.Sweepable(moved) {
 		t.Error("staging stays whose commit would take a partition from a forgotten lane")
 	}
 }
@@ -168,7 +168,7 @@ func TestFinishedPartitionsComeBackFromTheirChunks(t *testing.T) {
 		if from >= 3000 {
 			must(t, s, batch(from-3000, 500, gone))
 		}
-		most = max(most, s.Finished.changes())
+		most = max(most, s.Lanes.Finished.changes())
 		body, err := s.Encode()
 		if err != nil {
 			t.Fatal(err)
@@ -178,8 +178,8 @@ func TestFinishedPartitionsComeBackFromTheirChunks(t *testing.T) {
 			t.Fatal(err)
 		}
 		stored := map[string][]byte{}
-		s.Finished.saved = 0
-		chunks, err := s.Finished.Unsaved()
+		s.Lanes.Finished.saved = 0
+		chunks, err := s.Lanes.Finished.Unsaved()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,25 +187,25 @@ func TestFinishedPartitionsComeBackFromTheirChunks(t *testing.T) {
 			stored[c.Key] = c.Body
 		}
 		var bodies [][]byte
-		for _, h := range again.Finished.Missing() {
+		for _, h := range again.Lanes.Finished.Missing() {
 			body, err := DecodeChunk(h, stored[ChunkName(h)])
 			if err != nil {
 				t.Fatal(err)
 			}
 			bodies = append(bodies, body)
 		}
-		if err := again.Finished.Complete(bodies); err != nil {
+		if err := again.Lanes.Finished.Complete(bodies); err != nil {
 			t.Fatal(err)
 		}
-		s.Finished.Saved(chunks)
-		if !reflect.DeepEqual(s.Finished, again.Finished) && s.Finished.changes() > 0 {
-			t.Fatalf("from %d: %d changes and %d partitions come back as %d and %d", from, s.Finished.changes(), s.Finished.Len(), again.Finished.changes(), again.Finished.Len())
+		s.Lanes.Finished.Saved(chunks)
+		if !reflect.DeepEqual(s.Lanes.Finished, again.Lanes.Finished) && s.Lanes.Finished.changes() > 0 {
+			t.Fatalf("from %d: %d changes and %d partitions come back as %d and %d", from, s.Lanes.Finished.changes(), s.Lanes.Finished.Len(), again.Lanes.Finished.changes(), again.Lanes.Finished.Len())
 		}
 	}
-	if s.Finished.Len() != 3000 || most > 2*3500+chunkLen+1000 {
-		t.Errorf("%d partitions are left and there were up to %d changes, want 3000 and not many more than twice that", s.Finished.Len(), most)
+	if s.Lanes.Finished.Len() != 3000 || most > 2*3500+chunkLen+1000 {
+		t.Errorf("%d partitions are left and there were up to %d changes, want 3000 and not many more than twice that", s.Lanes.Finished.Len(), most)
 	}
-	if _, err := DecodeChunk(s.Finished.chunks[0].hash, []byte("x")); err == nil {
+	if _, err := DecodeChunk(s.Lanes.Finished.chunks[0].hash, []byte("x")); err == nil {
 		t.Error("a chunk of another content is taken")
 	}
 }

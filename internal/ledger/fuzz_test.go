@@ -72,7 +72,7 @@ func FuzzDecodeOwner(f *testing.F) {
 		if err != nil {
 			t.Errorf("read and cannot be written: %v", err)
 		}
-		newState(t).Sweepable(o)
+		newState(t).Lanes.Sweepable(o)
 		return again, sameFormat(body)
 	}, "owner")
 }
@@ -102,10 +102,10 @@ func FuzzDecodeState(f *testing.F) {
 		if err != nil {
 			t.Errorf("read and cannot be written: %v", err)
 		}
-		s.Clock()
+		s.Lanes.Clock()
 		s.NextHour()
 		s.CloseDue(clock("23:00"), 0, s.Pending)
-		s.Low("a", nil)
+		s.Lanes.Low("a", nil)
 		return again, sameFormat(body)
 	}, "snapshot")
 }

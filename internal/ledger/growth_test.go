@@ -62,10 +62,10 @@ func TestPartitionsThatLeaveALaneTogetherAreFoldedInOnePass(t *testing.T) {
 			if err := s.Fold(e, token32(e.ID)); err != nil {
 				t.Fatal(err)
 			}
-			if left, moved := len(s.Lanes["all"].parts), len(s.Lanes["p000007"].parts); left != 0 || moved != 1 {
+			if left, moved := len(s.Lanes.ByName["all"].parts), len(s.Lanes.ByName["p000007"].parts); left != 0 || moved != 1 {
 				t.Errorf("%d partitions are left in the lane, and %d in another, want 0 and 1", left, moved)
 			}
-			if was := len(before.Lanes["all"].parts); was != n {
+			if was := len(before.Lanes.ByName["all"].parts); was != n {
 				t.Errorf("a copy of the state has %d partitions in the lane now, want %d", was, n)
 			}
 		}
@@ -102,7 +102,7 @@ func TestCopiesOfAStateFoldOnTheirOwn(t *testing.T) {
 	c := s.Clone()
 	grow(c, "copy")
 	grow(s, "original")
-	if a, b := s.Lanes["all"].parts[4].ID, c.Lanes["all"].parts[4].ID; a != "original" || b != "copy" {
+	if a, b := s.Lanes.ByName["all"].parts[4].ID, c.Lanes.ByName["all"].parts[4].ID; a != "original" || b != "copy" {
 		t.Errorf("the original has %q and its copy %q", a, b)
 	}
 }

@@ -221,7 +221,7 @@ func TestHeldSetsAreWrittenInSteps(t *testing.T) {
 			}
 		}
 		for i := range 8 {
-			st := s.Partitions[part(fmt.Sprint("l", i))]
+			st := s.Lanes.Partitions[part(fmt.Sprint("l", i))]
 			got := st.Progress.Held
 			for _, b := range st.HeldBlobs {
 				sets, err := DecodeHeld(b, blobs[b.Key])

@@ -51,7 +51,7 @@ func lane(s *State, name string, n int64, seen, low time.Time) LaneCommit {
 		Progress:  driver.Progress{UpTo: pos(n), Seen: seen, Low: low},
 		Read:      n,
 	}
-	if old := s.Partitions[p.Partition]; old != nil {
+	if old := s.Lanes.Partitions[p.Partition]; old != nil {
 		p.Read -= old.Progress.UpTo.Sub
 		p.Counts[record.Written] = int64(old.HeldLen)
 	}

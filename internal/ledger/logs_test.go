@@ -17,11 +17,11 @@ func TestTheSameGenerationMayAddPartitions(t *testing.T) {
 	wantVoid(t, "had 4 partitions", s, config(2, one))
 	wantVoid(t, "had 4 partitions", s, config(2, one, Log{"a", "2", 5}))
 	wantVoid(t, "is not above", s, config(1, []string{"a", "b"}, Log{"a", "1", 5}))
-	merged, grown := s.MergeLogs([]Log{{"a", "1", 3}, {"b", "", 7}})
+	merged, grown := s.Config.MergeLogs([]Log{{"a", "1", 3}, {"b", "", 7}})
 	if len(grown) != 0 || !slices.Equal(merged, []Log{{"a", "1", 4}, {"b", "", 7}}) {
 		t.Errorf("merged %v, grown %v: an instance that sees fewer partitions is behind", merged, grown)
 	}
-	merged, grown = s.MergeLogs([]Log{{"a", "1", 6}})
+	merged, grown = s.Config.MergeLogs([]Log{{"a", "1", 6}})
 	if !slices.Equal(grown, []Log{{"a", "1", 4}}) || !slices.Equal(merged, []Log{{"a", "1", 6}}) {
 		t.Errorf("merged %v, grown %v, want the old size of what has grown", merged, grown)
 	}

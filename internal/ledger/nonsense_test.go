@@ -161,7 +161,7 @@ func TestConfigNeedsANewerGeneration(t *testing.T) {
 		{4, []string{"two", "x"}, false, true},
 		{3, []string{"topic", "two"}, false, true},
 	} {
-		if due, err := s.CheckConfig(c.gen, c.topics); due != c.due || (err != nil) != c.fails {
+		if due, err := s.Config.CheckConfig(c.gen, c.topics); due != c.due || (err != nil) != c.fails {
 			t.Errorf("generation %d with %v: due %v, %v; want %v, fails %v", c.gen, c.topics, due, err, c.due, c.fails)
 		}
 	}

@@ -101,13 +101,13 @@ func DecodeOwner(body []byte) (*Owner, error) {
 // touched, since the adoption, under another token, or has nothing left to commit. One lane that was not is enough to keep
 // it, since a commit of all lanes may still come. Before it discards a file a sweeper must list staging first, then read the ledger to its tail,
 // then ask this, and spare what a pending entry names.
-func (s *State) Sweepable(o *Owner) bool {
+func (ls *Lanes) Sweepable(o *Owner) bool {
 	gone, ours := 0, make(map[Token]bool, len(o.Lanes))
 	for i := range o.Lanes {
 		ours[o.Lanes[i].Token] = true
 	}
 	for i := range o.Lanes {
-		if s.dead(ours, &o.Lanes[i]) {
+		if ls.dead(ours, &o.Lanes[i]) {
 			gone++
 		}
 	}
@@ -115,16 +115,16 @@ func (s *State) Sweepable(o *Owner) bool {
 }
 
 // dead reports whether no row of a lane can be committed any more under that adoption, which made the tokens ours.
-func (s *State) dead(ours map[Token]bool, l *OwnerLane) bool {
-	if s.Lanes[l.Lane] == nil && l.Index < s.Floor {
+func (ls *Lanes) dead(ours map[Token]bool, l *OwnerLane) bool {
+	if ls.ByName[l.Lane] == nil && l.Index < ls.Floor {
 		return true // a first touch of a lane that was adopted then is void, and an earlier one was forgotten
 	}
 	// Another lane of the same adoption may have come from there before, which leaves this one's work as good as it was.
 	taken := func(from string) bool {
-		now := s.Lanes[from]
+		now := ls.ByName[from]
 		return now == nil || now.Version >= max(l.Index, l.Since) && !ours[now.Token]
 	}
-	now := s.Lanes[l.Lane]
+	now := ls.ByName[l.Lane]
 	moved := len(l.From) == 0 || now != nil && now.Version >= l.Index && now.Token == l.Token
 	switch {
 	case now != nil && now.Version >= l.Index && now.Token != l.Token:
@@ -132,11 +132,11 @@ func (s *State) dead(ours map[Token]bool, l *OwnerLane) bool {
 	case !moved: // its first commit touches all the lanes that it takes partitions from
 		return slices.ContainsFunc(l.From, taken)
 	}
-	return now != nil && len(now.parts) >= l.Parts && s.spent(now)
+	return now != nil && len(now.parts) >= l.Parts && ls.spent(now)
 }
 
 // spent reports whether all partitions of a lane have ended or were retired, and hold nothing. Nobody may ever touch such
 // a lane again.
-func (s *State) spent(l *Lane) bool {
-	return !slices.ContainsFunc(l.parts, func(p record.Partition) bool { return !s.Partitions[p].free() })
+func (ls *Lanes) spent(l *Lane) bool {
+	return !slices.ContainsFunc(l.parts, func(p record.Partition) bool { return !ls.Partitions[p].free() })
 }

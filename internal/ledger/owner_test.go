@@ -19,7 +19,7 @@ func TestSweepable(t *testing.T) {
 	mine := &Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: adopted}, {Lane: "b", Token: token(3), Index: adopted}}}
 	want := func(why string, want bool) {
 		t.Helper()
-		if got := s.Sweepable(mine); got != want {
+		if got := s.Lanes.Sweepable(mine); got != want {
 			t.Errorf("%s: sweepable is %v, want %v", why, got, want)
 		}
 	}
@@ -31,10 +31,10 @@ func TestSweepable(t *testing.T) {
 	must(t, s, as("b", 2, token(5)))
 	want("both lanes have moved on", true)
 
-	if s.Sweepable(&Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: adopted}, {Lane: "never", Token: token(3), Index: adopted}}}) {
+	if s.Lanes.Sweepable(&Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: adopted}, {Lane: "never", Token: token(3), Index: adopted}}}) {
 		t.Error("a lane that was never touched has not moved on")
 	}
-	if s.Sweepable(&Owner{}) {
+	if s.Lanes.Sweepable(&Owner{}) {
 		t.Error("an owner without lanes is sweepable")
 	}
 }
@@ -47,11 +47,11 @@ func TestSweepableLooksFromTheAdoptionOn(t *testing.T) {
 	l.Token = token(1)
 	must(t, s, commit(l))
 	again := &Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: s.Last + 1}}}
-	if s.Sweepable(again) {
+	if s.Lanes.Sweepable(again) {
 		t.Error("staging is swept because of an entry that the adoption had seen")
 	}
 	must(t, s, retire(s, "a", "a")) // with token 8
-	if !s.Sweepable(again) {
+	if !s.Lanes.Sweepable(again) {
 		t.Error("Retire has touched the lane, and staging is kept")
 	}
 }
@@ -67,15 +67,15 @@ func TestALaneThatIsOverKeepsNothing(t *testing.T) {
 	before, more := own("a", 1), own("a", 2)
 	l := lane(s, "a", 2, clock("10:00"), time.Time{})
 	l.Token = token(2)
-	if s.Sweepable(before) {
+	if s.Lanes.Sweepable(before) {
 		t.Error("the lane is not over, and its owner may commit")
 	}
 	l.Partitions[0].Progress.Ended = true
 	must(t, s, commit(l)) // by the owner itself
-	if !s.Sweepable(before) {
+	if !s.Lanes.Sweepable(before) {
 		t.Error("nothing can come of the lane, and its staging is kept")
 	}
-	if s.Sweepable(more) {
+	if s.Lanes.Sweepable(more) {
 		t.Error("the lane had a partition more than the ledger knows, which may still come")
 	}
 }
@@ -86,7 +86,7 @@ func TestWhatWasToComeFromAnotherLane(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(lane(s, "a", 1, clock("10:00"), time.Time{})))
 	mine := &Owner{Lanes: []OwnerLane{{Lane: "b", Token: token(2), Index: s.Last + 1, Parts: 1, From: []string{"a"}}}}
-	if s.Sweepable(mine) {
+	if s.Lanes.Sweepable(mine) {
 		t.Error("nobody has gone on with either lane")
 	}
 	sibling, also := s.Clone(), *mine
@@ -94,18 +94,18 @@ func TestWhatWasToComeFromAnotherLane(t *testing.T) {
 	l := lane(sibling, "a", 2, clock("10:00"), time.Time{})
 	l.Token = token(4)
 	must(t, sibling, commit(l))
-	if sibling.Sweepable(&also) {
+	if sibling.Lanes.Sweepable(&also) {
 		t.Error("what was adopted with it has taken its partition, and the rest is as it was")
 	}
 	later := &Owner{Lanes: []OwnerLane{{Lane: "b", Token: token(2), Index: mine.Lanes[0].Index, Parts: 1, From: []string{"a"}, Since: sibling.Last + 1}}}
-	if sibling.Sweepable(later) {
+	if sibling.Lanes.Sweepable(later) {
 		t.Error("the entry was known to be of the adoption's own making")
 	}
 	others := s.Clone()
 	l = lane(others, "a", 2, clock("10:00"), time.Time{})
 	l.Token = token(3)
 	must(t, others, commit(l))
-	if !others.Sweepable(mine) {
+	if !others.Lanes.Sweepable(mine) {
 		t.Error("another went on with the lane that the partition was to come from, and the staging is kept")
 	}
 	moved := lane(s, "b", 1, clock("10:00"), time.Time{})
@@ -114,7 +114,7 @@ func TestWhatWasToComeFromAnotherLane(t *testing.T) {
 	l = lane(s, "a", 2, clock("10:00"), time.Time{})
 	l.Token = token(3)
 	must(t, s, commit(l))
-	if s.Sweepable(mine) {
+	if s.Lanes.Sweepable(mine) {
 		t.Error("the move is committed, so what becomes of the old lane does not matter")
 	}
 }

@@ -47,8 +47,8 @@ func (w *walker) entry() *Entry {
 		if from, through, ok := w.s.CloseDue(w.now, 0, w.s.Pending); ok {
 			e.Kind, e.Close = KindClose, closing(from, through, w.now).Close
 			e.Close.Lateness, e.Close.Generation = 0, w.s.Config.Generation
-			if w.s.ClosedEntry != 0 {
-				e.Sealed = w.s.Closed
+			if w.s.Hours.ClosedEntry != 0 {
+				e.Sealed = w.s.Hours.Closed
 			}
 			return e
 		}
@@ -73,7 +73,7 @@ func (w *walker) entry() *Entry {
 }
 
 func (w *walker) lane(p record.Partition) LaneCommit {
-	old := w.s.Partitions[p]
+	old := w.s.Lanes.Partitions[p]
 	if old == nil {
 		old = &Partition{}
 	}
@@ -134,14 +134,14 @@ func TestSnapshotsComeBackAtEveryEntry(t *testing.T) {
 				t.Fatalf("seed %d entry %d: got\n%+v\nwant\n%+v", seed, e.ID, got, want)
 			}
 			held := int64(0)
-			for _, p := range w.s.Partitions {
+			for _, p := range w.s.Lanes.Partitions {
 				held += int64(p.HeldLen)
 			}
 			if read = w.s.Read; read != w.s.Counts.Sum()+held {
 				t.Fatalf("seed %d: read %d, fates %v, held %d", seed, read, w.s.Counts, held)
 			}
 		}
-		if w.s.ClosedEntry == 0 || read == 0 {
+		if w.s.Hours.ClosedEntry == 0 || read == 0 {
 			t.Errorf("seed %d: read %d, no hour closed: the walk tests too little", seed, read)
 		}
 	}
@@ -150,20 +150,20 @@ func TestSnapshotsComeBackAtEveryEntry(t *testing.T) {
 // normal is a copy for DeepEqual: what has no order is sorted.
 func (s *State) normal() *State {
 	c := s.Clone()
-	for name, l := range c.Lanes {
+	for name, l := range c.Lanes.ByName {
 		n := *l
 		n.parts = slices.SortedFunc(slices.Values(l.parts), record.Partition.Compare)
-		c.Lanes[name] = &n
+		c.Lanes.ByName[name] = &n
 	}
 	for id, p := range c.Pending {
 		if len(p.Hours) == 0 {
 			c.Pending[id] = Pending{}
 		}
 	}
-	for id, p := range c.Partitions {
+	for id, p := range c.Lanes.Partitions {
 		n := *p
 		n.Progress.Children = slices.Clip(n.Progress.Children)
-		c.Partitions[id] = &n
+		c.Lanes.Partitions[id] = &n
 	}
 	return c
 }

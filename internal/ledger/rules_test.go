@@ -15,7 +15,7 @@ func TestCommitOnAnOldVersionIsVoid(t *testing.T) {
 	must(t, s, commit(lane(s, "a", 3, clock("10:00"), time.Time{})), commit(lane(s, "b", 3, clock("10:00"), time.Time{})))
 	wantVoid(t, "another commit of the lane came first", s, slow)
 	must(t, s, commit(lane(s, "a", 5, clock("10:00"), time.Time{})))
-	if got := s.Partitions[part("a")].Progress.UpTo; got != pos(5) {
+	if got := s.Lanes.Partitions[part("a")].Progress.UpTo; got != pos(5) {
 		t.Errorf("up to %s, want 5", got)
 	}
 }
@@ -26,7 +26,7 @@ func TestAnEntryThatTouchesALaneIsItsNewVersion(t *testing.T) {
 	must(t, s, commit(lane(s, "a", 3, clock("10:00"), time.Time{})))
 	other := commit(lane(s, "a", 5, clock("10:00"), time.Time{}))
 	must(t, s, commit(LaneCommit{Lane: "a", Base: s.Base("a"), Token: token(3)}))
-	if l := s.Lanes["a"]; l.Version != 2 || l.Token != token(3) {
+	if l := s.Lanes.ByName["a"]; l.Version != 2 || l.Token != token(3) {
 		t.Errorf("lane is %+v, want version 2 and the token of entry 2", *l)
 	}
 	wantVoid(t, "the lane was touched without progress", s, other)

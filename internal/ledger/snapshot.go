@@ -54,35 +54,22 @@ type snapHourJSON struct {
 	Last  uint64 `json:"last"`
 }
 
-// Encode returns the snapshot object of s; equal states have equal objects. It does not repeat the genesis.
-func (s *State) Encode() ([]byte, error) {
-	j, err := s.toJSON()
-	if err != nil {
-		return nil, fmt.Errorf("ledger: snapshot: %w", err)
-	}
-	body, err := pack(j)
-	if err == nil && len(body) > MaxSnapshot {
-		err = fmt.Errorf("%w: snapshot of %d bytes", ErrTooLong, len(body))
-	}
-	return body, err
-}
-
-func (s *State) toJSON() (*snapshotJSON, error) {
+func snapshotOf(s *State) (*snapshotJSON, error) {
 	j := &snapshotJSON{
 		blobHeader: blobHeader{Format, MinReader}, Genesis: s.GenesisHash, Last: s.Last, Hash: s.Hash,
-		Closed: s.Closed, ClosedEntry: s.ClosedEntry, ClosedAt: s.ClosedAt, Sealed: s.Sealed, Read: s.Read, Counts: toCounts(s.Counts), Rows: s.Rows,
-		Lanes: make([]snapLaneJSON, 0, len(s.Lanes)), Partitions: make([]snapPartitionJSON, 0, len(s.Partitions)),
-		Floor: s.Floor, Over: s.Over, Finished: s.Finished.toJSON(),
-		Pending: make([]snapPendingJSON, 0, len(s.Pending)), Hours: make([]snapHourJSON, 0, len(s.Hours)),
+		Closed: s.Hours.Closed, ClosedEntry: s.Hours.ClosedEntry, ClosedAt: s.Hours.ClosedAt, Sealed: s.Hours.Sealed, Read: s.Read, Counts: toCounts(s.Counts), Rows: s.Rows,
+		Lanes: make([]snapLaneJSON, 0, len(s.Lanes.ByName)), Partitions: make([]snapPartitionJSON, 0, len(s.Lanes.Partitions)),
+		Floor: s.Lanes.Floor, Over: s.Lanes.Over, Finished: s.Lanes.Finished.toJSON(),
+		Pending: make([]snapPendingJSON, 0, len(s.Pending)), Hours: make([]snapHourJSON, 0, len(s.Hours.Open)),
 	}
 	if s.Config.Generation > 0 {
 		j.Config = &s.Config
 	}
-	for name, l := range s.Lanes {
+	for name, l := range s.Lanes.ByName {
 		j.Lanes = append(j.Lanes, snapLaneJSON{name, l.Version, l.Token})
 	}
 	slices.SortFunc(j.Lanes, snapLaneJSON.compare)
-	for p, st := range s.Partitions {
+	for p, st := range s.Lanes.Partitions {
 		progress, err := toProgress(&st.Progress, len(st.HeldBlobs) > 0)
 		if err != nil {
 			return nil, fmt.Errorf("partition %s: %w", p, err)
@@ -95,7 +82,7 @@ func (s *State) toJSON() (*snapshotJSON, error) {
 		j.Pending = append(j.Pending, snapPendingJSON{id, p.Hours})
 	}
 	slices.SortFunc(j.Pending, snapPendingJSON.compare)
-	for start, h := range s.Hours {
+	for start, h := range s.Hours.Open {
 		j.Hours = append(j.Hours, snapHourJSON{HourSum{start, h.Files, h.Rows, h.Bytes}, h.First, h.Last})
 	}
 	slices.SortFunc(j.Hours, snapHourJSON.compare)
@@ -131,7 +118,7 @@ func DecodeState(g Genesis, genesis Hash, n uint64, body []byte) (*State, error)
 		return nil, corrupt(object, "%v", err)
 	}
 	return s, canonical(object, body, h, func() ([]byte, error) {
-		again, err := s.toJSON()
+		again, err := snapshotOf(s)
 		if err != nil {
 			return nil, err
 		}
@@ -142,18 +129,18 @@ func DecodeState(g Genesis, genesis Hash, n uint64, body []byte) (*State, error)
 
 func (j *snapshotJSON) state(g Genesis) (*State, error) {
 	s := NewState(g, j.Genesis)
-	s.Last, s.Hash, s.Closed, s.ClosedEntry, s.ClosedAt, s.Sealed = j.Last, j.Hash, j.Closed, j.ClosedEntry, j.ClosedAt, j.Sealed
+	s.Last, s.Hash, s.Hours.Closed, s.Hours.ClosedEntry, s.Hours.ClosedAt, s.Hours.Sealed = j.Last, j.Hash, j.Closed, j.ClosedEntry, j.ClosedAt, j.Sealed
 	s.Read, s.Counts, s.Rows = j.Read, j.Counts.counts(), j.Rows
 	errs := []error{checkHash("hash", j.Hash), checkUTC("closed", j.Closed), checkUTC("closed_at", j.ClosedAt), checkUTC("sealed", j.Sealed)}
 	if j.Floor > j.Last || j.Over < 0 {
 		errs = append(errs, fmt.Errorf("floor %d, %d partitions forgotten", j.Floor, j.Over))
 	}
-	s.Floor, s.Over = j.Floor, j.Over
+	s.Lanes.Floor, s.Lanes.Over = j.Floor, j.Over
 	finished, err := j.Finished.finished()
 	if err != nil {
 		return nil, err
 	}
-	s.Finished = finished
+	s.Lanes.Finished = finished
 	if j.ClosedEntry > j.Last {
 		errs = append(errs, fmt.Errorf("closed by entry %d", j.ClosedEntry))
 	}
@@ -162,7 +149,7 @@ func (j *snapshotJSON) state(g Genesis) (*State, error) {
 		errs = append(errs, j.Config.check())
 	}
 	for _, l := range j.Lanes {
-		s.Lanes[l.Lane] = &Lane{Version: l.Version, Token: l.Token}
+		s.Lanes.ByName[l.Lane] = &Lane{Version: l.Version, Token: l.Token}
 		errs = append(errs, checkName("lane", l.Lane), checkToken(l.Token))
 		if l.Version == 0 || l.Version > j.Last {
 			errs = append(errs, fmt.Errorf("lane %q with version %d", l.Lane, l.Version))
@@ -181,10 +168,10 @@ func (j *snapshotJSON) state(g Genesis) (*State, error) {
 			errs = append(errs, checkBlob(b))
 		}
 		errs = append(errs, err, checkName("lane", p.Lane), st.check())
-		if s.Lanes[p.Lane] == nil || s.Partitions[st.Partition] != nil {
+		if s.Lanes.ByName[p.Lane] == nil || s.Lanes.Partitions[st.Partition] != nil {
 			return nil, fmt.Errorf("partition %s is there twice or in no lane", st.Partition)
 		}
-		s.put(st.Partition, &Partition{p.Lane, progress, p.HeldBlobs, p.HeldLen, p.Retired, p.Read, st.Counts})
+		s.Lanes.put(st.Partition, &Partition{p.Lane, progress, p.HeldBlobs, p.HeldLen, p.Retired, p.Read, st.Counts})
 	}
 	for _, p := range j.Pending {
 		s.Pending[p.Entry] = Pending{p.Hours}
@@ -193,7 +180,7 @@ func (j *snapshotJSON) state(g Genesis) (*State, error) {
 		}
 	}
 	for _, h := range j.Hours {
-		s.Hours[h.Hour] = &Hour{h.First, h.Last, h.Files, h.Rows, h.Bytes}
+		s.Hours.Open[h.Hour] = &Hour{h.First, h.Last, h.Files, h.Rows, h.Bytes}
 		if h.First == 0 || h.First > h.Last || h.Last > j.Last || h.Hour.Before(j.Closed) {
 			errs = append(errs, fmt.Errorf("hour %s of entries %d to %d", h.Hour, h.First, h.Last))
 		}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -26,7 +27,7 @@ func (s *State) Validate(e *Entry) error {
 			return &VoidError{Entry: id, Reason: "it was marked as published before, or has nothing to publish"}
 		}
 	}
-	if !e.Sealed.IsZero() && (!e.Sealed.After(s.Sealed) || e.Sealed.After(s.closedBy(e))) {
+	if !e.Sealed.IsZero() && (!e.Sealed.After(s.Hours.Sealed) || e.Sealed.After(s.closedBy(e))) {
 		return &VoidError{Reason: fmt.Sprintf("seals through %s: known before, or not closed", e.Sealed)}
 	}
 	switch e.Kind {
@@ -50,16 +51,16 @@ func (s *State) validateCommit(object string, c *Commit) error {
 		if v := s.Base(l.Lane); v != l.Base {
 			return &VoidError{Lane: l.Lane, Entry: v, Reason: fmt.Sprintf("the work is based on version %d", l.Base)}
 		}
-		if s.Lanes[l.Lane] == nil && l.Adopted < s.Floor {
-			return &VoidError{Lane: l.Lane, Entry: s.Floor - 1, Reason: fmt.Sprintf("it was adopted before entry %d, and may have been read and forgotten since", l.Adopted)}
+		if s.Lanes.ByName[l.Lane] == nil && l.Adopted < s.Lanes.Floor {
+			return &VoidError{Lane: l.Lane, Entry: s.Lanes.Floor - 1, Reason: fmt.Sprintf("it was adopted before entry %d, and may have been read and forgotten since", l.Adopted)}
 		}
 	}
 	for _, h := range c.Hours {
 		if !s.Genesis.HourOf(h.Hour).Equal(h.Hour) {
 			return corrupt(object, "%s is not the start of an hour", h.Hour)
 		}
-		if h.Hour.Before(s.Closed) {
-			return &VoidError{Entry: s.ClosedEntry, Reason: fmt.Sprintf("hour %s is closed", h.Hour)}
+		if h.Hour.Before(s.Hours.Closed) {
+			return &VoidError{Entry: s.Hours.ClosedEntry, Reason: fmt.Sprintf("hour %s is closed", h.Hour)}
 		}
 	}
 	seen := make(map[record.Partition]string)
@@ -80,10 +81,10 @@ func (s *State) validateCommit(object string, c *Commit) error {
 }
 
 func (s *State) validatePartition(object string, c *Commit, lane string, p *PartitionCommit) error {
-	old := s.Partitions[p.Partition]
+	old := s.Lanes.Partitions[p.Partition]
 	if old == nil {
 		old = &Partition{Lane: lane}
-		if s.Finished.Has(p.Partition) {
+		if s.Lanes.Finished.Has(p.Partition) {
 			return &VoidError{Lane: lane, Entry: s.Last, Reason: fmt.Sprintf("partition %s has ended, and was forgotten", p.Partition)}
 		}
 	}
@@ -168,9 +169,9 @@ func (s *State) validateRetire(object string, r *Retire) error {
 	if v := s.Base(r.Lane); v != r.Base {
 		return &VoidError{Lane: r.Lane, Entry: v, Reason: fmt.Sprintf("the work is based on version %d", r.Base)}
 	}
-	old := s.Partitions[r.Partition]
+	old := s.Lanes.Partitions[r.Partition]
 	switch {
-	case old == nil && s.Finished.Has(r.Partition):
+	case old == nil && s.Lanes.Finished.Has(r.Partition):
 		return &VoidError{Lane: r.Lane, Reason: fmt.Sprintf("partition %s has ended, and was forgotten", r.Partition)}
 	case old == nil:
 		return nil
@@ -178,6 +179,51 @@ func (s *State) validateRetire(object string, r *Retire) error {
 		return &VoidError{Lane: r.Lane, Reason: fmt.Sprintf("partition %s is retired", r.Partition)}
 	case old.Lane != r.Lane:
 		return corrupt(object, "partition %s is in lane %q, not %q", r.Partition, old.Lane, r.Lane)
+	}
+	return nil
+}
+
+// validateConfig lets a newer generation add topics, and the same one add partitions. A topic may be left out only if none
+// of its partitions is waited for any more: a topic leaves by Retire.
+func (s *State) validateConfig(c *Config) error {
+	grows := c.Generation == s.Config.Generation && slices.Equal(c.Topics, s.Config.Topics) && !slices.Equal(c.Logs, s.Config.Logs)
+	if c.Generation <= s.Config.Generation && !grows {
+		return &VoidError{Reason: fmt.Sprintf("generation %d is not above %d", c.Generation, s.Config.Generation)}
+	}
+	for _, l := range s.Config.Logs {
+		if i, found := slices.BinarySearchFunc(c.Logs, l, Log.compare); !found || c.Logs[i].Partitions < l.Partitions {
+			return &VoidError{Reason: fmt.Sprintf("log %q had %d partitions, and it is left out or has fewer", l.Source, l.Partitions)}
+		}
+	}
+	for _, t := range s.Config.Topics {
+		if slices.Contains(c.Topics, t) {
+			continue
+		}
+		for p, st := range s.Lanes.Partitions {
+			if (p.Source == t || strings.HasSuffix(p.Source, "/"+t)) && !st.free() {
+				return &VoidError{Lane: st.Lane, Reason: fmt.Sprintf("topic %q is left out, but partition %s is not retired", t, p)}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *State) validateForget(f *Forget) error {
+	if f.Generation != s.Config.Generation {
+		return &VoidError{Entry: s.Last, Reason: fmt.Sprintf("the topics are those of generation %d, not %d", s.Config.Generation, f.Generation)}
+	}
+	if len(f.Over) > 0 {
+		spent := s.Lanes.Spent(s.Last + 1)
+		for _, h := range f.Over {
+			if _, ok := spent[h]; !ok {
+				return &VoidError{Entry: s.Last, Reason: "a partition that is to be forgotten is not known, or has more to come"}
+			}
+		}
+	}
+	for _, h := range f.Gone {
+		if _, ok := s.Lanes.Finished.at[h]; !ok {
+			return &VoidError{Entry: s.Last, Reason: "a partition that is gone was not finished"}
+		}
 	}
 	return nil
 }

@@ -45,14 +45,14 @@ func (f *folder) append(e *Entry) {
 	if e.ID%SnapshotEvery != 0 {
 		return
 	}
-	chunks, err := f.s.Finished.Unsaved()
+	chunks, err := f.s.Lanes.Finished.Unsaved()
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	for _, c := range chunks {
 		f.objects, f.written = f.objects+1, f.written+int64(len(c.Body))
 	}
-	f.s.Finished.Saved(chunks)
+	f.s.Lanes.Finished.Saved(chunks)
 	body, err := f.s.Encode()
 	if err != nil {
 		f.t.Fatal(err)
@@ -88,7 +88,7 @@ func (f *folder) minute() {
 			e.Published = append(e.Published, id)
 		}
 	}
-	live := lane(f.s, "live", f.s.Partitions[part("live")].upTo()+10, f.now, f.now.Add(-time.Minute))
+	live := lane(f.s, "live", f.s.Lanes.Partitions[part("live")].upTo()+10, f.now, f.now.Add(-time.Minute))
 	live.Adopted = 1
 	e.Commit.Lanes = append(e.Commit.Lanes, live)
 	for range filesAMinute {
@@ -119,7 +119,7 @@ func (p *Partition) upTo() int64 {
 // forget forgets what ended half an hour ago, and for good what was taken away a day ago.
 func (f *folder) forget(minute int, since uint64) {
 	e := &Entry{Kind: KindForget, Token: token(int(f.s.Last) + 1), Forget: &Forget{}}
-	for h := range f.s.Spent(since) {
+	for h := range f.s.Lanes.Spent(since) {
 		if len(e.Forget.Over) < MaxForget {
 			e.Forget.Over = append(e.Forget.Over, h)
 		}
@@ -142,7 +142,7 @@ func (f *folder) closeHour() {
 		return
 	}
 	e := closing(from, through, f.now)
-	e.Close.Lateness, e.Sealed = time.Minute, f.s.Closed
+	e.Close.Lateness, e.Sealed = time.Minute, f.s.Hours.Closed
 	for id := range f.s.Pending {
 		e.Published = append(e.Published, id)
 	}
@@ -151,7 +151,7 @@ func (f *folder) closeHour() {
 
 // unended is how many partitions an hour's manifest would list now.
 func (f *folder) unended() (n int) {
-	for _, p := range f.s.Partitions {
+	for _, p := range f.s.Lanes.Partitions {
 		if !p.free() {
 			n++
 		}
@@ -184,15 +184,15 @@ func TestAYearOfAFollowedFolder(t *testing.T) {
 			f.closeHour()
 			most.listed = max(most.listed, f.unended())
 		}
-		most.partitions, most.lanes = max(most.partitions, len(f.s.Partitions)), max(most.lanes, len(f.s.Lanes))
-		most.finished, most.changes = max(most.finished, f.s.Finished.Len()), max(most.changes, f.s.Finished.changes())
+		most.partitions, most.lanes = max(most.partitions, len(f.s.Lanes.Partitions)), max(most.lanes, len(f.s.Lanes.ByName))
+		most.finished, most.changes = max(most.finished, f.s.Lanes.Finished.Len()), max(most.changes, f.s.Lanes.Finished.changes())
 		most.snapshot = max(most.snapshot, f.snapshot)
 		if minute%(days*24*60/5) == 0 {
 			var m runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&m)
 			t.Logf("day %d: %d files read, %d partitions, %d finished, snapshot of %d KB, %.1f MB in %d objects, heap %.1f MB", minute/1440, f.file,
-				len(f.s.Partitions), f.s.Finished.Len(), f.snapshot>>10, float64(f.written)/1e6, f.objects, float64(m.HeapAlloc)/1e6)
+				len(f.s.Lanes.Partitions), f.s.Lanes.Finished.Len(), f.snapshot>>10, float64(f.written)/1e6, f.objects, float64(m.HeapAlloc)/1e6)
 		}
 	}
 	t.Logf("%d days, %d files: at most %+v; %.1f MB in %d objects, %.0f bytes a file", days, f.file, most, float64(f.written)/1e6, f.objects,
@@ -202,8 +202,8 @@ func TestAYearOfAFollowedFolder(t *testing.T) {
 		most.changes > 2*lie+2*chunkLen || most.listed != 1 {
 		t.Errorf("at most %+v, want what an hour needs, and the files of two days", most)
 	}
-	if f.gone == 0 || f.s.Over == 0 || f.s.Read != int64(f.file)*100+10*int64(days*24*60) {
-		t.Errorf("%d gone, %d over, %d read of %d files: it tests too little", f.gone, f.s.Over, f.s.Read, f.file)
+	if f.gone == 0 || f.s.Lanes.Over == 0 || f.s.Read != int64(f.file)*100+10*int64(days*24*60) {
+		t.Errorf("%d gone, %d over, %d read of %d files: it tests too little", f.gone, f.s.Lanes.Over, f.s.Read, f.file)
 	}
 	// A snapshot has an hour of partitions, less than a chunk of changes, and the names of the chunks.
 	if limit := 60*filesAMinute*600 + chunkLen*changeBytes*3/2 + most.changes/chunkLen*70; most.snapshot > limit {

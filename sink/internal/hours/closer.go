@@ -109,10 +109,10 @@ func (c *Closer) due() (due bool, waits []uint64) {
 // asFar is now, or less if all partitions have ended and more may be to come: then the newest event bounds hours as it did
 // while its partition was read.
 func (c *Closer) asFar(s *ledger.State, now time.Time) time.Time {
-	if c.mayEnd == nil || !s.AllEnded() || c.mayEnd() {
+	if c.mayEnd == nil || !s.Lanes.AllEnded() || c.mayEnd() {
 		return now
 	}
-	if newest := s.Newest(); newest.Before(now) {
+	if newest := s.Lanes.Newest(); newest.Before(now) {
 		return newest
 	}
 	return now

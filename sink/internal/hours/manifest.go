@@ -58,7 +58,7 @@ func hourManifest(job string, c *journal.Closing, hour time.Time, files []manife
 			m.Flows[name] = manifest.FlowSum{}
 		}
 	}
-	for p, st := range c.Behind.Partitions {
+	for p, st := range c.Behind.Lanes.Partitions {
 		if st.Progress.Ended && st.HeldLen == 0 && !st.Retired {
 			continue // no later hour has anything of it, and there may be thousands
 		}

@@ -141,7 +141,7 @@ func (j *Journal) Snapshot(ctx context.Context, id uint64) {
 	var err error
 	j.Look(func(s *ledger.State) {
 		last = s.Last
-		if chunks, err = s.Finished.Unsaved(); err == nil {
+		if chunks, err = s.Lanes.Finished.Unsaved(); err == nil {
 			body, err = s.Encode()
 		}
 	})
@@ -154,7 +154,7 @@ func (j *Journal) Snapshot(ctx context.Context, id uint64) {
 		})
 	}
 	if err == nil {
-		j.Look(func(s *ledger.State) { s.Finished.Saved(chunks) })
+		j.Look(func(s *ledger.State) { s.Lanes.Finished.Saved(chunks) })
 		err = j.Objects.put(ctx, ledger.SnapshotName(id), body)
 	}
 	if err != nil {

@@ -36,14 +36,14 @@ func (c *closings) behind(s *ledger.State, made *Closing) {
 		made.Behind = s.Standing()
 		c.list = append(c.list, made)
 	}
-	for len(c.list) > 0 && !c.list[0].Close.Through.After(s.Sealed) {
+	for len(c.list) > 0 && !c.list[0].Close.Through.After(s.Hours.Sealed) {
 		c.list = c.list[1:]
 	}
 }
 
 // last is the closing of the last Close of s; nil if it is not known.
 func (c *closings) last(s *ledger.State) *Closing {
-	if n := len(c.list); n > 0 && c.list[n-1].Entry == s.ClosedEntry {
+	if n := len(c.list); n > 0 && c.list[n-1].Entry == s.Hours.ClosedEntry {
 		return c.list[n-1]
 	}
 	return nil
@@ -52,7 +52,7 @@ func (c *closings) last(s *ledger.State) *Closing {
 // Closes are the hours with files that a Close through an hour's end closes.
 func Closes(s *ledger.State, through time.Time) map[time.Time]ledger.Hour {
 	hours := map[time.Time]ledger.Hour{}
-	for start, h := range s.Hours {
+	for start, h := range s.Hours.Open {
 		if start.Before(through) {
 			hours[start] = *h
 		}
@@ -66,8 +66,8 @@ func (j *Journal) Unsealed(ctx context.Context, sealed time.Time) (*Closing, err
 	var entry uint64
 	var c *Closing
 	j.Look(func(s *ledger.State) {
-		if s.ClosedEntry != 0 && s.Closed.After(sealed) && s.Closed.After(s.Sealed) {
-			entry, c = s.ClosedEntry, j.closings.last(s)
+		if s.Hours.ClosedEntry != 0 && s.Hours.Closed.After(sealed) && s.Hours.Closed.After(s.Hours.Sealed) {
+			entry, c = s.Hours.ClosedEntry, j.closings.last(s)
 		}
 	})
 	if entry == 0 || c != nil {
@@ -79,7 +79,7 @@ func (j *Journal) Unsealed(ctx context.Context, sealed time.Time) (*Closing, err
 	}
 	c.Ours = true // its author has most likely died
 	j.Look(func(s *ledger.State) {
-		if s.ClosedEntry == entry {
+		if s.Hours.ClosedEntry == entry {
 			j.closings.list = append(j.closings.list, c)
 		}
 	})

@@ -126,7 +126,7 @@ func (j *Journal) fold(e *ledger.Entry, hash ledger.Hash) error {
 	}
 	if j.known != nil {
 		j.known.add(e)
-		j.known.sealed(j.state.Sealed)
+		j.known.sealed(j.state.Hours.Sealed)
 	}
 	for _, id := range e.Published {
 		delete(j.authors, id)
@@ -138,10 +138,10 @@ func (j *Journal) fold(e *ledger.Entry, hash ledger.Hash) error {
 func (j *Journal) publishView() {
 	s := j.state
 	at := s.Genesis.Created
-	if s.ClosedAt.After(at) {
-		at = s.ClosedAt
+	if s.Hours.ClosedAt.After(at) {
+		at = s.Hours.ClosedAt
 	}
-	j.view.Store(&View{Last: s.Last, Closed: s.Closed, ClosedEntry: s.ClosedEntry, At: at})
+	j.view.Store(&View{Last: s.Last, Closed: s.Hours.Closed, ClosedEntry: s.Hours.ClosedEntry, At: at})
 }
 
 // Folded reads an entry that was there when the ledger was read. That it is gone now, or was below a snapshot, is a loss.

@@ -29,8 +29,8 @@ func traces(s *ledger.State) []trace {
 		return fmt.Sprintf("entry %d", s.Last+1)
 	}
 	closed := ""
-	if !s.Closed.IsZero() {
-		closed = ledger.HourName(s.Closed.Add(-s.Genesis.Hour), s.Genesis.Hour)
+	if !s.Hours.Closed.IsZero() {
+		closed = ledger.HourName(s.Hours.Closed.Add(-s.Genesis.Hour), s.Genesis.Hour)
 	}
 	return []trace{
 		{ledger.EntryPrefix, ledger.EntryName(s.Last), func(s *ledger.State, name string) string {
@@ -52,7 +52,7 @@ func traces(s *ledger.State) []trace {
 		}},
 		{ledger.HourPrefix, closed, func(s *ledger.State, name string) string {
 			start, ok := ledger.ParseHourName(name, s.Genesis.Hour)
-			if !ok || start.Before(s.Closed) {
+			if !ok || start.Before(s.Hours.Closed) {
 				return ""
 			}
 			return fmt.Sprintf("the entry that closes it, behind entry %d", s.Last)

@@ -41,7 +41,7 @@ func (d snapshots) latest(ctx context.Context, g *ledger.Genesis, hash ledger.Ha
 			}
 			s, err := ledger.DecodeState(*g, hash, found[i], body)
 			if err == nil {
-				err = d.chunks(ctx, s.Finished)
+				err = d.chunks(ctx, s.Lanes.Finished)
 			}
 			if _, corrupt := errors.AsType[*ledger.CorruptError](err); corrupt {
 				d.log.Warn("a snapshot is corrupt; reading an older one", "entry", found[i], "err", err)

@@ -67,10 +67,10 @@ func (l *Lanes) Adopt(ctx context.Context, lanes []driver.Assignment) (map[recor
 	err := l.journal.ReadAnd(ctx, func(s *ledger.State) error {
 		for _, a := range lanes {
 			h := &held{carriedLane: carriedLane{
-				token: journal.NewToken(l.journal.Objects.Env), index: s.Last + 1, low: s.Low(a.Lane, a.Partitions),
+				token: journal.NewToken(l.journal.Objects.Env), index: s.Last + 1, low: s.Lanes.Low(a.Lane, a.Partitions),
 				parts: make(map[record.Partition]driver.Progress, len(a.Partitions)),
 			}, adopted: len(a.Partitions), batch: batch}
-			if known := s.Lanes[a.Lane]; known != nil {
+			if known := s.Lanes.ByName[a.Lane]; known != nil {
 				h.version = known.Version
 			}
 			for _, p := range a.Partitions {
@@ -106,7 +106,7 @@ func isOver(parts map[record.Partition]driver.Progress) bool {
 
 // move takes down that p has to come from another lane.
 func (h *held) move(s *ledger.State, lane string, p record.Partition) {
-	st := s.Partitions[p]
+	st := s.Lanes.Partitions[p]
 	if st == nil || st.Lane == lane {
 		return
 	}
@@ -126,9 +126,9 @@ func (h *held) since() (n uint64) {
 
 // progress returns that of a partition, with its held set.
 func (l *Lanes) progress(ctx context.Context, s *ledger.State, p record.Partition, sets *journal.HeldSets) (driver.Progress, error) {
-	st := s.Partitions[p]
+	st := s.Lanes.Partitions[p]
 	if st == nil {
-		pr, _ := s.Resume(p)
+		pr, _ := s.Lanes.Resume(p)
 		return pr, nil
 	}
 	if st.Retired {

@@ -150,7 +150,7 @@ func (t *Txn) Explain(ctx context.Context, err error) error {
 	why := err
 	_ = t.l.journal.ReadAnd(ctx, func(s *ledger.State) error {
 		for _, name := range slices.Sorted(maps.Keys(lanes)) {
-			b, st := lanes[name], s.Lanes[name]
+			b, st := lanes[name], s.Lanes.ByName[name]
 			if st != nil && st.Version >= b.index && st.Token != b.token {
 				void := &ledger.VoidError{Lane: name, Entry: st.Version, Reason: "another instance has committed it, and swept what was staged"}
 				t.void.Store(void)

@@ -113,11 +113,11 @@ func (f *Forgetter) forgettable(now time.Time) (spent map[ledger.PartitionHash]r
 		if now.Sub(f.marks[0].at) >= forgetAfter {
 			since = f.marks[0].entry
 		}
-		spent = s.Spent(since)
+		spent = s.Lanes.Spent(since)
 		maps.DeleteFunc(spent, func(_ ledger.PartitionHash, p record.Partition) bool {
-			return f.holds([]string{s.Partitions[p].Lane})
+			return f.holds([]string{s.Lanes.Partitions[p].Lane})
 		})
-		finished = s.Finished.All()
+		finished = s.Lanes.Finished.All()
 	})
 	return spent, finished
 }
@@ -145,7 +145,7 @@ func (f *Forgetter) toForget(now time.Time, parts []record.Partition, spent map[
 	var e ledger.Forget
 	f.journal.Look(func(s *ledger.State) {
 		for h, p := range spent {
-			if s.Listable(p) || gone(h) {
+			if s.Lanes.Listable(p) || gone(h) {
 				e.Over = append(e.Over, h)
 			}
 		}

@@ -43,7 +43,7 @@ func (l *Leftovers) Own(ctx context.Context, now time.Time) (bool, error) {
 		ids = slices.Sorted(maps.Keys(l.publisher.Unpublished(s.Pending)))
 		maps.DeleteFunc(l.noticed, func(id uint64, _ time.Time) bool {
 			_, pending := s.Pending[id]
-			return !pending && id != s.ClosedEntry
+			return !pending && id != s.Hours.ClosedEntry
 		})
 	})
 	for _, id := range ids {

@@ -149,7 +149,7 @@ func (s *Sweeper) sweepable(ctx context.Context, id string) (ok bool, err error)
 		s.journal.Log.Warn("an owner object cannot be read; its staged files are left alone", "owner", id, "err", err)
 		return false, nil //nolint:nilerr // it was logged
 	}
-	s.journal.Look(func(state *ledger.State) { ok = state.Sweepable(o) })
+	s.journal.Look(func(state *ledger.State) { ok = state.Lanes.Sweepable(o) })
 	return ok, nil
 }
 

@@ -1,0 +1,219 @@
+package ledger
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
+)
+
+// Lanes are the lanes and partitions of a State: how far each partition is, and in which lane.
+type Lanes struct {
+	ByName     map[string]*Lane
+	Partitions map[record.Partition]*Partition
+
+	// Floor is the smallest adoption, as LaneCommit.Adopted has it, of which an unknown lane is sure to be untouched since.
+	Floor    uint64
+	Over     int64     // partitions that were forgotten
+	Finished *Finished // those of them that the source may still list; shared by no copy
+}
+
+// clone returns a copy that folds on its own.
+func (ls *Lanes) clone() Lanes {
+	c := *ls
+	c.ByName, c.Partitions, c.Finished = maps.Clone(ls.ByName), maps.Clone(ls.Partitions), ls.Finished.clone()
+	for name, l := range c.ByName {
+		if len(l.parts) < cap(l.parts) {
+			own := *l
+			own.parts = slices.Clip(l.parts)
+			c.ByName[name] = &own
+		}
+	}
+	return c
+}
+
+// Lane is the state of a lane that was touched. A *Lane of a State is never changed, only replaced.
+type Lane struct {
+	Version uint64 // the entry that last touched it
+	Token   Token  // of the adoption under which that entry was written
+
+	// parts are all that are in it. Copies of the state share the array: what lies in it is never changed, and only the
+	// state that was copied may append to it.
+	parts []record.Partition
+}
+
+// Partition is the state of a partition. A *Partition of a State is never changed, only replaced.
+type Partition struct {
+	Lane     string
+	Progress driver.Progress // without Held if there are HeldBlobs
+
+	// HeldBlobs say what is held if that was too long for an entry: the first a whole set, each other one what it changes.
+	HeldBlobs []*Blob
+
+	HeldLen int
+	Retired bool
+	Read    int64
+	Counts  record.Counts
+}
+
+// free reports whether p sets no bound to clocks and closes: nothing of it will ever come.
+func (p *Partition) free() bool { return p.Retired || p.Progress.Ended && p.HeldLen == 0 }
+
+// bound is the minimum of times.
+type bound struct {
+	min time.Time
+	any bool
+}
+
+func (b *bound) add(t time.Time) {
+	if !b.any || t.Before(b.min) {
+		b.min, b.any = t, true
+	}
+}
+
+// Low returns up to when the hours of a lane are complete, which is the smallest low of its partitions: parts and all
+// that the state knows of in that lane. It is zero if one of them has none. Partitions that were retired, or have ended
+// and hold nothing, do not count as long as there is another one. An event is late if its hour ends at or before the
+// greater of Low and Closed.
+func (ls *Lanes) Low(lane string, parts []record.Partition) time.Time {
+	var live, rest bound
+	if l := ls.ByName[lane]; l != nil {
+		for _, p := range l.parts {
+			if st := ls.Partitions[p]; st.free() {
+				rest.add(st.Progress.Low)
+			} else {
+				live.add(st.Progress.Low)
+			}
+		}
+	}
+	for _, p := range parts {
+		if st := ls.Partitions[p]; st == nil {
+			if !ls.Finished.Has(p) {
+				live.add(time.Time{})
+			}
+		} else if st.Lane != lane && !st.free() {
+			live.add(st.Progress.Low)
+		}
+	}
+	if live.any {
+		return live.min
+	}
+	return rest.min
+}
+
+// Resume returns from where a partition is to be read: its progress, and the blobs that have its held set if it was too
+// long, the whole set first. A retired one is given as ended and without what it held, so that nothing of it comes; a Commit must leave it out.
+func (ls *Lanes) Resume(p record.Partition) (progress driver.Progress, held []*Blob) {
+	st := ls.Partitions[p]
+	switch {
+	case st == nil:
+		progress, _ = ls.Finished.progress(p)
+		return progress, nil
+	case st.Retired:
+		was := st.Progress
+		return driver.Progress{UpTo: was.UpTo, Seen: was.Seen, Low: was.Low, Arrived: was.Arrived, Mark: was.Mark, Ended: true}, nil
+	}
+	return st.Progress, st.HeldBlobs
+}
+
+// Clock returns how far the committed event time of the whole job has got. Shared state may expire by it alone.
+func (ls *Lanes) Clock() record.Clock {
+	var live, rest bound
+	var c record.Clock
+	for _, p := range ls.Partitions {
+		if p.free() {
+			rest.add(p.Progress.Seen)
+			continue
+		}
+		live.add(p.Progress.Seen)
+		if t := p.Progress.HeldTime; !t.IsZero() && (c.Held.IsZero() || t.Before(c.Held)) {
+			c.Held = t
+		}
+	}
+	c.Seen = rest.min
+	if live.any {
+		c.Seen = live.min
+	}
+	return c
+}
+
+// low is the smallest low of the partitions that set a bound; live is false if there are none.
+func (ls *Lanes) low() (low time.Time, live bool) {
+	var b bound
+	for _, p := range ls.Partitions {
+		if !p.free() {
+			b.add(p.Progress.Low)
+		}
+	}
+	return b.min, b.any
+}
+
+// AllEnded reports whether no known partition can give a record any more.
+func (ls *Lanes) AllEnded() bool {
+	_, live := ls.low()
+	return !live
+}
+
+// Newest is the newest Progress.Seen; zero if there is none.
+func (ls *Lanes) Newest() (newest time.Time) {
+	for _, p := range ls.Partitions {
+		newest = later(newest, p.Progress.Seen)
+	}
+	return newest
+}
+
+func (ls *Lanes) touch(lane string, version uint64, token Token) {
+	next := Lane{Version: version, Token: token}
+	if old := ls.ByName[lane]; old != nil {
+		next.parts = old.parts
+	}
+	ls.ByName[lane] = &next
+}
+
+// put sets the state of a partition, and takes it into the list of its lane, which is touched by the same entry.
+func (ls *Lanes) put(p record.Partition, next *Partition) {
+	old := ls.Partitions[p]
+	ls.Partitions[p] = next
+	if old != nil && old.Lane == next.Lane {
+		return
+	}
+	to := Lane{}
+	if l := ls.ByName[next.Lane]; l != nil {
+		to = *l
+	}
+	to.parts = append(to.parts, p) // behind the end of the list in copies of the state
+	ls.ByName[next.Lane] = &to
+}
+
+// foldChildren makes the children of an ended partition known, in its lane and with its clocks: they hold hours open from
+// the very entry that stops their parent from doing so, and by no later one, since then they have clocks of their own. A
+// child of two parents has the earlier clocks.
+func (ls *Lanes) foldChildren(lane string, p *PartitionCommit) {
+	for _, c := range p.Progress.Children {
+		child := Partition{Lane: lane, Progress: driver.Progress{Seen: p.Progress.Seen, Low: p.Progress.Low, Arrived: p.Progress.Arrived}}
+		if old := ls.Partitions[c]; old != nil {
+			if !old.Progress.UpTo.IsZero() || old.Progress.Ended || old.Retired {
+				continue
+			}
+			child = *old
+			child.Progress.Seen = earlier(old.Progress.Seen, p.Progress.Seen)
+			child.Progress.Low = earlier(old.Progress.Low, p.Progress.Low)
+			child.Progress.Arrived = earlier(old.Progress.Arrived, p.Progress.Arrived)
+		}
+		ls.put(c, &child)
+	}
+}
+
+// retire touches the lane, so that a commit of that partition which is under way becomes void.
+func (ls *Lanes) retire(e *Entry) {
+	r := e.Retire
+	next := Partition{Lane: r.Lane}
+	if old := ls.Partitions[r.Partition]; old != nil {
+		next = *old
+	}
+	next.Retired = true
+	ls.put(r.Partition, &next)
+	ls.touch(r.Lane, e.ID, r.Token)
+}
