@@ -41,7 +41,7 @@ type Space struct {
 // bucket's number, which would mean another time once the window, and with it the length of buckets, is changed.
 func (s Space) End(t time.Time) int64 { return (BucketOf(t, s.Bucket) + 1) * seconds(s.Bucket) }
 
-// Bound is what the End of a claim is below once its bucket has ended at t.
+// Bound returns the smallest End that is still live at t: a claim has expired if its End is less than Bound(t).
 func (s Space) Bound(t time.Time) int64 { return BucketOf(t, s.Bucket)*seconds(s.Bucket) + 1 }
 
 // Table maps IDs to the records that claimed them first. A handle is not safe for concurrent use; several handles on one

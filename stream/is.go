@@ -21,7 +21,7 @@ func Is[T any, K comparable](of func(*T) K, want ...K) func(*T) bool {
 	return func(e *T) bool { return slices.Contains(want, of(e)) }
 }
 
-// IsNot makes a condition that is true of events of which of gives none of values.
+// IsNot makes the opposite condition: it is true of the events whose kind, as of names it, is none of values.
 func IsNot[T any, K comparable](of func(*T) K, values ...K) func(*T) bool {
 	is := Is(of, values...)
 	return func(e *T) bool { return !is(e) }

@@ -41,9 +41,9 @@ type Object struct {
 
 // Stager uploads files that stay invisible until published.
 type Stager interface {
-	// Stage begins a file that will be key. ctx lasts until the upload was closed or aborted, so Write may use it. Staged
-	// tells owner again; it is made of lower-case letters and digits, and the last element of key begins with it and a
-	// dash, for stores that can only find it there.
+	// Stage starts the upload of the file whose final name will be key. ctx stays valid until Close or Abort, so Write may
+	// use it. Staged must report owner, which has lower-case letters and digits only. The base name of key starts with
+	// owner and a dash, for stores that can recover it only from the name.
 	Stage(ctx context.Context, key, owner string) (Upload, error)
 
 	// Publish makes a closed file visible under its key. Done already, by us or others, is success; the identity of what

@@ -68,8 +68,8 @@ func (p *part) reroute(broker int32) {
 	p.asked = false
 }
 
-// stable is an offset that records up to it cannot reach beyond. It may be called without the lock: a loop asks about
-// a partition that it works on.
+// stable returns the last stable offset of the newest fetch: a readable batch cannot extend past it. The loop that works on
+// the partition may call it without the lock.
 func (p *part) stable() int64 { return p.lastStable }
 
 // lost makes the error for offsets that are gone.
