@@ -175,7 +175,8 @@ func (r *Release) tag(ctx context.Context, o Options) error {
 // in the proxy ours. What others made comes from where it always comes from, after what this machine has already.
 func (r *Release) env(o Options, ours string) []string {
 	ourPath := r.Modules[0].Path
-	env := append(noWorkspace("-modcacherw -trimpath -buildvcs=false"), "GOMODCACHE="+o.Modules, "GOPRIVATE=", "GONOSUMDB="+ourPath)
+	env := append(noWorkspace("-modcacherw -trimpath -buildvcs=false"), "GOMODCACHE="+o.Modules, "GOPRIVATE=", "GONOSUMDB="+ourPath,
+		"GODEBUG=goindex=0") // the index of a module's files is kept by folder: of an earlier try of the version it has files that are gone
 	if ours == "direct" {
 		return append(env, "GOPROXY="+o.Others, "GONOPROXY="+ourPath,
 			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://"+filepath.ToSlash(r.Clone)+".insteadOf", "GIT_CONFIG_VALUE_0=https://"+ourPath)

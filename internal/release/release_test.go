@@ -105,6 +105,21 @@ func TestAProgramOutsideGetsEveryModuleOfARelease(t *testing.T) {
 	}
 }
 
+// The second try of a version failed at files that had been removed since the first: the go command's index still had them.
+func TestAVersionMayBeTriedAgainAfterAChange(t *testing.T) {
+	root, cache := small(t), t.TempDir()
+	try := func() {
+		t.Helper()
+		if _, err := Prepare(t.Context(), Options{Root: root, Version: "v0.1.0", Dir: t.TempDir(), Modules: cache, Others: "off", Say: t.Output()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try()
+	git(t, root, "mv", "small.go", "renamed.go")
+	commit(t, root)
+	try()
+}
+
 func TestAReleasedTreeIsStillTidyAndWorksInItsWorkspace(t *testing.T) {
 	r := prepare(t, small(t), "v0.1.0")
 	all, err := Modules(t.Context(), r.Clone)
