@@ -135,19 +135,19 @@ func (s *Sweeper) sweepProbes(ctx context.Context, now map[string]driver.Staging
 // here is another job's, or its object is on its way.
 func (s *Sweeper) sweepable(ctx context.Context, id string) (ok bool, err error) {
 	if driver.CheckOwner(id) != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // it is another job's, or on its way
 	}
 	body, err := s.journal.Objects.Store.Read(ctx, s.journal.Objects.Root+ledger.OwnerName(id), ledger.MaxOwner)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
-	}
-	if err != nil {
+	case err != nil:
 		return false, fmt.Errorf("sink: read owner %s: %w", id, err)
 	}
 	o, err := ledger.DecodeOwner(body)
 	if err != nil {
 		s.journal.Log.Warn("an owner object cannot be read; its staged files are left alone", "owner", id, "err", err)
-		return false, nil //nolint:nilerr // it was logged
+		return false, nil
 	}
 	s.journal.Look(func(state *ledger.State) { ok = state.Lanes.Sweepable(o) })
 	return ok, nil
