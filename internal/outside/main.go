@@ -69,7 +69,7 @@ func job(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	store, err := sinkfile.Open(out, nil)
 	if err != nil {
 		return err
