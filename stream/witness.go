@@ -42,7 +42,8 @@ const witnessFor = 5 * time.Second
 func (e *engine[T]) beginFollower(ctx context.Context) error {
 	if e.follower == nil {
 		if e.info.LanesEnd {
-			return fmt.Errorf("stream: the lanes of the source %s end one by one, so it must be a Follower", e.info.ID)
+			return fmt.Errorf("stream: the lanes of the source %s end one by one, so it must be a driver.Follower, and %T is none; who wraps a "+
+				"source must pass on all of its methods, as by embedding its own type", e.info.ID, e.src)
 		}
 		return nil
 	}

@@ -71,7 +71,7 @@ func (c brittleComp) Write(p []byte) (int, error) {
 
 // brittleSource panics on the goroutine that reads.
 type brittleSource struct {
-	stream.Source
+	*file.Source
 	d dies
 }
 

@@ -50,6 +50,8 @@ func startCluster(t *testing.T) *cluster {
 	c.config.Version = sarama.V3_6_0_0
 	c.config.Producer.Return.Successes = true
 	c.config.Producer.Partitioner = sarama.NewManualPartitioner
+	// Else a request that is sent again after a slow answer doubles its records, and the lag is 801.
+	c.config.Producer.Idempotent, c.config.Producer.RequiredAcks, c.config.Net.MaxOpenRequests = true, sarama.WaitForAll, 1
 	c.config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	c.config.Consumer.Offsets.AutoCommit.Enable = false
 	admin, err := sarama.NewClusterAdmin(c.kafka.Brokers(), c.config)
