@@ -54,7 +54,8 @@ func TestAbortedRecordsAndMarkersAreNotDelivered(t *testing.T) {
 	name := r.partition(topic, 0)
 	end, err := w.client.GetOffset(topic, 0, sarama.OffsetNewest)
 	w.must(err)
-	r.until("all is passed", func() bool { return r.passed[name] == end })
+	// The broker may write the last marker after it has answered: then more is passed than end, at once.
+	r.until("all is passed", func() bool { return r.passed[name] >= end })
 	r.check(name, 0, 80)
 	last := r.order[79].Position.Sub
 	if !r.ended(name, last) {
