@@ -15,6 +15,9 @@ const settleFor = time.Minute
 // endPoll is how often the end of a finite source looks whether stages that work beside the lane are done.
 const endPoll = 20 * time.Millisecond
 
+// settlePoll is how long upkeep that has not settled is left alone then.
+const settlePoll = 5 * endPoll
+
 // beginEnd notes that the source has ended. What is queued is worked off beside cuts and commits, so nobody waits here:
 // each worker says when it has come to the end of its queue.
 func (e *engine[T]) beginEnd() {
@@ -68,7 +71,12 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	if now.After(e.settleBy) {
 		return false, errors.New("stream: all is committed, but the output does not settle: run again to publish the rest")
 	}
-	e.keepTimer.Reset(jitter(5 * endPoll))
+	// Whatever else happens calls this, too: a timer that it set anew each time would never fire with short commits.
+	if wait := settlePoll - time.Since(e.keptAt); wait > 0 {
+		e.endTimer.Reset(wait)
+	} else {
+		e.keep(ctx)
+	}
 	return false, nil
 }
 

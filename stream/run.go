@@ -104,6 +104,7 @@ type engine[T any] struct {
 	keepTimer  *time.Timer
 	keepStop   context.CancelFunc
 	kept       chan upkeep
+	keptAt     time.Time                            // when upkeep last ended
 	failures   int                                  // commits that failed since one succeeded
 	spoilt     error                                // why the open transaction cannot commit: all begin again once the one before is over
 	keepErr    error                                // the last of upkeep since it succeeded

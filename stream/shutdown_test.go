@@ -239,6 +239,24 @@ func TestAStageThatHoldsForEverStopsTheJobAtTheEnd(t *testing.T) {
 	})
 }
 
+// A job with commits every 50 ms ended with "does not settle" after a minute: each cut set the timer for the next upkeep anew,
+// so that there was none.
+func TestTheEndAsksAgainThoughCommitsAreShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1), newLedger(t)
+		log.Append(0, 0, t0, "06:00 a")
+		log.EndAll()
+		out, asked := ledger.Output(), 0
+		out.Settle = func() bool { asked++; return asked == 5 }
+		if err := stream.Run(t.Context(), texts(log.Source(nil)), out, &stream.Options{CommitEvery: 20 * time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
+		if asked != 5 {
+			t.Errorf("the output was asked %d times, want until it settled", asked)
+		}
+	})
+}
+
 func TestTheEndWaitsForTheOutputToSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)

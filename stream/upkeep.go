@@ -170,7 +170,7 @@ func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
 
 // keepEnded notes the end of upkeep and plans the next.
 func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
-	e.keeping, e.keepStop = false, nil
+	e.keeping, e.keepStop, e.keptAt = false, nil, time.Now()
 	switch {
 	case u.err == nil:
 		e.keepErr, e.keepFails = nil, 0
