@@ -56,6 +56,9 @@ func (j *Journal) Append(ctx context.Context, e *ledger.Entry, check func(*ledge
 		if err := j.Objects.Env.Sleep(ctx, j.Objects.Env.Jitter(pause)); err != nil {
 			return 0, err
 		}
+		if err := retry.Insist(ctx, j.Objects.Env, j.Log, "read on", j.tail); err != nil {
+			return 0, err
+		}
 	}
 }
 

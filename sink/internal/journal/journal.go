@@ -100,10 +100,18 @@ func (j *Journal) Read(ctx context.Context) error {
 func (j *Journal) ReadAnd(ctx context.Context, f func(s *ledger.State) error) error {
 	j.Objects.Env.Lock(&j.mu)
 	defer j.mu.Unlock()
+	if err := j.tail(ctx); err != nil {
+		return err
+	}
+	return f(j.state)
+}
+
+// tail folds all entries there are. It needs mu.
+func (j *Journal) tail(ctx context.Context) error {
 	for {
 		e, hash, err := j.Objects.Entry(ctx, j.state.Last+1)
 		if errors.Is(err, fs.ErrNotExist) {
-			return f(j.state)
+			return nil
 		}
 		if err != nil {
 			return err
