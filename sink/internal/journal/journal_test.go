@@ -1,26 +1,29 @@
 package journal_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/internal/journal"
 	"github.com/onceflow/onceflow/sink/internal/retry"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-func folder(store *sinktest.Memory) *journal.Folder {
+func folder(store storage.Store) *journal.Folder {
 	e := env.Default()
 	return journal.NewFolder(retry.New(store, e), e, "", "job")
 }
 
 // open opens the ledger of a job, and begins it if need be.
-func open(t *testing.T, store *sinktest.Memory) *journal.Journal {
+func open(t *testing.T, store storage.Store) *journal.Journal {
 	t.Helper()
 	f := folder(store)
 	g, hash, err := f.Begin(t.Context(), &ledger.Genesis{
@@ -58,6 +61,40 @@ func TestAppendsGoBehindThoseOfOthers(t *testing.T) {
 	}
 	if err := b.Read(t.Context()); err != nil || b.View().Last != 3 {
 		t.Errorf("b knows %d entries after it read, %v, want 3", b.View().Last, err)
+	}
+}
+
+// counting counts the tries to create entries.
+type counting struct {
+	*sinktest.Memory
+	tries int
+}
+
+func (c *counting) Create(ctx context.Context, key string, body []byte) error {
+	if strings.Contains(key, "/"+ledger.EntryPrefix) {
+		c.tries++
+	}
+	return c.Memory.Create(ctx, key, body)
+}
+
+// An append once tried slot after slot, with a longer pause before each, while others appended faster than that: a commit
+// was under way for two minutes, and had no end.
+func TestAnAppendThatLostItsSlotReadsOnToTheEnd(t *testing.T) {
+	store := &counting{Memory: sinktest.NewMemory()}
+	ahead, behind := open(t, store), open(t, store)
+	const others = 20
+	for i := range uint64(others) {
+		if _, err := ahead.Add(t.Context(), config(ahead, i+1), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store.tries = 0
+	id, err := behind.Add(t.Context(), config(behind, others+1), nil)
+	if err != nil || id != others+1 {
+		t.Errorf("it is entry %d, %v, want %d", id, err, others+1)
+	}
+	if store.tries != 2 {
+		t.Errorf("it tried %d slots, want the first one, which was taken, and the one behind the end", store.tries)
 	}
 }
 
