@@ -37,12 +37,12 @@ func (r *reader) hours(ctx context.Context, from time.Time, yield func(manifest.
 		return err
 	}
 	if hour.Before(from) {
-		hour = from.UTC().Truncate(r.hour)
+		hour = r.genesis.HourOf(from)
 	}
-	for ; ; hour = hour.Add(r.hour) {
+	for ; ; hour = hour.Add(r.genesis.Hour) {
 		var m *manifest.Hour
 		found, err := r.await(ctx, func() (err error) {
-			m, err = r.folder.Objects.Hour(ctx, hour, r.hour)
+			m, err = r.folder.Objects.Hour(ctx, hour, r.genesis.Hour)
 			return err
 		})
 		if err != nil || !found || !yield(*m, nil) {
@@ -59,7 +59,7 @@ func (r *reader) firstSealed(ctx context.Context) (first time.Time, err error) {
 			if err != nil {
 				return fmt.Errorf("sink: list hours: %w", err)
 			}
-			if hour, ok := ledger.ParseHourName(object.Key[len(o.Root):], r.hour); ok {
+			if hour, ok := ledger.ParseHourName(object.Key[len(o.Root):], r.genesis.Hour); ok {
 				first = hour
 				return nil
 			}

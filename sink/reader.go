@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink/internal/journal"
 	"github.com/onceflow/onceflow/sink/internal/retry"
 )
@@ -26,9 +27,9 @@ type ReadOptions struct {
 
 // reader reads what a job has written, and waits for more.
 type reader struct {
-	folder *journal.Folder
-	poll   time.Duration
-	hour   time.Duration // known once the job has begun
+	folder  *journal.Folder
+	poll    time.Duration
+	genesis *ledger.Genesis // known once the job has begun
 }
 
 func newReader(ctx context.Context, store Store, job string, opts *ReadOptions) (*reader, error) {
@@ -58,11 +59,8 @@ func openJournal(ctx context.Context, store Store, job string, opts *ReadOptions
 
 // begun waits for the job to begin. false is the end.
 func (r *reader) begun(ctx context.Context) (bool, error) {
-	look := func() error {
-		g, _, err := r.folder.Begun(ctx)
-		if err == nil {
-			r.hour = g.Hour
-		}
+	look := func() (err error) {
+		r.genesis, _, err = r.folder.Begun(ctx)
 		return err
 	}
 	if r.poll < 0 {
