@@ -20,6 +20,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/onceflow/onceflow/examples/internal/procusage"
 	"github.com/onceflow/onceflow/internal/servers"
 )
 
@@ -165,7 +166,7 @@ func one(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	got.Wall = time.Since(begin).Seconds()
-	got.CPU, got.Peak = usage()
+	got.CPU, got.Peak = procusage.Self()
 	return json.NewEncoder(out).Encode(got)
 }
 

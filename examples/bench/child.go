@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"runtime/pprof"
 	"time"
+
+	"github.com/onceflow/onceflow/examples/internal/procusage"
 )
 
 // order is what a child is told, as JSON on its standard input.
@@ -52,7 +54,7 @@ func child(ctx context.Context) error {
 		return err
 	}
 	out.Wall = time.Since(begin).Seconds()
-	out.CPU, out.Peak = usage()
+	out.CPU, out.Peak = procusage.Self()
 	return errors.Join(stop(), json.NewEncoder(os.Stdout).Encode(out))
 }
 

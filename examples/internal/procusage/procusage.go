@@ -1,6 +1,7 @@
 //go:build unix
 
-package main
+// Package procusage tells what a process has used so far, for the benchmarks.
+package procusage
 
 import (
 	"os"
@@ -10,8 +11,8 @@ import (
 	"time"
 )
 
-// usage returns the CPU seconds that this process has used, user and system, and the most memory it had, in bytes.
-func usage() (cpu float64, peak int64) {
+// Self returns the CPU seconds that this process has used, user and system, and the most memory it had, in bytes.
+func Self() (cpu float64, peak int64) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0, 0

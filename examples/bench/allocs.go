@@ -1,35 +1,11 @@
-//go:build unix
-
 package main
 
 import (
 	"context"
-	"os"
 	"runtime/metrics"
-	"strconv"
-	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
-
-// usage returns the CPU seconds that this process has used, user and system, and the most memory it had, in bytes.
-func usage() (cpu float64, peak int64) {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0, 0
-	}
-	cpu = time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
-	// What getrusage says of memory counts the parent's, from before the exec.
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return cpu, u.Maxrss // macOS counts it in bytes
-	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	rest, _, _ = strings.Cut(rest, "kB")
-	kb, _ := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
-	return cpu, kb << 10
-}
 
 // watchAllocs tells the allocations per event while events go from 30 % of total to 80 %, once ctx is over: the steady
 // state, without start and end. It is -1 if that went by too fast to be seen.
