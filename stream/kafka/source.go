@@ -233,8 +233,11 @@ func (s *Source) Close() error {
 		s.undial()
 		s.prover.Close()
 		s.cluster.Close()
+		s.tasks.Wait() // first: the watcher makes loops
 		s.fetch.Wait()
-		s.tasks.Wait()
+		if s.group != nil {
+			s.group.Wait()
+		}
 	})
 	return nil
 }

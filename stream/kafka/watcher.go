@@ -22,7 +22,7 @@ const (
 )
 
 // watcher looks at the cluster: who leads each partition and where to go on in it, which topics there are, and whether they
-// are those that they were. It is the group's Host. All fields but odd are set once.
+// are those that they were. It is the group's Host. All fields but the last are set once.
 type watcher struct {
 	opts      *Options
 	cluster   *cluster.Cluster
@@ -33,12 +33,13 @@ type watcher struct {
 	compacted bool          // the job knows that topics are compacted
 	kick      chan struct{} // wakes run
 
-	odd time.Time // since when topics are uneven; for run alone
+	// For run alone.
+	viewed time.Time // when the cluster was last asked
+	odd    time.Time // since when topics are uneven
 }
 
 // run looks again and again, and whenever it is woken, until ctx ends.
 func (w *watcher) run(ctx context.Context) {
-	var viewed time.Time
 	for attempt := 0; ; {
 		select {
 		case <-ctx.Done():
@@ -46,14 +47,13 @@ func (w *watcher) run(ctx context.Context) {
 		case <-w.kick:
 		case <-time.After(tick):
 		}
-		if w.fetch.Troubled() || w.topics.Doubtful() || time.Since(viewed) > w.opts.Refresh {
-			if attempt++; time.Since(viewed) > 2*tick {
+		if w.fetch.Troubled() || w.topics.Doubtful() || time.Since(w.viewed) > w.opts.Refresh {
+			if attempt++; time.Since(w.viewed) > 2*tick {
 				attempt = 0
 			} else {
 				cluster.Pause(ctx, retry.Pause(20*time.Millisecond, tick, attempt+1))
 			}
 			w.look(ctx)
-			viewed = time.Now()
 			if w.fetch.Troubled() {
 				w.wake()
 			}
@@ -76,6 +76,7 @@ func (w *watcher) wake() {
 // look asks for metadata and tells everybody.
 func (w *watcher) look(ctx context.Context) {
 	v, err := w.cluster.View(ctx, w.match)
+	w.viewed = time.Now() // what follows may take long, and is no reason to wait before the next look
 	if err == nil || ctx.Err() == nil {
 		w.fetch.NoMetadata(err)
 	}

@@ -241,8 +241,10 @@ func (m *Member) Close() {
 	}
 	_ = m.group.Close()
 	_ = m.client.Close()
-	m.asks.Wait()
 }
+
+// Wait waits for questions that outlived Acked. They may take as long as the connections live.
+func (m *Member) Wait() { m.asks.Wait() }
 
 // shape is how many partitions each topic has.
 func shape(v *cluster.View) map[string]int {
