@@ -35,18 +35,19 @@ func (l Loop) Do(ctx context.Context, f func(context.Context) error) error {
 		wait = Wait
 	}
 	for n := 1; ; n++ {
-		err := l.once(ctx, f)
+		err := Attempt(ctx, l.Attempt, f)
 		if err == nil || ctx.Err() != nil || !l.Again(n, err) || wait(ctx, Pause(l.First, l.Most, n)) != nil {
 			return err
 		}
 	}
 }
 
-func (l Loop) once(ctx context.Context, f func(context.Context) error) error {
-	if l.Attempt <= 0 {
+// Attempt calls f once, within limit. 0 means no bound.
+func Attempt(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	if limit <= 0 {
 		return f(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.Attempt)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return f(ctx)
 }

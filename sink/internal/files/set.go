@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
-	"github.com/onceflow/onceflow/sink/internal/retry"
 	streamdriver "github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -144,7 +144,7 @@ func (s *Set) Abort(ctx context.Context) error {
 	}
 	errs := make([]error, len(s.parts))
 	_ = s.env.Each(ctx, len(s.parts), func(ctx context.Context, i int) error {
-		errs[i] = retry.Attempt(ctx, s.env, s.parts[i].up.Abort)
+		errs[i] = retry.Attempt(ctx, s.env.Attempt, s.parts[i].up.Abort)
 		s.gather(s.parts[i], 0)
 		return nil
 	})

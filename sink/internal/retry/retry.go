@@ -56,16 +56,6 @@ func While(ctx context.Context, e *env.Env, f func(ctx context.Context) error, m
 	}.Do(ctx, f)
 }
 
-// Attempt calls f once, within the time of an attempt.
-func Attempt(ctx context.Context, e *env.Env, f func(ctx context.Context) error) error {
-	if e.Attempt <= 0 {
-		return f(ctx)
-	}
-	ctx, cancel := context.WithTimeout(ctx, e.Attempt)
-	defer cancel()
-	return f(ctx)
-}
-
 // Insist calls f, which tries again by itself, until it succeeds, ctx is done, or its error will not pass.
 func Insist(ctx context.Context, e *env.Env, log *slog.Logger, what string, f func(context.Context) error) error {
 	for {

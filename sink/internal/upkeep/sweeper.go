@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/internal/journal"
 	streamdriver "github.com/onceflow/onceflow/stream/driver"
@@ -52,8 +53,8 @@ func (s *Sweeper) IfDue(ctx context.Context, now time.Time) error {
 		return err
 	case ctx.Err() == nil:
 		s.unswept = err
-		pause := min(sweepAgain<<min(s.fails, 10), sweepEvery)
 		s.fails++
+		pause := retry.Pause(sweepAgain, sweepEvery, s.fails)
 		s.next = now.Add(pause)
 		s.journal.Log.Warn("sweeping failed", "err", err, "again in", pause)
 	}
