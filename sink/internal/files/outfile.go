@@ -127,8 +127,9 @@ func (f *outFile) finish(ctx context.Context) error {
 		if err := b.end(ctx); err != nil {
 			return err
 		}
+		b.free()
 	}
-	f.free()
+	f.buffers = nil
 	if f.err != nil || f.part == nil {
 		return f.err
 	}
