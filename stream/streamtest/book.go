@@ -49,6 +49,7 @@ func (b book) clone() book {
 func (l *Lane[In, Out]) settle(call string) []Out {
 	l.t.Helper()
 	events, ends := l.em.Take()
+	events = stage.Accepted(events, ends)
 	for _, e := range ends {
 		l.apply(call, e)
 	}
