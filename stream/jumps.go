@@ -63,7 +63,7 @@ func (l *lane[T]) publishJumps(j core.Jumps) {
 	if w.N == 0 {
 		w.since = time.Time{}
 	} else if !w.same(&l.jump) {
-		w.since = l.w.e.opts.Now()
+		w.since = time.Now() // what the status compares it with
 	}
 	l.jump = w
 }

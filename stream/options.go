@@ -88,8 +88,9 @@ type Options struct {
 	// Progress is where a line about progress is kept up to date, if it is a terminal, such as os.Stderr. nil is none.
 	Progress Terminal
 
-	// Now is the machine's clock, for tests. It dates dead letters and ticks; whatever is waited for is measured by monotonic
-	// time, since the machine's clock may be set at any moment.
+	// Now is the machine's clock, for tests. It dates dead letters, stages have it as stage.Lane.Now, and Status.Delay is
+	// told by it until the output's clock is known; whatever is waited for is measured by monotonic time, since the machine's
+	// clock may be set at any moment.
 	Now func() time.Time
 }
 
