@@ -4,14 +4,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"github.com/onceflow/onceflow/internal/limits"
-	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+
+	"github.com/onceflow/onceflow/internal/limits"
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 )
 
 // Config says which stream to read.

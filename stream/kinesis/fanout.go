@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 )
 
 // subscribe is phase with enhanced fan-out, for what follows: the service pushes what comes for five minutes, then we subscribe again. Where

@@ -25,15 +25,15 @@ func (r Range) All() bool { return r == Range{To: Hash{^uint64(0), ^uint64(0)}} 
 
 func (r Range) Has(h Hash) bool { return !h.less(r.From) && !r.To.less(h) }
 
-// HashOf is where a record without an explicit Hash key belongs.
+// HashOf is where a record without an explicit hash key belongs.
 func HashOf(key []byte) Hash {
 	sum := md5.Sum(key)
 	return Hash{binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])}
 }
 
-var errHash = errors.New("a Hash key is not a number below 2^128")
+var errHash = errors.New("a hash key is not a number below 2^128")
 
-// ParseHash reads a number of decimal digits. It takes part in every user record that has an explicit Hash key.
+// ParseHash reads a number of decimal digits. It takes part in every user record that has an explicit hash key.
 func ParseHash[T string | []byte](s T) (h Hash, err error) {
 	if len(s) == 0 {
 		return Hash{}, errHash
@@ -54,7 +54,7 @@ func ParseHash[T string | []byte](s T) (h Hash, err error) {
 
 func parseRange(r *types.HashKeyRange) (Range, error) {
 	if r == nil {
-		return Range{}, fmt.Errorf("a shard without a range of Hash keys")
+		return Range{}, fmt.Errorf("a shard without a range of hash keys")
 	}
 	from, err := ParseHash(aws.ToString(r.StartingHashKey))
 	if err != nil {
