@@ -41,8 +41,7 @@ func parseMark(s string) textMark {
 
 // newTrace begins with the text.
 func newTrace(p driver.Progress) *trace {
-	t := &trace{want: parseMark(p.Mark)}
-	return t
+	return &trace{want: parseMark(p.Mark)}
 }
 
 // check looks at b, which is what follows the bytes consumed, whether the text is the one of the last run.

@@ -212,7 +212,7 @@ var edits = []edit{
 	{"stream", `!c.now.IsZero() && p.plain.After(c.now) {`, `!c.now.IsZero() && p.plain.After(c.now) && !mutant.On("T42") {`},
 	{"stream", `if p.ended && p.replaced {`, `if p.ended && (p.replaced && !mutant.On("T16g") || mutant.On("T16b")) {`},
 	{"stream", `!seen.After(s.advanced[i]) && !s.fed[i] {`, `!seen.After(s.advanced[i]) && (!s.fed[i] || mutant.On("T43")) {`},
-	{"stream/file", `t := &trace{want: parseMark(p.Mark)}`, `t := &trace{want: parseMark(p.Mark)}; if mutant.On("T73") { t.want = textMark{} }`},
+	{"stream/file", `return &trace{want: parseMark(p.Mark)}`, `if mutant.On("T73") { return &trace{} }; return &trace{want: parseMark(p.Mark)}`},
 	{"stream/kafka", `Source: v.Cluster + "/" + t.Name, Epoch:  base64.RawURLEncoding.EncodeToString(t.ID[:]),`,
 		`Source: v.Cluster + "/" + t.Name, Epoch: func() string { if mutant.On("T21") { return "" }; return base64.RawURLEncoding.EncodeToString(t.ID[:]) }(),`},
 	{"stream/kafka", `a.LastStable != a.HighWatermark ||`, `a.LastStable != a.HighWatermark && !mutant.On("T17c") ||`},
