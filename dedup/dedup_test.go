@@ -49,16 +49,16 @@ func TestOnlyTheCommittedClockForgets(t *testing.T) {
 	if got := l.Feed(t0.Add(time.Hour), hit{"a", 3}); len(got) != 0 {
 		t.Errorf("got %v: a clock that no ledger has let an ID go", got)
 	}
-	// The oldest held event is 10 minutes after the records, so their bucket must stay.
-	l.Committed(record.Clocks{Lane: record.Clock{Seen: t0.Add(9 * time.Hour), Held: t0.Add(10 * time.Minute)}})
+	// The oldest pending event is 10 minutes after the records, so their bucket must stay.
+	l.Committed(record.Clocks{Lane: record.Clock{MaxEventTime: t0.Add(9 * time.Hour), Pending: t0.Add(10 * time.Minute)}})
 	if got := l.Feed(t0.Add(time.Hour), hit{"a", 4}); len(got) != 0 {
-		t.Errorf("got %v: an ID at the time of a held event was forgotten", got)
+		t.Errorf("got %v: an ID at the time of a pending event was forgotten", got)
 	}
-	l.Committed(record.Clocks{Job: record.Clock{Seen: t0.Add(99 * time.Hour)}, Lane: record.Clock{Seen: t0.Add(150 * time.Minute)}})
+	l.Committed(record.Clocks{Job: record.Clock{MaxEventTime: t0.Add(99 * time.Hour)}, Lane: record.Clock{MaxEventTime: t0.Add(150 * time.Minute)}})
 	if got := l.Feed(t0.Add(time.Hour), hit{"a", 5}); len(got) != 0 {
 		t.Errorf("got %v: a local store followed the job's clock, or forgot within a bucket", got)
 	}
-	l.Committed(record.Clocks{Lane: record.Clock{Seen: t0.Add(3 * time.Hour)}})
+	l.Committed(record.Clocks{Lane: record.Clock{MaxEventTime: t0.Add(3 * time.Hour)}})
 	if got := l.Feed(t0.Add(3*time.Hour), hit{"a", 6}); len(got) != 1 {
 		t.Errorf("got %v, want the copy: it is farther away than the window", got)
 	}
@@ -68,14 +68,14 @@ func TestSharedStoreForgetsByTheJobsClock(t *testing.T) {
 	l := streamtest.Open(t, dedup.ByID(newShared(), (*hit).id, &dedup.Options{Window: 2 * time.Hour, Bucket: time.Hour}))
 	l.Feed(t0, hit{"a", 1})
 	// This lane is far ahead of the slowest one, which may still bring the copy.
-	ahead := record.Clock{Seen: t0.Add(99 * time.Hour)}
-	for i, job := range []record.Clock{{}, {Seen: t0.Add(150 * time.Minute)}, {Seen: t0.Add(9 * time.Hour), Held: t0}} {
+	ahead := record.Clock{MaxEventTime: t0.Add(99 * time.Hour)}
+	for i, job := range []record.Clock{{}, {MaxEventTime: t0.Add(150 * time.Minute)}, {MaxEventTime: t0.Add(9 * time.Hour), Pending: t0}} {
 		l.Committed(record.Clocks{Lane: ahead, Job: job})
 		if got := l.Feed(t0.Add(time.Hour), hit{"a", 2 + i}); len(got) != 0 {
 			t.Errorf("job's clock %v: got %v, want a duplicate", job, got)
 		}
 	}
-	l.Committed(record.Clocks{Job: record.Clock{Seen: t0.Add(3 * time.Hour)}})
+	l.Committed(record.Clocks{Job: record.Clock{MaxEventTime: t0.Add(3 * time.Hour)}})
 	if got := l.Feed(t0.Add(3*time.Hour), hit{"a", 9}); len(got) != 1 {
 		t.Errorf("got %v, want the copy: it is farther away than the window", got)
 	}
@@ -117,7 +117,7 @@ func TestRecordIsNeverItsOwnDuplicate(t *testing.T) {
 	}
 }
 
-func TestHeldRecordHasWon(t *testing.T) {
+func TestPendingRecordHasWon(t *testing.T) {
 	for name, store := range map[string]dedup.Store{"local": dedup.NewMemory(nil), "shared": newShared()} {
 		t.Run(name, func(t *testing.T) {
 			var st dedup.Stats
@@ -153,7 +153,7 @@ func TestEventsOfOneRecordWithOneIDAreCopies(t *testing.T) {
 	}
 }
 
-func TestLinesOfAHeldRecordKeepTheirFateInASharedStore(t *testing.T) {
+func TestLinesOfAPendingRecordKeepTheirFateInASharedStore(t *testing.T) {
 	s := stream.Compose(stream.FlatMap(func(in *[]string, yield func(hit)) error {
 		for i, id := range *in {
 			yield(hit{id, i})

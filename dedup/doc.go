@@ -15,7 +15,7 @@
 // # Limits
 //
 // Put [ByID] before every stage that holds records, such as a join; Run refuses it behind one. A local store is emptied
-// and filled again from the log whenever a lane is adopted, so the log must keep records for longer than the window.
+// and filled again from the log whenever a lane is acquired, so the log must keep records for longer than the window.
 // Where one record holds several events with IDs and a later stage holds some of them, take a shared store: a local one
-// cannot tell after a crash which of a held record's events had won, and writes all of them.
+// cannot tell after a crash which of a pending record's events had won, and writes all of them.
 package dedup

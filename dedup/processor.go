@@ -86,18 +86,18 @@ func (p *processor[T]) Warm(ctx context.Context, in []record.Event[T], out *stag
 }
 
 // Committed forgets IDs by the committed clocks, which alone a crash or another process cannot take back. The ID of a
-// held record is kept: the record has won and will claim it again.
+// pending record is kept: the record has won and will claim it again.
 func (p *processor[T]) Committed(ctx context.Context, c record.Clocks) error {
 	clock := c.Job
 	if p.local != nil {
 		clock = c.Lane
 	}
-	if clock.Seen.IsZero() {
+	if clock.MaxEventTime.IsZero() {
 		return nil
 	}
-	t := clock.Seen.Add(-p.opts.Window)
-	if !clock.Held.IsZero() && clock.Held.Before(t) {
-		t = clock.Held
+	t := clock.MaxEventTime.Add(-p.opts.Window)
+	if !clock.Pending.IsZero() && clock.Pending.Before(t) {
+		t = clock.Pending
 	}
 	if err := p.patiently(ctx, p.local == nil, func(ctx context.Context) error {
 		return p.table.Expire(ctx, t)

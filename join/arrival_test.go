@@ -107,7 +107,7 @@ func TestPairsFollowTheRuleInWildDisorderAndOverCrashes(t *testing.T) {
 			}
 			if r.IntN(4) == 0 {
 				l.CrashShuffled(r.Uint64())
-				if advanced { // the clock comes again after the held events
+				if advanced { // the clock comes again after the pending events
 					ref.advance(seen)
 				}
 			}

@@ -14,7 +14,7 @@ import (
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
-// 20 of 421 events came out, since some were 50 minutes ahead and the others were held until those would have been passed.
+// 20 of 421 events came out, since some were 50 minutes ahead and the others were pending until those would have been passed.
 // With MaxPending the job stopped, and at each start again.
 func TestEventsBehindTheClockLeaveAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

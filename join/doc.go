@@ -4,7 +4,7 @@
 // # Promise
 //
 // An event is used at most once. Two events that match, [Options.Window] and [Options.Early], never both go unmatched if
-// neither came more than [Options.Grace] after the newest event of its lane's slowest partition. Waiting events are held
+// neither came more than [Options.Grace] after the newest event of its lane's slowest partition. Waiting events are pending
 // records: nothing is saved, a restart reads them again, and what it rebuilds from them does not depend on the order in
 // which they come back.
 //

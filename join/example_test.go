@@ -32,10 +32,10 @@ func ExampleLeft() {
 	fmt.Println("beat:", l.Feed(midnight.Add(85*time.Second), Hit{ID: "3", Session: "a", Kind: "beat", TimeOnPage: 85}))
 	fmt.Println("100 s:", l.Advance(midnight.Add(100*time.Second)))
 	fmt.Println("101 s:", l.Advance(midnight.Add(101*time.Second)))
-	fmt.Println("held:", l.Held(), "merged:", l.Fates()[stream.Merged])
+	fmt.Println("pending:", l.Pending(), "merged:", l.Fates()[stream.Merged])
 	// Output:
 	// beat: [{1 a load 85}]
 	// 100 s: []
 	// 101 s: [{2 b load 0}]
-	// held: 0 merged: 1
+	// pending: 0 merged: 1
 }

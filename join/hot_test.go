@@ -74,8 +74,8 @@ func TestEventsOfOneRecordKeepTheirOrder(t *testing.T) {
 		for i := range loads { // the latest left that is not later: the last of those that are left
 			l.Feed(t0, []event{beat(100+len(loads)-i, "k")})
 		}
-		if len(l.Out) != len(loads) || l.Held() != 0 {
-			t.Fatalf("%d rows, %d held; want %d and none", len(l.Out), l.Held(), len(loads))
+		if len(l.Out) != len(loads) || l.Pending() != 0 {
+			t.Fatalf("%d rows, %d pending; want %d and none", len(l.Out), l.Pending(), len(loads))
 		}
 		for _, e := range l.Out {
 			if e.Mate != e.ID+100 {

@@ -75,16 +75,16 @@ func orOff(d, otherwise time.Duration) time.Duration {
 
 // PendingError says that more events wait for a partner than Options.MaxPending allows.
 type PendingError struct {
-	Lane    string
-	Pending int
-	Seen    time.Time // event time of the lane so far; zero before the first Advance
+	Lane         string
+	Pending      int
+	MaxEventTime time.Time // event time of the lane so far; zero before the first Advance
 }
 
 func (e *PendingError) Error() string {
-	seen := "no event time yet"
-	if !e.Seen.IsZero() {
-		seen = "event time " + e.Seen.Format(time.RFC3339)
+	eventTime := "no event time yet"
+	if !e.MaxEventTime.IsZero() {
+		eventTime = "event time " + e.MaxEventTime.Format(time.RFC3339)
 	}
 	return fmt.Sprintf("join: %d events wait for a partner in lane %s at %s, more than MaxPending; nothing is lost: begin again"+
-		" with a larger MaxPending, or none (-1), or with a shorter window", e.Pending, e.Lane, seen)
+		" with a larger MaxPending, or none (-1), or with a shorter window", e.Pending, e.Lane, eventTime)
 }

@@ -10,17 +10,17 @@ import (
 )
 
 // processor joins the events of one lane. Of the events that wait no two match, or with Settled none were decided: what
-// waits is a function of which events are held, not of the order in which they came.
+// waits is a function of which events are pending, not of the order in which they came.
 type processor[T any, K comparable] struct {
 	*joiner[T, K]
-	lane   string
-	seed   maphash.Seed
-	salt   uint32 // of rank
-	seen   time.Time
-	slab   slab[T]
-	index  index
-	timers timers[T]
-	live   int // without those that are gone and only wait for the heap
+	lane      string
+	seed      maphash.Seed
+	salt      uint32 // of rank
+	eventTime time.Time
+	slab      slab[T]
+	index     index
+	timers    timers[T]
+	live      int // without those that are gone and only wait for the heap
 
 	left, right record.Event[T] // the pair that is being merged
 	out         *stage.Emitter[T]
@@ -49,7 +49,7 @@ func (p *processor[T, K]) Process(_ context.Context, in []record.Event[T], out *
 		}
 		p.hold(k, e, right)
 		if p.live > p.opts.MaxPending && p.opts.MaxPending > 0 {
-			return &PendingError{Lane: p.lane, Pending: p.live, Seen: p.seen}
+			return &PendingError{Lane: p.lane, Pending: p.live, MaxEventTime: p.eventTime}
 		}
 	}
 	return nil
@@ -81,10 +81,10 @@ func (p *processor[T, K]) merged() (err error) {
 }
 
 // Advance lets go of what no event within Grace can match any more.
-func (p *processor[T, K]) Advance(_ context.Context, seen time.Time, out *stage.Emitter[T]) error {
-	p.seen, p.out = seen, out
+func (p *processor[T, K]) Advance(_ context.Context, eventTime time.Time, out *stage.Emitter[T]) error {
+	p.eventTime, p.out = eventTime, out
 	for {
-		r := p.timers.next(seen)
+		r := p.timers.next(eventTime)
 		if r == none {
 			return nil
 		}

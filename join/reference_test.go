@@ -229,8 +229,8 @@ func check(t *testing.T, seed uint64, o *join.Options, in []fed, l *streamtest.L
 	if got := l.Reasons()["unmatched"]; got != unmatched {
 		t.Fatalf("seed %d: %d unmatched right events, want %d", seed, got, unmatched)
 	}
-	if l.Held() != 0 {
-		t.Fatalf("seed %d: %d records are still held", seed, l.Held())
+	if l.Pending() != 0 {
+		t.Fatalf("seed %d: %d records are still pending", seed, l.Pending())
 	}
 	l.Close()
 }

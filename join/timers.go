@@ -94,13 +94,13 @@ func (t *timers[T]) remove(r ref) {
 }
 
 // next returns an event that is due before seen, the earliest first, or none. It stays until remove.
-func (t *timers[T]) next(seen time.Time) ref {
+func (t *timers[T]) next(eventTime time.Time) ref {
 	for {
 		for len(t.due) > 0 {
 			r := t.due[0].ref
 			p := t.slab.get(r)
 			if p.state != gone {
-				if t.at(p).Before(seen) {
+				if t.at(p).Before(eventTime) {
 					return r
 				}
 				return none
@@ -112,7 +112,7 @@ func (t *timers[T]) next(seen time.Time) ref {
 			t.due = nil // all have left: give the room of the busiest second back
 			return none
 		}
-		if t.order[0]*t.width > seen.Unix() {
+		if t.order[0]*t.width > eventTime.Unix() {
 			return none
 		}
 		b := t.order[0]

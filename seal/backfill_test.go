@@ -94,7 +94,7 @@ func TestAPauseInABackfillClosesNoHour(t *testing.T) {
 }
 
 // What a join held for longer than the lateness would be held for ever: no record moves its clock any more.
-func TestWhatIsHeldAtTheEndOfABackfillLeaves(t *testing.T) {
+func TestWhatIsPendingAtTheEndOfABackfillLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := streamtest.NewLog(2) // the second partition is empty
 		waits := join.Left(func(h *hit) string { return h.At.String() }, func(*hit) bool { return true }, func(_, _ *hit) {},
@@ -105,7 +105,7 @@ func TestWhatIsHeldAtTheEndOfABackfillLeaves(t *testing.T) {
 		}
 		pass(30 * time.Minute)
 		if got := f.fates(); got.Sum() != 0 {
-			t.Errorf("fates %v after half an hour, want all held for three", got)
+			t.Errorf("fates %v after half an hour, want all pending for three", got)
 		}
 		pass(3 * time.Hour)
 		if got := f.fates(); got != (record.Counts{record.Written: 20}) {

@@ -35,7 +35,7 @@ func TestAStoreWhoseClockIsADayAheadForSecondsSealsNothing(t *testing.T) {
 			cut := driver.Cut{}
 			for _, p := range partitions {
 				cut.Lanes = append(cut.Lanes, driver.LaneCut{
-					Lane: p.ID, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: 1}, Seen: now}},
+					Lane: p.ID, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: 1}, MaxEventTime: now}},
 				})
 			}
 			if _, err := out.Begin(nil).Commit(t.Context(), cut); err != nil {

@@ -27,7 +27,7 @@ func daily(t *testing.T, store sink.Store, opts *seal.Options) driver.Output[hit
 		t.Fatal(err)
 	}
 	as := []driver.Assignment{{Lane: partitions[0].ID, Partitions: partitions[:1]}}
-	if _, err := sealed.Adopt(t.Context(), as); err != nil {
+	if _, err := sealed.Acquire(t.Context(), as); err != nil {
 		t.Fatal(err)
 	}
 	return sealed

@@ -36,7 +36,7 @@ func attached(t *testing.T, store sink.Store, opts *seal.Options) driver.Output[
 	for _, p := range partitions {
 		as = append(as, driver.Assignment{Lane: p.ID, Partitions: []record.Partition{p}})
 	}
-	if _, err := sealed.Adopt(t.Context(), as); err != nil {
+	if _, err := sealed.Acquire(t.Context(), as); err != nil {
 		t.Fatal(err)
 	}
 	return sealed
@@ -66,7 +66,7 @@ func tryReach(t *testing.T, out driver.Output[hit], position int64, at ...time.T
 		var counts record.Counts
 		counts[fates[0]] = 1
 		cut.Lanes = append(cut.Lanes, driver.LaneCut{
-			Lane: p.ID, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: position}, Seen: when}},
+			Lane: p.ID, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: position}, MaxEventTime: when}},
 			Read: map[record.Partition]int64{p: 1}, Counts: map[record.Partition]record.Counts{p: counts},
 		})
 	}

@@ -45,7 +45,7 @@ func totals(t *testing.T, store sink.Store) (manifests int, read int64, counts m
 func TestManifestsAddUp(t *testing.T) {
 	store, _ := memory(noon.Add(5 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a", "b")
+	in.acquire("a", "b")
 	in.write("a", noon, 1, 2, 3)
 	in.commit()
 	in.drop("a", noon, record.Duplicate, 4) // counts and no file
@@ -90,14 +90,14 @@ func TestAManifestOfCountsAloneIsMadeByOthers(t *testing.T) {
 		return sinktest.Pass
 	})
 	dead := open(t, dying, quarter, nil, rowsFlow("rows"))
-	dead.adopt("a")
+	dead.acquire("a")
 	dead.drop("a", noon, record.Filtered, 2)
 	dead.seen("a", noon.Add(2*time.Hour))
 	if _, err := dead.txn.Commit(ctx, dead.cut()); err == nil || errors.Is(err, driver.ErrFenced) {
 		t.Fatalf("commit: %v, want an error about the manifest", err)
 	}
 	other := open(t, store, quarter, nil, rowsFlow("rows"))
-	other.adopt("b")
+	other.acquire("b")
 	other.write("b", noon, 1)
 	other.seen("b", noon.Add(2*time.Hour))
 	other.commit()

@@ -66,7 +66,7 @@ func attached(tb testing.TB, store sink.Store, flows []sink.Flow[row]) *sink.Sin
 	if err := out.Attach(tb.Context(), driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
 		tb.Fatal(err)
 	}
-	if _, err := out.Adopt(tb.Context(), []driver.Assignment{{Lane: "a", Partitions: []record.Partition{part("a")}}}); err != nil {
+	if _, err := out.Acquire(tb.Context(), []driver.Assignment{{Lane: "a", Partitions: []record.Partition{part("a")}}}); err != nil {
 		tb.Fatal(err)
 	}
 	return out
@@ -129,7 +129,7 @@ func BenchmarkAppend(b *testing.B) {
 			outs := make([]*sink.Sink[row], instances)
 			for i := range outs {
 				outs[i] = attached(b, store, benchFlows(1, codec.None))
-				adoptLane(b, outs[i], fmt.Sprint("lane", i))
+				acquireLane(b, outs[i], fmt.Sprint("lane", i))
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -142,9 +142,9 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-func adoptLane(tb testing.TB, out *sink.Sink[row], lane string) {
+func acquireLane(tb testing.TB, out *sink.Sink[row], lane string) {
 	tb.Helper()
-	if _, err := out.Adopt(tb.Context(), []driver.Assignment{{Lane: lane, Partitions: []record.Partition{part(lane)}}}); err != nil {
+	if _, err := out.Acquire(tb.Context(), []driver.Assignment{{Lane: lane, Partitions: []record.Partition{part(lane)}}}); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -156,7 +156,7 @@ func commitRows(tb testing.TB, out *sink.Sink[row], lane string, n int) {
 	for i := range n {
 		txn = out.Begin(txn)
 		cut := driver.Cut{Lanes: []driver.LaneCut{{
-			Lane: lane, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: int64(i + 1)}, Seen: noon}},
+			Lane: lane, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: int64(i + 1)}, MaxEventTime: noon}},
 			Read:   map[record.Partition]int64{p: 1},
 			Counts: map[record.Partition]record.Counts{p: {record.Filtered: 1}},
 		}}}

@@ -28,14 +28,14 @@ type EmptyHoursError = hours.EmptyHoursError
 type HourBlocker struct {
 	Kind BlockerKind
 
-	// Partition, Lane, Low, Seen, Jump, Held and HeldTime tell about a partition that has not passed the hour, or is not known.
-	Partition record.Partition
-	Lane      string
-	Low       time.Time
-	Seen      time.Time
-	Jump      driver.Jump
-	Held      int
-	HeldTime  time.Time
+	// Partition, Lane, Watermark, MaxEventTime, Jump, Pending and PendingTime tell about a partition that has not passed the hour, or is not known.
+	Partition    record.Partition
+	Lane         string
+	Watermark    time.Time
+	MaxEventTime time.Time
+	Jump         driver.Jump
+	Pending      int
+	PendingTime  time.Time
 
 	// Entry is the one whose files are not published. Lost is how many of them can never be, since they are neither staged nor
 	// in place, and LostRows how many rows they have. 0 where the store does not tell what is staged.
@@ -134,7 +134,7 @@ func Explain(ctx context.Context, store Store, job string, hour time.Time, opts 
 
 func blocker(b *ledger.Blocker) HourBlocker {
 	out := HourBlocker{
-		Kind: BlockerKind(b.Kind), Partition: b.Partition, Lane: b.Lane, Low: b.Low, Seen: b.Seen, Jump: b.Jump, Held: b.Held, HeldTime: b.HeldTime,
+		Kind: BlockerKind(b.Kind), Partition: b.Partition, Lane: b.Lane, Watermark: b.Watermark, MaxEventTime: b.MaxEventTime, Jump: b.Jump, Pending: b.Pending, PendingTime: b.PendingTime,
 		Entry: b.Entry, Until: b.Until,
 	}
 	if out.Kind == BlockedByGap {
@@ -171,21 +171,21 @@ func (b HourBlocker) String() string {
 }
 
 func (b HourBlocker) partition() string {
-	s := fmt.Sprintf("partition %s is complete up to %s", b.Partition, timeOrNothing(b.Low))
-	if b.Held > 0 {
-		s += fmt.Sprintf(", with %d records held since %s", b.Held, timeOrNothing(b.HeldTime))
+	s := fmt.Sprintf("partition %s is complete up to %s", b.Partition, timeOrNothing(b.Watermark))
+	if b.Pending > 0 {
+		s += fmt.Sprintf(", with %d records pending since %s", b.Pending, timeOrNothing(b.PendingTime))
 	}
 	switch j := b.Jump; {
-	case j.Records > 0 && b.Seen.IsZero():
+	case j.Records > 0 && b.MaxEventTime.IsZero():
 		return s + fmt.Sprintf(", and its first event times, %s to %s, wait to be confirmed by further records (%d of %d) or the end of the log",
 			timeOrNothing(j.To), timeOrNothing(j.Newest), j.Records, eventclock.Default.Records)
 	case j.Records > 0:
 		return s + fmt.Sprintf(", having seen events up to %s; an event at %s is %s ahead of them and waits to be confirmed by further records (%d of %d) or the end of the log",
-			timeOrNothing(b.Seen), timeOrNothing(j.Newest), j.Newest.Sub(b.Seen).Round(time.Second), j.Records, eventclock.Default.Records)
-	case b.Seen.IsZero():
+			timeOrNothing(b.MaxEventTime), timeOrNothing(j.Newest), j.Newest.Sub(b.MaxEventTime).Round(time.Second), j.Records, eventclock.Default.Records)
+	case b.MaxEventTime.IsZero():
 		return s + ", and has not given an event time yet"
 	}
-	return s + ", having seen events up to " + timeOrNothing(b.Seen)
+	return s + ", having seen events up to " + timeOrNothing(b.MaxEventTime)
 }
 
 func timeOrNothing(t time.Time) string {

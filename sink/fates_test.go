@@ -121,7 +121,7 @@ func TestLateRowsOfABadRecordAreTakenBack(t *testing.T) {
 	broken := rowsFlow("broken")
 	broken.Format = failing{}
 	in := open(t, store, quarter, nil, lost, broken)
-	in.adopt("a")
+	in.acquire("a")
 	in.seen("a", noon.Add(3*time.Hour))
 	in.commit()
 	if fates := in.write("a", noon, 1); fates[0] != record.Dead {

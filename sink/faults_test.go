@@ -71,7 +71,7 @@ func processAll(t *testing.T, store sink.Store, seed uint64, input map[string][]
 		return err
 	}
 	in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
-	if err := in.tryAdopt("a", "b"); err != nil {
+	if err := in.tryAcquire("a", "b"); err != nil {
 		return err
 	}
 	for {
@@ -85,7 +85,7 @@ func processAll(t *testing.T, store sink.Store, seed uint64, input map[string][]
 			more = more || n < len(rest)
 		}
 		if err := in.tryCommit(); errors.Is(err, driver.ErrFenced) {
-			if err := in.tryAdopt("a", "b"); err != nil {
+			if err := in.tryAcquire("a", "b"); err != nil {
 				return err
 			}
 			continue

@@ -51,8 +51,8 @@ func TestAnHourSealsAllFlowsThatHaveFiles(t *testing.T) {
 	defer cancel()
 	before := open(t, store, quarter, nil, rowsFlow("rows"), rowsFlow("old"))
 	after := open(t, dyingCloser(store, cancel), quarter, nil, rowsFlow("rows"), rowsFlow("new"))
-	before.adopt("a")
-	after.adopt("b")
+	before.acquire("a")
+	after.acquire("b")
 	before.write("a", noon, 1)
 	after.write("b", noon.Add(time.Hour), 2)
 	before.commit()
@@ -76,10 +76,10 @@ func TestAnHourSealsAllFlowsThatHaveFiles(t *testing.T) {
 		t.Errorf("the manifest of hour 12 has the flows %q, want those that are sealed", got)
 	}
 
-	before.adopt("a") // the old version is the last to run
+	before.acquire("a") // the old version is the last to run
 	before.seen("a", noon.Add(6*time.Hour))
 	before.commit()
-	third.adopt("b")
+	third.acquire("b")
 	third.write("b", noon.Add(4*time.Hour), 5)
 	third.seen("b", noon.Add(6*time.Hour))
 	third.commit()
@@ -97,7 +97,7 @@ func TestSealsAreMadeAsTheCloseSays(t *testing.T) {
 	defer cancel()
 	done := &sink.SealOptions{Name: "_DONE", JSON: true, Lateness: quarter.Lateness}
 	after := open(t, dyingCloser(store, cancel), done, nil, rowsFlow("rows"))
-	after.adopt("a")
+	after.acquire("a")
 	after.write("a", noon, 1)
 	after.write("a", noon.Add(2*time.Hour), 2)
 	after.commit()

@@ -18,7 +18,7 @@ func jobWithAFile(t *testing.T) (*sinktest.Memory, *instance) {
 	t.Helper()
 	store, _ := memory(noon.Add(4 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a", "f")
+	in.acquire("a", "f")
 	in.write("a", noon, 1)
 	in.write("f", noon, 2, 3)
 	in.end("f")
@@ -52,12 +52,12 @@ func TestFinishedFilesAreNotReadAgainByTheNextRun(t *testing.T) {
 	if len(s.Partitions) != 1 || s.Lanes != 1 || s.Finished != 1 || s.Read != 3 {
 		t.Errorf("%d partitions, %d lanes, %d finished, %d read, want 1, 1, 1 and 3", len(s.Partitions), s.Lanes, s.Finished, s.Read)
 	}
-	in.adopt("a", "f")
+	in.acquire("a", "f")
 	if g := in.at["f"]; !g.Ended || g.UpTo.Sub != 2 {
 		t.Errorf("it goes on at %+v, want its end at 2", g)
 	}
 	next := open(t, store, quarter, nil, rowsFlow("rows"))
-	next.adopt("a", "f")
+	next.acquire("a", "f")
 	if g := next.at["f"]; !g.Ended {
 		t.Errorf("the next run reads it from %+v on", g)
 	}
@@ -86,10 +86,10 @@ func TestAFolderThatIsAwayForAWhileIsNotReadAgain(t *testing.T) {
 }
 
 // What a lane that we hold has read to its end is ours to let go of first.
-func TestALaneThatIsHeldIsNotForgotten(t *testing.T) {
+func TestALaneThatIsPendingIsNotForgotten(t *testing.T) {
 	store, _ := memory(noon.Add(4 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a", "f")
+	in.acquire("a", "f")
 	in.write("f", noon, 2, 3)
 	in.end("f")
 	in.commit()
@@ -105,9 +105,9 @@ func TestALaneThatIsHeldIsNotForgotten(t *testing.T) {
 func TestASleeperDoesNotReadAFileAgainThatWasForgotten(t *testing.T) {
 	store, _ := memory(noon.Add(4 * time.Hour))
 	sleeper := open(t, store, quarter, nil, rowsFlow("rows"))
-	sleeper.adopt("f")
+	sleeper.acquire("f")
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("f")
+	in.acquire("f")
 	in.write("f", noon, 2, 3)
 	in.end("f")
 	in.commit()
@@ -125,17 +125,17 @@ func TestASleeperDoesNotReadAFileAgainThatWasForgotten(t *testing.T) {
 	}
 }
 
-// A lane that was over when it was adopted, and is forgotten later, once kept what its process had staged for other lanes for
+// A lane that was over when it was acquired, and is forgotten later, once kept what its process had staged for other lanes for
 // ever: nobody can tell it from one that nobody has touched yet.
 func TestAnOwnerLeavesOutLanesThatAreOver(t *testing.T) {
 	store, _ := memory(noon.Add(4 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("f")
+	in.acquire("f")
 	in.end("f")
 	in.write("f", noon, 1)
 	in.commit()
 	next := open(t, store, quarter, nil, rowsFlow("rows"))
-	next.adopt("a", "f")
+	next.acquire("a", "f")
 	next.write("a", noon, 2)
 	next.commit()
 	names := keys(t, store, "_onceflow/job/e0001/owners/")

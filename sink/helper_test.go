@@ -84,20 +84,20 @@ func tryOpen(t *testing.T, store sink.Store, seal *sink.SealOptions, opts *sink.
 	return &instance{t: t, out: out, at: map[string]driver.Progress{}}, nil
 }
 
-// adopt takes lanes over and begins a transaction.
-func (in *instance) adopt(lanes ...string) {
+// acquire takes lanes over and begins a transaction.
+func (in *instance) acquire(lanes ...string) {
 	in.t.Helper()
-	if err := in.tryAdopt(lanes...); err != nil {
-		in.t.Fatalf("adopt: %v", err)
+	if err := in.tryAcquire(lanes...); err != nil {
+		in.t.Fatalf("acquire: %v", err)
 	}
 }
 
-func (in *instance) tryAdopt(lanes ...string) error {
+func (in *instance) tryAcquire(lanes ...string) error {
 	var as []driver.Assignment
 	for _, l := range lanes {
 		as = append(as, driver.Assignment{Lane: l, Partitions: []record.Partition{part(l)}})
 	}
-	got, err := in.out.Adopt(testContext(in.t), as)
+	got, err := in.out.Acquire(testContext(in.t), as)
 	if err != nil {
 		return err
 	}
@@ -142,8 +142,8 @@ func (in *instance) tryEvents(lane string, rows ...record.Event[row]) ([]record.
 func (in *instance) consume(lane string, at time.Time, f record.Fate) {
 	pr := in.at[lane]
 	pr.UpTo.Sub++
-	if at.After(pr.Seen) {
-		pr.Seen = at
+	if at.After(pr.MaxEventTime) {
+		pr.MaxEventTime = at
 	}
 	in.at[lane] = pr
 	in.read[lane]++
@@ -155,7 +155,7 @@ func (in *instance) consume(lane string, at time.Time, f record.Fate) {
 // seen moves a lane's clock, as a proven end of the log does.
 func (in *instance) seen(lane string, at time.Time) {
 	pr := in.at[lane]
-	pr.Seen = at
+	pr.MaxEventTime = at
 	in.at[lane] = pr
 }
 

@@ -48,8 +48,8 @@ type JobState struct {
 // PartitionState is how far a partition has got.
 type PartitionState struct {
 	Lane     string
-	Progress driver.Progress // without the positions that are held if these are many
-	Held     int             // records in work
+	Progress driver.Progress // without the positions that are pending if these are many
+	Pending  int             // records in work
 	Retired  bool
 	Read     int64
 	Counts   record.Counts
@@ -84,14 +84,14 @@ func jobState(s *ledger.State) *JobState {
 	out := &JobState{
 		Entry: s.Last, Source: s.Genesis.Source, Generation: s.Config.Generation, Topics: slices.Clone(s.Config.Topics), Hour: s.Genesis.Hour,
 		Partitions: make(map[record.Partition]PartitionState, len(s.Lanes.Partitions)), Lanes: len(s.Lanes.ByName), Forgotten: s.Lanes.Over, Finished: s.Lanes.Finished.Len(),
-		Unpublished: slices.Sorted(maps.Keys(s.Pending)), NextHour: s.NextHour(), Closed: s.Hours.Closed, Sealed: s.Hours.Sealed,
+		Unpublished: slices.Sorted(maps.Keys(s.Unpublished)), NextHour: s.NextHour(), Closed: s.Hours.Closed, Sealed: s.Hours.Sealed,
 		Read: s.Read, Counts: s.Counts, Rows: s.Rows,
 	}
 	for _, l := range s.Config.Logs {
 		out.Logs = append(out.Logs, LogState(l))
 	}
 	for p, st := range s.Lanes.Partitions {
-		out.Partitions[p] = PartitionState{st.Lane, st.Progress, st.HeldLen, st.Retired, st.Read, st.Counts}
+		out.Partitions[p] = PartitionState{st.Lane, st.Progress, st.PendingLen, st.Retired, st.Read, st.Counts}
 	}
 	for start, h := range s.Hours.Open {
 		out.OpenHours = append(out.OpenHours, OpenHour{start, h.Files, h.Rows, h.Bytes})

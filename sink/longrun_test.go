@@ -83,7 +83,7 @@ func TestSealsOfALongRunGoOnWhereTheyEnded(t *testing.T) {
 				faulty, calls := sealingInOrder(t, store, stop, end)
 				flows := []sink.Flow[row]{rowsFlow("clicks"), rowsFlow("rows")}
 				in := open(t, faulty, quarter, nil, flows...)
-				in.adopt("a")
+				in.acquire("a")
 				in.write("a", noon, 1)
 				in.commit()
 				in.write("a", noon.Add(runHours*time.Hour+quarter.Lateness), 2)

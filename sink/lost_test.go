@@ -21,7 +21,7 @@ func aged(t *testing.T) *sinktest.Memory {
 	t.Helper()
 	store, _ := memory(noon.Add(9 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	for i := range 135 {
 		in.write("a", noon.Add(time.Duration(i)*2*time.Minute), i)
 		in.commit()
@@ -29,7 +29,7 @@ func aged(t *testing.T) *sinktest.Memory {
 	in.maintain("a")
 	in.commit() // marks
 	in.maintain("a")
-	in.adopt("a") // and files of another owner
+	in.acquire("a") // and files of another owner
 	in.write("a", noon.Add(5*time.Hour), 135)
 	in.commit()
 	return store
@@ -144,15 +144,15 @@ func TestALedgerThatLostNothingIsNotRefused(t *testing.T) {
 	store, _ := memory(noon)
 	store.Overwrite("rows/day=2025-05-01/part-00001.parquet", []byte("of another program"))
 	in := open(t, store, nil, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1)
 	in.commit()
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 2) // staged, and never committed
 	open(t, store, nil, nil, rowsFlow("rows"))
 
 	other := open(t, store, nil, nil, rowsFlow("rows"))
-	other.adopt("b")
+	other.acquire("b")
 	var once sync.Once
 	written := false
 	racing := sinktest.NewFaulty(store, func(_ context.Context, c sinktest.Call) sinktest.Mode {
@@ -162,7 +162,7 @@ func TestALedgerThatLostNothingIsNotRefused(t *testing.T) {
 					other.write("b", noon, 10+i)
 					other.commit()
 				}
-				other.adopt("b")
+				other.acquire("b")
 				other.write("b", noon, 20)
 				other.commit()
 				written = true

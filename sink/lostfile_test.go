@@ -36,7 +36,7 @@ func (l losing) Publish(ctx context.Context, ref []byte) error {
 func TestACommittedFileThatIsLostSaysWhatIsLost(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, losing{store, "odd"}, nil, nil, rowsFlow("rows"), oddFlow("odd"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1, 2, 3, 4, 5)
 	err := in.tryCommit()
 	lost, ok := errors.AsType[*sink.LostFileError](err)
@@ -71,7 +71,7 @@ func TestWhatWaitsForPublicationIsNotLost(t *testing.T) {
 		return sinktest.Pass
 	})
 	in := open(t, refusing, nil, nil, rowsFlow("rows"), oddFlow("odd"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1, 2, 3, 4, 5)
 	if _, err := in.txn.Commit(ctx, in.cut()); err == nil {
 		t.Fatal("it was published")

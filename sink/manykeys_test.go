@@ -77,7 +77,7 @@ func TestAHundredThousandKeyValuesAreCountedAndForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
-	in.adopt("a")
+	in.acquire("a")
 	heap := func() int64 {
 		runtime.GC() // and again, to empty pools
 		runtime.GC()

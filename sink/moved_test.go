@@ -10,15 +10,15 @@ import (
 )
 
 // adoptIn takes partitions over in a lane of another name than theirs, and begins a transaction.
-func (in *instance) adoptIn(lane string, parts ...string) map[record.Partition]driver.Progress {
+func (in *instance) acquireIn(lane string, parts ...string) map[record.Partition]driver.Progress {
 	in.t.Helper()
 	a := driver.Assignment{Lane: lane}
 	for _, p := range parts {
 		a.Partitions = append(a.Partitions, part(p))
 	}
-	got, err := in.out.Adopt(testContext(in.t), []driver.Assignment{a})
+	got, err := in.out.Acquire(testContext(in.t), []driver.Assignment{a})
 	if err != nil {
-		in.t.Fatalf("adopt: %v", err)
+		in.t.Fatalf("acquire: %v", err)
 	}
 	in.txn = in.out.Begin(nil)
 	return got
@@ -29,12 +29,12 @@ func (in *instance) adoptIn(lane string, parts ...string) map[record.Partition]d
 func TestMovedPartitionsTouchTheLaneThatTheyLeave(t *testing.T) {
 	store, _ := memory(noon)
 	old, young := open(t, store, nil, nil, rowsFlow("rows")), open(t, store, nil, nil, rowsFlow("rows"))
-	old.adopt("a")
+	old.acquire("a")
 	old.write("a", noon, 1)
 	old.commit()
 	old.write("a", noon, 2)
 
-	at := young.adoptIn("b", "a")
+	at := young.acquireIn("b", "a")
 	cut := driver.Cut{Lanes: []driver.LaneCut{{Lane: "b", Partitions: at}}}
 	if _, err := young.txn.Commit(testContext(t), cut); err != nil {
 		t.Fatalf("commit of the move: %v", err)
@@ -46,7 +46,7 @@ func TestMovedPartitionsTouchTheLaneThatTheyLeave(t *testing.T) {
 	if err != nil || known[part("a")].Lane != "b" || known[part("a")].UpTo.Sub != 1 {
 		t.Errorf("the ledger has %+v (%v), want the partition at 1 in lane b", known, err)
 	}
-	old.adopt("a") // whoever looked at an old ledger takes it back, and fences the other
+	old.acquire("a") // whoever looked at an old ledger takes it back, and fences the other
 	old.write("a", noon, 2)
 	old.commit()
 	young.txn = young.out.Begin(nil)
@@ -55,7 +55,7 @@ func TestMovedPartitionsTouchTheLaneThatTheyLeave(t *testing.T) {
 	}
 	next := at[part("a")]
 	next.UpTo.Sub++
-	next.Seen = noon
+	next.MaxEventTime = noon
 	cut.Lanes[0].Partitions = map[record.Partition]driver.Progress{part("a"): next}
 	cut.Lanes[0].Read = map[record.Partition]int64{part("a"): 1}
 	cut.Lanes[0].Counts = map[record.Partition]record.Counts{part("a"): {record.Written: 1}}

@@ -49,7 +49,7 @@ func begun(t *testing.T) *sinktest.Memory {
 	t.Helper()
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1)
 	in.commit()
 	return store
@@ -111,7 +111,7 @@ func TestJobsThatShareAFolderHaveSealsOfTheirOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 		in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
-		in.adopt("a")
+		in.acquire("a")
 		in.write("a", noon, 1)
 		in.seen("a", noon.Add(2*time.Hour))
 		in.commit()
@@ -177,7 +177,7 @@ func TestTopicsChangeWithANewGenerationOnly(t *testing.T) {
 		t.Errorf("other topics in a newer generation: %v", err)
 	}
 	// An instance of the old generation goes on writing and closes nothing.
-	old.adopt("a")
+	old.acquire("a")
 	old.write("a", noon, 1)
 	old.seen("a", noon.Add(2*time.Hour))
 	old.commit()
@@ -236,7 +236,7 @@ func TestADamagedLedgerIsNeverBelieved(t *testing.T) {
 func TestADamagedSnapshotIsPassedOver(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	for i := range 140 {
 		in.write("a", noon, i)
 		in.commit()
@@ -248,7 +248,7 @@ func TestADamagedSnapshotIsPassedOver(t *testing.T) {
 	for n := range 3 {
 		counted := sinktest.NewFaulty(store, nil)
 		again := open(t, counted, nil, nil, rowsFlow("rows"))
-		again.adopt("a")
+		again.acquire("a")
 		if got := again.at["a"].UpTo.Sub; got != 140 {
 			t.Errorf("with %d damaged snapshots the lane is at %d, want 140", n, got)
 		}
@@ -274,7 +274,7 @@ func TestAStartListsWhatIsBeyondTheEndAndNoMore(t *testing.T) {
 		return sinktest.Pass
 	})
 	in := open(t, counted, nil, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.maintain("a")
 	lists = slices.DeleteFunc(lists, func(l string) bool { return l == "list _onceflow/" }) // for other jobs
 	want := []string{"staged "}

@@ -41,7 +41,7 @@ func TestAnHourIsTheSameRememberedOrReadAgain(t *testing.T) {
 	hours := func(begin int) (all string) { // the closer begins before that commit
 		store, _ := memory(noon.Add(9 * time.Hour))
 		in := seeded(t, store, 1)
-		in.adopt("a")
+		in.acquire("a")
 		closer := in
 		for i := range commits {
 			if i == begin {
@@ -87,7 +87,7 @@ func TestAnHourIsTheSameRememberedOrReadAgain(t *testing.T) {
 func TestSealsThatAreThereAreNotMadeAgain(t *testing.T) {
 	store, _ := memory(noon.Add(9 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	for i := range 80 { // more than a start reads behind a snapshot
 		in.write("a", noon.Add(time.Duration(i)*time.Second), i)
 		in.commit()

@@ -41,7 +41,7 @@ func TestAPanicOfAUsersFunctionCostsItsRecordOnly(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			mem, _ := memory(noon)
 			in := open(t, mem, nil, nil, first, flow, last)
-			in.adopt("a")
+			in.acquire("a")
 			rows := make([]record.Event[row], 8)
 			for i := range rows {
 				rows[i] = record.Event[row]{Value: row{ID: i}, Time: noon}
@@ -84,7 +84,7 @@ func TestAPanicOfACodecGoesOn(t *testing.T) {
 	flow := rowsFlow("rows")
 	flow.Codec = panicking{codec.Gzip}
 	in := open(t, mem, nil, nil, flow)
-	in.adopt("a")
+	in.acquire("a")
 	defer func() {
 		if v := recover(); v != "planted in the codec" {
 			t.Errorf("recovered %v, want the codec's panic", v)

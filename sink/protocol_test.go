@@ -17,9 +17,9 @@ import (
 func TestTheFirstToCommitALaneWinsAndTheOtherIsVoid(t *testing.T) {
 	store, _ := memory(noon)
 	old, young := open(t, store, nil, nil, rowsFlow("rows")), open(t, store, nil, nil, rowsFlow("rows"))
-	old.adopt("a")
+	old.acquire("a")
 	old.write("a", noon, 1)
-	young.adopt("a")
+	young.acquire("a")
 	young.write("a", noon, 1)
 	young.commit()
 
@@ -29,7 +29,7 @@ func TestTheFirstToCommitALaneWinsAndTheOtherIsVoid(t *testing.T) {
 	if n := staged(t, store); n != 0 {
 		t.Errorf("void work left %d staged files", n)
 	}
-	old.adopt("a")
+	old.acquire("a")
 	if got := old.at["a"].UpTo.Sub; got != 1 {
 		t.Errorf("the lane is at %d, want 1", got)
 	}
@@ -46,8 +46,8 @@ func TestTheFirstToCommitALaneWinsAndTheOtherIsVoid(t *testing.T) {
 func TestATransactionOnTopOfVoidWorkIsVoid(t *testing.T) {
 	store, _ := memory(noon)
 	old, young := open(t, store, nil, nil, rowsFlow("rows")), open(t, store, nil, nil, rowsFlow("rows"))
-	old.adopt("a", "b")
-	young.adopt("a")
+	old.acquire("a", "b")
+	young.acquire("a")
 	old.write("a", noon, 1)
 	young.write("a", noon, 1)
 	young.commit()
@@ -65,13 +65,13 @@ func TestATransactionOnTopOfVoidWorkIsVoid(t *testing.T) {
 	}
 }
 
-func TestAnotherAdoptionMakesOpenWorkVoid(t *testing.T) {
+func TestAnotherAcquisitionMakesOpenWorkVoid(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1)
 	txn := in.txn
-	in.adopt("a")
+	in.acquire("a")
 	_, err := txn.Commit(t.Context(), driver.Cut{Lanes: []driver.LaneCut{{
 		Lane: "a", Partitions: map[record.Partition]driver.Progress{part("a"): {UpTo: record.Position{Sub: 1}}},
 		Read:   map[record.Partition]int64{part("a"): 1},
@@ -82,7 +82,7 @@ func TestAnotherAdoptionMakesOpenWorkVoid(t *testing.T) {
 	}
 }
 
-// T02: lateness against the last committed low while transactions are pipelined put a file into a sealed hour.
+// T02: lateness against the last committed watermark while transactions are pipelined put a file into a sealed hour.
 func TestLatenessIsDecidedAgainstWhatThePredecessorCarries(t *testing.T) {
 	store, _ := memory(noon.Add(5 * time.Hour))
 	release, reached := make(chan struct{}), make(chan struct{}, 1)
@@ -94,12 +94,12 @@ func TestLatenessIsDecidedAgainstWhatThePredecessorCarries(t *testing.T) {
 		return sinktest.Pass
 	})
 	in := open(t, slow, quarter, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon.Add(2*time.Hour), 1)
 	first, cut := in.txn, in.cut()
 	done := make(chan error)
 	go func() { _, err := first.Commit(testContext(t), cut); done <- err }()
-	<-reached // its lows are carried and not committed
+	<-reached // its watermarks are carried and not committed
 	in.txn = in.out.Begin(first)
 	fates := in.write("a", noon, 2)
 	close(release)
@@ -107,7 +107,7 @@ func TestLatenessIsDecidedAgainstWhatThePredecessorCarries(t *testing.T) {
 		t.Fatal(err)
 	}
 	if fates[0] != record.Late {
-		t.Errorf("a row of 12h is %s on top of a low of 13:45, want late", fates[0])
+		t.Errorf("a row of 12h is %s on top of a watermark of 13:45, want late", fates[0])
 	}
 }
 
@@ -125,7 +125,7 @@ func TestAnAppendOfUnknownOutcomeIsNeitherVoidNorCommitted(t *testing.T) {
 			return sinktest.Pass
 		}
 		in := open(t, faulty, nil, nil, rowsFlow("rows"))
-		in.adopt("a")
+		in.acquire("a")
 		in.write("a", noon, 1)
 		cut := in.cut()
 		_, err := in.txn.Commit(ctx, cut)
@@ -142,7 +142,7 @@ func TestAnAppendOfUnknownOutcomeIsNeitherVoidNorCommitted(t *testing.T) {
 			faulty.Land(-1)
 		}
 		again := open(t, store, nil, nil, rowsFlow("rows"))
-		again.adopt("a")
+		again.acquire("a")
 		if again.at["a"].UpTo.IsZero() {
 			again.write("a", noon, 1)
 			again.commit()
@@ -161,12 +161,12 @@ func TestWorkWhoseStagingWasSweptIsVoid(t *testing.T) {
 	for _, more := range []int{0, 80_000} { // found out by Commit, by Write
 		store, _ := memory(noon)
 		old, young := open(t, store, nil, nil, rowsFlow("rows")), open(t, store, nil, nil, rowsFlow("rows"))
-		old.adopt("a")
+		old.acquire("a")
 		old.write("a", noon, make([]int, 80_000)...)
 		if n := staged(t, store); n != 1 {
 			t.Fatalf("%d staged files, want 1", n)
 		}
-		young.adopt("a")
+		young.acquire("a")
 		young.write("a", noon, 1)
 		young.commit()
 		young.maintain("a") // sweeps
@@ -178,7 +178,7 @@ func TestWorkWhoseStagingWasSweptIsVoid(t *testing.T) {
 		if err := old.tryCommit(); !errors.Is(err, driver.ErrFenced) {
 			t.Errorf("commit: %v, want ErrFenced", err)
 		}
-		old.adopt("a")
+		old.acquire("a")
 		old.write("a", noon, 2)
 		old.commit()
 		if got := visible(t, store, "rows/"); !slices.Equal(got, []int{1, 2}) {
@@ -187,21 +187,21 @@ func TestWorkWhoseStagingWasSweptIsVoid(t *testing.T) {
 	}
 }
 
-// An instance that had adopted one more lane than the one it wrote for lost what it had staged, once the other lane had a
-// new owner: the file's owner object named only the lane of the latest adoption.
-func TestStagingStaysWhileOneOfItsLanesIsHeld(t *testing.T) {
+// An instance that had acquired one more lane than the one it wrote for lost what it had staged, once the other lane had a
+// new owner: the file's owner object named only the lane of the latest acquisition.
+func TestStagingStaysWhileOneOfItsLanesIsPending(t *testing.T) {
 	store, _ := memory(noon)
 	old, young := open(t, store, nil, nil, rowsFlow("rows")), open(t, store, nil, nil, rowsFlow("rows"))
-	old.adopt("a")
+	old.acquire("a")
 	old.write("a", noon, 1)
-	old.commit() // what is adopted after it has another index
-	old.adopt("b")
-	old.at["a"] = driver.Progress{UpTo: record.Position{Sub: 1}, Seen: noon}
+	old.commit() // what is acquired after it has another index
+	old.acquire("b")
+	old.at["a"] = driver.Progress{UpTo: record.Position{Sub: 1}, MaxEventTime: noon}
 	old.write("a", noon, make([]int, 80_000)...)
 	if n := staged(t, store); n != 1 {
 		t.Fatalf("%d staged files, want 1", n)
 	}
-	young.adopt("b")
+	young.acquire("b")
 	young.write("b", noon, 2)
 	young.commit()
 	young.maintain("b") // sweeps
@@ -220,7 +220,7 @@ func TestStagingStaysWhileOneOfItsLanesIsHeld(t *testing.T) {
 func TestDropDeletesWhatWasStaged(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	big := make([]int, 80_000) // more than a buffer
 	in.write("a", noon, big...)
 	if n := staged(t, store); n == 0 {
@@ -244,12 +244,12 @@ func TestDropDeletesWhatWasStaged(t *testing.T) {
 func TestClocksAloneAreCommittedWhenAnHourIsPassed(t *testing.T) {
 	store, _ := memory(noon.Add(5 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1)
 	in.commit()
 	entries := func() int { return len(keys(t, store, "_onceflow/job/e0001/s0000/")) }
 	before := entries()
-	in.seen("a", noon.Add(10*time.Minute)) // low is still in 11h
+	in.seen("a", noon.Add(10*time.Minute)) // watermark is still in 11h
 	in.commit()
 	if got := entries(); got != before {
 		t.Errorf("a clock that moved within an hour made %d entries", got-before)
@@ -265,33 +265,33 @@ func TestClocksAloneAreCommittedWhenAnHourIsPassed(t *testing.T) {
 	}
 }
 
-func TestHeldRecordsKeepTheirHourOpen(t *testing.T) {
+func TestPendingRecordsKeepTheirHourOpen(t *testing.T) {
 	store, _ := memory(noon.Add(5 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1)
 	pr := in.at["a"]
-	pr.UpTo.Sub, pr.Seen, pr.HeldTime = 2, noon.Add(2*time.Hour), noon.Add(30*time.Minute)
-	pr.Held = driver.HeldSet{First: record.Position{Sub: 2}, Ordinals: []uint32{0}, Through: 1}
+	pr.UpTo.Sub, pr.MaxEventTime, pr.PendingTime = 2, noon.Add(2*time.Hour), noon.Add(30*time.Minute)
+	pr.Pending = driver.PendingSet{First: record.Position{Sub: 2}, Ordinals: []uint32{0}, Through: 1}
 	in.at["a"] = pr
 	in.read["a"]++
 	in.commit()
 	in.maintain("a")
 	if got := seals(t, store); len(got) != 0 {
-		t.Fatalf("sealed %v while a record of 12:30 is held", got)
+		t.Fatalf("sealed %v while a record of 12:30 is pending", got)
 	}
 	again := open(t, store, quarter, nil, rowsFlow("rows"))
-	again.adopt("a")
+	again.acquire("a")
 	pr = again.at["a"]
-	if pr.Held.Len() != 1 || pr.Held.First.Sub != 2 || !pr.HeldTime.Equal(noon.Add(30*time.Minute)) {
-		t.Fatalf("a restart finds %+v, want position 2 held since 12:30", pr)
+	if pr.Pending.Len() != 1 || pr.Pending.First.Sub != 2 || !pr.PendingTime.Equal(noon.Add(30*time.Minute)) {
+		t.Fatalf("a restart finds %+v, want position 2 pending since 12:30", pr)
 	}
-	pr.Held, pr.HeldTime = driver.HeldSet{}, time.Time{}
+	pr.Pending, pr.PendingTime = driver.PendingSet{}, time.Time{}
 	again.at["a"] = pr
 	fates := make([]record.Fate, 1)
 	row := []record.Event[row]{{Value: row{ID: 2}, Time: noon.Add(30 * time.Minute)}}
 	if _, err := again.txn.Write(t.Context(), driver.Writer{Lane: "a"}, row, fates); err != nil || fates[0] != record.Written {
-		t.Fatalf("the row of the held record is %s, %v, want written", fates[0], err)
+		t.Fatalf("the row of the pending record is %s, %v, want written", fates[0], err)
 	}
 	again.done["a"] = record.Counts{record.Written: 1}
 	again.commit()
@@ -313,7 +313,7 @@ func TestOthersPublishWhatADeadProcessLeft(t *testing.T) {
 		return sinktest.Pass
 	})
 	dead := open(t, dying, quarter, nil, rowsFlow("rows"))
-	dead.adopt("a")
+	dead.acquire("a")
 	dead.write("a", noon, 1)
 	dead.seen("a", noon.Add(2*time.Hour))
 	if _, err := dead.txn.Commit(ctx, dead.cut()); err == nil || errors.Is(err, driver.ErrFenced) {
@@ -321,7 +321,7 @@ func TestOthersPublishWhatADeadProcessLeft(t *testing.T) {
 	}
 
 	other := open(t, store, quarter, nil, rowsFlow("rows"))
-	other.adopt("b")
+	other.acquire("b")
 	other.write("b", noon.Add(2*time.Hour), 2)
 	other.commit()
 	for range 3 { // the clock of testContext steps
@@ -338,7 +338,7 @@ func TestOthersPublishWhatADeadProcessLeft(t *testing.T) {
 func TestAHourWaitsForAPartitionThatJustAppeared(t *testing.T) {
 	store, _ := memory(noon.Add(5 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon.Add(2*time.Hour), 1)
 	in.commit()
 	in.maintain("a", "new")
@@ -350,7 +350,7 @@ func TestAHourWaitsForAPartitionThatJustAppeared(t *testing.T) {
 func TestARetiredPartitionHoldsNoHourOpenAndIsNeverReadAgain(t *testing.T) {
 	store, _ := memory(noon.Add(5 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a", "b")
+	in.acquire("a", "b")
 	in.write("a", noon, 1)
 	in.write("b", noon, 2)
 	in.commit()
@@ -377,7 +377,7 @@ func TestARetiredPartitionHoldsNoHourOpenAndIsNeverReadAgain(t *testing.T) {
 	if err := in.tryCommit(); !errors.Is(err, driver.ErrFenced) {
 		t.Errorf("commit of a retired partition: %v, want ErrFenced", err)
 	}
-	if err := in.tryAdopt("b"); err == nil || !strings.Contains(err.Error(), "retired") {
-		t.Errorf("adopt of a retired partition: %v, want a refusal", err)
+	if err := in.tryAcquire("b"); err == nil || !strings.Contains(err.Error(), "retired") {
+		t.Errorf("acquire of a retired partition: %v, want a refusal", err)
 	}
 }

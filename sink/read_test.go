@@ -43,7 +43,7 @@ func TestCommittedWaitsForTheManifestAndForMore(t *testing.T) {
 		}()
 		synctest.Wait() // it waits for the job to begin
 		in := open(t, store, nil, nil, rowsFlow("rows"))
-		in.adopt("a")
+		in.acquire("a")
 		in.write("a", noon, 1)
 		in.commit()
 		see := func(what string, want ...uint64) {
@@ -61,7 +61,7 @@ func TestCommittedWaitsForTheManifestAndForMore(t *testing.T) {
 		}
 		see("files without a manifest", 2)
 		hold = false
-		in.adopt("a")
+		in.acquire("a")
 		in.maintain("a")
 		see("the manifest is there", 2, 3)
 		in.write("a", noon, 3)

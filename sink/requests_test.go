@@ -43,7 +43,7 @@ func TestRequestsOfFilesAndCommits(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
-	in.adopt("a")
+	in.acquire("a")
 	in.maintain("a")
 	clear(ops)
 	const commits = 50
@@ -56,7 +56,7 @@ func TestRequestsOfFilesAndCommits(t *testing.T) {
 		}
 	}
 	delete(ops, sinktest.OpWrite)
-	most := map[sinktest.Op]int{ // and one create for the adoption
+	most := map[sinktest.Op]int{ // and one create for the acquisition
 		sinktest.OpStage: 2 * commits, sinktest.OpClose: 2 * commits, sinktest.OpPublish: 2 * commits,
 		sinktest.OpCreate: 2*commits + 1, sinktest.OpRead: 2 * commits, sinktest.OpStaged: 2,
 	}
@@ -88,7 +88,7 @@ func TestInstancesThatFightForLanesWriteEachRowOnce(t *testing.T) {
 	}
 }
 
-// fight adopts some lanes, commits a little of them, and adopts others, until all lanes are at their end.
+// fight acquires some lanes, commits a little of them, and acquires others, until all lanes are at their end.
 func fight(t *testing.T, store sink.Store, seed uint64, lanes int, records int64, fenced *atomic.Int64) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	others := sinktest.NewFaulty(store, func(context.Context, sinktest.Call) sinktest.Mode {
@@ -108,7 +108,7 @@ func fight(t *testing.T, store sink.Store, seed uint64, lanes int, records int64
 		in.at = map[string]driver.Progress{}
 		mine := slices.Clone(all)
 		r.Shuffle(lanes, func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
-		if err := in.tryAdopt(mine[:1+r.IntN(lanes)]...); err != nil {
+		if err := in.tryAcquire(mine[:1+r.IntN(lanes)]...); err != nil {
 			t.Error(err)
 			return
 		}

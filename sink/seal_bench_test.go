@@ -47,7 +47,7 @@ func fillHour(tb testing.TB, out *sink.Sink[row]) {
 		for _, lane := range lanes {
 			p := part(lane)
 			cut.Lanes = append(cut.Lanes, driver.LaneCut{
-				Lane: lane, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: sub}, Seen: seen}},
+				Lane: lane, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: sub}, MaxEventTime: seen}},
 				Read: map[record.Partition]int64{p: rows}, Counts: map[record.Partition]record.Counts{p: {record.Written: rows}},
 			})
 		}
@@ -59,7 +59,7 @@ func fillHour(tb testing.TB, out *sink.Sink[row]) {
 	var lanes []string
 	for i := range sealLanes {
 		lanes = append(lanes, fmt.Sprintf("lane%03d", i))
-		adoptLane(tb, out, lanes[i])
+		acquireLane(tb, out, lanes[i])
 	}
 	rows, fates := []record.Event[row]{{Time: noon.Add(time.Minute)}}, make([]record.Fate, 1)
 	for range sealCommits {
@@ -158,7 +158,7 @@ func BenchmarkSealEmptyHours(b *testing.B) {
 					store.Store = s
 				}
 				out := sealing(b, store)
-				adoptLane(b, out, "a")
+				acquireLane(b, out, "a")
 				commitClock(b, out, "a", noon, noon.Add(hours*time.Hour+quarter.Lateness))
 				if name != "disk" {
 					store.creation.Store(int64(20 * time.Millisecond))
@@ -185,7 +185,7 @@ func commitClock(tb testing.TB, out *sink.Sink[row], lane string, first, seen ti
 	for i, at := range []time.Time{first, seen} {
 		rows := int64(1 - i)
 		cut := driver.Cut{Lanes: []driver.LaneCut{{
-			Lane: lane, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: 1}, Seen: at}},
+			Lane: lane, Partitions: map[record.Partition]driver.Progress{p: {UpTo: record.Position{Sub: 1}, MaxEventTime: at}},
 			Read: map[record.Partition]int64{p: rows}, Counts: map[record.Partition]record.Counts{p: {record.Written: rows}},
 		}}}
 		if _, err := txn.Commit(tb.Context(), cut); err != nil {

@@ -30,7 +30,7 @@ func TestHourIsSealedOnceAllPartitionsHavePassedIt(t *testing.T) {
 	none := rowsFlow("none")
 	none.Where = func(*row) bool { return false }
 	in := open(t, store, quarter, nil, rowsFlow("rows"), none)
-	in.adopt("a", "b")
+	in.acquire("a", "b")
 	in.write("a", noon.Add(10*time.Minute), 1)
 	in.write("b", noon.Add(20*time.Minute), 2)
 	in.commit()
@@ -63,7 +63,7 @@ func TestHourIsSealedOnceAllPartitionsHavePassedIt(t *testing.T) {
 func TestHourManifestListsAllFilesOfTheHour(t *testing.T) {
 	store, _ := memory(noon.Add(3 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1, 2)
 	in.commit()
 	in.write("a", noon.Add(time.Minute), 3)
@@ -90,7 +90,7 @@ func TestHourManifestListsAllFilesOfTheHour(t *testing.T) {
 func TestHourManifestLeavesOutWhatHasEnded(t *testing.T) {
 	store, _ := memory(noon.Add(4 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a", "b")
+	in.acquire("a", "b")
 	in.write("a", noon.Add(2*time.Hour), 1)
 	in.write("b", noon, 2)
 	in.end("b")
@@ -110,7 +110,7 @@ func TestRowOfAClosedHourIsLate(t *testing.T) {
 	drop := rowsFlow("drop")
 	drop.Late = sink.LateDrop
 	in := open(t, store, quarter, nil, rowsFlow("rows"), drop)
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1)
 	in.write("a", noon.Add(2*time.Hour), 2)
 	fates := in.write("a", noon, 3)
@@ -120,10 +120,10 @@ func TestRowOfAClosedHourIsLate(t *testing.T) {
 	in.commit()
 	fates = in.write("a", noon.Add(59*time.Minute), 4)
 	if fates[0] != record.Late {
-		t.Errorf("a row of 12h is %s after low has reached 13:45, want late", fates[0])
+		t.Errorf("a row of 12h is %s after watermark has reached 13:45, want late", fates[0])
 	}
 	if fates = in.write("a", noon.Add(time.Hour), 5); fates[0] != record.Written {
-		t.Errorf("a row of 13h is %s while low is 13:45, want written: lateness is by hour", fates[0])
+		t.Errorf("a row of 13h is %s while watermark is 13:45, want written: lateness is by hour", fates[0])
 	}
 	in.commit()
 	in.maintain("a")
@@ -141,7 +141,7 @@ func TestRowOfAClosedHourIsLate(t *testing.T) {
 func TestEmptyHoursAreSealedInOrder(t *testing.T) {
 	store, _ := memory(noon.Add(9 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1)
 	in.commit()
 	in.write("a", noon.Add(4*time.Hour), 2)

@@ -80,9 +80,9 @@ func (s *Sink[T]) unfinished() map[record.Partition]driver.Progress {
 	all := map[record.Partition]driver.Progress{}
 	s.rooms.journal.Look(func(state *ledger.State) {
 		for p, st := range state.Lanes.Partitions {
-			if !st.Retired && (!st.Progress.Ended || st.HeldLen > 0) {
+			if !st.Retired && (!st.Progress.Ended || st.PendingLen > 0) {
 				pr := st.Progress
-				pr.Held = driver.HeldSet{}
+				pr.Pending = driver.PendingSet{}
 				all[p] = pr
 			}
 		}
@@ -90,10 +90,10 @@ func (s *Sink[T]) unfinished() map[record.Partition]driver.Progress {
 	return all
 }
 
-// Adopt takes lanes over. While the store fails in a way that may pass, it tries on until ctx ends.
-func (s *Sink[T]) Adopt(ctx context.Context, lanes []driver.Assignment) (at map[record.Partition]driver.Progress, err error) {
-	err = retry.Insist(ctx, s.place.env, s.rooms.journal.Log, "adopt lanes", func(ctx context.Context) error {
-		at, err = s.rooms.lanes.Adopt(ctx, lanes)
+// Acquire takes lanes over. While the store fails in a way that may pass, it tries on until ctx ends.
+func (s *Sink[T]) Acquire(ctx context.Context, lanes []driver.Assignment) (at map[record.Partition]driver.Progress, err error) {
+	err = retry.Insist(ctx, s.place.env, s.rooms.journal.Log, "acquire lanes", func(ctx context.Context) error {
+		at, err = s.rooms.lanes.Acquire(ctx, lanes)
 		return err
 	})
 	return at, err
@@ -106,7 +106,7 @@ func (s *Sink[T]) tell(ctx context.Context) (map[record.Partition]driver.Standin
 		for p, st := range state.Lanes.Partitions {
 			g := &st.Progress
 			out[p] = driver.Standing{
-				Lane: st.Lane, UpTo: g.UpTo, Seen: g.Seen, Arrived: g.Arrived, Ended: g.Ended, Holds: st.HeldLen > 0, Retired: st.Retired,
+				Lane: st.Lane, UpTo: g.UpTo, MaxEventTime: g.MaxEventTime, Arrived: g.Arrived, Ended: g.Ended, Holds: st.PendingLen > 0, Retired: st.Retired,
 			}
 		}
 		return nil

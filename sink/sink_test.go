@@ -24,7 +24,7 @@ func testContext(t *testing.T) context.Context {
 func TestCommittedRowsAreVisibleOnceWithAManifest(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
-	in.adopt("a", "b")
+	in.acquire("a", "b")
 	in.write("a", noon, 1, 2)
 	in.write("b", noon.Add(time.Hour), 3)
 	if got := keys(t, store, "rows/"); len(got) != 0 {
@@ -47,7 +47,7 @@ func TestCommittedRowsAreVisibleOnceWithAManifest(t *testing.T) {
 	}
 
 	again := open(t, store, nil, nil, rowsFlow("rows"))
-	again.adopt("a", "b")
+	again.acquire("a", "b")
 	if a, b := again.at["a"].UpTo.Sub, again.at["b"].UpTo.Sub; a != 3 || b != 1 {
 		t.Errorf("a second start finds positions %d and %d, want 3 and 1", a, b)
 	}

@@ -16,7 +16,7 @@ import (
 func TestTheClockIsReadBeforeThePartitionsAreListed(t *testing.T) {
 	store, clock := memory(noon.Add(65 * time.Minute))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1)
 	in.seen("a", noon.Add(3*time.Hour))
 	in.commit()
@@ -36,7 +36,7 @@ func TestTheClockIsReadBeforeThePartitionsAreListed(t *testing.T) {
 func TestPartitionsAreListedAnewForEachClose(t *testing.T) {
 	store, _ := memory(noon.Add(5 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1)
 	in.write("a", noon.Add(80*time.Minute), 2)
 	in.commit()
@@ -52,22 +52,22 @@ func TestPartitionsAreListedAnewForEachClose(t *testing.T) {
 	}
 }
 
-// T37: what is taken for the newest progress of a lane is read again at each adoption, also by the same instance.
-func TestAdoptionReadsWhatOthersHaveCommitted(t *testing.T) {
+// T37: what is taken for the newest progress of a lane is read again at each acquisition, also by the same instance.
+func TestAcquisitionReadsWhatOthersHaveCommitted(t *testing.T) {
 	store := sinktest.NewMemory()
 	a := open(t, store, nil, nil, rowsFlow("rows"))
 	b := open(t, store, nil, nil, rowsFlow("rows"))
-	a.adopt("x")
-	b.adopt("x")
+	a.acquire("x")
+	b.acquire("x")
 	a.write("x", noon, 1)
 	b.write("x", noon, 1)
 	b.commit()
 	if err := a.tryCommit(); err == nil {
 		t.Fatal("both have committed the first record")
 	}
-	a.adopt("x")
+	a.acquire("x")
 	if got := a.at["x"].UpTo.Sub; got != 1 {
-		t.Errorf("adopted at %d, want 1: what the other has committed", got)
+		t.Errorf("acquired at %d, want 1: what the other has committed", got)
 	}
 }
 
@@ -85,13 +85,13 @@ func TestFilesOfLanesThatNobodyHoldsArePublished(t *testing.T) {
 		return sinktest.Pass
 	})
 	dead := open(t, dying, nil, nil, rowsFlow("rows"))
-	dead.adopt("gone")
+	dead.acquire("gone")
 	dead.write("gone", noon, 1)
 	if _, err := dead.txn.Commit(ctx, dead.cut()); err == nil {
 		t.Fatal("commit: no error though nothing is published")
 	}
 	other := open(t, store, nil, nil, rowsFlow("rows"))
-	other.adopt("b")
+	other.acquire("b")
 	other.maintain("b")
 	if got := visible(t, store, "rows/"); len(got) != 0 {
 		t.Errorf("rows %v are visible at once: their author may be at it", got)

@@ -51,7 +51,7 @@ func (g *gatherer) Close(ctx context.Context) ([]byte, error) {
 func TestUploadsOutliveTheContextOfTheWriteThatBeganThem(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, gathering{store}, nil, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	ctx, cancel := context.WithCancel(testContext(t))
 	rows, fates := make([]record.Event[row], 80_000), make([]record.Fate, 80_000)
 	for i := range rows {
@@ -85,7 +85,7 @@ func TestBytesThatUploadsGatherAreInTheBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
-	in.adopt("a")
+	in.acquire("a")
 	most := int64(0)
 	text := strings.Repeat("x", 1000)
 	for i := range 20 {
@@ -115,7 +115,7 @@ func TestAFileThatCannotBeClosedIsNotCommitted(t *testing.T) {
 	store, _ := memory(noon)
 	faulty := sinktest.NewFaulty(store, nil)
 	in := open(t, faulty, nil, &sink.Options{FileBytes: 1 << 10}, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	closes := 0
 	faulty.Before = func(_ context.Context, c sinktest.Call) sinktest.Mode {
 		if c.Op == sinktest.OpClose {

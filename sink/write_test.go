@@ -28,7 +28,7 @@ func TestAllWorkersWriteOneFilePerFolder(t *testing.T) {
 			flow := rowsFlow("rows")
 			flow.Codec = codec
 			in := open(t, store, nil, nil, flow)
-			in.adopt("a", "b")
+			in.acquire("a", "b")
 			const each = 20_000
 			var wg sync.WaitGroup
 			for worker, lane := range []string{"a", "b"} {
@@ -64,7 +64,7 @@ func TestAllWorkersWriteOneFilePerFolder(t *testing.T) {
 func TestAFileIsCutAtItsSize(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, &sink.Options{FileBytes: 200 << 10}, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, upTo(100_000)...)
 	in.commit()
 	files := keys(t, store, "rows/")
@@ -87,7 +87,7 @@ func TestManifestTellsTheBytesThatAreThere(t *testing.T) {
 	flow := rowsFlow("rows")
 	flow.Codec = codec.Gzip
 	in := open(t, store, nil, &sink.Options{FileBytes: 10 << 10}, flow)
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, upTo(50_000)...)
 	in.commit()
 	rows := int64(0)
@@ -124,7 +124,7 @@ func TestKeysMakeFoldersWithEscapedValues(t *testing.T) {
 		{Name: "kind", Value: func(r *row) string { return r.Kind }}, {Name: "key", Value: func(r *row) string { return r.Key }},
 	}
 	in := open(t, store, nil, nil, flow)
-	in.adopt("a")
+	in.acquire("a")
 	values := []row{
 		{1, "a/b", "c"}, {2, "a", "b/c"}, {3, "..", ""}, {4, "", ".."}, {5, "a", strings.Repeat("ü", 1000)}, {6, "a", strings.Repeat("ü", 1001)},
 		{7, "a\x00b", "=?#"}, {8, "A", "x"}, {9, "a/b", "c"},
@@ -181,7 +181,7 @@ func TestARowThatCannotBeEncodedIsInNoFlow(t *testing.T) {
 	second := rowsFlow("second")
 	second.Format = picky{second.Format}
 	in := open(t, store, nil, nil, rowsFlow("first"), second, rowsFlow("third"))
-	in.adopt("a")
+	in.acquire("a")
 	rows := []record.Event[row]{
 		{Value: row{ID: 1}, Time: noon}, {Value: row{ID: -1}, Time: noon}, {Value: row{ID: 2}, Time: noon}, {Value: row{ID: 3}},
 	}
@@ -209,7 +209,7 @@ func TestARowThatCannotBeEncodedIsInNoFlow(t *testing.T) {
 func TestFatesOfRows(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, oddFlow("odd"))
-	in.adopt("a")
+	in.acquire("a")
 	if got := in.write("a", noon, 1, 2); got[0] != record.Written || got[1] != record.Filtered {
 		t.Errorf("fates %v, want written and filtered", got)
 	}
@@ -218,7 +218,7 @@ func TestFatesOfRows(t *testing.T) {
 func TestDeadLettersAreInTheTransactionWithTheirBytes(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	p := part("a")
 	err := in.txn.Reject(t.Context(), driver.Writer{Lane: "a"}, []driver.DeadLetter{
 		{
@@ -266,7 +266,7 @@ func TestManyFilesGoToABlob(t *testing.T) {
 	flow := rowsFlow("rows")
 	flow.Keys = []sink.Key[row]{{Name: "id", Value: func(r *row) string { return fmt.Sprint(r.ID) }}}
 	in := open(t, store, quarter, nil, flow)
-	in.adopt("a")
+	in.acquire("a")
 	const n = 5000
 	in.write("a", noon, upTo(n)...)
 	in.seen("a", noon.Add(2*time.Hour))
@@ -279,7 +279,7 @@ func TestManyFilesGoToABlob(t *testing.T) {
 		t.Errorf("blobs %v, want 1", got)
 	}
 	again := open(t, store, quarter, nil, flow)
-	again.adopt("a")
+	again.acquire("a")
 	if got := again.at["a"].UpTo.Sub; got != n {
 		t.Errorf("a restart finds position %d, want %d", got, n)
 	}
@@ -289,28 +289,28 @@ func TestManyFilesGoToABlob(t *testing.T) {
 	}
 }
 
-func TestAHeldSetThatIsTooLongGoesToABlob(t *testing.T) {
+func TestAPendingSetThatIsTooLongGoesToABlob(t *testing.T) {
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
-	in.adopt("a")
-	held := driver.HeldSet{First: record.Position{Sub: 1}}
+	in.acquire("a")
+	pending := driver.PendingSet{First: record.Position{Sub: 1}}
 	for i := range uint32(200_000) {
-		held.Ordinals = append(held.Ordinals, i*(i%7+1)/4+i*7) // ascending, hard to pack
+		pending.Ordinals = append(pending.Ordinals, i*(i%7+1)/4+i*7) // ascending, hard to pack
 	}
-	slices.Sort(held.Ordinals)
-	held.Ordinals = slices.Compact(held.Ordinals)
-	last := held.Ordinals[held.Len()-1]
-	held.Through = uint64(last) + 1
-	in.at["a"] = driver.Progress{UpTo: record.Position{Sub: int64(last) + 1}, Held: held, HeldTime: noon, Seen: noon}
-	in.read["a"] = int64(held.Len())
+	slices.Sort(pending.Ordinals)
+	pending.Ordinals = slices.Compact(pending.Ordinals)
+	last := pending.Ordinals[pending.Len()-1]
+	pending.Through = uint64(last) + 1
+	in.at["a"] = driver.Progress{UpTo: record.Position{Sub: int64(last) + 1}, Pending: pending, PendingTime: noon, MaxEventTime: noon}
+	in.read["a"] = int64(pending.Len())
 	in.commit()
 	if got := keys(t, store, "_onceflow/job/e0001/blobs/"); len(got) != 1 {
 		t.Errorf("blobs %v, want 1", got)
 	}
 	again := open(t, store, nil, nil, rowsFlow("rows"))
-	again.adopt("a")
-	if got := again.at["a"].Held; !slices.Equal(got.Ordinals, held.Ordinals) || got.Through != held.Through || got.First != held.First {
-		t.Errorf("a restart finds %d held records, want %d", got.Len(), held.Len())
+	again.acquire("a")
+	if got := again.at["a"].Pending; !slices.Equal(got.Ordinals, pending.Ordinals) || got.Through != pending.Through || got.First != pending.First {
+		t.Errorf("a restart finds %d pending records, want %d", got.Len(), pending.Len())
 	}
 }
 
@@ -329,7 +329,7 @@ func TestBuffersStayWithinTheBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := &instance{t: t, out: out, at: map[string]driver.Progress{}}
-	in.adopt("a")
+	in.acquire("a")
 	most := int64(0)
 	text := strings.Repeat("x", 200)
 	for i := range 60 {
@@ -368,7 +368,7 @@ func TestACommitRetriesUntilTheStoreIsBack(t *testing.T) {
 		return sinktest.Pass
 	})
 	in := open(t, faulty, nil, nil, rowsFlow("rows"))
-	in.adopt("a")
+	in.acquire("a")
 	in.write("a", noon, 1)
 	failures = 100
 	in.commit()

@@ -23,7 +23,7 @@ func TestTheHotPathDoesNotAllocate(t *testing.T) {
 			t.Errorf("%s: %v allocations for %d events, want none", name, got, n)
 		}
 		if name == "holding" && c.Unfinished() < n {
-			t.Errorf("%d records are held, want a second of them", c.Unfinished())
+			t.Errorf("%d records are pending, want a second of them", c.Unfinished())
 		}
 	}
 }

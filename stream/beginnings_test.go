@@ -36,7 +36,7 @@ func TestLateAndDeadRowsAreToldWhenTheyBegin(t *testing.T) {
 		}
 		return *s, nil
 	}))
-	c := openCore(t, p, map[record.Partition]driver.Progress{onePart: {Seen: minute(0)}}, driver.Txn[string](&lateTxn{}))
+	c := openCore(t, p, map[record.Partition]driver.Progress{onePart: {MaxEventTime: minute(0)}}, driver.Txn[string](&lateTxn{}))
 	read := int64(0)
 	feed := func(values ...string) {
 		b := &driver.Batch{Lane: "p/0"}

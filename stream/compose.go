@@ -78,15 +78,15 @@ func (d *pair[A, B, C]) Process(ctx context.Context, in []Event[A], out *stage.E
 	return d.pass(ctx, out, func(mid *stage.Emitter[B]) error { return d.p.Process(ctx, in, mid) })
 }
 
-func (d *pair[A, B, C]) Advance(ctx context.Context, seen time.Time, out *stage.Emitter[C]) error {
+func (d *pair[A, B, C]) Advance(ctx context.Context, eventTime time.Time, out *stage.Emitter[C]) error {
 	if a, ok := d.p.(stage.Advancer[B]); ok {
-		err := d.pass(ctx, out, func(mid *stage.Emitter[B]) error { return a.Advance(ctx, seen, mid) })
+		err := d.pass(ctx, out, func(mid *stage.Emitter[B]) error { return a.Advance(ctx, eventTime, mid) })
 		if err != nil {
 			return err
 		}
 	}
 	if a, ok := d.q.(stage.Advancer[C]); ok {
-		return a.Advance(ctx, seen, out)
+		return a.Advance(ctx, eventTime, out)
 	}
 	return nil
 }

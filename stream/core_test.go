@@ -96,8 +96,8 @@ func TestEventTimesOfLongAgoAreRejectedAndMoveNoClock(t *testing.T) {
 		return cut.Partitions[onePart]
 	}
 	year := func(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }
-	if g := feed(1, time.UnixMilli(1_764_374_400), year(1), year(1).Add(30*time.Minute), year(1601), year(1753), year(1899), year(1900), year(1995), year(10000)); !g.Seen.IsZero() || g.Jump != (driver.Jump{}) {
-		t.Errorf("the clock is at %v with %+v, want none", g.Seen, g.Jump)
+	if g := feed(1, time.UnixMilli(1_764_374_400), year(1), year(1).Add(30*time.Minute), year(1601), year(1753), year(1899), year(1900), year(1995), year(10000)); !g.MaxEventTime.IsZero() || g.Jump != (driver.Jump{}) {
+		t.Errorf("the clock is at %v with %+v, want none", g.MaxEventTime, g.Jump)
 	}
 	g := feed(100, year(2003))
 	if want := (record.Counts{record.Written: 1, record.Dead: 9}); counts != want || g.Jump == (driver.Jump{}) {
@@ -121,10 +121,10 @@ func TestTheTimeOfARecordOfManyEventsIsTheOldest(t *testing.T) {
 		out.Hold(in[0].Origin)
 		return nil
 	}))
-	c := openCore(t, p, map[record.Partition]driver.Progress{onePart: {Seen: minute(0)}}, driver.Txn[time.Time](&nullTxn[time.Time]{}))
+	c := openCore(t, p, map[record.Partition]driver.Progress{onePart: {MaxEventTime: minute(0)}}, driver.Txn[time.Time](&nullTxn[time.Time]{}))
 	process(t, c, oneRecord(1, "\x04\x03\x05"))
-	if g := cutOfCore(t, c).Partitions[onePart]; !g.HeldTime.Equal(minute(3)) || !g.Seen.Equal(minute(5)) {
-		t.Errorf("HeldTime %v and Seen %v, want %v and %v", g.HeldTime, g.Seen, minute(3), minute(5))
+	if g := cutOfCore(t, c).Partitions[onePart]; !g.PendingTime.Equal(minute(3)) || !g.MaxEventTime.Equal(minute(5)) {
+		t.Errorf("PendingTime %v and MaxEventTime %v, want %v and %v", g.PendingTime, g.MaxEventTime, minute(3), minute(5))
 	}
 }
 
@@ -145,18 +145,18 @@ func TestARecordOfManyEventsThatIsRefusedMovesNoClock(t *testing.T) {
 		}
 		return *at
 	}))
-	c := openCore(t, p, map[record.Partition]driver.Progress{onePart: {Seen: minute(0)}}, driver.Txn[time.Time](&nullTxn[time.Time]{}))
+	c := openCore(t, p, map[record.Partition]driver.Progress{onePart: {MaxEventTime: minute(0)}}, driver.Txn[time.Time](&nullTxn[time.Time]{}))
 	c.At(time.Time{}, time.Time{}, minute(100))
 	for i, v := range []string{"\x03\xFF", "\x03\x63\x04", "\x03\x65", "\x32\xFF", "\x03\x01\x65\x02"} {
 		process(t, c, oneRecord(int64(i)+1, v))
 	}
 	cut := cutOfCore(t, c)
 	g := cut.Partitions[onePart]
-	if got, want := cut.Counts[onePart], (record.Counts{record.Dead: 5}); got != want || !g.Seen.Equal(minute(0)) || g.Jump.Records > 0 {
-		t.Errorf("got fates %v and clock %v with %+v, want %v and %v", got, g.Seen, g.Jump, want, minute(0))
+	if got, want := cut.Counts[onePart], (record.Counts{record.Dead: 5}); got != want || !g.MaxEventTime.Equal(minute(0)) || g.Jump.Records > 0 {
+		t.Errorf("got fates %v and clock %v with %+v, want %v and %v", got, g.MaxEventTime, g.Jump, want, minute(0))
 	}
 	process(t, c, oneRecord(6, "\x03\x02"))
-	if got := cutOfCore(t, c).Partitions[onePart].Seen; !got.Equal(minute(3)) {
+	if got := cutOfCore(t, c).Partitions[onePart].MaxEventTime; !got.Equal(minute(3)) {
 		t.Errorf("after a good record the clock is at %v, want %v", got, minute(3))
 	}
 }

@@ -131,7 +131,7 @@ func TestStateOfFinishedRecordsComesBackByWarmUp(t *testing.T) {
 		j.mustStop()
 		j = startJob(t, log.Source(nil), ledger.Output(), often, lastWords{})
 		j.mustStop()
-		// a and b are more than an hour before e; c, d and e count. e was held in the second run.
+		// a and b are more than an hour before e; c, d and e count. e was pending in the second run.
 		wantWords(t, ledger, "a/1", "b/2", "c/3", "d/2", "e/3")
 	})
 }

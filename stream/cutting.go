@@ -166,13 +166,13 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 // record notes a commit that succeeded.
 func (e *engine[T]) record(c *commit[T]) {
 	var sum record.Counts
-	var held, records int64
+	var pending, records int64
 	var oldest time.Time
 	for _, lc := range c.cut.Lanes {
 		for p, n := range lc.Counts {
 			sum.Add(n)
 			records += lc.Read[p]
-			held += int64(lc.Partitions[p].Held.Len())
+			pending += int64(lc.Partitions[p].Pending.Len())
 		}
 		for p, g := range lc.Partitions {
 			if e.unacked == nil {
@@ -186,13 +186,13 @@ func (e *engine[T]) record(c *commit[T]) {
 		}
 	}
 	for _, l := range e.lanes {
-		if t := l.committed.Held; !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
+		if t := l.committed.Pending; !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
 			oldest = t
 		}
 	}
 	now := time.Now()
 	e.status.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)
-	line := []any{"lanes", len(c.cut.Lanes), "records", records, "held", held, "bytes", c.txn.Bytes(), "reason", c.reason, "took", now.Sub(c.began)}
+	line := []any{"lanes", len(c.cut.Lanes), "records", records, "pending", pending, "bytes", c.txn.Bytes(), "reason", c.reason, "took", now.Sub(c.began)}
 	for f, n := range sum {
 		line = append(line, record.Fate(f).String(), n)
 	}

@@ -14,6 +14,6 @@
 //
 // # Limits
 //
-// The log must keep records for longer than any stage holds them: a restart reads again from the oldest held record.
+// The log must keep records for longer than any stage holds them: a restart reads again from the oldest pending record.
 // Partitions whose records meet in a stage must be in one lane.
 package stream

@@ -80,7 +80,7 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// unfinished counts the records that are in flight or held, once the queues are empty, and tells whether stages may finish
+// unfinished counts the records that are in flight or pending, once the queues are empty, and tells whether stages may finish
 // them without further input, and whether there is anything to commit.
 func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bool, err error) {
 	type answer struct {

@@ -22,14 +22,14 @@ type delay struct{ waiting []stream.Event[string] }
 
 func (d *delay) Process(_ context.Context, in []stream.Event[string], out *stage.Emitter[string]) error {
 	for _, e := range in {
-		out.Hold(e.Origin) // the position is committed as held: a restart brings the record back
+		out.Hold(e.Origin) // the position is committed as pending: a restart brings the record back
 		d.waiting = append(d.waiting, e)
 	}
 	return nil
 }
 
-func (d *delay) Advance(_ context.Context, seen time.Time, out *stage.Emitter[string]) error {
-	for len(d.waiting) > 0 && !d.waiting[0].Time.Add(time.Minute).After(seen) {
+func (d *delay) Advance(_ context.Context, eventTime time.Time, out *stage.Emitter[string]) error {
+	for len(d.waiting) > 0 && !d.waiting[0].Time.Add(time.Minute).After(eventTime) {
 		out.Release(d.waiting[0].Origin)
 		out.Emit(d.waiting[0])
 		d.waiting = d.waiting[1:]
@@ -43,15 +43,15 @@ func Example_crash() {
 	at := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
 	l.Feed(at, "first")
 	l.Feed(at.Add(30*time.Second), "second")
-	fmt.Println("held:", l.Held())
+	fmt.Println("pending:", l.Pending())
 	l.Crash()
-	fmt.Println("held after the crash:", l.Held())
+	fmt.Println("pending after the crash:", l.Pending())
 	fmt.Println("after a minute:", l.Advance(at.Add(time.Minute)))
 	l.Crash()
 	fmt.Println("after two:", l.Advance(at.Add(2*time.Minute)))
 	// Output:
-	// held: 2
-	// held after the crash: 2
+	// pending: 2
+	// pending after the crash: 2
 	// after a minute: [first]
 	// after two: [second]
 }

@@ -11,9 +11,9 @@ import (
 
 // WaitingJump is a partition whose clock waits until a jump is confirmed.
 type WaitingJump struct {
-	Partition record.Partition
-	Seen      time.Time // zero: the partition's first times wait
-	Jump      driver.Jump
+	Partition    record.Partition
+	MaxEventTime time.Time // zero: the partition's first times wait
+	Jump         driver.Jump
 }
 
 // waits are the partitions of a lane whose clocks wait, and since when the one that is farthest ahead has been waiting at its
@@ -25,7 +25,7 @@ type waits struct {
 
 // same reports whether a partition still waits at the same clock.
 func (w *waits) same(o *waits) bool {
-	return w.N > 0 && o.N > 0 && w.Partition == o.Partition && w.Seen.Equal(o.Seen)
+	return w.N > 0 && o.N > 0 && w.Partition == o.Partition && w.MaxEventTime.Equal(o.MaxEventTime)
 }
 
 // observeJumps adds what waits to the status, and logs what has waited for longer than a commit, once, and its end.
@@ -33,7 +33,7 @@ func (e *engine[T]) observeJumps(s *Status, now time.Time) {
 	for _, l := range *e.visible.Load() {
 		w := l.jumps()
 		if w.N > 0 && (s.Jumps == 0 || w.Jump.Newest.After(s.Jump.Jump.Newest)) {
-			s.Jump = WaitingJump{w.Partition, w.Seen, w.Jump}
+			s.Jump = WaitingJump{w.Partition, w.MaxEventTime, w.Jump}
 		}
 		s.Jumps += int64(w.N)
 		if l.jumpTold.N > 0 && !l.jumpTold.same(&w) {
@@ -44,7 +44,7 @@ func (e *engine[T]) observeJumps(s *Status, now time.Time) {
 			l.jumpTold = w
 			j := w.Jump
 			e.opts.Logger.Warn("event times far ahead of their partition's wait to be confirmed", "partition", w.Partition,
-				"seen", w.Seen, "from", j.To, "newest", j.Newest, "records", j.Records, "of", eventclock.Default.Records)
+				"seen", w.MaxEventTime, "from", j.To, "newest", j.Newest, "records", j.Records, "of", eventclock.Default.Records)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func TestStatusAndLogTellOfAJumpThatWaits(t *testing.T) {
 		log.Append(0, 0, t0, "06:40 b")
 		log.Append(0, 1, t0, "06:30 b", "06:50 b")
 		elapse(3 * every)
-		want := stream.WaitingJump{Partition: log.Partition(0, 1), Seen: t0,
+		want := stream.WaitingJump{Partition: log.Partition(0, 1), MaxEventTime: t0,
 			Jump: driver.Jump{To: t0.Add(30 * time.Minute), Newest: t0.Add(50 * time.Minute), Records: 2}}
 		if s := j.now(); s.Jumps != 2 || s.Jump != want {
 			t.Errorf("%d clocks wait, %v; want 2, %v", s.Jumps, s.Jump, want)
@@ -52,8 +52,8 @@ func TestStatusAndLogTellOfAJumpThatWaits(t *testing.T) {
 	})
 }
 
-// Held records come again at each restart. They would confirm a jump by themselves, if it takes long enough.
-func TestHeldRecordsConfirmAJumpOnce(t *testing.T) {
+// Pending records come again at each restart. They would confirm a jump by themselves, if it takes long enough.
+func TestPendingRecordsConfirmAJumpOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		log.OpenTransaction(0, 0, true)
@@ -69,8 +69,8 @@ func TestHeldRecordsConfirmAJumpOnce(t *testing.T) {
 			j.mustStop()
 		}
 		g := ledger.Progress(log.Partition(0, 0))
-		if want := (driver.Jump{To: t0.Add(40 * time.Minute), Newest: t0.Add(45 * time.Minute), Records: 5}); g.Jump != want || !g.Seen.Equal(t0) {
-			t.Errorf("the clock is at %v, and %v waits; want %v and %v", g.Seen, g.Jump, t0, want)
+		if want := (driver.Jump{To: t0.Add(40 * time.Minute), Newest: t0.Add(45 * time.Minute), Records: 5}); g.Jump != want || !g.MaxEventTime.Equal(t0) {
+			t.Errorf("the clock is at %v, and %v waits; want %v and %v", g.MaxEventTime, g.Jump, t0, want)
 		}
 	})
 }
@@ -91,8 +91,8 @@ func TestAWarmUpComesBeforeAnyTimeIsConfirmed(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := src.last.From[log.Partition(0, 0)]
-		if want := t0.Add(4 * time.Minute); !g.Seen.Equal(want) || g.UpTo.Sub != 3 {
-			t.Errorf("the source is to begin behind %v with Seen %v, want 3 and the smallest time, %v", g.UpTo, g.Seen, want)
+		if want := t0.Add(4 * time.Minute); !g.MaxEventTime.Equal(want) || g.UpTo.Sub != 3 {
+			t.Errorf("the source is to begin behind %v with MaxEventTime %v, want 3 and the smallest time, %v", g.UpTo, g.MaxEventTime, want)
 		}
 	})
 }

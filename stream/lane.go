@@ -29,10 +29,10 @@ type lane[T any] struct {
 	woken  atomic.Bool
 
 	// For the status.
-	live  atomic.Int64
-	read  atomic.Int64
-	seen  atomic.Int64 // in microseconds since 1970; 0 if unknown
-	ready atomic.Bool
+	live      atomic.Int64
+	read      atomic.Int64
+	eventTime atomic.Int64 // in microseconds since 1970; 0 if unknown
+	ready     atomic.Bool
 
 	jumpMu   sync.Mutex
 	jump     waits
@@ -57,10 +57,10 @@ func (l *lane[T]) publish() {
 				"lane", l.assignment.Lane, "first", "0001-01-02", "last", "9999-12-29")
 		}
 	}
-	if s.Seen.IsZero() {
-		l.seen.Store(0)
+	if s.MaxEventTime.IsZero() {
+		l.eventTime.Store(0)
 	} else {
-		l.seen.Store(s.Seen.UnixMicro())
+		l.eventTime.Store(s.MaxEventTime.UnixMicro())
 	}
 	l.publishJumps(s.Jumps)
 }
@@ -68,7 +68,7 @@ func (l *lane[T]) publish() {
 // size is how much memory a batch keeps busy, as far as we know.
 func size(b *driver.Batch) int64 { return max(b.Bytes, int64(len(b.Records))*core.RecordOverhead) }
 
-// openLanes opens the stages of lanes that were adopted and gives them to the workers. The source does not know yet.
+// openLanes opens the stages of lanes that were acquired and gives them to the workers. The source does not know yet.
 func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partition]driver.Progress) ([]starting[T], error) {
 	var starts []starting[T]
 	for _, a := range assigned {
@@ -113,13 +113,13 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 	return starts, nil
 }
 
-// begun gives those partitions a Seen that have none because their first times are not confirmed: a source could not tell
+// begun gives those partitions a MaxEventTime that have none because their first times are not confirmed: a source could not tell
 // what to read again for a warm-up. To is before all that was read.
 func begun(from map[record.Partition]driver.Progress) map[record.Partition]driver.Progress {
 	from = maps.Clone(from)
 	for p, g := range from {
-		if g.Seen.IsZero() && g.Jump.Records > 0 {
-			g.Seen = g.Jump.To
+		if g.MaxEventTime.IsZero() && g.Jump.Records > 0 {
+			g.MaxEventTime = g.Jump.To
 			from[p] = g
 		}
 	}
@@ -171,14 +171,14 @@ func (e *engine[T]) share() {
 func clockOf(at map[record.Partition]driver.Progress) record.Clock {
 	c, first := record.Clock{}, true
 	for _, p := range at {
-		if p.Held.Len() > 0 && !p.HeldTime.IsZero() && (c.Held.IsZero() || p.HeldTime.Before(c.Held)) {
-			c.Held = p.HeldTime
+		if p.Pending.Len() > 0 && !p.PendingTime.IsZero() && (c.Pending.IsZero() || p.PendingTime.Before(c.Pending)) {
+			c.Pending = p.PendingTime
 		}
 		if p.Ended && !slices.ContainsFunc(p.Children, func(c record.Partition) bool { _, ok := at[c]; return !ok }) {
 			continue
 		}
-		if first || p.Seen.Before(c.Seen) {
-			c.Seen, first = p.Seen, false
+		if first || p.MaxEventTime.Before(c.MaxEventTime) {
+			c.MaxEventTime, first = p.MaxEventTime, false
 		}
 	}
 	return c

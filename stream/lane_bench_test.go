@@ -100,8 +100,8 @@ func (p *holding) Process(_ context.Context, in []record.Event[hit], out *stage.
 	return nil
 }
 
-func (p *holding) Advance(_ context.Context, seen time.Time, out *stage.Emitter[hit]) error {
-	for p.from < len(p.q) && p.q[p.from].Time.Add(time.Second).Before(seen) {
+func (p *holding) Advance(_ context.Context, eventTime time.Time, out *stage.Emitter[hit]) error {
+	for p.from < len(p.q) && p.q[p.from].Time.Add(time.Second).Before(eventTime) {
 		out.Release(p.q[p.from].Origin)
 		out.Emit(p.q[p.from])
 		p.from++
@@ -127,7 +127,7 @@ func BenchmarkLane(b *testing.B) {
 	})
 }
 
-// BenchmarkCut is the stop of a worker at a commit: the held set of a lane with a million held records.
+// BenchmarkCut is the stop of a worker at a commit: the pending set of a lane with a million pending records.
 func BenchmarkCut(b *testing.B) {
 	const n = 1_000_000
 	build := func(p Pipe[record.Record]) Pipe[hit] {
@@ -145,7 +145,7 @@ func BenchmarkCut(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		step() // else there is nothing to cut; a thousand more are held each time
+		step() // else there is nothing to cut; a thousand more are pending each time
 		b.StartTimer()
 		cutOfCore(b, c)
 	}

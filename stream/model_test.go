@@ -64,14 +64,14 @@ func program(rng *rand.Rand, n int) (events []string) {
 		return i
 	}
 	alive := func(now int) (ids []int) {
-		held := map[int]bool{}
+		pending := map[int]bool{}
 		for i, h := range holds {
 			if h > 0 {
-				held[find(i)] = true
+				pending[find(i)] = true
 			}
 		}
 		for i := range group {
-			if i == now || held[find(i)] {
+			if i == now || pending[find(i)] {
 				ids = append(ids, i)
 			}
 		}

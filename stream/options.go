@@ -26,7 +26,7 @@ type Options struct {
 	// Defaults to 1 GiB. -1 disables.
 	CommitBytes int64
 
-	// Memory bounds the bytes in flight, held and buffered; at the bound the source is paused.
+	// Memory bounds the bytes in flight, pending and buffered; at the bound the source is paused.
 	//
 	// Defaults to a quarter of the memory limit of the process (GOMEMLIMIT), else 512 MiB.
 	Memory int64
@@ -73,7 +73,7 @@ type Options struct {
 	// Defaults to GOMAXPROCS.
 	Parallel int
 
-	// KeepRecords keeps the bytes of held records, for dead letters of stages that reject them late.
+	// KeepRecords keeps the bytes of pending records, for dead letters of stages that reject them late.
 	KeepRecords bool
 
 	// Observe is called every second and at every commit, by one goroutine at a time; feed health checks, metrics and
@@ -143,15 +143,15 @@ type Terminal interface {
 
 // Status is a snapshot of a running job.
 type Status struct {
-	Lanes, Held, Bytes int64
-	Lag                driver.Lag
-	Delay              time.Duration // the output's clock minus the smallest Seen; zero if unknown
-	EarliestHour       time.Time
-	LastCommit         time.Time
-	OldestHeld         time.Time // event time of the oldest record that a restart would read again; zero if none
-	Read               int64     // records since Run began
-	Rate               float64   // records a second, over the last 10 seconds
-	Counts             Counts    // since Run began, committed
+	Lanes, Pending, Bytes int64
+	Lag                   driver.Lag
+	Delay                 time.Duration // the output's clock minus the smallest MaxEventTime; zero if unknown
+	EarliestHour          time.Time
+	LastCommit            time.Time
+	OldestPending         time.Time // event time of the oldest record that a restart would read again; zero if none
+	Read                  int64     // records since Run began
+	Rate                  float64   // records a second, over the last 10 seconds
+	Counts                Counts    // since Run began, committed
 
 	// Reasons are why records have no row, and LateRows the rows by flow that came too late for their hour; both since Run
 	// began, committed. They are not to be changed. Of more than 64 reasons the rest is "other" of its fate.
@@ -165,6 +165,6 @@ type Status struct {
 	Unclosed        error       // why hours do not close until a person does something; nil is well
 	Stalled         error       // work without progress; nil is healthy
 	Housekeeping    error       // see Upkeep; a process is healthy all the same
-	Ready           bool        // lanes are assigned and their held records are back
+	Ready           bool        // lanes are assigned and their pending records are back
 	ShuttingDown    bool
 }

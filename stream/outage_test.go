@@ -19,10 +19,10 @@ import (
 
 var errAway = errors.New("the store is away")
 
-// A commit that failed four times, upkeep that failed for two minutes and lanes that could not be adopted for as long once
+// A commit that failed four times, upkeep that failed for two minutes and lanes that could not be acquired for as long once
 // ended the job: an outage of a store, at night, had to be met by a person.
 func TestAnOutageIsWaitedOut(t *testing.T) {
-	for _, ops := range []string{"commit", "maintain", "adopt commit", "now", "adopt commit maintain now"} {
+	for _, ops := range []string{"commit", "maintain", "acquire commit", "now", "acquire commit maintain now"} {
 		t.Run(ops, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log, ledger := streamtest.NewLog(1, 1), newLedger(t)
@@ -141,7 +141,7 @@ func TestLanesMoveWhileWritesFail(t *testing.T) {
 }
 
 func TestErrorsForAPersonEndTheJobAtOnce(t *testing.T) {
-	for _, op := range []string{"adopt", "commit", "maintain", "write"} {
+	for _, op := range []string{"acquire", "commit", "maintain", "write"} {
 		for _, why := range []error{driver.ErrStop, driver.ErrLost} {
 			synctest.Test(t, func(t *testing.T) {
 				log, ledger := streamtest.NewLog(1), newLedger(t)

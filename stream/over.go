@@ -20,7 +20,7 @@ const mostEnds = 4096
 // replaced by others, the source revokes lanes by itself.
 func isOver(at map[record.Partition]driver.Progress) bool {
 	for _, g := range at {
-		if !g.Ended || g.Held.Len() > 0 || len(g.Children) > 0 {
+		if !g.Ended || g.Pending.Len() > 0 || len(g.Children) > 0 {
 			return false
 		}
 	}

@@ -32,7 +32,7 @@ func (e *engine[T]) choke() {
 }
 
 // unchoke ends choke once there is room. After a commit, open is what the next transaction has collected already; -1
-// says nothing of it. If neither another commit nor the workers have anything left to free, what is in use are held
+// says nothing of it. If neither another commit nor the workers have anything left to free, what is in use are pending
 // records: then reading must go on, since only newer records let go of them, and the limit is raised.
 func (e *engine[T]) unchoke(open int64) {
 	used, limit := e.budget.Used(), e.ceiling.Load()
@@ -49,7 +49,7 @@ func (e *engine[T]) unchoke(open int64) {
 		return
 	case open == 0 && e.queued.Load() == 0:
 		e.ceiling.Store(used + e.opts.Memory/8)
-		e.opts.Logger.Warn("held records need more than Options.Memory", "bytes", used, "limit", e.opts.Memory)
+		e.opts.Logger.Warn("pending records need more than Options.Memory", "bytes", used, "limit", e.opts.Memory)
 	default:
 		return
 	}

@@ -120,8 +120,8 @@ func TestMemoryOverItsLimitCommitsEarly(t *testing.T) {
 	})
 }
 
-// Held records leave by newer records only. A job that stopped reading because of them would never go on.
-func TestHeldRecordsOverTheLimitDoNotStopReading(t *testing.T) {
+// Pending records leave by newer records only. A job that stopped reading because of them would never go on.
+func TestPendingRecordsOverTheLimitDoNotStopReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		log.OpenTransaction(0, 0, true) // the end is not provable: only records move event time
@@ -136,14 +136,14 @@ func TestHeldRecordsOverTheLimitDoNotStopReading(t *testing.T) {
 			log.Append(0, 0, t0, "06:40 b")
 		}
 		elapse(time.Minute)
-		if !strings.Contains(j.logged(), "held records need more than Options.Memory") {
+		if !strings.Contains(j.logged(), "pending records need more than Options.Memory") {
 			t.Errorf("no warning in\n%s", j.logged())
 		}
 		if got := len(ledger.Rows()); got != 30 {
 			t.Errorf("%d rows, want 30", got)
 		}
-		if got := j.now(); got.Held != 16 || got.Bytes > 16_000 {
-			t.Errorf("%d bytes are in use for %d held records, want little for 16", got.Bytes, got.Held)
+		if got := j.now(); got.Pending != 16 || got.Bytes > 16_000 {
+			t.Errorf("%d bytes are in use for %d pending records, want little for 16", got.Bytes, got.Pending)
 		}
 		j.mustStop()
 	})
@@ -166,7 +166,7 @@ func TestCommitBytesCommitsEarly(t *testing.T) {
 		if got := len(ledger.Cuts()); got != 1 {
 			t.Errorf("%d commits of 500 bytes, want 1", got)
 		}
-		if !strings.Contains(j.logged(), "msg=commit lanes=1 records=5 held=0 bytes=500 reason=bytes took=0s") {
+		if !strings.Contains(j.logged(), "msg=commit lanes=1 records=5 pending=0 bytes=500 reason=bytes took=0s") {
 			t.Errorf("no line about the commit in\n%s", j.logged())
 		}
 		j.mustStop()

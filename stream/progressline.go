@@ -43,8 +43,8 @@ func progressLine(s Status) string {
 	if s.Lag.Records > 0 {
 		parts = append(parts, grouped(s.Lag.Records)+" behind")
 	}
-	if s.Held > 0 {
-		parts = append(parts, grouped(s.Held)+" held")
+	if s.Pending > 0 {
+		parts = append(parts, grouped(s.Pending)+" pending")
 	}
 	parts = append(parts, fmt.Sprintf("%d commits", s.Commits))
 	if !s.EarliestHour.IsZero() {

@@ -39,7 +39,7 @@ func TestAnEndIsProvedForTheTimeBeforeTheQuestion(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		seen := ledger.Progress(log.Partition(0, 0)).Seen
+		seen := ledger.Progress(log.Partition(0, 0)).MaxEventTime
 		if seen.IsZero() || seen.After(src.asked) {
 			t.Errorf("seen is %s, want the time before a question, of which the last was at %s", seen, src.asked)
 		}
@@ -54,7 +54,7 @@ func TestAnEndIsProvedByTheClockOfTheOutput(t *testing.T) {
 		j := startJob(t, log.Source(nil), ledger.Output(), often)
 		elapse(10 * time.Minute)
 		j.mustStop()
-		seen := ledger.Progress(log.Partition(0, 0)).Seen
+		seen := ledger.Progress(log.Partition(0, 0)).MaxEventTime
 		if now := ledger.Now(); seen.IsZero() || seen.After(now) {
 			t.Errorf("seen is %s, but the output's clock is at %s", seen, now)
 		}

@@ -33,10 +33,10 @@ func TestRevokedLanesAreCommittedBeforeTheyAreGivenUp(t *testing.T) {
 			t.Fatal("the source was not polled again")
 		}
 		wantWords(t, ledger, "b1+b2")
-		if g := ledger.Progress(log.Partition(0, 0)); g.UpTo.Sub != 3 || g.Held.Len() != 1 {
-			t.Errorf("the lane was given up at %+v, want all 3 read and one held", g)
+		if g := ledger.Progress(log.Partition(0, 0)); g.UpTo.Sub != 3 || g.Pending.Len() != 1 {
+			t.Errorf("the lane was given up at %+v, want all 3 read and one pending", g)
 		}
-		// The next owner goes on; nothing but the held record is read again.
+		// The next owner goes on; nothing but the pending record is read again.
 		next := startJob(t, log.Source(&streamtest.SourceOptions{Lanes: []string{"lane-0"}}), ledger.Output(), often, pairing{forever})
 		log.Append(0, 0, t0, "06:03 a2")
 		log.Append(1, 0, t0, "06:03 c2")
@@ -219,7 +219,7 @@ func storm(t *testing.T, seed uint64) {
 	}
 }
 
-// A lane moves while the others are being adopted again because of a fence.
+// A lane moves while the others are being acquired again because of a fence.
 func TestARebalanceDuringARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1, 1, 1), newLedger(t)
@@ -253,7 +253,7 @@ func TestLostRecordsStopTheJob(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		log.Append(0, 0, t0, "06:00 a1", "06:01 b", "06:02 c")
 		startJob(t, log.Source(nil), ledger.Output(), often, pairing{forever}).mustStop()
-		log.Trim(0, 0, 1) // a1 is held
+		log.Trim(0, 0, 1) // a1 is pending
 		j := startJob(t, log.Source(nil), ledger.Output(), often, pairing{forever})
 		if err := <-j.ended; !errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), "lane-0") {
 			t.Errorf("got %v, want ErrLost with the lane's name", err)

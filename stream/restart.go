@@ -15,7 +15,7 @@ import (
 )
 
 // rebalance answers what the source says of assignments: revoked lanes are committed and released, assigned ones
-// adopted and opened.
+// acquired and opened.
 func (e *engine[T]) rebalance(ctx context.Context, r *rebalance[T]) error {
 	began := time.Now()
 	if len(r.batch.Revoked) > 0 {
@@ -34,7 +34,7 @@ func (e *engine[T]) rebalance(ctx context.Context, r *rebalance[T]) error {
 			return fmt.Errorf("stream: release lanes: %w", err)
 		}
 	}
-	starts, err := e.adopt(ctx, r.batch.Assigned)
+	starts, err := e.acquire(ctx, r.batch.Assigned)
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,8 @@ func names(assigned []driver.Assignment) (s []string) {
 	return s
 }
 
-// adopt takes lanes over from whoever had them, and opens them.
-func (e *engine[T]) adopt(ctx context.Context, lanes []driver.Assignment) ([]starting[T], error) {
+// acquire takes lanes over from whoever had them, and opens them.
+func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]starting[T], error) {
 	if len(lanes) == 0 {
 		return nil, nil
 	}
@@ -67,7 +67,7 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []driver.Assignment) ([]sta
 	acked := e.acked(ctx, lanes)
 	at, err := e.takeOver(ctx, lanes)
 	if err != nil {
-		return nil, fmt.Errorf("stream: adopt lanes: %w", err)
+		return nil, fmt.Errorf("stream: acquire lanes: %w", err)
 	}
 	if err := compare(acked, at); err != nil {
 		return nil, err
@@ -84,21 +84,21 @@ func (e *engine[T]) adopt(ctx context.Context, lanes []driver.Assignment) ([]sta
 	return append(over, starts...), err
 }
 
-// takeOver adopts for as long as it takes: a store that was away for half a minute once ended jobs in which a commit had
+// takeOver acquires for as long as it takes: a store that was away for half a minute once ended jobs in which a commit had
 // failed, or to which lanes were assigned.
 func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.hard, cancel)()
-	e.status.adopts(time.Now())
-	defer e.status.adopts(time.Time{})
+	e.status.acquires(time.Now())
+	defer e.status.acquires(time.Time{})
 	for try := 1; ; try++ {
-		at, err := e.out.Adopt(ctx, lanes)
+		at, err := e.out.Acquire(ctx, lanes)
 		if err == nil || ctx.Err() != nil || stops(err) {
 			return at, err
 		}
 		since := e.status.fails(&e.status.work, time.Now(), err)
-		e.opts.Logger.Warn("adoption failed", "error", err, "for", since)
+		e.opts.Logger.Warn("acquisition failed", "error", err, "for", since)
 		if err := e.waitAgain(ctx, try); err != nil {
 			return nil, err
 		}
@@ -226,7 +226,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 			return fmt.Errorf("stream: release lanes: %w", err)
 		}
 	}
-	starts, err := e.adopt(ctx, lanes)
+	starts, err := e.acquire(ctx, lanes)
 	if err != nil {
 		return err
 	}

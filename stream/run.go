@@ -27,9 +27,9 @@ import (
 // Decode's parse and Map's function, where Recover chooses it. Any other panic, and one in these two, ends the process: a
 // process that dies loses nothing, one that limps on could.
 //
-// Options.Logger gets, at level Info: "commit" (lanes, records, held, bytes, reason, took), "closed hours" (hours,
+// Options.Logger gets, at level Info: "commit" (lanes, records, pending, bytes, reason, took), "closed hours" (hours,
 // earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),
-// "commit failed" (error, lanes, attempt), "adoption failed" (error, for), "upkeep failed" (error, for), "stalled" (error).
+// "commit failed" (error, lanes, attempt), "acquisition failed" (error, for), "upkeep failed" (error, for), "stalled" (error).
 func Run[T any](ctx context.Context, p Pipe[T], out driver.Output[T], opts *Options) error {
 	o, err := opts.filled()
 	if err == nil {
@@ -44,7 +44,7 @@ func Run[T any](ctx context.Context, p Pipe[T], out driver.Output[T], opts *Opti
 	return newEngine(p, out, o).run(ctx)
 }
 
-// engine runs a job. Its goroutines are: the conductor, which runs run and alone adopts, cuts and ends lanes; the
+// engine runs a job. Its goroutines are: the conductor, which runs run and alone acquires, cuts and ends lanes; the
 // poller; the workers; one for a commit and one for upkeep, each if under way; one for the status.
 type engine[T any] struct {
 	src  driver.Source

@@ -16,7 +16,7 @@ import (
 type nullOutput struct{}
 
 func (nullOutput) Attach(context.Context, driver.Job) error { return nil }
-func (nullOutput) Adopt(context.Context, []driver.Assignment) (map[record.Partition]driver.Progress, error) {
+func (nullOutput) Acquire(context.Context, []driver.Assignment) (map[record.Partition]driver.Progress, error) {
 	return map[record.Partition]driver.Progress{}, nil
 }
 func (nullOutput) Release(context.Context, []string) error { return nil }

@@ -213,7 +213,7 @@ func TestTheEndWaitsForStagesThatWorkBesideTheLane(t *testing.T) {
 	})
 }
 
-func TestTheEndOfTimeReleasesWhatIsHeld(t *testing.T) {
+func TestTheEndOfTimeReleasesWhatIsPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		log.Append(0, 0, t0, "06:00 a1")
@@ -234,7 +234,7 @@ func TestAStageThatHoldsForEverStopsTheJobAtTheEnd(t *testing.T) {
 		})
 		err := stream.Run(t.Context(), stream.Via(texts(log.Source(nil)), hold), ledger.Output(), nil)
 		if err == nil || !strings.Contains(err.Error(), "hold 1 records for ever") {
-			t.Errorf("got %v, want an error about the record that is held", err)
+			t.Errorf("got %v, want an error about the record that is pending", err)
 		}
 	})
 }

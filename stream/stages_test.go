@@ -22,23 +22,23 @@ func (p pairing) Open(*stage.Lane) (stage.Processor[text, text], error) {
 
 type pairs struct {
 	pairing
-	held []record.Event[text]
+	pending []record.Event[text]
 }
 
 func (p *pairs) Process(_ context.Context, in []record.Event[text], out *stage.Emitter[text]) error {
 	for _, e := range in {
 		word, side := e.Value.word[:len(e.Value.word)-1], e.Value.word[len(e.Value.word)-1:]
 		other := map[string]string{"1": word + "2", "2": word + "1"}[side]
-		i := slices.IndexFunc(p.held, func(h record.Event[text]) bool {
+		i := slices.IndexFunc(p.pending, func(h record.Event[text]) bool {
 			return h.Value.word == other && h.Time.Sub(e.Time).Abs() < p.wait
 		})
 		if i < 0 {
 			out.Hold(e.Origin)
-			p.held = append(p.held, e)
+			p.pending = append(p.pending, e)
 			continue
 		}
-		partner := p.held[i]
-		p.held = slices.Delete(p.held, i, i+1)
+		partner := p.pending[i]
+		p.pending = slices.Delete(p.pending, i, i+1)
 		out.Release(partner.Origin)
 		left, right := partner, e
 		if side == "1" {
@@ -51,9 +51,9 @@ func (p *pairs) Process(_ context.Context, in []record.Event[text], out *stage.E
 	return nil
 }
 
-func (p *pairs) Advance(_ context.Context, seen time.Time, out *stage.Emitter[text]) error {
-	p.held = slices.DeleteFunc(p.held, func(e record.Event[text]) bool {
-		if e.Time.Add(p.wait).After(seen) {
+func (p *pairs) Advance(_ context.Context, eventTime time.Time, out *stage.Emitter[text]) error {
+	p.pending = slices.DeleteFunc(p.pending, func(e record.Event[text]) bool {
+		if e.Time.Add(p.wait).After(eventTime) {
 			return false
 		}
 		out.Release(e.Origin)

@@ -18,18 +18,18 @@ const stallAfter = time.Minute
 
 // statusBoard is what the conductor knows, for the goroutine that tells it.
 type statusBoard struct {
-	mu       sync.Mutex
-	s        Status
-	pending  time.Time // when the commit under way began; zero is none
-	closed   int64     // hours closed since Run began
-	rates    [10]int64 // records read, second by second, in turn
-	turn     int
-	lastRead time.Time
-	adopting time.Time // when the adoption under way began; zero is none
-	work     outage    // of commits, adoption and writes
-	upkeep   outage
-	stalled  string // as it was last logged
-	shown    int    // runes of the progress line
+	mu        sync.Mutex
+	s         Status
+	pending   time.Time // when the commit under way began; zero is none
+	closed    int64     // hours closed since Run began
+	rates     [10]int64 // records read, second by second, in turn
+	turn      int
+	lastRead  time.Time
+	acquiring time.Time // when the acquisition under way began; zero is none
+	work      outage    // of commits, acquisition and writes
+	upkeep    outage
+	stalled   string // as it was last logged
+	shown     int    // runes of the progress line
 
 	begun     beginnings
 	observing sync.Mutex
@@ -56,7 +56,7 @@ func (b *statusBoard) fails(o *outage, now time.Time, err error) (since time.Dur
 // passed notes that it works again.
 func (b *statusBoard) passed(o *outage) { b.set(func(*Status) { *o = outage{} }) }
 
-func (b *statusBoard) adopts(since time.Time) { b.set(func(*Status) { b.adopting = since }) }
+func (b *statusBoard) acquires(since time.Time) { b.set(func(*Status) { b.acquiring = since }) }
 
 // stalled tells of an outage that goes on: of work that has failed, it is not known to work before there is some to commit.
 func (o *outage) stalled(what string, now time.Time) error {
@@ -87,7 +87,7 @@ func (b *statusBoard) committing(since time.Time) { b.set(func(*Status) { b.pend
 
 func (b *statusBoard) commit(at time.Time, counts record.Counts, oldest time.Time, why map[record.Reason]int64, late map[string]int64) {
 	b.set(func(s *Status) {
-		s.LastCommit, s.OldestHeld = at, oldest
+		s.LastCommit, s.OldestPending = at, oldest
 		s.Commits++
 		s.Counts.Add(counts)
 		s.Reasons = reasons.Add(s.Reasons, why)
@@ -157,24 +157,24 @@ func (e *engine[T]) snapshot() Status {
 	}
 	oldest := b.rates[(b.turn+1)%len(b.rates)]
 	s.Rate = max(0, float64(b.rates[b.turn]-oldest)/float64(len(b.rates)-1))
-	seen, known := int64(0), true
+	eventTime, known := int64(0), true
 	s.Ready = s.Lanes > 0
 	for _, l := range *e.visible.Load() {
-		s.Held += l.live.Load()
+		s.Pending += l.live.Load()
 		s.Ready = s.Ready && l.ready.Load()
-		switch at := l.seen.Load(); {
+		switch at := l.eventTime.Load(); {
 		case at == 0:
 			known = false
-		case seen == 0 || at < seen:
-			seen = at
+		case eventTime == 0 || at < eventTime:
+			eventTime = at
 		}
 	}
-	if known && seen != 0 {
+	if known && eventTime != 0 {
 		at, _ := e.clock.now()
 		if at.IsZero() {
 			at = e.opts.Now()
 		}
-		s.Delay = at.Sub(time.UnixMicro(seen))
+		s.Delay = at.Sub(time.UnixMicro(eventTime))
 	}
 	e.observeJumps(&s, now)
 	s.Stalled = e.stalled(now, health)
@@ -201,8 +201,8 @@ func (e *engine[T]) stalled(now time.Time, health driver.Health) error {
 	if err := cmp.Or(b.work.stalled("the output", now), b.upkeep.stalled("upkeep", now)); err != nil {
 		return err
 	}
-	if !b.adopting.IsZero() && now.Sub(b.adopting) > stallAfter {
-		return fmt.Errorf("stream: the adoption of lanes has been under way for %v", now.Sub(b.adopting).Round(time.Second))
+	if !b.acquiring.IsZero() && now.Sub(b.acquiring) > stallAfter {
+		return fmt.Errorf("stream: the acquisition of lanes has been under way for %v", now.Sub(b.acquiring).Round(time.Second))
 	}
 	if !b.pending.IsZero() && now.Sub(b.pending) > stallAfter {
 		return fmt.Errorf("stream: a commit has been under way for %v", now.Sub(b.pending).Round(time.Second))

@@ -26,7 +26,7 @@ type upkeep struct {
 }
 
 // keep starts upkeep, unless it is under way: it proves the ends of idle logs and maintains the output. It runs beside
-// workers, cuts and commits, since it may read for long before an hour closes, but not beside adopting and releasing. Only
+// workers, cuts and commits, since it may read for long before an hour closes, but not beside acquiring and releasing. Only
 // seals and late publication wait for it, so its errors are logged and it is tried again, without end; ErrStop tells what
 // ends the job instead.
 func (e *engine[T]) keep(ctx context.Context) {

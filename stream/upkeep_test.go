@@ -28,15 +28,15 @@ func TestAProvenEndOfAnIdleLogMovesItsClock(t *testing.T) {
 		elapse(2 * every)
 		now := time.Now()
 		idle := ledger.Progress(log.Partition(0, 0))
-		if lag := now.Sub(idle.Seen); lag < 0 || lag > 2*every {
+		if lag := now.Sub(idle.MaxEventTime); lag < 0 || lag > 2*every {
 			t.Errorf("the idle log's clock is %v behind, want at most two commits", lag)
 		}
-		if g := ledger.Progress(log.Partition(1, 0)); !g.Seen.IsZero() {
-			t.Errorf("the clock of a log with an open transaction moved to %v", g.Seen)
+		if g := ledger.Progress(log.Partition(1, 0)); !g.MaxEventTime.IsZero() {
+			t.Errorf("the clock of a log with an open transaction moved to %v", g.MaxEventTime)
 		}
 		log.OpenTransaction(1, 0, false)
 		elapse(3 * every)
-		if g := ledger.Progress(log.Partition(1, 0)); g.Seen.IsZero() {
+		if g := ledger.Progress(log.Partition(1, 0)); g.MaxEventTime.IsZero() {
 			t.Error("the clock of an empty log did not move")
 		}
 		j.mustStop()
@@ -83,7 +83,7 @@ func TestTheClockIsAskedBeforeTheSource(t *testing.T) {
 		if i < 1 || both.asked[i-1] != "clock" {
 			t.Fatalf("asked %v, want the clock right before the source", both.asked)
 		}
-		if seen := ledger.Progress(log.Partition(0, 0)).Seen; seen.IsZero() || !seen.Before(time.Now().Add(-time.Second)) {
+		if seen := ledger.Progress(log.Partition(0, 0)).MaxEventTime; seen.IsZero() || !seen.Before(time.Now().Add(-time.Second)) {
 			t.Errorf("the clock was moved to %v, want the time before the question", seen)
 		}
 	})
@@ -130,7 +130,7 @@ func TestStagesAreToldTheCommittedClocks(t *testing.T) {
 		}
 		elapse(2 * every)
 		j.mustStop()
-		want := record.Clock{Seen: t0.Add(8 * time.Minute), Held: t0.Add(5 * time.Minute)}
+		want := record.Clock{MaxEventTime: t0.Add(8 * time.Minute), Pending: t0.Add(5 * time.Minute)}
 		if got := clocks.told(); len(got) == 0 || got[len(got)-1].Lane != want || got[len(got)-1].Job != want {
 			t.Errorf("told %v, want at last %v for lane and job", got, want)
 		}
@@ -214,14 +214,14 @@ func TestStatusTellsHowTheJobIs(t *testing.T) {
 		src.SetLag(17)
 		elapse(1500 * time.Millisecond)
 		s := j.now()
-		if s.Lanes != 2 || !s.Ready || s.Read != 48 || s.Held != 48 || s.Commits < 1 || s.Lag.Records != 17 || s.Stalled != nil {
+		if s.Lanes != 2 || !s.Ready || s.Read != 48 || s.Pending != 48 || s.Commits < 1 || s.Lag.Records != 17 || s.Stalled != nil {
 			t.Errorf("got %+v", s)
 		}
 		if s.Rate < 3 || s.Rate > 5 {
 			t.Errorf("rate %v, want about 4 a second", s.Rate)
 		}
-		if want := t0; !s.OldestHeld.Equal(want) {
-			t.Errorf("the oldest held record is of %v, want %v", s.OldestHeld, want)
+		if want := t0; !s.OldestPending.Equal(want) {
+			t.Errorf("the oldest pending record is of %v, want %v", s.OldestPending, want)
 		}
 		elapse(61 * time.Second)
 		if s := j.now(); s.Stalled == nil || !strings.Contains(s.Stalled.Error(), "17 records wait") {
@@ -287,7 +287,7 @@ func TestProgressIsShownOnATerminalOnly(t *testing.T) {
 			j.mustStop()
 			if got := term.String(); (got != "") != shown {
 				t.Errorf("mode %v: wrote %q", mode, got)
-			} else if shown && (!strings.Contains(got, "\r1 read") || !strings.Contains(got, "1 held") || !strings.HasSuffix(got, "\n")) {
+			} else if shown && (!strings.Contains(got, "\r1 read") || !strings.Contains(got, "1 pending") || !strings.HasSuffix(got, "\n")) {
 				t.Errorf("wrote %q, want a line that counts the record", got)
 			}
 		})

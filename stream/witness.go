@@ -35,7 +35,7 @@ func (e *BehindError) Error() string {
 		"the offsets of the consumer group: kafka-consumer-groups --delete-offsets) and start again", e.Partition, e.Acked, committed)
 }
 
-// witnessFor is how long an adoption waits for what the source was told.
+// witnessFor is how long an acquisition waits for what the source was told.
 const witnessFor = 5 * time.Second
 
 // beginFollower tells a source that follows the ledger about it.

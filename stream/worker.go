@@ -258,9 +258,9 @@ func (w *worker[T]) begin(l *lane[T]) {
 // end takes down what the lane's step changed.
 func (w *worker[T]) end(l *lane[T]) {
 	w.busy.Store(0)
-	held := l.core.HeldBytes()
-	w.e.charge(held - l.charged)
-	l.charged = held
+	pending := l.core.PendingBytes()
+	w.e.charge(pending - l.charged)
+	l.charged = pending
 	l.publish()
 }
 

@@ -163,7 +163,7 @@ func testRefill(t *testing.T, s *suite) {
 		t.Errorf("won %v, want both IDs kept", got)
 	}
 	if got := h.batch(force(claim(1, at, 7))); !got[0] {
-		t.Error("a held record that is read again lost its ID")
+		t.Error("a pending record that is read again lost its ID")
 	}
 	h.expire(at.Add(3 * time.Hour))
 	if h.claim(1, at.Add(4*time.Hour), 8) {

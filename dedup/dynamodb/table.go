@@ -27,7 +27,7 @@ type request struct {
 	key    []byte
 	by     []byte
 	bucket int64
-	held   *item // by whom, once that is known
+	owner  *item // by whom, once that is known
 	done   bool
 	won    bool
 }
@@ -107,8 +107,8 @@ func (t *table) round(ctx context.Context, rs []*request) error {
 	if err := t.each(ctx, asking, insertMost, t.insert); err != nil {
 		return err
 	}
-	lost := slices.DeleteFunc(slices.Clone(asking), func(r *request) bool { return r.done || r.held == nil })
-	unread := slices.DeleteFunc(slices.Clone(lost), func(r *request) bool { return r.held.by != nil })
+	lost := slices.DeleteFunc(slices.Clone(asking), func(r *request) bool { return r.done || r.owner == nil })
+	unread := slices.DeleteFunc(slices.Clone(lost), func(r *request) bool { return r.owner.by != nil })
 	// A forced claim keeps the newest time, so it looks first; this is rare.
 	if err := t.each(ctx, append(unread, forced...), readMost, t.read); err != nil {
 		return err
@@ -131,11 +131,11 @@ func (t *table) each(ctx context.Context, rs []*request, n int, f func(context.C
 // judge decides a claim whose ID has an item.
 func (t *table) judge(ctx context.Context, r *request) error {
 	switch {
-	case r.held.by == nil: // it has gone in the meantime
-		r.held = nil
-	case slices.Equal(r.held.by, r.by):
+	case r.owner.by == nil: // it has gone in the meantime
+		r.owner = nil
+	case slices.Equal(r.owner.by, r.by):
 		r.done, r.won = true, true
-	case r.held.bucket < t.buckets.Bound():
+	case r.owner.bucket < t.buckets.Bound():
 		return t.replace(ctx, r)
 	default:
 		r.done, r.won = true, false

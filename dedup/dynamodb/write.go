@@ -21,7 +21,7 @@ const (
 )
 
 // insert makes new items: each statement of a batch is a write on the condition that there is none. It marks what is
-// there already by held.
+// there already by owner.
 func (t *table) insert(ctx context.Context, rs []*request) error {
 	statement := fmt.Sprintf(`INSERT INTO "%s" VALUE {'%s': ?, '%s': ?, '%s': ?, '%s': ?}`,
 		t.table, keyAttr, holderAttr, bucketAttr, ttlAttr)
@@ -52,7 +52,7 @@ func (t *table) insert(ctx context.Context, rs []*request) error {
 		}
 		switch e.Code {
 		case types.BatchStatementErrorCodeEnumDuplicateItem, types.BatchStatementErrorCodeEnumConditionalCheckFailed:
-			r.held = itemOf(e.Item)
+			r.owner = itemOf(e.Item)
 		case types.BatchStatementErrorCodeEnumThrottlingError, types.BatchStatementErrorCodeEnumRequestLimitExceeded,
 			types.BatchStatementErrorCodeEnumProvisionedThroughputExceeded, types.BatchStatementErrorCodeEnumInternalServerError,
 			types.BatchStatementErrorCodeEnumTransactionConflict:
@@ -70,12 +70,12 @@ func (t *table) replace(ctx context.Context, r *request) error {
 		TableName: &t.table, Item: t.itemOf(r),
 		ConditionExpression:                 aws.String("attribute_not_exists(#k) OR (#by = :by AND #b = :b)"),
 		ExpressionAttributeNames:            map[string]string{"#k": keyAttr, "#by": holderAttr, "#b": bucketAttr},
-		ExpressionAttributeValues:           map[string]types.AttributeValue{":by": &types.AttributeValueMemberB{Value: r.held.by}, ":b": number(r.held.bucket)},
+		ExpressionAttributeValues:           map[string]types.AttributeValue{":by": &types.AttributeValueMemberB{Value: r.owner.by}, ":b": number(r.owner.bucket)},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	var taken *types.ConditionalCheckFailedException
 	if errors.As(err, &taken) {
-		r.held = nil // the next round asks again
+		r.owner = nil // the next round asks again
 		return nil
 	}
 	if err != nil {
@@ -90,8 +90,8 @@ func (t *table) put(ctx context.Context, rs []*request) error {
 	byKey := map[string]*request{}
 	var writes []types.WriteRequest
 	for _, r := range rs {
-		if r.held != nil && r.held.by != nil && r.held.bucket >= t.buckets.Bound() {
-			r.bucket = max(r.bucket, r.held.bucket)
+		if r.owner != nil && r.owner.by != nil && r.owner.bucket >= t.buckets.Bound() {
+			r.bucket = max(r.bucket, r.owner.bucket)
 		}
 		byKey[string(r.key)] = r
 		writes = append(writes, types.WriteRequest{PutRequest: &types.PutRequest{Item: t.itemOf(r)}})
@@ -118,7 +118,7 @@ func (t *table) read(ctx context.Context, rs []*request) error {
 	byKey := map[string]*request{}
 	var keys []map[string]types.AttributeValue
 	for _, r := range rs {
-		r.held = &item{}
+		r.owner = &item{}
 		byKey[string(r.key)] = r
 		keys = append(keys, map[string]types.AttributeValue{keyAttr: &types.AttributeValueMemberB{Value: r.key}})
 	}
@@ -131,7 +131,7 @@ func (t *table) read(ctx context.Context, rs []*request) error {
 		}
 		for _, got := range out.Responses[t.table] {
 			if k, ok := got[keyAttr].(*types.AttributeValueMemberB); ok {
-				byKey[string(k.Value)].held = itemOf(got)
+				byKey[string(k.Value)].owner = itemOf(got)
 			}
 		}
 		keys = out.UnprocessedKeys[t.table].Keys

@@ -3,7 +3,7 @@
 // # Promise
 //
 // It is that of every local store: copies of an ID must come in one lane, and the table of a lane is emptied and filled
-// again from the log whenever the lane is adopted, so the log must keep records for longer than the window. Claims are on
+// again from the log whenever the lane is acquired, so the log must keep records for longer than the window. Claims are on
 // disk when Claim returns, also if the machine dies; Options.Volatile gives that up for speed, which costs nothing while
 // tables are filled again anyway.
 //

@@ -49,8 +49,8 @@ var errEvent = errors.New("not an event")
 // parse decodes a record with a hand-written scanner. What it returns shares the record's bytes.
 func parse(r *stream.Record) (event, error) { return decode(r.Value) }
 
-// parseHeld is parse for events that a join may hold for longer than their records live.
-func parseHeld(r *stream.Record) (event, error) {
+// parsePending is parse for events that a join may hold for longer than their records live.
+func parsePending(r *stream.Record) (event, error) {
 	e, err := decode(r.Value)
 	switch {
 	case err != nil:

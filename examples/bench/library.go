@@ -33,7 +33,7 @@ func (r *run) library(ctx context.Context) (outcome, error) {
 	ids, stats := dedup.NewMemory(nil), &dedup.Stats{}
 	hits := stream.Via(stream.From(src), stream.Decode(parse, (*event).time))
 	if r.join {
-		hits = stream.Via(stream.From(src), stream.Decode(parseHeld, (*event).time))
+		hits = stream.Via(stream.From(src), stream.Decode(parsePending, (*event).time))
 	}
 	hits = stream.Via(hits, dedup.ByID(ids, (*event).eventID, &dedup.Options{Stats: stats}))
 	if r.join {

@@ -35,7 +35,7 @@ func (l *ledger) foldClose(what string, e *entry) {
 	l.r.expect(slices.IsSorted(c.Flows) && len(c.Flows) > 0, what, "flows %q", c.Flows)
 	for p, st := range l.parts {
 		if !st.retired && !st.row.Ended {
-			l.r.expect(!st.row.Low.Before(c.Through), what, "partition %s has got to %s, before %s", p, st.row.Low, c.Through)
+			l.r.expect(!st.row.Watermark.Before(c.Through), what, "partition %s has got to %s, before %s", p, st.row.Watermark, c.Through)
 		}
 	}
 	for id, hours := range l.pending {
@@ -80,24 +80,24 @@ func (l *ledger) checkEmptyHours(what string, c *closeEntry) {
 
 // closedPartition is a partition in the manifest of an hour.
 type closedPartition struct {
-	Lane    string    `json:"lane"`
-	Source  string    `json:"source"`
-	Epoch   string    `json:"epoch,omitempty"`
-	ID      string    `json:"id"`
-	UpTo    string    `json:"up_to,omitempty"`
-	Low     time.Time `json:"low,omitzero"`
-	Held    int64     `json:"held,omitempty"`
-	Ended   bool      `json:"ended,omitempty"`
-	Retired bool      `json:"retired,omitempty"`
+	Lane      string    `json:"lane"`
+	Source    string    `json:"source"`
+	Epoch     string    `json:"epoch,omitempty"`
+	ID        string    `json:"id"`
+	UpTo      string    `json:"up_to,omitempty"`
+	Watermark time.Time `json:"watermark,omitzero"`
+	Pending   int64     `json:"pending,omitempty"`
+	Ended     bool      `json:"ended,omitempty"`
+	Retired   bool      `json:"retired,omitempty"`
 }
 
 func (l *ledger) closedPartitions() (list []closedPartition) {
 	for p, st := range l.parts {
 		r := &st.row
-		if r.Ended && r.HeldLen == 0 && !st.retired {
+		if r.Ended && r.PendingLen == 0 && !st.retired {
 			continue // no later hour has anything of it
 		}
-		list = append(list, closedPartition{st.lane, p.Source, p.Epoch, p.ID, r.UpTo, r.Low, r.HeldLen, r.Ended, st.retired})
+		list = append(list, closedPartition{st.lane, p.Source, p.Epoch, p.ID, r.UpTo, r.Watermark, r.PendingLen, r.Ended, st.retired})
 	}
 	slices.SortFunc(list, func(a, b closedPartition) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.ID, b.ID))

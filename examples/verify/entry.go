@@ -49,26 +49,26 @@ func (l *ledger) attach(ctx context.Context, c *commit) error {
 	for i := range c.Lanes {
 		for k := range c.Lanes[i].Partitions {
 			p := &c.Lanes[i].Partitions[k]
-			if p.HeldBlob == nil {
+			if p.PendingBlob == nil {
 				continue
 			}
-			b, err := l.blob(ctx, p.HeldBlob)
+			b, err := l.blob(ctx, p.PendingBlob)
 			if err != nil {
 				return err
 			}
-			at := p.HeldBlob.At
-			if p.Held != nil || at < 0 || at >= len(b.Sets) || (b.Sets[at].Held == nil) == (b.Sets[at].Step == nil) {
-				return errors.New("held beside a held_blob, or none in it")
+			at := p.PendingBlob.At
+			if p.Pending != nil || at < 0 || at >= len(b.Sets) || (b.Sets[at].Pending == nil) == (b.Sets[at].Step == nil) {
+				return errors.New("pending beside a pending_blob, or none in it")
 			}
-			if p.Held = b.Sets[at].Held; p.Held != nil {
+			if p.Pending = b.Sets[at].Pending; p.Pending != nil {
 				continue
 			}
-			var base *held
+			var base *pending
 			if old := l.parts[p.partition]; old != nil {
-				base = old.row.Held
+				base = old.row.Pending
 			}
-			if p.Held, err = b.Sets[at].Step.from(base); err != nil {
-				return fmt.Errorf("blob %s: %w", p.HeldBlob.Key, err)
+			if p.Pending, err = b.Sets[at].Step.from(base); err != nil {
+				return fmt.Errorf("blob %s: %w", p.PendingBlob.Key, err)
 			}
 		}
 	}

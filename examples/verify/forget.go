@@ -77,7 +77,7 @@ func (l *ledger) foldForget(what string, e *entry) {
 	for _, h := range over {
 		p, known := byHash[h]
 		st := l.parts[p]
-		if !l.r.expect(known && st.row.Ended && st.row.HeldLen == 0 && !st.retired, what, "it forgets partition %x (%s), which is not known, or not over", h, p) {
+		if !l.r.expect(known && st.row.Ended && st.row.PendingLen == 0 && !st.retired, what, "it forgets partition %x (%s), which is not known, or not over", h, p) {
 			continue
 		}
 		l.floor = max(l.floor, l.lanes[st.lane].version+1)
@@ -137,10 +137,10 @@ func (l *ledger) checkFinished(ctx context.Context, key string, s *snapshot) err
 	return nil
 }
 
-// knew checks that an unknown lane was adopted late enough for nobody to have read it and forgotten it since.
+// knew checks that an unknown lane was acquired late enough for nobody to have read it and forgotten it since.
 func (l *ledger) knew(what string, ln *laneCommit) {
 	if _, known := l.lanes[ln.Lane]; !known {
-		l.r.expect(ln.Adopted >= l.floor, what, "lane %s was adopted at entry %d, and lanes touched before entry %d were forgotten", ln.Lane, ln.Adopted, l.floor)
+		l.r.expect(ln.Acquired >= l.floor, what, "lane %s was acquired at entry %d, and lanes touched before entry %d were forgotten", ln.Lane, ln.Acquired, l.floor)
 	}
 	for k := range ln.Partitions {
 		p := ln.Partitions[k].partition

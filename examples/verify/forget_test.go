@@ -49,11 +49,11 @@ func TestWhatTheLibraryForgetsPasses(t *testing.T) {
 		p := stream.Partition{Source: "files", Epoch: fmt.Sprintf("%016x", i), ID: fmt.Sprintf("<f%d>", i)}
 		name := fmt.Sprint("lane", i)
 		lanes, names, all = append(lanes, driver.Assignment{Lane: name, Partitions: []stream.Partition{p}}), append(names, name), append(all, p)
-		g := driver.Progress{UpTo: stream.Position{Sub: 1}, Seen: at(6, 0), Arrived: at(6, 0).Add(time.Duration(i)), Ended: true}
+		g := driver.Progress{UpTo: stream.Position{Sub: 1}, MaxEventTime: at(6, 0), Arrived: at(6, 0).Add(time.Duration(i)), Ended: true}
 		cut.Lanes = append(cut.Lanes, driver.LaneCut{Lane: name, Partitions: map[stream.Partition]driver.Progress{p: g},
 			Read: map[stream.Partition]int64{p: 1}, Counts: map[stream.Partition]stream.Counts{p: {stream.Filtered: 1}}})
 	}
-	if _, err := out.Adopt(ctx, lanes); err != nil {
+	if _, err := out.Acquire(ctx, lanes); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := out.Begin(nil).Commit(ctx, cut); err != nil {
@@ -98,15 +98,15 @@ func TestWhatTheLibraryForgetsPasses(t *testing.T) {
 func (w *world) over(base uint64) {
 	p := row("f", 1, at(8, 0), time.Time{})
 	p.Read, p.Counts, p.Ended = 1, counts{Filtered: 1}, true
-	w.append(&entry{Kind: "commit", Commit: &commit{Lanes: []laneCommit{{Lane: "f", Base: base, Token: token(105), Adopted: 9, Partitions: []partitionRow{p}}}}})
+	w.append(&entry{Kind: "commit", Commit: &commit{Lanes: []laneCommit{{Lane: "f", Base: base, Token: token(105), Acquired: 9, Partitions: []partitionRow{p}}}}})
 	w.append(&entry{Kind: "forget", Forget: &forget{Over: []byte(hashOfPartition(p.partition)), Generation: 1}})
 }
 
 func TestWhatIsForgottenIsChecked(t *testing.T) {
-	first := func(adopted uint64, id string) *entry {
+	first := func(acquired uint64, id string) *entry {
 		p := row(id, 1, at(8, 0), time.Time{})
 		p.Read, p.Counts = 1, counts{Filtered: 1}
-		return &entry{Kind: "commit", Commit: &commit{Lanes: []laneCommit{{Lane: "f", Base: 6, Token: token(106), Adopted: adopted, Partitions: []partitionRow{p}}}}}
+		return &entry{Kind: "commit", Commit: &commit{Lanes: []laneCommit{{Lane: "f", Base: 6, Token: token(106), Acquired: acquired, Partitions: []partitionRow{p}}}}}
 	}
 	hash := func(id string) []byte { return []byte(hashOfPartition(partition{Source: "s", ID: id})) }
 	for name, c := range map[string]struct {
@@ -115,7 +115,7 @@ func TestWhatIsForgottenIsChecked(t *testing.T) {
 	}{
 		"all is well":        {first(11, "g"), ""},
 		"it has gone":        {&entry{Kind: "forget", Forget: &forget{Gone: hash("f"), Generation: 1}}, ""},
-		"a sleeper":          {first(10, "g"), "lane f was adopted at entry 10, and lanes touched before entry 11 were forgotten"},
+		"a sleeper":          {first(10, "g"), "lane f was acquired at entry 10, and lanes touched before entry 11 were forgotten"},
 		"it is read again":   {first(11, "f"), "had ended and was forgotten"},
 		"not over":           {&entry{Kind: "forget", Forget: &forget{Over: hash("9"), Generation: 1}}, "which is not known, or not over"},
 		"not finished":       {&entry{Kind: "forget", Forget: &forget{Gone: hash("9"), Generation: 1}}, "is gone, and was not finished"},

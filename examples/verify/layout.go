@@ -71,7 +71,7 @@ func ownerOf(key string) string {
 	return ""
 }
 
-// checkOwners checks that each file was staged by an instance that held one of the commit's lanes by the same adoption.
+// checkOwners checks that each file was staged by an instance that pending one of the commit's lanes by the same acquisition.
 func (l *ledger) checkOwners(ctx context.Context) error {
 	owners := map[string]*owner{}
 	for _, c := range l.commits {
@@ -93,7 +93,7 @@ func (l *ledger) checkOwners(ctx context.Context) error {
 				}
 				owners[id] = o
 			}
-			l.r.expect(o == nil || o.holds(c.lanes), l.what(c.id), "the owner of %s held none of its lanes by their adoptions", c.files[i].Key)
+			l.r.expect(o == nil || o.holds(c.lanes), l.what(c.id), "the owner of %s held none of its lanes by their acquisitions", c.files[i].Key)
 		}
 	}
 	return nil

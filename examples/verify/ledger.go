@@ -47,7 +47,7 @@ type ledger struct {
 	counts  counts
 	rows    int64
 
-	floor    uint64 // who adopted an unknown lane before it may not know what was done in it
+	floor    uint64 // who acquired an unknown lane before it may not know what was done in it
 	over     int64  // partitions that were forgotten
 	finished finished
 

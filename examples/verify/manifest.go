@@ -45,14 +45,14 @@ type flowSum struct {
 }
 
 type manifestPartition struct {
-	Lane   string `json:"lane"`
-	Source string `json:"source"`
-	Epoch  string `json:"epoch,omitempty"`
-	ID     string `json:"id"`
-	UpTo   string `json:"up_to,omitempty"`
-	Read   int64  `json:"read"`
-	Held   int64  `json:"held"`
-	Counts counts `json:"counts,omitzero"`
+	Lane    string `json:"lane"`
+	Source  string `json:"source"`
+	Epoch   string `json:"epoch,omitempty"`
+	ID      string `json:"id"`
+	UpTo    string `json:"up_to,omitempty"`
+	Read    int64  `json:"read"`
+	Pending int64  `json:"pending"`
+	Counts  counts `json:"counts,omitzero"`
 }
 
 func public(f *file) publicFile {
@@ -83,7 +83,7 @@ func (l *ledger) expected(c *committed) *manifest {
 	for i := range c.lanes {
 		for _, p := range c.lanes[i].Partitions {
 			m.Partitions = append(m.Partitions, manifestPartition{
-				c.lanes[i].Lane, p.Source, p.Epoch, p.ID, p.UpTo, p.Read, p.HeldLen, p.Counts,
+				c.lanes[i].Lane, p.Source, p.Epoch, p.ID, p.UpTo, p.Read, p.PendingLen, p.Counts,
 			})
 		}
 	}

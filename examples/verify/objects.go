@@ -74,7 +74,7 @@ type laneCommit struct {
 	Lane       string         `json:"lane"`
 	Base       uint64         `json:"base"`
 	Token      string         `json:"token"`
-	Adopted    uint64         `json:"adopted,omitempty"`
+	Acquired   uint64         `json:"acquired,omitempty"`
 	Partitions []partitionRow `json:"partitions"`
 }
 
@@ -88,22 +88,22 @@ type partition struct {
 // partitionRow is a partition's progress in a commit, or its state in a snapshot.
 type partitionRow struct {
 	partition
-	UpTo     string      `json:"up_to,omitempty"`
-	Held     *held       `json:"held,omitempty"`
-	HeldTime time.Time   `json:"held_time,omitzero"`
-	Seen     time.Time   `json:"seen,omitzero"`
-	Jump     *jump       `json:"jump,omitempty"`
-	Low      time.Time   `json:"low,omitzero"`
-	Arrived  time.Time   `json:"arrived,omitzero"`
-	Mark     string      `json:"mark,omitempty"`
-	Ended    bool        `json:"ended,omitempty"`
-	Children []partition `json:"children,omitempty"`
-	HeldBlob *blobRef    `json:"held_blob,omitempty"`
+	UpTo         string      `json:"up_to,omitempty"`
+	Pending      *pending    `json:"pending,omitempty"`
+	PendingTime  time.Time   `json:"pending_time,omitzero"`
+	MaxEventTime time.Time   `json:"max_event_time,omitzero"`
+	Jump         *jump       `json:"jump,omitempty"`
+	Watermark    time.Time   `json:"watermark,omitzero"`
+	Arrived      time.Time   `json:"arrived,omitzero"`
+	Mark         string      `json:"mark,omitempty"`
+	Ended        bool        `json:"ended,omitempty"`
+	Children     []partition `json:"children,omitempty"`
+	PendingBlob  *blobRef    `json:"pending_blob,omitempty"`
 
-	HeldBefore int    `json:"held_before,omitempty"`
-	HeldLen    int64  `json:"held_len,omitempty"`
-	Read       int64  `json:"read,omitempty"`
-	Counts     counts `json:"counts,omitzero"`
+	PendingBefore int    `json:"pending_before,omitempty"`
+	PendingLen    int64  `json:"pending_len,omitempty"`
+	Read          int64  `json:"read,omitempty"`
+	Counts        counts `json:"counts,omitzero"`
 }
 
 // jump is a step of event time that waits to be confirmed.
@@ -190,15 +190,15 @@ type snapshotFinished struct {
 type blob struct {
 	header
 	Files []file       `json:"files"`
-	Sets  []heldSet    `json:"sets"`
+	Sets  []pendingSet `json:"sets"`
 	Lanes []laneCommit `json:"lanes"`
 	Hours []hourSum    `json:"hours"`
 }
 
-// heldSet is a whole held set, or how it differs from the one before it.
-type heldSet struct {
-	Held *held     `json:"held,omitempty"`
-	Step *heldStep `json:"step,omitempty"`
+// pendingSet is a whole pending set, or how it differs from the one before it.
+type pendingSet struct {
+	Pending *pending     `json:"pending,omitempty"`
+	Step    *pendingStep `json:"step,omitempty"`
 }
 
 type owner struct {
@@ -217,24 +217,24 @@ type ownedLane struct {
 
 type snapshot struct {
 	header
-	Genesis     string              `json:"genesis"`
-	Last        uint64              `json:"last"`
-	Hash        string              `json:"hash"`
-	Config      *config             `json:"config,omitempty"`
-	Closed      time.Time           `json:"closed,omitzero"`
-	ClosedEntry uint64              `json:"closed_entry,omitempty"`
-	ClosedAt    time.Time           `json:"closed_at,omitzero"`
-	Sealed      time.Time           `json:"sealed,omitzero"`
-	Read        int64               `json:"read,omitempty"`
-	Counts      counts              `json:"counts,omitzero"`
-	Rows        int64               `json:"rows,omitempty"`
-	Lanes       []snapshotLane      `json:"lanes,omitempty"`
-	Partitions  []snapshotPartition `json:"partitions,omitempty"`
-	Pending     []snapshotPending   `json:"pending,omitempty"`
-	Hours       []snapshotHour      `json:"hours,omitempty"`
-	Floor       uint64              `json:"floor,omitempty"`
-	Over        int64               `json:"over,omitempty"`
-	Finished    *snapshotFinished   `json:"finished,omitempty"`
+	Genesis     string                `json:"genesis"`
+	Last        uint64                `json:"last"`
+	Hash        string                `json:"hash"`
+	Config      *config               `json:"config,omitempty"`
+	Closed      time.Time             `json:"closed,omitzero"`
+	ClosedEntry uint64                `json:"closed_entry,omitempty"`
+	ClosedAt    time.Time             `json:"closed_at,omitzero"`
+	Sealed      time.Time             `json:"sealed,omitzero"`
+	Read        int64                 `json:"read,omitempty"`
+	Counts      counts                `json:"counts,omitzero"`
+	Rows        int64                 `json:"rows,omitempty"`
+	Lanes       []snapshotLane        `json:"lanes,omitempty"`
+	Partitions  []snapshotPartition   `json:"partitions,omitempty"`
+	Unpublished []snapshotUnpublished `json:"unpublished,omitempty"`
+	Hours       []snapshotHour        `json:"hours,omitempty"`
+	Floor       uint64                `json:"floor,omitempty"`
+	Over        int64                 `json:"over,omitempty"`
+	Finished    *snapshotFinished     `json:"finished,omitempty"`
 }
 
 type snapshotLane struct {
@@ -246,11 +246,11 @@ type snapshotLane struct {
 type snapshotPartition struct {
 	Lane string `json:"lane"`
 	partitionRow
-	HeldBlobs []*blobRef `json:"held_blobs,omitempty"`
-	Retired   bool       `json:"retired,omitempty"`
+	PendingBlobs []*blobRef `json:"pending_blobs,omitempty"`
+	Retired      bool       `json:"retired,omitempty"`
 }
 
-type snapshotPending struct {
+type snapshotUnpublished struct {
 	Entry uint64      `json:"entry"`
 	Hours []time.Time `json:"hours,omitempty"`
 }

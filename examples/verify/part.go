@@ -10,8 +10,8 @@ import (
 type part struct {
 	lane    string
 	row     partitionRow // of the last commit, with Read and Counts in total
-	held    []int64      // positions, if they are numbers
-	blobs   []*blobRef   // that say what is held, if the entries do not
+	pending []int64      // positions, if they are numbers
+	blobs   []*blobRef   // that say what is pending, if the entries do not
 	retired bool
 }
 
@@ -33,17 +33,17 @@ func (l *ledger) foldPartition(what, laneName string, touched map[string]bool, p
 	l.r.expect(!old.retired, what, "it was retired")
 	l.r.expect(touched[old.lane], what, "it moves from lane %s to %s, and the first one is not touched", old.lane, laneName)
 	l.r.expect(p.Read >= 0 && !p.Counts.negative(), what, "read %d, counts %+v", p.Read, p.Counts)
-	l.r.expect(old.row.HeldLen+p.Read == p.HeldLen+p.Counts.sum(), what,
-		"the fates do not add up: held before %d + read %d, finished %d + held %d", old.row.HeldLen, p.Read, p.Counts.sum(), p.HeldLen)
+	l.r.expect(old.row.PendingLen+p.Read == p.PendingLen+p.Counts.sum(), what,
+		"the fates do not add up: pending before %d + read %d, finished %d + pending %d", old.row.PendingLen, p.Read, p.Counts.sum(), p.PendingLen)
 	l.checkClocks(what, &old.row, p)
 	set := l.checkPositions(what, old, p)
-	next := &part{lane: laneName, row: *p, held: set}
-	if p.HeldBlob != nil {
-		if p.HeldBefore > 0 {
+	next := &part{lane: laneName, row: *p, pending: set}
+	if p.PendingBlob != nil {
+		if p.PendingBefore > 0 {
 			next.blobs = slices.Clone(old.blobs)
 		}
-		l.r.expect(p.HeldBefore == len(next.blobs) && p.HeldBefore < 16, what, "its held set builds on %d blobs, there are %d", p.HeldBefore, len(old.blobs))
-		next.blobs = append(next.blobs, p.HeldBlob)
+		l.r.expect(p.PendingBefore == len(next.blobs) && p.PendingBefore < 16, what, "its pending set builds on %d blobs, there are %d", p.PendingBefore, len(old.blobs))
+		next.blobs = append(next.blobs, p.PendingBlob)
 	}
 	next.row.Read += old.row.Read
 	next.row.Counts = next.row.Counts.plus(old.row.Counts)
@@ -51,24 +51,24 @@ func (l *ledger) foldPartition(what, laneName string, touched map[string]bool, p
 }
 
 func (l *ledger) checkClocks(what string, old, p *partitionRow) {
-	l.r.expect(!p.Seen.Before(old.Seen), what, "seen goes back from %s to %s", old.Seen, p.Seen)
-	l.r.expect(!p.Low.Before(old.Low), what, "low goes back from %s to %s", old.Low, p.Low)
-	if p.Low.After(old.Low) {
-		l.r.expect(!p.Low.After(p.Seen), what, "low %s is ahead of seen %s", p.Low, p.Seen)
-		l.r.expect(p.HeldTime.IsZero() || !p.Low.After(p.HeldTime), what, "low %s is ahead of the oldest held event, of %s", p.Low, p.HeldTime)
+	l.r.expect(!p.MaxEventTime.Before(old.MaxEventTime), what, "max event time goes back from %s to %s", old.MaxEventTime, p.MaxEventTime)
+	l.r.expect(!p.Watermark.Before(old.Watermark), what, "watermark goes back from %s to %s", old.Watermark, p.Watermark)
+	if p.Watermark.After(old.Watermark) {
+		l.r.expect(!p.Watermark.After(p.MaxEventTime), what, "watermark %s is ahead of max event time %s", p.Watermark, p.MaxEventTime)
+		l.r.expect(p.PendingTime.IsZero() || !p.Watermark.After(p.PendingTime), what, "watermark %s is ahead of the oldest pending event, of %s", p.Watermark, p.PendingTime)
 	}
 	if j := p.Jump; j != nil {
 		l.r.expect(j.Records > 0 && !j.To.IsZero() && !j.Newest.Before(j.To), what, "a jump to %s, the newest %s, by %d records", j.To, j.Newest, j.Records)
 		l.r.expect(!p.Ended, what, "it has ended, and a jump to %s waits", j.To)
 	}
-	l.r.expect(p.HeldLen > 0 || p.HeldTime.IsZero(), what, "%d records held, the oldest of %s", p.HeldLen, p.HeldTime)
+	l.r.expect(p.PendingLen > 0 || p.PendingTime.IsZero(), what, "%d records pending, the oldest of %s", p.PendingLen, p.PendingTime)
 	l.r.expect(len(p.Children) == 0 || p.Ended, what, "it has children and has not ended")
 	if old.Ended {
 		l.r.expect(p.Ended && p.UpTo == old.UpTo && p.Read == 0, what, "it had ended at %s", old.UpTo)
 	}
 }
 
-// checkPositions compares what was read and what is held with what was before. It returns the held positions if they are
+// checkPositions compares what was read and what is pending with what was before. It returns the pending positions if they are
 // numbers.
 func (l *ledger) checkPositions(what string, old *part, p *partitionRow) (set []int64) {
 	was, err := parsePosition(old.row.UpTo)
@@ -81,27 +81,27 @@ func (l *ledger) checkPositions(what string, old *part, p *partitionRow) (set []
 	if is.number() && was.number() {
 		l.r.expect(p.Read <= is.n-was.n, what, "%d records read from %s to %s", p.Read, old.row.UpTo, p.UpTo)
 	}
-	if p.Held == nil {
-		l.r.expect(p.HeldLen == 0, what, "%d records held, and no set says which", p.HeldLen)
+	if p.Pending == nil {
+		l.r.expect(p.PendingLen == 0, what, "%d records pending, and no set says which", p.PendingLen)
 		return nil
 	}
-	first, err := parsePosition(p.Held.First)
-	ordinals, err2 := p.Held.ordinals()
+	first, err := parsePosition(p.Pending.First)
+	ordinals, err2 := p.Pending.ordinals()
 	if !l.r.expect(err == nil && err2 == nil, what, "%v, %v", err, err2) {
 		return nil
 	}
-	l.r.expect(int64(len(ordinals)) == p.HeldLen, what, "held_len is %d, its set has %d", p.HeldLen, len(ordinals))
-	l.r.expect(first.compare(position{}) > 0 && first.compare(is) <= 0, what, "%s is held, and above %s", p.Held.First, p.UpTo)
+	l.r.expect(int64(len(ordinals)) == p.PendingLen, what, "pending_len is %d, its set has %d", p.PendingLen, len(ordinals))
+	l.r.expect(first.compare(position{}) > 0 && first.compare(is) <= 0, what, "%s is pending, and above %s", p.Pending.First, p.UpTo)
 	if !first.number() || !is.number() {
 		return nil
 	}
-	l.r.expect(p.Held.Through == uint64(is.n-first.n+1), what, "held through ordinal %d, from %s to %s", p.Held.Through, p.Held.First, p.UpTo)
+	l.r.expect(p.Pending.Through == uint64(is.n-first.n+1), what, "pending through ordinal %d, from %s to %s", p.Pending.Through, p.Pending.First, p.UpTo)
 	for _, o := range ordinals {
 		set = append(set, first.n+int64(o))
 	}
 	for _, n := range set {
-		if _, before := slices.BinarySearch(old.held, n); n <= was.n && !before {
-			l.r.bad(what, "position %d is held, and was finished before", n)
+		if _, before := slices.BinarySearch(old.pending, n); n <= was.n && !before {
+			l.r.bad(what, "position %d is pending, and was finished before", n)
 			break
 		}
 	}
@@ -116,10 +116,10 @@ func (l *ledger) foldChildren(laneName string, p *partitionRow) {
 		if old != nil && (old.row.UpTo != "" || old.row.Ended || old.retired) {
 			continue
 		}
-		next := &part{lane: laneName, row: partitionRow{partition: c, Seen: p.Seen, Low: p.Low, Arrived: p.Arrived}}
+		next := &part{lane: laneName, row: partitionRow{partition: c, MaxEventTime: p.MaxEventTime, Watermark: p.Watermark, Arrived: p.Arrived}}
 		if old != nil {
 			next.lane, next.row = old.lane, old.row
-			next.row.Seen, next.row.Low = earlier(old.row.Seen, p.Seen), earlier(old.row.Low, p.Low)
+			next.row.MaxEventTime, next.row.Watermark = earlier(old.row.MaxEventTime, p.MaxEventTime), earlier(old.row.Watermark, p.Watermark)
 			next.row.Arrived = earlier(old.row.Arrived, p.Arrived)
 		}
 		l.parts[c] = next

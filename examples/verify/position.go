@@ -40,8 +40,8 @@ func (p position) compare(q position) int {
 // number tells whether p is a plain number, or before all.
 func (p position) number() bool { return p.seq == "" }
 
-// held is a set of held positions as objects have it.
-type held struct {
+// pending is a set of pending positions as objects have it.
+type pending struct {
 	First   string `json:"first"`
 	Through uint64 `json:"through"`
 	Count   int64  `json:"count"`
@@ -50,12 +50,12 @@ type held struct {
 	set []uint64 // of a step
 }
 
-const maxHeld = 1 << 24
+const maxPending = 1 << 24
 
 // ordinals returns the set, ascending.
-func (h *held) ordinals() ([]uint64, error) {
-	if h.Count < 1 || h.Count > maxHeld {
-		return nil, fmt.Errorf("%d held", h.Count)
+func (h *pending) ordinals() ([]uint64, error) {
+	if h.Count < 1 || h.Count > maxPending {
+		return nil, fmt.Errorf("%d pending", h.Count)
 	}
 	set := h.set
 	if set == nil {
@@ -69,10 +69,10 @@ func (h *held) ordinals() ([]uint64, error) {
 		}
 	}
 	if int64(len(set)) != h.Count {
-		return nil, fmt.Errorf("held set has %d ordinals, its count says %d", len(set), h.Count)
+		return nil, fmt.Errorf("pending set has %d ordinals, its count says %d", len(set), h.Count)
 	}
 	if last := set[len(set)-1]; last >= h.Through {
-		return nil, fmt.Errorf("ordinal %d is held, %d is behind the last record", last, h.Through)
+		return nil, fmt.Errorf("ordinal %d is pending, %d is behind the last record", last, h.Through)
 	}
 	return set, nil
 }

@@ -101,7 +101,7 @@ func TestRealOutputPassesUntilItIsChanged(t *testing.T) {
 	if code := run(t.Context(), []string{dir, "-job", "etl"}, &out, &errOut); code != 0 {
 		t.Fatalf("exit %d\n%s%s", code, &out, &errOut)
 	}
-	for _, want := range []string{"12,000 read = 11,976 written + 0 merged + 0 filtered + 0 duplicate + 0 late + 24 dead + 0 held", "all is well"} {
+	for _, want := range []string{"12,000 read = 11,976 written + 0 merged + 0 filtered + 0 duplicate + 0 late + 24 dead + 0 pending", "all is well"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not say %q, but\n%s", want, &out)
 		}

@@ -70,7 +70,7 @@ func (m model) length(d *decoder) (n uint64, err error) {
 
 // numbers are the count numbers that in has as lengths of runs.
 func numbers(in []byte, count int64) (out []uint64, err error) {
-	if count < 0 || count > maxHeld {
+	if count < 0 || count > maxPending {
 		return nil, fmt.Errorf("%d numbers", count)
 	}
 	d := &decoder{in: in, width: 1<<32 - 1}
@@ -104,8 +104,8 @@ func numbers(in []byte, count int64) (out []uint64, err error) {
 	return out, nil
 }
 
-// heldStep is how a held set differs from the one before it.
-type heldStep struct {
+// pendingStep is how a pending set differs from the one before it.
+type pendingStep struct {
 	First    string `json:"first"`
 	Through  uint64 `json:"through"`
 	Count    int64  `json:"count"`
@@ -118,9 +118,9 @@ type heldStep struct {
 }
 
 // from returns the set that follows base.
-func (s *heldStep) from(base *held) (*held, error) {
+func (s *pendingStep) from(base *pending) (*pending, error) {
 	if base == nil {
-		return nil, errors.New("a step of a held set, and nothing was held before")
+		return nil, errors.New("a step of a pending set, and nothing was pending before")
 	}
 	before, err := base.ordinals()
 	gone, err2 := numbers(s.GoneRuns, s.Gone)
@@ -128,7 +128,7 @@ func (s *heldStep) from(base *held) (*held, error) {
 	if err := errors.Join(err, err2, err3); err != nil {
 		return nil, err
 	}
-	h := &held{First: s.First, Through: s.Through, Count: s.Count}
+	h := &pending{First: s.First, Through: s.Through, Count: s.Count}
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	put := func(n uint64) {
 		h.set = append(h.set, n-s.Shift)
@@ -145,7 +145,7 @@ func (s *heldStep) from(base *held) (*held, error) {
 		put(base.Through + n)
 	}
 	if len(gone) > 0 || int64(len(h.set)) != s.Count || sum.Sum32() != s.CRC32C {
-		return nil, errors.New("a step of a held set does not fit the set before it")
+		return nil, errors.New("a step of a pending set does not fit the set before it")
 	}
 	return h, nil
 }

@@ -42,13 +42,13 @@ func (l *ledger) state() *snapshot {
 	}
 	for _, p := range l.parts {
 		row := p.row
-		if row.HeldBlob, row.HeldBefore = nil, 0; len(p.blobs) > 0 {
-			row.Held = nil
+		if row.PendingBlob, row.PendingBefore = nil, 0; len(p.blobs) > 0 {
+			row.Pending = nil
 		}
 		s.Partitions = append(s.Partitions, snapshotPartition{p.lane, row, p.blobs, p.retired})
 	}
 	for id, hours := range l.pending {
-		s.Pending = append(s.Pending, snapshotPending{id, hours})
+		s.Unpublished = append(s.Unpublished, snapshotUnpublished{id, hours})
 	}
 	for _, h := range l.hours {
 		s.Hours = append(s.Hours, snapshotHour{h.hourSum, h.first, h.last})
@@ -57,7 +57,7 @@ func (l *ledger) state() *snapshot {
 	slices.SortFunc(s.Partitions, func(a, b snapshotPartition) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.ID, b.ID))
 	})
-	slices.SortFunc(s.Pending, func(a, b snapshotPending) int { return cmp.Compare(a.Entry, b.Entry) })
+	slices.SortFunc(s.Unpublished, func(a, b snapshotUnpublished) int { return cmp.Compare(a.Entry, b.Entry) })
 	slices.SortFunc(s.Hours, func(a, b snapshotHour) int { return a.Hour.Compare(b.Hour) })
 	return s
 }

@@ -158,15 +158,15 @@ func (l *ledger) print(found *contents, manifests int, seals *sealCheck) {
 		l.r.line("hours", "none closed")
 	}
 	c := l.counts
-	held := int64(0)
+	pending := int64(0)
 	for _, p := range l.parts {
-		held += p.row.HeldLen
+		pending += p.row.PendingLen
 	}
 	sign := "="
-	if l.read != c.sum()+held { // then a partition was reported
+	if l.read != c.sum()+pending { // then a partition was reported
 		sign = "is not"
 	}
-	l.r.line("records", "%s read %s %s written + %s merged + %s filtered + %s duplicate + %s late + %s dead + %s held, in %s",
+	l.r.line("records", "%s read %s %s written + %s merged + %s filtered + %s duplicate + %s late + %s dead + %s pending, in %s",
 		thousands(l.read), sign, thousands(c.Written), thousands(c.Merged), thousands(c.Filtered), thousands(c.Duplicate), thousands(c.Late),
-		thousands(c.Dead), thousands(held), l.partitions())
+		thousands(c.Dead), thousands(pending), l.partitions())
 }

@@ -25,7 +25,7 @@ func TestAGoodFolderHasNoViolations(t *testing.T) {
 	}
 	for _, want := range []string{
 		"9 entries, 5 commits, 1 closes, 1 snapshots", "7 with 16 rows", "manifests  3\n", "1 closed, 1 sealed: 2025-05-01T06:00Z to 2025-05-01T07:00Z",
-		"21 read = 14 written + 1 merged + 2 filtered + 1 duplicate + 1 late + 1 dead + 1 held, in 5 partitions", "0 stray files",
+		"21 read = 14 written + 1 merged + 2 filtered + 1 duplicate + 1 late + 1 dead + 1 pending, in 5 partitions", "0 stray files",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q, but\n%s", want, said)

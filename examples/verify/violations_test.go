@@ -31,26 +31,26 @@ var before = map[string]change[*world]{
 	}, `partition "s"/"3": it was retired`},
 	"partition moves": {func(w *world) { w.part(9, 0, 0).ID = "1" }, "it moves from lane b to c"},
 
-	"position goes back": {func(w *world) { w.part(7, 0, 0).UpTo = "11" }, "its position goes back from 12 to 11"},
-	"too many read":      {func(w *world) { w.part(4, 0, 0).Read, w.part(4, 0, 0).Counts.Merged = 3, 2 }, "3 records read from 10 to 12"},
-	"read in place":      {func(w *world) { w.part(7, 0, 0).UpTo = "12" }, "1 records read, and its position stays 12"},
-	"seen goes back":     {func(w *world) { w.part(7, 0, 0).Seen = at(7, 19) }, "seen goes back"},
-	"jump by nobody":     {func(w *world) { w.part(7, 0, 0).Jump = &jump{To: at(9, 0), Newest: at(9, 1)} }, "a jump to"},
-	"jump to its past":   {func(w *world) { w.part(7, 0, 0).Jump = &jump{at(9, 0), at(8, 0), 2} }, "a jump to"},
-	"low goes back":      {func(w *world) { w.part(7, 0, 0).Low = at(7, 4) }, "low goes back"},
-	"low ahead of seen":  {func(w *world) { w.part(7, 0, 0).Low = at(7, 21) }, "is ahead of seen"},
-	"low ahead of held":  {func(w *world) { w.part(2, 0, 0).Low = at(6, 11) }, "is ahead of the oldest held event"},
-	"fates":              {func(w *world) { w.part(4, 0, 0).Counts.Merged = 0 }, "the fates do not add up: held before 3 + read 2, finished 4 + held 0"},
-	"negative count":     {func(w *world) { w.part(4, 0, 0).Counts = counts{Written: 6, Merged: -1} }, "counts"},
-	"held again": {func(w *world) {
+	"position goes back":                {func(w *world) { w.part(7, 0, 0).UpTo = "11" }, "its position goes back from 12 to 11"},
+	"too many read":                     {func(w *world) { w.part(4, 0, 0).Read, w.part(4, 0, 0).Counts.Merged = 3, 2 }, "3 records read from 10 to 12"},
+	"read in place":                     {func(w *world) { w.part(7, 0, 0).UpTo = "12" }, "1 records read, and its position stays 12"},
+	"max event time goes back":          {func(w *world) { w.part(7, 0, 0).MaxEventTime = at(7, 19) }, "max event time goes back"},
+	"jump by nobody":                    {func(w *world) { w.part(7, 0, 0).Jump = &jump{To: at(9, 0), Newest: at(9, 1)} }, "a jump to"},
+	"jump to its past":                  {func(w *world) { w.part(7, 0, 0).Jump = &jump{at(9, 0), at(8, 0), 2} }, "a jump to"},
+	"watermark goes back":               {func(w *world) { w.part(7, 0, 0).Watermark = at(7, 4) }, "watermark goes back"},
+	"watermark ahead of max event time": {func(w *world) { w.part(7, 0, 0).Watermark = at(7, 21) }, "is ahead of max event time"},
+	"watermark ahead of pending":        {func(w *world) { w.part(2, 0, 0).Watermark = at(6, 11) }, "is ahead of the oldest pending event"},
+	"fates":                             {func(w *world) { w.part(4, 0, 0).Counts.Merged = 0 }, "the fates do not add up: pending before 3 + read 2, finished 4 + pending 0"},
+	"negative count":                    {func(w *world) { w.part(4, 0, 0).Counts = counts{Written: 6, Merged: -1} }, "counts"},
+	"pending again": {func(w *world) {
 		p := w.part(4, 0, 0)
-		p.HeldLen, p.HeldTime, p.Held, p.Counts.Merged = 1, at(7, 10), &held{First: "5", Through: 8, Count: 1}, 0
-	}, "position 5 is held, and was finished before"},
-	"held above":      {func(w *world) { w.part(2, 0, 0).Held.First = "11" }, "11 is held, and above 10"},
-	"held through":    {func(w *world) { w.part(2, 0, 0).Held.Through = 9 }, "held through ordinal 9"},
-	"held count":      {func(w *world) { w.part(2, 0, 0).Held.Count = 2 }, "held_len is 3, its set has 2"},
-	"held length":     {func(w *world) { w.part(2, 0, 0).Held = &held{First: "3", Through: 8, Count: 1} }, "held_len is 3, its set has 1"},
-	"held without":    {func(w *world) { w.part(2, 0, 0).Held = nil }, "no set says which"},
+		p.PendingLen, p.PendingTime, p.Pending, p.Counts.Merged = 1, at(7, 10), &pending{First: "5", Through: 8, Count: 1}, 0
+	}, "position 5 is pending, and was finished before"},
+	"pending above":   {func(w *world) { w.part(2, 0, 0).Pending.First = "11" }, "11 is pending, and above 10"},
+	"pending through": {func(w *world) { w.part(2, 0, 0).Pending.Through = 9 }, "pending through ordinal 9"},
+	"pending count":   {func(w *world) { w.part(2, 0, 0).Pending.Count = 2 }, "pending_len is 3, its set has 2"},
+	"pending length":  {func(w *world) { w.part(2, 0, 0).Pending = &pending{First: "3", Through: 8, Count: 1} }, "pending_len is 3, its set has 1"},
+	"pending without": {func(w *world) { w.part(2, 0, 0).Pending = nil }, "no set says which"},
 	"ended goes on":   {func(w *world) { w.part(7, 0, 0).partition.ID, w.part(7, 0, 0).UpTo = "2", "2" }, "it had ended at 1"},
 	"malformed place": {func(w *world) { w.part(7, 0, 0).UpTo = "013" }, `position "013"`},
 
@@ -82,7 +82,7 @@ var before = map[string]change[*world]{
 		w.entries = append(w.entries, &entry{header: header{1, 1}, Kind: "close", ID: 10, Token: token(10), Close: &closeEntry{From: at(8, 0),
 			Through: at(9, 0), At: at(11, 0), Flows: []string{"rows"}, Seal: "_SEALED", Generation: 1}})
 	}, "hours close in order"},
-	"close low":         {func(w *world) { w.entries[5].Close.Through = at(8, 0) }, `partition "s"/"0" has got to`},
+	"close watermark":   {func(w *world) { w.entries[5].Close.Through = at(8, 0) }, `partition "s"/"0" has got to`},
 	"close clock":       {func(w *world) { w.entries[5].Close.At = at(7, 14) }, "less than 15m0s after"},
 	"close generation":  {func(w *world) { w.entries[5].Close.Generation = 0 }, "generation 0, the last is 1"},
 	"close unpublished": {func(w *world) { w.entries[4].Published, w.entries[8].Published = nil, []uint64{3, 4} }, "files of entry 4 are not published"},
@@ -162,7 +162,7 @@ var after = map[string]change[memory]{
 	"odd name":         {func(m memory) { m[root+"s0000/12"] = nil }, "its name is not a number"},
 	"blob missing":     {func(m memory) { delete(m, root+"blobs/"+token(3)+"-0") }, "entry 3: blob"},
 	"blob another": {func(m memory) {
-		m[root+"blobs/"+token(3)+"-0"] = envelope(&blob{header: header{1, 1}, Sets: []heldSet{{Held: &held{First: "5", Through: 1, Count: 1}}}})
+		m[root+"blobs/"+token(3)+"-0"] = envelope(&blob{header: header{1, 1}, Sets: []pendingSet{{Pending: &pending{First: "5", Through: 1, Count: 1}}}})
 	}, "is not the one that the entry names"},
 	"snapshot changed": {func(m memory) {
 		key := object20("snapshots/", 9, "")
@@ -184,15 +184,15 @@ var after = map[string]change[memory]{
 
 // more are faults of a writer that the hand-made world needs more than a word for, and forms that nobody writes.
 var more = map[string]change[*world]{
-	"entry token":    {func(w *world) { w.entries[4].Token = "abc" }, `entry 5: token "abc"`},
-	"lane token":     {func(w *world) { w.entries[3].Commit.Lanes[0].Token = strings.ToUpper(token(0xab)) }, "lane a: token"},
-	"genesis token":  {func(w *world) { w.genesis.Token = "" }, `genesis.json: token ""`},
-	"genesis start":  {func(w *world) { h := at(6, 30); w.genesis.Start = &h }, "is not the start of an hour"},
-	"before start":   {func(w *world) { h := at(7, 0); w.genesis.Start = &h }, "which entry 0 closed"},
-	"mark order":     {func(w *world) { w.entries[3].Published, w.entries[4].Published = nil, []uint64{4, 2} }, "published marks are not in order"},
-	"no lane":        {func(w *world) { w.entries[8].Commit.Lanes = nil }, "it touches no lane"},
-	"lane order":     {func(w *world) { w.addLane("a", 7) }, "its lanes are not in order"},
-	"partition held": {func(w *world) { w.part(4, 0, 0).HeldTime = at(7, 10) }, "0 records held, the oldest of"},
+	"entry token":       {func(w *world) { w.entries[4].Token = "abc" }, `entry 5: token "abc"`},
+	"lane token":        {func(w *world) { w.entries[3].Commit.Lanes[0].Token = strings.ToUpper(token(0xab)) }, "lane a: token"},
+	"genesis token":     {func(w *world) { w.genesis.Token = "" }, `genesis.json: token ""`},
+	"genesis start":     {func(w *world) { h := at(6, 30); w.genesis.Start = &h }, "is not the start of an hour"},
+	"before start":      {func(w *world) { h := at(7, 0); w.genesis.Start = &h }, "which entry 0 closed"},
+	"mark order":        {func(w *world) { w.entries[3].Published, w.entries[4].Published = nil, []uint64{4, 2} }, "published marks are not in order"},
+	"no lane":           {func(w *world) { w.entries[8].Commit.Lanes = nil }, "it touches no lane"},
+	"lane order":        {func(w *world) { w.addLane("a", 7) }, "its lanes are not in order"},
+	"partition pending": {func(w *world) { w.part(4, 0, 0).PendingTime = at(7, 10) }, "0 records pending, the oldest of"},
 	"partition twice": {func(w *world) {
 		l := &w.entries[8].Commit.Lanes[0]
 		l.Partitions = append(l.Partitions, row("9", 2, at(8, 0), time.Time{}))
@@ -252,7 +252,7 @@ func TestSealsComeInOrder(t *testing.T) {
 	for _, p := range []*partitionRow{&p, &q, &r} {
 		p.Read, p.Counts = 1, counts{Filtered: 1}
 	}
-	q.Counts.Filtered = 2 // with the one that was held
+	q.Counts.Filtered = 2 // with the one that was pending
 	w.append(&entry{Kind: "commit", Published: []uint64{7, 9}, Commit: &commit{Lanes: []laneCommit{
 		{Lane: "a", Base: 8, Token: token(103), Partitions: []partitionRow{p}},
 		{Lane: "b", Base: 3, Token: token(102), Partitions: []partitionRow{q}},

@@ -91,11 +91,11 @@ func (w *world) file(flow, kind string, h time.Time, name string, rows ...string
 func number(n int64) string { return fmt.Sprint(n) }
 
 // row is a partition's progress.
-func row(id string, upTo int64, seen time.Time, low time.Time) partitionRow {
-	return partitionRow{partition: partition{Source: "s", ID: id}, UpTo: number(upTo), Seen: seen, Low: low}
+func row(id string, upTo int64, maxTime time.Time, watermark time.Time) partitionRow {
+	return partitionRow{partition: partition{Source: "s", ID: id}, UpTo: number(upTo), MaxEventTime: maxTime, Watermark: watermark}
 }
 
-// good is a world in which all is well: two lanes, held records, late and dead ones, blobs, closed and sealed hours, an
+// good is a world in which all is well: two lanes, pending records, late and dead ones, blobs, closed and sealed hours, an
 // ended partition with a child, a retired one.
 func good(t *testing.T) *world { return goodAt(t, prefix, "job") }
 
@@ -112,8 +112,8 @@ func goodAt(t *testing.T, prefix, job string) *world {
 
 	// Entry 2: lane a reads 10 records of hour 6 and holds three of them.
 	p := row("0", 10, at(6, 50), at(6, 10))
-	p.Read, p.HeldLen, p.HeldTime, p.Counts = 10, 3, at(6, 10), counts{Written: 4, Filtered: 2, Dead: 1}
-	p.Held = &held{First: "3", Through: 8, Count: 3, Runs: []byte{40, 191, 251, 224}} // 3, 4 and 8
+	p.Read, p.PendingLen, p.PendingTime, p.Counts = 10, 3, at(6, 10), counts{Written: 4, Filtered: 2, Dead: 1}
+	p.Pending = &pending{First: "3", Through: 8, Count: 3, Runs: []byte{40, 191, 251, 224}} // 3, 4 and 8
 	add(&entry{Kind: "commit", Commit: &commit{
 		Lanes: []laneCommit{{Lane: "a", Base: 0, Token: token(101), Partitions: []partitionRow{p}}},
 		Files: []file{
@@ -127,9 +127,9 @@ func goodAt(t *testing.T, prefix, job string) *world {
 
 	// Entry 3: lane b, all in blobs.
 	q := row("1", 5, at(7, 40), at(7, 20))
-	q.Read, q.HeldLen, q.HeldTime, q.Counts = 5, 1, at(7, 30), counts{Written: 4}
-	q.HeldBlob = &blobRef{Key: "blobs/" + token(3) + "-0"}
-	w.blobs[q.HeldBlob.Key] = &blob{Sets: []heldSet{{Held: &held{First: "4", Through: 2, Count: 1}}}}
+	q.Read, q.PendingLen, q.PendingTime, q.Counts = 5, 1, at(7, 30), counts{Written: 4}
+	q.PendingBlob = &blobRef{Key: "blobs/" + token(3) + "-0"}
+	w.blobs[q.PendingBlob.Key] = &blob{Sets: []pendingSet{{Pending: &pending{First: "4", Through: 2, Count: 1}}}}
 	w.blobs["blobs/"+token(3)+"-1"] = &blob{Files: []file{w.file("rows", "", at(7, 0), "o2-1-0.jsonl", "1\n", "2\n", "3\n", "4\n")}}
 	w.blobs["blobs/"+token(3)+"-2"] = &blob{Lanes: []laneCommit{{Lane: "b", Token: token(102), Partitions: []partitionRow{q}}}}
 	add(&entry{Kind: "commit", Commit: &commit{
@@ -255,7 +255,7 @@ func (w *world) writeBlobs(e *entry) {
 	}
 	for i := range lanes {
 		for k := range lanes[i].Partitions {
-			put(lanes[i].Partitions[k].HeldBlob)
+			put(lanes[i].Partitions[k].PendingBlob)
 		}
 	}
 	put(c.FilesBlob)

@@ -22,8 +22,8 @@ var Default = Rule{Near: 5 * time.Minute, Records: 16}
 
 // Clock is the clock of a partition. The zero Clock has not begun: any first time is far ahead of it.
 type Clock struct {
-	Seen time.Time
-	Jump Jump
+	MaxEventTime time.Time
+	Jump         Jump
 }
 
 // Jump is a time far ahead of the clock that waits to be confirmed. The zero Jump is none.
@@ -37,9 +37,9 @@ type Jump struct {
 // which no record moves a clock; zero is no bound. It reports whether anything changed.
 func (c *Clock) Read(r *Rule, oldest, newest, now time.Time) bool {
 	switch {
-	case newest.Sub(c.Seen) <= r.Near:
+	case newest.Sub(c.MaxEventTime) <= r.Near:
 		oldest = newest
-	case oldest.Sub(c.Seen) > r.Near:
+	case oldest.Sub(c.MaxEventTime) > r.Near:
 		c.support(r, oldest, newest, now)
 		return true
 	}
@@ -55,22 +55,22 @@ func (c *Clock) Read(r *Rule, oldest, newest, now time.Time) bool {
 
 // Again is Read for a record that was read before, so it counted then: it confirms and contradicts nothing.
 func (c *Clock) Again(r *Rule, oldest, newest, now time.Time) bool {
-	if newest.Sub(c.Seen) <= r.Near {
+	if newest.Sub(c.MaxEventTime) <= r.Near {
 		return c.move(newest, now)
 	}
-	return oldest.Sub(c.Seen) <= r.Near && c.move(oldest, now)
+	return oldest.Sub(c.MaxEventTime) <= r.Near && c.move(oldest, now)
 }
 
 func (c *Clock) move(to, now time.Time) bool {
-	if !to.After(c.Seen) {
+	if !to.After(c.MaxEventTime) {
 		return false
 	}
 	if !now.IsZero() && to.After(now) {
-		if to = now; !to.After(c.Seen) {
+		if to = now; !to.After(c.MaxEventTime) {
 			return false
 		}
 	}
-	c.Seen = to
+	c.MaxEventTime = to
 	return true
 }
 
@@ -91,10 +91,10 @@ func (c *Clock) support(r *Rule, oldest, newest, now time.Time) {
 
 // Prove takes in that all records up to the time at are read.
 func (c *Clock) Prove(at time.Time) bool {
-	if !at.After(c.Seen) {
+	if !at.After(c.MaxEventTime) {
 		return false
 	}
-	c.Seen, c.Jump = at, Jump{}
+	c.MaxEventTime, c.Jump = at, Jump{}
 	return true
 }
 

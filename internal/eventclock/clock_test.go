@@ -21,18 +21,18 @@ func (c *Clock) read(minutes ...int) {
 
 // One record 59 minutes ahead made 354 of 416 others late.
 func TestATimeFarAheadMovesNoClockAlone(t *testing.T) {
-	c := Clock{Seen: at(0)}
+	c := Clock{MaxEventTime: at(0)}
 	c.read(1, 60, 2, 7, 6, 8, 3000, 8, 8)
-	if !c.Seen.Equal(at(8)) || c.Jump != (Jump{}) {
-		t.Errorf("the clock is at %v, and %v waits; want %v and none", c.Seen, c.Jump, at(8))
+	if !c.MaxEventTime.Equal(at(8)) || c.Jump != (Jump{}) {
+		t.Errorf("the clock is at %v, and %v waits; want %v and none", c.MaxEventTime, c.Jump, at(8))
 	}
 	c.read(14)
-	if want := (Jump{at(14), at(14), 1}); !c.Seen.Equal(at(8)) || c.Jump != want {
-		t.Errorf("six minutes ahead: the clock is at %v, and %v waits; want %v and %v", c.Seen, c.Jump, at(8), want)
+	if want := (Jump{at(14), at(14), 1}); !c.MaxEventTime.Equal(at(8)) || c.Jump != want {
+		t.Errorf("six minutes ahead: the clock is at %v, and %v waits; want %v and %v", c.MaxEventTime, c.Jump, at(8), want)
 	}
 	c.read(13)
-	if !c.Seen.Equal(at(13)) || c.Jump != (Jump{}) {
-		t.Errorf("five minutes ahead: the clock is at %v, and %v waits; want %v and none", c.Seen, c.Jump, at(13))
+	if !c.MaxEventTime.Equal(at(13)) || c.Jump != (Jump{}) {
+		t.Errorf("five minutes ahead: the clock is at %v, and %v waits; want %v and none", c.MaxEventTime, c.Jump, at(13))
 	}
 }
 
@@ -40,18 +40,18 @@ func TestFurtherRecordsConfirmAJump(t *testing.T) {
 	for _, begun := range []bool{true, false} { // the first times of a partition are a jump from nothing
 		var c Clock
 		if begun {
-			c.Seen = at(0)
+			c.MaxEventTime = at(0)
 		}
 		c.read(3000)
 		for i := 1; i < Default.Records-1; i++ {
 			c.read(60 + i)
 		}
-		if want := (Jump{at(61), at(3000), Default.Records - 1}); c.Jump != want || begun != c.Seen.Equal(at(0)) {
-			t.Fatalf("before the last: the clock is at %v, and %v waits; want %v", c.Seen, c.Jump, want)
+		if want := (Jump{at(61), at(3000), Default.Records - 1}); c.Jump != want || begun != c.MaxEventTime.Equal(at(0)) {
+			t.Fatalf("before the last: the clock is at %v, and %v waits; want %v", c.MaxEventTime, c.Jump, want)
 		}
 		c.read(99)
-		if !c.Seen.Equal(at(61)) || c.Jump != (Jump{}) {
-			t.Errorf("the clock is at %v, and %v waits; want the smallest of all, %v, and none", c.Seen, c.Jump, at(61))
+		if !c.MaxEventTime.Equal(at(61)) || c.Jump != (Jump{}) {
+			t.Errorf("the clock is at %v, and %v waits; want the smallest of all, %v, and none", c.MaxEventTime, c.Jump, at(61))
 		}
 	}
 }
@@ -60,11 +60,11 @@ func TestFurtherRecordsConfirmAJump(t *testing.T) {
 func TestEveryGapIsConfirmedWhateverStragglersCome(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		c := Clock{Seen: at(0)}
+		c := Clock{MaxEventTime: at(0)}
 		share, n := r.Float64()/3, 0
-		for ; c.Seen.Before(at(60)); n++ {
+		for ; c.MaxEventTime.Before(at(60)); n++ {
 			if n > 2000 {
-				t.Fatalf("seed %d: after %d records of which %.2f are from before, the clock is at %v, and %v waits", seed, n, share, c.Seen, c.Jump)
+				t.Fatalf("seed %d: after %d records of which %.2f are from before, the clock is at %v, and %v waits", seed, n, share, c.MaxEventTime, c.Jump)
 			}
 			if r.Float64() < share {
 				c.read(-r.IntN(30))
@@ -86,72 +86,72 @@ func TestAMinorityOfOddTimesMovesNoClock(t *testing.T) {
 			continue
 		}
 		c.read(m - r.IntN(3))
-		if c.Seen.After(at(m)) {
-			t.Fatalf("record %d: the clock is at %v, ahead of %v", i, c.Seen, at(m))
+		if c.MaxEventTime.After(at(m)) {
+			t.Fatalf("record %d: the clock is at %v, ahead of %v", i, c.MaxEventTime, at(m))
 		}
 	}
-	if c.Seen.Before(at(1998)) {
-		t.Errorf("the clock is at %v, want about %v", c.Seen, at(1999))
+	if c.MaxEventTime.Before(at(1998)) {
+		t.Errorf("the clock is at %v, want about %v", c.MaxEventTime, at(1999))
 	}
 }
 
 // The clocks of those who write may all be ahead of the store's.
 func TestNoRecordMovesAClockBeyondTheStores(t *testing.T) {
-	c := Clock{Seen: at(0)}
+	c := Clock{MaxEventTime: at(0)}
 	now := at(2)
 	c.Read(&Default, at(4), at(4), now)
-	if !c.Seen.Equal(now) {
-		t.Errorf("the clock is at %v, want the store's, %v", c.Seen, now)
+	if !c.MaxEventTime.Equal(now) {
+		t.Errorf("the clock is at %v, want the store's, %v", c.MaxEventTime, now)
 	}
 	for range 2 * Default.Records {
 		c.Read(&Default, at(30), at(30), now)
 	}
-	if c.Confirm(now); !c.Seen.Equal(now) {
-		t.Errorf("after many that are ahead the clock is at %v, want %v", c.Seen, now)
+	if c.Confirm(now); !c.MaxEventTime.Equal(now) {
+		t.Errorf("after many that are ahead the clock is at %v, want %v", c.MaxEventTime, now)
 	}
 	c.Read(&Default, at(4), at(4), at(1)) // the store's clock went back
-	if !c.Seen.Equal(now) {
-		t.Errorf("the clock goes back to %v", c.Seen)
+	if !c.MaxEventTime.Equal(now) {
+		t.Errorf("the clock goes back to %v", c.MaxEventTime)
 	}
 }
 
 func TestARecordThatCameBeforeConfirmsNothing(t *testing.T) {
-	c := Clock{Seen: at(0), Jump: Jump{at(60), at(61), 15}}
+	c := Clock{MaxEventTime: at(0), Jump: Jump{at(60), at(61), 15}}
 	c.Again(&Default, at(60), at(60), late)
 	c.Again(&Default, at(-1), at(-1), late)
-	if want := (Jump{at(60), at(61), 15}); !c.Seen.Equal(at(0)) || c.Jump != want {
-		t.Errorf("the clock is at %v, and %v waits; want %v and %v", c.Seen, c.Jump, at(0), want)
+	if want := (Jump{at(60), at(61), 15}); !c.MaxEventTime.Equal(at(0)) || c.Jump != want {
+		t.Errorf("the clock is at %v, and %v waits; want %v and %v", c.MaxEventTime, c.Jump, at(0), want)
 	}
-	if c.Again(&Default, at(4), at(4), late); !c.Seen.Equal(at(4)) {
-		t.Errorf("the clock is at %v, want %v: a time that waited in front of Decode", c.Seen, at(4))
+	if c.Again(&Default, at(4), at(4), late); !c.MaxEventTime.Equal(at(4)) {
+		t.Errorf("the clock is at %v, want %v: a time that waited in front of Decode", c.MaxEventTime, at(4))
 	}
 }
 
 func TestARecordOfManyEventsCountsOnce(t *testing.T) {
-	c := Clock{Seen: at(0)}
+	c := Clock{MaxEventTime: at(0)}
 	c.Read(&Default, at(60), at(70), late)
 	if want := (Jump{at(60), at(70), 1}); c.Jump != want {
 		t.Errorf("%v waits, want %v", c.Jump, want)
 	}
 	c.Read(&Default, at(1), at(70), late) // its oldest event says where time is
-	if !c.Seen.Equal(at(1)) || c.Jump != (Jump{}) {
-		t.Errorf("the clock is at %v, and %v waits; want %v and none", c.Seen, c.Jump, at(1))
+	if !c.MaxEventTime.Equal(at(1)) || c.Jump != (Jump{}) {
+		t.Errorf("the clock is at %v, and %v waits; want %v and none", c.MaxEventTime, c.Jump, at(1))
 	}
 	c.Read(&Default, at(2), at(5), late)
-	if !c.Seen.Equal(at(5)) {
-		t.Errorf("the clock is at %v, want %v", c.Seen, at(5))
+	if !c.MaxEventTime.Equal(at(5)) {
+		t.Errorf("the clock is at %v, want %v", c.MaxEventTime, at(5))
 	}
 }
 
 func TestTheEndMakesAnEndOfAJump(t *testing.T) {
-	c := Clock{Seen: at(0), Jump: Jump{at(60), at(61), 3}}
-	if d := c; !d.Prove(at(90)) || d != (Clock{Seen: at(90)}) {
+	c := Clock{MaxEventTime: at(0), Jump: Jump{at(60), at(61), 3}}
+	if d := c; !d.Prove(at(90)) || d != (Clock{MaxEventTime: at(90)}) {
 		t.Errorf("after a proof: %v", d)
 	}
-	if d := c; !d.Confirm(late) || d != (Clock{Seen: at(61)}) {
+	if d := c; !d.Confirm(late) || d != (Clock{MaxEventTime: at(61)}) {
 		t.Errorf("after the end of the partition: %v", d)
 	}
-	if d := (Clock{Seen: at(0)}); d.Confirm(late) || d.Prove(at(0)) || d != (Clock{Seen: at(0)}) {
+	if d := (Clock{MaxEventTime: at(0)}); d.Confirm(late) || d.Prove(at(0)) || d != (Clock{MaxEventTime: at(0)}) {
 		t.Errorf("nothing waited: %v", d)
 	}
 }

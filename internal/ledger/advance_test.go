@@ -43,19 +43,19 @@ func advanceAny(t *testing.T, hour, lateness time.Duration, b []byte) {
 			}
 		}
 		var prev driver.Progress
-		held := 0
+		pending := 0
 		if old := s.Lanes.Partitions[part("p")]; old != nil {
-			prev, held = old.Progress, old.HeldLen
+			prev, pending = old.Progress, old.PendingLen
 		}
-		l := lane(s, "p", n, time.Time{}, time.Time{}).held(at[1], n)
+		l := lane(s, "p", n, time.Time{}, time.Time{}).pending(at[1], n)
 		p := &l.Partitions[0]
-		p.Progress.Seen, p.Progress.Arrived = at[0], at[2]
+		p.Progress.MaxEventTime, p.Progress.Arrived = at[0], at[2]
 		p.Progress = Advance(prev, p.Progress, lateness, unit == 7)
-		p.Counts[record.Written] = int64(held) + p.Read - 1
+		p.Counts[record.Written] = int64(pending) + p.Read - 1
 		if err := try(s, commit(l)); err != nil {
-			t.Fatalf("hours of %s, lateness %s, seen %d, held %d, arrived %d: %v", hour, lateness, at[0].Unix(), at[1].Unix(), at[2].Unix(), err)
+			t.Fatalf("hours of %s, lateness %s, max event time %d, pending %d, arrived %d: %v", hour, lateness, at[0].Unix(), at[1].Unix(), at[2].Unix(), err)
 		}
-		if from, through, ok := s.CloseDue(at[3], lateness, s.Pending); ok && (from.IsZero() || !from.Before(through)) {
+		if from, through, ok := s.CloseDue(at[3], lateness, s.Unpublished); ok && (from.IsZero() || !from.Before(through)) {
 			t.Fatalf("hours from %s to %s are due", from, through)
 		}
 		if _, err := s.Encode(); err != nil {
@@ -64,7 +64,7 @@ func advanceAny(t *testing.T, hour, lateness time.Duration, b []byte) {
 	}
 }
 
-// Seen in the year 57301 (milliseconds that were microseconds), or negative, once made an entry that nobody could write.
+// MaxEventTime in the year 57301 (milliseconds that were microseconds), or negative, once made an entry that nobody could write.
 func TestAdvanceMakesEntriesOfWhateverTimes(t *testing.T) {
 	for seed := range uint64(400) {
 		r := rand.New(rand.NewPCG(seed, 1))

@@ -14,7 +14,7 @@ func wide(b *testing.B) *State {
 	for i := 0; i < manyPartitions; i += 100 {
 		var lanes []LaneCommit
 		for k := range 100 {
-			lanes = append(lanes, lane(s, fmt.Sprintf("lane-%05d", i+k), 5, clock("10:00"), clock("09:45")).held(clock("09:50"), 2, 4))
+			lanes = append(lanes, lane(s, fmt.Sprintf("lane-%05d", i+k), 5, clock("10:00"), clock("09:45")).pending(clock("09:50"), 2, 4))
 		}
 		must(b, s, commit(lanes...))
 	}
@@ -25,7 +25,7 @@ func wide(b *testing.B) *State {
 func usual(b *testing.B, s *State) (*Entry, []byte) {
 	var lanes []LaneCommit
 	for k := range 10 {
-		lanes = append(lanes, lane(s, fmt.Sprintf("lane-%05d", k), 9, clock("10:01"), clock("09:46")).held(clock("09:51"), 7, 9))
+		lanes = append(lanes, lane(s, fmt.Sprintf("lane-%05d", k), 9, clock("10:01"), clock("09:46")).pending(clock("09:51"), 7, 9))
 	}
 	e := commit(lanes...)
 	for i := range 16 {
@@ -108,7 +108,7 @@ func BenchmarkClockAndCloseDueOf5000Partitions(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Lanes.Clock()
-		s.CloseDue(clock("23:00"), 0, s.Pending)
+		s.CloseDue(clock("23:00"), 0, s.Unpublished)
 	}
 }
 

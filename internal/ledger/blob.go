@@ -8,7 +8,7 @@ type Blob struct {
 	Key    string `json:"key"` // relative to Root
 	SHA256 Hash   `json:"sha256"`
 	Bytes  int64  `json:"bytes"`
-	At     int    `json:"at,omitempty"` // which of several held sets, from 0
+	At     int    `json:"at,omitempty"` // which of several pending sets, from 0
 }
 
 // NewBlob names body.

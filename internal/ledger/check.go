@@ -171,11 +171,11 @@ func (p *PartitionCommit) check() error {
 	if p.Read < 0 || slices.Min(p.Counts[:]) < 0 {
 		return fmt.Errorf("negative counts: read %d, %v", p.Read, p.Counts)
 	}
-	if p.HeldLen == 0 && !pr.HeldTime.IsZero() { // the other way round is possible: event times not known yet
-		return fmt.Errorf("%d held records, the oldest of %s", p.HeldLen, pr.HeldTime)
+	if p.PendingLen == 0 && !pr.PendingTime.IsZero() { // the other way round is possible: event times not known yet
+		return fmt.Errorf("%d pending records, the oldest of %s", p.PendingLen, pr.PendingTime)
 	}
-	return errors.Join(checkPosition(pr.UpTo), p.checkHeld(), checkBlob(p.HeldBlob), checkJump(&pr.Jump),
-		checkYear(pr.HeldTime), checkYear(pr.Seen), checkYear(pr.Low), checkYear(pr.Arrived))
+	return errors.Join(checkPosition(pr.UpTo), p.checkPending(), checkBlob(p.PendingBlob), checkJump(&pr.Jump),
+		checkYear(pr.PendingTime), checkYear(pr.MaxEventTime), checkYear(pr.Watermark), checkYear(pr.Arrived))
 }
 
 func checkJump(j *driver.Jump) error {
@@ -185,30 +185,30 @@ func checkJump(j *driver.Jump) error {
 	return errors.Join(checkYear(j.To), checkYear(j.Newest))
 }
 
-// checkHeld checks that held positions are at or below UpTo and as many as the entry says.
-func (p *PartitionCommit) checkHeld() error {
-	h, upTo := p.Progress.Held, p.Progress.UpTo
-	if p.HeldBefore < 0 || p.HeldBefore > MaxHeldBefore || p.HeldBefore > 0 && p.HeldBlob == nil {
-		return fmt.Errorf("a held set that builds on %d blobs", p.HeldBefore)
+// checkPending checks that pending positions are at or below UpTo and as many as the entry says.
+func (p *PartitionCommit) checkPending() error {
+	h, upTo := p.Progress.Pending, p.Progress.UpTo
+	if p.PendingBefore < 0 || p.PendingBefore > MaxPendingBefore || p.PendingBefore > 0 && p.PendingBlob == nil {
+		return fmt.Errorf("a pending set that builds on %d blobs", p.PendingBefore)
 	}
 	if h.Len() == 0 {
-		if (p.HeldLen > 0) != (p.HeldBlob != nil) || p.HeldLen < 0 || !h.First.IsZero() || h.Through != 0 {
-			return fmt.Errorf("%d held records without a set, or a set without records", p.HeldLen)
+		if (p.PendingLen > 0) != (p.PendingBlob != nil) || p.PendingLen < 0 || !h.First.IsZero() || h.Through != 0 {
+			return fmt.Errorf("%d pending records without a set, or a set without records", p.PendingLen)
 		}
 		return nil
 	}
-	if h.Len() != p.HeldLen {
-		return fmt.Errorf("%d held records, but the set has %d", p.HeldLen, h.Len())
+	if h.Len() != p.PendingLen {
+		return fmt.Errorf("%d pending records, but the set has %d", p.PendingLen, h.Len())
 	}
-	if err := checkHeld(h); err != nil {
+	if err := checkPending(h); err != nil {
 		return err
 	}
 	if h.First.Compare(upTo) > 0 {
-		return fmt.Errorf("%s is held and above %s", h.First, upTo)
+		return fmt.Errorf("%s is pending and above %s", h.First, upTo)
 	}
 	if upTo.Seq == "" {
 		if n := uint64(upTo.Sub-h.First.Sub) + 1; h.Through != n {
-			return fmt.Errorf("held set from %s to %s ends at ordinal %d", h.First, upTo, h.Through)
+			return fmt.Errorf("pending set from %s to %s ends at ordinal %d", h.First, upTo, h.Through)
 		}
 	}
 	return nil

@@ -15,15 +15,15 @@ import (
 )
 
 // NextHour returns the start of the first hour that is not closed: of the hour that must close next. Before the first
-// Close, without Genesis.Start, it is the earlier of the first hour with on-time files and the hour of the smallest low,
+// Close, without Genesis.Start, it is the earlier of the first hour with on-time files and the hour of the smallest watermark,
 // so that neither a job's beginning nor a bad timestamp makes thousands of empty hours. Zero if it is not known yet.
 func (s *State) NextHour() time.Time {
 	if !s.Hours.Closed.IsZero() {
 		return s.Hours.Closed
 	}
 	next := s.Hours.first()
-	if low, live := s.Lanes.low(); live && !low.IsZero() {
-		if h := s.Genesis.HourOf(low); next.IsZero() || h.Before(next) {
+	if watermark, live := s.Lanes.watermark(); live && !watermark.IsZero() {
+		if h := s.Genesis.HourOf(watermark); next.IsZero() || h.Before(next) {
 			next = h
 		}
 	}
@@ -34,7 +34,7 @@ func (s *State) NextHour() time.Time {
 func (s *State) Complete(lateness time.Duration) time.Time {
 	newest, waits := s.Lanes.Newest(), len(s.Hours.Open) > 0
 	for _, p := range s.Lanes.Partitions {
-		waits = waits || p.HeldLen > 0
+		waits = waits || p.PendingLen > 0
 	}
 	if !waits || newest.IsZero() {
 		return time.Time{}
@@ -45,9 +45,9 @@ func (s *State) Complete(lateness time.Duration) time.Time {
 // ready returns up to when hours could close as far as the known partitions go. If all have ended that is the end of the
 // last hour with files and not the end of time, so that a historic load closes what it wrote and no more.
 func (s *State) ready() time.Time {
-	low, live := s.Lanes.low()
+	watermark, live := s.Lanes.watermark()
 	if live {
-		return low
+		return watermark
 	}
 	if last := s.Hours.last(); !last.IsZero() {
 		return last.Add(s.Genesis.Hour)
@@ -58,8 +58,8 @@ func (s *State) ready() time.Time {
 // CloseDue returns the range of hours that could close if the clock is now and the source lists no partition that is not
 // known: those whose end is at least lateness ago, that all known partitions have passed and whose files are published.
 // It is worth asking the source then, and CheckClose decides. pending are the entries that are not known to be published: at
-// most s.Pending.
-func (s *State) CloseDue(now time.Time, lateness time.Duration, pending map[uint64]Pending) (from, through time.Time, ok bool) {
+// most s.Unpublished.
+func (s *State) CloseDue(now time.Time, lateness time.Duration, pending map[uint64]Unpublished) (from, through time.Time, ok bool) {
 	from = s.NextHour()
 	if from.IsZero() || lateness < 0 || !s.Lanes.begun() {
 		return from, through, false
@@ -101,7 +101,7 @@ func (s *State) validateClose(e *Entry) error {
 	if g, found := s.Gap(c.From, c.Through, c.At, c.EmptyHours); found {
 		return void("%s", g.String())
 	}
-	for id, p := range s.Pending {
+	for id, p := range s.Unpublished {
 		if len(p.Hours) > 0 && p.Hours[0].Before(c.Through) && !slices.Contains(e.Published, id) {
 			return void("files of entry %d are not published", id)
 		}
@@ -157,14 +157,14 @@ func hashPartition(sum hash.Hash, p record.Partition) {
 type Blocker struct {
 	Kind BlockerKind
 
-	// Partition, Lane, Low, Seen, Jump, Held and HeldTime tell about a partition that has not passed the hour, or is not known.
-	Partition record.Partition
-	Lane      string
-	Low       time.Time
-	Seen      time.Time
-	Jump      driver.Jump
-	Held      int
-	HeldTime  time.Time
+	// Partition, Lane, Watermark, MaxEventTime, Jump, Pending and PendingTime tell about a partition that has not passed the hour, or is not known.
+	Partition    record.Partition
+	Lane         string
+	Watermark    time.Time
+	MaxEventTime time.Time
+	Jump         driver.Jump
+	Pending      int
+	PendingTime  time.Time
 
 	Entry uint64    // whose files are not published
 	Until time.Time // the time that the store's clock must reach
@@ -187,15 +187,15 @@ const (
 // empty is Close.EmptyHours, and listed are the partitions that the source has.
 func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64, listed []record.Partition) []Blocker {
 	var out []Blocker
-	if from, through, due := s.CloseDue(now, lateness, s.Pending); due {
+	if from, through, due := s.CloseDue(now, lateness, s.Unpublished); due {
 		if g, found := s.Gap(from, through, now, empty); found {
 			out = append(out, Blocker{Kind: BlockedByGap, Gap: g})
 		}
 	}
 	for p, st := range s.Lanes.Partitions {
-		if pr := &st.Progress; !st.free() && pr.Low.Before(end) {
-			out = append(out, Blocker{Kind: BlockedByPartition, Partition: p, Lane: st.Lane, Low: pr.Low, Seen: pr.Seen, Jump: pr.Jump,
-				Held: st.HeldLen, HeldTime: pr.HeldTime})
+		if pr := &st.Progress; !st.free() && pr.Watermark.Before(end) {
+			out = append(out, Blocker{Kind: BlockedByPartition, Partition: p, Lane: st.Lane, Watermark: pr.Watermark, MaxEventTime: pr.MaxEventTime, Jump: pr.Jump,
+				Pending: st.PendingLen, PendingTime: pr.PendingTime})
 		}
 	}
 	for _, p := range listed {
@@ -203,7 +203,7 @@ func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64
 			out = append(out, Blocker{Kind: BlockedByUnknown, Partition: p})
 		}
 	}
-	for id, p := range s.Pending {
+	for id, p := range s.Unpublished {
 		if len(p.Hours) > 0 && p.Hours[0].Before(end) {
 			out = append(out, Blocker{Kind: BlockedByEntry, Entry: id})
 		}
@@ -211,7 +211,7 @@ func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64
 	if until := end.Add(lateness); now.Before(until) {
 		out = append(out, Blocker{Kind: BlockedByClock, Until: until})
 	}
-	if _, live := s.Lanes.low(); !live && s.ready().Before(end) {
+	if _, live := s.Lanes.watermark(); !live && s.ready().Before(end) {
 		out = append(out, Blocker{Kind: BlockedByNothing})
 	}
 	slices.SortFunc(out, func(a, b Blocker) int {
@@ -243,7 +243,7 @@ func (s *State) Gap(from, through, at time.Time, extra int64) (Gap, bool) {
 }
 
 // gap finds what g begins with. Before the first Close that is an hour with files, or the start hour: without either, no
-// hour before the smallest low is due.
+// hour before the smallest watermark is due.
 func (s *State) gap(g Gap) Gap {
 	if h := s.Hours.Open[g.From.Add(-s.Genesis.Hour)]; h != nil {
 		g.Entry = h.First

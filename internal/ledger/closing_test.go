@@ -72,7 +72,7 @@ func TestCloseDueIsWhatValidateTakes(t *testing.T) {
 	s := twoLanes(t)
 	const lateness = 15 * time.Minute
 	for at := clock("09:00"); at.Before(clock("12:00")); at = at.Add(5 * time.Minute) {
-		from, through, ok := s.CloseDue(at, lateness, s.Pending)
+		from, through, ok := s.CloseDue(at, lateness, s.Unpublished)
 		if want := !at.Before(clock("10:15")); ok != want {
 			t.Errorf("at %s due is %v, want %v", at, ok, want)
 		}
@@ -80,24 +80,24 @@ func TestCloseDueIsWhatValidateTakes(t *testing.T) {
 			must(t, s.Clone(), closing(from, through, at))
 		}
 	}
-	if _, _, ok := s.CloseDue(clock("23:00"), -1, s.Pending); ok {
+	if _, _, ok := s.CloseDue(clock("23:00"), -1, s.Unpublished); ok {
 		t.Error("hours are due though they are not to be closed")
 	}
 }
 
-// T23: the start hour comes from files and lows of real records, not from the first timestamp.
+// T23: the start hour comes from files and watermarks of real records, not from the first timestamp.
 func TestFirstHour(t *testing.T) {
 	s := newState(t)
-	if _, _, ok := s.CloseDue(clock("23:00"), 0, s.Pending); ok || !s.NextHour().IsZero() {
+	if _, _, ok := s.CloseDue(clock("23:00"), 0, s.Unpublished); ok || !s.NextHour().IsZero() {
 		t.Error("an empty ledger has an hour to close")
 	}
 	must(t, s, commit(lane(s, "a", 1, clock("06:30"), time.Time{})))
 	if !s.NextHour().IsZero() {
-		t.Errorf("next hour is %s before a low is known", s.NextHour())
+		t.Errorf("next hour is %s before a watermark is known", s.NextHour())
 	}
 	must(t, s, commit(lane(s, "a", 2, clock("06:30"), clock("06:15"))))
 	if got := s.NextHour(); !got.Equal(clock("06:00")) {
-		t.Errorf("next hour is %s, want that of the low, 06:00", got)
+		t.Errorf("next hour is %s, want that of the watermark, 06:00", got)
 	}
 	must(t, s, commit(lane(s, "b", 1, clock("08:30"), clock("08:15"))).files(clock("05:00")), mark(3),
 		commit(lane(s, "a", 3, clock("09:00"), clock("08:45"))))
@@ -119,7 +119,7 @@ func TestStartOfGenesisIsTheFirstHour(t *testing.T) {
 	}
 	s := NewState(g, HashOf(body))
 	must(t, s, commit(lane(s, "a", 1, clock("07:30"), clock("07:15"))))
-	if from, through, ok := s.CloseDue(clock("23:00"), 0, s.Pending); !ok || !from.Equal(clock("04:00")) || !through.Equal(clock("07:00")) {
+	if from, through, ok := s.CloseDue(clock("23:00"), 0, s.Unpublished); !ok || !from.Equal(clock("04:00")) || !through.Equal(clock("07:00")) {
 		t.Errorf("due is %s to %s, %v, want 04:00 to 07:00", from, through, ok)
 	}
 	wantVoid(t, "hours before the start are closed", s, commit(lane(s, "b", 1, clock("03:30"), time.Time{})).files(clock("03:00")))
@@ -133,7 +133,7 @@ func TestChildrenInheritTheClocks(t *testing.T) {
 	l.Partitions[0].Progress.Children = []record.Partition{part("c1"), part("c2")}
 	must(t, s, commit(lane(s, "a", 3, clock("12:00"), clock("11:45"))).files(clock("09:00")), mark(1), commit(l))
 	wantVoid(t, "the children are at 09:15", s, closing(clock("09:00"), clock("10:00"), clock("12:00")))
-	if c := s.Lanes.Partitions[part("c1")]; c == nil || c.Lane != "p" || !c.Progress.Low.Equal(clock("09:15")) || !c.Progress.Seen.Equal(clock("09:30")) {
+	if c := s.Lanes.Partitions[part("c1")]; c == nil || c.Lane != "p" || !c.Progress.Watermark.Equal(clock("09:15")) || !c.Progress.MaxEventTime.Equal(clock("09:30")) {
 		t.Fatalf("child is %+v, want lane p and the parent's clocks", c)
 	}
 	next := lane(s, "p", 3, clock("09:30"), clock("09:15"))
@@ -143,8 +143,8 @@ func TestChildrenInheritTheClocks(t *testing.T) {
 	}
 	slices.SortFunc(next.Partitions, func(a, b PartitionCommit) int { return a.Partition.Compare(b.Partition) })
 	must(t, s, commit(next), closing(clock("09:00"), clock("10:00"), clock("12:00")))
-	if got := s.Lanes.Low("p", nil); !got.Equal(clock("10:15")) {
-		t.Errorf("low of the lane is %s, want that of the children, 10:15", got)
+	if got := s.Lanes.Watermark("p", nil); !got.Equal(clock("10:15")) {
+		t.Errorf("watermark of the lane is %s, want that of the children, 10:15", got)
 	}
 }
 
@@ -159,25 +159,25 @@ func TestAChildGoesOnWithClocksOfItsOwn(t *testing.T) {
 	next := lane(s, "p", 3, clock("09:30"), clock("09:15"))
 	next.Partitions[0].Progress = end.Partitions[0].Progress
 	next.Partitions[0].Read, next.Partitions[0].Counts = 0, record.Counts{}
-	child := PartitionCommit{Partition: part("q"), Progress: driver.Progress{Seen: clock("10:30"), Low: clock("10:15")}}
+	child := PartitionCommit{Partition: part("q"), Progress: driver.Progress{MaxEventTime: clock("10:30"), Watermark: clock("10:15")}}
 	next.Partitions = append(next.Partitions, child)
 	must(t, s, commit(next))
-	if got := s.Lanes.Partitions[part("q")].Progress; !got.Low.Equal(clock("10:15")) || !got.Seen.Equal(clock("10:30")) {
-		t.Errorf("the child is at %s, %s, want 10:30, 10:15", got.Seen, got.Low)
+	if got := s.Lanes.Partitions[part("q")].Progress; !got.Watermark.Equal(clock("10:15")) || !got.MaxEventTime.Equal(clock("10:30")) {
+		t.Errorf("the child is at %s, %s, want 10:30, 10:15", got.MaxEventTime, got.Watermark)
 	}
 }
 
 func TestAChildOfTwoParentsHasTheEarlierClocks(t *testing.T) {
 	s := newState(t)
-	end := func(name, seen, low string) LaneCommit {
-		l := lane(s, name, 3, clock(seen), clock(low))
+	end := func(name, maxTime, watermark string) LaneCommit {
+		l := lane(s, name, 3, clock(maxTime), clock(watermark))
 		l.Partitions[0].Progress.Ended, l.Partitions[0].Progress.Children = true, []record.Partition{part("c")}
 		return l
 	}
 	must(t, s, commit(end("p", "09:30", "09:15")), commit(end("q", "08:30", "08:15")))
 	c := s.Lanes.Partitions[part("c")]
-	if !c.Progress.Low.Equal(clock("08:15")) || !c.Progress.Seen.Equal(clock("08:30")) || c.Lane != "p" {
-		t.Errorf("child is in lane %s with %s, %s, want p, 08:30, 08:15", c.Lane, c.Progress.Seen, c.Progress.Low)
+	if !c.Progress.Watermark.Equal(clock("08:15")) || !c.Progress.MaxEventTime.Equal(clock("08:30")) || c.Lane != "p" {
+		t.Errorf("child is in lane %s with %s, %s, want p, 08:30, 08:15", c.Lane, c.Progress.MaxEventTime, c.Progress.Watermark)
 	}
 
 	// It moves to the lane of the other parent only in a commit that has both versions.
@@ -185,17 +185,17 @@ func TestAChildOfTwoParentsHasTheEarlierClocks(t *testing.T) {
 	to := LaneCommit{Lane: "q", Base: s.Base("q"), Token: token(4), Partitions: moved.Partitions}
 	wantCorrupt(t, "lane p is not touched", try(s.Clone(), commit(to)))
 	must(t, s, commit(LaneCommit{Lane: "p", Base: s.Base("p"), Token: token(4)}, to))
-	if got := s.Lanes.Low("q", nil); !got.Equal(clock("09:20")) {
-		t.Errorf("low of lane q is %s, want the child's, 09:20", got)
+	if got := s.Lanes.Watermark("q", nil); !got.Equal(clock("09:20")) {
+		t.Errorf("watermark of lane q is %s, want the child's, 09:20", got)
 	}
-	if got := s.Lanes.Low("p", nil); !got.Equal(clock("09:15")) {
-		t.Errorf("low of lane p is %s, want the parent's, 09:15", got)
+	if got := s.Lanes.Watermark("p", nil); !got.Equal(clock("09:15")) {
+		t.Errorf("watermark of lane p is %s, want the parent's, 09:15", got)
 	}
 }
 
 func TestAnEndedPartitionBindsWhileItHolds(t *testing.T) {
 	s := newState(t)
-	l := lane(s, "p", 3, clock("09:30"), clock("09:15")).held(clock("09:20"), 2)
+	l := lane(s, "p", 3, clock("09:30"), clock("09:15")).pending(clock("09:20"), 2)
 	l.Partitions[0].Progress.Ended = true
 	must(t, s, commit(lane(s, "a", 3, clock("12:00"), clock("11:45"))).files(clock("09:00")), mark(1), commit(l))
 	wantVoid(t, "p holds a record", s, closing(clock("09:00"), clock("10:00"), clock("12:00")))
@@ -209,13 +209,13 @@ func TestWhenAllHaveEndedHoursCloseUpToTheLastFile(t *testing.T) {
 	l := lane(s, "p", 3, clock("11:30"), clock("11:15"))
 	l.Partitions[0].Progress.Ended = true
 	must(t, s, commit(l).files(clock("05:00"), clock("11:00")), mark(1))
-	from, through, ok := s.CloseDue(clock("23:00"), 15*time.Minute, s.Pending)
+	from, through, ok := s.CloseDue(clock("23:00"), 15*time.Minute, s.Unpublished)
 	if !ok || !from.Equal(clock("05:00")) || !through.Equal(clock("12:00")) {
 		t.Errorf("due is %s to %s, %v, want 05:00 to 12:00", from, through, ok)
 	}
 	wantVoid(t, "no row is in hour 12", s, closing(clock("05:00"), clock("13:00"), clock("23:00")))
 	must(t, s, closing(from, through, clock("23:00")))
-	if _, _, ok := s.CloseDue(clock("23:59"), 0, s.Pending); ok {
+	if _, _, ok := s.CloseDue(clock("23:59"), 0, s.Unpublished); ok {
 		t.Error("another hour is due")
 	}
 }
@@ -235,11 +235,11 @@ func TestOneCloseAtATimeIsWithoutSeals(t *testing.T) {
 
 func TestBlockers(t *testing.T) {
 	s := newState(t)
-	must(t, s, commit(lane(s, "a", 3, clock("10:20"), clock("10:05")), lane(s, "b", 3, clock("10:15"), clock("09:50")).held(clock("09:50"), 3)).files(clock("09:00")))
+	must(t, s, commit(lane(s, "a", 3, clock("10:20"), clock("10:05")), lane(s, "b", 3, clock("10:15"), clock("09:50")).pending(clock("09:50"), 3)).files(clock("09:00")))
 	got := s.Blockers(clock("10:00"), clock("10:10"), 15*time.Minute, 4000, nil)
 	if len(got) != 3 || got[0].Kind != BlockedByClock || !got[0].Until.Equal(clock("10:15")) ||
 		got[1].Kind != BlockedByEntry || got[1].Entry != 1 ||
-		got[2].Kind != BlockedByPartition || got[2].Partition != part("b") || got[2].Held != 1 || !got[2].Low.Equal(clock("09:50")) {
+		got[2].Kind != BlockedByPartition || got[2].Partition != part("b") || got[2].Pending != 1 || !got[2].Watermark.Equal(clock("09:50")) {
 		t.Errorf("blockers are %+v", got)
 	}
 	if got := s.Blockers(clock("09:00"), clock("10:10"), 15*time.Minute, 4000, nil); len(got) != 0 {
@@ -253,13 +253,13 @@ func TestMarkTakesPendingEntriesOff(t *testing.T) {
 	must(t, s, commit(lane(s, "a", 3, clock("10:20"), clock("10:05"))).files(clock("09:00")))
 	must(t, s, commit(lane(s, "a", 4, clock("10:20"), clock("10:05"))))
 	must(t, s, commit(lane(s, "a", 4, clock("10:21"), clock("10:06"))))
-	if len(s.Pending) != 2 {
-		t.Errorf("pending are %v, want entries 1 and 2: entry 2 has no file and counts, entry 3 clocks alone", s.Pending)
+	if len(s.Unpublished) != 2 {
+		t.Errorf("pending are %v, want entries 1 and 2: entry 2 has no file and counts, entry 3 clocks alone", s.Unpublished)
 	}
 	other := mark(1, 2, 3)
 	must(t, s, other)
-	if len(s.Pending) != 0 {
-		t.Errorf("pending are %v after the mark", s.Pending)
+	if len(s.Unpublished) != 0 {
+		t.Errorf("pending are %v after the mark", s.Unpublished)
 	}
 	again := mark(1)
 	s.Prepare(again)

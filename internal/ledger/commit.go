@@ -53,11 +53,11 @@ type LaneCommit struct {
 
 	// Base is the version that the lane must have: the entry that last touched it, or the last Close if none did, or 0.
 	Base  uint64
-	Token Token // of the adoption by which the author holds the lane
+	Token Token // of the acquisition by which the author holds the lane
 
-	// Adopted is the first entry that the adoption had not folded, if it knew nothing of the lane; else 0. It tells that
+	// Acquired is the first entry that the acquisition had not folded, if it knew nothing of the lane; else 0. It tells that
 	// nobody has read the lane to its end since, whose Forget left no trace of it.
-	Adopted uint64
+	Acquired uint64
 
 	// Partitions are ordered by Partition.Compare. A partition of the lane that is missing keeps its progress; the lane
 	// is touched even if all are missing.
@@ -65,23 +65,23 @@ type LaneCommit struct {
 }
 
 // PartitionCommit is the new progress of one partition, and what became of the records that this transaction finished.
-// Previous HeldLen + Read = HeldLen + Counts.Sum().
+// Previous PendingLen + Read = PendingLen + Counts.Sum().
 type PartitionCommit struct {
-	Partition record.Partition
-	Progress  driver.Progress // with Low; see Advance
-	HeldLen   int             // Progress.Held.Len, also if that is in a blob
-	Read      int64           // records read for the first time
-	Counts    record.Counts
+	Partition  record.Partition
+	Progress   driver.Progress // with Watermark; see Advance
+	PendingLen int             // Progress.Pending.Len, also if that is in a blob
+	Read       int64           // records read for the first time
+	Counts     record.Counts
 
-	// HeldBlob is where Progress.Held is if it was too long. If HeldBefore is not 0 it has only what has changed since the
+	// PendingBlob is where Progress.Pending is if it was too long. If PendingBefore is not 0 it has only what has changed since the
 	// set of the base, which so many blobs say.
-	HeldBlob   *Blob
-	HeldBefore int
+	PendingBlob   *Blob
+	PendingBefore int
 
-	// HeldBase is the held set of the base, for Fit. Only the author has it.
-	HeldBase driver.HeldSet
+	// PendingBase is the pending set of the base, for Fit. Only the author has it.
+	PendingBase driver.PendingSet
 
-	blobs int // of the base's held set; see Prepare
+	blobs int // of the base's pending set; see Prepare
 }
 
 // FileKind says to which part of the output a file belongs.
@@ -156,18 +156,18 @@ type laneJSON struct {
 	Lane       string             `json:"lane"`
 	Base       uint64             `json:"base"`
 	Token      Token              `json:"token"`
-	Adopted    uint64             `json:"adopted,omitempty"`
+	Acquired   uint64             `json:"acquired,omitempty"`
 	Partitions []partitionRowJSON `json:"partitions,omitempty"`
 }
 
 type partitionRowJSON struct {
 	partitionJSON
 	progressJSON
-	HeldBlob   *Blob      `json:"held_blob,omitempty"`
-	HeldBefore int        `json:"held_before,omitempty"`
-	HeldLen    int        `json:"held_len,omitempty"`
-	Read       int64      `json:"read,omitempty"`
-	Counts     countsJSON `json:"counts,omitzero"`
+	PendingBlob   *Blob      `json:"pending_blob,omitempty"`
+	PendingBefore int        `json:"pending_before,omitempty"`
+	PendingLen    int        `json:"pending_len,omitempty"`
+	Read          int64      `json:"read,omitempty"`
+	Counts        countsJSON `json:"counts,omitzero"`
 }
 
 func (c *Commit) toJSON() (*commitJSON, error) {
@@ -187,7 +187,7 @@ func (c *Commit) body() (bodyJSON, error) {
 	j := bodyJSON{Hours: c.Hours, Lanes: make([]laneJSON, len(c.Lanes))}
 	for i := range c.Lanes {
 		l := &c.Lanes[i]
-		j.Lanes[i] = laneJSON{Lane: l.Lane, Base: l.Base, Token: l.Token, Adopted: l.Adopted, Partitions: make([]partitionRowJSON, len(l.Partitions))}
+		j.Lanes[i] = laneJSON{Lane: l.Lane, Base: l.Base, Token: l.Token, Acquired: l.Acquired, Partitions: make([]partitionRowJSON, len(l.Partitions))}
 		for k := range l.Partitions {
 			var err error
 			if j.Lanes[i].Partitions[k], err = l.Partitions[k].row(); err != nil {
@@ -199,16 +199,16 @@ func (c *Commit) body() (bodyJSON, error) {
 }
 
 func (p *PartitionCommit) row() (partitionRowJSON, error) {
-	progress, err := toProgress(&p.Progress, p.HeldBlob != nil)
+	progress, err := toProgress(&p.Progress, p.PendingBlob != nil)
 	if err != nil {
 		return partitionRowJSON{}, fmt.Errorf("ledger: partition %s: %w", p.Partition, err)
 	}
-	return partitionRowJSON{toPartition(p.Partition), progress, p.HeldBlob, p.HeldBefore, p.HeldLen, p.Read, toCounts(p.Counts)}, nil
+	return partitionRowJSON{toPartition(p.Partition), progress, p.PendingBlob, p.PendingBefore, p.PendingLen, p.Read, toCounts(p.Counts)}, nil
 }
 
 func (j *partitionRowJSON) commit(progress driver.Progress) PartitionCommit {
 	return PartitionCommit{
-		Partition: j.partition(), Progress: progress, HeldBlob: j.HeldBlob, HeldBefore: j.HeldBefore, HeldLen: j.HeldLen, Read: j.Read,
+		Partition: j.partition(), Progress: progress, PendingBlob: j.PendingBlob, PendingBefore: j.PendingBefore, PendingLen: j.PendingLen, Read: j.Read,
 		Counts: j.Counts.counts(),
 	}
 }
@@ -223,7 +223,7 @@ func (j *bodyJSON) into(c *Commit) error {
 	c.Lanes = make([]LaneCommit, len(j.Lanes))
 	for i := range j.Lanes {
 		l := &j.Lanes[i]
-		c.Lanes[i] = LaneCommit{Lane: l.Lane, Base: l.Base, Token: l.Token, Adopted: l.Adopted, Partitions: make([]PartitionCommit, len(l.Partitions))}
+		c.Lanes[i] = LaneCommit{Lane: l.Lane, Base: l.Base, Token: l.Token, Acquired: l.Acquired, Partitions: make([]PartitionCommit, len(l.Partitions))}
 		for k := range l.Partitions {
 			p := &l.Partitions[k]
 			progress, err := p.progress()

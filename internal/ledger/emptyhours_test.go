@@ -32,7 +32,7 @@ func commitAt(t *testing.T, s *State, n int64, when time.Time, bare bool) {
 }
 
 func closeWith(s *State, at time.Time, extra int64) *Entry {
-	from, through, _ := s.CloseDue(at, 0, s.Pending)
+	from, through, _ := s.CloseDue(at, 0, s.Unpublished)
 	e := closing(from, through, at, part("a"))
 	e.Close.Lateness, e.Close.EmptyHours = 0, extra
 	if s.Hours.ClosedEntry != 0 {
@@ -49,7 +49,7 @@ func TestACloseHasNoMoreEmptyHoursInARowThanHavePassed(t *testing.T) {
 	s := begun(t, time.Hour, day, time.Time{})
 	commitAt(t, s, 1, old, false)
 	commitAt(t, s, 2, now, false)
-	from, through, due := s.CloseDue(now, 0, s.Pending)
+	from, through, due := s.CloseDue(now, 0, s.Unpublished)
 	g, found := s.Gap(from, through, now, 4000)
 	if hours := int64(now.Sub(old) / time.Hour); !due || !found || g.Hours != hours || g.Allowed != 4012 || g.Entry != 1 || g.AtClose ||
 		!g.From.Equal(old.Truncate(time.Hour).Add(time.Hour)) || !g.Through.Equal(now) {

@@ -49,7 +49,7 @@ func objects(t testing.TB) []object {
 		}
 	}
 	add("config", &Entry{Kind: KindConfig, Token: token(2), Config: &Config{Generation: 1, Topics: []string{"clicks", "hits"}}})
-	full := lane(s, "a", 90, clock("10:20"), clock("10:00")).held(clock("10:00").Add(time.Nanosecond), 40, 42, 90)
+	full := lane(s, "a", 90, clock("10:20"), clock("10:00")).pending(clock("10:00").Add(time.Nanosecond), 40, 42, 90)
 	full.Partitions[0].Progress.Arrived = clock("10:25")
 	full.Partitions[0].Progress.Jump = driver.Jump{To: clock("10:41"), Newest: clock("10:59"), Records: 3}
 	full.Partitions[0].Counts = record.Counts{80, 1, 2, 1, 2, 1}
@@ -68,8 +68,8 @@ func objects(t testing.TB) []object {
 	end := closing(clock("09:00"), clock("10:00"), clock("10:15"), part("a"))
 	end.Close.Generation, end.Close.JSON = 1, true
 	add("close", end)
-	other := lane(s, "a", 91, clock("10:20"), clock("10:00")).held(clock("10:00"), 90)
-	other.Partitions[0].Progress.Held, other.Partitions[0].HeldBlob = driver.HeldSet{}, NewBlob("blobs/x-0", []byte("held"))
+	other := lane(s, "a", 91, clock("10:20"), clock("10:00")).pending(clock("10:00"), 90)
+	other.Partitions[0].Progress.Pending, other.Partitions[0].PendingBlob = driver.PendingSet{}, NewBlob("blobs/x-0", []byte("pending"))
 	blobs := commit(other)
 	blobs.Sealed, blobs.Published = clock("10:00"), nil
 	blobs.Commit.FilesBlob = NewBlob("blobs/x-1", []byte("files"))
@@ -99,16 +99,16 @@ func objects(t testing.TB) []object {
 		t.Fatal(err)
 	}
 	out = append(out, object{"blob-files", files, func(b []byte) error { _, err := DecodeFiles(NewBlob("k", b), b); return err }})
-	held, want := heldBlob(t)
-	out = append(out, object{"blob-held", held, func(b []byte) error {
-		sets, err := DecodeHeld(NewBlob("k", b), b)
-		if err != nil || !bytes.Equal(b, held) {
+	pending, want := pendingBlob(t)
+	out = append(out, object{"blob-pending", pending, func(b []byte) error {
+		sets, err := DecodePending(NewBlob("k", b), b)
+		if err != nil || !bytes.Equal(b, pending) {
 			return err
 		}
-		set := driver.HeldSet{}
+		set := driver.PendingSet{}
 		for i, at := range []int{0, 1} { // the second is a step from the first
 			if set, err = sets.Set(&Blob{At: at}, set); err != nil || !reflect.DeepEqual(set, want[i]) {
-				t.Errorf("held set %d: got %v, want %v (%v)", at, set, want[i], err)
+				t.Errorf("pending set %d: got %v, want %v (%v)", at, set, want[i], err)
 			}
 		}
 		return nil
@@ -268,15 +268,15 @@ func TestFormatDocumentNamesEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	var fields func(reflect.Type)
-	seen := map[reflect.Type]bool{}
+	maxTime := map[reflect.Type]bool{}
 	fields = func(typ reflect.Type) {
 		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
 			typ = typ.Elem()
 		}
-		if typ.Kind() != reflect.Struct || seen[typ] || typ == reflect.TypeFor[time.Time]() {
+		if typ.Kind() != reflect.Struct || maxTime[typ] || typ == reflect.TypeFor[time.Time]() {
 			return
 		}
-		seen[typ] = true
+		maxTime[typ] = true
 		for f := range typ.Fields() {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if name == "" && !f.Anonymous {
@@ -288,7 +288,7 @@ func TestFormatDocumentNamesEveryField(t *testing.T) {
 			fields(f.Type)
 		}
 	}
-	for _, v := range []any{entryJSON{}, Genesis{}, ownerJSON{}, snapshotJSON{}, filesJSON{}, heldBlobJSON{}, bodyBlobJSON{}, chunkJSON{}} {
+	for _, v := range []any{entryJSON{}, Genesis{}, ownerJSON{}, snapshotJSON{}, filesJSON{}, pendingBlobJSON{}, bodyBlobJSON{}, chunkJSON{}} {
 		fields(reflect.TypeOf(v))
 	}
 }

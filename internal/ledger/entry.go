@@ -33,7 +33,7 @@ const (
 	MinReader = 1
 )
 
-// Token is 128 random bits in lower-case hex. It identifies an attempt to append, or an adoption of a lane.
+// Token is 128 random bits in lower-case hex. It identifies an attempt to append, or an acquisition of a lane.
 type Token string
 
 // Hash is the SHA-256 of an object in lower-case hex.

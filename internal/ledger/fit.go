@@ -11,8 +11,8 @@ type Detached struct {
 	Body []byte
 }
 
-// Fit makes a Commit short enough: it moves held sets to a blob if they take much of it, then files, then lanes and hours,
-// until the entry has no more than limit bytes, 0 being MaxEntry, so that Encode will not fail with ErrTooLong. A held set
+// Fit makes a Commit short enough: it moves pending sets to a blob if they take much of it, then files, then lanes and hours,
+// until the entry has no more than limit bytes, 0 being MaxEntry, so that Encode will not fail with ErrTooLong. A pending set
 // in a blob may be only what has changed since the base: e must be prepared. key gives the name of the i-th blob, see
 // BlobName. Other entries, and those that are short enough, are left alone. The moved parts also stay in e, for its author.
 func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
@@ -30,7 +30,7 @@ func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
 		out = append(out, Detached{b.Key, body})
 		return b, nil
 	}
-	if err := c.moveHeld(limit, add); err != nil {
+	if err := c.movePending(limit, add); err != nil {
 		return nil, err
 	}
 	size, err := e.size()
@@ -55,15 +55,15 @@ func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
 	return out, nil
 }
 
-// moveHeld moves the long held sets to one blob if together they take more than a sixteenth of an entry: all instances read
-// entries, and who adopts a lane the blob.
-func (c *Commit) moveHeld(limit int, add func([]byte, error) (*Blob, error)) error {
+// movePending moves the long pending sets to one blob if together they take more than a sixteenth of an entry: all instances read
+// entries, and who acquires a lane the blob.
+func (c *Commit) movePending(limit int, add func([]byte, error) (*Blob, error)) error {
 	var long []*PartitionCommit
 	size := 0
 	for i := range c.Lanes {
 		for k := range c.Lanes[i].Partitions {
 			p := &c.Lanes[i].Partitions[k]
-			if p.HeldBlob == nil && p.Progress.Held.Len() > limit/512 {
+			if p.PendingBlob == nil && p.Progress.Pending.Len() > limit/512 {
 				long = append(long, p)
 				size += p.inline()
 			}
@@ -72,10 +72,10 @@ func (c *Commit) moveHeld(limit int, add func([]byte, error) (*Blob, error)) err
 	if size <= limit/16 {
 		return nil
 	}
-	j := &heldBlobJSON{blobHeader{Format, MinReader}, make([]heldSetJSON, len(long))}
+	j := &pendingBlobJSON{blobHeader{Format, MinReader}, make([]pendingSetJSON, len(long))}
 	var err error
 	for i, p := range long {
-		if j.Sets[i], err = p.toHeldSet(); err != nil {
+		if j.Sets[i], err = p.toPendingSet(); err != nil {
 			return err
 		}
 	}
@@ -86,7 +86,7 @@ func (c *Commit) moveHeld(limit int, add func([]byte, error) (*Blob, error)) err
 	for i, p := range long {
 		at := *b
 		at.At = i
-		p.HeldBlob = &at
+		p.PendingBlob = &at
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func fitted(t *testing.T, s *State, e *Entry) (*Entry, map[string][]byte) {
 
 func TestFitMovesFilesFirst(t *testing.T) {
 	s := newState(t)
-	e := commit(lane(s, "a", 500, clock("10:00"), time.Time{}).held(clock("10:00"), 2, 4))
+	e := commit(lane(s, "a", 500, clock("10:00"), time.Time{}).pending(clock("10:00"), 2, 4))
 	for i := range 1000 {
 		e.Commit.Files = append(e.Commit.Files, File{Flow: "views", Hour: clock("10:00"), Key: fmt.Sprintf("views/%04d", i), Length: 1, Rows: 2, Ref: []byte("ref")})
 	}
@@ -74,48 +74,48 @@ func TestFitMovesFilesFirst(t *testing.T) {
 		t.Errorf("got %v, want ErrTooLong", err)
 	}
 	d, blobs := fitted(t, s, e)
-	if len(blobs) != 1 || d.Commit.FilesBlob == nil || len(d.Commit.Files) != 0 || d.Commit.Lanes[0].Partitions[0].HeldBlob != nil {
+	if len(blobs) != 1 || d.Commit.FilesBlob == nil || len(d.Commit.Files) != 0 || d.Commit.Lanes[0].Partitions[0].PendingBlob != nil {
 		t.Fatalf("%d blobs, files blob %v: want one, of the files", len(blobs), d.Commit.FilesBlob)
 	}
 	files, err := DecodeFiles(d.Commit.FilesBlob, blobs[d.Commit.FilesBlob.Key])
 	if err != nil || !reflect.DeepEqual(files, e.Commit.Files) {
 		t.Errorf("files do not come back: %v", err)
 	}
-	if h := s.Hours.Open[clock("10:00")]; h.Files != 1000 || h.Rows != 2000 || len(s.Pending[1].Hours) != 1 {
-		t.Errorf("hour is %+v, pending %v", *h, s.Pending)
+	if h := s.Hours.Open[clock("10:00")]; h.Files != 1000 || h.Rows != 2000 || len(s.Unpublished[1].Hours) != 1 {
+		t.Errorf("hour is %+v, pending %v", *h, s.Unpublished)
 	}
 	wantCorrupt(t, "another blob", second(DecodeFiles(d.Commit.FilesBlob, []byte("x"))))
 }
 
 func second[T any](_ T, err error) error { return err }
 
-func TestFitMovesLongHeldSets(t *testing.T) {
+func TestFitMovesLongPendingSets(t *testing.T) {
 	s := newState(t)
 	every := func(name string, n, step int64) LaneCommit {
 		var at []int64
 		for i := range n {
 			at = append(at, 1+step*i+i*i%step)
 		}
-		return lane(s, name, step*n, clock("10:00"), time.Time{}).held(clock("09:00"), at...)
+		return lane(s, name, step*n, clock("10:00"), time.Time{}).pending(clock("09:00"), at...)
 	}
 	e := commit(every("a", 100, 50), every("b", 60_000, 50), every("c", 1000, 50))
-	want := e.Commit.Lanes[1].Partitions[0].Progress.Held
+	want := e.Commit.Lanes[1].Partitions[0].Progress.Pending
 	d, blobs := fitted(t, s, e)
 	p := &d.Commit.Lanes[1].Partitions[0]
-	if len(blobs) != 1 || p.HeldBlob == nil || p.HeldLen != 60_000 || p.Progress.Held.Len() != 0 || d.Commit.Lanes[0].Partitions[0].HeldBlob != nil {
-		t.Fatalf("%d blobs, held blob of b %v: want that only", len(blobs), p.HeldBlob)
+	if len(blobs) != 1 || p.PendingBlob == nil || p.PendingLen != 60_000 || p.Progress.Pending.Len() != 0 || d.Commit.Lanes[0].Partitions[0].PendingBlob != nil {
+		t.Fatalf("%d blobs, pending blob of b %v: want that only", len(blobs), p.PendingBlob)
 	}
-	sets, err := DecodeHeld(p.HeldBlob, blobs[p.HeldBlob.Key])
+	sets, err := DecodePending(p.PendingBlob, blobs[p.PendingBlob.Key])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := sets.Set(p.HeldBlob, driver.HeldSet{}); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("held set does not come back: %v", err)
+	if got, err := sets.Set(p.PendingBlob, driver.PendingSet{}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("pending set does not come back: %v", err)
 	}
-	if _, chain := s.Lanes.Resume(part("b")); len(chain) != 1 || s.Lanes.Partitions[part("b")].HeldLen != 60_000 {
+	if _, chain := s.Lanes.Resume(part("b")); len(chain) != 1 || s.Lanes.Partitions[part("b")].PendingLen != 60_000 {
 		t.Errorf("the state names the blobs %v, want one", chain)
 	}
-	wantCorrupt(t, "another blob", second(DecodeHeld(p.HeldBlob, []byte("x"))))
+	wantCorrupt(t, "another blob", second(DecodePending(p.PendingBlob, []byte("x"))))
 }
 
 // An instance that holds thousands of partitions can commit too.

@@ -15,7 +15,7 @@ import (
 func (s *State) Prepare(e *Entry) {
 	e.Format, e.MinReader, e.ID, e.Prev = Format, MinReader, s.Last+1, s.Hash
 	e.Published = slices.DeleteFunc(slices.Clone(e.Published), func(id uint64) bool {
-		_, pending := s.Pending[id]
+		_, pending := s.Unpublished[id]
 		return !pending
 	})
 	slices.Sort(e.Published)
@@ -31,7 +31,7 @@ func (s *State) Prepare(e *Entry) {
 		for k := range e.Commit.Lanes[i].Partitions {
 			p := &e.Commit.Lanes[i].Partitions[k]
 			if old := s.Lanes.Partitions[p.Partition]; old != nil {
-				p.blobs = len(old.HeldBlobs)
+				p.blobs = len(old.PendingBlobs)
 			}
 		}
 	}
@@ -51,7 +51,7 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 		return corrupt(object, "it is not valid: %v", err)
 	}
 	for _, id := range e.Published {
-		delete(s.Pending, id)
+		delete(s.Unpublished, id)
 	}
 	s.Hours.Sealed = later(s.Hours.Sealed, e.Sealed)
 	switch e.Kind {
@@ -96,11 +96,11 @@ func (s *State) foldCommit(e *Entry) {
 		s.Lanes.ByName[lane] = &next
 	}
 	if e.Commit.HasManifest() {
-		p := Pending{Hours: make([]time.Time, len(e.Commit.Hours))}
+		p := Unpublished{Hours: make([]time.Time, len(e.Commit.Hours))}
 		for i, h := range e.Commit.Hours {
 			p.Hours[i] = h.Hour
 		}
-		s.Pending[e.ID] = p
+		s.Unpublished[e.ID] = p
 	}
 	for _, h := range e.Commit.Hours {
 		sum := Hour{First: e.ID}
@@ -116,13 +116,13 @@ func (s *State) foldCommit(e *Entry) {
 // foldPartition returns the lane that the partition moves away from, in whose list it stays until its caller takes it out;
 // empty if it does not move.
 func (s *State) foldPartition(lane string, p *PartitionCommit) (from string) {
-	next := Partition{Lane: lane, Progress: p.Progress, HeldLen: p.HeldLen, Read: p.Read, Counts: p.Counts}
-	if p.HeldBlob != nil {
-		next.Progress.Held = driver.HeldSet{}
-		if p.HeldBefore > 0 {
-			next.HeldBlobs = slices.Clone(s.Lanes.Partitions[p.Partition].HeldBlobs)
+	next := Partition{Lane: lane, Progress: p.Progress, PendingLen: p.PendingLen, Read: p.Read, Counts: p.Counts}
+	if p.PendingBlob != nil {
+		next.Progress.Pending = driver.PendingSet{}
+		if p.PendingBefore > 0 {
+			next.PendingBlobs = slices.Clone(s.Lanes.Partitions[p.Partition].PendingBlobs)
 		}
-		next.HeldBlobs = append(next.HeldBlobs, p.HeldBlob)
+		next.PendingBlobs = append(next.PendingBlobs, p.PendingBlob)
 	}
 	if old := s.Lanes.Partitions[p.Partition]; old != nil {
 		next.Read += old.Read

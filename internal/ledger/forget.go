@@ -50,7 +50,7 @@ func (f *Forget) check() error {
 // spent reports whether p may be forgotten: it has ended and holds nothing. A retired one stays, since only a person
 // can say that it may be read again.
 func (p *Partition) spent() bool {
-	return p.Progress.Ended && p.HeldLen == 0 && !p.Retired
+	return p.Progress.Ended && p.PendingLen == 0 && !p.Retired
 }
 
 // Spent returns the partitions that have ended and hold nothing, and whose lane no entry has touched from entry since on,
@@ -77,7 +77,7 @@ func (ls *Lanes) begun() bool { return len(ls.Partitions) > 0 || ls.Over > 0 }
 // knows reports whether there is anything of p: it was read, or at least begun, and is not new.
 func (ls *Lanes) knows(p record.Partition) bool { return ls.Partitions[p] != nil || ls.Finished.Has(p) }
 
-// forget takes out what is over; all that touched its lanes did so before entry after. It raises Floor above all that touched the forgotten lanes: who adopted one of them before that may know
+// forget takes out what is over; all that touched its lanes did so before entry after. It raises Floor above all that touched the forgotten lanes: who acquired one of them before that may know
 // nothing of what was done in it.
 func (ls *Lanes) forget(f *Forget, after uint64) {
 	if len(f.Over) > 0 {

@@ -20,9 +20,9 @@ func ended(s *State, name string, n int64) LaneCommit {
 	return l
 }
 
-// adopted makes l the first touch of a lane that was adopted when entry n was to come.
-func (l LaneCommit) adopted(n uint64) LaneCommit {
-	l.Adopted = n
+// acquired makes l the first touch of a lane that was acquired when entry n was to come.
+func (l LaneCommit) acquired(n uint64) LaneCommit {
+	l.Acquired = n
 	return l
 }
 
@@ -44,7 +44,7 @@ func gone(names ...string) *Entry {
 // T60: what holds, has more to come, or was given up by a person is not over.
 func TestOnlyWhatIsOverIsForgotten(t *testing.T) {
 	s := newState(t)
-	holds := ended(s, "holds", 3).held(clock("10:00"), 2)
+	holds := ended(s, "holds", 3).pending(clock("10:00"), 2)
 	must(t, s, commit(ended(s, "over", 3)), commit(holds), commit(lane(s, "goes on", 3, clock("10:00"), time.Time{})),
 		commit(ended(s, "retired", 3)))
 	must(t, s, retire(s, "retired", "retired"))
@@ -67,31 +67,31 @@ func TestWhatWasForgottenIsNeverReadAgain(t *testing.T) {
 	if want := (driver.Progress{UpTo: pos(3), Ended: true, Arrived: clock("10:01")}); !reflect.DeepEqual(got, want) {
 		t.Errorf("it goes on at %+v, want %+v", got, want)
 	}
-	wantVoid(t, "a commit of it", s, commit(lane(s, "a", 1, clock("10:00"), time.Time{}).adopted(s.Last+1)))
+	wantVoid(t, "a commit of it", s, commit(lane(s, "a", 1, clock("10:00"), time.Time{}).acquired(s.Last+1)))
 	must(t, s, gone("a"))
 	if got, _ := s.Lanes.Resume(part("a")); got.Ended || s.Lanes.Finished.Len() != 0 {
 		t.Errorf("it has gone and goes on at %+v", got)
 	}
 	wantVoid(t, "gone before", s, gone("a"))
-	must(t, s, commit(lane(s, "a", 1, clock("10:00"), time.Time{}).adopted(s.Last+1)))
+	must(t, s, commit(lane(s, "a", 1, clock("10:00"), time.Time{}).acquired(s.Last+1)))
 }
 
 // A lane that has a forgotten partition beside one that goes on was once back at the beginning of time, and took for on time what it had
 // taken for late.
-func TestAForgottenPartitionLeavesTheLowOfItsLaneAlone(t *testing.T) {
+func TestAForgottenPartitionLeavesTheWatermarkOfItsLaneAlone(t *testing.T) {
 	s := newState(t)
 	l := ended(s, "a", 3)
 	l.Partitions = append(l.Partitions, lane(s, "b", 3, clock("10:00"), clock("09:30")).Partitions...)
 	must(t, s, commit(l))
 	parts := []record.Partition{part("a"), part("b")}
-	before := s.Lanes.Low("a", parts)
+	before := s.Lanes.Watermark("a", parts)
 	must(t, s, forget("a"))
-	if got := s.Lanes.Low("a", parts); !got.Equal(before) || !got.Equal(clock("09:30")) {
-		t.Errorf("low is %s, was %s, want 09:30", got, before)
+	if got := s.Lanes.Watermark("a", parts); !got.Equal(before) || !got.Equal(clock("09:30")) {
+		t.Errorf("watermark is %s, was %s, want 09:30", got, before)
 	}
 }
 
-// T61: a process that had adopted a lane before anybody read it slept while others read it to its end and forgot it.
+// T61: a process that had acquired a lane before anybody read it slept while others read it to its end and forgot it.
 func TestFirstTouchOfALaneThatWasForgottenIsVoid(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(lane(s, "other", 1, clock("10:00"), time.Time{})))
@@ -99,10 +99,10 @@ func TestFirstTouchOfALaneThatWasForgottenIsVoid(t *testing.T) {
 	must(t, s, commit(ended(s, "a", 3)))
 	fresh := s.Last + 1
 	must(t, s, forget("a"), gone("a"))
-	wantVoid(t, "the sleeper's", s, commit(lane(s, "a", 3, clock("10:00"), time.Time{}).adopted(slept)))
-	wantVoid(t, "one that says nothing of its adoption", s, commit(lane(s, "a", 3, clock("10:00"), time.Time{})))
-	wantVoid(t, "one on the version before", s, commit(LaneCommit{Lane: "a", Base: fresh - 1, Token: token(7), Adopted: slept}))
-	must(t, s, commit(lane(s, "b", 3, clock("10:00"), time.Time{}).adopted(fresh)))
+	wantVoid(t, "the sleeper's", s, commit(lane(s, "a", 3, clock("10:00"), time.Time{}).acquired(slept)))
+	wantVoid(t, "one that says nothing of its acquisition", s, commit(lane(s, "a", 3, clock("10:00"), time.Time{})))
+	wantVoid(t, "one on the version before", s, commit(LaneCommit{Lane: "a", Base: fresh - 1, Token: token(7), Acquired: slept}))
+	must(t, s, commit(lane(s, "b", 3, clock("10:00"), time.Time{}).acquired(fresh)))
 }
 
 // T63: a lane that is not known may be one that nobody has touched yet, or one that was forgotten.
@@ -120,7 +120,7 @@ func TestStagingOfAForgottenLaneIsSwept(t *testing.T) {
 		t.Error("staging of a forgotten lane stays for ever")
 	}
 	if s.Lanes.Sweepable(after) {
-		t.Error("staging of a lane that was adopted since is swept")
+		t.Error("staging of a lane that was acquired since is swept")
 	}
 	moved := &Owner{Lanes: []OwnerLane{{Lane: "new", Token: token(1), Index: s.Last, From: []string{"a"}, Parts: 1}}}
 	if !s.Lanes.Sweepable(moved) {
@@ -132,7 +132,7 @@ func TestStagingOfAForgottenLaneIsSwept(t *testing.T) {
 func TestHoursCloseWhenAllIsForgotten(t *testing.T) {
 	s := newState(t)
 	must(t, s, commit(ended(s, "a", 3)).files(clock("10:00")), mark(1), forget("a"))
-	from, through, ok := s.CloseDue(clock("23:00"), 15*time.Minute, s.Pending)
+	from, through, ok := s.CloseDue(clock("23:00"), 15*time.Minute, s.Unpublished)
 	if !ok || !from.Equal(clock("10:00")) || !through.Equal(clock("11:00")) {
 		t.Fatalf("hours from %s through %s close: %v, want that of 10h", from, through, ok)
 	}
@@ -158,7 +158,7 @@ func TestFinishedPartitionsComeBackFromTheirChunks(t *testing.T) {
 	for from := 0; from < 12_000; from += 500 {
 		c := commit()
 		for i := range 500 {
-			c.Commit.Lanes = append(c.Commit.Lanes, ended(s, name(from+i), int64(i+1)).adopted(s.Last+1))
+			c.Commit.Lanes = append(c.Commit.Lanes, ended(s, name(from+i), int64(i+1)).acquired(s.Last+1))
 		}
 		s.Prepare(c)
 		if err := s.Fold(c, HashOf([]byte(fmt.Sprint("commit", from)))); err != nil { // too long for an entry without blobs

@@ -104,8 +104,8 @@ func FuzzDecodeState(f *testing.F) {
 		}
 		s.Lanes.Clock()
 		s.NextHour()
-		s.CloseDue(clock("23:00"), 0, s.Pending)
-		s.Lanes.Low("a", nil)
+		s.CloseDue(clock("23:00"), 0, s.Unpublished)
+		s.Lanes.Watermark("a", nil)
 		return again, sameFormat(body)
 	}, "snapshot")
 }
@@ -124,23 +124,23 @@ func FuzzDecodeFiles(f *testing.F) {
 	}, "blob-files")
 }
 
-func FuzzDecodeHeld(f *testing.F) {
+func FuzzDecodePending(f *testing.F) {
 	fuzzDecoder(f, func(t *testing.T, body []byte) ([]byte, bool) {
-		sets, err := DecodeHeld(NewBlob("k", body), body)
+		sets, err := DecodePending(NewBlob("k", body), body)
 		if err != nil {
 			return nil, false
 		}
-		var held driver.HeldSet
+		var pending driver.PendingSet
 		for at := range sets.sets {
-			if h, err := sets.Set(&Blob{At: at}, held); err == nil {
-				if err := checkHeld(h); err != nil {
+			if h, err := sets.Set(&Blob{At: at}, pending); err == nil {
+				if err := checkPending(h); err != nil {
 					t.Error(err)
 				}
-				held = h
+				pending = h
 			}
 		}
 		return body, false
-	}, "blob-held")
+	}, "blob-pending")
 }
 
 func FuzzAttach(f *testing.F) {

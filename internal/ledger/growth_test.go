@@ -107,8 +107,8 @@ func TestCopiesOfAStateFoldOnTheirOwn(t *testing.T) {
 	}
 }
 
-// Each held set that went to a blob once had the whole entry encoded anew.
-func TestManyHeldSetsFitInOnePass(t *testing.T) {
+// Each pending set that went to a blob once had the whole entry encoded anew.
+func TestManyPendingSetsFitInOnePass(t *testing.T) {
 	wantLinear(t, 400, func(n int) func() {
 		s := newState(t)
 		e := commit()
@@ -117,7 +117,7 @@ func TestManyHeldSetsFitInOnePass(t *testing.T) {
 			for k := range at {
 				at[k] = int64(1 + 2*k)
 			}
-			e.Commit.Lanes = append(e.Commit.Lanes, lane(s, fmt.Sprintf("lane-%05d", i), 1000, clock("10:00"), time.Time{}).held(clock("09:50"), at...))
+			e.Commit.Lanes = append(e.Commit.Lanes, lane(s, fmt.Sprintf("lane-%05d", i), 1000, clock("10:00"), time.Time{}).pending(clock("09:50"), at...))
 		}
 		s.Prepare(e)
 		return func() {

@@ -44,29 +44,29 @@ func newState(t testing.TB) *State {
 	return NewState(g, HashOf(body))
 }
 
-// lane makes the commit of a lane of one partition of the same name: read records up to n, none held.
-func lane(s *State, name string, n int64, seen, low time.Time) LaneCommit {
+// lane makes the commit of a lane of one partition of the same name: read records up to n, none pending.
+func lane(s *State, name string, n int64, maxTime, watermark time.Time) LaneCommit {
 	p := PartitionCommit{
 		Partition: part(name),
-		Progress:  driver.Progress{UpTo: pos(n), Seen: seen, Low: low},
+		Progress:  driver.Progress{UpTo: pos(n), MaxEventTime: maxTime, Watermark: watermark},
 		Read:      n,
 	}
 	if old := s.Lanes.Partitions[p.Partition]; old != nil {
 		p.Read -= old.Progress.UpTo.Sub
-		p.Counts[record.Written] = int64(old.HeldLen)
+		p.Counts[record.Written] = int64(old.PendingLen)
 	}
 	p.Counts[record.Written] += p.Read
 	return LaneCommit{Lane: name, Base: s.Base(name), Token: token(7), Partitions: []PartitionCommit{p}}
 }
 
-// held makes lane's partition hold the positions.
-func (l LaneCommit) held(oldest time.Time, at ...int64) LaneCommit {
+// pending makes lane's partition hold the positions.
+func (l LaneCommit) pending(oldest time.Time, at ...int64) LaneCommit {
 	p := &l.Partitions[0]
-	h := driver.HeldSet{First: pos(at[0]), Through: uint64(p.Progress.UpTo.Sub-at[0]) + 1}
+	h := driver.PendingSet{First: pos(at[0]), Through: uint64(p.Progress.UpTo.Sub-at[0]) + 1}
 	for _, n := range at {
 		h.Ordinals = append(h.Ordinals, uint32(n-at[0]))
 	}
-	p.Progress.Held, p.Progress.HeldTime, p.HeldLen = h, oldest, len(at)
+	p.Progress.Pending, p.Progress.PendingTime, p.PendingLen = h, oldest, len(at)
 	p.Counts[record.Written] -= int64(len(at))
 	return l
 }

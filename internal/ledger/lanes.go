@@ -14,7 +14,7 @@ type Lanes struct {
 	ByName     map[string]*Lane
 	Partitions map[record.Partition]*Partition
 
-	// Floor is the smallest adoption, as LaneCommit.Adopted has it, of which an unknown lane is sure to be untouched since.
+	// Floor is the smallest acquisition, as LaneCommit.Acquired has it, of which an unknown lane is sure to be untouched since.
 	Floor    uint64
 	Over     int64     // partitions that were forgotten
 	Finished *Finished // those of them that the source may still list; shared by no copy
@@ -37,7 +37,7 @@ func (ls *Lanes) clone() Lanes {
 // Lane is the state of a lane that was touched. A *Lane of a State is never changed, only replaced.
 type Lane struct {
 	Version uint64 // the entry that last touched it
-	Token   Token  // of the adoption under which that entry was written
+	Token   Token  // of the acquisition under which that entry was written
 
 	// parts are all that are in it. Copies of the state share the array: what lies in it is never changed, and only the
 	// state that was copied may append to it.
@@ -47,19 +47,19 @@ type Lane struct {
 // Partition is the state of a partition. A *Partition of a State is never changed, only replaced.
 type Partition struct {
 	Lane     string
-	Progress driver.Progress // without Held if there are HeldBlobs
+	Progress driver.Progress // without Pending if there are PendingBlobs
 
-	// HeldBlobs say what is held if that was too long for an entry: the first a whole set, each other one what it changes.
-	HeldBlobs []*Blob
+	// PendingBlobs say what is pending if that was too long for an entry: the first a whole set, each other one what it changes.
+	PendingBlobs []*Blob
 
-	HeldLen int
-	Retired bool
-	Read    int64
-	Counts  record.Counts
+	PendingLen int
+	Retired    bool
+	Read       int64
+	Counts     record.Counts
 }
 
 // free reports whether p sets no bound to clocks and closes: nothing of it will ever come.
-func (p *Partition) free() bool { return p.Retired || p.Progress.Ended && p.HeldLen == 0 }
+func (p *Partition) free() bool { return p.Retired || p.Progress.Ended && p.PendingLen == 0 }
 
 // bound is the minimum of times.
 type bound struct {
@@ -73,18 +73,18 @@ func (b *bound) add(t time.Time) {
 	}
 }
 
-// Low returns up to when the hours of a lane are complete, which is the smallest low of its partitions: parts and all
+// Watermark returns up to when the hours of a lane are complete, which is the smallest watermark of its partitions: parts and all
 // that the state knows of in that lane. It is zero if one of them has none. Partitions that were retired, or have ended
 // and hold nothing, do not count as long as there is another one. An event is late if its hour ends at or before the
-// greater of Low and Closed.
-func (ls *Lanes) Low(lane string, parts []record.Partition) time.Time {
+// greater of Watermark and Closed.
+func (ls *Lanes) Watermark(lane string, parts []record.Partition) time.Time {
 	var live, rest bound
 	if l := ls.ByName[lane]; l != nil {
 		for _, p := range l.parts {
 			if st := ls.Partitions[p]; st.free() {
-				rest.add(st.Progress.Low)
+				rest.add(st.Progress.Watermark)
 			} else {
-				live.add(st.Progress.Low)
+				live.add(st.Progress.Watermark)
 			}
 		}
 	}
@@ -94,7 +94,7 @@ func (ls *Lanes) Low(lane string, parts []record.Partition) time.Time {
 				live.add(time.Time{})
 			}
 		} else if st.Lane != lane && !st.free() {
-			live.add(st.Progress.Low)
+			live.add(st.Progress.Watermark)
 		}
 	}
 	if live.any {
@@ -103,9 +103,9 @@ func (ls *Lanes) Low(lane string, parts []record.Partition) time.Time {
 	return rest.min
 }
 
-// Resume returns from where a partition is to be read: its progress, and the blobs that have its held set if it was too
+// Resume returns from where a partition is to be read: its progress, and the blobs that have its pending set if it was too
 // long, the whole set first. A retired one is given as ended and without what it held, so that nothing of it comes; a Commit must leave it out.
-func (ls *Lanes) Resume(p record.Partition) (progress driver.Progress, held []*Blob) {
+func (ls *Lanes) Resume(p record.Partition) (progress driver.Progress, pending []*Blob) {
 	st := ls.Partitions[p]
 	switch {
 	case st == nil:
@@ -113,9 +113,9 @@ func (ls *Lanes) Resume(p record.Partition) (progress driver.Progress, held []*B
 		return progress, nil
 	case st.Retired:
 		was := st.Progress
-		return driver.Progress{UpTo: was.UpTo, Seen: was.Seen, Low: was.Low, Arrived: was.Arrived, Mark: was.Mark, Ended: true}, nil
+		return driver.Progress{UpTo: was.UpTo, MaxEventTime: was.MaxEventTime, Watermark: was.Watermark, Arrived: was.Arrived, Mark: was.Mark, Ended: true}, nil
 	}
-	return st.Progress, st.HeldBlobs
+	return st.Progress, st.PendingBlobs
 }
 
 // Clock returns how far the committed event time of the whole job has got. Shared state may expire by it alone.
@@ -124,27 +124,27 @@ func (ls *Lanes) Clock() record.Clock {
 	var c record.Clock
 	for _, p := range ls.Partitions {
 		if p.free() {
-			rest.add(p.Progress.Seen)
+			rest.add(p.Progress.MaxEventTime)
 			continue
 		}
-		live.add(p.Progress.Seen)
-		if t := p.Progress.HeldTime; !t.IsZero() && (c.Held.IsZero() || t.Before(c.Held)) {
-			c.Held = t
+		live.add(p.Progress.MaxEventTime)
+		if t := p.Progress.PendingTime; !t.IsZero() && (c.Pending.IsZero() || t.Before(c.Pending)) {
+			c.Pending = t
 		}
 	}
-	c.Seen = rest.min
+	c.MaxEventTime = rest.min
 	if live.any {
-		c.Seen = live.min
+		c.MaxEventTime = live.min
 	}
 	return c
 }
 
-// low is the smallest low of the partitions that set a bound; live is false if there are none.
-func (ls *Lanes) low() (low time.Time, live bool) {
+// watermark is the smallest one of the partitions that set a bound; live is false if there are none.
+func (ls *Lanes) watermark() (watermark time.Time, live bool) {
 	var b bound
 	for _, p := range ls.Partitions {
 		if !p.free() {
-			b.add(p.Progress.Low)
+			b.add(p.Progress.Watermark)
 		}
 	}
 	return b.min, b.any
@@ -152,14 +152,14 @@ func (ls *Lanes) low() (low time.Time, live bool) {
 
 // AllEnded reports whether no known partition can give a record any more.
 func (ls *Lanes) AllEnded() bool {
-	_, live := ls.low()
+	_, live := ls.watermark()
 	return !live
 }
 
-// Newest is the newest Progress.Seen; zero if there is none.
+// Newest is the newest Progress.MaxEventTime; zero if there is none.
 func (ls *Lanes) Newest() (newest time.Time) {
 	for _, p := range ls.Partitions {
-		newest = later(newest, p.Progress.Seen)
+		newest = later(newest, p.Progress.MaxEventTime)
 	}
 	return newest
 }
@@ -192,14 +192,14 @@ func (ls *Lanes) put(p record.Partition, next *Partition) {
 // child of two parents has the earlier clocks.
 func (ls *Lanes) foldChildren(lane string, p *PartitionCommit) {
 	for _, c := range p.Progress.Children {
-		child := Partition{Lane: lane, Progress: driver.Progress{Seen: p.Progress.Seen, Low: p.Progress.Low, Arrived: p.Progress.Arrived}}
+		child := Partition{Lane: lane, Progress: driver.Progress{MaxEventTime: p.Progress.MaxEventTime, Watermark: p.Progress.Watermark, Arrived: p.Progress.Arrived}}
 		if old := ls.Partitions[c]; old != nil {
 			if !old.Progress.UpTo.IsZero() || old.Progress.Ended || old.Retired {
 				continue
 			}
 			child = *old
-			child.Progress.Seen = earlier(old.Progress.Seen, p.Progress.Seen)
-			child.Progress.Low = earlier(old.Progress.Low, p.Progress.Low)
+			child.Progress.MaxEventTime = earlier(old.Progress.MaxEventTime, p.Progress.MaxEventTime)
+			child.Progress.Watermark = earlier(old.Progress.Watermark, p.Progress.Watermark)
 			child.Progress.Arrived = earlier(old.Progress.Arrived, p.Progress.Arrived)
 		}
 		ls.put(c, &child)

@@ -12,37 +12,37 @@ import (
 func TestNonsenseIsRefused(t *testing.T) {
 	base := func(t *testing.T) *State {
 		s := newState(t)
-		must(t, s, commit(lane(s, "a", 10, clock("10:20"), clock("10:00")).held(clock("10:00"), 4, 7), lane(s, "b", 3, clock("10:15"), clock("10:00"))))
+		must(t, s, commit(lane(s, "a", 10, clock("10:20"), clock("10:00")).pending(clock("10:00"), 4, 7), lane(s, "b", 3, clock("10:15"), clock("10:00"))))
 		return s
 	}
 	// step is a right step of lane a, for the cases to spoil: 2 more records, 4 finishes.
 	step := func(s *State) *Entry {
-		return commit(lane(s, "a", 12, clock("10:30"), clock("10:05")).held(clock("10:05"), 7, 12))
+		return commit(lane(s, "a", 12, clock("10:30"), clock("10:05")).pending(clock("10:05"), 7, 12))
 	}
 	if s := base(t); true {
 		must(t, s, step(s))
 	}
 	for name, spoil := range map[string]func(e *Entry, p *PartitionCommit){
 		"up to goes back": func(_ *Entry, p *PartitionCommit) {
-			p.Progress.UpTo, p.Read, p.Progress.Held.Through = pos(9), 0, 3
-			p.Progress.Held.Ordinals, p.HeldLen, p.Counts[0] = []uint32{0}, 1, 1
+			p.Progress.UpTo, p.Read, p.Progress.Pending.Through = pos(9), 0, 3
+			p.Progress.Pending.Ordinals, p.PendingLen, p.Counts[0] = []uint32{0}, 1, 1
 		},
-		"seen goes back": func(_ *Entry, p *PartitionCommit) { p.Progress.Seen = clock("10:19") },
-		"low goes back":  func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("09:59") },
-		"low after seen": func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("10:31") },
-		"low after held": func(_ *Entry, p *PartitionCommit) { p.Progress.Low = clock("10:06") },
-		"a time without held records": func(_ *Entry, p *PartitionCommit) {
-			p.Progress.Held, p.HeldLen, p.Counts[0] = driver.HeldSet{}, 0, 4
+		"max event time goes back":       func(_ *Entry, p *PartitionCommit) { p.Progress.MaxEventTime = clock("10:19") },
+		"watermark goes back":            func(_ *Entry, p *PartitionCommit) { p.Progress.Watermark = clock("09:59") },
+		"watermark after max event time": func(_ *Entry, p *PartitionCommit) { p.Progress.Watermark = clock("10:31") },
+		"watermark after pending":        func(_ *Entry, p *PartitionCommit) { p.Progress.Watermark = clock("10:06") },
+		"a time without pending records": func(_ *Entry, p *PartitionCommit) {
+			p.Progress.Pending, p.PendingLen, p.Counts[0] = driver.PendingSet{}, 0, 4
 		},
-		"held above up to":               func(_ *Entry, p *PartitionCommit) { p.Progress.Held.Ordinals[1] = 6 },
-		"held set that ends elsewhere":   func(_ *Entry, p *PartitionCommit) { p.Progress.Held.Through++ },
-		"held set that is not ascending": func(_ *Entry, p *PartitionCommit) { p.Progress.Held.Ordinals[1] = 0 },
-		"held count":                     func(_ *Entry, p *PartitionCommit) { p.HeldLen++ },
-		"held and empty": func(_ *Entry, p *PartitionCommit) {
-			p.Progress.Held.Ordinals, p.HeldLen, p.Counts[0] = nil, 0, 4
+		"pending above up to":               func(_ *Entry, p *PartitionCommit) { p.Progress.Pending.Ordinals[1] = 6 },
+		"pending set that ends elsewhere":   func(_ *Entry, p *PartitionCommit) { p.Progress.Pending.Through++ },
+		"pending set that is not ascending": func(_ *Entry, p *PartitionCommit) { p.Progress.Pending.Ordinals[1] = 0 },
+		"pending count":                     func(_ *Entry, p *PartitionCommit) { p.PendingLen++ },
+		"pending and empty": func(_ *Entry, p *PartitionCommit) {
+			p.Progress.Pending.Ordinals, p.PendingLen, p.Counts[0] = nil, 0, 4
 		},
-		"a finished record held again": func(_ *Entry, p *PartitionCommit) {
-			p.Progress.Held = driver.HeldSet{First: pos(3), Ordinals: []uint32{0, 4}, Through: 10}
+		"a finished record pending again": func(_ *Entry, p *PartitionCommit) {
+			p.Progress.Pending = driver.PendingSet{First: pos(3), Ordinals: []uint32{0, 4}, Through: 10}
 		},
 		"a record without a fate":  func(_ *Entry, p *PartitionCommit) { p.Counts[record.Written]-- },
 		"a record with two fates":  func(_ *Entry, p *PartitionCommit) { p.Counts[record.Late]++ },
@@ -97,7 +97,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 
 func TestAnEndedPartitionStaysEnded(t *testing.T) {
 	s := newState(t)
-	end := lane(s, "a", 3, clock("10:00"), time.Time{}).held(clock("09:00"), 2)
+	end := lane(s, "a", 3, clock("10:00"), time.Time{}).pending(clock("09:00"), 2)
 	end.Partitions[0].Progress.Ended, end.Partitions[0].Progress.Children = true, []record.Partition{part("c")}
 	must(t, s, commit(end))
 	for name, spoil := range map[string]func(p *PartitionCommit){

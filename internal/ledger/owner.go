@@ -8,25 +8,25 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Owner says under which adoptions files were staged. It is created, under a fresh name that the staging names carry,
-// after each adoption and before anything is staged under it, and lists all lanes that the instance then holds.
+// Owner says under which acquisitions files were staged. It is created, under a fresh name that the staging names carry,
+// after each acquisition and before anything is staged under it, and lists all lanes that the instance then holds.
 type Owner struct {
 	Lanes []OwnerLane // ordered by name; never empty
 }
 
-// OwnerLane is one adoption.
+// OwnerLane is one acquisition.
 type OwnerLane struct {
 	Lane  string `json:"lane"`
-	Token Token  `json:"token"` // of the adoption
+	Token Token  `json:"token"` // of the acquisition
 
-	// Index is the first entry that the adoption had not folded: State.Last + 1.
+	// Index is the first entry that the acquisition had not folded: State.Last + 1.
 	Index uint64 `json:"index"`
 
 	// From are the other lanes that the ledger had partitions of this one in, sorted. The first commit takes them away
 	// from there.
 	From []string `json:"from,omitempty"`
 
-	// Since is the first entry that, in a lane of From, is not of the adoption's own making.
+	// Since is the first entry that, in a lane of From, is not of the acquisition's own making.
 	Since uint64 `json:"since,omitempty"`
 
 	// Parts is how many partitions the lane had. Until the ledger has as many in it, more may come of it than it shows.
@@ -98,7 +98,7 @@ func DecodeOwner(body []byte) (*Owner, error) {
 }
 
 // Sweepable reports whether what was staged under o can never be named by an entry any more: each of its lanes has been
-// touched, since the adoption, under another token, or has nothing left to commit. One lane that was not is enough to keep
+// touched, since the acquisition, under another token, or has nothing left to commit. One lane that was not is enough to keep
 // it, since a commit of all lanes may still come. Before it discards a file a sweeper must list staging first, then read the ledger to its tail,
 // then ask this, and spare what a pending entry names.
 func (ls *Lanes) Sweepable(o *Owner) bool {
@@ -114,12 +114,12 @@ func (ls *Lanes) Sweepable(o *Owner) bool {
 	return gone == len(o.Lanes) && gone > 0
 }
 
-// dead reports whether no row of a lane can be committed any more under that adoption, which made the tokens ours.
+// dead reports whether no row of a lane can be committed any more under that acquisition, which made the tokens ours.
 func (ls *Lanes) dead(ours map[Token]bool, l *OwnerLane) bool {
 	if ls.ByName[l.Lane] == nil && l.Index < ls.Floor {
-		return true // a first touch of a lane that was adopted then is void, and an earlier one was forgotten
+		return true // a first touch of a lane that was acquired then is void, and an earlier one was forgotten
 	}
-	// Another lane of the same adoption may have come from there before, which leaves this one's work as good as it was.
+	// Another lane of the same acquisition may have come from there before, which leaves this one's work as good as it was.
 	taken := func(from string) bool {
 		now := ls.ByName[from]
 		return now == nil || now.Version >= max(l.Index, l.Since) && !ours[now.Token]

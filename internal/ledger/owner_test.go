@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// T27: a token per lane and adoption, and each lane must have gone on under another one.
+// T27: a token per lane and acquisition, and each lane must have gone on under another one.
 func TestSweepable(t *testing.T) {
 	s := newState(t)
 	as := func(name string, n int64, tok Token) *Entry {
@@ -15,8 +15,8 @@ func TestSweepable(t *testing.T) {
 	}
 	must(t, s, as("a", 1, token(1)))
 	must(t, s, as("b", 1, token(1)))
-	adopted := s.Last + 1
-	mine := &Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: adopted}, {Lane: "b", Token: token(3), Index: adopted}}}
+	acquired := s.Last + 1
+	mine := &Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: acquired}, {Lane: "b", Token: token(3), Index: acquired}}}
 	want := func(why string, want bool) {
 		t.Helper()
 		if got := s.Lanes.Sweepable(mine); got != want {
@@ -31,7 +31,7 @@ func TestSweepable(t *testing.T) {
 	must(t, s, as("b", 2, token(5)))
 	want("both lanes have moved on", true)
 
-	if s.Lanes.Sweepable(&Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: adopted}, {Lane: "never", Token: token(3), Index: adopted}}}) {
+	if s.Lanes.Sweepable(&Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: acquired}, {Lane: "never", Token: token(3), Index: acquired}}}) {
 		t.Error("a lane that was never touched has not moved on")
 	}
 	if s.Lanes.Sweepable(&Owner{}) {
@@ -39,16 +39,16 @@ func TestSweepable(t *testing.T) {
 	}
 }
 
-// The adopter of a lane that its own earlier adoption committed last has an index above that entry, so that entry does
+// The acquirer of a lane that its own earlier acquisition committed last has an index above that entry, so that entry does
 // not make its staging sweepable.
-func TestSweepableLooksFromTheAdoptionOn(t *testing.T) {
+func TestSweepableLooksFromTheAcquisitionOn(t *testing.T) {
 	s := newState(t)
 	l := lane(s, "a", 1, clock("10:00"), time.Time{})
 	l.Token = token(1)
 	must(t, s, commit(l))
 	again := &Owner{Lanes: []OwnerLane{{Lane: "a", Token: token(2), Index: s.Last + 1}}}
 	if s.Lanes.Sweepable(again) {
-		t.Error("staging is swept because of an entry that the adoption had seen")
+		t.Error("staging is swept because of an entry that the acquisition had seen")
 	}
 	must(t, s, retire(s, "a", "a")) // with token 8
 	if !s.Lanes.Sweepable(again) {
@@ -95,11 +95,11 @@ func TestWhatWasToComeFromAnotherLane(t *testing.T) {
 	l.Token = token(4)
 	must(t, sibling, commit(l))
 	if sibling.Lanes.Sweepable(&also) {
-		t.Error("what was adopted with it has taken its partition, and the rest is as it was")
+		t.Error("what was acquired with it has taken its partition, and the rest is as it was")
 	}
 	later := &Owner{Lanes: []OwnerLane{{Lane: "b", Token: token(2), Index: mine.Lanes[0].Index, Parts: 1, From: []string{"a"}, Since: sibling.Last + 1}}}
 	if sibling.Lanes.Sweepable(later) {
-		t.Error("the entry was known to be of the adoption's own making")
+		t.Error("the entry was known to be of the acquisition's own making")
 	}
 	others := s.Clone()
 	l = lane(others, "a", 2, clock("10:00"), time.Time{})

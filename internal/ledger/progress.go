@@ -13,45 +13,45 @@ import (
 )
 
 // Advance returns the progress to commit for a partition whose progress was prev and for which the engine says cut. It
-// is the only place where a low is made:
+// is the only place where a watermark is made:
 //
-//	low = max(previous low, min(seen - lateness, time of the oldest held event))
+//	watermark = max(previous watermark, min(max event time - lateness, time of the oldest pending event))
 //
-// So a low never goes back, also not for a late record that is held, and no row of a held record can become late because
-// of its own waiting. While held records of the base are still coming back (replaying) no clock moves, since the ledger
-// names positions, not times. A negative lateness means that hours are not closed: lows stay what they are.
+// So a watermark never goes back, also not for a late record that is pending, and no row of a pending record can become late because
+// of its own waiting. While pending records of the base are still coming back (replaying) no clock moves, since the ledger
+// names positions, not times. A negative lateness means that hours are not closed: watermarks stay what they are.
 //
-// Whatever cut says, an entry can hold what comes out: a clock that is none stays what it was, and the time of a held event
+// Whatever cut says, an entry can hold what comes out: a clock that is none stays what it was, and the time of a pending event
 // becomes the nearest one that there is.
 func Advance(prev, cut driver.Progress, lateness time.Duration, replaying bool) driver.Progress {
-	cut.Seen, cut.Arrived = heldOr(cut.Seen, prev.Seen), heldOr(cut.Arrived, prev.Arrived)
-	if !cut.HeldTime.IsZero() {
-		cut.HeldTime = when.Clamp(cut.HeldTime)
+	cut.MaxEventTime, cut.Arrived = pendingOr(cut.MaxEventTime, prev.MaxEventTime), pendingOr(cut.Arrived, prev.Arrived)
+	if !cut.PendingTime.IsZero() {
+		cut.PendingTime = when.Clamp(cut.PendingTime)
 	}
 	next := cut
-	next.Low = prev.Low
+	next.Watermark = prev.Watermark
 	if replaying {
-		next.Seen, next.Jump = prev.Seen, prev.Jump
-		if !next.HeldTime.IsZero() && !prev.HeldTime.IsZero() && prev.HeldTime.Before(next.HeldTime) {
-			next.HeldTime = prev.HeldTime
+		next.MaxEventTime, next.Jump = prev.MaxEventTime, prev.Jump
+		if !next.PendingTime.IsZero() && !prev.PendingTime.IsZero() && prev.PendingTime.Before(next.PendingTime) {
+			next.PendingTime = prev.PendingTime
 		}
 		return next
 	}
-	next.Seen = later(prev.Seen, cut.Seen)
-	if lateness < 0 || next.Seen.IsZero() {
+	next.MaxEventTime = later(prev.MaxEventTime, cut.MaxEventTime)
+	if lateness < 0 || next.MaxEventTime.IsZero() {
 		return next
 	}
-	low := next.Seen.Add(-lateness)
-	if !next.HeldTime.IsZero() && next.HeldTime.Before(low) {
-		low = next.HeldTime
+	watermark := next.MaxEventTime.Add(-lateness)
+	if !next.PendingTime.IsZero() && next.PendingTime.Before(watermark) {
+		watermark = next.PendingTime
 	}
-	next.Low = later(prev.Low, low)
+	next.Watermark = later(prev.Watermark, watermark)
 	return next
 }
 
-// heldOr is t, or instead if a ledger cannot hold it.
-func heldOr(t, instead time.Time) time.Time {
-	if t.IsZero() || when.Held(t) {
+// pendingOr is t, or instead if a ledger cannot hold it.
+func pendingOr(t, instead time.Time) time.Time {
+	if t.IsZero() || when.Fits(t) {
 		return t
 	}
 	return instead
@@ -76,16 +76,16 @@ func (j partitionJSON) partition() record.Partition {
 }
 
 type progressJSON struct {
-	UpTo     string          `json:"up_to,omitempty"`
-	Held     *heldJSON       `json:"held,omitempty"`
-	HeldTime time.Time       `json:"held_time,omitzero"`
-	Seen     time.Time       `json:"seen,omitzero"`
-	Jump     *jumpJSON       `json:"jump,omitempty"`
-	Low      time.Time       `json:"low,omitzero"`
-	Arrived  time.Time       `json:"arrived,omitzero"`
-	Mark     string          `json:"mark,omitempty"`
-	Ended    bool            `json:"ended,omitempty"`
-	Children []partitionJSON `json:"children,omitempty"`
+	UpTo         string          `json:"up_to,omitempty"`
+	Pending      *pendingJSON    `json:"pending,omitempty"`
+	PendingTime  time.Time       `json:"pending_time,omitzero"`
+	MaxEventTime time.Time       `json:"max_event_time,omitzero"`
+	Jump         *jumpJSON       `json:"jump,omitempty"`
+	Watermark    time.Time       `json:"watermark,omitzero"`
+	Arrived      time.Time       `json:"arrived,omitzero"`
+	Mark         string          `json:"mark,omitempty"`
+	Ended        bool            `json:"ended,omitempty"`
+	Children     []partitionJSON `json:"children,omitempty"`
 }
 
 type jumpJSON struct {
@@ -95,9 +95,9 @@ type jumpJSON struct {
 }
 
 // toProgress converts the times to UTC, since event times come from users' code.
-func toProgress(p *driver.Progress, withoutHeld bool) (progressJSON, error) {
+func toProgress(p *driver.Progress, withoutPending bool) (progressJSON, error) {
 	j := progressJSON{
-		HeldTime: utc(p.HeldTime), Seen: utc(p.Seen), Low: utc(p.Low), Arrived: utc(p.Arrived), Mark: p.Mark, Ended: p.Ended,
+		PendingTime: utc(p.PendingTime), MaxEventTime: utc(p.MaxEventTime), Watermark: utc(p.Watermark), Arrived: utc(p.Arrived), Mark: p.Mark, Ended: p.Ended,
 	}
 	if p.Jump.Records != 0 {
 		j.Jump = &jumpJSON{utc(p.Jump.To), utc(p.Jump.Newest), p.Jump.Records}
@@ -105,12 +105,12 @@ func toProgress(p *driver.Progress, withoutHeld bool) (progressJSON, error) {
 	if !p.UpTo.IsZero() {
 		j.UpTo = p.UpTo.String()
 	}
-	if p.Held.Len() > 0 && !withoutHeld {
-		held, err := toHeld(p.Held)
+	if p.Pending.Len() > 0 && !withoutPending {
+		pending, err := toPending(p.Pending)
 		if err != nil {
 			return j, err
 		}
-		j.Held = held
+		j.Pending = pending
 	}
 	for _, c := range p.Children {
 		j.Children = append(j.Children, toPartition(c))
@@ -119,7 +119,7 @@ func toProgress(p *driver.Progress, withoutHeld bool) (progressJSON, error) {
 }
 
 func (j *progressJSON) progress() (driver.Progress, error) {
-	p := driver.Progress{HeldTime: j.HeldTime, Seen: j.Seen, Low: j.Low, Arrived: j.Arrived, Mark: j.Mark, Ended: j.Ended}
+	p := driver.Progress{PendingTime: j.PendingTime, MaxEventTime: j.MaxEventTime, Watermark: j.Watermark, Arrived: j.Arrived, Mark: j.Mark, Ended: j.Ended}
 	if j.Jump != nil {
 		p.Jump = driver.Jump{To: j.Jump.To, Newest: j.Jump.Newest, Records: j.Jump.Records}
 	}
@@ -129,8 +129,8 @@ func (j *progressJSON) progress() (driver.Progress, error) {
 			return p, err
 		}
 	}
-	if j.Held != nil {
-		if p.Held, err = j.Held.held(); err != nil {
+	if j.Pending != nil {
+		if p.Pending, err = j.Pending.pending(); err != nil {
 			return p, err
 		}
 	}

@@ -33,7 +33,7 @@ func newWalker(t testing.TB, seed uint64, lanes int) *walker {
 func (w *walker) entry() *Entry {
 	w.now = w.now.Add(time.Duration(w.r.IntN(600)) * time.Second)
 	var pending []uint64
-	for id := range w.s.Pending {
+	for id := range w.s.Unpublished {
 		if w.r.IntN(2) == 0 {
 			pending = append(pending, id)
 		}
@@ -44,7 +44,7 @@ func (w *walker) entry() *Entry {
 		e.Kind, e.Config = KindConfig, &Config{Generation: w.s.Config.Generation + 1, Topics: []string{"topic"}}
 		return e
 	case 1:
-		if from, through, ok := w.s.CloseDue(w.now, 0, w.s.Pending); ok {
+		if from, through, ok := w.s.CloseDue(w.now, 0, w.s.Unpublished); ok {
 			e.Kind, e.Close = KindClose, closing(from, through, w.now).Close
 			e.Close.Lateness, e.Close.Generation = 0, w.s.Config.Generation
 			if w.s.Hours.ClosedEntry != 0 {
@@ -78,19 +78,19 @@ func (w *walker) lane(p record.Partition) LaneCommit {
 		old = &Partition{}
 	}
 	was := old.Progress
-	cut := driver.Progress{UpTo: was.UpTo, Seen: w.now, Arrived: w.now}
+	cut := driver.Progress{UpTo: was.UpTo, MaxEventTime: w.now, Arrived: w.now}
 	read := w.r.Int64N(5)
 	cut.UpTo.Sub += read
-	// Everything that was held finishes; some of what is new is held.
-	if held := w.r.Int64N(read + 1); held > 0 {
-		cut.Held = driver.HeldSet{First: pos(cut.UpTo.Sub - held + 1), Through: uint64(held)}
-		for i := range held {
-			cut.Held.Ordinals = append(cut.Held.Ordinals, uint32(i))
+	// Everything that was pending finishes; some of what is new is pending.
+	if pending := w.r.Int64N(read + 1); pending > 0 {
+		cut.Pending = driver.PendingSet{First: pos(cut.UpTo.Sub - pending + 1), Through: uint64(pending)}
+		for i := range pending {
+			cut.Pending.Ordinals = append(cut.Pending.Ordinals, uint32(i))
 		}
-		cut.HeldTime = w.now.Add(-time.Duration(w.r.IntN(100)) * time.Second)
+		cut.PendingTime = w.now.Add(-time.Duration(w.r.IntN(100)) * time.Second)
 	}
-	c := PartitionCommit{Partition: p, Progress: Advance(was, cut, time.Minute, false), HeldLen: cut.Held.Len(), Read: read}
-	c.Counts[w.r.IntN(record.Fates)] = int64(old.HeldLen) + read - int64(c.HeldLen)
+	c := PartitionCommit{Partition: p, Progress: Advance(was, cut, time.Minute, false), PendingLen: cut.Pending.Len(), Read: read}
+	c.Counts[w.r.IntN(record.Fates)] = int64(old.PendingLen) + read - int64(c.PendingLen)
 	name := "lane-" + p.ID
 	return LaneCommit{Lane: name, Base: w.s.Base(name), Token: token(w.r.IntN(9)), Partitions: []PartitionCommit{c}}
 }
@@ -133,12 +133,12 @@ func TestSnapshotsComeBackAtEveryEntry(t *testing.T) {
 			if got, want := copied.normal(), w.s.normal(); !reflect.DeepEqual(got, want) {
 				t.Fatalf("seed %d entry %d: got\n%+v\nwant\n%+v", seed, e.ID, got, want)
 			}
-			held := int64(0)
+			pending := int64(0)
 			for _, p := range w.s.Lanes.Partitions {
-				held += int64(p.HeldLen)
+				pending += int64(p.PendingLen)
 			}
-			if read = w.s.Read; read != w.s.Counts.Sum()+held {
-				t.Fatalf("seed %d: read %d, fates %v, held %d", seed, read, w.s.Counts, held)
+			if read = w.s.Read; read != w.s.Counts.Sum()+pending {
+				t.Fatalf("seed %d: read %d, fates %v, pending %d", seed, read, w.s.Counts, pending)
 			}
 		}
 		if w.s.Hours.ClosedEntry == 0 || read == 0 {
@@ -155,9 +155,9 @@ func (s *State) normal() *State {
 		n.parts = slices.SortedFunc(slices.Values(l.parts), record.Partition.Compare)
 		c.Lanes.ByName[name] = &n
 	}
-	for id, p := range c.Pending {
+	for id, p := range c.Unpublished {
 		if len(p.Hours) == 0 {
-			c.Pending[id] = Pending{}
+			c.Unpublished[id] = Unpublished{}
 		}
 	}
 	for id, p := range c.Lanes.Partitions {

@@ -49,7 +49,7 @@ func FuzzDecodeRuns(f *testing.F) {
 	})
 }
 
-// A held set of a join costs about what its records have to say: one of two that waits at random a bit each, one of ten
+// A pending set of a join costs about what its records have to say: one of two that waits at random a bit each, one of ten
 // half of that, and a run nothing.
 func TestRunsCostWhatTheySay(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 8))
@@ -64,7 +64,7 @@ func TestRunsCostWhatTheySay(t *testing.T) {
 			}
 		}
 		if n := len(encodeRuns(numbers)); n > c.bytes {
-			t.Errorf("where a share of %v is held, 100,000 records take %d bytes, want at most %d", c.p, n, c.bytes)
+			t.Errorf("where a share of %v is pending, 100,000 records take %d bytes, want at most %d", c.p, n, c.bytes)
 		}
 	}
 }

@@ -85,12 +85,12 @@ func TestARetiredPartitionHoldsNoHourOpen(t *testing.T) {
 // T02, T04, T05, T06, T25.
 func TestAdvance(t *testing.T) {
 	const lateness = 15 * time.Minute
-	at := func(seen, held, low string) driver.Progress {
+	at := func(maxTime, pending, watermark string) driver.Progress {
 		p := driver.Progress{UpTo: pos(9)}
 		for _, f := range []struct {
 			s  string
 			to *time.Time
-		}{{seen, &p.Seen}, {held, &p.HeldTime}, {low, &p.Low}} {
+		}{{maxTime, &p.MaxEventTime}, {pending, &p.PendingTime}, {watermark, &p.Watermark}} {
 			if f.s != "" {
 				*f.to = clock(f.s)
 			}
@@ -103,22 +103,22 @@ func TestAdvance(t *testing.T) {
 		replaying bool
 		want      driver.Progress
 	}{
-		"low follows seen":               {at("", "", ""), at("10:00", "", ""), lateness, false, at("10:00", "", "09:45")},
-		"low is capped by held events":   {at("", "", ""), at("10:00", "09:30", ""), lateness, false, at("10:00", "09:30", "09:30")},
-		"a held event ahead is no cap":   {at("", "", ""), at("10:00", "09:50", ""), lateness, false, at("10:00", "09:50", "09:45")},
-		"low never goes back":            {at("10:00", "", "09:45"), at("10:05", "09:00", ""), lateness, false, at("10:05", "09:00", "09:45")},
-		"a cut's low counts for nothing": {at("10:00", "", "09:45"), at("10:00", "", "10:00"), lateness, false, at("10:00", "", "09:45")},
-		"seen never goes back":           {at("10:00", "", "09:45"), at("09:00", "", ""), lateness, false, at("10:00", "", "09:45")},
-		"no clock moves in a replay":     {at("10:00", "09:30", "09:30"), at("11:00", "09:40", ""), lateness, true, at("10:00", "09:30", "09:30")},
-		"nothing is held after replay":   {at("10:00", "09:30", "09:30"), at("11:00", "", ""), lateness, true, at("10:00", "", "09:30")},
-		"without seals no low moves":     {at("10:00", "", ""), at("11:00", "", ""), -1, false, at("11:00", "", "")},
-		"nothing seen, no low":           {at("", "", ""), at("", "", ""), lateness, false, at("", "", "")},
-		"zero lateness":                  {at("", "", ""), at("10:00", "", ""), 0, false, at("10:00", "", "10:00")},
+		"watermark follows max event time":      {at("", "", ""), at("10:00", "", ""), lateness, false, at("10:00", "", "09:45")},
+		"watermark is capped by pending events": {at("", "", ""), at("10:00", "09:30", ""), lateness, false, at("10:00", "09:30", "09:30")},
+		"a pending event ahead is no cap":       {at("", "", ""), at("10:00", "09:50", ""), lateness, false, at("10:00", "09:50", "09:45")},
+		"watermark never goes back":             {at("10:00", "", "09:45"), at("10:05", "09:00", ""), lateness, false, at("10:05", "09:00", "09:45")},
+		"a cut's watermark counts for nothing":  {at("10:00", "", "09:45"), at("10:00", "", "10:00"), lateness, false, at("10:00", "", "09:45")},
+		"seen never goes back":                  {at("10:00", "", "09:45"), at("09:00", "", ""), lateness, false, at("10:00", "", "09:45")},
+		"no clock moves in a replay":            {at("10:00", "09:30", "09:30"), at("11:00", "09:40", ""), lateness, true, at("10:00", "09:30", "09:30")},
+		"nothing is pending after replay":       {at("10:00", "09:30", "09:30"), at("11:00", "", ""), lateness, true, at("10:00", "", "09:30")},
+		"without seals no watermark moves":      {at("10:00", "", ""), at("11:00", "", ""), -1, false, at("11:00", "", "")},
+		"nothing read, no watermark":            {at("", "", ""), at("", "", ""), lateness, false, at("", "", "")},
+		"zero lateness":                         {at("", "", ""), at("10:00", "", ""), 0, false, at("10:00", "", "10:00")},
 	} {
 		got := Advance(c.prev, c.cut, c.lateness, c.replaying)
-		if !got.Seen.Equal(c.want.Seen) || !got.Low.Equal(c.want.Low) || !got.HeldTime.Equal(c.want.HeldTime) || got.UpTo != pos(9) {
-			t.Errorf("%s: got seen %s low %s held %s, want %s, %s, %s", name, got.Seen, got.Low, got.HeldTime,
-				c.want.Seen, c.want.Low, c.want.HeldTime)
+		if !got.MaxEventTime.Equal(c.want.MaxEventTime) || !got.Watermark.Equal(c.want.Watermark) || !got.PendingTime.Equal(c.want.PendingTime) || got.UpTo != pos(9) {
+			t.Errorf("%s: got max event time %s watermark %s pending %s, want %s, %s, %s", name, got.MaxEventTime, got.Watermark, got.PendingTime,
+				c.want.MaxEventTime, c.want.Watermark, c.want.PendingTime)
 		}
 	}
 }

@@ -10,24 +10,24 @@ import (
 
 type snapshotJSON struct {
 	blobHeader
-	Genesis     Hash                `json:"genesis"`
-	Last        uint64              `json:"last"`
-	Hash        Hash                `json:"hash"`
-	Config      *Config             `json:"config,omitempty"`
-	Closed      time.Time           `json:"closed,omitzero"`
-	ClosedEntry uint64              `json:"closed_entry,omitempty"`
-	ClosedAt    time.Time           `json:"closed_at,omitzero"`
-	Sealed      time.Time           `json:"sealed,omitzero"`
-	Read        int64               `json:"read,omitempty"`
-	Counts      countsJSON          `json:"counts,omitzero"`
-	Rows        int64               `json:"rows,omitempty"`
-	Lanes       []snapLaneJSON      `json:"lanes,omitempty"`
-	Partitions  []snapPartitionJSON `json:"partitions,omitempty"`
-	Pending     []snapPendingJSON   `json:"pending,omitempty"`
-	Hours       []snapHourJSON      `json:"hours,omitempty"`
-	Floor       uint64              `json:"floor,omitempty"`
-	Over        int64               `json:"over,omitempty"`
-	Finished    *finishedJSON       `json:"finished,omitempty"`
+	Genesis     Hash                  `json:"genesis"`
+	Last        uint64                `json:"last"`
+	Hash        Hash                  `json:"hash"`
+	Config      *Config               `json:"config,omitempty"`
+	Closed      time.Time             `json:"closed,omitzero"`
+	ClosedEntry uint64                `json:"closed_entry,omitempty"`
+	ClosedAt    time.Time             `json:"closed_at,omitzero"`
+	Sealed      time.Time             `json:"sealed,omitzero"`
+	Read        int64                 `json:"read,omitempty"`
+	Counts      countsJSON            `json:"counts,omitzero"`
+	Rows        int64                 `json:"rows,omitempty"`
+	Lanes       []snapLaneJSON        `json:"lanes,omitempty"`
+	Partitions  []snapPartitionJSON   `json:"partitions,omitempty"`
+	Unpublished []snapUnpublishedJSON `json:"unpublished,omitempty"`
+	Hours       []snapHourJSON        `json:"hours,omitempty"`
+	Floor       uint64                `json:"floor,omitempty"`
+	Over        int64                 `json:"over,omitempty"`
+	Finished    *finishedJSON         `json:"finished,omitempty"`
 }
 
 type snapLaneJSON struct {
@@ -39,11 +39,11 @@ type snapLaneJSON struct {
 type snapPartitionJSON struct {
 	Lane string `json:"lane"`
 	partitionRowJSON
-	HeldBlobs []*Blob `json:"held_blobs,omitempty"`
-	Retired   bool    `json:"retired,omitempty"`
+	PendingBlobs []*Blob `json:"pending_blobs,omitempty"`
+	Retired      bool    `json:"retired,omitempty"`
 }
 
-type snapPendingJSON struct {
+type snapUnpublishedJSON struct {
 	Entry uint64      `json:"entry"`
 	Hours []time.Time `json:"hours,omitempty"`
 }
@@ -60,7 +60,7 @@ func snapshotOf(s *State) (*snapshotJSON, error) {
 		Closed: s.Hours.Closed, ClosedEntry: s.Hours.ClosedEntry, ClosedAt: s.Hours.ClosedAt, Sealed: s.Hours.Sealed, Read: s.Read, Counts: toCounts(s.Counts), Rows: s.Rows,
 		Lanes: make([]snapLaneJSON, 0, len(s.Lanes.ByName)), Partitions: make([]snapPartitionJSON, 0, len(s.Lanes.Partitions)),
 		Floor: s.Lanes.Floor, Over: s.Lanes.Over, Finished: s.Lanes.Finished.toJSON(),
-		Pending: make([]snapPendingJSON, 0, len(s.Pending)), Hours: make([]snapHourJSON, 0, len(s.Hours.Open)),
+		Unpublished: make([]snapUnpublishedJSON, 0, len(s.Unpublished)), Hours: make([]snapHourJSON, 0, len(s.Hours.Open)),
 	}
 	if s.Config.Generation > 0 {
 		j.Config = &s.Config
@@ -70,18 +70,18 @@ func snapshotOf(s *State) (*snapshotJSON, error) {
 	}
 	slices.SortFunc(j.Lanes, snapLaneJSON.compare)
 	for p, st := range s.Lanes.Partitions {
-		progress, err := toProgress(&st.Progress, len(st.HeldBlobs) > 0)
+		progress, err := toProgress(&st.Progress, len(st.PendingBlobs) > 0)
 		if err != nil {
 			return nil, fmt.Errorf("partition %s: %w", p, err)
 		}
-		row := partitionRowJSON{toPartition(p), progress, nil, 0, st.HeldLen, st.Read, toCounts(st.Counts)}
-		j.Partitions = append(j.Partitions, snapPartitionJSON{st.Lane, row, st.HeldBlobs, st.Retired})
+		row := partitionRowJSON{toPartition(p), progress, nil, 0, st.PendingLen, st.Read, toCounts(st.Counts)}
+		j.Partitions = append(j.Partitions, snapPartitionJSON{st.Lane, row, st.PendingBlobs, st.Retired})
 	}
 	slices.SortFunc(j.Partitions, snapPartitionJSON.compare)
-	for id, p := range s.Pending {
-		j.Pending = append(j.Pending, snapPendingJSON{id, p.Hours})
+	for id, p := range s.Unpublished {
+		j.Unpublished = append(j.Unpublished, snapUnpublishedJSON{id, p.Hours})
 	}
-	slices.SortFunc(j.Pending, snapPendingJSON.compare)
+	slices.SortFunc(j.Unpublished, snapUnpublishedJSON.compare)
 	for start, h := range s.Hours.Open {
 		j.Hours = append(j.Hours, snapHourJSON{HourSum{start, h.Files, h.Rows, h.Bytes}, h.First, h.Last})
 	}
@@ -93,8 +93,8 @@ func (a snapLaneJSON) compare(b snapLaneJSON) int { return cmp.Compare(a.Lane, b
 func (a snapPartitionJSON) compare(b snapPartitionJSON) int {
 	return a.partition().Compare(b.partition())
 }
-func (a snapPendingJSON) compare(b snapPendingJSON) int { return cmp.Compare(a.Entry, b.Entry) }
-func (a snapHourJSON) compare(b snapHourJSON) int       { return a.Hour.Compare(b.Hour) }
+func (a snapUnpublishedJSON) compare(b snapUnpublishedJSON) int { return cmp.Compare(a.Entry, b.Entry) }
+func (a snapHourJSON) compare(b snapHourJSON) int               { return a.Hour.Compare(b.Hour) }
 
 // DecodeState reads the snapshot of the state after entry n of the ledger that begins with g. The error is a
 // *VersionError if a newer version is needed, else a *CorruptError. The state is whole once Finished.Complete was given
@@ -159,24 +159,24 @@ func (j *snapshotJSON) state(g Genesis) (*State, error) {
 		p := &j.Partitions[i]
 		progress, err := p.progress()
 		st := p.commit(progress)
-		if n := len(p.HeldBlobs); n > 0 && st.HeldBlob == nil && st.HeldBefore == 0 {
-			st.HeldBlob, st.HeldBefore = p.HeldBlobs[n-1], n-1
-		} else if n > 0 || st.HeldBlob != nil || st.HeldBefore != 0 {
-			errs = append(errs, errors.New("a held set with a blob of a commit"))
+		if n := len(p.PendingBlobs); n > 0 && st.PendingBlob == nil && st.PendingBefore == 0 {
+			st.PendingBlob, st.PendingBefore = p.PendingBlobs[n-1], n-1
+		} else if n > 0 || st.PendingBlob != nil || st.PendingBefore != 0 {
+			errs = append(errs, errors.New("a pending set with a blob of a commit"))
 		}
-		for _, b := range p.HeldBlobs {
+		for _, b := range p.PendingBlobs {
 			errs = append(errs, checkBlob(b))
 		}
 		errs = append(errs, err, checkName("lane", p.Lane), st.check())
 		if s.Lanes.ByName[p.Lane] == nil || s.Lanes.Partitions[st.Partition] != nil {
 			return nil, fmt.Errorf("partition %s is there twice or in no lane", st.Partition)
 		}
-		s.Lanes.put(st.Partition, &Partition{p.Lane, progress, p.HeldBlobs, p.HeldLen, p.Retired, p.Read, st.Counts})
+		s.Lanes.put(st.Partition, &Partition{p.Lane, progress, p.PendingBlobs, p.PendingLen, p.Retired, p.Read, st.Counts})
 	}
-	for _, p := range j.Pending {
-		s.Pending[p.Entry] = Pending{p.Hours}
+	for _, p := range j.Unpublished {
+		s.Unpublished[p.Entry] = Unpublished{p.Hours}
 		if p.Entry == 0 || p.Entry > j.Last || !slices.IsSortedFunc(p.Hours, time.Time.Compare) {
-			errs = append(errs, fmt.Errorf("pending entry %d", p.Entry))
+			errs = append(errs, fmt.Errorf("unpublished entry %d", p.Entry))
 		}
 	}
 	for _, h := range j.Hours {

@@ -8,7 +8,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// State is the fold of a ledger's entries: all that validation, adoption, closing and sweeping need. Its size is
+// State is the fold of a ledger's entries: all that validation, acquisition, closing and sweeping need. Its size is
 // O(partitions that were not forgotten + unpublished entries + open hours), and some 60 bytes for each of Finished. It is not safe for concurrent use.
 type State struct {
 	Genesis     Genesis
@@ -16,18 +16,18 @@ type State struct {
 	Last        uint64 // id of the last entry folded; 0 before the first
 	Hash        Hash   // of the last entry's object; of genesis before the first
 
-	Config  Config // Generation 0 before the first
-	Lanes   Lanes
-	Hours   Hours
-	Pending map[uint64]Pending // committed entries with a manifest that are not marked as published
+	Config      Config // Generation 0 before the first
+	Lanes       Lanes
+	Hours       Hours
+	Unpublished map[uint64]Unpublished // committed entries with a manifest that are not marked as published
 
 	Read   int64 // of all partitions
 	Counts record.Counts
 	Rows   int64 // in on-time files
 }
 
-// Pending is a committed entry whose files and manifest are not known to be in place.
-type Pending struct {
+// Unpublished is a committed entry whose files and manifest are not known to be in place.
+type Unpublished struct {
 	Hours []time.Time // of its on-time files, ascending; none hold no hour back
 }
 
@@ -35,16 +35,16 @@ type Pending struct {
 func NewState(g Genesis, hash Hash) *State {
 	return &State{
 		Genesis: g, GenesisHash: hash, Hash: hash,
-		Lanes:   Lanes{ByName: map[string]*Lane{}, Partitions: map[record.Partition]*Partition{}, Finished: newFinished()},
-		Hours:   Hours{Open: map[time.Time]*Hour{}, Closed: g.Start},
-		Pending: map[uint64]Pending{},
+		Lanes:       Lanes{ByName: map[string]*Lane{}, Partitions: map[record.Partition]*Partition{}, Finished: newFinished()},
+		Hours:       Hours{Open: map[time.Time]*Hour{}, Closed: g.Start},
+		Unpublished: map[uint64]Unpublished{},
 	}
 }
 
 // Clone returns a copy that folds on its own.
 func (s *State) Clone() *State {
 	c := *s
-	c.Lanes, c.Pending = s.Lanes.clone(), maps.Clone(s.Pending)
+	c.Lanes, c.Unpublished = s.Lanes.clone(), maps.Clone(s.Unpublished)
 	c.Hours.Open = maps.Clone(s.Hours.Open)
 	return &c
 }

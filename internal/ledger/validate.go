@@ -23,7 +23,7 @@ func (s *State) Validate(e *Entry) error {
 		return corrupt(object, "%v", err)
 	}
 	for _, id := range e.Published {
-		if _, pending := s.Pending[id]; !pending {
+		if _, pending := s.Unpublished[id]; !pending {
 			return &VoidError{Entry: id, Reason: "it was marked as published before, or has nothing to publish"}
 		}
 	}
@@ -51,8 +51,8 @@ func (s *State) validateCommit(object string, c *Commit) error {
 		if v := s.Base(l.Lane); v != l.Base {
 			return &VoidError{Lane: l.Lane, Entry: v, Reason: fmt.Sprintf("the work is based on version %d", l.Base)}
 		}
-		if s.Lanes.ByName[l.Lane] == nil && l.Adopted < s.Lanes.Floor {
-			return &VoidError{Lane: l.Lane, Entry: s.Lanes.Floor - 1, Reason: fmt.Sprintf("it was adopted before entry %d, and may have been read and forgotten since", l.Adopted)}
+		if s.Lanes.ByName[l.Lane] == nil && l.Acquired < s.Lanes.Floor {
+			return &VoidError{Lane: l.Lane, Entry: s.Lanes.Floor - 1, Reason: fmt.Sprintf("it was acquired before entry %d, and may have been read and forgotten since", l.Acquired)}
 		}
 	}
 	for _, h := range c.Hours {
@@ -63,15 +63,15 @@ func (s *State) validateCommit(object string, c *Commit) error {
 			return &VoidError{Entry: s.Hours.ClosedEntry, Reason: fmt.Sprintf("hour %s is closed", h.Hour)}
 		}
 	}
-	seen := make(map[record.Partition]string)
+	maxTime := make(map[record.Partition]string)
 	for i := range c.Lanes {
 		l := &c.Lanes[i]
 		for k := range l.Partitions {
 			p := &l.Partitions[k]
-			if other, twice := seen[p.Partition]; twice {
+			if other, twice := maxTime[p.Partition]; twice {
 				return corrupt(object, "partition %s in lanes %q and %q", p.Partition, other, l.Lane)
 			}
-			seen[p.Partition] = l.Lane
+			maxTime[p.Partition] = l.Lane
 			if err := s.validatePartition(object, c, l.Lane, p); err != nil {
 				return err
 			}
@@ -117,25 +117,25 @@ func (c *Commit) touches(lane string) bool {
 	return found
 }
 
-// follows checks that p is a step forward from old, and that every record it reads or held has one fate.
+// follows checks that p is a step forward from old, and that every record it reads or pending has one fate.
 func follows(old *Partition, p *PartitionCommit) error {
 	was, is := &old.Progress, &p.Progress
 	moved := is.UpTo.Compare(was.UpTo)
 	switch {
 	case moved < 0:
 		return fmt.Errorf("position goes back from %s to %s", was.UpTo, is.UpTo)
-	case is.Seen.Before(was.Seen):
-		return fmt.Errorf("seen goes back from %s to %s", was.Seen, is.Seen)
-	case is.Low.Before(was.Low):
-		return fmt.Errorf("low goes back from %s to %s", was.Low, is.Low)
-	case is.Low.After(was.Low) && is.Low.After(is.Seen):
-		return fmt.Errorf("low %s is after seen %s", is.Low, is.Seen)
-	case is.Low.After(was.Low) && !is.HeldTime.IsZero() && is.Low.After(is.HeldTime):
-		return fmt.Errorf("low %s passes the oldest held event %s", is.Low, is.HeldTime)
+	case is.MaxEventTime.Before(was.MaxEventTime):
+		return fmt.Errorf("max event time goes back from %s to %s", was.MaxEventTime, is.MaxEventTime)
+	case is.Watermark.Before(was.Watermark):
+		return fmt.Errorf("watermark goes back from %s to %s", was.Watermark, is.Watermark)
+	case is.Watermark.After(was.Watermark) && is.Watermark.After(is.MaxEventTime):
+		return fmt.Errorf("watermark %s is after max event time %s", is.Watermark, is.MaxEventTime)
+	case is.Watermark.After(was.Watermark) && !is.PendingTime.IsZero() && is.Watermark.After(is.PendingTime):
+		return fmt.Errorf("watermark %s passes the oldest pending event %s", is.Watermark, is.PendingTime)
 	case was.Ended && (moved != 0 || !is.Ended || !slices.Equal(was.Children, is.Children)):
 		return fmt.Errorf("it has ended at %s", was.UpTo)
-	case int64(old.HeldLen)+p.Read != int64(p.HeldLen)+p.Counts.Sum():
-		return fmt.Errorf("held %d + read %d is not held %d + finished %d", old.HeldLen, p.Read, p.HeldLen, p.Counts.Sum())
+	case int64(old.PendingLen)+p.Read != int64(p.PendingLen)+p.Counts.Sum():
+		return fmt.Errorf("pending %d + read %d is not pending %d + finished %d", old.PendingLen, p.Read, p.PendingLen, p.Counts.Sum())
 	case moved == 0 && p.Read > 0:
 		return fmt.Errorf("%d records read without a step from %s", p.Read, was.UpTo)
 	case is.UpTo.Seq == "" && was.UpTo.Seq == "" && p.Read > is.UpTo.Sub-was.UpTo.Sub:
@@ -143,24 +143,24 @@ func follows(old *Partition, p *PartitionCommit) error {
 	case (is.UpTo.Seq == "") != (was.UpTo.Seq == "") && !was.UpTo.IsZero():
 		return fmt.Errorf("positions change their form from %s to %s", was.UpTo, is.UpTo)
 	}
-	if p.HeldBefore > 0 && p.HeldBefore != len(old.HeldBlobs) {
-		return fmt.Errorf("its held set builds on %d blobs, and there are %d", p.HeldBefore, len(old.HeldBlobs))
+	if p.PendingBefore > 0 && p.PendingBefore != len(old.PendingBlobs) {
+		return fmt.Errorf("its pending set builds on %d blobs, and there are %d", p.PendingBefore, len(old.PendingBlobs))
 	}
-	return nothingHeldAgain(old, p)
+	return nothingPendingAgain(old, p)
 }
 
-// nothingHeldAgain checks that no finished record is held: what is held was held before or is new.
-func nothingHeldAgain(old *Partition, p *PartitionCommit) error {
-	first := p.Progress.Held.First
-	if first.IsZero() || len(old.HeldBlobs) > 0 {
+// nothingPendingAgain checks that no finished record is pending: what is pending was pending before or is new.
+func nothingPendingAgain(old *Partition, p *PartitionCommit) error {
+	first := p.Progress.Pending.First
+	if first.IsZero() || len(old.PendingBlobs) > 0 {
 		return nil
 	}
-	if oldest := old.Progress.Held.First; !oldest.IsZero() {
+	if oldest := old.Progress.Pending.First; !oldest.IsZero() {
 		if first.Compare(oldest) < 0 {
-			return fmt.Errorf("%s is held again", first)
+			return fmt.Errorf("%s is pending again", first)
 		}
 	} else if first.Compare(old.Progress.UpTo) <= 0 {
-		return fmt.Errorf("%s is held again", first)
+		return fmt.Errorf("%s is pending again", first)
 	}
 	return nil
 }

@@ -84,19 +84,19 @@ func (f *folder) create(id uint64, e *Entry) {
 func (f *folder) minute() {
 	e := &Entry{Kind: KindCommit, Token: token(int(f.s.Last) + 1), Commit: &Commit{}}
 	if f.s.Last > f.marked {
-		for id := range f.s.Pending {
+		for id := range f.s.Unpublished {
 			e.Published = append(e.Published, id)
 		}
 	}
 	live := lane(f.s, "live", f.s.Lanes.Partitions[part("live")].upTo()+10, f.now, f.now.Add(-time.Minute))
-	live.Adopted = 1
+	live.Acquired = 1
 	e.Commit.Lanes = append(e.Commit.Lanes, live)
 	for range filesAMinute {
 		p := f.partition(f.file)
 		f.file++
-		c := PartitionCommit{Partition: p, Progress: driver.Progress{UpTo: pos(100), Seen: f.now, Low: f.now.Add(-time.Minute), Arrived: f.now, Ended: true}, Read: 100}
+		c := PartitionCommit{Partition: p, Progress: driver.Progress{UpTo: pos(100), MaxEventTime: f.now, Watermark: f.now.Add(-time.Minute), Arrived: f.now, Ended: true}, Read: 100}
 		c.Counts[record.Written] = 100
-		e.Commit.Lanes = append(e.Commit.Lanes, LaneCommit{Lane: "files/" + p.ID, Base: f.s.Base("files/" + p.ID), Token: token(1), Adopted: f.s.Last + 1, Partitions: []PartitionCommit{c}})
+		e.Commit.Lanes = append(e.Commit.Lanes, LaneCommit{Lane: "files/" + p.ID, Base: f.s.Base("files/" + p.ID), Token: token(1), Acquired: f.s.Last + 1, Partitions: []PartitionCommit{c}})
 	}
 	slices.SortFunc(e.Commit.Lanes, func(a, b LaneCommit) int {
 		if a.Lane < b.Lane {
@@ -137,13 +137,13 @@ func (f *folder) forget(minute int, since uint64) {
 }
 
 func (f *folder) closeHour() {
-	from, through, ok := f.s.CloseDue(f.now, time.Minute, f.s.Pending)
+	from, through, ok := f.s.CloseDue(f.now, time.Minute, f.s.Unpublished)
 	if !ok {
 		return
 	}
 	e := closing(from, through, f.now)
 	e.Close.Lateness, e.Sealed = time.Minute, f.s.Hours.Closed
-	for id := range f.s.Pending {
+	for id := range f.s.Unpublished {
 		e.Published = append(e.Published, id)
 	}
 	f.append(e)

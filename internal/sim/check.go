@@ -35,17 +35,17 @@ type checker struct {
 	goneForGood int
 	gonePart    map[record.Partition]bool // that are forgotten for good, until they are back
 	renewed     map[string]uint64         // lanes that came back, and the floor at the time
-	floor       uint64                    // who adopted an unknown lane before it cannot commit anything of it
+	floor       uint64                    // who acquired an unknown lane before it cannot commit anything of it
 
 	descended int // entries that read children of others
 	ending    map[record.Partition]bool
-	base      map[string]time.Time // lows of lanes before the entry that is being checked
+	base      map[string]time.Time // watermarks of lanes before the entry that is being checked
 	topics    map[string]bool      // of the last Config
 	retired   map[record.Partition]bool
 
-	sets       map[record.Partition]driver.HeldSet // as the last blob that has one says
-	steps      int                                 // held sets that say only what has changed
-	begun      time.Time                           // as the genesis says
+	sets       map[record.Partition]driver.PendingSet // as the last blob that has one says
+	steps      int                                    // pending sets that say only what has changed
+	begun      time.Time                              // as the genesis says
 	closedFrom time.Time
 	flows      map[time.Time][]string // of the Close of an hour
 	closed     time.Time
@@ -62,20 +62,20 @@ type namedFile struct {
 
 // truth is what the ledger says of a partition, as the checker understands it.
 type truth struct {
-	upTo     int64
-	low      time.Time
-	held     map[int64]bool
-	finished map[int64]bool
-	lane     string // as the ledger has it
-	ended    bool
+	upTo      int64
+	watermark time.Time
+	pending   map[int64]bool
+	finished  map[int64]bool
+	lane      string // as the ledger has it
+	ended     bool
 }
 
 // free reports whether nothing can come of a partition any more.
-func (t *truth) free() bool { return t.ended && len(t.held) == 0 }
+func (t *truth) free() bool { return t.ended && len(t.pending) == 0 }
 
 func newChecker(w *world) *checker {
 	return &checker{
-		w: w, sets: map[record.Partition]driver.HeldSet{}, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
+		w: w, sets: map[record.Partition]driver.PendingSet{}, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{},
 		touches: map[string][]touch{}, parts: map[record.Partition]*truth{}, winners: map[string]*logRecord{}, hours: map[time.Time][]string{},
 		retired: map[record.Partition]bool{}, forgotten: map[record.Partition]bool{}, gonePart: map[record.Partition]bool{}, renewed: map[string]uint64{}, topics: map[string]bool{}, manifests: map[uint64]bool{}, owed: map[uint64]bool{}, flows: map[time.Time][]string{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
 	}
@@ -305,12 +305,12 @@ func (c *checker) sums(n uint64, m *manifest.Transaction) {
 			if i < len(m.Partitions) {
 				got = m.Partitions[i]
 			}
-			same := got.Lane == l.Lane && got.ID == p.Partition.ID && got.Read == p.Read && got.Held == p.HeldLen
+			same := got.Lane == l.Lane && got.ID == p.Partition.ID && got.Read == p.Read && got.Pending == p.PendingLen
 			for fate, n := range p.Counts {
 				same = same && got.Counts[record.Fate(fate).String()] == n
 			}
 			if !same {
-				c.violation("manifest %d says %+v of %s, its entry read %d, holds %d, fates %v", n, got, p.Partition, p.Read, p.HeldLen, p.Counts)
+				c.violation("manifest %d says %+v of %s, its entry read %d, holds %d, fates %v", n, got, p.Partition, p.Read, p.PendingLen, p.Counts)
 			}
 			i++
 		}

@@ -51,7 +51,7 @@ func (c *checker) commit(e *ledger.Entry) {
 		c.owed[e.ID] = true
 	}
 	c.move(e)
-	c.base = c.lows()
+	c.base = c.watermarks()
 	var losers []*logRecord
 	for i := range e.Commit.Lanes {
 		for k := range e.Commit.Lanes[i].Partitions {
@@ -103,14 +103,14 @@ func hasCounts(c *ledger.Commit) bool {
 	return false
 }
 
-// lows are the lows of all lanes: the smallest of their partitions. A child that is not read yet counts only where nothing
+// watermarks are those of all lanes: the smallest of their partitions'. A child that is not read yet counts only where nothing
 // else does: the end of its other parent, in another lane, may have pulled its clocks back since this lane was touched.
-func (c *checker) lows() map[string]time.Time {
-	lows, unread := map[string]time.Time{}, map[string]time.Time{}
+func (c *checker) watermarks() map[string]time.Time {
+	watermarks, unread := map[string]time.Time{}, map[string]time.Time{}
 	for _, p := range c.w.partList {
-		low, t, into := time.Time{}, c.parts[p.id], lows
+		watermark, t, into := time.Time{}, c.parts[p.id], watermarks
 		if t != nil {
-			low = t.low
+			watermark = t.watermark
 		}
 		if t != nil && (c.w.cfg.reshards || c.w.cfg.files) && t.free() {
 			continue
@@ -118,16 +118,16 @@ func (c *checker) lows() map[string]time.Time {
 		if len(p.parents) > 0 && (t == nil || t.upTo == 0) {
 			into = unread
 		}
-		if l, ok := into[c.laneOf(p)]; !ok || low.Before(l) {
-			into[c.laneOf(p)] = low
+		if l, ok := into[c.laneOf(p)]; !ok || watermark.Before(l) {
+			into[c.laneOf(p)] = watermark
 		}
 	}
-	for lane, low := range unread {
-		if _, ok := lows[lane]; !ok {
-			lows[lane] = low
+	for lane, watermark := range unread {
+		if _, ok := watermarks[lane]; !ok {
+			watermarks[lane] = watermark
 		}
 	}
-	return lows
+	return watermarks
 }
 
 func (c *checker) files(e *ledger.Entry) []ledger.File {
@@ -184,23 +184,23 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 	p := c.w.parts[pc.Partition]
 	old := c.parts[pc.Partition]
 	if old == nil {
-		old = &truth{held: map[int64]bool{}, finished: map[int64]bool{}}
+		old = &truth{pending: map[int64]bool{}, finished: map[int64]bool{}}
 	}
 	next := &truth{
-		upTo: pc.Progress.UpTo.Sub, low: pc.Progress.Low, held: map[int64]bool{}, finished: old.finished, lane: old.lane, ended: pc.Progress.Ended,
+		upTo: pc.Progress.UpTo.Sub, watermark: pc.Progress.Watermark, pending: map[int64]bool{}, finished: old.finished, lane: old.lane, ended: pc.Progress.Ended,
 	}
 	c.order(e, p, next)
-	if pc.Progress.Seen.After(c.w.now) {
+	if pc.Progress.MaxEventTime.After(c.w.now) {
 		c.violation("entry %d moves the clock of %s to %s, the store's is at %s", e.ID, pc.Partition.ID,
-			pc.Progress.Seen.Format("15:04:05"), c.w.now.Format("15:04:05"))
+			pc.Progress.MaxEventTime.Format("15:04:05"), c.w.now.Format("15:04:05"))
 	}
 	if next.upTo < old.upTo || next.upTo > int64(len(p.log)) {
 		c.violation("entry %d moves %s from %d to %d", e.ID, pc.Partition, old.upTo, next.upTo)
 		return nil
 	}
-	held := c.held(pc)
-	for _, n := range held.Ordinals {
-		next.held[held.First.Sub+int64(n)] = true
+	pending := c.pending(pc)
+	for _, n := range pending.Ordinals {
+		next.pending[pending.First.Sub+int64(n)] = true
 	}
 	c.parts[pc.Partition] = next
 	var read int64
@@ -211,10 +211,10 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 		if isNew && r.delivered() {
 			read++
 		}
-		if next.held[pos] && (!r.delivered() || !isNew && !old.held[pos]) {
+		if next.pending[pos] && (!r.delivered() || !isNew && !old.pending[pos]) {
 			c.violation("entry %d holds %s, which was finished or is no record", e.ID, r)
 		}
-		if !r.delivered() || next.held[pos] || !isNew && !old.held[pos] {
+		if !r.delivered() || next.pending[pos] || !isNew && !old.pending[pos] {
 			continue
 		}
 		next.finished[pos] = true
@@ -231,29 +231,29 @@ func (c *checker) partition(e *ledger.Entry, pc *ledger.PartitionCommit, rows ma
 	return losers
 }
 
-// held reads a held set, which may be in a blob.
-func (c *checker) held(pc *ledger.PartitionCommit) driver.HeldSet {
-	if pc.HeldBlob == nil {
-		return pc.Progress.Held
+// pending reads a pending set, which may be in a blob.
+func (c *checker) pending(pc *ledger.PartitionCommit) driver.PendingSet {
+	if pc.PendingBlob == nil {
+		return pc.Progress.Pending
 	}
-	var base driver.HeldSet
-	if pc.HeldBefore > 0 {
+	var base driver.PendingSet
+	if pc.PendingBefore > 0 {
 		base = c.sets[pc.Partition]
 		c.steps++
 	}
-	body, err := c.w.store.Read(context.Background(), root+pc.HeldBlob.Key, ledger.MaxBlob)
+	body, err := c.w.store.Read(context.Background(), root+pc.PendingBlob.Key, ledger.MaxBlob)
 	if err == nil {
-		var sets *ledger.HeldSets
-		if sets, err = ledger.DecodeHeld(pc.HeldBlob, body); err == nil {
-			var held driver.HeldSet
-			if held, err = sets.Set(pc.HeldBlob, base); err == nil {
-				c.sets[pc.Partition] = held
-				return held
+		var sets *ledger.PendingSets
+		if sets, err = ledger.DecodePending(pc.PendingBlob, body); err == nil {
+			var pending driver.PendingSet
+			if pending, err = sets.Set(pc.PendingBlob, base); err == nil {
+				c.sets[pc.Partition] = pending
+				return pending
 			}
 		}
 	}
-	c.violation("%s: %v", pc.HeldBlob.Key, err)
-	return driver.HeldSet{}
+	c.violation("%s: %v", pc.PendingBlob.Key, err)
+	return driver.PendingSet{}
 }
 
 // finish checks the rows of a record that an entry finishes, and returns its fate.
@@ -362,11 +362,11 @@ func (c *checker) mate(r *logRecord) *logRecord {
 	return nil
 }
 
-// holds reports whether a record with an ID is held, which has won the ID and will be written.
+// holds reports whether a record with an ID is pending, which has won the ID and will be written.
 func (c *checker) holds(id string) bool {
 	for _, p := range c.w.partList {
 		if t := c.parts[p.id]; t != nil {
-			for pos := range t.held {
+			for pos := range t.pending {
 				if p.log[pos-1].id == id {
 					return true
 				}

@@ -21,7 +21,7 @@ func (c *checker) move(e *ledger.Entry) {
 		for k := range l.Partitions {
 			id := l.Partitions[k].Partition
 			if c.parts[id] == nil {
-				c.parts[id] = &truth{held: map[int64]bool{}, finished: map[int64]bool{}}
+				c.parts[id] = &truth{pending: map[int64]bool{}, finished: map[int64]bool{}}
 			}
 			c.parts[id].lane = l.Lane
 			c.ending[id] = l.Partitions[k].Progress.Ended && !c.parts[id].ended
@@ -29,7 +29,7 @@ func (c *checker) move(e *ledger.Entry) {
 	}
 }
 
-// order checks that a partition is read after all that it took over from, and together with what of that is held.
+// order checks that a partition is read after all that it took over from, and together with what of that is pending.
 func (c *checker) order(e *ledger.Entry, p *partition, next *truth) {
 	if next.upTo == 0 {
 		return
@@ -38,7 +38,7 @@ func (c *checker) order(e *ledger.Entry, p *partition, next *truth) {
 		t := c.parts[q.id]
 		if t == nil || !t.ended {
 			c.violation("entry %d reads %s, and its parent %s has not ended", e.ID, p.id.ID, q.id.ID)
-		} else if len(t.held) > 0 && t.lane != next.lane {
+		} else if len(t.pending) > 0 && t.lane != next.lane {
 			c.violation("entry %d reads %s in lane %s, and its parent %s holds records in lane %s", e.ID, p.id.ID, next.lane, q.id.ID, t.lane)
 		}
 	}
@@ -67,9 +67,9 @@ func (c *checker) children(e *ledger.Entry) {
 			for _, child := range p.children {
 				t := c.parts[child.id]
 				if t == nil {
-					c.parts[child.id] = &truth{lane: l.Lane, low: pc.Progress.Low, held: map[int64]bool{}, finished: map[int64]bool{}}
-				} else if t.upTo == 0 && pc.Progress.Low.Before(t.low) {
-					t.low = pc.Progress.Low
+					c.parts[child.id] = &truth{lane: l.Lane, watermark: pc.Progress.Watermark, pending: map[int64]bool{}, finished: map[int64]bool{}}
+				} else if t.upTo == 0 && pc.Progress.Watermark.Before(t.watermark) {
+					t.watermark = pc.Progress.Watermark
 				}
 			}
 		}

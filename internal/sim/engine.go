@@ -162,7 +162,7 @@ func (e *engine) rebalance(ctx context.Context) error {
 		}
 	}
 	if len(added) > 0 {
-		return e.adopt(ctx, added)
+		return e.acquire(ctx, added)
 	}
 	return nil
 }
@@ -209,17 +209,17 @@ func (e *engine) commitAll(ctx context.Context) error {
 	return e.finishCommit(ctx)
 }
 
-// adopt takes lanes over.
-func (e *engine) adopt(ctx context.Context, as []driver.Assignment) error {
+// acquire takes lanes over.
+func (e *engine) acquire(ctx context.Context, as []driver.Assignment) error {
 	if err := e.endUpkeep(); err != nil {
 		return err
 	}
-	from, err := e.out.Adopt(ctx, as)
+	from, err := e.out.Acquire(ctx, as)
 	if err != nil {
 		return err
 	}
 	for _, a := range as {
-		e.w.logf("%s adopts %s", e.p.name, a.Lane)
+		e.w.logf("%s acquires %s", e.p.name, a.Lane)
 		l, err := newLaneWork(e, a, from)
 		if err != nil {
 			return err
@@ -248,7 +248,7 @@ func (e *engine) startOver(ctx context.Context) error {
 	if len(as) == 0 {
 		return nil
 	}
-	return e.adopt(ctx, as)
+	return e.acquire(ctx, as)
 }
 
 // begin cuts and lets another actor commit.

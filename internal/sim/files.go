@@ -142,7 +142,7 @@ func (e *engine) letGo(ctx context.Context) error {
 	var over []string
 	for _, l := range e.sorted() {
 		if !l.dirty && len(l.origins) == 0 && e.commit == nil && !slices.ContainsFunc(l.parts, func(p *partWork) bool {
-			return !p.base.Ended || p.base.Held.Len() > 0
+			return !p.base.Ended || p.base.Pending.Len() > 0
 		}) {
 			over = append(over, l.assignment.Lane)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// laneWork is what an instance does in one lane, from adoption to adoption.
+// laneWork is what an instance does in one lane, from acquisition to acquisition.
 type laneWork struct {
 	e          *engine
 	assignment driver.Assignment
@@ -35,7 +35,7 @@ type partWork struct {
 	base   driver.Progress
 	upTo   int64
 	clock  eventclock.Clock
-	replay []int64 // held positions that are not back
+	replay []int64 // pending positions that are not back
 
 	ended    bool
 	children []record.Partition
@@ -84,9 +84,9 @@ func newLaneWork(e *engine, a driver.Assignment, from map[record.Partition]drive
 	l.em = stage.NewEmitter[*logRecord](stage.LookupFunc(l.lookup))
 	for _, id := range a.Partitions {
 		pr, p := from[id], e.w.parts[id]
-		pw := &partWork{p: p, base: pr, upTo: pr.UpTo.Sub, clock: eventclock.Clock{Seen: pr.Seen, Jump: eventclock.Jump(pr.Jump)}, ended: pr.Ended, children: pr.Children}
-		for _, n := range pr.Held.Ordinals {
-			pw.replay = append(pw.replay, pr.Held.First.Sub+int64(n))
+		pw := &partWork{p: p, base: pr, upTo: pr.UpTo.Sub, clock: eventclock.Clock{MaxEventTime: pr.MaxEventTime, Jump: eventclock.Jump(pr.Jump)}, ended: pr.Ended, children: pr.Children}
+		for _, n := range pr.Pending.Ordinals {
+			pw.replay = append(pw.replay, pr.Pending.First.Sub+int64(n))
 		}
 		l.parts = append(l.parts, pw)
 	}
@@ -126,12 +126,12 @@ func (l *laneWork) lookup(o record.Origin) record.Ref {
 	return record.Ref{Partition: &x.part.p.id, Position: record.Position{Sub: x.rec.pos}, Replayed: x.back}
 }
 
-// ready reports whether all held records are back.
+// ready reports whether all pending records are back.
 func (l *laneWork) ready() bool {
 	return l.warm && !slices.ContainsFunc(l.parts, func(p *partWork) bool { return len(p.replay) > 0 })
 }
 
-// read delivers a few records: first those for warm-up, then the held ones of all partitions, then new ones.
+// read delivers a few records: first those for warm-up, then the pending ones of all partitions, then new ones.
 func (l *laneWork) read(ctx context.Context) error {
 	if !l.warm {
 		return l.warmUp(ctx)
@@ -255,7 +255,7 @@ func (l *laneWork) take() ([]record.Event[*logRecord], error) {
 			return nil, fmt.Errorf("a stage speaks of an origin that is finished")
 		}
 		switch end.Kind {
-		case stage.Held:
+		case stage.Pending:
 			o.root().holds++
 		case stage.Released:
 			o.root().holds--

@@ -12,18 +12,18 @@ import (
 
 // Result is what came of a run.
 type Result struct {
-	Seed       uint64
-	Violations []string
-	Hash       uint64 // of the trace: the same for the same seed and program
-	Steps      int
-	Entries    int
-	Records    int
-	Seals      int
-	Descended  int // entries that read what took the place of another partition
-	Reshards   int // splits and merges
-	Forgotten  int // partitions that had ended
-	Gone       int // of those, forgotten for good
-	HeldSteps  int // held sets that say only what has changed
+	Seed         uint64
+	Violations   []string
+	Hash         uint64 // of the trace: the same for the same seed and program
+	Steps        int
+	Entries      int
+	Records      int
+	Seals        int
+	Descended    int // entries that read what took the place of another partition
+	Reshards     int // splits and merges
+	Forgotten    int // partitions that had ended
+	Gone         int // of those, forgotten for good
+	PendingSteps int // pending sets that say only what has changed
 }
 
 // Options are the optional settings of Run; nil means all defaults.
@@ -74,7 +74,7 @@ func Run(seed uint64, opts *Options) (res Result) {
 func (w *world) result(seed uint64) Result {
 	r := Result{
 		Seed: seed, Violations: w.check.wrong, Hash: w.hash.Sum64(), Steps: w.steps, Entries: len(w.check.entries), Seals: len(w.check.seals),
-		Descended: w.check.descended, Reshards: w.resharded, Forgotten: len(w.check.forgotten), Gone: w.check.goneForGood, HeldSteps: w.check.steps,
+		Descended: w.check.descended, Reshards: w.resharded, Forgotten: len(w.check.forgotten), Gone: w.check.goneForGood, PendingSteps: w.check.steps,
 	}
 	for _, p := range w.partList {
 		r.Records += len(p.log)

@@ -14,7 +14,7 @@ import (
 )
 
 // settle finishes the records that nobody holds: their rows enter the open transaction, all at once, and their fates are
-// counted. Nothing finishes while held records are coming back.
+// counted. Nothing finishes while pending records are coming back.
 func (l *laneWork) settle(ctx context.Context) error {
 	if !l.ready() {
 		return nil
@@ -93,7 +93,7 @@ func (o *origin) fate(rows map[record.Origin]record.Fate) record.Fate {
 	return record.Filtered
 }
 
-// advance tells the stages the event time, once all held records are back.
+// advance tells the stages the event time, once all pending records are back.
 func (l *laneWork) advance(ctx context.Context) error {
 	if !l.ready() {
 		return nil
@@ -101,17 +101,17 @@ func (l *laneWork) advance(ctx context.Context) error {
 	if err := l.settle(ctx); err != nil {
 		return err
 	}
-	seen := record.EndOfTime
+	eventTime := record.EndOfTime
 	for _, p := range l.parts {
-		if l.bounds(p) && p.clock.Seen.Before(seen) {
-			seen = p.clock.Seen
+		if l.bounds(p) && p.clock.MaxEventTime.Before(eventTime) {
+			eventTime = p.clock.MaxEventTime
 		}
 	}
 	a, ok := l.pairs.(stage.Advancer[*logRecord])
-	if l.pairs == nil || !ok || seen.IsZero() {
+	if l.pairs == nil || !ok || eventTime.IsZero() {
 		return nil
 	}
-	if err := a.Advance(ctx, seen, l.em); err != nil {
+	if err := a.Advance(ctx, eventTime, l.em); err != nil {
 		return err
 	}
 	events, err := l.take()
@@ -144,15 +144,15 @@ func (l *laneWork) cut() (driver.LaneCut, bool) {
 		g := p.base
 		if l.ready() {
 			g = driver.Progress{UpTo: record.Position{Sub: p.upTo}}
-			g.Held, g.HeldTime = l.held(p)
+			g.Pending, g.PendingTime = l.pending(p)
 			g.Ended, g.Children = p.ended, p.children
 		}
 		if p.ended {
 			p.clock.Jump = eventclock.Jump{}
 		}
-		g.Seen, g.Jump = p.clock.Seen, driver.Jump(p.clock.Jump)
-		if now := l.e.w.now; g.Seen.After(now) { // the checker sees it only once it is committed, which takes as long as clocks go ahead
-			l.e.w.check.violation("%s cuts %s at %s, the store's clock is at %s", l.e.p.name, p.p.id.ID, g.Seen.Format("15:04:05"), now.Format("15:04:05"))
+		g.MaxEventTime, g.Jump = p.clock.MaxEventTime, driver.Jump(p.clock.Jump)
+		if now := l.e.w.now; g.MaxEventTime.After(now) { // the checker sees it only once it is committed, which takes as long as clocks go ahead
+			l.e.w.check.violation("%s cuts %s at %s, the store's clock is at %s", l.e.p.name, p.p.id.ID, g.MaxEventTime.Format("15:04:05"), now.Format("15:04:05"))
 		}
 		c.Partitions[p.p.id], c.Counts[p.p.id], c.Read[p.p.id] = g, p.counts, p.read
 		p.base, p.counts, p.read = g, record.Counts{}, 0
@@ -161,8 +161,8 @@ func (l *laneWork) cut() (driver.LaneCut, bool) {
 	return c, true
 }
 
-// held are the records of p that are not finished.
-func (l *laneWork) held(p *partWork) (h driver.HeldSet, oldest time.Time) {
+// pending are the records of p that are not finished.
+func (l *laneWork) pending(p *partWork) (h driver.PendingSet, oldest time.Time) {
 	var at []int64
 	for _, o := range l.origins {
 		if o.part != p {
@@ -194,11 +194,11 @@ func (l *laneWork) committed(ctx context.Context, cut *driver.LaneCut) error {
 	first := true
 	for _, p := range l.parts {
 		pr := cut.Partitions[p.p.id]
-		if l.bounds(p) && (first || pr.Seen.Before(c.Seen)) {
-			c.Seen, first = pr.Seen, false
+		if l.bounds(p) && (first || pr.MaxEventTime.Before(c.MaxEventTime)) {
+			c.MaxEventTime, first = pr.MaxEventTime, false
 		}
-		if !pr.HeldTime.IsZero() && (c.Held.IsZero() || pr.HeldTime.Before(c.Held)) {
-			c.Held = pr.HeldTime
+		if !pr.PendingTime.IsZero() && (c.Pending.IsZero() || pr.PendingTime.Before(c.Pending)) {
+			c.Pending = pr.PendingTime
 		}
 	}
 	return w.Committed(ctx, record.Clocks{Lane: c, Job: l.e.clock})

@@ -12,9 +12,9 @@ const (
 	end   = 253402128000            // 9999-12-30 00:00 UTC
 )
 
-// Held reports whether a ledger can hold t, and the bounds of its hour, whatever the length of hours. A time before or
+// Fits reports whether a ledger can hold t, and the bounds of its hour, whatever the length of hours. A time before or
 // after what time.Time can compare is none either: only its seconds are looked at.
-func Held(t time.Time) bool {
+func Fits(t time.Time) bool {
 	s := t.Unix()
 	return first <= s && s < end
 }

@@ -12,11 +12,11 @@ func TestTimesThatALedgerHoldsHaveHoursThatItHolds(t *testing.T) {
 		math.MaxInt64 - 1: false, math.MaxInt64: false, // here time.Time wraps around: it is before the year 1
 	} {
 		at := time.Unix(s, 0)
-		if got := Held(at); got != want {
+		if got := Fits(at); got != want {
 			t.Errorf("second %d: got %v, want %v", s, got, want)
 		}
 		c := Clamp(at)
-		if !Held(c) || want && !c.Equal(at) {
+		if !Fits(c) || want && !c.Equal(at) {
 			t.Errorf("second %d is clamped to %s", s, c)
 		}
 		for hour := time.Minute; hour <= 24*time.Hour; hour += time.Minute {

@@ -246,11 +246,11 @@ func TestALeadThatIsRenewedIsNotTakenByAClockThatIsAhead(t *testing.T) {
 		if i > 0 {
 			renewed = metav1.NewMicroTime(now.Add(-24 * time.Hour)) // ours is a day ahead since the second look
 		}
-		held := &coordination.Lease{
+		pending := &coordination.Lease{
 			ObjectMeta: metav1.ObjectMeta{ResourceVersion: fmt.Sprint(i + 1)},
 			Spec:       coordination.LeaseSpec{HolderIdentity: &other, RenewTime: &renewed, LeaseDurationSeconds: &seconds},
 		}
-		if l.free(held, now) {
+		if l.free(pending, now) {
 			t.Errorf("look %d: the lease is taken for free", i+1)
 		}
 		now = now.Add(time.Minute)

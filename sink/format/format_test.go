@@ -126,7 +126,7 @@ type click struct {
 	ID, Page, Agent string
 	User            int64
 	Price           float64
-	Seen            bool
+	MaxEventTime    bool
 	Time            time.Time `json:"-"`
 }
 
@@ -144,7 +144,7 @@ func encoders() map[string]format.Encoder[click] {
 		r.Int(c.User)
 		r.Uint(uint64(c.User))
 		r.Float(c.Price)
-		r.Bool(c.Seen)
+		r.Bool(c.MaxEventTime)
 		r.Empty()
 	}
 	return map[string]format.Encoder[click]{

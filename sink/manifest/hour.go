@@ -22,15 +22,15 @@ type Hour struct {
 
 // ClosedPartition is how far a partition was when the hour was closed: records behind it are in later hours, or late.
 type ClosedPartition struct {
-	Lane    string    `json:"lane"`
-	Source  string    `json:"source"`
-	Epoch   string    `json:"epoch,omitempty"`
-	ID      string    `json:"id"`
-	UpTo    string    `json:"up_to,omitempty"`
-	Low     time.Time `json:"low,omitzero"`
-	Held    int       `json:"held,omitempty"` // records in work, all of later hours
-	Ended   bool      `json:"ended,omitempty"`
-	Retired bool      `json:"retired,omitempty"`
+	Lane      string    `json:"lane"`
+	Source    string    `json:"source"`
+	Epoch     string    `json:"epoch,omitempty"`
+	ID        string    `json:"id"`
+	UpTo      string    `json:"up_to,omitempty"`
+	Watermark time.Time `json:"watermark,omitzero"`
+	Pending   int       `json:"pending,omitempty"` // records in work, all of later hours
+	Ended     bool      `json:"ended,omitempty"`
+	Retired   bool      `json:"retired,omitempty"`
 }
 
 // OfFlow is the JSON form of the seal object of a flow.

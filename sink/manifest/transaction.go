@@ -19,14 +19,14 @@ type Transaction struct {
 
 // Partition is the input that a transaction consumed of a partition, and what became of its records.
 type Partition struct {
-	Lane   string           `json:"lane"`
-	Source string           `json:"source"`
-	Epoch  string           `json:"epoch,omitempty"`
-	ID     string           `json:"id"`
-	UpTo   string           `json:"up_to,omitempty"` // the last position consumed
-	Read   int64            `json:"read"`
-	Held   int              `json:"held"` // records that are still in work
-	Counts map[string]int64 `json:"counts,omitempty"`
+	Lane    string           `json:"lane"`
+	Source  string           `json:"source"`
+	Epoch   string           `json:"epoch,omitempty"`
+	ID      string           `json:"id"`
+	UpTo    string           `json:"up_to,omitempty"` // the last position consumed
+	Read    int64            `json:"read"`
+	Pending int              `json:"pending"` // records that are still in work
+	Counts  map[string]int64 `json:"counts,omitempty"`
 }
 
 // Reason is why some records have no row: what a stage said when it dropped them or, for dead ones, the stage and the kind

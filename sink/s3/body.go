@@ -59,8 +59,8 @@ func (*body) grown(p []byte, more int, s *spare) []byte {
 	return append(s.piece(), p...)
 }
 
-// held is the number of bytes of memory.
-func (b *body) held() (n int64) {
+// memory is the number of bytes of memory.
+func (b *body) memory() (n int64) {
 	for _, p := range b.pieces {
 		n += int64(cap(p))
 	}

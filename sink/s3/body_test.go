@@ -46,12 +46,12 @@ func TestABodyReadsAsItWasWritten(t *testing.T) {
 		if got := b.checksum(); got != base64.StdEncoding.EncodeToString(sum) {
 			t.Fatalf("checksum %s of %d bytes", got, len(want))
 		}
-		if held := b.held(); held < int64(b.n) || held > int64(2*b.n+pieceBytes) {
+		if held := b.memory(); held < int64(b.n) || held > int64(2*b.n+pieceBytes) {
 			t.Fatalf("%d bytes of memory for %d", held, b.n)
 		}
 		b.release(s)
-		if b.n != 0 || b.held() != 0 {
-			t.Fatalf("%d bytes after release", b.held())
+		if b.n != 0 || b.memory() != 0 {
+			t.Fatalf("%d bytes after release", b.memory())
 		}
 	}
 }
@@ -62,7 +62,7 @@ func TestASmallBodyTakesLittle(t *testing.T) {
 	for range 10 {
 		b.add(make([]byte, 600), &spare{})
 	}
-	if held := b.held(); held > 12<<10 {
+	if held := b.memory(); held > 12<<10 {
 		t.Errorf("%d bytes of memory for %d", held, b.n)
 	}
 }

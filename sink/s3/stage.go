@@ -53,7 +53,7 @@ func (s *Store) Stage(ctx context.Context, key, owner string) (driver.Upload, er
 }
 
 // Gathered counts both parts, the one that is filled and the one on its way.
-func (u *upload) Gathered() int64 { return u.part.held() + u.away.Load() }
+func (u *upload) Gathered() int64 { return u.part.memory() + u.away.Load() }
 
 // partBytes grows with the file, so that a ref stays small and 10,000 parts are enough for any file.
 func (u *upload) partBytes() int { return u.s.opts.PartBytes << (len(u.ref.Parts) / 16) }
@@ -93,7 +93,7 @@ func (u *upload) flush(ctx context.Context) error {
 	u.ref.Size += int64(b.n)
 	u.ref.Parts = append(u.ref.Parts, part{CRC: b.checksum()})
 	u.part = body{}
-	u.away.Store(b.held())
+	u.away.Store(b.memory())
 	u.sent = make(chan error, 1)
 	go func() {
 		err := u.send(ctx, number, b)

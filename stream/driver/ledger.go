@@ -13,24 +13,24 @@ type Ledger struct {
 	// Signature is the same for all processes and runs of a job, and for no other ledger: at most 128 printable characters.
 	Signature string
 
-	// Unfinished returns the progress, without the positions of Held, of the partitions that may still give records: those
+	// Unfinished returns the progress, without the positions of Pending, of the partitions that may still give records: those
 	// that have not ended or hold records.
 	Unfinished func() map[record.Partition]Progress
 
-	// Tell returns what is committed of all partitions, without adopting them. It reads the ledger first, which costs a
+	// Tell returns what is committed of all partitions, without acquiring them. It reads the ledger first, which costs a
 	// request or two. It may be called concurrently with everything. Its error may pass.
 	Tell func(ctx context.Context) (map[record.Partition]Standing, error)
 }
 
 // Standing is what is committed of a partition, in short.
 type Standing struct {
-	Lane    string // of the entry that touched it last or, of a child that nobody has read, of the one that named it
-	UpTo    record.Position
-	Seen    time.Time
-	Arrived time.Time
-	Ended   bool
-	Holds   bool // records of it are held
-	Retired bool // by a person: nobody may read it any more
+	Lane         string // of the entry that touched it last or, of a child that nobody has read, of the one that named it
+	UpTo         record.Position
+	MaxEventTime time.Time
+	Arrived      time.Time
+	Ended        bool
+	Holds        bool // records of it are pending
+	Retired      bool // by a person: nobody may read it any more
 }
 
 // Follower is a Source that follows what the job has committed, by whatever process. Recovery never reads what it was told.

@@ -14,11 +14,11 @@ type Output[T any] interface {
 	// Attach is called once, first. The error tells why job cannot write here, before anything was written.
 	Attach(ctx context.Context, job Job) error
 
-	// Adopt takes lanes over, reading the ledger first, and returns the progress of each of their partitions. Until it
-	// is adopted again, or released, what this process commits for a lane builds on that. All open transactions that
-	// touch one of the lanes are void. A process that adopts a lane does not stop another one: the first to commit wins.
+	// Acquire takes lanes over, reading the ledger first, and returns the progress of each of their partitions. Until it
+	// is acquired again, or released, what this process commits for a lane builds on that. All open transactions that
+	// touch one of the lanes are void. A process that acquires a lane does not stop another one: the first to commit wins.
 	// After an error it is called again, without end, unless the error matches ErrStop or ErrLost.
-	Adopt(ctx context.Context, lanes []Assignment) (map[record.Partition]Progress, error)
+	Acquire(ctx context.Context, lanes []Assignment) (map[record.Partition]Progress, error)
 
 	// Release forgets lanes that were revoked.
 	Release(ctx context.Context, lanes []string) error
@@ -58,7 +58,7 @@ type Job struct {
 	Logger *slog.Logger
 
 	// MayEnd tells whether hours may close up to the last one with files when all partitions have ended. Else more may
-	// come, and they close as far as the newest Progress.Seen less the lateness. It is called by Maintain; nil is always.
+	// come, and they close as far as the newest Progress.MaxEventTime less the lateness. It is called by Maintain; nil is always.
 	MayEnd func() bool
 }
 
@@ -73,7 +73,7 @@ type Upkeep struct {
 	Clock        record.Clock // of the whole job, for ClockWatcher
 
 	// Complete is how far the clocks of a backfill must get for all that was read to be complete: the end of the hour of the
-	// newest Progress.Seen, and the lateness. Zero if nothing waits for it.
+	// newest Progress.MaxEventTime, and the lateness. Zero if nothing waits for it.
 	Complete time.Time
 
 	// Unclosed says why no hour closes although all of its data is in, and what a person has to do about it; nil is well.
@@ -99,8 +99,8 @@ type Txn[T any] interface {
 	Bytes() int64
 
 	// Commit makes everything durable at once, together with cut. It retries by itself until ctx is done. An error that
-	// matches ErrFenced means void, and that is settled: all lanes must be adopted again. After any other error the
-	// outcome is unknown, and only adopting the lanes again tells it. One that matches ErrStop stops the job.
+	// matches ErrFenced means void, and that is settled: all lanes must be acquired again. After any other error the
+	// outcome is unknown, and only acquiring the lanes again tells it. One that matches ErrStop stops the job.
 	Commit(ctx context.Context, cut Cut) (Committed, error)
 
 	// Drop gives the transaction up and deletes what it staged. It may be called only if Commit never was.
@@ -142,12 +142,12 @@ type LaneCut struct {
 	// Partitions are all partitions of the lane, but for some that had ended and held nothing at an earlier cut.
 	Partitions map[record.Partition]Progress
 
-	// Replaying means that held records of the base are still coming back: clocks must not move yet. Run leaves such lanes
+	// Replaying means that pending records of the base are still coming back: clocks must not move yet. Run leaves such lanes
 	// out of its cuts altogether; nothing of them has been written then.
 	Replaying bool
 
 	// Counts are the records that finished in this transaction, by owner partition, and Read those that were read for
-	// the first time. Held is Progress.Held.Len.
+	// the first time. Pending is Progress.Pending.Len.
 	Counts map[record.Partition]record.Counts
 	Read   map[record.Partition]int64
 }

@@ -11,22 +11,22 @@ type Progress struct {
 	// UpTo is the last position consumed, inclusive. The zero Position is before the first record.
 	UpTo record.Position
 
-	// Held are the positions at or below UpTo whose effect is not in the output yet.
-	Held HeldSet
+	// Pending are the positions at or below UpTo whose effect is not in the output yet.
+	Pending PendingSet
 
-	// HeldTime is the event time of the oldest held record; zero if none is held.
-	HeldTime time.Time
+	// PendingTime is the event time of the oldest pending record; zero if none is pending.
+	PendingTime time.Time
 
-	// Seen is the newest event time read, or a proven end of the log, with no tolerance subtracted; zero before either. A
-	// time that is far ahead counts once it is confirmed, and a record never moves Seen beyond the output's clock.
-	Seen time.Time
+	// MaxEventTime is the newest event time read, or a proven end of the log, with no tolerance subtracted; zero before either. A
+	// time that is far ahead counts once it is confirmed, and a record never moves MaxEventTime beyond the output's clock.
+	MaxEventTime time.Time
 
 	// Jump is what waits to be confirmed. The zero Jump is none.
 	Jump Jump
 
-	// Low says that hours which end at or before it are complete as far as this partition goes: the greater of its
-	// previous value and of min(Seen - lateness, HeldTime). It never goes back. An Output sets it; a Cut need not.
-	Low time.Time
+	// Watermark says that hours which end at or before it are complete as far as this partition goes: the greater of its
+	// previous value and of min(MaxEventTime - lateness, PendingTime). It never goes back. An Output sets it; a Cut need not.
+	Watermark time.Time
 
 	// Arrived is the source's own time of the newest record consumed, where the source gives one, or that of the last
 	// proof that the log ends: all that arrived by then is consumed. A child begins with that of its parent. A source
@@ -43,29 +43,29 @@ type Progress struct {
 	Children []record.Partition
 }
 
-// Jump is a step of event time that is too long to be believed at once: times more than five minutes ahead of Seen, or of
+// Jump is a step of event time that is too long to be believed at once: times more than five minutes ahead of MaxEventTime, or of
 // nothing. Each further record of the partition beyond that adds one to Records, and each other one takes one away. At 16
-// Seen becomes To, at 0 the jump is forgotten. A proof that the log ends makes an end of it, too.
+// MaxEventTime becomes To, at 0 the jump is forgotten. A proof that the log ends makes an end of it, too.
 type Jump struct {
 	To      time.Time // the smallest of these times
 	Newest  time.Time // the greatest
 	Records int       // how many records have confirmed it
 }
 
-// HeldSet is a set of positions at or below some upTo, compact enough for a ledger. Where positions are plain numbers
+// PendingSet is a set of positions at or below some upTo, compact enough for a ledger. Where positions are plain numbers
 // (Seq is empty) an ordinal is the distance of Sub from First.Sub. Elsewhere it counts the records that the source
 // delivers from First on, First being 0 and unreadable ones included, since such positions have gaps by nature. It is
 // immutable.
-type HeldSet struct {
-	// First is the oldest held position; the zero Position if nothing is held.
+type PendingSet struct {
+	// First is the oldest pending position; the zero Position if nothing is pending.
 	First record.Position
 
-	// Ordinals are the held records, ascending, the first being 0. Empty if nothing is held.
+	// Ordinals are the pending records, ascending, the first being 0. Empty if nothing is pending.
 	Ordinals []uint32
 
 	// Through is the number of ordinals from First up to and including UpTo: the next record's ordinal.
 	Through uint64
 }
 
-// Len is the number of held positions.
-func (h HeldSet) Len() int { return len(h.Ordinals) }
+// Len is the number of pending positions.
+func (h PendingSet) Len() int { return len(h.Ordinals) }

@@ -24,9 +24,9 @@ type Source interface {
 	Poll(ctx context.Context) (*Batch, error)
 
 	// Start begins a lane that Poll assigned, or begins it again. Batches of the lane that were read before are never
-	// delivered after Start returned. Of each partition it delivers first the held records and nothing else until those
+	// delivered after Start returned. Of each partition it delivers first the pending records and nothing else until those
 	// of all partitions of the lane are delivered, then what follows UpTo. Partitions that Progress says have ended
-	// deliver their held records only. A held position, or the one after UpTo, that the log no longer has fails with an
+	// deliver their pending records only. A pending position, or the one after UpTo, that the log no longer has fails with an
 	// error that matches ErrLost, here or in a later Poll.
 	Start(ctx context.Context, s Start) error
 
@@ -110,8 +110,8 @@ type Start struct {
 	// From holds every partition of the lane; a zero Progress is the first record of the log.
 	From map[record.Partition]Progress
 
-	// Warmup asks, if positive, for the records at or below UpTo that are not held and whose event time may lie within
-	// Warmup before Progress.Seen; more may come. They are delivered before everything else, in Batches with Warm set.
+	// Warmup asks, if positive, for the records at or below UpTo that are not pending and whose event time may lie within
+	// Warmup before Progress.MaxEventTime; more may come. They are delivered before everything else, in Batches with Warm set.
 	Warmup time.Duration
 }
 
@@ -147,7 +147,7 @@ type Batch struct {
 	Marks []Mark
 
 	// Done is called once Records and their bytes are no longer used, by any goroutine; nil does nothing. A source must
-	// not wait for it before it delivers more: while held records come back, all their batches are kept.
+	// not wait for it before it delivers more: while pending records come back, all their batches are kept.
 	Done func()
 }
 
@@ -192,7 +192,7 @@ type Ended struct {
 // DeadLetter is a record that could not be processed. It is stored under the hour at which it was read, outside the
 // hours that are sealed, since its event time is not known.
 type DeadLetter struct {
-	Record record.Record // Value is nil if the record was held and stream.Options.KeepRecords is off
+	Record record.Record // Value is nil if the record was pending and stream.Options.KeepRecords is off
 	Stage  string
 	Err    error
 	Read   time.Time // wall clock

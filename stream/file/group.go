@@ -21,14 +21,14 @@ type group struct {
 	at       *lane // whose turn it was last
 }
 
-// pass is what is read of all files of a group before the next pass begins: records that were held may wait for those of
+// pass is what is read of all files of a group before the next pass begins: records that were pending may wait for those of
 // any file, so they all come before any new one.
 type pass uint8
 
 const (
-	warmPass pass = iota // finished records, for state only
-	heldPass             // held records
-	restPass             // all others
+	warmPass    pass = iota // finished records, for state only
+	pendingPass             // pending records
+	restPass                // all others
 )
 
 // assign makes the group a lane, or another one if it has more files than before.
@@ -54,21 +54,21 @@ func (g *group) start(from map[record.Partition]driver.Progress, warmup time.Dur
 	oldest, over := time.Time{}, true
 	for _, l := range g.files {
 		p := from[*l.part]
-		if p.Ended && p.Held.Len() == 0 {
+		if p.Ended && p.Pending.Len() == 0 {
 			continue
 		}
 		over = false
-		if !p.Seen.IsZero() && (oldest.IsZero() || p.Seen.Before(oldest)) {
-			oldest = p.Seen
+		if !p.MaxEventTime.IsZero() && (oldest.IsZero() || p.MaxEventTime.Before(oldest)) {
+			oldest = p.MaxEventTime
 		}
 	}
 	g.pass, g.at = warmPass, nil
 	warm := false
 	for _, l := range g.files {
 		p := from[*l.part]
-		tooOld := p.Ended && !oldest.IsZero() && !p.Seen.IsZero() && p.Seen.Before(oldest.Add(-warmup))
+		tooOld := p.Ended && !oldest.IsZero() && !p.MaxEventTime.IsZero() && p.MaxEventTime.Before(oldest.Add(-warmup))
 		l.start(p, warmup > 0 && !over && !p.UpTo.IsZero() && !tooOld)
-		l.held = p.Held.Len() > 0
+		l.pending = p.Pending.Len() > 0
 		warm = warm || l.warm
 	}
 	if warmup > 0 && !warm { // somebody has to say that it is done
@@ -99,8 +99,8 @@ func (l *lane) wants(p pass) bool {
 	switch p {
 	case warmPass:
 		return l.warm
-	case heldPass:
-		return l.held
+	case pendingPass:
+		return l.pending
 	case restPass:
 	}
 	return l.state == ready
@@ -120,12 +120,12 @@ func (l *lane) endPass() (warmDone bool) {
 		l.start(l.from, false)
 		return true
 	}
-	held, warm := l.held, l.warm
-	if !warm { // its held records were given
-		held, l.from.Held = false, driver.HeldSet{}
+	pending, warm := l.pending, l.warm
+	if !warm { // its pending records were given
+		pending, l.from.Pending = false, driver.PendingSet{}
 	}
 	l.start(l.from, false)
-	if l.held = held; held {
+	if l.pending = pending; pending {
 		l.state = ready
 	}
 	return warm && !slices.ContainsFunc(l.group.files, func(o *lane) bool { return o.warm })
@@ -135,7 +135,7 @@ func (l *lane) endPass() (warmDone bool) {
 func (g *group) begin(st driver.Start) error {
 	for p, from := range st.From {
 		in := slices.ContainsFunc(g.files, func(l *lane) bool { return *l.part == p })
-		if !in && (!from.Ended || from.Held.Len() > 0) {
+		if !in && (!from.Ended || from.Pending.Len() > 0) {
 			return fmt.Errorf("file: %s is in lane %s no more; its lines after %s are gone with it: %w", &p, g.name, from.UpTo, driver.ErrLost)
 		}
 	}

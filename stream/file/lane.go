@@ -24,17 +24,17 @@ type lane struct {
 
 	group *group // nil if it is a lane of its own
 
-	state  state
-	warm   bool // a first pass, for the warm-up, is to do or under way
-	held   bool // in a group: a pass for the held records alone is to do or under way
-	idle   bool // the warm-up has nothing to read
-	gone   bool // in a group: another file has its name
-	paused bool
-	open   bool
-	over   bool    // that it has ended is committed
-	r      *reader // nil until the file was opened for this start
-	known  bool    // the file begins with what was read in the last run
-	sound  bool    // the file was read through and its checksum is right, or it has none
+	state   state
+	warm    bool // a first pass, for the warm-up, is to do or under way
+	pending bool // in a group: a pass for the pending records alone is to do or under way
+	idle    bool // the warm-up has nothing to read
+	gone    bool // in a group: another file has its name
+	paused  bool
+	open    bool
+	over    bool    // that it has ended is committed
+	r       *reader // nil until the file was opened for this start
+	known   bool    // the file begins with what was read in the last run
+	sound   bool    // the file was read through and its checksum is right, or it has none
 }
 
 type state uint8
@@ -50,8 +50,8 @@ const (
 func (l *lane) start(p driver.Progress, warm bool) {
 	l.close()
 	l.src.ends.unmark(l)
-	l.from, l.warm, l.held, l.idle, l.r, l.state = p, warm, false, false, nil, ready
-	if p.Ended && p.Held.Len() == 0 && !warm && l.unchanged() {
+	l.from, l.warm, l.pending, l.idle, l.r, l.state = p, warm, false, false, nil, ready
+	if p.Ended && p.Pending.Len() == 0 && !warm && l.unchanged() {
 		l.state = ended
 	}
 }
@@ -85,7 +85,7 @@ func (l *lane) read(ctx context.Context) (*driver.Batch, error) {
 	case l.warm:
 		b.WarmDone = l.endPass()
 		return b, nil
-	case l.held:
+	case l.pending:
 		l.endPass()
 		if len(b.Records) > 0 {
 			return b, nil
@@ -124,7 +124,7 @@ func (l *lane) check(ctx context.Context, buf []byte) error {
 // nothing of it is wanted, the reader finds out on its way.
 func (l *lane) recognise(ctx context.Context, buf []byte) error {
 	want := l.r.trace.want
-	if l.known || want.n == 0 || l.r.trace.n > 0 || l.from.Held.Len() == 0 && !l.warm || l.unchanged() {
+	if l.known || want.n == 0 || l.r.trace.n > 0 || l.from.Pending.Len() == 0 && !l.warm || l.unchanged() {
 		return nil
 	}
 	in, t := l.r.in, trace{want: want}
@@ -167,7 +167,7 @@ func (l *lane) openFile() error {
 		err = os.ErrNotExist
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		if l.warm && l.from.Ended && !l.held { // see Options.Lane
+		if l.warm && l.from.Ended && !l.pending { // see Options.Lane
 			l.idle = true
 			return nil
 		}
@@ -220,10 +220,10 @@ func (l *lane) verify(in *input) error {
 func (l *lane) plan() plan {
 	p := newPlan(l.from)
 	p.warm, p.check = l.warm, p.ended && !l.unchanged()
-	if p.warm && p.ended && p.held.Len() == 0 && l.group == nil {
+	if p.warm && p.ended && p.pending.Len() == 0 && l.group == nil {
 		p.passed = true // nothing will come for which a state could be needed
 	}
-	if l.held && !l.warm {
+	if l.pending && !l.warm {
 		p.ended, p.check = true, false // the rest has a pass of its own
 	}
 	return p

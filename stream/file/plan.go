@@ -6,14 +6,14 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// plan says which records of a file a lane wants: the held ones, then what follows upTo. Positions that it needs are
+// plan says which records of a file a lane wants: the pending ones, then what follows upTo. Positions that it needs are
 // those which the job has seen before: that each begins a record again is the sign that the file is the same.
 type plan struct {
-	upTo int64
-	held driver.HeldSet
-	next int // index in held.Ordinals
+	upTo    int64
+	pending driver.PendingSet
+	next    int // index in pending.Ordinals
 
-	warm  bool // everything up to upTo but the held ones, instead
+	warm  bool // everything up to upTo but the pending ones, instead
 	ended bool // nothing after upTo
 	check bool // with ended: make sure that there is nothing after upTo
 
@@ -21,14 +21,14 @@ type plan struct {
 }
 
 func newPlan(p driver.Progress) plan {
-	return plan{upTo: p.UpTo.Sub, held: p.Held, ended: p.Ended, passed: p.UpTo.Sub == 0}
+	return plan{upTo: p.UpTo.Sub, pending: p.Pending, ended: p.Ended, passed: p.UpTo.Sub == 0}
 }
 
 // need is the next position that must begin a record; 0 is none.
 func (p *plan) need() int64 {
 	switch {
-	case p.next < len(p.held.Ordinals):
-		return p.held.First.Sub + int64(p.held.Ordinals[p.next])
+	case p.next < len(p.pending.Ordinals):
+		return p.pending.First.Sub + int64(p.pending.Ordinals[p.next])
 	case p.passed || p.ended && !p.check && !p.warm:
 		return 0
 	}
@@ -48,7 +48,7 @@ func (p *plan) done() bool {
 	if p.warm {
 		return p.passed
 	}
-	return p.ended && !p.check && p.next == len(p.held.Ordinals)
+	return p.ended && !p.check && p.next == len(p.pending.Ordinals)
 }
 
 // meet is told of every record from skip on, in order, and says whether to deliver it.
@@ -66,14 +66,14 @@ func (p *plan) meet(line int64) (deliver bool, err error) {
 		return false, fmt.Errorf("no record begins at line %d any more, lines %d to %d were read before: %w",
 			need, need, p.upTo, driver.ErrLost)
 	}
-	held := p.next < len(p.held.Ordinals)
-	if held {
+	pending := p.next < len(p.pending.Ordinals)
+	if pending {
 		p.next++
 	}
 	if line == p.upTo {
 		p.passed = true
 	}
-	return held != p.warm, nil
+	return pending != p.warm, nil
 }
 
 // end is told how many lines the file has.

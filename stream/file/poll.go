@@ -232,7 +232,7 @@ func (s *Source) Start(_ context.Context, st driver.Start) error {
 		return fmt.Errorf("file: lane %q was never assigned", st.Lane)
 	}
 	for p, from := range st.From {
-		if p != *l.part && (!from.Ended || from.Held.Len() > 0) {
+		if p != *l.part && (!from.Ended || from.Pending.Len() > 0) {
 			return fmt.Errorf("file: %s is %s now; lines of %s after %s are gone with it: %w",
 				l.file.path, l.part, &p, from.UpTo, driver.ErrLost)
 		}

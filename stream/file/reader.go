@@ -111,7 +111,7 @@ func (r *reader) read(ctx context.Context, c *chunk) error {
 func (r *reader) replaced(err error) {
 	switch {
 	case err == nil:
-	case r.plan.ended && r.plan.held.Len() == 0:
+	case r.plan.ended && r.plan.pending.Len() == 0:
 		r.fail(fmt.Errorf("%w; it was read to its end before, so nothing of it is lost, but of the new content nothing was read: give that another name", err))
 	default:
 		r.fail(fmt.Errorf("%w: %w", err, driver.ErrLost))

@@ -17,9 +17,9 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// held makes the set of some positions.
-func heldSet(at ...int64) driver.HeldSet {
-	var h driver.HeldSet
+// pending makes the set of some positions.
+func pendingSet(at ...int64) driver.PendingSet {
+	var h driver.PendingSet
 	for _, n := range at {
 		if h.First.IsZero() {
 			h.First = record.Position{Sub: n}
@@ -53,7 +53,7 @@ func text(r *rand.Rand, f Format) string {
 	return b.String()
 }
 
-func TestRestartGivesTheHeldRecordsAndThoseAfterUpTo(t *testing.T) {
+func TestRestartGivesThePendingRecordsAndThoseAfterUpTo(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 300 {
 		format := []Format{NDJSON{}, Lines{}, CSV{}}[i%3]
@@ -83,11 +83,11 @@ func TestRestartGivesTheHeldRecordsAndThoseAfterUpTo(t *testing.T) {
 		}
 		src := open(t, c, o)
 		rd := newReading(t, src)
-		rd.progress[src.first[0].part] = driver.Progress{UpTo: all[upTo], Held: heldSet(at...), Ended: ended, Arrived: src.first[0].info.ModTime()}
+		rd.progress[src.first[0].part] = driver.Progress{UpTo: all[upTo], Pending: pendingSet(at...), Ended: ended, Arrived: src.first[0].info.ModTime()}
 		if err := rd.all(); err != nil {
 			t.Fatalf("seed %d: %v", i, err)
 		}
-		same(t, fmt.Sprintf("%d: %T from %v, held %v", i, format, all[upTo], at), rd.got, want)
+		same(t, fmt.Sprintf("%d: %T from %v, pending %v", i, format, all[upTo], at), rd.got, want)
 	}
 }
 
@@ -158,8 +158,8 @@ func TestWarmUpGivesFinishedRecordsFirst(t *testing.T) {
 	}{
 		{driver.Progress{}, nil, []string{"f:1:a", "f:2:b", "f:3:c", "f:4:d", "f:5:e"}},
 		{driver.Progress{UpTo: record.Position{Sub: 3}}, []string{"f:1:a", "f:2:b", "f:3:c"}, []string{"f:4:d", "f:5:e"}},
-		{driver.Progress{UpTo: record.Position{Sub: 4}, Held: heldSet(2, 4)}, []string{"f:1:a", "f:3:c"}, []string{"f:2:b", "f:4:d", "f:5:e"}},
-		{driver.Progress{UpTo: record.Position{Sub: 5}, Held: heldSet(2), Ended: true}, []string{"f:1:a", "f:3:c", "f:4:d", "f:5:e"}, []string{"f:2:b"}},
+		{driver.Progress{UpTo: record.Position{Sub: 4}, Pending: pendingSet(2, 4)}, []string{"f:1:a", "f:3:c"}, []string{"f:2:b", "f:4:d", "f:5:e"}},
+		{driver.Progress{UpTo: record.Position{Sub: 5}, Pending: pendingSet(2), Ended: true}, []string{"f:1:a", "f:3:c", "f:4:d", "f:5:e"}, []string{"f:2:b"}},
 		{driver.Progress{UpTo: record.Position{Sub: 5}, Ended: true}, nil, nil},
 	} {
 		s := open(t, c, nil)
@@ -190,8 +190,8 @@ func TestWarmUpGivesFinishedRecordsFirst(t *testing.T) {
 }
 
 func TestLostLinesAreAnErrorThatNamesThem(t *testing.T) {
-	at := func(n int64, held ...int64) driver.Progress {
-		return driver.Progress{UpTo: record.Position{Sub: n}, Held: heldSet(held...)}
+	at := func(n int64, pending ...int64) driver.Progress {
+		return driver.Progress{UpTo: record.Position{Sub: n}, Pending: pendingSet(pending...)}
 	}
 	for _, c := range []struct {
 		what, now string
@@ -200,9 +200,9 @@ func TestLostLinesAreAnErrorThatNamesThem(t *testing.T) {
 	}{
 		{"cut short", "a\nb\n", at(4), "lines 3 to 4 are gone, the file has 2 lines now"},
 		{"cut short within the last line", "a\nb", at(4), "lines 3 to 4 are gone"},
-		{"a held line is gone", "a\nb\n", at(4, 3), "lines 3 to 4 are gone"},
+		{"a pending line is gone", "a\nb\n", at(4, 3), "lines 3 to 4 are gone"},
 		{"a line became blank", "a\n\nc\nd\ne\n", at(2), "no record begins at line 2"},
-		{"a held line became blank", "a\n\nc\nd\ne\n", at(4, 2), "no record begins at line 2"},
+		{"a pending line became blank", "a\n\nc\nd\ne\n", at(4, 2), "no record begins at line 2"},
 		{"another first line", "x\nb\nc\nd\n", at(4), "lines of files/f@"},
 	} {
 		dir := folder(t, map[string]string{"f": "a\nb\nc\nd\n"})

@@ -63,21 +63,21 @@ func TestAFileReplacedByOneThatBeginsTheSameIsNoticed(t *testing.T) {
 	packs := map[string]func(string) string{"plain": func(s string) string { return s }, "gzip": gz, "zstd": func(s string) string { return zst(s) }}
 	for name, pack := range packs {
 		for _, c := range []struct {
-			what   string
-			last   int64
-			held   []int64
-			warm   bool
-			follow bool
-			now    string
-			lost   bool // else the job stops, but nothing is lost
-			fine   bool
+			what    string
+			last    int64
+			pending []int64
+			warm    bool
+			follow  bool
+			now     string
+			lost    bool // else the job stops, but nothing is lost
+			fine    bool
 		}{
 			{"in the middle", 100, nil, false, false, numbered("new", 150), true, false},
 			{"in the middle, by one that is shorter", 100, nil, false, false, numbered("new", 50), true, false},
-			{"in the middle, with held lines", 100, []int64{20, 30}, false, false, numbered("new", 150), true, false},
+			{"in the middle, with pending lines", 100, []int64{20, 30}, false, false, numbered("new", 150), true, false},
 			{"in the middle, with a warm-up", 100, nil, true, false, numbered("new", 150), true, false},
 			{"after its end", 150, nil, false, false, numbered("new", 160), false, false},
-			{"after its end, with held lines", 150, []int64{20}, false, false, numbered("new", 160), true, false},
+			{"after its end, with pending lines", 150, []int64{20}, false, false, numbered("new", 160), true, false},
 			{"in the middle, by the same", 100, []int64{20}, true, false, numbered("old", 150), false, true},
 			{"in the middle, by a longer one that begins so", 100, nil, false, true, numbered("old", 300), false, true},
 			{"late in the text", 100, nil, false, false, strings.Replace(numbered("old", 150), "old 100", "olD 100", 1), true, false},
@@ -89,7 +89,7 @@ func TestAFileReplacedByOneThatBeginsTheSameIsNoticed(t *testing.T) {
 			dir := folder(t, map[string]string{"f": pack(numbered("old", 150))})
 			conf, o := Config{Dir: dir}, Options{Follow: c.follow, Poll: time.Millisecond}
 			part, g := readTo(t, conf, o, c.last)
-			g.Held = heldSet(c.held...)
+			g.Pending = pendingSet(c.pending...)
 			path := filepath.Join(dir, "f")
 			put(t, path, pack(c.now))
 			if err := os.Chtimes(path, time.Time{}, g.Arrived.Add(time.Second)); err != nil {
@@ -97,7 +97,7 @@ func TestAFileReplacedByOneThatBeginsTheSameIsNoticed(t *testing.T) {
 			}
 			r := newReading(t, open(t, conf, &o))
 			r.progress[part] = g
-			wanted := len(c.held) + strings.Count(c.now, "\n") - int(c.last)
+			wanted := len(c.pending) + strings.Count(c.now, "\n") - int(c.last)
 			ctx, stop := contextUntil(t, func() bool { return c.fine && len(r.got) >= wanted })
 			var err error
 			for err == nil {

@@ -56,7 +56,7 @@ func TestANewPartitionBeginsWhereItsLogDoes(t *testing.T) {
 	r.check(r.partition(topic, 0), 60, 100)
 }
 
-func TestAHeldRecordThatIsGoneIsLost(t *testing.T) {
+func TestAPendingRecordThatIsGoneIsLost(t *testing.T) {
 	w := onKafka(t)
 	topic := w.topic(1)
 	w.produce(topic, 0, 0, 100)
@@ -64,16 +64,16 @@ func TestAHeldRecordThatIsGoneIsLost(t *testing.T) {
 	r := read(t, w.open(nil, topic))
 	name := r.partition(topic, 0)
 	r.from = func(record.Partition) driver.Progress {
-		held := driver.HeldSet{First: record.Position{Sub: 51}, Ordinals: []uint32{0, 20}, Through: 40}
-		return driver.Progress{UpTo: record.Position{Sub: 90}, Held: held}
+		pending := driver.PendingSet{First: record.Position{Sub: 51}, Ordinals: []uint32{0, 20}, Through: 40}
+		return driver.Progress{UpTo: record.Position{Sub: 90}, Pending: pending}
 	}
 	r.lost(name, 50, 60)
 }
 
-func TestAHeldPositionWithoutARecordIsLost(t *testing.T) {
+func TestAPendingPositionWithoutARecordIsLost(t *testing.T) {
 	w := onKafka(t)
 	topic := w.topic(1)
-	p := w.producer("held-" + topic)
+	p := w.producer("pending-" + topic)
 	for i := range 10 { // offsets 0 and 1 are a record and a marker, and so on
 		w.must(p.BeginTxn())
 		w.must(p.SendMessages(messages(topic, 0, i, i+1)))
@@ -82,8 +82,8 @@ func TestAHeldPositionWithoutARecordIsLost(t *testing.T) {
 	r := read(t, w.open(nil, topic))
 	name := r.partition(topic, 0)
 	r.from = func(record.Partition) driver.Progress {
-		held := driver.HeldSet{First: record.Position{Sub: 1}, Ordinals: []uint32{0, 4, 7}, Through: 19}
-		return driver.Progress{UpTo: record.Position{Sub: 19}, Held: held}
+		pending := driver.PendingSet{First: record.Position{Sub: 1}, Ordinals: []uint32{0, 4, 7}, Through: 19}
+		return driver.Progress{UpTo: record.Position{Sub: 19}, Pending: pending}
 	}
 	r.lost(name, 7, 8)
 }
@@ -149,7 +149,7 @@ func (w *world) again(topic string) bool {
 	return true
 }
 
-func TestAWarmUpBeginsAtItsTimeAndLeavesOutWhatIsHeld(t *testing.T) {
+func TestAWarmUpBeginsAtItsTimeAndLeavesOutWhatIsPending(t *testing.T) {
 	w := onKafka(t)
 	topic := w.topic(1)
 	begin := time.Now().Add(-3 * time.Hour).Truncate(time.Millisecond)
@@ -167,8 +167,8 @@ func TestAWarmUpBeginsAtItsTimeAndLeavesOutWhatIsHeld(t *testing.T) {
 	r.warmup = 30 * time.Minute
 	r.from = func(record.Partition) driver.Progress {
 		return driver.Progress{
-			UpTo: record.Position{Sub: 100}, Seen: begin.Add(99 * time.Minute),
-			Held: driver.HeldSet{First: record.Position{Sub: 91}, Ordinals: []uint32{0, 5}, Through: 10}, // offsets 90 and 95
+			UpTo: record.Position{Sub: 100}, MaxEventTime: begin.Add(99 * time.Minute),
+			Pending: driver.PendingSet{First: record.Position{Sub: 91}, Ordinals: []uint32{0, 5}, Through: 10}, // offsets 90 and 95
 		}
 	}
 	r.records(2 + 80)
@@ -179,7 +179,7 @@ func TestAWarmUpBeginsAtItsTimeAndLeavesOutWhatIsHeld(t *testing.T) {
 		t.Errorf("warm-up begins at offset %d, want 68", n)
 	}
 	if a, b := r.order[0].Position.Sub-1, r.order[1].Position.Sub-1; a != 90 || b != 95 {
-		t.Errorf("held records are %d and %d, want 90 and 95", a, b)
+		t.Errorf("pending records are %d and %d, want 90 and 95", a, b)
 	}
 	r.got[name] = r.got[name][2:]
 	r.check(name, 100, 180)

@@ -58,7 +58,7 @@ func TestALaneBeginsAfterUpToWhateverTheGroupsOffsetsSay(t *testing.T) {
 	}
 }
 
-func TestHeldRecordsOfAllPartitionsComeBeforeAnyNewOne(t *testing.T) {
+func TestPendingRecordsOfAllPartitionsComeBeforeAnyNewOne(t *testing.T) {
 	w := onKafka(t)
 	a := w.topic(1)
 	b := w.topic(1)
@@ -67,11 +67,11 @@ func TestHeldRecordsOfAllPartitionsComeBeforeAnyNewOne(t *testing.T) {
 	r := read(t, w.open(nil, a, b))
 	pa, pb := r.partition(a, 0), r.partition(b, 0)
 	r.from = func(p record.Partition) driver.Progress {
-		held := driver.HeldSet{First: record.Position{Sub: 11}, Ordinals: []uint32{0, 3, 1500}, Through: 2490} // offsets 10, 13, 1510
+		pending := driver.PendingSet{First: record.Position{Sub: 11}, Ordinals: []uint32{0, 3, 1500}, Through: 2490} // offsets 10, 13, 1510
 		if p == pb {
-			held = driver.HeldSet{First: record.Position{Sub: 2001}, Ordinals: []uint32{0, 1, 2}, Through: 500}
+			pending = driver.PendingSet{First: record.Position{Sub: 2001}, Ordinals: []uint32{0, 1, 2}, Through: 500}
 		}
-		return driver.Progress{UpTo: record.Position{Sub: 2500}, Held: held}
+		return driver.Progress{UpTo: record.Position{Sub: 2500}, Pending: pending}
 	}
 	r.records(6 + 2*500)
 	var first []string
@@ -84,7 +84,7 @@ func TestHeldRecordsOfAllPartitionsComeBeforeAnyNewOne(t *testing.T) {
 			found = found || f == want
 		}
 		if !found {
-			t.Errorf("held record %q is not among the first six, which are %q", want, first)
+			t.Errorf("pending record %q is not among the first six, which are %q", want, first)
 		}
 	}
 	r.got[pa], r.got[pb] = r.got[pa][3:], r.got[pb][3:]

@@ -44,8 +44,8 @@ func TestAnAggregateIsReadFromItsMiddle(t *testing.T) {
 	})
 }
 
-// Held user records come back alone, wherever in aggregates they are; those of other shards are not counted.
-func TestHeldUserRecordsComeBack(t *testing.T) {
+// Pending user records come back alone, wherever in aggregates they are; those of other shards are not counted.
+func TestPendingUserRecordsComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1)
 		f.shards[0].to, f.shards[0].parent = halfLess, "shardId-gone"
@@ -61,7 +61,7 @@ func TestHeldUserRecordsComeBack(t *testing.T) {
 		p := f.tap(t, nil)
 		// Delivered were in1, in3, plain, in4, in5, and out6 was passed.
 		if err := p.start(map[record.Partition]driver.Progress{f.partition(0): {
-			UpTo: last, Held: driver.HeldSet{First: first, Ordinals: []uint32{0, 2, 4}, Through: 5}, Arrived: time.Now(),
+			UpTo: last, Pending: driver.PendingSet{First: first, Ordinals: []uint32{0, 2, 4}, Through: 5}, Arrived: time.Now(),
 		}}); err != nil {
 			t.Fatal(err)
 		}

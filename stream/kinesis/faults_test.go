@@ -293,8 +293,8 @@ func TestWhatRetentionTookIsLost(t *testing.T) {
 	}
 }
 
-// A held record that the stream has dropped cannot come back.
-func TestHeldRecordsThatAreGoneAreLost(t *testing.T) {
+// A pending record that the stream has dropped cannot come back.
+func TestPendingRecordsThatAreGoneAreLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1)
 		numbers(f, 0, 0, 10)
@@ -302,7 +302,7 @@ func TestHeldRecordsThatAreGoneAreLost(t *testing.T) {
 			return record.Position{Seq: *f.shards[0].log[i].SequenceNumber, Sub: 1}
 		}
 		from := map[record.Partition]driver.Progress{f.partition(0): {
-			UpTo: at(8), Held: driver.HeldSet{First: at(2), Ordinals: []uint32{0, 3}, Through: 7}, Arrived: time.Now(),
+			UpTo: at(8), Pending: driver.PendingSet{First: at(2), Ordinals: []uint32{0, 3}, Through: 7}, Arrived: time.Now(),
 		}}
 		f.shards[0].trimmed = 3
 		p := f.tap(t, nil)

@@ -14,31 +14,31 @@ type phase int
 
 const (
 	warming   phase = iota // finished records, for state only
-	replaying              // held records
+	replaying              // pending records
 	following              // new records
 )
 
 // plan says what of a shard is to be delivered since the last Start, and checks that it comes. It belongs to the goroutine
 // that reads the shard.
 type plan struct {
-	phase phase
-	upTo  record.Position
-	held  driver.HeldSet
-	ended bool
+	phase   phase
+	upTo    record.Position
+	pending driver.PendingSet
+	ended   bool
 
 	warmFrom time.Time // arrivals before it need no warm-up; zero: no warm-up
 	elder    bool      // it is read for warm-up only
 
-	ordinal uint64 // of the next record from held.First on
-	next    int    // index in held.Ordinals of the one that comes next
+	ordinal uint64 // of the next record from pending.First on
+	next    int    // index in pending.Ordinals of the one that comes next
 	done    bool   // the phase has nothing more to give
 	beyond  bool   // a record behind upTo was seen
 }
 
-func newPlan(p driver.Progress, seen time.Time, warmup, skew time.Duration) *plan {
-	k := &plan{upTo: p.UpTo, held: p.Held, ended: p.Ended}
-	if warmup > 0 && !seen.IsZero() {
-		k.warmFrom = seen.Add(-warmup - skew)
+func newPlan(p driver.Progress, maxTime time.Time, warmup, skew time.Duration) *plan {
+	k := &plan{upTo: p.UpTo, pending: p.Pending, ended: p.Ended}
+	if warmup > 0 && !maxTime.IsZero() {
+		k.warmFrom = maxTime.Add(-warmup - skew)
 	}
 	return k
 }
@@ -51,10 +51,10 @@ func (k *plan) enter(ph phase) (from origin, skip bool) {
 		if k.warmFrom.IsZero() || k.upTo.IsZero() && !k.elder {
 			return from, true
 		}
-		// Held records are told from others by counting from the first of them on.
-		return origin{time: k.warmFrom, seq: k.held.First.Seq}, false
+		// Pending records are told from others by counting from the first of them on.
+		return origin{time: k.warmFrom, seq: k.pending.First.Seq}, false
 	case replaying:
-		return origin{seq: k.held.First.Seq}, k.held.Len() == 0
+		return origin{seq: k.pending.First.Seq}, k.pending.Len() == 0
 	case following:
 	}
 	return origin{seq: k.upTo.Seq}, k.ended || k.elder
@@ -88,36 +88,36 @@ func (k *plan) judge(at record.Position) (verdict, error) {
 	if !k.elder && at.Compare(k.upTo) > 0 {
 		return stop, k.finish(at)
 	}
-	held := false
-	if k.held.Len() > 0 && at.Compare(k.held.First) >= 0 {
-		if k.ordinal == 0 && at != k.held.First && k.phase == warming {
+	pending := false
+	if k.pending.Len() > 0 && at.Compare(k.pending.First) >= 0 {
+		if k.ordinal == 0 && at != k.pending.First && k.phase == warming {
 			return stop, errLater
 		}
-		if k.ordinal == 0 && at != k.held.First {
-			return stop, fmt.Errorf("%w: the held record at %v is not in the log, %v is the first", driver.ErrLost, k.held.First, at)
+		if k.ordinal == 0 && at != k.pending.First {
+			return stop, fmt.Errorf("%w: the pending record at %v is not in the log, %v is the first", driver.ErrLost, k.pending.First, at)
 		}
-		held = k.next < k.held.Len() && uint64(k.held.Ordinals[k.next]) == k.ordinal
-		if held {
+		pending = k.next < k.pending.Len() && uint64(k.pending.Ordinals[k.next]) == k.ordinal
+		if pending {
 			k.next++
 		}
 		k.ordinal++
 	}
-	k.done = k.phase == replaying && k.next == k.held.Len() || k.phase == warming && at == k.upTo && !k.elder
-	if held != (k.phase == replaying) {
+	k.done = k.phase == replaying && k.next == k.pending.Len() || k.phase == warming && at == k.upTo && !k.elder
+	if pending != (k.phase == replaying) {
 		return skip, nil
 	}
 	return give, nil
 }
 
-// errLater says that a warm-up began behind the first held record, from which on records are counted.
-var errLater = errors.New("kinesis: the warm-up begins behind the first held record")
+// errLater says that a warm-up began behind the first pending record, from which on records are counted.
+var errLater = errors.New("kinesis: the warm-up begins behind the first pending record")
 
-// finish checks at the end of a phase, at a record that is new or at the end of the log, that all held records came.
+// finish checks at the end of a phase, at a record that is new or at the end of the log, that all pending records came.
 func (k *plan) finish(at record.Position) error {
 	k.done = true
-	if k.phase == replaying && k.next < k.held.Len() {
-		return fmt.Errorf("%w: %d of %d held records from %v on are not in the log before %v", driver.ErrLost,
-			k.held.Len()-k.next, k.held.Len(), k.held.First, at)
+	if k.phase == replaying && k.next < k.pending.Len() {
+		return fmt.Errorf("%w: %d of %d pending records from %v on are not in the log before %v", driver.ErrLost,
+			k.pending.Len()-k.next, k.pending.Len(), k.pending.First, at)
 	}
 	return nil
 }

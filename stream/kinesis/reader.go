@@ -15,7 +15,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// reader reads one shard for one run: warm-up, then what is held, then what follows. Iterators are always made from the
+// reader reads one shard for one run: warm-up, then what is pending, then what follows. Iterators are always made from the
 // position that was reached, never from where the reading began.
 type reader struct {
 	q    *reading
@@ -188,7 +188,7 @@ func (r *reader) take(ctx context.Context, a *answer) (over bool, err error) {
 	ds, last, over, err := r.un.unpack(a.records, k, []*delivery{newDelivery(r.run.lane.assignment.Lane, k.phase == warming)})
 	if errors.Is(err, errLater) {
 		r.at, _ = k.enter(warming)
-		r.at, r.iterator = origin{seq: k.held.First.Seq}, ""
+		r.at, r.iterator = origin{seq: k.pending.First.Seq}, ""
 		return false, nil
 	}
 	if err != nil {

@@ -73,7 +73,7 @@ func (q *reading) start(st *driver.Start) error {
 		if p.Epoch != q.list.Epoch {
 			return &LostError{Partition: p, After: g.UpTo, Why: "the stream was deleted and made again at " + q.list.Epoch}
 		}
-		if _, listed := q.list.Of(p); !listed && (!g.Ended || g.Held.Len() > 0) {
+		if _, listed := q.list.Of(p); !listed && (!g.Ended || g.Pending.Len() > 0) {
 			return &LostError{Partition: p, After: g.UpTo, Why: "the service does not list the shard any more: it dropped it before it was read to its end"}
 		}
 	}
@@ -91,20 +91,20 @@ func (q *reading) begin(l *lane, from map[record.Partition]driver.Progress, warm
 		elders = l.assignment.Elders
 	}
 	r := newRun(l, cancel, len(parts)+len(elders))
-	var seen time.Time // an elder's records matter as far as the lane's clock reaches back
+	var maxTime time.Time // an elder's records matter as far as the lane's clock reaches back
 	for _, p := range parts {
-		if g := from[p]; !g.Ended && !g.Seen.IsZero() && (seen.IsZero() || g.Seen.Before(seen)) {
-			seen = g.Seen
+		if g := from[p]; !g.Ended && !g.MaxEventTime.IsZero() && (maxTime.IsZero() || g.MaxEventTime.Before(maxTime)) {
+			maxTime = g.MaxEventTime
 		}
 	}
 	for _, p := range parts {
 		g := from[p]
-		rd := newReader(q, r, p, newPlan(g, g.Seen, warmup, q.opts.Skew))
+		rd := newReader(q, r, p, newPlan(g, g.MaxEventTime, warmup, q.opts.Skew))
 		rd.bound, rd.armed, rd.sent = g.Arrived, !g.Arrived.IsZero(), g.UpTo
 		r.shards = append(r.shards, rd)
 	}
 	for _, p := range elders {
-		rd := newReader(q, r, p, newPlan(driver.Progress{Ended: true}, seen, warmup, q.opts.Skew))
+		rd := newReader(q, r, p, newPlan(driver.Progress{Ended: true}, maxTime, warmup, q.opts.Skew))
 		rd.plan.elder = true
 		r.shards = append(r.shards, rd)
 	}
@@ -129,18 +129,18 @@ func (q *reading) pause(lane string, on bool) {
 }
 
 // held is a lane that we have.
-type held struct {
+type pending struct {
 	lease      string
 	partitions []record.Partition
 }
 
 // have are the lanes that we have, by name.
-func (q *reading) have() map[string]held {
+func (q *reading) have() map[string]pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	out := make(map[string]held, len(q.lanes))
+	out := make(map[string]pending, len(q.lanes))
 	for name, l := range q.lanes {
-		out[name] = held{l.lease, l.assignment.Partitions}
+		out[name] = pending{l.lease, l.assignment.Partitions}
 	}
 	return out
 }

@@ -191,7 +191,7 @@ func TestASplitMakesLanesOfTheirOwn(t *testing.T) {
 
 // What waits in a parent meets what comes in its child; then the child goes alone. The parents of a merge that holds
 // records are in one lane with it.
-func TestHeldRecordsMeetThoseOfChildren(t *testing.T) {
+func TestPendingRecordsMeetThoseOfChildren(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, true)
 		w.hit(0, "a", "")

@@ -11,8 +11,8 @@ type Clocks struct {
 // Clock is how far event time has got in a set of partitions. Its fields are zero until every partition of the set has
 // a value.
 type Clock struct {
-	Seen time.Time // the smallest Progress.Seen
-	Held time.Time // event time of the oldest held record; zero if none is held
+	MaxEventTime time.Time // the smallest Progress.MaxEventTime
+	Pending      time.Time // event time of the oldest pending record; zero if none is pending
 }
 
 // EndOfTime is what Advancer gets when all partitions of a lane have ended for good.

@@ -1,7 +1,7 @@
 package record
 
 // Fate says how a record ended. Every record read has exactly one, so that per partition, per transaction and in total
-// read = Written + Merged + Filtered + Duplicate + Late + Dead + still held. Rows are counted apart, per flow.
+// read = Written + Merged + Filtered + Duplicate + Late + Dead + still pending. Rows are counted apart, per flow.
 type Fate uint8
 
 const (

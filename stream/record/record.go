@@ -66,5 +66,5 @@ func Derive[In, Out any](e *Event[In], v Out) Event[Out] { return Event[Out]{v, 
 type Ref struct {
 	Partition *Partition
 	Position  Position
-	Replayed  bool // it was held when this lane was adopted, so it had passed every stage before the one that held it
+	Replayed  bool // it was pending when this lane was acquired, so it had passed every stage before the one that held it
 }

@@ -146,8 +146,8 @@ func (l *limiter[T]) take(e *record.Event[T]) (bool, error) {
 }
 
 // Advance forgets the intervals that are over.
-func (l *limiter[T]) Advance(_ context.Context, seen time.Time, _ *stage.Emitter[T]) error {
-	ended := seen.Add(-l.opts.Grace).UnixMilli() / l.interval.Milliseconds()
+func (l *limiter[T]) Advance(_ context.Context, eventTime time.Time, _ *stage.Emitter[T]) error {
+	ended := eventTime.Add(-l.opts.Grace).UnixMilli() / l.interval.Milliseconds()
 	if len(l.counts) < 2 && l.begin >= ended {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 var ErrEventTime = errors.New("stream: event time is missing, too far in the future or too far in the past")
 
 // UsableTime reports whether t can be meant as an event time by anybody: it is not missing, and a ledger can hold it.
-func UsableTime(t time.Time) bool { return !timeMissing(t) && when.Held(t) }
+func UsableTime(t time.Time) bool { return !timeMissing(t) && when.Fits(t) }
 
 // noNumber is in 1677: what NaN becomes as a number of nanoseconds, in seconds since 1970. As seconds, milliseconds or
 // microseconds it is a time that no ledger can hold.

@@ -10,7 +10,7 @@ import (
 // Stage is a recipe for one step of a job. It is immutable, safe for concurrent use, and can be used in several jobs.
 type Stage[In, Out any] interface {
 	// Open makes the processor of one lane. State lives in the processor, so it goes when the lane goes: on a rebalance,
-	// a fence or a restart the engine drops the processor and rebuilds its state by replaying what was held. Nothing is
+	// a fence or a restart the engine drops the processor and rebuilds its state by replaying what was pending. Nothing is
 	// ever saved.
 	Open(lane *Lane) (Processor[In, Out], error)
 }
@@ -36,16 +36,16 @@ type Processor[In, Out any] interface {
 	Process(ctx context.Context, in []record.Event[In], out *Emitter[Out]) error
 }
 
-// Advancer is told about event time. It is called only after every held record of the lane has been replayed, so a
+// Advancer is told about event time. It is called only after every pending record of the lane has been replayed, so a
 // timer that it fires has seen all that the process before the crash had seen.
 type Advancer[Out any] interface {
-	// Advance says how far event time has got: seen is the newest event time of the lane's slowest partition, with no
+	// Advance says how far event time has got: eventTime is the newest event time of the lane's slowest partition, with no
 	// tolerance subtracted. It never goes back. A stage subtracts its own tolerance: a join waits seconds, a seal many
-	// minutes. At the end of a lane that will never get another record seen is EndOfTime.
+	// minutes. At the end of a lane that will never get another record eventTime is EndOfTime.
 	//
 	// It comes again with the time that it had if the stage may have got events since, at most once for a batch: what
 	// they wait for may be over already. So a second call with the same time must do no more than the first left to do.
-	Advance(ctx context.Context, seen time.Time, out *Emitter[Out]) error
+	Advance(ctx context.Context, eventTime time.Time, out *Emitter[Out]) error
 }
 
 // Puller is a processor that works beside the lane, in goroutines of its own, or that waits for the wall clock. No stage of
@@ -57,7 +57,7 @@ type Puller[Out any] interface {
 }
 
 // Warmer is a processor whose state depends on finished records, such as a table of known IDs or a windowed counter. At
-// each adoption of a lane, before anything else, the engine reads the last Warmup of event time again and gives it to
+// each acquisition of a lane, before anything else, the engine reads the last Warmup of event time again and gives it to
 // Warm.
 type Warmer[In, Out any] interface {
 	// Warmup is how much event time Warm needs. Zero needs none.

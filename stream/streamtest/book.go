@@ -76,9 +76,9 @@ func (l *Lane[In, Out]) apply(call string, e stage.Outcome) {
 		return
 	}
 	switch e.Kind {
-	case stage.Held:
+	case stage.Pending:
 		v.holds++
-		v.rec.held = true
+		v.rec.pending = true
 	case stage.Released:
 		if v.holds--; v.holds < 0 {
 			l.t.Errorf("%s released %v, which was not held", call, v.rec.ref.Position)
@@ -113,11 +113,11 @@ func (l *Lane[In, Out]) finish() []Out {
 	for _, o := range l.origins() {
 		v := l.live[o]
 		if slices.ContainsFunc(v.group.members, func(m *live[In, Out]) bool { return m.holds > 0 }) {
-			v.rec.held = true // one that is merged into a held one comes back with it
+			v.rec.pending = true // one that is merged into a pending one comes back with it
 			continue
 		}
 		defer delete(l.live, o)
-		v.rec.held = false
+		v.rec.pending = false
 		fate := record.Filtered
 		switch {
 		case v.err != nil:

@@ -14,8 +14,8 @@ import (
 // is said of an origin that is unknown or finished, event times stay as they are, and neither the slices of a call nor
 // the bytes of a record are used after it. It is not safe for concurrent use.
 //
-// Methods that run the stage return the rows of the records that finished by it: a record that is held, or merged into
-// one that is held, has no row yet, since the engine would not write it either.
+// Methods that run the stage return the rows of the records that finished by it: a record that is pending, or merged into
+// one that is pending, has no row yet, since the engine would not write it either.
 type Lane[In, Out any] struct {
 	// Out are all rows so far.
 	Out []Out
@@ -27,7 +27,7 @@ type Lane[In, Out any] struct {
 	lane      stage.Lane
 	wake      chan struct{}
 	partition int
-	seen      time.Time
+	eventTime time.Time
 	advanced  bool // the processor knows seen
 	closed    bool
 	raw       bool // In is record.Record: stages may set event times
@@ -42,10 +42,10 @@ type Lane[In, Out any] struct {
 
 // fed is one fed event with its place.
 type fed[In any] struct {
-	event record.Event[In]
-	ref   record.Ref
-	batch int
-	held  bool
+	event   record.Event[In]
+	ref     record.Ref
+	batch   int
+	pending bool
 }
 
 // Partitions is the number of partitions of a Lane.
@@ -130,12 +130,12 @@ func (l *Lane[In, Out]) FeedAll(events []record.Event[In]) []Out {
 }
 
 // Advance moves event time to seen, which must not go back.
-func (l *Lane[In, Out]) Advance(seen time.Time) []Out {
+func (l *Lane[In, Out]) Advance(eventTime time.Time) []Out {
 	l.t.Helper()
-	if seen.Before(l.seen) {
-		l.t.Fatalf("Advance(%v) after Advance(%v): event time never goes back", seen, l.seen)
+	if eventTime.Before(l.eventTime) {
+		l.t.Fatalf("Advance(%v) after Advance(%v): event time never goes back", eventTime, l.eventTime)
 	}
-	l.seen, l.advanced = seen, true
+	l.eventTime, l.advanced = eventTime, true
 	return l.tell()
 }
 
@@ -146,7 +146,7 @@ func (l *Lane[In, Out]) tell() []Out {
 	if !ok || !l.advanced {
 		return nil
 	}
-	if err := a.Advance(l.t.Context(), l.seen, l.em); err != nil {
+	if err := a.Advance(l.t.Context(), l.eventTime, l.em); err != nil {
 		l.t.Fatalf("Advance: %v", err)
 	}
 	return l.settle("Advance")
@@ -178,22 +178,22 @@ func (l *Lane[In, Out]) Committed(c record.Clocks) {
 	}
 }
 
-// Crash is a crash right after a commit: the processor goes, another one is warmed up, gets back what was held, in the
+// Crash is a crash right after a commit: the processor goes, another one is warmed up, gets back what was pending, in the
 // order of positions, and then the event time.
 func (l *Lane[In, Out]) Crash() []Out {
 	l.t.Helper()
 	return l.crash(nil)
 }
 
-// CrashShuffled is Crash with the held records in an order drawn from seed. A source replays each partition in order,
+// CrashShuffled is Crash with the pending records in an order drawn from seed. A source replays each partition in order,
 // but the partitions of a lane in any; a stage that stands any order is right in all of them.
 func (l *Lane[In, Out]) CrashShuffled(seed uint64) []Out {
 	l.t.Helper()
 	return l.crash(rand.New(rand.NewPCG(seed, 1)))
 }
 
-// Held is the number of records that are not finished.
-func (l *Lane[In, Out]) Held() int { return len(l.live) }
+// Pending is the number of records that are not finished.
+func (l *Lane[In, Out]) Pending() int { return len(l.live) }
 
 // Fates counts the finished records by fate.
 func (l *Lane[In, Out]) Fates() record.Counts { return l.book.fates }

@@ -47,9 +47,9 @@ func (p *pairing) Process(_ context.Context, in []record.Event[int], out *stage.
 	return nil
 }
 
-func (p *pairing) Advance(_ context.Context, seen time.Time, out *stage.Emitter[int]) error {
+func (p *pairing) Advance(_ context.Context, eventTime time.Time, out *stage.Emitter[int]) error {
 	p.odd = slices.DeleteFunc(p.odd, func(e record.Event[int]) bool {
-		if e.Time.Add(time.Minute).After(seen) {
+		if e.Time.Add(time.Minute).After(eventTime) {
 			return false
 		}
 		out.Release(e.Origin)
@@ -59,7 +59,7 @@ func (p *pairing) Advance(_ context.Context, seen time.Time, out *stage.Emitter[
 	return nil
 }
 
-func TestHeldRecordsComeBackAfterACrash(t *testing.T) {
+func TestPendingRecordsComeBackAfterACrash(t *testing.T) {
 	l := streamtest.Open(t, pairs{})
 	l.Feed(t0, 1)
 	l.Feed(t0, 3)
@@ -71,8 +71,8 @@ func TestHeldRecordsComeBackAfterACrash(t *testing.T) {
 		t.Errorf("at the deadline: got %v, want [3]", got)
 	}
 	want := record.Counts{record.Written: 2, record.Merged: 1}
-	if got := l.Fates(); got != want || l.Held() != 0 {
-		t.Errorf("fates %v and %d held, want %v and none", got, l.Held(), want)
+	if got := l.Fates(); got != want || l.Pending() != 0 {
+		t.Errorf("fates %v and %d pending, want %v and none", got, l.Pending(), want)
 	}
 }
 
@@ -121,23 +121,23 @@ func (s late) Open(*stage.Lane) (stage.Processor[int, int], error) { return &lat
 
 type lating struct {
 	late
-	held []record.Event[int]
+	pending []record.Event[int]
 }
 
 func (p *lating) Process(_ context.Context, in []record.Event[int], out *stage.Emitter[int]) error {
 	for _, e := range in {
 		out.Hold(e.Origin)
-		p.held = append(p.held, e)
+		p.pending = append(p.pending, e)
 	}
 	return nil
 }
 
-func (p *lating) Advance(_ context.Context, seen time.Time, out *stage.Emitter[int]) error {
-	p.held = slices.DeleteFunc(p.held, func(e record.Event[int]) bool {
-		if !e.Time.Add(time.Minute).Before(seen) {
+func (p *lating) Advance(_ context.Context, eventTime time.Time, out *stage.Emitter[int]) error {
+	p.pending = slices.DeleteFunc(p.pending, func(e record.Event[int]) bool {
+		if !e.Time.Add(time.Minute).Before(eventTime) {
 			return false
 		}
-		*p.said = append(*p.said, fmt.Sprint(e.Value, " at ", seen.Format(time.TimeOnly)))
+		*p.said = append(*p.said, fmt.Sprint(e.Value, " at ", eventTime.Format(time.TimeOnly)))
 		out.Release(e.Origin)
 		out.Emit(e)
 		return true

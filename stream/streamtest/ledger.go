@@ -15,12 +15,12 @@ import (
 // Ledger is what an Output commits to, in memory. It outlives the Outputs that write it, as a store outlives its
 // clients, and checks at each commit that nothing is lost or counted twice. It is safe for concurrent use.
 type Ledger[T any] struct {
-	// Hour is the length of an hour. An event is late if its hour ends at or before the lane's low.
+	// Hour is the length of an hour. An event is late if its hour ends at or before the lane's watermark.
 	//
 	// Defaults to 1 hour.
 	Hour time.Duration
 
-	// Lateness is how long hours wait for stragglers. Negative: lows stay zero and nothing is late.
+	// Lateness is how long hours wait for stragglers. Negative: watermarks stay zero and nothing is late.
 	//
 	// Defaults to none: an hour is over when each partition of the lane has seen a later event.
 	Lateness time.Duration
@@ -141,18 +141,18 @@ func (l *Ledger[T]) lane(name string) *laneState {
 	return s
 }
 
-// low is the lane's clock for lateness.
-func (l *Ledger[T]) low(at map[record.Partition]driver.Progress) time.Time {
-	low, first := time.Time{}, true
+// watermark is the lane's clock for lateness.
+func (l *Ledger[T]) watermark(at map[record.Partition]driver.Progress) time.Time {
+	watermark, first := time.Time{}, true
 	for _, p := range at {
 		if p.Ended && len(p.Children) == 0 {
 			continue
 		}
-		if first || p.Low.Before(low) {
-			low, first = p.Low, false
+		if first || p.Watermark.Before(watermark) {
+			watermark, first = p.Watermark, false
 		}
 	}
-	return low
+	return watermark
 }
 
 // apply commits a transaction whose lanes have the right versions. The caller holds mu.
@@ -164,7 +164,7 @@ func (l *Ledger[T]) apply(cut driver.Cut, tx *txnState[T]) {
 		s := l.lane(lc.Lane)
 		s.version++
 		if lc.Replaying {
-			l.t.Errorf("commit: lane %s is committed while held records come back", lc.Lane)
+			l.t.Errorf("commit: lane %s is committed while pending records come back", lc.Lane)
 		}
 		next := l.next(lc)
 		for p, g := range next {
@@ -187,18 +187,18 @@ func (l *Ledger[T]) apply(cut driver.Cut, tx *txnState[T]) {
 	l.dead = append(l.dead, tx.dead...)
 }
 
-// next is the progress of a lane after lc, with lows. The caller holds mu.
+// next is the progress of a lane after lc, with watermarks. The caller holds mu.
 func (l *Ledger[T]) next(lc driver.LaneCut) map[record.Partition]driver.Progress {
 	at := maps.Clone(lc.Partitions)
 	for p, g := range at {
-		g.Low = l.lane(lc.Lane).progress[p].Low
-		if l.Lateness >= 0 && !g.Seen.IsZero() {
-			low := g.Seen.Add(-l.Lateness)
-			if g.Held.Len() > 0 && !g.HeldTime.IsZero() && g.HeldTime.Before(low) {
-				low = g.HeldTime
+		g.Watermark = l.lane(lc.Lane).progress[p].Watermark
+		if l.Lateness >= 0 && !g.MaxEventTime.IsZero() {
+			watermark := g.MaxEventTime.Add(-l.Lateness)
+			if g.Pending.Len() > 0 && !g.PendingTime.IsZero() && g.PendingTime.Before(watermark) {
+				watermark = g.PendingTime
 			}
-			if low.After(g.Low) {
-				g.Low = low
+			if watermark.After(g.Watermark) {
+				g.Watermark = watermark
 			}
 		}
 		at[p] = g
@@ -206,34 +206,34 @@ func (l *Ledger[T]) next(lc driver.LaneCut) map[record.Partition]driver.Progress
 	return at
 }
 
-// check looks at one partition of a commit: progress never goes back, and every record read has one fate or is held.
+// check looks at one partition of a commit: progress never goes back, and every record read has one fate or is pending.
 func (l *Ledger[T]) check(lc driver.LaneCut, p record.Partition, was, is driver.Progress) {
 	counts := l.counts[p]
 	counts.Add(lc.Counts[p])
 	l.counts[p] = counts
 	l.read[p] += lc.Read[p]
-	if got, want := counts.Sum()+int64(is.Held.Len()), l.read[p]; got != want {
-		l.t.Errorf("commit: %v: %d records finished or held, %d read (fates %v, %d held)", p, got, want, counts, is.Held.Len())
+	if got, want := counts.Sum()+int64(is.Pending.Len()), l.read[p]; got != want {
+		l.t.Errorf("commit: %v: %d records finished or pending, %d read (fates %v, %d pending)", p, got, want, counts, is.Pending.Len())
 	}
-	if is.UpTo.Compare(was.UpTo) < 0 || is.Seen.Before(was.Seen) {
-		l.t.Errorf("commit: %v goes back from %v, %v to %v, %v", p, was.UpTo, was.Seen, is.UpTo, is.Seen)
+	if is.UpTo.Compare(was.UpTo) < 0 || is.MaxEventTime.Before(was.MaxEventTime) {
+		l.t.Errorf("commit: %v goes back from %v, %v to %v, %v", p, was.UpTo, was.MaxEventTime, is.UpTo, is.MaxEventTime)
 	}
-	if err := checkHeld(is); err != nil {
+	if err := checkPending(is); err != nil {
 		l.t.Errorf("commit: %v: %v", p, err)
 	}
 }
 
-func checkHeld(g driver.Progress) error {
-	h := g.Held
+func checkPending(g driver.Progress) error {
+	h := g.Pending
 	switch {
 	case h.Len() == 0 && (h.Through != 0 || !h.First.IsZero()):
-		return fmt.Errorf("nothing is held, but the set is %+v", h)
+		return fmt.Errorf("nothing is pending, but the set is %+v", h)
 	case h.Len() == 0:
 		return nil
 	case h.Ordinals[0] != 0 || !slices.IsSorted(h.Ordinals) || len(slices.Compact(slices.Clone(h.Ordinals))) != h.Len():
-		return fmt.Errorf("held ordinals %v do not ascend from 0", h.Ordinals)
+		return fmt.Errorf("pending ordinals %v do not ascend from 0", h.Ordinals)
 	case uint64(h.Ordinals[h.Len()-1]) >= h.Through:
-		return fmt.Errorf("held ordinals %v reach beyond Through %d", h.Ordinals, h.Through)
+		return fmt.Errorf("pending ordinals %v reach beyond Through %d", h.Ordinals, h.Through)
 	case h.First.Seq == "" && int64(h.Through) != g.UpTo.Sub-h.First.Sub+1:
 		return fmt.Errorf("Through is %d, want the distance of %v and %v", h.Through, h.First, g.UpTo)
 	}

@@ -16,7 +16,7 @@ type Output[T any] struct {
 	// Bad, if set, says which rows cannot be encoded.
 	Bad func(T) error
 
-	// Hook, if set, is called before each operation that a store would see: adopt, commit, maintain, now. Done is
+	// Hook, if set, is called before each operation that a store would see: acquire, commit, maintain, now. Done is
 	// called after it, before its reply. An error of Hook means not done, one of Done that the reply is lost.
 	Hook, Done func(op string) error
 
@@ -25,21 +25,21 @@ type Output[T any] struct {
 	// Defaults to true.
 	Settle func() bool
 
-	l       *Ledger[T]
-	mu      sync.Mutex
-	base    map[string]*laneBase
-	adopted atomic.Int64
-	serial  sync.Mutex // checks that methods are called by one goroutine at a time: all but Begin
-	lanes   sync.Mutex // and that Begin is not called beside those that change the lanes
-	job     driver.Job
-	state   struct{ begun, ended int }
+	l        *Ledger[T]
+	mu       sync.Mutex
+	base     map[string]*laneBase
+	acquired atomic.Int64
+	serial   sync.Mutex // checks that methods are called by one goroutine at a time: all but Begin
+	lanes    sync.Mutex // and that Begin is not called beside those that change the lanes
+	job      driver.Job
+	state    struct{ begun, ended int }
 }
 
 // laneBase is what the open chain of transactions builds on.
 type laneBase struct {
-	version  int
-	adoption int64
-	low      time.Time
+	version     int
+	acquisition int64
+	watermark   time.Time
 }
 
 // Output opens an output: a process. Any number may write one ledger.
@@ -80,10 +80,10 @@ func (o *Output[T]) Attach(_ context.Context, job driver.Job) error {
 // Job is what Attach was given.
 func (o *Output[T]) Job() driver.Job { return o.job }
 
-// Adopt reads the lanes' progress.
-func (o *Output[T]) Adopt(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
-	defer o.alone("Adopt", &o.serial, &o.lanes)()
-	if err := o.call(o.Hook, "adopt"); err != nil {
+// Acquire reads the lanes' progress.
+func (o *Output[T]) Acquire(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
+	defer o.alone("Acquire", &o.serial, &o.lanes)()
+	if err := o.call(o.Hook, "acquire"); err != nil {
 		return nil, err
 	}
 	o.l.mu.Lock()
@@ -93,12 +93,12 @@ func (o *Output[T]) Adopt(ctx context.Context, lanes []driver.Assignment) (map[r
 	at := map[record.Partition]driver.Progress{}
 	for _, a := range lanes {
 		s := o.l.lane(a.Lane)
-		o.base[a.Lane] = &laneBase{version: s.version, adoption: o.adopted.Add(1), low: o.l.low(s.progress)}
+		o.base[a.Lane] = &laneBase{version: s.version, acquisition: o.acquired.Add(1), watermark: o.l.watermark(s.progress)}
 		for _, p := range a.Partitions {
 			at[p] = s.progress[p]
 		}
 	}
-	return at, o.call(o.Done, "adopt")
+	return at, o.call(o.Done, "acquire")
 }
 
 // Release forgets lanes.
@@ -131,11 +131,11 @@ func (l *Ledger[T]) clock() (c record.Clock) {
 	first := true
 	for _, s := range l.lanes {
 		for _, p := range s.progress {
-			if first || p.Seen.Before(c.Seen) {
-				c.Seen, first = p.Seen, false
+			if first || p.MaxEventTime.Before(c.MaxEventTime) {
+				c.MaxEventTime, first = p.MaxEventTime, false
 			}
-			if p.Held.Len() > 0 && (c.Held.IsZero() || p.HeldTime.Before(c.Held)) {
-				c.Held = p.HeldTime
+			if p.Pending.Len() > 0 && (c.Pending.IsZero() || p.PendingTime.Before(c.Pending)) {
+				c.Pending = p.PendingTime
 			}
 		}
 	}

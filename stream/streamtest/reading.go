@@ -19,7 +19,7 @@ type reading struct {
 	ctx   context.Context
 	src   driver.Source
 	lanes []driver.Assignment
-	got   map[record.Partition][]record.Record // new and held ones, as they came
+	got   map[record.Partition][]record.Record // new and pending ones, as they came
 	warm  map[record.Partition][]record.Record
 	order []delivery
 	done  map[string]int // WarmDone by lane
@@ -203,7 +203,7 @@ func positions(records []record.Record) (at []record.Position) {
 	return at[:min(len(at), 40)]
 }
 
-func (r *reading) checkHeldFirst(all map[record.Partition][]record.Record, from map[record.Partition]driver.Progress, back map[record.Partition][]record.Record) {
+func (r *reading) checkPendingFirst(all map[record.Partition][]record.Record, from map[record.Partition]driver.Progress, back map[record.Partition][]record.Record) {
 	r.t.Helper()
 	for p, records := range all {
 		r.want(p, r.got[p], append(slices.Clone(back[p]), records[13:]...))
@@ -212,7 +212,7 @@ func (r *reading) checkHeldFirst(all map[record.Partition][]record.Record, from 
 	for _, d := range r.order {
 		isNew := d.pos.Compare(from[d.p].UpTo) > 0
 		if !d.warm && !isNew && fresh[d.lane] {
-			r.t.Errorf("lane %s: held record %v of %v came after a new record of the lane", d.lane, d.pos, d.p)
+			r.t.Errorf("lane %s: pending record %v of %v came after a new record of the lane", d.lane, d.pos, d.p)
 		}
 		fresh[d.lane] = fresh[d.lane] || isNew
 	}

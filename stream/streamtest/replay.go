@@ -11,16 +11,16 @@ import (
 // saved is what a commit makes durable.
 type saved struct {
 	logged, out int
-	held        map[int]bool // by index in the log
-	seen        time.Time
+	pending     map[int]bool // by index in the log
+	eventTime   time.Time
 	book        book
 }
 
 func (l *Lane[In, Out]) snapshot() saved {
-	s := saved{logged: len(l.log), out: len(l.Out), held: map[int]bool{}, seen: l.seen, book: l.book.clone()}
+	s := saved{logged: len(l.log), out: len(l.Out), pending: map[int]bool{}, eventTime: l.eventTime, book: l.book.clone()}
 	for i, r := range l.log {
-		if r.held {
-			s.held[i] = true
+		if r.pending {
+			s.pending[i] = true
 		}
 	}
 	return s
@@ -35,22 +35,22 @@ func (l *Lane[In, Out]) Commit() []Out {
 }
 
 // Fence makes void what came after the last Commit, as a crash before the next one or a lost commit does: rows and
-// fates since then are taken back, a new processor gets back what was held at the Commit, then everything that was fed
+// fates since then are taken back, a new processor gets back what was pending at the Commit, then everything that was fed
 // since, as new records, in the same batches. Event time stays what it was at the Commit.
 func (l *Lane[In, Out]) Fence() []Out {
 	l.t.Helper()
 	s := l.saved
-	l.Out, l.seen, l.book = l.Out[:s.out:s.out], s.seen, s.book.clone()
+	l.Out, l.eventTime, l.book = l.Out[:s.out:s.out], s.eventTime, s.book.clone()
 	void := l.log[s.logged:]
 	l.log = l.log[:s.logged:s.logged]
 	for i, r := range l.log {
-		r.held = s.held[i]
+		r.pending = s.pending[i]
 	}
 	out := l.crash(nil)
 	for len(void) > 0 {
 		n := 0
 		for n < len(void) && void[n].batch == void[0].batch {
-			void[n].held, void[n].ref.Replayed = false, false
+			void[n].pending, void[n].ref.Replayed = false, false
 			n++
 		}
 		l.log = append(l.log, void[:n]...)
@@ -67,19 +67,19 @@ func (l *Lane[In, Out]) crash(shuffle *rand.Rand) []Out {
 	l.em.Take()
 	l.open()
 	l.warm()
-	var held []*fed[In]
+	var pending []*fed[In]
 	for _, r := range l.log {
-		if r.held {
+		if r.pending {
 			r.ref.Replayed = true
-			held = append(held, r)
+			pending = append(pending, r)
 		}
 	}
 	if shuffle != nil {
-		shuffle.Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
+		shuffle.Shuffle(len(pending), func(i, j int) { pending[i], pending[j] = pending[j], pending[i] })
 	}
-	out := l.process(held)
-	if !l.seen.IsZero() {
-		out = append(out, l.Advance(l.seen)...)
+	out := l.process(pending)
+	if !l.eventTime.IsZero() {
+		out = append(out, l.Advance(l.eventTime)...)
 	}
 	return out
 }
@@ -99,7 +99,7 @@ func (l *Lane[In, Out]) warm() {
 	}
 	var warm []*fed[In]
 	for _, r := range l.log {
-		if !r.held && r.event.Time.After(newest.Add(-w.Warmup()-time.Nanosecond)) {
+		if !r.pending && r.event.Time.After(newest.Add(-w.Warmup()-time.Nanosecond)) {
 			warm = append(warm, r)
 		}
 	}
@@ -153,12 +153,12 @@ func (l *Lane[In, Out]) lookup(o record.Origin) record.Ref {
 	return record.Ref{Partition: &l.lane.Partitions[0]}
 }
 
-// spoil overwrites what a stage must not use after its call: the slice, and the bytes of records that are held. Those of
+// spoil overwrites what a stage must not use after its call: the slice, and the bytes of records that are pending. Those of
 // finished records stay as they are, since their rows may share them: the output encodes rows before the bytes go.
 func (l *Lane[In, Out]) spoil(in []record.Event[In]) {
 	if recs, ok := any(in).([]record.Event[record.Record]); ok {
 		for i := range recs {
-			if _, held := l.live[recs[i].Origin]; held {
+			if _, pending := l.live[recs[i].Origin]; pending {
 				scribble(&recs[i].Value)
 			}
 		}

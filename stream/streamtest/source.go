@@ -47,7 +47,7 @@ type SourceOptions struct {
 // reader is a lane that was started.
 type reader struct {
 	assignment driver.Assignment
-	held       []record.Record
+	pending    []record.Record
 	warm       []record.Record
 	warming    bool
 	at         map[record.Partition]int // index of the next record
@@ -200,8 +200,8 @@ func (r *reader) batch(s *Source) *driver.Batch {
 		b.Warm, b.WarmDone = true, len(r.warm) == 0
 		r.warming = len(r.warm) > 0
 		return b
-	case len(r.held) > 0:
-		return take(&r.held)
+	case len(r.pending) > 0:
+		return take(&r.pending)
 	}
 	for range r.assignment.Partitions {
 		p := r.assignment.Partitions[r.next%len(r.assignment.Partitions)]
@@ -261,22 +261,22 @@ func (r *reader) position(l *Log, p record.Partition, from driver.Progress, warm
 	if from.Ended {
 		r.ended[p] = true
 	}
-	held := map[int]bool{}
-	for _, ord := range from.Held.Ordinals {
-		i := int(from.Held.First.Sub) - 1 + int(ord)
+	pending := map[int]bool{}
+	for _, ord := range from.Pending.Ordinals {
+		i := int(from.Pending.First.Sub) - 1 + int(ord)
 		if i < log.kept {
-			return fmt.Errorf("%w: held record %d of %v", driver.ErrLost, i+1, p)
+			return fmt.Errorf("%w: pending record %d of %v", driver.ErrLost, i+1, p)
 		}
-		held[i] = true
+		pending[i] = true
 	}
 	if r.at[p] < log.kept {
 		return fmt.Errorf("%w: records %d to %d of %v", driver.ErrLost, r.at[p]+1, log.kept, p)
 	}
-	for _, i := range slices.Sorted(maps.Keys(held)) {
-		r.held = append(r.held, log.records[i])
+	for _, i := range slices.Sorted(maps.Keys(pending)) {
+		r.pending = append(r.pending, log.records[i])
 	}
 	for i := log.kept; i < r.at[p]; i++ {
-		if warmup > 0 && !held[i] && !log.records[i].Time.Before(from.Seen.Add(-warmup)) {
+		if warmup > 0 && !pending[i] && !log.records[i].Time.Before(from.MaxEventTime.Add(-warmup)) {
 			r.warm = append(r.warm, log.records[i])
 		}
 	}

@@ -26,7 +26,7 @@ func RunSource(t *testing.T, open func(t *testing.T) driver.Source) {
 		{"Info", (*sourceSuite).info},
 		{"DeliversEachRecordOnceAndInOrder", (*sourceSuite).inOrder},
 		{"StartsAfterUpTo", (*sourceSuite).afterUpTo},
-		{"DeliversHeldRecordsFirst", (*sourceSuite).heldFirst},
+		{"DeliversPendingRecordsFirst", (*sourceSuite).pendingFirst},
 		{"DeliversWarmUpBeforeEverything", (*sourceSuite).warmUp},
 		{"StartDropsWhatWasRead", (*sourceSuite).startAgain},
 		{"PausedLanesDeliverOneMoreBatch", (*sourceSuite).pause},
@@ -106,25 +106,25 @@ func (s *sourceSuite) afterUpTo(t *testing.T) {
 	}
 }
 
-// middle is a progress at record 12 with some held, and the records that are.
+// middle is a progress at record 12 with some pending, and the records that are.
 func middle(records []record.Record) (driver.Progress, []record.Record) {
-	held := []int{2, 3, 7, 12}
-	first := records[held[0]].Position
-	h := driver.HeldSet{First: first, Through: uint64(12 - held[0] + 1)}
+	pending := []int{2, 3, 7, 12}
+	first := records[pending[0]].Position
+	h := driver.PendingSet{First: first, Through: uint64(12 - pending[0] + 1)}
 	if first.Seq == "" {
 		h.Through = uint64(records[12].Position.Sub-first.Sub) + 1
 	}
 	var back []record.Record
-	for _, i := range held {
-		ord := uint32(i - held[0])
+	for _, i := range pending {
+		ord := uint32(i - pending[0])
 		if first.Seq == "" {
 			ord = uint32(records[i].Position.Sub - first.Sub)
 		}
 		h.Ordinals = append(h.Ordinals, ord)
 		back = append(back, records[i])
 	}
-	seen := slices.MaxFunc(records[:13], func(a, b record.Record) int { return a.Time.Compare(b.Time) }).Time
-	return driver.Progress{UpTo: records[12].Position, Held: h, Seen: seen}, back
+	eventTime := slices.MaxFunc(records[:13], func(a, b record.Record) int { return a.Time.Compare(b.Time) }).Time
+	return driver.Progress{UpTo: records[12].Position, Pending: h, MaxEventTime: eventTime}, back
 }
 
 func (s *sourceSuite) middle(t *testing.T) (from map[record.Partition]driver.Progress, back map[record.Partition][]record.Record) {
@@ -135,12 +135,12 @@ func (s *sourceSuite) middle(t *testing.T) (from map[record.Partition]driver.Pro
 	return from, back
 }
 
-func (s *sourceSuite) heldFirst(t *testing.T) {
+func (s *sourceSuite) pendingFirst(t *testing.T) {
 	from, back := s.middle(t)
 	r := s.read(t)
 	r.start(from, 0)
 	r.toEnd(s.all)
-	r.checkHeldFirst(s.all, from, back)
+	r.checkPendingFirst(s.all, from, back)
 }
 
 func (s *sourceSuite) warmUp(t *testing.T) {
@@ -148,7 +148,7 @@ func (s *sourceSuite) warmUp(t *testing.T) {
 	r := s.read(t)
 	r.start(from, 100*365*24*time.Hour)
 	r.toEnd(s.all)
-	r.checkHeldFirst(s.all, from, back)
+	r.checkPendingFirst(s.all, from, back)
 	for p, records := range s.all {
 		want := slices.DeleteFunc(slices.Clone(records[:13]), func(rec record.Record) bool {
 			return slices.ContainsFunc(back[p], func(b record.Record) bool { return b.Position == rec.Position })
@@ -179,7 +179,7 @@ func (s *sourceSuite) startAgain(t *testing.T) {
 	r.order = nil
 	clear(r.got)
 	r.toEnd(all)
-	r.checkHeldFirst(all, from, back)
+	r.checkPendingFirst(all, from, back)
 }
 
 func (s *sourceSuite) pause(t *testing.T) {

@@ -85,8 +85,8 @@ func (b *broken) Start(ctx context.Context, s driver.Start) error {
 			if g.UpTo.Sub > 0 {
 				g.UpTo.Sub++
 			}
-		case "forgets held records":
-			g.Held = driver.HeldSet{}
+		case "forgets pending records":
+			g.Pending = driver.PendingSet{}
 		}
 		s.From[p] = g
 	}
@@ -121,7 +121,7 @@ var brokenWays = map[string]string{
 	"names another lane":           "DeliversEachRecordOnceAndInOrder",
 	"says warm-up is done twice":   "DeliversWarmUpBeforeEverything",
 	"starts one too late":          "StartsAfterUpTo",
-	"forgets held records":         "DeliversHeldRecordsFirst",
+	"forgets pending records":      "DeliversPendingRecordsFirst",
 	"does not pause":               "PausedLanesDeliverOneMoreBatch",
 	"proves too much":              "ProvesTheEndOnlyAtTheEnd",
 	"hides a partition":            "ListsItsPartitions",

@@ -22,15 +22,15 @@ type txn[T any] struct {
 	o     *Output[T]
 	after *txn[T]
 
-	mu      sync.Mutex
-	state   txnState[T]
-	lanes   map[string]laneBase // touched, as they were when the transaction first touched them
-	bytes   int64
-	over    bool // Commit or Drop was called
-	void    bool
-	settled bool
-	lows    map[string]time.Time // of the lanes in its cut, once carried is closed
-	carried chan struct{}
+	mu         sync.Mutex
+	state      txnState[T]
+	lanes      map[string]laneBase // touched, as they were when the transaction first touched them
+	bytes      int64
+	over       bool // Commit or Drop was called
+	void       bool
+	settled    bool
+	watermarks map[string]time.Time // of the lanes in its cut, once carried is closed
+	carried    chan struct{}
 }
 
 var errOver = errors.New("streamtest: the transaction was committed or dropped before")
@@ -45,7 +45,7 @@ func (t *txn[T]) touch(ctx context.Context, lane string) (laneBase, error) {
 	base := t.o.base[lane]
 	if base == nil {
 		t.o.mu.Unlock()
-		return laneBase{}, fmt.Errorf("streamtest: lane %s was not adopted", lane)
+		return laneBase{}, fmt.Errorf("streamtest: lane %s was not acquired", lane)
 	}
 	b := *base
 	t.o.mu.Unlock()
@@ -56,11 +56,11 @@ func (t *txn[T]) touch(ctx context.Context, lane string) (laneBase, error) {
 			return laneBase{}, ctx.Err()
 		}
 		p.mu.Lock()
-		low, ok := p.lows[lane]
+		watermark, ok := p.watermarks[lane]
 		next := p.after
 		p.mu.Unlock()
 		if ok {
-			b.low = low
+			b.watermark = watermark
 			break
 		}
 		p = next
@@ -94,7 +94,7 @@ func (t *txn[T]) Write(ctx context.Context, w driver.Writer, rows []record.Event
 			}
 		}
 		t.bytes += 100
-		if t.o.l.Lateness >= 0 && !end.After(b.low) {
+		if t.o.l.Lateness >= 0 && !end.After(b.watermark) {
 			fates[i] = record.Late
 			t.state.late = append(t.state.late, row)
 			continue
@@ -174,18 +174,18 @@ func (t *txn[T]) end(err error) error {
 	return err
 }
 
-// carry works out the lows that the next transaction decides lateness by.
+// carry works out the watermarks that the next transaction decides lateness by.
 func (t *txn[T]) carry(ctx context.Context, cut driver.Cut) error {
 	defer close(t.carried)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lows := map[string]time.Time{}
+	watermarks := map[string]time.Time{}
 	t.o.l.mu.Lock()
 	for _, lc := range cut.Lanes {
-		lows[lc.Lane] = t.o.l.low(t.o.l.next(lc))
+		watermarks[lc.Lane] = t.o.l.watermark(t.o.l.next(lc))
 	}
 	t.o.l.mu.Unlock()
-	t.lows = lows
+	t.watermarks = watermarks
 	for _, lc := range cut.Lanes {
 		if _, err := t.touch(ctx, lc.Lane); err != nil {
 			return err
@@ -222,8 +222,8 @@ func (l *Ledger[T]) commit(t *txn[T], cut driver.Cut) error {
 	}
 	for name, was := range t.lanes {
 		base := t.o.base[name]
-		if base == nil || base.adoption != was.adoption {
-			return fmt.Errorf("%w: lane %s was adopted again", driver.ErrFenced, name)
+		if base == nil || base.acquisition != was.acquisition {
+			return fmt.Errorf("%w: lane %s was acquired again", driver.ErrFenced, name)
 		}
 		if base.version != l.lane(name).version {
 			return fmt.Errorf("%w: lane %s is at version %d", driver.ErrFenced, name, l.lane(name).version)
@@ -232,7 +232,7 @@ func (l *Ledger[T]) commit(t *txn[T], cut driver.Cut) error {
 	l.apply(cut, &t.state)
 	for _, lc := range cut.Lanes {
 		s, base := l.lane(lc.Lane), t.o.base[lc.Lane]
-		base.version, base.low = s.version, l.low(s.progress)
+		base.version, base.watermark = s.version, l.watermark(s.progress)
 	}
 	return nil
 }

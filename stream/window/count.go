@@ -145,12 +145,12 @@ func (c *counter[T, K]) times(k K) *times {
 
 // Advance forgets, every three windows, the keys whose events are too old to count together with one that comes a window
 // late.
-func (c *counter[T, K]) Advance(_ context.Context, seen time.Time, _ *stage.Emitter[T]) error {
-	if seen.Before(c.sweep.Add(3 * c.length)) {
+func (c *counter[T, K]) Advance(_ context.Context, eventTime time.Time, _ *stage.Emitter[T]) error {
+	if eventTime.Before(c.sweep.Add(3 * c.length)) {
 		return nil
 	}
-	c.sweep = seen
-	old := seen.Add(-2 * c.length).UnixMicro()
+	c.sweep = eventTime
+	old := eventTime.Add(-2 * c.length).UnixMicro()
 	for k, t := range c.keys {
 		if t.sorted[len(t.sorted)-1] < old {
 			delete(c.keys, k)

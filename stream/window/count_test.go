@@ -104,19 +104,19 @@ func (waits) Open(*stage.Lane) (stage.Processor[click, click], error) {
 	return &waiting{}, nil
 }
 
-type waiting struct{ held []record.Event[click] }
+type waiting struct{ pending []record.Event[click] }
 
 func (w *waiting) Process(_ context.Context, in []record.Event[click], out *stage.Emitter[click]) error {
 	for _, e := range in {
 		out.Hold(e.Origin)
-		w.held = append(w.held, e)
+		w.pending = append(w.pending, e)
 	}
 	return nil
 }
 
-func (w *waiting) Advance(_ context.Context, seen time.Time, out *stage.Emitter[click]) error {
-	for _, e := range w.held {
-		if seen.Equal(record.EndOfTime) {
+func (w *waiting) Advance(_ context.Context, eventTime time.Time, out *stage.Emitter[click]) error {
+	for _, e := range w.pending {
+		if eventTime.Equal(record.EndOfTime) {
 			out.Release(e.Origin)
 			out.Emit(e)
 		}
@@ -124,7 +124,7 @@ func (w *waiting) Advance(_ context.Context, seen time.Time, out *stage.Emitter[
 	return nil
 }
 
-func TestHeldRecordRaisesItsAlarmAgain(t *testing.T) {
+func TestPendingRecordRaisesItsAlarmAgain(t *testing.T) {
 	l := streamtest.Open(t, stream.Compose(window.Count((*click).ip, 2, time.Minute, alarm, nil), waits{}))
 	for i := range 4 {
 		at := t0.Add(time.Duration(i) * time.Second)

@@ -20,5 +20,5 @@ func (o *observer) observe(s stream.Status) {
 	}
 	o.last, o.stalled = time.Now(), s.Stalled != nil
 	o.log.Info("status", "lanes", s.Lanes, "rate", int(s.Rate), "read", s.Read, "lag", s.Lag.Records, "delay", s.Delay.Round(time.Second),
-		"held", s.Held, "mib", s.Bytes>>20, "commits", s.Commits, "fenced", s.Fenced, "stalled", s.Stalled)
+		"pending", s.Pending, "mib", s.Bytes>>20, "commits", s.Commits, "fenced", s.Fenced, "stalled", s.Stalled)
 }

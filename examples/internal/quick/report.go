@@ -130,15 +130,15 @@ func emptyHours(lines []*line) int {
 // printCounts shows that every record has one fate. It fails if they do not add up.
 func printCounts(w io.Writer, o *Options, s *sink.JobState) error {
 	fmt.Fprintf(w, "%s records read =", Digits(s.Read))
-	var sum, held int64
+	var sum, pending int64
 	for _, p := range s.Partitions {
-		held += int64(p.Held)
+		pending += int64(p.Pending)
 	}
 	for f := range stream.Fate(record.Fates) {
 		fmt.Fprintf(w, " %s %s +", Digits(s.Counts[f]), f)
 		sum += s.Counts[f]
 	}
-	fmt.Fprintf(w, " %s held\n", Digits(held))
+	fmt.Fprintf(w, " %s pending\n", Digits(pending))
 	if s.Counts[stream.Dead] > 0 {
 		fmt.Fprintf(w, "The dead ones are broken: %s says which line of which file, and why.\n", o.Out+"/dead")
 	}
@@ -148,8 +148,8 @@ func printCounts(w io.Writer, o *Options, s *sink.JobState) error {
 	if len(o.In) == 0 && s.Counts[stream.Filtered] > 0 {
 		fmt.Fprintln(w, "The filtered ones are pings, which no flow wants.")
 	}
-	if sum+held != s.Read {
-		return fmt.Errorf("the counts do not add up: %d read, %d with a fate, %d held", s.Read, sum, held)
+	if sum+pending != s.Read {
+		return fmt.Errorf("the counts do not add up: %d read, %d with a fate, %d pending", s.Read, sum, pending)
 	}
 	return nil
 }

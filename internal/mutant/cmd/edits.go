@@ -72,16 +72,16 @@ var edits = []edit{
 			list = func(context.Context) ([]record.Partition, error) { return parts, err }
 		}`),
 	insert("sink", `e.Close = &ledger.Close{`, `if mutant.On("T22") { e.Published = nil }`),
-	{"sink", `c.opts.Lateness, c.publisher.Unpublished(s.Pending))`, `
+	{"sink", `c.opts.Lateness, c.publisher.Unpublished(s.Unpublished))`, `
 		c.opts.Lateness, func() map[uint64]ledger.Pending {
 			if mutant.On("T22") {
 				return s.Pending
 			}
-			return c.publisher.Unpublished(s.Pending)
+			return c.publisher.Unpublished(s.Unpublished)
 		}())`},
 	insert("sink", `list := &ledger.Owner{Lanes:`, `
 		if mutant.On("T27c") {
-			latest, some := uint64(0), map[string]*held{}
+			latest, some := uint64(0), map[string]*owned{}
 			for _, h := range lanes {
 				latest = max(latest, h.index)
 			}
@@ -94,16 +94,16 @@ var edits = []edit{
 		}`),
 	{"sink", `if mayClose && seal != nil {`, `if (mayClose || mutant.On("T14c")) && seal != nil {`},
 	insert("sink", `maps.Copy(all, h.parts)`, `
-		switch old := l.held(a.Lane); {
+		switch old := l.owned(a.Lane); {
 		case old == nil:
 		case mutant.On("T27a"):
 			h.token = old.token
 		case mutant.On("T37"):
-			h.parts, h.low = old.parts, old.low
+			h.parts, h.watermark = old.parts, old.watermark
 		}`),
 	insert("sink", `changed = append(changed, ledger.PartitionCommit{`, `
-		if mutant.On("T65") && was.Held.Len() > 1 {
-			was.Held.Ordinals = was.Held.Ordinals[:was.Held.Len()-1]
+		if mutant.On("T65") && was.Pending.Len() > 1 {
+			was.Pending.Ordinals = was.Pending.Ordinals[:was.Pending.Len()-1]
 		}`),
 	insert("sink", `return Do(ctx, r.env, func(ctx context.Context) error { return r.Store.Publish(ctx, ref) })`, `
 		if mutant.On("T36a") {
@@ -136,10 +136,10 @@ var edits = []edit{
 	insert("internal/ledger", `return s.Hours.ClosedEntry }`, `if mutant.On("T15") { return 0 }`),
 	{"internal/ledger", `if c.Generation <= s.Config.Generation && !grows {`, `if c.Generation <= s.Config.Generation && !grows && !mutant.On("T29") {`},
 	{"internal/ledger", `if replaying {`, `if replaying && !mutant.On("T25") {`},
-	{"internal/ledger", `if !next.HeldTime.IsZero() && next.HeldTime.Before(low) {`, `if !next.HeldTime.IsZero() && next.HeldTime.Before(low) && !mutant.On("T04") {`},
-	{"internal/ledger", `next.Low = later(prev.Low, low)`, `next.Low = later(prev.Low, low); if mutant.On("T05") { next.Low = low }`},
+	{"internal/ledger", `if !next.PendingTime.IsZero() && next.PendingTime.Before(watermark) {`, `if !next.PendingTime.IsZero() && next.PendingTime.Before(watermark) && !mutant.On("T04") {`},
+	{"internal/ledger", `next.Watermark = later(prev.Watermark, watermark)`, `next.Watermark = later(prev.Watermark, watermark); if mutant.On("T05") { next.Watermark = watermark }`},
 	{"internal/ledger", `if p.Jump.Records != 0 {`, `if p.Jump.Records != 0 && !mutant.On("T41") {`},
-	{"internal/ledger", `return p.Progress.Ended && p.HeldLen == 0 && !p.Retired`, `return p.Progress.Ended && (p.HeldLen == 0 || mutant.On("T60")) && !p.Retired`},
+	{"internal/ledger", `return p.Progress.Ended && p.PendingLen == 0 && !p.Retired`, `return p.Progress.Ended && (p.PendingLen == 0 || mutant.On("T60")) && !p.Retired`},
 	{"internal/ledger", `ls.Finished.remove(h)`, `if !mutant.On("T62b") { ls.Finished.remove(h) }`},
 	{"internal/ledger", `ls.Floor = max(ls.Floor, l.Version+1)`, `if !mutant.On("T61") { ls.Floor = max(ls.Floor, l.Version+1) }`},
 	{"internal/ledger", `if keeps(&st.Progress) { ls.Finished.add(`, `if keeps(&st.Progress) && !mutant.On("T62") { ls.Finished.add(`},
@@ -169,7 +169,7 @@ var edits = []edit{
 		}
 	}`},
 	{"dedup", `if p.local != nil { clock = c.Lane`, `if p.local != nil || mutant.On("T32") { clock = c.Lane`},
-	{"dedup", `if !clock.Held.IsZero() && clock.Held.Before(t) {`, `if !clock.Held.IsZero() && clock.Held.Before(t) && !mutant.On("T08") {`},
+	{"dedup", `if !clock.Pending.IsZero() && clock.Pending.Before(t) {`, `if !clock.Pending.IsZero() && clock.Pending.Before(t) && !mutant.On("T08") {`},
 	{"dedup", `force := ref.Replayed && (to-from == 1 || p.local != nil)`, `force := ref.Replayed && (to-from == 1 || p.local != nil) && !mutant.On("T07a")`},
 
 	insert("stream", `for _, p := range slices.SortedFunc(maps.Keys(acked), order) {`, `if mutant.On("T52") { return nil }`),
@@ -211,7 +211,7 @@ var edits = []edit{
 	{"stream", `case s.flags&flagReplayed != 0, p.ended:`, `case s.flags&flagReplayed != 0 && !mutant.On("T44"), p.ended:`},
 	{"stream", `!c.now.IsZero() && p.plain.After(c.now) {`, `!c.now.IsZero() && p.plain.After(c.now) && !mutant.On("T42") {`},
 	{"stream", `if p.ended && p.replaced {`, `if p.ended && (p.replaced && !mutant.On("T16g") || mutant.On("T16b")) {`},
-	{"stream", `!seen.After(s.advanced[i]) && !s.fed[i] {`, `!seen.After(s.advanced[i]) && (!s.fed[i] || mutant.On("T43")) {`},
+	{"stream", `!eventTime.After(s.advanced[i]) && !s.fed[i] {`, `!eventTime.After(s.advanced[i]) && (!s.fed[i] || mutant.On("T43")) {`},
 	{"stream/file", `return &trace{want: parseMark(p.Mark)}`, `if mutant.On("T73") { return &trace{} }; return &trace{want: parseMark(p.Mark)}`},
 	{"stream/kafka", `Source: v.Cluster + "/" + t.Name, Epoch:  base64.RawURLEncoding.EncodeToString(t.ID[:]),`,
 		`Source: v.Cluster + "/" + t.Name, Epoch: func() string { if mutant.On("T21") { return "" }; return base64.RawURLEncoding.EncodeToString(t.ID[:]) }(),`},
@@ -232,7 +232,7 @@ var edits = []edit{
 	insert("internal/lineage", `return !slices.ContainsFunc(g.parents[p], func(`, `if mutant.On("T16c") && len(g.parents[p]) > 0 { return slices.ContainsFunc(g.parents[p], g.ended) }`),
 	{"internal/lineage", `(s.Retired || !s.Holds)`, `(s.Retired || !s.Holds || mutant.On("T16d"))`},
 	{"internal/lineage", `l.Elders = g.elders(members)`, `if !mutant.On("T16e") { l.Elders = g.elders(members) }`},
-	{"internal/eventclock", `case oldest.Sub(c.Seen) > r.Near:`, `case oldest.Sub(c.Seen) > r.Near && !mutant.On("T40"):`},
+	{"internal/eventclock", `case oldest.Sub(c.MaxEventTime) > r.Near:`, `case oldest.Sub(c.MaxEventTime) > r.Near && !mutant.On("T40"):`},
 	{"internal/eventclock", `if !now.IsZero() && to.After(now) {`, `if !now.IsZero() && to.After(now) && !mutant.On("T42") {`},
 	{"internal/steady", `if c.Limits == (Limits{}) {`, `if c.Limits == (Limits{}) || mutant.On("T47") {`},
 }

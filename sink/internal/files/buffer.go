@@ -64,7 +64,7 @@ func (b *buffer) count() {
 		n += compressorBytes
 	}
 	if n != b.counted {
-		b.lot.held.Add(n - b.counted)
+		b.lot.bytes.Add(n - b.counted)
 		b.counted = n
 	}
 }

@@ -13,7 +13,7 @@ type lot struct {
 	buffers []*buffer
 	keep    int32        // compressors that may be kept
 	kept    atomic.Int32 // compressors that are
-	held    atomic.Int64 // bytes of all buffers, for the budget
+	bytes   atomic.Int64 // bytes of all buffers, for the budget
 }
 
 // open makes the worker's buffer for a file.
@@ -33,7 +33,7 @@ func (l *lot) shed(ctx context.Context) error {
 	if len(l.buffers) == 0 {
 		return nil
 	}
-	mean := l.held.Load() / int64(len(l.buffers))
+	mean := l.bytes.Load() / int64(len(l.buffers))
 	for _, b := range l.buffers {
 		if b.counted == 0 || b.counted < mean {
 			continue

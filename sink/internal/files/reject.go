@@ -10,7 +10,7 @@ import (
 
 func (w *worker[T]) reject(ctx context.Context, dead []driver.DeadLetter) error {
 	for _, d := range dead {
-		if d.Read = d.Read.UTC(); !when.Held(d.Read) {
+		if d.Read = d.Read.UTC(); !when.Fits(d.Read) {
 			d.Read = when.Clamp(w.pool.cfg.Env.Now().UTC())
 		}
 		b := w.deadBuffer(d.Read)

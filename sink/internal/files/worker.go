@@ -194,7 +194,7 @@ var errNoTime = errors.New("event time is missing, before 0001-01-02 or after 99
 
 // hour makes the hour of t the last one.
 func (w *worker[T]) hour(t time.Time) error {
-	if t = t.UTC(); !when.Held(t) {
+	if t = t.UTC(); !when.Fits(t) {
 		return errNoTime
 	}
 	start := t.Truncate(w.pool.cfg.Layout.Hour)
@@ -257,9 +257,9 @@ func (w *worker[T]) open(flow string, kind Kind, hour time.Time, keys []byte, s 
 
 // report brings the budget up to date with what the worker's buffers hold.
 func (w *worker[T]) report() (over bool) {
-	held := w.lot.held.Load() + int64(len(w.lot.buffers))*bufferBytes
-	over = w.pool.cfg.Budget.Add(held - w.reported)
-	w.reported = held
+	kept := w.lot.bytes.Load() + int64(len(w.lot.buffers))*bufferBytes
+	over = w.pool.cfg.Budget.Add(kept - w.reported)
+	w.reported = kept
 	return over
 }
 

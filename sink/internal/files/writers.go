@@ -58,7 +58,7 @@ func (ws *Writers[T]) account(ctx context.Context, w *worker[T], err error) erro
 	if over := w.report(); err != nil || !over {
 		return err
 	}
-	if w.lot.held.Load() >= ws.pool.shedFloor() {
+	if w.lot.bytes.Load() >= ws.pool.shedFloor() {
 		err = w.lot.shed(ctx)
 	}
 	if over := w.report(); err == nil && over && ws.set.gathered.Load() > ws.pool.cfg.Budget.Limit()*3/8 { // smaller files would not help

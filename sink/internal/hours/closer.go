@@ -99,8 +99,8 @@ func (c *Closer) due() (due bool, waits []uint64) {
 			return
 		}
 		end := from.Add(s.Genesis.Hour)
-		pending := c.publisher.Unpublished(s.Pending)
-		maps.DeleteFunc(pending, func(_ uint64, p ledger.Pending) bool { return len(p.Hours) == 0 || !p.Hours[0].Before(end) })
+		pending := c.publisher.Unpublished(s.Unpublished)
+		maps.DeleteFunc(pending, func(_ uint64, p ledger.Unpublished) bool { return len(p.Hours) == 0 || !p.Hours[0].Before(end) })
 		waits = slices.Sorted(maps.Keys(pending))
 	})
 	return due, waits
@@ -135,7 +135,7 @@ func (c *Closer) once(ctx context.Context, list func(context.Context) ([]record.
 	var from, through time.Time
 	var ok bool
 	c.journal.Look(func(s *ledger.State) {
-		from, through, ok = s.CloseDue(c.asFar(s, at), c.opts.Lateness, c.publisher.Unpublished(s.Pending))
+		from, through, ok = s.CloseDue(c.asFar(s, at), c.opts.Lateness, c.publisher.Unpublished(s.Unpublished))
 	})
 	if !ok {
 		return errNotYet

@@ -59,11 +59,11 @@ func hourManifest(job string, c *journal.Closing, hour time.Time, files []manife
 		}
 	}
 	for p, st := range c.Behind.Lanes.Partitions {
-		if st.Progress.Ended && st.HeldLen == 0 && !st.Retired {
+		if st.Progress.Ended && st.PendingLen == 0 && !st.Retired {
 			continue // no later hour has anything of it, and there may be thousands
 		}
 		cp := manifest.ClosedPartition{
-			Lane: st.Lane, Source: p.Source, Epoch: p.Epoch, ID: p.ID, Low: st.Progress.Low, Held: st.HeldLen,
+			Lane: st.Lane, Source: p.Source, Epoch: p.Epoch, ID: p.ID, Watermark: st.Progress.Watermark, Pending: st.PendingLen,
 			Ended: st.Progress.Ended, Retired: st.Retired,
 		}
 		if !st.Progress.UpTo.IsZero() {

@@ -24,7 +24,7 @@ type Journal struct {
 	mu       sync.Mutex // held during I/O: one at a time reads or appends
 	state    *ledger.State
 	closings closings
-	authors  map[uint64][]string // lanes of the entries in state.Pending, where we know them
+	authors  map[uint64][]string // lanes of the entries in state.Unpublished, where we know them
 	known    *openFiles          // nil if we close no hours
 
 	view atomic.Pointer[View]
@@ -188,7 +188,7 @@ func (j *Journal) LanesOf(ctx context.Context, id uint64) ([]string, error) {
 	lanes = laneNames(e.Commit)
 	j.Objects.Env.Lock(&j.mu)
 	defer j.mu.Unlock()
-	if _, pending := j.state.Pending[id]; pending {
+	if _, pending := j.state.Unpublished[id]; pending {
 		j.authors[id] = lanes
 	}
 	return lanes, nil

@@ -98,25 +98,27 @@ func (o *Objects) firstKey(ctx context.Context, prefix, after string) (string, e
 	return "", nil
 }
 
-// HeldSets reads held sets that are in blobs. The partitions of one commit share a blob, which is read once.
-type HeldSets struct {
+// PendingSets reads pending sets that are in blobs. The partitions of one commit share a blob, which is read once.
+type PendingSets struct {
 	objects *Objects
-	read    map[string]*ledger.HeldSets
+	read    map[string]*ledger.PendingSets
 }
 
-// HeldSets returns a reader of them that has read nothing.
-func (o *Objects) HeldSets() *HeldSets { return &HeldSets{o, map[string]*ledger.HeldSets{}} }
+// PendingSets returns a reader of them that has read nothing.
+func (o *Objects) PendingSets() *PendingSets {
+	return &PendingSets{o, map[string]*ledger.PendingSets{}}
+}
 
 // Of returns what a partition holds: a whole set, and what the blobs behind it say has changed.
-func (h *HeldSets) Of(ctx context.Context, p record.Partition, st *ledger.Partition) (set driver.HeldSet, err error) {
-	for _, b := range st.HeldBlobs {
+func (h *PendingSets) Of(ctx context.Context, p record.Partition, st *ledger.Partition) (set driver.PendingSet, err error) {
+	for _, b := range st.PendingBlobs {
 		sets := h.read[b.Key]
 		if sets == nil {
 			body, err := h.objects.blob(ctx, b)
 			if err != nil {
 				return set, err
 			}
-			if sets, err = ledger.DecodeHeld(b, body); err != nil {
+			if sets, err = ledger.DecodePending(b, body); err != nil {
 				return set, err
 			}
 			h.read[b.Key] = sets
@@ -125,8 +127,8 @@ func (h *HeldSets) Of(ctx context.Context, p record.Partition, st *ledger.Partit
 			return set, err
 		}
 	}
-	if set.Len() != st.HeldLen {
-		return set, &ledger.CorruptError{Object: "held set of " + p.String(), Reason: fmt.Sprintf("it has %d positions, want %d", set.Len(), st.HeldLen)}
+	if set.Len() != st.PendingLen {
+		return set, &ledger.CorruptError{Object: "pending set of " + p.String(), Reason: fmt.Sprintf("it has %d positions, want %d", set.Len(), st.PendingLen)}
 	}
 	return set, nil
 }

@@ -47,7 +47,7 @@ func (t *Txn) advance(ctx context.Context, cut driver.Cut) ([]ledger.LaneCommit,
 		if err != nil {
 			return nil, err
 		}
-		next, parts := nextLane(before, c, t.l.opts.Lateness, t.l.held(c.Lane))
+		next, parts := nextLane(before, c, t.l.opts.Lateness, t.l.owned(c.Lane))
 		next.token, next.index = b.token, b.index
 		carried[c.Lane] = next
 		lanes = append(lanes, ledger.LaneCommit{Lane: c.Lane, Partitions: parts})
@@ -66,7 +66,7 @@ func (t *Txn) advance(ctx context.Context, cut driver.Cut) ([]ledger.LaneCommit,
 }
 
 // nextLane returns the progress of a lane after cut, and what of it changes.
-func nextLane(before *carriedLane, cut *driver.LaneCut, lateness time.Duration, h *held) (*carriedLane, []ledger.PartitionCommit) {
+func nextLane(before *carriedLane, cut *driver.LaneCut, lateness time.Duration, h *owned) (*carriedLane, []ledger.PartitionCommit) {
 	next := &carriedLane{parts: make(map[record.Partition]driver.Progress, len(before.parts))}
 	for p, pr := range before.parts {
 		next.parts[p] = pr
@@ -78,32 +78,32 @@ func nextLane(before *carriedLane, cut *driver.LaneCut, lateness time.Duration, 
 		next.parts[p] = is
 		for _, child := range is.Children {
 			if _, known := next.parts[child]; !known {
-				next.parts[child] = driver.Progress{Seen: is.Seen, Low: is.Low, Arrived: is.Arrived} // as the fold of this commit will have it
+				next.parts[child] = driver.Progress{MaxEventTime: is.MaxEventTime, Watermark: is.Watermark, Arrived: is.Arrived} // as the fold of this commit will have it
 			}
 		}
 		read, counts := cut.Read[p], cut.Counts[p]
 		if read != 0 || counts != (record.Counts{}) || !sameProgress(&was, &is) || h != nil && h.moved[p] {
 			changed = append(changed, ledger.PartitionCommit{
-				Partition: p, Progress: is, HeldLen: is.Held.Len(), Read: read, Counts: counts, HeldBase: was.Held,
+				Partition: p, Progress: is, PendingLen: is.Pending.Len(), Read: read, Counts: counts, PendingBase: was.Pending,
 			})
 		}
 	}
 	slices.SortFunc(changed, func(a, b ledger.PartitionCommit) int { return a.Partition.Compare(b.Partition) })
-	next.low = lowOf(next.parts)
+	next.watermark = watermarkOf(next.parts)
 	return next, changed
 }
 
-// lowOf is the smallest low of the partitions that can still give a record; if none can, of all.
-func lowOf(parts map[record.Partition]driver.Progress) time.Time {
+// watermarkOf is the smallest watermark of the partitions that can still give a record; if none can, of all.
+func watermarkOf(parts map[record.Partition]driver.Progress) time.Time {
 	var live, rest time.Time
 	anyLive, anyRest := false, false
 	for _, p := range parts {
-		low, found := &live, &anyLive
-		if p.Ended && p.Held.Len() == 0 {
-			low, found = &rest, &anyRest
+		watermark, found := &live, &anyLive
+		if p.Ended && p.Pending.Len() == 0 {
+			watermark, found = &rest, &anyRest
 		}
-		if !*found || p.Low.Before(*low) {
-			*low, *found = p.Low, true
+		if !*found || p.Watermark.Before(*watermark) {
+			*watermark, *found = p.Watermark, true
 		}
 	}
 	if anyLive {
@@ -113,7 +113,7 @@ func lowOf(parts map[record.Partition]driver.Progress) time.Time {
 }
 
 func sameProgress(a, b *driver.Progress) bool {
-	return sameBesideClocks(a, b) && a.Seen.Equal(b.Seen) && sameJump(&a.Jump, &b.Jump) && a.Low.Equal(b.Low) && a.Arrived.Equal(b.Arrived)
+	return sameBesideClocks(a, b) && a.MaxEventTime.Equal(b.MaxEventTime) && sameJump(&a.Jump, &b.Jump) && a.Watermark.Equal(b.Watermark) && a.Arrived.Equal(b.Arrived)
 }
 
 func sameJump(a, b *driver.Jump) bool {
@@ -121,8 +121,8 @@ func sameJump(a, b *driver.Jump) bool {
 }
 
 func sameBesideClocks(a, b *driver.Progress) bool {
-	return a.UpTo == b.UpTo && a.Held.First == b.Held.First && a.Held.Through == b.Held.Through &&
-		slices.Equal(a.Held.Ordinals, b.Held.Ordinals) && a.HeldTime.Equal(b.HeldTime) &&
+	return a.UpTo == b.UpTo && a.Pending.First == b.Pending.First && a.Pending.Through == b.Pending.Through &&
+		slices.Equal(a.Pending.Ordinals, b.Pending.Ordinals) && a.PendingTime.Equal(b.PendingTime) &&
 		a.Mark == b.Mark && a.Ended == b.Ended && slices.Equal(a.Children, b.Children)
 }
 
@@ -132,7 +132,7 @@ func sameBesideClocks(a, b *driver.Progress) bool {
 func (t *Txn) elidable(lanes []ledger.LaneCommit) bool {
 	hourOf := t.l.journal.Genesis().HourOf
 	for i := range lanes {
-		h := t.l.held(lanes[i].Lane)
+		h := t.l.owned(lanes[i].Lane)
 		if h == nil || len(h.from) > 0 {
 			return false // base finds out; or partitions move
 		}
@@ -142,11 +142,11 @@ func (t *Txn) elidable(lanes []ledger.LaneCommit) bool {
 			if p.Read != 0 || p.Counts != (record.Counts{}) || !sameBesideClocks(&was, &p.Progress) {
 				return false
 			}
-			if t.l.opts.Lateness < 0 && !hourOf(was.Seen).Equal(hourOf(p.Progress.Seen)) {
+			if t.l.opts.Lateness < 0 && !hourOf(was.MaxEventTime).Equal(hourOf(p.Progress.MaxEventTime)) {
 				return false
 			}
 		}
-		if !hourOf(h.low).Equal(hourOf(t.carried[lanes[i].Lane].low)) {
+		if !hourOf(h.watermark).Equal(hourOf(t.carried[lanes[i].Lane].watermark)) {
 			return false
 		}
 	}

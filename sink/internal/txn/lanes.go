@@ -24,22 +24,22 @@ type Lanes struct {
 	publisher *upkeep.Publisher
 	opts      Options
 	owner     *owner
-	batches   atomic.Int64  // of adoptions
+	batches   atomic.Int64  // of acquisitions
 	sequence  atomic.Uint64 // of transactions
 
-	mu        sync.Mutex
-	lanes     map[string]*held
-	adoptions int // so far
+	mu           sync.Mutex
+	lanes        map[string]*owned
+	acquisitions int // so far
 }
 
-// held is a lane that this instance holds. It is immutable, and replaced when one of our own commits succeeds, never
+// owned is a lane that this instance holds. It is immutable, and replaced when one of our own commits succeeds, never
 // because of entries of others: what they commit makes our next commit void, which is how we notice.
-type held struct {
+type owned struct {
 	carriedLane
-	version uint64 // the entry that touched it last, as far as we know; 0 if none did
-	adopted int    // how many partitions it had when it was adopted
-	over    bool   // all of its partitions had ended then, and held nothing
-	batch   int64  // lanes that were adopted together have the same
+	version  uint64 // the entry that touched it last, as far as we know; 0 if none did
+	acquired int    // how many partitions it had when it was acquired
+	over     bool   // all of its partitions had ended then, and nothing of them was pending
+	batch    int64  // lanes that were acquired together have the same
 
 	// from are the lanes, with their versions, that the ledger has partitions of this one in. The commit that moves them
 	// touches those lanes too, so that work there which is not committed yet is void. Nil once they are moved.
@@ -56,20 +56,20 @@ type Options struct {
 
 // NewLanes returns none.
 func NewLanes(j *journal.Journal, p *upkeep.Publisher, o Options) *Lanes {
-	return &Lanes{journal: j, publisher: p, opts: o, lanes: map[string]*held{}, owner: &owner{journal: j}}
+	return &Lanes{journal: j, publisher: p, opts: o, lanes: map[string]*owned{}, owner: &owner{journal: j}}
 }
 
-// Adopt takes lanes over: see driver.Output.
-func (l *Lanes) Adopt(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
-	batch, sets := l.batches.Add(1), l.journal.Objects.HeldSets()
-	fresh := make(map[string]*held, len(lanes))
+// Acquire takes lanes over: see driver.Output.
+func (l *Lanes) Acquire(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
+	batch, sets := l.batches.Add(1), l.journal.Objects.PendingSets()
+	fresh := make(map[string]*owned, len(lanes))
 	all := map[record.Partition]driver.Progress{}
 	err := l.journal.ReadAnd(ctx, func(s *ledger.State) error {
 		for _, a := range lanes {
-			h := &held{carriedLane: carriedLane{
-				token: journal.NewToken(l.journal.Objects.Env), index: s.Last + 1, low: s.Lanes.Low(a.Lane, a.Partitions),
+			h := &owned{carriedLane: carriedLane{
+				token: journal.NewToken(l.journal.Objects.Env), index: s.Last + 1, watermark: s.Lanes.Watermark(a.Lane, a.Partitions),
 				parts: make(map[record.Partition]driver.Progress, len(a.Partitions)),
-			}, adopted: len(a.Partitions), batch: batch}
+			}, acquired: len(a.Partitions), batch: batch}
 			if known := s.Lanes.ByName[a.Lane]; known != nil {
 				h.version = known.Version
 			}
@@ -97,7 +97,7 @@ func (l *Lanes) Adopt(ctx context.Context, lanes []driver.Assignment) (map[recor
 // isOver reports whether nothing of any partition can come.
 func isOver(parts map[record.Partition]driver.Progress) bool {
 	for _, g := range parts {
-		if !g.Ended || g.Held.Len() > 0 {
+		if !g.Ended || g.Pending.Len() > 0 {
 			return false
 		}
 	}
@@ -105,7 +105,7 @@ func isOver(parts map[record.Partition]driver.Progress) bool {
 }
 
 // move takes down that p has to come from another lane.
-func (h *held) move(s *ledger.State, lane string, p record.Partition) {
+func (h *owned) move(s *ledger.State, lane string, p record.Partition) {
 	st := s.Lanes.Partitions[p]
 	if st == nil || st.Lane == lane {
 		return
@@ -117,15 +117,15 @@ func (h *held) move(s *ledger.State, lane string, p record.Partition) {
 }
 
 // since is the entry behind the last one of the lanes that partitions are to come from; 0 if there are none.
-func (h *held) since() (n uint64) {
+func (h *owned) since() (n uint64) {
 	for _, version := range h.from {
 		n = max(n, version+1)
 	}
 	return n
 }
 
-// progress returns that of a partition, with its held set.
-func (l *Lanes) progress(ctx context.Context, s *ledger.State, p record.Partition, sets *journal.HeldSets) (driver.Progress, error) {
+// progress returns that of a partition, with its pending set.
+func (l *Lanes) progress(ctx context.Context, s *ledger.State, p record.Partition, sets *journal.PendingSets) (driver.Progress, error) {
 	st := s.Lanes.Partitions[p]
 	if st == nil {
 		pr, _ := s.Lanes.Resume(p)
@@ -135,9 +135,9 @@ func (l *Lanes) progress(ctx context.Context, s *ledger.State, p record.Partitio
 		return driver.Progress{}, retry.Stop(fmt.Errorf("sink: partition %s was retired from the job %q and cannot be read again", p, s.Genesis.Job))
 	}
 	pr := st.Progress
-	if len(st.HeldBlobs) > 0 {
+	if len(st.PendingBlobs) > 0 {
 		var err error
-		if pr.Held, err = sets.Of(ctx, p, st); err != nil {
+		if pr.Pending, err = sets.Of(ctx, p, st); err != nil {
 			return pr, err
 		}
 	}
@@ -145,24 +145,24 @@ func (l *Lanes) progress(ctx context.Context, s *ledger.State, p record.Partitio
 }
 
 // own holds the fresh lanes. Files that are staged from now on need an owner object that lists them too.
-func (l *Lanes) own(fresh map[string]*held) {
+func (l *Lanes) own(fresh map[string]*owned) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	maps.Copy(l.lanes, fresh)
 	l.outdate()
 }
 
-// outdate says that the owner object lists other lanes than those that are held. It needs mu.
+// outdate says that the owner object lists other lanes than those that are owned. It needs mu.
 func (l *Lanes) outdate() {
-	l.adoptions++ // an owner object that is being written is out of date
+	l.acquisitions++ // an owner object that is being written is out of date
 	l.owner.id.Store(nil)
 }
 
-// all returns the lanes, and how many adoptions made them.
-func (l *Lanes) all() (lanes map[string]*held, adoptions int) {
+// all returns the lanes, and how many acquisitions made them.
+func (l *Lanes) all() (lanes map[string]*owned, acquisitions int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return maps.Clone(l.lanes), l.adoptions
+	return maps.Clone(l.lanes), l.acquisitions
 }
 
 // Release forgets lanes.
@@ -174,22 +174,22 @@ func (l *Lanes) Release(lanes []string) {
 	}
 }
 
-// Holds reports whether one of the lanes is held.
+// Holds reports whether one of the lanes is owned.
 func (l *Lanes) Holds(lanes []string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.ContainsFunc(lanes, func(name string) bool { return l.lanes[name] != nil })
 }
 
-// held returns what is committed of a lane that is held; nil if it is not. The result does not change.
-func (l *Lanes) held(name string) *held {
+// owned returns what is committed of a lane that is owned; nil if it is not. The result does not change.
+func (l *Lanes) owned(name string) *owned {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lanes[name]
 }
 
 // base says on which versions c builds: those that our own last commits made, or that the lanes had when they were
-// adopted. Another adoption meanwhile makes t void.
+// acquired. Another acquisition meanwhile makes t void.
 func (l *Lanes) base(c *ledger.Commit, t *Txn) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -197,11 +197,11 @@ func (l *Lanes) base(c *ledger.Commit, t *Txn) error {
 		lc := &c.Lanes[i]
 		b, h := t.lanes[lc.Lane], l.lanes[lc.Lane]
 		if h == nil || h.token != b.token {
-			return &ledger.VoidError{Lane: lc.Lane, Reason: "the lane was adopted again or released"}
+			return &ledger.VoidError{Lane: lc.Lane, Reason: "the lane was acquired again or released"}
 		}
 		lc.Token, lc.Base = b.token, cmp.Or(h.version, b.closedEntry)
 		if h.version == 0 {
-			lc.Adopted = h.index
+			lc.Acquired = h.index
 		}
 	}
 	return l.baseOfMoves(c)
@@ -237,7 +237,7 @@ func (l *Lanes) baseOfMoves(c *ledger.Commit) error {
 func (l *Lanes) committed(id uint64, c *ledger.Commit, carried map[string]*carriedLane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	batches := make(map[ledger.Token]int64, len(c.Lanes)) // of the adoptions that c is of
+	batches := make(map[ledger.Token]int64, len(c.Lanes)) // of the acquisitions that c is of
 	for i := range c.Lanes {
 		lc := &c.Lanes[i]
 		h := l.lanes[lc.Lane]
@@ -248,13 +248,13 @@ func (l *Lanes) committed(id uint64, c *ledger.Commit, carried map[string]*carri
 		if len(h.from) > 0 {
 			l.outdate() // what is staged from now on comes from no other lane
 		}
-		l.lanes[lc.Lane] = &held{carriedLane: *carried[lc.Lane], version: id, adopted: h.adopted, batch: h.batch}
+		l.lanes[lc.Lane] = &owned{carriedLane: *carried[lc.Lane], version: id, acquired: h.acquired, batch: h.batch}
 	}
 	l.movedOn(id, c, batches)
 }
 
 // movedOn keeps the version of a lane that our own commit c touched, for lanes whose partitions are still to come from it:
-// they are as they were. Only those count that were adopted together, since a sweeper knows their tokens. A commit once
+// they are as they were. Only those count that were acquired together, since a sweeper knows their tokens. A commit once
 // took seconds here, since it looked at every lane for every lane. It needs mu.
 func (l *Lanes) movedOn(id uint64, c *ledger.Commit, batches map[ledger.Token]int64) {
 	var touched map[string]*ledger.LaneCommit

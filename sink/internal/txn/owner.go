@@ -15,7 +15,7 @@ import (
 	"github.com/onceflow/onceflow/sink/internal/retry"
 )
 
-// owner is the object that lists the lanes held now, with their adoptions. It is safe for concurrent use.
+// owner is the object that lists the lanes owned now, with their acquisitions. It is safe for concurrent use.
 type owner struct {
 	journal *journal.Journal
 
@@ -23,9 +23,9 @@ type owner struct {
 	mu sync.Mutex             // held while it is written
 }
 
-// Owner returns the ID of the object that lists the lanes held now, with their adoptions. The first file that is staged
-// after an adoption writes it, so a run that has nothing to write leaves nothing behind. A file may get rows of lanes that
-// are adopted after it was begun: it goes with the lanes that had rows in it first, whose transaction is the same.
+// Owner returns the ID of the object that lists the lanes owned now, with their acquisitions. The first file that is staged
+// after an acquisition writes it, so a run that has nothing to write leaves nothing behind. A file may get rows of lanes that
+// are acquired after it was begun: it goes with the lanes that had rows in it first, whose transaction is the same.
 func (l *Lanes) Owner(ctx context.Context) (string, error) {
 	o := l.owner
 	if id := o.id.Load(); id != nil {
@@ -37,13 +37,13 @@ func (l *Lanes) Owner(ctx context.Context) (string, error) {
 		if id := o.id.Load(); id != nil {
 			return *id, nil
 		}
-		lanes, adoptions := l.all()
+		lanes, acquisitions := l.all()
 		id, err := o.write(ctx, lanes)
 		if err != nil {
 			return "", err
 		}
 		l.mu.Lock()
-		if adoptions == l.adoptions { // else lanes were adopted meanwhile
+		if acquisitions == l.acquisitions { // else lanes were acquired meanwhile
 			o.id.Store(&id)
 		}
 		l.mu.Unlock()
@@ -51,16 +51,16 @@ func (l *Lanes) Owner(ctx context.Context) (string, error) {
 }
 
 // write writes an object that lists lanes.
-func (o *owner) write(ctx context.Context, lanes map[string]*held) (string, error) {
+func (o *owner) write(ctx context.Context, lanes map[string]*owned) (string, error) {
 	list := &ledger.Owner{Lanes: make([]ledger.OwnerLane, 0, len(lanes))}
-	give := slices.ContainsFunc(slices.Collect(maps.Values(lanes)), func(h *held) bool { return !h.over })
+	give := slices.ContainsFunc(slices.Collect(maps.Values(lanes)), func(h *owned) bool { return !h.over })
 	for _, name := range slices.Sorted(maps.Keys(lanes)) {
 		h := lanes[name]
 		if h.over && give {
 			continue // nothing of it is ever staged; once it is forgotten, nobody could tell that any more
 		}
 		list.Lanes = append(list.Lanes, ledger.OwnerLane{
-			Lane: name, Token: h.token, Index: h.index, From: slices.Sorted(maps.Keys(h.from)), Parts: h.adopted,
+			Lane: name, Token: h.token, Index: h.index, From: slices.Sorted(maps.Keys(h.from)), Parts: h.acquired,
 			Since: h.since(),
 		})
 	}

@@ -40,17 +40,17 @@ type Txn struct {
 // laneBase is what a transaction's work on a lane is based on. It does not change.
 type laneBase struct {
 	token       ledger.Token
-	index       uint64 // of the adoption
+	index       uint64 // of the acquisition
 	closedEntry uint64 // the version of a lane that was never touched
 	deadline    int64  // hours that end at or before it, in seconds since 1970, are closed for this lane
 }
 
 // carriedLane is the progress that a transaction carries, committed or not.
 type carriedLane struct {
-	token ledger.Token
-	index uint64 // of the adoption
-	parts map[record.Partition]driver.Progress
-	low   time.Time
+	token     ledger.Token
+	index     uint64 // of the acquisition
+	parts     map[record.Partition]driver.Progress
+	watermark time.Time
 }
 
 // Begin starts a transaction on top of another, or of what is committed if after is nil.
@@ -75,7 +75,7 @@ func (t *Txn) Begun() bool { return t.begun }
 func (t *Txn) Void() bool { return t.void.Load() != nil }
 
 // Deadline returns up to when the hours of a lane are closed for t, in seconds since 1970, fixing what it builds on there when
-// it is first asked for. It may wait for the predecessor's cut, whose lows decide what is late here: by then they may be
+// it is first asked for. It may wait for the predecessor's cut, whose watermarks decide what is late here: by then they may be
 // committed and hours closed because of them.
 func (t *Txn) Deadline(ctx context.Context, lane string) (int64, error) {
 	b, err := t.lane(ctx, lane)
@@ -98,7 +98,7 @@ func (t *Txn) lane(ctx context.Context, name string) (*laneBase, error) {
 		return nil, err
 	}
 	v := t.l.journal.View()
-	deadline := before.low
+	deadline := before.watermark
 	if v.Closed.After(deadline) {
 		deadline = v.Closed
 	}
@@ -114,9 +114,9 @@ func (t *Txn) lane(ctx context.Context, name string) (*laneBase, error) {
 
 // before returns the progress that t builds on in a lane: what the predecessor carries, else what is committed.
 func (t *Txn) before(ctx context.Context, name string) (*carriedLane, error) {
-	h := t.l.held(name)
+	h := t.l.owned(name)
 	if h == nil {
-		return nil, retry.Stop(fmt.Errorf("sink: lane %q is not adopted", name))
+		return nil, retry.Stop(fmt.Errorf("sink: lane %q is not acquired", name))
 	}
 	a := t.after.Load()
 	if a == nil {
@@ -127,7 +127,7 @@ func (t *Txn) before(ctx context.Context, name string) (*carriedLane, error) {
 		return nil, err
 	}
 	if settled {
-		if h = t.l.held(name); h == nil { // the one before may be older than that
+		if h = t.l.owned(name); h == nil { // the one before may be older than that
 			return nil, retry.Stop(fmt.Errorf("sink: lane %q was released", name))
 		}
 		return &h.carriedLane, nil
@@ -168,7 +168,7 @@ func (t *Txn) Explain(ctx context.Context, err error) error {
 // that were too late for a flow that drops these. It returns the rows that were late: those, and what is in late files.
 func (t *Txn) Commit(ctx context.Context, cut driver.Cut, dropped map[string]int64) (late map[string]int64, err error) {
 	if t.begun {
-		return nil, retry.Stop(errors.New("sink: Commit of a transaction after Commit or Drop: adopt its lanes again to learn its outcome"))
+		return nil, retry.Stop(errors.New("sink: Commit of a transaction after Commit or Drop: acquire its lanes again to learn its outcome"))
 	}
 	t.begun = true
 	lanes, err := t.advance(ctx, cut)

@@ -19,7 +19,7 @@ const (
 	forgetEvery = 10 * time.Minute
 
 	// forgetAfter is for how long nobody has touched a lane that is forgotten. The fold needs no such time, but a lane that was
-	// adopted before a forgotten one was last touched must be adopted again for its first commit.
+	// acquired before a forgotten one was last touched must be acquired again for its first commit.
 	forgetAfter = 30 * time.Minute
 
 	// goneAfter is for how long the source has not listed a finished partition until it is new if it comes back. A folder that

@@ -39,10 +39,10 @@ func (l *Leftovers) Own(ctx context.Context, now time.Time) (bool, error) {
 	}
 	var ids, others []uint64
 	l.journal.Look(func(s *ledger.State) {
-		l.publisher.forgetMarked(s.Pending)
-		ids = slices.Sorted(maps.Keys(l.publisher.Unpublished(s.Pending)))
+		l.publisher.forgetMarked(s.Unpublished)
+		ids = slices.Sorted(maps.Keys(l.publisher.Unpublished(s.Unpublished)))
 		maps.DeleteFunc(l.noticed, func(id uint64, _ time.Time) bool {
-			_, pending := s.Pending[id]
+			_, pending := s.Unpublished[id]
 			return !pending && id != s.Hours.ClosedEntry
 		})
 	})

@@ -37,7 +37,7 @@ func TestWhatAnotherLacksIsDoneAfterAWhile(t *testing.T) {
 
 func TestOnlyWhatIsNotKnownToBePublishedIsUnpublished(t *testing.T) {
 	p := upkeep.NewPublisher(nothing())
-	pending := map[uint64]ledger.Pending{3: {}, 5: {}}
+	pending := map[uint64]ledger.Unpublished{3: {}, 5: {}}
 	if left := p.Unpublished(pending); len(left) != 2 {
 		t.Errorf("%v is unpublished, want both", left)
 	}

@@ -112,7 +112,7 @@ func (p *Publisher) manifest(e *ledger.Entry, files []manifest.File) *manifest.T
 			pc := &l.Partitions[k]
 			part := manifest.Partition{
 				Lane: l.Lane, Source: pc.Partition.Source, Epoch: pc.Partition.Epoch, ID: pc.Partition.ID,
-				Read: pc.Read, Held: pc.HeldLen, Counts: journal.CountsByName(pc.Counts),
+				Read: pc.Read, Pending: pc.PendingLen, Counts: journal.CountsByName(pc.Counts),
 			}
 			if !pc.Progress.UpTo.IsZero() {
 				part.UpTo = pc.Progress.UpTo.String()
@@ -154,10 +154,10 @@ func (p *Publisher) markLater(id uint64) {
 }
 
 // Unpublished returns what of pending is not known to be published.
-func (p *Publisher) Unpublished(pending map[uint64]ledger.Pending) map[uint64]ledger.Pending {
+func (p *Publisher) Unpublished(pending map[uint64]ledger.Unpublished) map[uint64]ledger.Unpublished {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	left := map[uint64]ledger.Pending{}
+	left := map[uint64]ledger.Unpublished{}
 	for id, what := range pending {
 		if !p.published[id] {
 			left[id] = what
@@ -167,7 +167,7 @@ func (p *Publisher) Unpublished(pending map[uint64]ledger.Pending) map[uint64]le
 }
 
 // forgetMarked forgets what pending no longer has: it is marked in the ledger.
-func (p *Publisher) forgetMarked(pending map[uint64]ledger.Pending) {
+func (p *Publisher) forgetMarked(pending map[uint64]ledger.Unpublished) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.published, func(id uint64, _ bool) bool {

@@ -157,7 +157,7 @@ func (s *Sweeper) sweepable(ctx context.Context, id string) (ok bool, err error)
 // pendingKeys are the files of entries that are not marked as published.
 func (s *Sweeper) pendingKeys(ctx context.Context) (map[string]bool, error) {
 	var ids []uint64
-	s.journal.Look(func(state *ledger.State) { ids = slices.Sorted(maps.Keys(state.Pending)) })
+	s.journal.Look(func(state *ledger.State) { ids = slices.Sorted(maps.Keys(state.Unpublished)) })
 	keys := map[string]bool{}
 	for _, id := range ids {
 		e, err := s.journal.Commit(ctx, id)

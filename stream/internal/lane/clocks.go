@@ -60,8 +60,8 @@ func (c *clocks) SetTime(o record.Origin, oldest, newest time.Time) {
 	}
 	p := &c.parts.list[s.part]
 	if !newest.After(p.plain) && p.clock.Jump.Records == 0 { // the usual record costs two comparisons
-		if newest.After(p.clock.Seen) {
-			p.clock.Seen, c.parts.dirty = newest, true
+		if newest.After(p.clock.MaxEventTime) {
+			p.clock.MaxEventTime, c.parts.dirty = newest, true
 		}
 		return
 	}
@@ -73,7 +73,7 @@ func (c *clocks) SetTime(o record.Origin, oldest, newest time.Time) {
 		moved = p.clock.Read(&eventclock.Default, oldest, newest, c.now)
 	}
 	c.parts.dirty = c.parts.dirty || moved
-	if p.plain = p.clock.Seen.Add(eventclock.Default.Near); !c.now.IsZero() && p.plain.After(c.now) {
+	if p.plain = p.clock.MaxEventTime.Add(eventclock.Default.Near); !c.now.IsZero() && p.plain.After(c.now) {
 		p.plain = c.now
 	}
 }
@@ -84,18 +84,18 @@ func (c *clocks) SetsTimes() { c.decodes = true }
 // seen is how far event time has got in the lane: the clock of its slowest partition that has not ended. An ended one
 // still counts as long as a child of it is not in the lane, since what follows in the child meets this lane's records. In
 // a lane that is read in order one that has not begun does not count, and while it is next time stands still.
-func (c *clocks) seen() time.Time {
-	seen := record.EndOfTime
+func (c *clocks) eventTime() time.Time {
+	eventTime := record.EndOfTime
 	list := c.parts.list
 	if c.inOrder {
 		newest := c.parts.past
 		waits := false
 		for i := range list {
-			newest = later(newest, list[i].clock.Seen)
-			waits = waits || !list[i].ended && list[i].clock.Seen.IsZero()
+			newest = later(newest, list[i].clock.MaxEventTime)
+			waits = waits || !list[i].ended && list[i].clock.MaxEventTime.IsZero()
 		}
 		if waits {
-			seen = newest
+			eventTime = newest
 		}
 	}
 	for i := range list {
@@ -103,14 +103,14 @@ func (c *clocks) seen() time.Time {
 		if p.ended && p.replaced {
 			continue
 		}
-		if c.inOrder && p.clock.Seen.IsZero() {
+		if c.inOrder && p.clock.MaxEventTime.IsZero() {
 			continue
 		}
-		if p.clock.Seen.Before(seen) {
-			seen = p.clock.Seen
+		if p.clock.MaxEventTime.Before(eventTime) {
+			eventTime = p.clock.MaxEventTime
 		}
 	}
-	return seen
+	return eventTime
 }
 
 // waiting tells which clocks wait until a jump is confirmed.
@@ -121,7 +121,7 @@ func (c *clocks) waiting() (j Jumps) {
 			continue
 		}
 		if j.N++; j.N == 1 || p.clock.Jump.Newest.After(j.Jump.Newest) {
-			j.Partition, j.Seen, j.Jump = p.id, p.clock.Seen, driver.Jump(p.clock.Jump)
+			j.Partition, j.MaxEventTime, j.Jump = p.id, p.clock.MaxEventTime, driver.Jump(p.clock.Jump)
 		}
 	}
 	return j
@@ -140,7 +140,7 @@ func (c *clocks) noteArrivals(b *driver.Batch) {
 // arrivalOf is when a record came into its log, for Progress.Arrived; zero if its time is none that a ledger can hold. A
 // broker's clock, a producer in microseconds or a file's time may say anything, and the event time need not be wrong.
 func (c *clocks) arrivalOf(r *record.Record) time.Time {
-	if !when.Held(r.Time) {
+	if !when.Fits(r.Time) {
 		if !r.Time.IsZero() {
 			c.oddTimes++
 		}

@@ -28,14 +28,14 @@ func (w watch) Open(*stage.Lane) (stage.Processor[string, string], error) {
 
 type watching struct {
 	watch
-	held []record.Event[string]
+	pending []record.Event[string]
 }
 
 func (w *watching) Process(_ context.Context, in []record.Event[string], out *stage.Emitter[string]) error {
 	for _, e := range in {
 		if w.holds != nil && w.holds(e.Value) {
 			out.Hold(e.Origin)
-			w.held = append(w.held, e)
+			w.pending = append(w.pending, e)
 			continue
 		}
 		out.Emit(e)
@@ -44,24 +44,24 @@ func (w *watching) Process(_ context.Context, in []record.Event[string], out *st
 }
 
 func (w *watching) Pull(_ context.Context, out *stage.Emitter[string]) error {
-	for _, e := range w.held {
+	for _, e := range w.pending {
 		out.Release(e.Origin)
 		out.Emit(e)
 	}
-	w.held = nil
+	w.pending = nil
 	return nil
 }
 
-func (w *watching) Advance(_ context.Context, seen time.Time, _ *stage.Emitter[string]) error {
+func (w *watching) Advance(_ context.Context, eventTime time.Time, _ *stage.Emitter[string]) error {
 	if w.said != nil {
-		*w.said = append(*w.said, seen.Format("15:04"))
+		*w.said = append(*w.said, eventTime.Format("15:04"))
 	}
 	return nil
 }
 
 func TestEventTimeIsThatOfTheSlowestPartition(t *testing.T) {
 	var said []string
-	l := newTestLane(t, map[record.Partition]driver.Progress{testParts[0]: {Seen: minute(0)}}, watch{said: &said})
+	l := newTestLane(t, map[record.Partition]driver.Progress{testParts[0]: {MaxEventTime: minute(0)}}, watch{said: &said})
 	l.feed(0, "a", "b", "c")
 	if len(said) != 0 {
 		t.Errorf("told %v before every partition was heard of", said)
@@ -138,7 +138,7 @@ func TestUnusableEventTimesAreRejectedAndMoveNoClock(t *testing.T) {
 			t.Errorf("dead because of %v, want %v", d.Err, stage.ErrEventTime)
 		}
 	}
-	if got := l.core.parts.list[0].clock.Seen; !got.Equal(minute(4)) {
+	if got := l.core.parts.list[0].clock.MaxEventTime; !got.Equal(minute(4)) {
 		t.Errorf("the clock is at %v, want %v", got, minute(4))
 	}
 }
@@ -149,8 +149,8 @@ func TestWithoutDecodeTheRecordsTimeCounts(t *testing.T) {
 	if err := process(t.Context(), c, b); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := c.parts.list[0].counts, (record.Counts{record.Written: 1, record.Dead: 1}); got != want || !c.parts.list[0].clock.Seen.Equal(minute(1)) {
-		t.Errorf("got fates %v and clock %v, want %v and %v", got, c.parts.list[0].clock.Seen, want, minute(1))
+	if got, want := c.parts.list[0].counts, (record.Counts{record.Written: 1, record.Dead: 1}); got != want || !c.parts.list[0].clock.MaxEventTime.Equal(minute(1)) {
+		t.Errorf("got fates %v and clock %v, want %v and %v", got, c.parts.list[0].clock.MaxEventTime, want, minute(1))
 	}
 }
 
@@ -186,14 +186,14 @@ func (holdFirst) Open(*stage.Lane) (stage.Processor[record.Record, record.Record
 	return &holdingFirst{}, nil
 }
 
-type holdingFirst struct{ held []record.Event[record.Record] }
+type holdingFirst struct{ pending []record.Event[record.Record] }
 
 func (h *holdingFirst) Process(_ context.Context, in []record.Event[record.Record], out *stage.Emitter[record.Record]) error {
 	for _, e := range in {
 		if strings.HasPrefix(string(e.Value.Value), "slow") {
 			e.Value = e.Value.Clone()
 			out.Hold(e.Origin)
-			h.held = append(h.held, e)
+			h.pending = append(h.pending, e)
 			continue
 		}
 		out.Emit(e)
@@ -202,11 +202,11 @@ func (h *holdingFirst) Process(_ context.Context, in []record.Event[record.Recor
 }
 
 func (h *holdingFirst) Pull(_ context.Context, out *stage.Emitter[record.Record]) error {
-	for _, e := range h.held {
+	for _, e := range h.pending {
 		out.Release(e.Origin)
 		out.Emit(e)
 	}
-	h.held = nil
+	h.pending = nil
 	return nil
 }
 
@@ -216,7 +216,7 @@ func TestARecordWithoutEventTimeHoldsTheClockBack(t *testing.T) {
 	c := open(t, chain, begunParts(), driver.Txn[string](nullTxn[string]{}))
 	step := func(at int64, v string) driver.Progress {
 		t.Helper()
-		if err := process(t.Context(), c, held(0, at, v)); err != nil {
+		if err := process(t.Context(), c, pending(0, at, v)); err != nil {
 			t.Fatal(err)
 		}
 		cut, ok, err := c.Cut()
@@ -227,19 +227,19 @@ func TestARecordWithoutEventTimeHoldsTheClockBack(t *testing.T) {
 	}
 	step(1, "a")
 	step(2, "slow")
-	if g := step(5, "b"); !g.Seen.Equal(minute(1)) || g.Held.Len() != 1 || !g.HeldTime.IsZero() {
-		t.Errorf("while it waits: Seen %v, HeldTime %v, want %v and none", g.Seen, g.HeldTime, minute(1))
+	if g := step(5, "b"); !g.MaxEventTime.Equal(minute(1)) || g.Pending.Len() != 1 || !g.PendingTime.IsZero() {
+		t.Errorf("while it waits: MaxEventTime %v, PendingTime %v, want %v and none", g.MaxEventTime, g.PendingTime, minute(1))
 	}
 	if err := c.Pull(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if cut, _, _ := c.Cut(); !cut.Partitions[testParts[0]].Seen.Equal(minute(5)) {
-		t.Errorf("after it was decoded: Seen %v, want %v", cut.Partitions[testParts[0]].Seen, minute(5))
+	if cut, _, _ := c.Cut(); !cut.Partitions[testParts[0]].MaxEventTime.Equal(minute(5)) {
+		t.Errorf("after it was decoded: MaxEventTime %v, want %v", cut.Partitions[testParts[0]].MaxEventTime, minute(5))
 	}
 }
 
-func TestHeldTimesKnowTheOldest(t *testing.T) {
-	h := &heldTimes{n: map[int64]int32{}}
+func TestPendingTimesKnowTheOldest(t *testing.T) {
+	h := &pendingTimes{n: map[int64]int32{}}
 	for _, s := range []int64{5, 3, 9, 3, -2} {
 		h.add(s*second + 1)
 	}
@@ -252,26 +252,26 @@ func TestHeldTimesKnowTheOldest(t *testing.T) {
 }
 
 // A stage that holds a day of records once had all its seconds looked at for each that it let go, in the order of time.
-func TestHeldTimesLookAtFewSeconds(t *testing.T) {
+func TestPendingTimesLookAtFewSeconds(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 2))
-	h := &heldTimes{n: map[int64]int32{}}
-	var held []int64
+	h := &pendingTimes{n: map[int64]int32{}}
+	var pending []int64
 	for step := range 50_000 {
-		if n := len(held); n == 0 || n < 3000 && r.IntN(5) < 3 {
+		if n := len(pending); n == 0 || n < 3000 && r.IntN(5) < 3 {
 			s := int64(step/10 + r.IntN(10))
 			h.add(s * second)
-			held = append(held, s)
+			pending = append(pending, s)
 		} else {
 			i := r.IntN(n)
-			h.remove(held[i] * second)
-			held[i] = held[n-1]
-			held = held[:n-1]
+			h.remove(pending[i] * second)
+			pending[i] = pending[n-1]
+			pending = pending[:n-1]
 		}
-		if step%97 != 0 || len(held) == 0 {
+		if step%97 != 0 || len(pending) == 0 {
 			continue
 		}
-		if got, some := h.oldest(); !some || got != slices.Min(held) {
-			t.Fatalf("step %d: oldest %d (%t), want %d", step, got, some, slices.Min(held))
+		if got, some := h.oldest(); !some || got != slices.Min(pending) {
+			t.Fatalf("step %d: oldest %d (%t), want %d", step, got, some, slices.Min(pending))
 		}
 		if len(h.heap) > 3*len(h.n)+100 {
 			t.Fatalf("step %d: %d places for %d seconds", step, len(h.heap), len(h.n))
@@ -316,7 +316,7 @@ func TestWarmUpRecordsReachOnlyWhoWantsThem(t *testing.T) {
 	})
 	behind := 0
 	count := does(func(e record.Event[string], out *stage.Emitter[string]) { behind++; out.Emit(e) })
-	at := map[record.Partition]driver.Progress{testParts[0]: {UpTo: record.Position{Sub: 3}, Seen: minute(3)}, testParts[1]: {Seen: minute(3)}}
+	at := map[record.Partition]driver.Progress{testParts[0]: {UpTo: record.Position{Sub: 3}, MaxEventTime: minute(3)}, testParts[1]: {MaxEventTime: minute(3)}}
 	l := newTestLane(t, at, upper, table{time.Hour, &first}, table{0, &second}, count)
 	if got := l.core.Warmup(); got != time.Hour {
 		t.Errorf("the lane asks for %v of warm-up, want 1h", got)

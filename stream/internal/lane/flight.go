@@ -14,10 +14,10 @@ import (
 // errOrigin is why a stage that speaks of the wrong record is stopped.
 var errOrigin = errors.New("the origin is finished or was never given")
 
-// RecordOverhead is about what a held record costs beside its bytes: its slot, and what the stage keeps.
+// RecordOverhead is about what a pending record costs beside its bytes: its slot, and what the stage keeps.
 const RecordOverhead = 200
 
-// flight is the records of a lane that are in flight or held. It takes in what stages and the output say of them, and
+// flight is the records of a lane that are in flight or pending. It takes in what stages and the output say of them, and
 // finishes those that nobody holds.
 //
 // A record finishes when its batch has passed all stages and nobody holds it or what it was merged into.
@@ -29,13 +29,13 @@ type flight struct {
 	keep    bool             // Spec.KeepRecords
 	source  driver.SourceInfo
 
-	slots     slotTable
-	records   []record.Record // of the batch in progress
-	dead      []driver.DeadLetter
-	deaths    map[uint32]driver.DeadLetter // why slots were rejected
-	kept      map[uint32]record.Record     // of held records
-	reasons   reasons.Table
-	heldBytes int64
+	slots        slotTable
+	records      []record.Record // of the batch in progress
+	dead         []driver.DeadLetter
+	deaths       map[uint32]driver.DeadLetter // why slots were rejected
+	kept         map[uint32]record.Record     // of pending records
+	reasons      reasons.Table
+	pendingBytes int64
 }
 
 // rowKeeper is the typed end of a lane: it keeps rows of unfinished records and writes those of finished ones.
@@ -149,8 +149,8 @@ func (f *flight) endBatch() {
 				}
 			}
 			s.rec = -1
-			f.heldBytes += int64(s.bytes)
-			f.slots.link(&f.parts.list[s.part].held, i)
+			f.pendingBytes += int64(s.bytes)
+			f.slots.link(&f.parts.list[s.part].pending, i)
 		}
 	}
 	f.leaveBatch()

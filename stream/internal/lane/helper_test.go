@@ -194,7 +194,7 @@ func newTestLane(t *testing.T, from map[record.Partition]driver.Progress, stages
 }
 
 func begunParts() map[record.Partition]driver.Progress {
-	return map[record.Partition]driver.Progress{testParts[0]: {Seen: minute(0)}, testParts[1]: {Seen: minute(0)}}
+	return map[record.Partition]driver.Progress{testParts[0]: {MaxEventTime: minute(0)}, testParts[1]: {MaxEventTime: minute(0)}}
 }
 
 // minute is an event time.

@@ -11,10 +11,10 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// intake takes the records of a batch in, and tells those that are new from held ones that come back and from those that came
-// before. The warm-up comes first, then the held records of the base, then new ones.
+// intake takes the records of a batch in, and tells those that are new from pending ones that come back and from those that came
+// before. The warm-up comes first, then the pending records of the base, then new ones.
 //
-// Until all held records are back nothing of the lane finishes and it is no part of a cut, so that the ledger's view of it
+// Until all pending records are back nothing of the lane finishes and it is no part of a cut, so that the ledger's view of it
 // stays as it is.
 type intake struct {
 	parts   *partitions
@@ -29,7 +29,7 @@ type intake struct {
 	bad   []driver.DeadLetter // unreadable records that did not take their place yet, by position
 
 	warming   bool
-	replaying int // held records of the base that are not back
+	replaying int // pending records of the base that are not back
 	returned  []uint32
 	pinned    []*driver.Batch // of records that came back, until all are: their rows wait
 
@@ -37,7 +37,7 @@ type intake struct {
 	redeliver int64 // records that came again
 }
 
-// ready reports whether warm-up and held records are behind us.
+// ready reports whether warm-up and pending records are behind us.
 func (in *intake) ready() bool { return !in.warming && in.replaying == 0 && len(in.returned) == 0 }
 
 // within notes that the lane is within b, and reports whether that is news.
@@ -52,7 +52,7 @@ func (in *intake) within(b *driver.Batch) bool {
 // leave forgets the batch that the lane is within.
 func (in *intake) leave() { in.batch, in.next, in.bad = nil, 0, nil }
 
-// giveBack gives a batch back that was processed. Rows that wait for held records may share bytes with the batches.
+// giveBack gives a batch back that was processed. Rows that wait for pending records may share bytes with the batches.
 func (in *intake) giveBack(b *driver.Batch) {
 	if b.Warm {
 		b.Release()
@@ -157,7 +157,7 @@ func (in *intake) admitBad(r *record.Record) error {
 }
 
 // enter makes a slot for a record of the batch, at index rec of it, and moves the partition's position. It returns false
-// for a record that was delivered before and is not held.
+// for a record that was delivered before and is not pending.
 func (in *intake) enter(at uint32, pos record.Position, rec int) (slot uint32, ok bool, err error) {
 	p := &in.parts.list[at]
 	var ord uint64
@@ -182,11 +182,11 @@ func (in *intake) enter(at uint32, pos record.Position, rec int) (slot uint32, o
 		}
 	}
 	slot, s := in.flight.add(at, pos, rec)
-	s.ord, s.seen = ord, p.seenMicro()
+	s.ord, s.eventTime = ord, p.maxMicro()
 	if replayed {
 		s.flags |= flagReplayed
 		s.holds = 1 // by the engine, until all are back
-		s.seen = min(s.seen, later(time.Time{}, p.base.HeldTime).UnixMicro())
+		s.eventTime = min(s.eventTime, later(time.Time{}, p.base.PendingTime).UnixMicro())
 		in.returned = append(in.returned, slot)
 		in.replaying--
 	} else if rec >= 0 {
@@ -201,7 +201,7 @@ func (in *intake) mayRead(p *part, pos record.Position) error {
 	case in.warming:
 		return in.beforeWarm(p, pos)
 	case in.replaying > 0:
-		return fmt.Errorf("%w: %v of %v came before %d held records of lane %s were back", ErrSource, pos, p.id, in.replaying, in.parts.lane)
+		return fmt.Errorf("%w: %v of %v came before %d pending records of lane %s were back", ErrSource, pos, p.id, in.replaying, in.parts.lane)
 	case p.ended:
 		return fmt.Errorf("%w: %v of %v came after the partition's end", ErrSource, pos, p.id)
 	}

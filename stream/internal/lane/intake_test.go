@@ -11,8 +11,8 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// heldLane is a cut of a lane that holds positions 1, 3 and 4 of partition 0 and 2 of partition 1.
-func heldLane(t *testing.T) (*testLane, map[record.Partition]driver.Progress) {
+// pendingLane is a cut of a lane that holds positions 1, 3 and 4 of partition 0 and 2 of partition 1.
+func pendingLane(t *testing.T) (*testLane, map[record.Partition]driver.Progress) {
 	t.Helper()
 	l := newTestLane(t, nil, &say{})
 	l.feed(0, "a a:hold", "b b:emit=b", "c c:hold", "d d:hold", "e")
@@ -20,30 +20,30 @@ func heldLane(t *testing.T) (*testLane, map[record.Partition]driver.Progress) {
 	return l, l.cut().Partitions
 }
 
-func held(part int, at int64, value string) *driver.Batch {
+func pending(part int, at int64, value string) *driver.Batch {
 	return &driver.Batch{Lane: "p/0", Records: []record.Record{rec(part, at, value)}}
 }
 
-func TestACutNamesWhatIsHeld(t *testing.T) {
-	_, at := heldLane(t)
+func TestACutNamesWhatIsPending(t *testing.T) {
+	_, at := pendingLane(t)
 	p := at[testParts[0]]
-	if p.UpTo.Sub != 5 || p.Held.First.Sub != 1 || !slices.Equal(p.Held.Ordinals, []uint32{0, 2, 3}) || p.Held.Through != 5 {
-		t.Errorf("got %+v, want 1, 3 and 4 of 5 held", p)
+	if p.UpTo.Sub != 5 || p.Pending.First.Sub != 1 || !slices.Equal(p.Pending.Ordinals, []uint32{0, 2, 3}) || p.Pending.Through != 5 {
+		t.Errorf("got %+v, want 1, 3 and 4 of 5 pending", p)
 	}
-	if !p.HeldTime.Equal(minute(1)) || !p.Seen.Equal(minute(5)) {
-		t.Errorf("got HeldTime %v and Seen %v, want %v and %v", p.HeldTime, p.Seen, minute(1), minute(5))
+	if !p.PendingTime.Equal(minute(1)) || !p.MaxEventTime.Equal(minute(5)) {
+		t.Errorf("got PendingTime %v and MaxEventTime %v, want %v and %v", p.PendingTime, p.MaxEventTime, minute(1), minute(5))
 	}
 	p = at[testParts[1]]
-	if p.UpTo.Sub != 2 || p.Held.First.Sub != 2 || !slices.Equal(p.Held.Ordinals, []uint32{0}) || p.Held.Through != 1 {
-		t.Errorf("got %+v, want 2 of 2 held", p)
+	if p.UpTo.Sub != 2 || p.Pending.First.Sub != 2 || !slices.Equal(p.Pending.Ordinals, []uint32{0}) || p.Pending.Through != 1 {
+		t.Errorf("got %+v, want 2 of 2 pending", p)
 	}
 }
 
-func TestRowsWaitUntilAllHeldRecordsAreBack(t *testing.T) {
-	_, at := heldLane(t)
+func TestRowsWaitUntilAllPendingRecordsAreBack(t *testing.T) {
+	_, at := pendingLane(t)
 	l := newTestLane(t, at, &say{})
 	released := 0
-	for _, b := range []*driver.Batch{held(0, 1, "a a:emit=A"), held(1, 2, "g g:emit=G"), held(0, 3, "c c:emit=C")} {
+	for _, b := range []*driver.Batch{pending(0, 1, "a a:emit=A"), pending(1, 2, "g g:emit=G"), pending(0, 3, "c c:emit=C")} {
 		b.Done = func() { released++ }
 		if err := l.try(b); err != nil {
 			t.Fatal(err)
@@ -53,9 +53,9 @@ func TestRowsWaitUntilAllHeldRecordsAreBack(t *testing.T) {
 		t.Errorf("before position 4 is back: rows %v, %d batches released", l.txn.rows, released)
 	}
 	if _, ok, _ := l.core.Cut(); ok {
-		t.Error("the lane is part of a cut while held records come back")
+		t.Error("the lane is part of a cut while pending records come back")
 	}
-	if err := l.try(held(0, 4, "d d:hold")); err != nil {
+	if err := l.try(pending(0, 4, "d d:hold")); err != nil {
 		t.Fatal(err)
 	}
 	if slices.Sort(l.txn.rows); !slices.Equal(l.txn.rows, []string{"A", "C", "G"}) || released != 3 {
@@ -63,8 +63,8 @@ func TestRowsWaitUntilAllHeldRecordsAreBack(t *testing.T) {
 	}
 	c := l.cut()
 	p := c.Partitions[testParts[0]]
-	if p.UpTo.Sub != 5 || p.Held.First.Sub != 4 || p.Held.Len() != 1 || p.Held.Through != 2 || c.Read[testParts[0]] != 0 {
-		t.Errorf("got %+v and %d read, want 4 of 5 held and none read", p, c.Read[testParts[0]])
+	if p.UpTo.Sub != 5 || p.Pending.First.Sub != 4 || p.Pending.Len() != 1 || p.Pending.Through != 2 || c.Read[testParts[0]] != 0 {
+		t.Errorf("got %+v and %d read, want 4 of 5 pending and none read", p, c.Read[testParts[0]])
 	}
 	if got, want := c.Counts[testParts[0]], (record.Counts{record.Written: 2}); got != want {
 		t.Errorf("got fates %v, want %v", got, want)
@@ -72,7 +72,7 @@ func TestRowsWaitUntilAllHeldRecordsAreBack(t *testing.T) {
 }
 
 func TestReplayedRecordsAreMarked(t *testing.T) {
-	_, at := heldLane(t)
+	_, at := pendingLane(t)
 	at[testParts[0]] = driver.Progress{}
 	var got []bool
 	l := newTestLane(t, at, does(func(e record.Event[string], out *stage.Emitter[string]) {
@@ -82,7 +82,7 @@ func TestReplayedRecordsAreMarked(t *testing.T) {
 			t.Errorf("Lookup(%v) = %+v", e.Origin, ref)
 		}
 	}))
-	for _, b := range []*driver.Batch{held(1, 2, "g"), l.batch(1, "h"), l.batch(0, "a")} {
+	for _, b := range []*driver.Batch{pending(1, 2, "g"), l.batch(1, "h"), l.batch(0, "a")} {
 		if err := l.try(b); err != nil {
 			t.Fatal(err)
 		}
@@ -99,11 +99,11 @@ func TestTheReplayBarrierCatchesASourceThatBreaksItsContract(t *testing.T) {
 		want  error
 		words string
 	}{
-		{"a new record", func(l *testLane) *driver.Batch { return l.batch(1, "h") }, ErrSource, "before 4 held records"},
-		{"a held record is left out", func(*testLane) *driver.Batch { return held(0, 3, "c") }, driver.ErrLost, "1 before it"},
+		{"a new record", func(l *testLane) *driver.Batch { return l.batch(1, "h") }, ErrSource, "before 4 pending records"},
+		{"a pending record is left out", func(*testLane) *driver.Batch { return pending(0, 3, "c") }, driver.ErrLost, "1 before it"},
 		{"the end of a partition", func(*testLane) *driver.Batch {
 			return &driver.Batch{Lane: "p/0", Ended: []driver.Ended{{Partition: testParts[1]}}}
-		}, ErrSource, "before 1 of its held"},
+		}, ErrSource, "before 1 of its pending"},
 		{"a partition of another lane", func(*testLane) *driver.Batch {
 			return &driver.Batch{Lane: "p/0", Records: []record.Record{{Partition: &record.Partition{ID: "other"}, Position: record.Position{Sub: 1}}}}
 		}, ErrSource, "no partition of lane"},
@@ -113,7 +113,7 @@ func TestTheReplayBarrierCatchesASourceThatBreaksItsContract(t *testing.T) {
 		}, ErrSource, "no partition of lane"},
 		{"warm-up that nobody wants", func(*testLane) *driver.Batch { return &driver.Batch{Lane: "p/0", Warm: true} }, ErrSource, "did not ask"},
 	} {
-		_, at := heldLane(t)
+		_, at := pendingLane(t)
 		l := newTestLane(t, at, &say{})
 		if err := l.try(test.feed(l)); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.words) {
 			t.Errorf("%s: got error %v, want %v that says %q", test.name, err, test.want, test.words)
@@ -122,15 +122,15 @@ func TestTheReplayBarrierCatchesASourceThatBreaksItsContract(t *testing.T) {
 }
 
 func TestRecordsThatCameBeforeAreLeftOut(t *testing.T) {
-	_, at := heldLane(t)
+	_, at := pendingLane(t)
 	l := newTestLane(t, at, &say{})
-	// The source delivers from the oldest held position on and leaves nothing out.
+	// The source delivers from the oldest pending position on and leaves nothing out.
 	b := &driver.Batch{Lane: "p/0", Records: []record.Record{rec(0, 1, "a"), rec(0, 2, "b b:emit=twice"), rec(0, 3, "c"), rec(0, 4, "d"), rec(0, 5, "e e:emit=twice"), rec(1, 1, "f"), rec(1, 2, "g")}}
 	if err := l.try(b); err != nil {
 		t.Fatal(err)
 	}
 	l.feed(0, "h h:emit=H")
-	if err := l.try(held(0, 6, "h h:emit=twice")); err != nil {
+	if err := l.try(pending(0, 6, "h h:emit=twice")); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(l.txn.rows, []string{"H"}) || l.core.intake.redeliver != 4 {
@@ -176,24 +176,24 @@ func TestOrdinalsCountRecordsWherePositionsHaveGaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := l.cut().Partitions
-	h := at[testParts[0]].Held
+	h := at[testParts[0]].Pending
 	if h.First.Seq != "205" || !slices.Equal(h.Ordinals, []uint32{0, 2}) || h.Through != 4 {
 		t.Fatalf("got %+v, want records 0 and 2 of 4 from 205 on", h)
 	}
-	// A restart: they come back, one is held on, and new ones follow.
+	// A restart: they come back, one is pending on, and new ones follow.
 	l = newTestLane(t, at, &say{})
 	for _, r := range []record.Record{seqRec("205", "b b:emit=B"), seqRec("999", "d d:hold"), seqRec("999", "d d:hold"), seqRec("1010", "f"), seqRec("1011", "g g:hold")} {
 		if err := l.try(&driver.Batch{Lane: "p/0", Records: []record.Record{r}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h = l.cut().Partitions[testParts[0]].Held
+	h = l.cut().Partitions[testParts[0]].Pending
 	if h.First.Seq != "999" || !slices.Equal(h.Ordinals, []uint32{0, 3}) || h.Through != 4 {
 		t.Errorf("got %+v, want records 0 and 3 of 4 from 999 on", h)
 	}
 	l = newTestLane(t, at, &say{})
 	if err := l.try(&driver.Batch{Lane: "p/0", Records: []record.Record{seqRec("999", "d")}}); !errors.Is(err, driver.ErrLost) {
-		t.Errorf("the oldest held record does not come back: got %v, want ErrLost", err)
+		t.Errorf("the oldest pending record does not come back: got %v, want ErrLost", err)
 	}
 }
 
@@ -210,7 +210,7 @@ func TestUnreadableRecordsTakeTheirPlace(t *testing.T) {
 	if got, want := c.Counts[testParts[0]], (record.Counts{record.Filtered: 2, record.Dead: 3}); got != want || c.Read[testParts[0]] != 6 {
 		t.Errorf("got fates %v of %d, want %v of 6", got, c.Read[testParts[0]], want)
 	}
-	if p := c.Partitions[testParts[0]]; p.UpTo.Sub != 6 || p.Held.Through != 6 {
+	if p := c.Partitions[testParts[0]]; p.UpTo.Sub != 6 || p.Pending.Through != 6 {
 		t.Errorf("got %+v, want all 6 consumed", p)
 	}
 	for i, d := range l.txn.dead {

@@ -29,7 +29,7 @@ type Spec[T any] struct {
 	From        map[record.Partition]driver.Progress
 	Now         func() time.Time  // for the times of dead letters
 	Wake        func()            // asks for Pull; it may be called by any goroutine
-	KeepRecords bool              // dead letters of held records have their bytes
+	KeepRecords bool              // dead letters of pending records have their bytes
 	Source      driver.SourceInfo // prints positions
 	Scratch     *Scratch          // of the worker
 	Worker      int
@@ -102,7 +102,7 @@ func (l *Lane) Begin(ctx context.Context) error { return l.advance(ctx) }
 const stepRecords = 128
 
 // Slice handles the next records of a batch, at most stepRecords, and reports whether they were the last. Then it releases
-// the batch, now or once all held records are back.
+// the batch, now or once all pending records are back.
 func (l *Lane) Slice(ctx context.Context, b *driver.Batch) (done bool, err error) {
 	in := &l.intake
 	if in.within(b) && b.WarmDone && !b.Warm {
@@ -195,11 +195,11 @@ func (l *Lane) advance(ctx context.Context) error {
 	if !l.intake.ready() {
 		return nil
 	}
-	seen := l.clocks.seen()
-	if seen.IsZero() {
+	eventTime := l.clocks.eventTime()
+	if eventTime.IsZero() {
 		return nil
 	}
-	if err := l.stages.advance(ctx, seen); err != nil {
+	if err := l.stages.advance(ctx, eventTime); err != nil {
 		return err
 	}
 	return l.flight.settle(ctx)
@@ -240,7 +240,7 @@ func (l *Lane) Committed(ctx context.Context, k record.Clocks) error {
 }
 
 // Cut returns the lane's progress since the last cut, and begins the next. It returns false if there is none, and while
-// held records are coming back. The lane may be within a batch.
+// pending records are coming back. The lane may be within a batch.
 func (l *Lane) Cut() (Cut, bool, error) {
 	if !l.parts.dirty || l.intake.replaying > 0 || len(l.intake.returned) > 0 {
 		return Cut{}, false, nil

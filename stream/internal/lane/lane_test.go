@@ -54,7 +54,7 @@ func TestMergedRecordsFinishWithTheirTarget(t *testing.T) {
 	l.feed(0, "c c:merge=b c:emit=C") // c is in b, so in a, and has a row of its own
 	l.feed(0, "a2 a:release a:emit=A")
 	if got := l.counts(); got.Sum() != 1 || len(l.txn.rows) != 0 {
-		t.Errorf("while b is held: got fates %v and rows %v, want only a2 to be finished", got, l.txn.rows)
+		t.Errorf("while b is pending: got fates %v and rows %v, want only a2 to be finished", got, l.txn.rows)
 	}
 	l.feed(0, "b2 b:release")
 	want := record.Counts{record.Written: 2, record.Merged: 1, record.Filtered: 2}
@@ -69,12 +69,12 @@ func TestMergedRecordsFinishWithTheirTarget(t *testing.T) {
 	}
 }
 
-func TestRowsOfAHeldRecordWait(t *testing.T) {
+func TestRowsOfAPendingRecordWait(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
 	l.feed(0, "a a:hold a:hold a:emit=1 a:emit=2", "b b:emit=3")
 	l.feed(0, "c a:release a:emit=4")
 	if !slices.Equal(l.txn.rows, []string{"3"}) {
-		t.Errorf("while a is held: got rows %v, want [3]", l.txn.rows)
+		t.Errorf("while a is pending: got rows %v, want [3]", l.txn.rows)
 	}
 	l.feed(0, "d a:release")
 	if !slices.Equal(l.txn.rows, []string{"3", "1", "2", "4"}) {

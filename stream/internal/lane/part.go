@@ -27,9 +27,9 @@ type part struct {
 	replaced bool // all children are in the lane, if there are any
 	rest     resting
 
-	next uint64   // ordinal of the next record, where positions have gaps
-	held heldList // in the order of positions
-	back comeback
+	next    uint64      // ordinal of the next record, where positions have gaps
+	pending pendingList // in the order of positions
+	back    comeback
 
 	newest int32         // index of the newest record of the batch in progress, + 1
 	counts record.Counts // since the last cut
@@ -43,7 +43,7 @@ type resting struct {
 	paced time.Time       // when the clock was last moved by the pace of the output's clock
 }
 
-// comeback is the held records of a partition that are not back.
+// comeback is the pending records of a partition that are not back.
 type comeback struct {
 	ordinals []uint32 // counted from first
 	first    record.Position
@@ -54,12 +54,12 @@ func newPart(id record.Partition, from driver.Progress) part {
 	return part{
 		id: id, base: from, upTo: from.UpTo, arrived: from.Arrived, ended: from.Ended, child: from.Children,
 		mark: from.Mark, marked: from.UpTo,
-		clock: eventclock.Clock{Seen: from.Seen, Jump: eventclock.Jump(from.Jump)},
-		next:  from.Held.Through, back: comeback{ordinals: from.Held.Ordinals, first: from.Held.First},
+		clock: eventclock.Clock{MaxEventTime: from.MaxEventTime, Jump: eventclock.Jump(from.Jump)},
+		next:  from.Pending.Through, back: comeback{ordinals: from.Pending.Ordinals, first: from.Pending.First},
 	}
 }
 
-// take reports whether pos, at or below part.upTo, is the next held record that the lane waits for, and its ordinal. If
+// take reports whether pos, at or below part.upTo, is the next pending record that the lane waits for, and its ordinal. If
 // not, it was delivered before.
 func (c *comeback) take(pos record.Position) (ord uint64, ok bool, err error) {
 	if len(c.ordinals) == 0 || !pos.After(c.last) {
@@ -72,13 +72,13 @@ func (c *comeback) take(pos record.Position) (ord uint64, ok bool, err error) {
 		case pos.Sub < at:
 			return 0, false, nil
 		case pos.Sub > at:
-			return 0, false, fmt.Errorf("%w: %v came back, but not the held record at %v before it", driver.ErrLost, pos, record.Position{Sub: at})
+			return 0, false, fmt.Errorf("%w: %v came back, but not the pending record at %v before it", driver.ErrLost, pos, record.Position{Sub: at})
 		}
 		ord = uint64(pos.Sub)
 	} else {
 		if want == 0 && pos != c.first {
 			if pos.After(c.first) {
-				return 0, false, fmt.Errorf("%w: %v came back, but not the held record at %v before it", driver.ErrLost, pos, c.first)
+				return 0, false, fmt.Errorf("%w: %v came back, but not the pending record at %v before it", driver.ErrLost, pos, c.first)
 			}
 			return 0, false, nil
 		}
@@ -88,17 +88,17 @@ func (c *comeback) take(pos record.Position) (ord uint64, ok bool, err error) {
 	return ord, true, nil
 }
 
-// heldSet names the records that are not finished.
-func (p *part) heldSet(t *slotTable) (driver.HeldSet, error) {
-	if p.held.n == 0 {
-		return driver.HeldSet{}, nil
+// pendingSet names the records that are not finished.
+func (p *part) pendingSet(t *slotTable) (driver.PendingSet, error) {
+	if p.pending.n == 0 {
+		return driver.PendingSet{}, nil
 	}
-	first := &t.slots[p.held.first-1]
-	h := driver.HeldSet{First: first.pos, Ordinals: make([]uint32, 0, p.held.n)}
-	for i := p.held.first; i != 0; i = t.slots[i-1].after {
+	first := &t.slots[p.pending.first-1]
+	h := driver.PendingSet{First: first.pos, Ordinals: make([]uint32, 0, p.pending.n)}
+	for i := p.pending.first; i != 0; i = t.slots[i-1].after {
 		d := t.slots[i-1].ord - first.ord
 		if d > math.MaxUint32 {
-			return driver.HeldSet{}, fmt.Errorf("%v holds records that are %d positions apart", p.id, d)
+			return driver.PendingSet{}, fmt.Errorf("%v holds records that are %d positions apart", p.id, d)
 		}
 		h.Ordinals = append(h.Ordinals, uint32(d))
 	}
@@ -112,41 +112,41 @@ func (p *part) heldSet(t *slotTable) (driver.HeldSet, error) {
 
 // progress is what a cut says of the partition.
 func (p *part) progress(t *slotTable) (driver.Progress, error) {
-	held, err := p.heldSet(t)
+	pending, err := p.pendingSet(t)
 	if err != nil {
 		return driver.Progress{}, fmt.Errorf("stream: %w", err)
 	}
 	g := driver.Progress{
-		UpTo: p.upTo, Held: held, Seen: p.clock.Seen, Jump: driver.Jump(p.clock.Jump), Low: p.base.Low, Arrived: p.arrived, Ended: p.ended,
+		UpTo: p.upTo, Pending: pending, MaxEventTime: p.clock.MaxEventTime, Jump: driver.Jump(p.clock.Jump), Watermark: p.base.Watermark, Arrived: p.arrived, Ended: p.ended,
 		Children: p.child, Mark: p.mark,
 	}
 	oldest, cap := int64(math.MaxInt64), int64(math.MaxInt64)
-	for i := p.held.first; i != 0; i = t.slots[i-1].after {
+	for i := p.pending.first; i != 0; i = t.slots[i-1].after {
 		if s := &t.slots[i-1]; s.flags&flagTimed != 0 {
 			oldest = min(oldest, s.time)
 		} else {
-			cap = min(cap, s.seen)
+			cap = min(cap, s.eventTime)
 		}
 	}
 	if oldest != math.MaxInt64 {
-		g.HeldTime = time.UnixMicro(oldest).UTC()
+		g.PendingTime = time.UnixMicro(oldest).UTC()
 	}
 	// A record that waits in front of Decode has no event time yet. The clock stays where it was when it was read, so
 	// that it is not late when it gets one.
-	if cap != math.MaxInt64 && time.UnixMicro(cap).Before(g.Seen) {
-		g.Seen = later(p.base.Seen, time.UnixMicro(cap).UTC())
+	if cap != math.MaxInt64 && time.UnixMicro(cap).Before(g.MaxEventTime) {
+		g.MaxEventTime = later(p.base.MaxEventTime, time.UnixMicro(cap).UTC())
 	}
 	return g, nil
 }
 
 // spent reports whether nothing can come of p any more, and a cut has said so. One that others replace is kept.
 func (p *part) spent() bool {
-	return p.told && p.ended && p.child == nil && p.held.n == 0 && len(p.back.ordinals) == 0 &&
+	return p.told && p.ended && p.child == nil && p.pending.n == 0 && len(p.back.ordinals) == 0 &&
 		p.read == 0 && p.counts == (record.Counts{}) && p.newest == 0 && p.clock.Jump.Records == 0
 }
 
 // seenMicro is the clock in microseconds; before its first value it is the smallest number.
-func (p *part) seenMicro() int64 { return p.clock.Seen.UnixMicro() }
+func (p *part) maxMicro() int64 { return p.clock.MaxEventTime.UnixMicro() }
 
 // later is the later of two times; the zero time is before all.
 func later(a, b time.Time) time.Time {

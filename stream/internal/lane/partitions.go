@@ -46,7 +46,7 @@ func newPartitions(a driver.Assignment, from map[record.Partition]driver.Progres
 	return ps
 }
 
-// replaying counts the held records that are not back.
+// replaying counts the pending records that are not back.
 func (ps *partitions) replaying() (n int) {
 	for i := range ps.list {
 		n += len(ps.list[i].back.ordinals)
@@ -129,7 +129,7 @@ func (ps *partitions) end(ended []driver.Ended, now time.Time) error {
 			return fmt.Errorf("%w: %v ended, which is no partition of lane %s", ErrSource, e.Partition, ps.lane)
 		}
 		if len(p.back.ordinals) > 0 {
-			return fmt.Errorf("%w: %v ended before %d of its held records were back", ErrSource, p.id, len(p.back.ordinals))
+			return fmt.Errorf("%w: %v ended before %d of its pending records were back", ErrSource, p.id, len(p.back.ordinals))
 		}
 		if p.ended {
 			continue
@@ -189,10 +189,10 @@ func (ps *partitions) dropSpent(t *slotTable) {
 	for i := range ps.list {
 		p := &ps.list[i]
 		if p.spent() && (len(left) > 0 || i < len(ps.list)-1) {
-			ps.past = later(ps.past, p.clock.Seen)
+			ps.past = later(ps.past, p.clock.MaxEventTime)
 			continue
 		}
-		for s := p.held.first; s != 0; s = t.slots[s-1].after {
+		for s := p.pending.first; s != 0; s = t.slots[s-1].after {
 			t.slots[s-1].part = uint32(len(left))
 		}
 		left = append(left, *p)

@@ -61,13 +61,13 @@ func TestPartitionsThatHaveEndedLeaveTheLane(t *testing.T) {
 		}
 	}
 	if got := len(txn.rows); got != n-1 {
-		t.Errorf("%d rows, want %d: also that of the record that was held while others left", got, n-1)
+		t.Errorf("%d rows, want %d: also that of the record that was pending while others left", got, n-1)
 	}
 	cut, ok, err := c.Cut()
 	if ok || err != nil {
 		t.Errorf("a cut after the last says %+v, %v, want nothing", cut, err)
 	}
-	if seen := c.clocks.seen(); !seen.Equal(minute(n - 2)) {
-		t.Errorf("event time %v, want %v: the first partition has not begun, so it is that of the newest", seen, minute(n-2))
+	if eventTime := c.clocks.eventTime(); !eventTime.Equal(minute(n - 2)) {
+		t.Errorf("event time %v, want %v: the first partition has not begun, so it is that of the newest", eventTime, minute(n-2))
 	}
 }

@@ -21,7 +21,7 @@ type Rest struct {
 func (c *clocks) idle(now time.Time, ready bool) (at map[record.Partition]record.Position) {
 	for i := range c.parts.list {
 		p := &c.parts.list[i]
-		if ready && !p.ended && p.rest.asked == p.upTo && p.clock.Seen.Before(now.Add(-proveLag)) {
+		if ready && !p.ended && p.rest.asked == p.upTo && p.clock.MaxEventTime.Before(now.Add(-proveLag)) {
 			if at == nil { // for most of thousands of lanes there is none
 				at = map[record.Partition]record.Position{}
 			}
@@ -87,8 +87,8 @@ func (p *part) proveOld(at time.Time, r Rest) bool {
 		return moved
 	}
 	to := r.To
-	if !p.rest.paced.IsZero() && !p.clock.Seen.IsZero() {
-		to = p.clock.Seen.Add(at.Sub(p.rest.paced))
+	if !p.rest.paced.IsZero() && !p.clock.MaxEventTime.IsZero() {
+		to = p.clock.MaxEventTime.Add(at.Sub(p.rest.paced))
 	}
 	p.rest.paced = at
 	if to.After(at) {

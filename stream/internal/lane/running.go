@@ -32,7 +32,9 @@ func openStage[In, Out any](s *stages, index int, st stage.Stage[In, Out], next 
 	r := &running[In, Out]{stages: s, index: index, proc: proc, em: emitter[Out](s.flight.scratch, index), next: next}
 	p := &s.procs[index]
 	if a, ok := proc.(stage.Advancer[Out]); ok {
-		p.advance = func(ctx context.Context, seen time.Time) error { return r.end(ctx, a.Advance(ctx, seen, r.out())) }
+		p.advance = func(ctx context.Context, eventTime time.Time) error {
+			return r.end(ctx, a.Advance(ctx, eventTime, r.out()))
+		}
 	}
 	if a, ok := proc.(stage.Puller[Out]); ok {
 		p.pull = func(ctx context.Context) error {
@@ -113,7 +115,7 @@ func (r *running[In, Out]) warm(ctx context.Context, in []record.Event[In]) erro
 	if r.warms == nil { // it does not know that this is a warm-up
 		events = stage.Accepted(events, ends)
 		for i := range ends {
-			if ends[i].Kind == stage.Held {
+			if ends[i].Kind == stage.Pending {
 				return r.stages.failed(r.index, errors.New("it holds records in front of a stage that is warmed up"))
 			}
 		}

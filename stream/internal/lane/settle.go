@@ -98,8 +98,8 @@ func (f *flight) finish(i uint32) {
 	p.counts[fate]++
 	f.parts.dirty = true
 	if s.flags&flagLinked != 0 {
-		f.slots.unlink(&p.held, i)
-		f.heldBytes -= int64(s.bytes)
+		f.slots.unlink(&p.pending, i)
+		f.pendingBytes -= int64(s.bytes)
 		if f.keep {
 			delete(f.kept, i)
 		}
@@ -134,7 +134,7 @@ func (f *flight) tell(i uint32, stage string, err error) uint16 {
 func (f *flight) tellLate(i uint32, at time.Time) {
 	if f.reasons.UntoldLate() {
 		x := f.example(i)
-		x.Time, x.Behind = at, f.parts.list[f.slots.slots[i].part].clock.Seen.Sub(at)
+		x.Time, x.Behind = at, f.parts.list[f.slots.slots[i].part].clock.MaxEventTime.Sub(at)
 		f.reasons.TellLate(x)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// slotTable holds the records of a lane that are in flight or held. An Origin is the index of a slot and its generation,
+// slotTable holds the records of a lane that are in flight or pending. An Origin is the index of a slot and its generation,
 // so an origin that is used after its record finished is noticed.
 type slotTable struct {
 	slots []slot
@@ -17,23 +17,23 @@ type slotTable struct {
 type slot struct {
 	gen    uint32
 	part   uint32 // index of the partition in the lane
-	holds  int32  // at a root: how often members of the group are held
+	holds  int32  // at a root: how often members of the group are pending
 	parent uint32
 	next   uint32
 
-	before, after uint32 // neighbours in the partition's list of held records, by index + 1; 0 is none
+	before, after uint32 // neighbours in the partition's list of pending records, by index + 1; 0 is none
 
 	rec   int32       // index in the batch in progress; -1 when that is over
 	stash uint32      // first row that waits, index + 1; 0 is none
-	bytes uint32      // of the record, while it is held
+	bytes uint32      // of the record, while it is pending
 	why   uint16      // number of the reason: of Drop, or of a row that could not be written
 	fate  record.Fate // of Drop
 	flags flags
 
-	ord  uint64 // ordinal; see HeldSet
-	time int64  // event time, the smallest if it has several; only if flagTimed. In microseconds since 1970
-	seen int64  // Progress.Seen when it was read, in microseconds; of a replayed record at most its event time
-	pos  record.Position
+	ord       uint64 // ordinal; see PendingSet
+	time      int64  // event time, the smallest if it has several; only if flagTimed. In microseconds since 1970
+	eventTime int64  // Progress.MaxEventTime when it was read, in microseconds; of a replayed record at most its event time
+	pos       record.Position
 }
 
 type flags uint16
@@ -49,7 +49,7 @@ const (
 	flagWritten // a row of it was written
 	flagLate
 	flagBad
-	flagLinked // in the list of held records
+	flagLinked // in the list of pending records
 	flagSettling
 )
 
@@ -125,13 +125,13 @@ func (t *slotTable) merge(a, b uint32) {
 	t.slots[ra].next, t.slots[rb].next = t.slots[rb].next, t.slots[ra].next // two rings become one
 }
 
-// heldList is the list of held records of a partition, in the order of their positions.
-type heldList struct {
+// pendingList is the list of pending records of a partition, in the order of their positions.
+type pendingList struct {
 	first, last uint32 // index + 1
 	n           int
 }
 
-func (t *slotTable) link(l *heldList, i uint32) {
+func (t *slotTable) link(l *pendingList, i uint32) {
 	s := &t.slots[i]
 	s.flags |= flagLinked
 	s.before, s.after = l.last, 0
@@ -144,7 +144,7 @@ func (t *slotTable) link(l *heldList, i uint32) {
 	l.n++
 }
 
-func (t *slotTable) unlink(l *heldList, i uint32) {
+func (t *slotTable) unlink(l *pendingList, i uint32) {
 	s := &t.slots[i]
 	s.flags &^= flagLinked
 	if s.before == 0 {

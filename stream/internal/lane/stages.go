@@ -21,14 +21,14 @@ type stages struct {
 	claimer int         // last stage that must not have a holder before it; -1 is none
 	warmer  int         // last stage that is warmed up; -1 is none
 
-	advanced []time.Time  // by stage
-	fed      []bool       // by stage: it may have got events since it was told advanced
-	times    []*heldTimes // by stage; nil where no later stage wants to know
+	advanced []time.Time     // by stage
+	fed      []bool          // by stage: it may have got events since it was told advanced
+	times    []*pendingTimes // by stage; nil where no later stage wants to know
 }
 
 // processor is the untyped side of a stage's processor in a lane; a nil func means that it has no such method.
 type processor struct {
-	advance   func(ctx context.Context, seen time.Time) error
+	advance   func(ctx context.Context, eventTime time.Time) error
 	pull      func(ctx context.Context) error
 	warmup    func() time.Duration
 	committed func(ctx context.Context, c record.Clocks) error
@@ -39,7 +39,7 @@ func newStages(lane stage.Lane, traits []stage.Traits, f *flight) stages {
 	n := len(traits)
 	s := stages{
 		lane: lane, traits: traits, flight: f, claimer: -1, warmer: -1,
-		procs: make([]processor, n), advanced: make([]time.Time, n), fed: make([]bool, n), times: make([]*heldTimes, n),
+		procs: make([]processor, n), advanced: make([]time.Time, n), fed: make([]bool, n), times: make([]*pendingTimes, n),
 	}
 	for i := range traits {
 		if traits[i].ClaimsFirst {
@@ -72,20 +72,20 @@ func (s *stages) apply(st int, ends []stage.Outcome) (rejected bool, err error) 
 			return false, errOrigin
 		}
 		switch e.Kind {
-		case stage.Held:
+		case stage.Pending:
 			if st < s.claimer {
 				return false, fmt.Errorf("it holds a record in front of %s, which decides who is first", s.traits[s.claimer].Name)
 			}
 			f.slots.slots[f.slots.root(slotOf(e.Origin))].holds++
 			if s.times[st] != nil {
-				s.times[st].add(slot.seen)
+				s.times[st].add(slot.eventTime)
 			}
 		case stage.Released:
 			if !f.release(slotOf(e.Origin)) {
 				return false, errors.New("it released a record that it did not hold")
 			}
 			if s.times[st] != nil {
-				s.times[st].remove(slot.seen)
+				s.times[st].remove(slot.eventTime)
 			}
 		case stage.MergedInto:
 			if f.slots.get(e.Into) == nil {
@@ -106,18 +106,18 @@ func (s *stages) apply(st int, ends []stage.Outcome) (rejected bool, err error) 
 // since they were told, which may lie so far behind that nothing can come for it any more. A stage is told at most the
 // time that was reached when the oldest record that an earlier stage holds was read: to the later stage that record is
 // still to come.
-func (s *stages) advance(ctx context.Context, seen time.Time) error {
+func (s *stages) advance(ctx context.Context, eventTime time.Time) error {
 	for i := range s.procs {
 		if i > 0 && s.times[i-1] != nil {
-			if t, some := s.times[i-1].oldest(); some && time.Unix(t, 0).Before(seen) {
-				seen = time.Unix(t, 0).UTC()
+			if t, some := s.times[i-1].oldest(); some && time.Unix(t, 0).Before(eventTime) {
+				eventTime = time.Unix(t, 0).UTC()
 			}
 		}
 		f := s.procs[i].advance
-		if f == nil || !seen.After(s.advanced[i]) && !s.fed[i] {
+		if f == nil || !eventTime.After(s.advanced[i]) && !s.fed[i] {
 			continue
 		}
-		s.advanced[i], s.fed[i] = later(s.advanced[i], seen), false
+		s.advanced[i], s.fed[i] = later(s.advanced[i], eventTime), false
 		if err := f(ctx, s.advanced[i]); err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func (s *stages) watchHolds() {
 		}
 	}
 	for i := range last {
-		s.times[i] = &heldTimes{n: map[int64]int32{}}
+		s.times[i] = &pendingTimes{n: map[int64]int32{}}
 	}
 }
 

@@ -9,21 +9,21 @@ import (
 
 // Status is what the engine shows of a lane.
 type Status struct {
-	Unfinished int64     // records in flight or held, and those that are still to come back
-	Ready      bool      // warm-up and held records are behind us
-	Read       int64     // records, since the lane was opened
-	OddTimes   int64     // records, since then, whose own time no ledger can hold
-	Seen       time.Time // how far event time has got; zero if it is not known
-	Jumps      Jumps
+	Unfinished   int64     // records in flight or pending, and those that are still to come back
+	Ready        bool      // warm-up and pending records are behind us
+	Read         int64     // records, since the lane was opened
+	OddTimes     int64     // records, since then, whose own time no ledger can hold
+	MaxEventTime time.Time // how far event time has got; zero if it is not known
+	Jumps        Jumps
 }
 
 // Jumps are the partitions of a lane whose clocks wait until a jump is confirmed: how many, and the one that is farthest
 // ahead.
 type Jumps struct {
-	N         int
-	Partition record.Partition
-	Seen      time.Time // zero: the partition's first times wait
-	Jump      driver.Jump
+	N            int
+	Partition    record.Partition
+	MaxEventTime time.Time // zero: the partition's first times wait
+	Jump         driver.Jump
 }
 
 // Status tells how the lane is doing.
@@ -31,20 +31,20 @@ func (l *Lane) Status() Status {
 	s := Status{
 		Unfinished: l.Unfinished(), Ready: l.intake.ready(), Read: l.intake.read, OddTimes: l.clocks.oddTimes, Jumps: l.clocks.waiting(),
 	}
-	if seen := l.clocks.seen(); seen.Before(record.EndOfTime) {
-		s.Seen = seen
+	if eventTime := l.clocks.eventTime(); eventTime.Before(record.EndOfTime) {
+		s.MaxEventTime = eventTime
 	}
 	return s
 }
 
-// Unfinished counts the records that are in flight or held, and those that are still to come back.
+// Unfinished counts the records that are in flight or pending, and those that are still to come back.
 func (l *Lane) Unfinished() int64 { return int64(l.flight.slots.live + l.intake.replaying) }
 
 // Dirty reports whether there is anything to commit.
 func (l *Lane) Dirty() bool { return l.parts.dirty }
 
-// HeldBytes is about how much memory held records need.
-func (l *Lane) HeldBytes() int64 { return l.flight.heldBytes }
+// PendingBytes is about how much memory pending records need.
+func (l *Lane) PendingBytes() int64 { return l.flight.pendingBytes }
 
 // Pulls reports whether a stage takes in results of other goroutines.
 func (l *Lane) Pulls() bool { return l.stages.pulls() }

@@ -11,7 +11,7 @@ import (
 )
 
 // A large batch passes the stages in steps. What comes out is what comes of the records one by one, and the batch is the
-// source's again only after the last step: rows of held records that came back wait in its bytes.
+// source's again only after the last step: rows of pending records that came back wait in its bytes.
 func TestALargeBatchInStepsIsTheSameAsItsRecordsOneByOne(t *testing.T) {
 	const n, back = 3*stepRecords + 5, 2 * stepRecords / 10 * 10
 	var values []string
@@ -21,11 +21,11 @@ func TestALargeBatchInStepsIsTheSameAsItsRecordsOneByOne(t *testing.T) {
 		switch i % 10 {
 		case 3:
 			orders = name + ":hold"
-		case 4: // lets go of one that was held two steps before
+		case 4: // lets go of one that was pending two steps before
 			orders = name + ":drop=old"
 			if i > back {
-				held := fmt.Sprint("r", i-1-back)
-				orders += fmt.Sprintf(" %s:release %s:emit=%s", held, held, held)
+				pending := fmt.Sprint("r", i-1-back)
+				orders += fmt.Sprintf(" %s:release %s:emit=%s", pending, pending, pending)
 			}
 		case 7:
 			orders = name + ":reject=no"
@@ -53,7 +53,7 @@ func TestALargeBatchInStepsIsTheSameAsItsRecordsOneByOne(t *testing.T) {
 			len(single.txn.rows), single.counts(), len(single.txn.dead))
 	}
 	if done != 1 || whole.core.flight.slots.live == 0 || whole.core.flight.slots.live != single.core.flight.slots.live {
-		t.Errorf("given back %d times, %d records held, want 1 and %d", done, whole.core.flight.slots.live, single.core.flight.slots.live)
+		t.Errorf("given back %d times, %d records pending, want 1 and %d", done, whole.core.flight.slots.live, single.core.flight.slots.live)
 	}
 }
 

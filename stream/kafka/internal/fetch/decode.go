@@ -85,7 +85,7 @@ func (l *loop) hand(a *ask, d *delivery, next int64, last bool, err error) bool 
 	kept, missing := a.plan.keep(d.set.Records, next)
 	d.set.Records = kept
 	if missing != nil && err == nil {
-		err = &fault.Lost{Partition: *a.part.name, From: a.plan.heldOffset(a.plan.at), To: a.plan.heldOffset(a.plan.at) + 1, Why: missing.Error()}
+		err = &fault.Lost{Partition: *a.part.name, From: a.plan.pendingOffset(a.plan.at), To: a.plan.pendingOffset(a.plan.at) + 1, Why: missing.Error()}
 	}
 	d.finish(a.plan, next)
 	return l.push(a, d, next, last, err)

@@ -12,10 +12,10 @@ func TestARestartAsksByTheEpochOfWhatWasRead(t *testing.T) {
 		mark string
 		want int32
 	}{{"7", 7}, {"0", 0}, {"-1", -1}, {"", -1}, {"nonsense", -1}, {"99999999999", -1}} {
-		k := newPlan(driver.Progress{UpTo: record.Position{Sub: 90}, Mark: c.mark, Held: heldAt(80)}, 0, 0)
+		k := newPlan(driver.Progress{UpTo: record.Position{Sub: 90}, Mark: c.mark, Pending: pendingAt(80)}, 0, 0)
 		k.enter(replaying)
 		if k.lastEpoch != -1 {
-			t.Errorf("mark %q: held records are asked for by epoch %d, which is of another place", c.mark, k.lastEpoch)
+			t.Errorf("mark %q: pending records are asked for by epoch %d, which is of another place", c.mark, k.lastEpoch)
 		}
 		k.enter(following)
 		if k.next != 90 || k.lastEpoch != c.want {

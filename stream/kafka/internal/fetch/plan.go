@@ -15,7 +15,7 @@ type phase int
 
 const (
 	warming   phase = iota // finished records, for state only
-	replaying              // held records
+	replaying              // pending records
 	following              // new records
 )
 
@@ -30,8 +30,8 @@ type plan struct {
 	stop    int64 // the phase ends before it
 
 	upTo     int64 // the first new offset; 0 if nothing was consumed
-	held     driver.HeldSet
-	at       int // index of the held record that comes next
+	pending  driver.PendingSet
+	at       int // index of the pending record that comes next
 	warmFrom time.Time
 	ended    bool
 
@@ -41,9 +41,9 @@ type plan struct {
 }
 
 func newPlan(p driver.Progress, warmup, skew time.Duration) *plan {
-	k := &plan{upTo: p.UpTo.Sub, held: p.Held, ended: p.Ended, consumed: p.UpTo.Sub, lastEpoch: -1, baseEpoch: epochOf(p.Mark)}
-	if warmup > 0 && !p.Seen.IsZero() {
-		k.warmFrom = p.Seen.Add(-warmup - skew)
+	k := &plan{upTo: p.UpTo.Sub, pending: p.Pending, ended: p.Ended, consumed: p.UpTo.Sub, lastEpoch: -1, baseEpoch: epochOf(p.Mark)}
+	if warmup > 0 && !p.MaxEventTime.IsZero() {
+		k.warmFrom = p.MaxEventTime.Add(-warmup - skew)
 	}
 	return k
 }
@@ -57,9 +57,9 @@ func (k *plan) enter(ph phase) {
 		k.done = k.upTo == 0 || k.warmFrom.IsZero()
 	case replaying:
 		k.at = 0
-		if k.done = k.held.Len() == 0; !k.done {
-			k.next = k.heldOffset(0)
-			k.stop = k.heldOffset(k.held.Len()-1) + 1
+		if k.done = k.pending.Len() == 0; !k.done {
+			k.next = k.pendingOffset(0)
+			k.stop = k.pendingOffset(k.pending.Len()-1) + 1
 		}
 	case following:
 		k.stop, k.done = math.MaxInt64, k.ended
@@ -69,22 +69,24 @@ func (k *plan) enter(ph phase) {
 	}
 }
 
-// heldOffset is the offset of held record i.
-func (k *plan) heldOffset(i int) int64 { return k.held.First.Sub - 1 + int64(k.held.Ordinals[i]) }
+// pendingOffset is the offset of pending record i.
+func (k *plan) pendingOffset(i int) int64 {
+	return k.pending.First.Sub - 1 + int64(k.pending.Ordinals[i])
+}
 
 // fresh reports whether nothing of the partition was ever consumed, so that it begins wherever the log does.
 func (k *plan) fresh() bool { return k.upTo == 0 && k.consumed == 0 }
 
-// skipTo is next after everything before n was read: while replaying, the next held offset at or after it.
+// skipTo is next after everything before n was read: while replaying, the next pending offset at or after it.
 func (k *plan) skipTo(n int64) int64 {
 	if k.phase != replaying || n >= k.stop {
 		return n
 	}
-	first := k.held.First.Sub - 1
-	i, _ := slices.BinarySearchFunc(k.held.Ordinals, n, func(o uint32, n int64) int {
+	first := k.pending.First.Sub - 1
+	i, _ := slices.BinarySearchFunc(k.pending.Ordinals, n, func(o uint32, n int64) int {
 		return int(min(1, max(-1, first+int64(o)-n)))
 	})
-	return k.heldOffset(i)
+	return k.pendingOffset(i)
 }
 
 // needs reports whether a batch of these offsets can hold something to deliver.
@@ -101,7 +103,7 @@ func (k *plan) needs(first, last int64) bool {
 }
 
 // keep leaves in recs, which are all records from one fetch that ends before offset next, what the phase delivers. It
-// fails if a held record is not among them.
+// fails if a pending record is not among them.
 func (k *plan) keep(recs []record.Record, next int64) ([]record.Record, error) {
 	if k.phase == following {
 		return recs, nil
@@ -110,25 +112,25 @@ func (k *plan) keep(recs []record.Record, next int64) ([]record.Record, error) {
 	for _, r := range recs {
 		o := r.Position.Sub - 1
 		if k.phase == warming {
-			for k.at < k.held.Len() && k.heldOffset(k.at) < o {
+			for k.at < k.pending.Len() && k.pendingOffset(k.at) < o {
 				k.at++
 			}
-			if o < k.stop && (k.at == k.held.Len() || k.heldOffset(k.at) != o) {
+			if o < k.stop && (k.at == k.pending.Len() || k.pendingOffset(k.at) != o) {
 				out = append(out, r)
 			}
 			continue
 		}
-		if k.at < k.held.Len() && k.heldOffset(k.at) < o {
+		if k.at < k.pending.Len() && k.pendingOffset(k.at) < o {
 			break
 		}
-		if k.at < k.held.Len() && k.heldOffset(k.at) == o {
+		if k.at < k.pending.Len() && k.pendingOffset(k.at) == o {
 			out = append(out, r)
 			k.at++
 		}
 	}
 	clear(recs[len(out):])
-	if k.phase == replaying && k.at < k.held.Len() && k.heldOffset(k.at) < next {
-		return out, fmt.Errorf("the held record at offset %d was not among those that the broker gave; compaction or a log that was written anew does that", k.heldOffset(k.at))
+	if k.phase == replaying && k.at < k.pending.Len() && k.pendingOffset(k.at) < next {
+		return out, fmt.Errorf("the pending record at offset %d was not among those that the broker gave; compaction or a log that was written anew does that", k.pendingOffset(k.at))
 	}
 	return out, nil
 }

@@ -13,9 +13,9 @@ import (
 // at makes the position of an offset.
 func at(offset int64) record.Position { return record.Position{Sub: offset + 1} }
 
-// heldAt makes a set of held offsets.
-func heldAt(offsets ...int64) driver.HeldSet {
-	h := driver.HeldSet{First: at(offsets[0])}
+// pendingAt makes a set of pending offsets.
+func pendingAt(offsets ...int64) driver.PendingSet {
+	h := driver.PendingSet{First: at(offsets[0])}
 	for _, o := range offsets {
 		h.Ordinals = append(h.Ordinals, uint32(o-offsets[0]))
 	}
@@ -38,7 +38,7 @@ func got(recs []record.Record) (out []int64) {
 }
 
 func TestAPlanGoesThroughItsPhases(t *testing.T) {
-	k := newPlan(driver.Progress{UpTo: at(99), Held: heldAt(40, 60), Seen: time.Unix(1e9, 0)}, time.Hour, time.Minute)
+	k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40, 60), MaxEventTime: time.Unix(1e9, 0)}, time.Hour, time.Minute)
 	k.enter(warming)
 	if k.done || k.next != -1 || k.stop != 100 || !k.warmFrom.Equal(time.Unix(1e9-3660, 0)) {
 		t.Errorf("warming: %+v", k)
@@ -65,10 +65,10 @@ func TestAFreshPlanHasNothingBeforeItsStart(t *testing.T) {
 	}
 }
 
-func TestAnEndedPlanDeliversItsHeldRecordsOnly(t *testing.T) {
-	k := newPlan(driver.Progress{UpTo: at(99), Held: heldAt(40), Ended: true}, 0, 0)
+func TestAnEndedPlanDeliversItsPendingRecordsOnly(t *testing.T) {
+	k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40), Ended: true}, 0, 0)
 	if k.enter(replaying); k.done {
-		t.Error("held records are left out")
+		t.Error("pending records are left out")
 	}
 	if k.enter(following); !k.done {
 		t.Error("it goes on after its end")
@@ -80,16 +80,16 @@ func TestReplayingAndWarmingLeaveOutTheRightRecords(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	for range 300 {
 		upTo := int64(20 + rnd.IntN(200))
-		var held []int64
+		var pending []int64
 		for o := range upTo {
 			if rnd.IntN(6) == 0 {
-				held = append(held, o)
+				pending = append(pending, o)
 			}
 		}
-		if len(held) == 0 {
-			held = []int64{0}
+		if len(pending) == 0 {
+			pending = []int64{0}
 		}
-		k := newPlan(driver.Progress{UpTo: at(upTo - 1), Held: heldAt(held...), Seen: time.Now()}, time.Hour, 0)
+		k := newPlan(driver.Progress{UpTo: at(upTo - 1), Pending: pendingAt(pending...), MaxEventTime: time.Now()}, time.Hour, 0)
 		for _, ph := range []phase{warming, replaying, following} {
 			k.enter(ph)
 			next := max(0, k.next)
@@ -110,24 +110,24 @@ func TestReplayingAndWarmingLeaveOutTheRightRecords(t *testing.T) {
 			var want []int64
 			for o := range upTo + 50 {
 				switch {
-				case ph == warming && o < upTo && !slices.Contains(held, o), ph == replaying && slices.Contains(held, o), ph == following && o >= upTo:
+				case ph == warming && o < upTo && !slices.Contains(pending, o), ph == replaying && slices.Contains(pending, o), ph == following && o >= upTo:
 					want = append(want, o)
 				}
 			}
 			if !slices.Equal(all, want) {
-				t.Fatalf("phase %d, up to %d, held %v:\ngot  %v\nwant %v", ph, upTo, held, all, want)
+				t.Fatalf("phase %d, up to %d, pending %v:\ngot  %v\nwant %v", ph, upTo, pending, all, want)
 			}
 		}
 	}
 }
 
-func TestAHeldRecordThatIsNotThereIsMissed(t *testing.T) {
+func TestAPendingRecordThatIsNotThereIsMissed(t *testing.T) {
 	for name, recs := range map[string][]record.Record{
 		"a hole": append(offsets(40, 50), offsets(51, 70)...), "the end of the data": offsets(40, 50), "nothing": nil,
 	} {
-		k := newPlan(driver.Progress{UpTo: at(99), Held: heldAt(40, 50)}, 0, 0)
+		k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40, 50)}, 0, 0)
 		if name == "nothing" {
-			k.held = heldAt(50)
+			k.pending = pendingAt(50)
 		}
 		k.enter(replaying)
 		if _, err := k.keep(recs, 70); err == nil {
@@ -137,7 +137,7 @@ func TestAHeldRecordThatIsNotThereIsMissed(t *testing.T) {
 }
 
 func TestOnlyBatchesThatCanHoldSomethingAreDecoded(t *testing.T) {
-	k := newPlan(driver.Progress{UpTo: at(99), Held: heldAt(40, 60), Seen: time.Now()}, time.Hour, 0)
+	k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40, 60), MaxEventTime: time.Now()}, time.Hour, 0)
 	k.enter(replaying)
 	for _, c := range []struct {
 		first, last int64

@@ -234,13 +234,13 @@ func TestMembersShareAndInheritOnDynamoDB(t *testing.T) {
 	j.opts = Options{Lease: 5 * time.Second}
 	a, b, c := j.join(), j.join(), j.join()
 	even := func() bool {
-		return j.held(a) >= 2 && j.held(b) >= 2 && j.held(c) >= 2 && j.held(a)+j.held(b)+j.held(c) == 7
+		return j.pending(a) >= 2 && j.pending(b) >= 2 && j.pending(c) >= 2 && j.pending(a)+j.pending(b)+j.pending(c) == 7
 	}
 	j.await(even, "an even share")
 	a.leave()
-	j.await(func() bool { return j.held(b)+j.held(c) == 7 }, "the lanes of one that left")
+	j.await(func() bool { return j.pending(b)+j.pending(c) == 7 }, "the lanes of one that left")
 	b.kill()
-	j.await(func() bool { return j.held(c) == 7 }, "the lanes of one that died")
+	j.await(func() bool { return j.pending(c) == 7 }, "the lanes of one that died")
 	if n := j.twiceRead(); n > 0 {
 		t.Errorf("%d times a lane had two readers", n)
 	}

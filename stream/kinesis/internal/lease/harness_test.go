@@ -222,7 +222,7 @@ func (g *gate) List(ctx context.Context) ([]Item, error) {
 }
 
 // held counts the lanes of a reader.
-func (j *job) held(r *reader) (n int) {
+func (j *job) pending(r *reader) (n int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, rs := range j.reading {

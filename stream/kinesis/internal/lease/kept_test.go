@@ -31,7 +31,7 @@ func TestChildrenStayWithTheReaderOfTheirParent(t *testing.T) {
 		j := newJob(t, newMemory(), 5)
 		a, b := j.join(), j.join()
 		pass(5 * time.Second)
-		if j.held(a) < j.held(b) {
+		if j.pending(a) < j.pending(b) {
 			a, b = b, a
 		}
 		now, children := j.split(a) // both have two now, so by the deal one of the children is b's
@@ -99,8 +99,8 @@ func TestAClaimThatComesTooLateIsGivenUp(t *testing.T) {
 		a.SetLanes(now, children)
 		pass(30 * time.Second)
 		j.lanes = now
-		if got := j.loads(); !slices.Equal(got, []int{2, 3}) || j.held(b) < 2 {
-			t.Errorf("loads %v, %d of them the faster one's", got, j.held(b))
+		if got := j.loads(); !slices.Equal(got, []int{2, 3}) || j.pending(b) < 2 {
+			t.Errorf("loads %v, %d of them the faster one's", got, j.pending(b))
 		}
 		a.leave()
 		b.leave()

@@ -23,12 +23,12 @@ type Member struct {
 	wake  chan struct{} // there may be something to write before the next beat
 	news  chan struct{} // Next may have something to say
 
-	mu    sync.Mutex
-	lanes map[string]bool // nil before the first SetLanes
-	held  map[string]hold
-	said  []string // what Next returned last
-	again bool     // Next is to return even if nothing has changed: the caller has leases that it did not have from there
-	err   error    // why the job must stop
+	mu      sync.Mutex
+	lanes   map[string]bool // nil before the first SetLanes
+	pending map[string]hold
+	said    []string // what Next returned last
+	again   bool     // Next is to return even if nothing has changed: the caller has leases that it did not have from there
+	err     error    // why the job must stop
 
 	// The rest belongs to the goroutine of run.
 	limit   time.Duration // of a call of the table
@@ -71,7 +71,7 @@ func Join(ctx context.Context, table Table, opts *Options) (*Member, error) {
 	}
 	m := &Member{
 		table: table, opts: o, name: crand.Text(), ended: make(chan struct{}), wake: make(chan struct{}, 1),
-		news: make(chan struct{}, 1), held: map[string]hold{},
+		news: make(chan struct{}, 1), pending: map[string]hold{},
 		others: others{seen: map[string]sight{}, asked: map[string]time.Time{}, waited: map[string]time.Time{}},
 	}
 	m.limit = time.Hour // ctx says how long; a first call may have to look for credentials
@@ -97,8 +97,8 @@ func (m *Member) SetLanes(lanes, kept []string) {
 		m.lanes[l] = true
 	}
 	for _, l := range kept {
-		if _, ok := m.held[l]; !ok {
-			m.held[l] = hold{state: claimed}
+		if _, ok := m.pending[l]; !ok {
+			m.pending[l] = hold{state: claimed}
 		}
 	}
 	m.again = m.again || len(kept) > 0
@@ -130,8 +130,8 @@ func (m *Member) now() (lanes []string, deadline time.Time, changed bool, err er
 	if m.err != nil {
 		return nil, time.Time{}, false, m.err
 	}
-	for _, lane := range slices.Sorted(maps.Keys(m.held)) {
-		h := m.held[lane]
+	for _, lane := range slices.Sorted(maps.Keys(m.pending)) {
+		h := m.pending[lane]
 		if h.state <= claimed {
 			lanes = append(lanes, lane)
 		} else if slices.Contains(m.said, lane) && !h.deadline.IsZero() && (deadline.IsZero() || h.deadline.Before(deadline)) {
@@ -147,12 +147,12 @@ func (m *Member) now() (lanes []string, deadline time.Time, changed bool, err er
 // Release tells that a lane was given up.
 func (m *Member) Release(lane string) {
 	m.mu.Lock()
-	h, ok := m.held[lane]
+	h, ok := m.pending[lane]
 	switch {
 	case ok && h.state == gone:
-		delete(m.held, lane)
+		delete(m.pending, lane)
 	case ok:
-		m.held[lane] = hold{state: released}
+		m.pending[lane] = hold{state: released}
 	}
 	m.mu.Unlock()
 	signal(m.wake)

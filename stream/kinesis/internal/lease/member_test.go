@@ -90,7 +90,7 @@ func TestNoLeaseIsLeftToAMemberThatDoesNotTakeAny(t *testing.T) {
 		}
 		starting.SetLanes(j.lanes, nil)
 		pass(5 * time.Second)
-		if n := j.held(b); n != 4 {
+		if n := j.pending(b); n != 4 {
 			t.Errorf("once the other takes leases, %d of 8 are left", n)
 		}
 		b.leave()
@@ -202,17 +202,17 @@ func TestAPausedMemberLosesItsLanesAndTakesNoneByForce(t *testing.T) {
 		pass(3 * time.Second)
 		b := j.join()
 		pass(10 * time.Second)
-		if got := j.held(b); got != 2 {
+		if got := j.pending(b); got != 2 {
 			t.Fatalf("b has %d lanes", got)
 		}
 		paused.shut()
 		pass(30 * time.Second)
-		if got := j.held(b); got != 4 {
+		if got := j.pending(b); got != 4 {
 			t.Errorf("b has %d lanes while a sleeps", got)
 		}
 		paused.open()
 		pass(20 * time.Second)
-		if got, other := j.held(b), a.job.held(a); got != 2 || other != 2 {
+		if got, other := j.pending(b), a.job.pending(a); got != 2 || other != 2 {
 			t.Errorf("later b has %d lanes and a %d", got, other)
 		}
 		if log := b.log.String(); strings.Contains(log, "lease lost") {

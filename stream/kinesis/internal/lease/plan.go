@@ -24,22 +24,22 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []st
 		out = append(out, change{old: old, item: Item{leasePrefix + lane, old + 1, owner, asker}})
 	}
 	// Before the leases that they came from go: others wait for these.
-	for lane, h := range m.held {
+	for lane, h := range m.pending {
 		if h.state == claimed && !alive[leases[lane].Owner] {
 			to(lane, m.name, "")
 		}
 	}
 	for lane, it := range leases {
-		h, held := m.held[lane]
-		if it.Owner != m.name || held && h.state != released || m.lanes == nil {
+		h, pending := m.pending[lane]
+		if it.Owner != m.name || pending && h.state != released || m.lanes == nil {
 			continue
 		}
 		switch {
 		case !m.lanes[lane]:
 			out = append(out, change{item: it, forget: true})
-		case held && alive[it.Asker]:
+		case pending && alive[it.Asker]:
 			to(lane, it.Asker, "")
-		case held:
+		case pending:
 			to(lane, "", "")
 		}
 	}
@@ -55,7 +55,7 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []st
 			continue
 		}
 		switch {
-		case m.held[lane].state == claimed:
+		case m.pending[lane].state == claimed:
 			owners[lane] = m.name
 		case alive[it.Asker]:
 			owners[lane] = it.Asker
@@ -68,7 +68,7 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []st
 	m.overdue(leases, alive, now, to)
 	for _, mv := range deal(taking, owners) {
 		it := leases[mv.key]
-		if _, busy := m.held[mv.key]; mv.to != m.name || busy {
+		if _, busy := m.pending[mv.key]; mv.to != m.name || busy {
 			continue
 		}
 		if mv.ask && alive[it.Owner] {
@@ -86,7 +86,7 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []st
 // somebody alive has, though it is over, is read by that one already, until it has claimed it or has let the old one go.
 // That takes it a moment; we wait for the lease time at most.
 func (m *Member) reserved(lane string, leases map[string]Item, alive map[string]bool, now time.Time) bool {
-	if _, there := leases[lane]; there || m.held[lane].state == claimed {
+	if _, there := leases[lane]; there || m.pending[lane].state == claimed {
 		delete(m.others.waited, lane)
 		return false
 	}

@@ -129,30 +129,30 @@ func (m *Member) settle(leases map[string]Item, alive map[string]bool, now time.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for lane, it := range leases {
-		h, ok := m.held[lane]
+		h, ok := m.pending[lane]
 		switch ours := it.Owner == m.name; {
 		case ours && (!ok && m.lanes[lane] || h.state == claimed):
-			m.held[lane] = hold{}
+			m.pending[lane] = hold{}
 			m.opts.Logger.Info("lease taken", "lane", lane)
 		case ours && ok && h.state == reading && it.Asker != "" && alive[it.Asker]:
-			m.held[lane] = hold{going, now.Add(m.opts.HandOver * 3 / 4)} // the asker waits for longer than that
+			m.pending[lane] = hold{going, now.Add(m.opts.HandOver * 3 / 4)} // the asker waits for longer than that
 			m.opts.Logger.Info("lease asked for", "lane", lane, "by", it.Asker)
 		}
 	}
-	for lane, h := range m.held {
+	for lane, h := range m.pending {
 		owner := leases[lane].Owner
 		switch ours := owner == m.name; {
 		case h.state == released && !ours:
-			delete(m.held, lane)
+			delete(m.pending, lane)
 		case h.state == claimed && !alive[owner] && m.lanes[lane]: // plan takes it
 		case h.state == claimed && !ours: // Next may never have had it
-			delete(m.held, lane)
+			delete(m.pending, lane)
 			m.again = true
 		case h.state <= going && !ours:
-			m.held[lane] = hold{state: gone}
+			m.pending[lane] = hold{state: gone}
 			m.opts.Logger.Warn("lease lost", "lane", lane, "to", leases[lane].Owner)
 		case h.state <= claimed && m.lanes != nil && !m.lanes[lane]:
-			m.held[lane] = hold{state: going}
+			m.pending[lane] = hold{state: going}
 		}
 	}
 	signal(m.news)

@@ -8,8 +8,8 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-func randomHeld(r *rand.Rand) driver.HeldSet {
-	h := driver.HeldSet{First: pos(1 + r.Int64N(1e9)), Ordinals: []uint32{0}}
+func randomPending(r *rand.Rand) driver.PendingSet {
+	h := driver.PendingSet{First: pos(1 + r.Int64N(1e9)), Ordinals: []uint32{0}}
 	gap := uint32(1) << r.IntN(12)
 	for range r.IntN(400) {
 		h.Ordinals = append(h.Ordinals, h.Ordinals[len(h.Ordinals)-1]+1+r.Uint32N(gap))
@@ -18,27 +18,27 @@ func randomHeld(r *rand.Rand) driver.HeldSet {
 	return h
 }
 
-func TestHeldSetsComeBack(t *testing.T) {
+func TestPendingSetsComeBack(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
-		h := randomHeld(r)
-		j, err := toHeld(h)
+		h := randomPending(r)
+		j, err := toPending(h)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := j.held()
+		got, err := j.pending()
 		if err != nil || !reflect.DeepEqual(got, h) {
 			t.Fatalf("got %v, %v, want %v", got, err, h)
 		}
 	}
 }
 
-func TestBadHeldSetsAreRefused(t *testing.T) {
+func TestBadPendingSetsAreRefused(t *testing.T) {
 	two := encodeRuns([]uint32{0})
-	for what, j := range map[string]heldJSON{
+	for what, j := range map[string]pendingJSON{
 		"no position":              {First: "0", Through: 1, Count: 1},
 		"count 0":                  {First: "4", Through: 1},
-		"too many":                 {First: "4", Through: 1, Count: MaxHeld + 1},
+		"too many":                 {First: "4", Through: 1, Count: MaxPending + 1},
 		"more than there are":      {First: "4", Through: 9, Count: 3, Runs: encodeRuns([]uint32{0, 1, 2, 3, 4, 5})},
 		"an ordinal above 32 bits": {First: "4", Through: 1 << 40, Count: 40, Runs: []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
 		"the last above the end":   {First: "4", Through: 1, Count: 2, Runs: two},
@@ -47,19 +47,19 @@ func TestBadHeldSetsAreRefused(t *testing.T) {
 		"a position without a seq": {First: "/4", Through: 1, Count: 1},
 		"a negative position":      {First: "-4", Through: 1, Count: 1},
 	} {
-		if got, err := j.held(); err == nil {
+		if got, err := j.pending(); err == nil {
 			t.Errorf("%s is read as %v", what, got)
 		}
 	}
 }
 
-func TestALongHeldSetIsShort(t *testing.T) {
+func TestALongPendingSetIsShort(t *testing.T) {
 	const n = 1_000_000
-	h := driver.HeldSet{First: pos(1), Through: n}
+	h := driver.PendingSet{First: pos(1), Through: n}
 	for i := range uint32(n) {
 		h.Ordinals = append(h.Ordinals, i)
 	}
-	if j, err := toHeld(h); err != nil || len(j.Runs) > 20 {
-		t.Errorf("%d held records in a row take %d bytes, %v", n, len(j.Runs), err)
+	if j, err := toPending(h); err != nil || len(j.Runs) > 20 {
+		t.Errorf("%d pending records in a row take %d bytes, %v", n, len(j.Runs), err)
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// MaxHeldBefore is how many blobs a held set may build on. Whoever adopts its lane reads them all.
-const MaxHeldBefore = 15
+// MaxPendingBefore is how many blobs a pending set may build on. Whoever acquires its lane reads them all.
+const MaxPendingBefore = 15
 
-// heldStepJSON is how a held set differs from the one before it, the base.
-type heldStepJSON struct {
+// pendingStepJSON is how a pending set differs from the one before it, the base.
+type pendingStepJSON struct {
 	First   string `json:"first"`
 	Through uint64 `json:"through"`
 	Count   int    `json:"count"`
@@ -23,17 +23,17 @@ type heldStepJSON struct {
 	// Shift is the ordinal that First has in the base: what is ordinal n here is n + Shift there.
 	Shift uint64 `json:"shift,omitempty"`
 
-	Gone     int    `json:"gone,omitempty"`      // records of the base that are held no more
+	Gone     int    `json:"gone,omitempty"`      // records of the base that are pending no more
 	GoneRuns []byte `json:"gone_runs,omitempty"` // their numbers among those of the base, from 0
-	More     int    `json:"more,omitempty"`      // records behind the base that are held
+	More     int    `json:"more,omitempty"`      // records behind the base that are pending
 	MoreRuns []byte `json:"more_runs,omitempty"` // their ordinals in the base, less its Through
 
 	CRC32C uint32 `json:"crc32c"` // of the ordinals of the set, 4 bytes each, the lowest first
 }
 
 // toStep says how h differs from base; false if that cannot be said. shift is where h begins in base.
-func toStep(h, base driver.HeldSet, shift uint64) (*heldStepJSON, bool) {
-	j := &heldStepJSON{First: h.First.String(), Through: h.Through, Count: h.Len(), Shift: shift, CRC32C: sumOrdinals(h.Ordinals)}
+func toStep(h, base driver.PendingSet, shift uint64) (*pendingStepJSON, bool) {
+	j := &pendingStepJSON{First: h.First.String(), Through: h.Through, Count: h.Len(), Shift: shift, CRC32C: sumOrdinals(h.Ordinals)}
 	var gone, more []uint32
 	rest := h.Ordinals
 	for i, n := range base.Ordinals {
@@ -47,7 +47,7 @@ func toStep(h, base driver.HeldSet, shift uint64) (*heldStepJSON, bool) {
 	for _, n := range rest {
 		at := uint64(n) + shift - base.Through
 		if uint64(n)+shift < base.Through || at >= math.MaxUint32 {
-			return nil, false // it was not held in the base, or is too far away
+			return nil, false // it was not pending in the base, or is too far away
 		}
 		more = append(more, uint32(at))
 	}
@@ -56,26 +56,26 @@ func toStep(h, base driver.HeldSet, shift uint64) (*heldStepJSON, bool) {
 }
 
 // lists are the numbers of the base's records that have gone, and where those behind it are.
-func (j *heldStepJSON) lists() (gone, more []uint32, err error) {
-	if j.Gone < 0 || j.Gone > MaxHeld || j.More < 0 || j.More > MaxHeld || j.Count < 1 || j.Count > MaxHeld {
-		return nil, nil, fmt.Errorf("held set of %d positions, of which %d are new and %d have gone", j.Count, j.More, j.Gone)
+func (j *pendingStepJSON) lists() (gone, more []uint32, err error) {
+	if j.Gone < 0 || j.Gone > MaxPending || j.More < 0 || j.More > MaxPending || j.Count < 1 || j.Count > MaxPending {
+		return nil, nil, fmt.Errorf("pending set of %d positions, of which %d are new and %d have gone", j.Count, j.More, j.Gone)
 	}
 	gone, ok := decodeRuns(nil, j.GoneRuns, j.Gone)
 	more, ok2 := decodeRuns(nil, j.MoreRuns, j.More)
 	if !ok || !ok2 {
-		return nil, nil, errors.New("held set is not readable")
+		return nil, nil, errors.New("pending set is not readable")
 	}
 	return gone, more, nil
 }
 
 // apply returns the set that follows base.
-func (j *heldStepJSON) apply(base driver.HeldSet) (h driver.HeldSet, err error) {
+func (j *pendingStepJSON) apply(base driver.PendingSet) (h driver.PendingSet, err error) {
 	gone, more, err := j.lists()
 	if err != nil {
 		return h, err
 	}
 	if len(gone) > base.Len() || base.Len()-len(gone)+len(more) != j.Count || len(gone) > 0 && int(gone[len(gone)-1]) >= base.Len() {
-		return h, fmt.Errorf("held set is of another base, which has %d positions", base.Len())
+		return h, fmt.Errorf("pending set is of another base, which has %d positions", base.Len())
 	}
 	h.Through = j.Through
 	if h.First, err = parsePosition(j.First); err != nil {
@@ -84,7 +84,7 @@ func (j *heldStepJSON) apply(base driver.HeldSet) (h driver.HeldSet, err error) 
 	h.Ordinals = make([]uint32, 0, j.Count)
 	put := func(at uint64) {
 		if at < j.Shift || at-j.Shift > math.MaxUint32 {
-			err = errors.New("held set has an ordinal that is none")
+			err = errors.New("pending set has an ordinal that is none")
 			return
 		}
 		h.Ordinals = append(h.Ordinals, uint32(at-j.Shift))
@@ -100,12 +100,12 @@ func (j *heldStepJSON) apply(base driver.HeldSet) (h driver.HeldSet, err error) 
 		put(base.Through + uint64(n))
 	}
 	if err == nil && sumOrdinals(h.Ordinals) != j.CRC32C {
-		err = errors.New("held set is of another base: its checksum does not match")
+		err = errors.New("pending set is of another base: its checksum does not match")
 	}
 	if err != nil {
 		return h, err
 	}
-	return h, checkHeld(h)
+	return h, checkPending(h)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -125,7 +125,7 @@ func sumOrdinals(ordinals []uint32) (sum uint32) {
 // shiftOf is where the set of p begins in the one before it: by their positions, or by how many records were read where
 // these have gaps.
 func (p *PartitionCommit) shiftOf() (uint64, bool) {
-	h, base := &p.Progress.Held, &p.HeldBase
+	h, base := &p.Progress.Pending, &p.PendingBase
 	if h.First.Seq == "" && base.First.Seq == "" {
 		return uint64(h.First.Sub - base.First.Sub), h.First.Sub >= base.First.Sub
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // next makes a set that follows h: some of its records have gone, and others came.
-func next(r *rand.Rand, h driver.HeldSet) driver.HeldSet {
+func next(r *rand.Rand, h driver.PendingSet) driver.PendingSet {
 	end := h.First.Sub + int64(h.Through) // the position behind the last record
 	var at []int64
 	stay, come := r.Float64(), r.Float64()
@@ -32,23 +32,23 @@ func next(r *rand.Rand, h driver.HeldSet) driver.HeldSet {
 	if len(at) == 0 {
 		at = append(at, end)
 	}
-	n := driver.HeldSet{First: pos(at[0]), Through: uint64(end + more - at[0])}
+	n := driver.PendingSet{First: pos(at[0]), Through: uint64(end + more - at[0])}
 	for _, p := range at {
 		n.Ordinals = append(n.Ordinals, uint32(p-at[0]))
 	}
 	return n
 }
 
-func TestStepsOfHeldSetsComeBack(t *testing.T) {
+func TestStepsOfPendingSetsComeBack(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 65))
 	for range 3000 {
-		base := randomHeld(r)
+		base := randomPending(r)
 		h := next(r, base)
-		p := PartitionCommit{Progress: driver.Progress{Held: h}, HeldBase: base}
+		p := PartitionCommit{Progress: driver.Progress{Pending: h}, PendingBase: base}
 		if r.IntN(2) == 0 { // positions with gaps: ordinals follow from how many records were read
 			p.Read = h.First.Sub + int64(h.Through) - base.First.Sub - int64(base.Through)
 			base.First.Seq, h.First.Seq = "12", "13"
-			p.Progress.Held, p.HeldBase = h, base
+			p.Progress.Pending, p.PendingBase = h, base
 		}
 		shift, ok := p.shiftOf()
 		if !ok {
@@ -65,12 +65,12 @@ func TestStepsOfHeldSetsComeBack(t *testing.T) {
 	}
 }
 
-// A held record that the base does not hold cannot be said as a step.
+// A pending record that the base does not hold cannot be said as a step.
 func TestAStepHoldsNothingThatHadFinished(t *testing.T) {
-	base := driver.HeldSet{First: pos(10), Ordinals: []uint32{0, 4}, Through: 6}
-	h := driver.HeldSet{First: pos(10), Ordinals: []uint32{0, 2}, Through: 8}
+	base := driver.PendingSet{First: pos(10), Ordinals: []uint32{0, 4}, Through: 6}
+	h := driver.PendingSet{First: pos(10), Ordinals: []uint32{0, 2}, Through: 8}
 	if step, ok := toStep(h, base, 0); ok {
-		t.Errorf("%+v says that position 12 is held again", step)
+		t.Errorf("%+v says that position 12 is pending again", step)
 	}
 }
 
@@ -79,7 +79,7 @@ func TestAStepFromAnotherBaseIsRefused(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 65))
 	refused := 0
 	for range 500 {
-		base := randomHeld(r)
+		base := randomPending(r)
 		if base.Len() < 3 {
 			continue
 		}
@@ -117,49 +117,49 @@ func TestAStepFromAnotherBaseIsRefused(t *testing.T) {
 func FuzzStep(f *testing.F) {
 	f.Add([]byte{1}, []byte{2}, 1, 1, 3, uint64(0), uint64(20))
 	f.Fuzz(func(t *testing.T, gone, more []byte, g, m, count int, shift, through uint64) {
-		j := &heldStepJSON{
+		j := &pendingStepJSON{
 			First: "5", Through: through, Count: count, Shift: shift, Gone: g % 2000, GoneRuns: gone, More: m % 2000, MoreRuns: more,
 		}
-		base := driver.HeldSet{First: pos(1), Ordinals: []uint32{0, 1, 5, 6, 7, 20}, Through: 25}
+		base := driver.PendingSet{First: pos(1), Ordinals: []uint32{0, 1, 5, 6, 7, 20}, Through: 25}
 		if h, err := j.apply(base); err == nil {
-			if err := checkHeld(h); err != nil {
+			if err := checkPending(h); err != nil {
 				t.Error(err)
 			}
 		}
 	})
 }
 
-// heldBlob is a blob of two sets, of which the second is a step from the first.
-func heldBlob(t testing.TB) ([]byte, [2]driver.HeldSet) {
-	base := driver.HeldSet{First: pos(4), Ordinals: []uint32{0, 1, 300}, Through: 301}
-	h := driver.HeldSet{First: pos(5), Ordinals: []uint32{0, 299, 310}, Through: 400}
-	full, err := toHeld(base)
+// pendingBlob is a blob of two sets, of which the second is a step from the first.
+func pendingBlob(t testing.TB) ([]byte, [2]driver.PendingSet) {
+	base := driver.PendingSet{First: pos(4), Ordinals: []uint32{0, 1, 300}, Through: 301}
+	h := driver.PendingSet{First: pos(5), Ordinals: []uint32{0, 299, 310}, Through: 400}
+	full, err := toPending(base)
 	step, ok := toStep(h, base, 1)
 	if err != nil || !ok {
 		t.Fatal(err, ok)
 	}
-	body, err := pack(&heldBlobJSON{blobHeader{Format, MinReader}, []heldSetJSON{{Held: full}, {Step: step}}})
+	body, err := pack(&pendingBlobJSON{blobHeader{Format, MinReader}, []pendingSetJSON{{Pending: full}, {Step: step}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return body, [2]driver.HeldSet{base, h}
+	return body, [2]driver.PendingSet{base, h}
 }
 
 // A lane that holds many records at each commit writes what has changed, and a whole set every sixteenth time.
-func TestHeldSetsAreWrittenInSteps(t *testing.T) {
+func TestPendingSetsAreWrittenInSteps(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 65))
 	s := newState(t)
 	blobs := map[string][]byte{}
-	held := driver.HeldSet{First: pos(1), Through: 1, Ordinals: []uint32{0}}
+	pending := driver.PendingSet{First: pos(1), Through: 1, Ordinals: []uint32{0}}
 	read := int64(1)
 	full, steps := 0, 0
-	var base driver.HeldSet
+	var base driver.PendingSet
 	for n := range 40 {
 		if n > 0 {
-			base = held
+			base = pending
 			at := []int64{}
-			for _, o := range held.Ordinals {
-				if pos := held.First.Sub + int64(o); pos > read-10_000 && r.IntN(20) > 0 {
+			for _, o := range pending.Ordinals {
+				if pos := pending.First.Sub + int64(o); pos > read-10_000 && r.IntN(20) > 0 {
 					at = append(at, pos)
 				}
 			}
@@ -169,17 +169,17 @@ func TestHeldSetsAreWrittenInSteps(t *testing.T) {
 				}
 			}
 			read += 1000
-			held = driver.HeldSet{First: pos(at[0]), Through: uint64(read-at[0]) + 1}
+			pending = driver.PendingSet{First: pos(at[0]), Through: uint64(read-at[0]) + 1}
 			for _, p := range at {
-				held.Ordinals = append(held.Ordinals, uint32(p-at[0]))
+				pending.Ordinals = append(pending.Ordinals, uint32(p-at[0]))
 			}
 		}
 		var lanes []LaneCommit
 		for i := range 8 {
 			l := lane(s, fmt.Sprint("l", i), read, clock("10:00"), time.Time{})
 			p := &l.Partitions[0]
-			p.Progress.Held, p.HeldLen, p.HeldBase = held, held.Len(), base
-			p.Counts[record.Written] -= int64(held.Len())
+			p.Progress.Pending, p.PendingLen, p.PendingBase = pending, pending.Len(), base
+			p.Counts[record.Written] -= int64(pending.Len())
 			lanes = append(lanes, l)
 		}
 		e := commit(lanes...)
@@ -222,9 +222,9 @@ func TestHeldSetsAreWrittenInSteps(t *testing.T) {
 		}
 		for i := range 8 {
 			st := s.Lanes.Partitions[part(fmt.Sprint("l", i))]
-			got := st.Progress.Held
-			for _, b := range st.HeldBlobs {
-				sets, err := DecodeHeld(b, blobs[b.Key])
+			got := st.Progress.Pending
+			for _, b := range st.PendingBlobs {
+				sets, err := DecodePending(b, blobs[b.Key])
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -232,11 +232,11 @@ func TestHeldSetsAreWrittenInSteps(t *testing.T) {
 					t.Fatalf("commit %d: %v", n, err)
 				}
 			}
-			if !reflect.DeepEqual(got, held) {
+			if !reflect.DeepEqual(got, pending) {
 				t.Fatalf("commit %d: partition %d holds something else", n, i)
 			}
-			if len(st.HeldBlobs) > MaxHeldBefore+1 {
-				t.Fatalf("commit %d: a set of %d blobs", n, len(st.HeldBlobs))
+			if len(st.PendingBlobs) > MaxPendingBefore+1 {
+				t.Fatalf("commit %d: a set of %d blobs", n, len(st.PendingBlobs))
 			}
 		}
 	}

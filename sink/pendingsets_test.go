@@ -18,8 +18,8 @@ type joining struct {
 	ends []float64 // when each event is let go of, in seconds
 }
 
-// at is the set that is held after so many seconds, and how many events were read by then.
-func (j *joining) at(second int64) (h driver.HeldSet, read int64) {
+// at is the set that is pending after so many seconds, and how many events were read by then.
+func (j *joining) at(second int64) (h driver.PendingSet, read int64) {
 	read = second * j.rate
 	for i := int64(len(j.ends)); i < read; i++ {
 		t := float64(i) / float64(j.rate)
@@ -48,12 +48,12 @@ func (j *joining) at(second int64) (h driver.HeldSet, read int64) {
 
 // A join of 1,000 events a second and partition once wrote all that it held at each commit: 17 KB for each partition, though
 // little of it had changed.
-func TestHeldSetsThatChangeComeBackAtAnAdoption(t *testing.T) {
+func TestPendingSetsThatChangeComeBackAtAnAcquisition(t *testing.T) {
 	const every, commits = 10, 40
 	store, _ := memory(noon)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
 	lanes := []string{"a", "b"}
-	in.adopt(lanes...)
+	in.acquire(lanes...)
 	joins := map[string]*joining{}
 	for i, lane := range lanes {
 		joins[lane] = &joining{rate: 300, r: rand.New(rand.NewPCG(65, uint64(i)))}
@@ -61,15 +61,15 @@ func TestHeldSetsThatChangeComeBackAtAnAdoption(t *testing.T) {
 	sizes := map[string]int{}
 	steady := 0
 	for n := range int64(commits) {
-		want := map[string]driver.HeldSet{}
+		want := map[string]driver.PendingSet{}
 		for lane, j := range joins {
-			held, read := j.at((n + 1) * every)
+			pending, read := j.at((n + 1) * every)
 			was := in.at[lane]
 			in.read[lane] = read - was.UpTo.Sub
-			in.done[lane] = record.Counts{record.Written: int64(was.Held.Len()) + in.read[lane] - int64(held.Len())}
+			in.done[lane] = record.Counts{record.Written: int64(was.Pending.Len()) + in.read[lane] - int64(pending.Len())}
 			at := noon.Add(time.Duration(n) * time.Second)
-			in.at[lane] = driver.Progress{UpTo: record.Position{Sub: read}, Held: held, HeldTime: noon, Seen: at}
-			want[lane] = held
+			in.at[lane] = driver.Progress{UpTo: record.Position{Sub: read}, Pending: pending, PendingTime: noon, MaxEventTime: at}
+			want[lane] = pending
 		}
 		in.commit()
 		for _, folder := range []string{"s0000/", "blobs/"} {
@@ -86,10 +86,10 @@ func TestHeldSetsThatChangeComeBackAtAnAdoption(t *testing.T) {
 			continue
 		}
 		other := open(t, store, nil, nil, rowsFlow("rows"))
-		other.adopt(lanes...)
-		for lane, held := range want {
-			if got := other.at[lane].Held; !slices.Equal(got.Ordinals, held.Ordinals) || got.Through != held.Through || got.First != held.First {
-				t.Fatalf("after commit %d another instance finds %d held records of lane %s, want %d", n, got.Len(), lane, held.Len())
+		other.acquire(lanes...)
+		for lane, pending := range want {
+			if got := other.at[lane].Pending; !slices.Equal(got.Ordinals, pending.Ordinals) || got.Through != pending.Through || got.First != pending.First {
+				t.Fatalf("after commit %d another instance finds %d pending records of lane %s, want %d", n, got.Len(), lane, pending.Len())
 			}
 		}
 	}

@@ -1,8 +1,8 @@
 package lane
 
-// heldTimes knows the oldest of the records that a stage holds, by the event time that the lane had reached when they
-// were read. A later stage must not be told a newer time: what is held would reach it behind its timers.
-type heldTimes struct {
+// pendingTimes knows the oldest of the records that a stage holds, by the event time that the lane had reached when they
+// were read. A later stage must not be told a newer time: what is pending would reach it behind its timers.
+type pendingTimes struct {
 	n    map[int64]int32 // by second
 	heap []int64         // seconds, the least first; all those of n, and some that have gone
 }
@@ -17,7 +17,7 @@ func floorSecond(micro int64) int64 {
 	return s
 }
 
-func (h *heldTimes) add(micro int64) {
+func (h *pendingTimes) add(micro int64) {
 	s := floorSecond(micro)
 	if h.n[s]++; h.n[s] > 1 {
 		return
@@ -32,7 +32,7 @@ func (h *heldTimes) add(micro int64) {
 	h.push(s)
 }
 
-func (h *heldTimes) remove(micro int64) {
+func (h *pendingTimes) remove(micro int64) {
 	s := floorSecond(micro)
 	if h.n[s]--; h.n[s] > 0 {
 		return
@@ -43,15 +43,15 @@ func (h *heldTimes) remove(micro int64) {
 	}
 }
 
-// oldest is the second of the oldest record; false if nothing is held.
-func (h *heldTimes) oldest() (int64, bool) {
+// oldest is the second of the oldest record; false if nothing is pending.
+func (h *pendingTimes) oldest() (int64, bool) {
 	if len(h.heap) == 0 {
 		return 0, false
 	}
 	return h.heap[0], true
 }
 
-func (h *heldTimes) push(s int64) {
+func (h *pendingTimes) push(s int64) {
 	h.heap = append(h.heap, s)
 	for i := len(h.heap) - 1; i > 0; {
 		up := (i - 1) / 2
@@ -63,7 +63,7 @@ func (h *heldTimes) push(s int64) {
 	}
 }
 
-func (h *heldTimes) pop() {
+func (h *pendingTimes) pop() {
 	n := len(h.heap) - 1
 	h.heap[0] = h.heap[n]
 	h.heap = h.heap[:n]
