@@ -38,8 +38,8 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	}
 	defer resume()
 	if len(lanes) == 0 {
-		if e.choked.Load() {
-			e.poller.do(func(context.Context) error { e.unchoke(0); return nil })
+		if e.memory.choked.Load() {
+			e.poller.do(func(context.Context) error { e.poller.unchoke(0); return nil })
 		}
 		return nil
 	}
@@ -159,7 +159,7 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	e.keepAgain = e.keeping
 	e.keep(ctx)
 	open := e.open.Bytes()
-	e.poller.do(func(context.Context) error { e.unchoke(open); return nil })
+	e.poller.do(func(context.Context) error { e.poller.unchoke(open); return nil })
 	return nil
 }
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/onceflow/onceflow/stream/driver"
@@ -46,6 +47,8 @@ func (p *Pipe[T]) laneLocal() string {
 
 // keyWatch looks whether equal keys can have come to several lanes. It is used by the conductor.
 type keyWatch struct {
+	src    driver.Source
+	log    *slog.Logger
 	stage  string // that sees one lane at a time; "" watches nothing
 	keys   driver.Keys
 	accept bool // Options.KeysInLanes
@@ -55,21 +58,21 @@ type keyWatch struct {
 	had  map[record.Partition]string // partitions that the ledger knows and no lane has yet: a copy may be in a file of yesterday
 
 	// Of a source whose keys follow the number of partitions.
-	known map[record.Partition]bool
+	known    map[record.Partition]bool
+	wantKeys bool // the poller's, once it runs: records without a key are worth a warning
 }
 
 // countLogs asks how many partitions there are where that decides which lane has a key, for Job.
-func (e *engine[T]) countLogs(ctx context.Context, info driver.SourceInfo) ([]driver.LogSize, error) {
-	e.watch = keyWatch{stage: e.pipe.laneLocal(), keys: info.Keys, accept: e.opts.KeysInLanes}
-	if e.watch.stage == "" || info.Keys != driver.KeysByCount {
+func (w *keyWatch) countLogs(ctx context.Context) ([]driver.LogSize, error) {
+	if w.stage == "" || w.keys != driver.KeysByCount {
 		return nil, nil
 	}
-	parts, err := e.src.Partitions(ctx)
+	parts, err := w.src.Partitions(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask for the partitions: %w", err)
 	}
-	e.watch.know(parts)
-	e.wantKeys = len(parts) > 1
+	w.know(parts)
+	w.wantKeys = len(parts) > 1
 	return sizes(parts), nil
 }
 
@@ -82,10 +85,8 @@ func (w *keyWatch) know(parts []record.Partition) {
 	}
 }
 
-// watchKeys begins the watch.
-func (e *engine[T]) watchKeys(ctx context.Context) error {
-	w := &e.watch
-	tell := e.out.Ledger().Tell
+// begin is told what the ledger says of former runs; tell may be nil.
+func (w *keyWatch) begin(ctx context.Context, tell func(context.Context) (map[record.Partition]driver.Standing, error)) error {
 	if tell == nil || w.stage == "" || w.accept || w.keys != driver.KeysAnywhere {
 		return nil
 	}
@@ -102,22 +103,20 @@ func (e *engine[T]) watchKeys(ctx context.Context) error {
 	return nil
 }
 
-// seeLanes is told of all lanes that are assigned at once.
-func (e *engine[T]) seeLanes(ctx context.Context, lanes []driver.Assignment) error {
-	w := &e.watch
+// see is told of all lanes that are assigned at once.
+func (w *keyWatch) see(ctx context.Context, lanes []driver.Assignment) error {
 	switch {
 	case w.stage == "":
 	case w.keys == driver.KeysByCount:
-		return e.seeAdded(ctx, lanes)
+		return w.added(ctx, lanes)
 	case w.keys == driver.KeysAnywhere && !w.accept:
 		return w.several(lanes)
 	}
 	return nil
 }
 
-// seeAdded refuses partitions that were added to a log since the job knows it. A log that is new may have any.
-func (e *engine[T]) seeAdded(ctx context.Context, lanes []driver.Assignment) error {
-	w := &e.watch
+// added refuses partitions that were added to a log since the job knows it. A log that is new may have any.
+func (w *keyWatch) added(ctx context.Context, lanes []driver.Assignment) error {
 	for _, a := range lanes {
 		for _, p := range a.Partitions {
 			if w.known[p] {
@@ -134,9 +133,9 @@ func (e *engine[T]) seeAdded(ctx context.Context, lanes []driver.Assignment) err
 				if !w.accept {
 					return err
 				}
-				e.opts.Logger.Warn("partitions were added; copies and pairs across the change are not found", "stage", w.stage, "log", p.Source, "were", was)
+				w.log.Warn("partitions were added; copies and pairs across the change are not found", "stage", w.stage, "log", p.Source, "were", was)
 			}
-			parts, err := e.src.Partitions(ctx)
+			parts, err := w.src.Partitions(ctx)
 			if err != nil {
 				return fmt.Errorf("ask for the partitions: %w", err)
 			}
@@ -178,13 +177,13 @@ func (w *keyWatch) one(lane string) error {
 	return nil
 }
 
-// seeKeys warns, once, of records without a key where keys choose the partition: whoever wrote them spreads equal IDs over
+// unkeyed warns, once, of records without a key where keys choose the partition: whoever wrote them spreads equal IDs over
 // all lanes. It looks at one record of a batch. The poller calls it.
-func (e *engine[T]) seeKeys(b *driver.Batch) {
-	if !e.wantKeys || len(b.Records) == 0 || b.Records[0].Key != nil {
+func (w *keyWatch) unkeyed(b *driver.Batch, log *slog.Logger) {
+	if !w.wantKeys || len(b.Records) == 0 || b.Records[0].Key != nil {
 		return
 	}
-	e.wantKeys = false
-	e.opts.Logger.Warn("records have no key, so their producers may spread equal IDs over all partitions; the stage sees one lane at a time",
-		"stage", e.watch.stage, "partition", b.Records[0].Partition.String())
+	w.wantKeys = false
+	log.Warn("records have no key, so their producers may spread equal IDs over all partitions; the stage sees one lane at a time",
+		"stage", w.stage, "partition", b.Records[0].Partition.String())
 }

@@ -139,7 +139,7 @@ func (w *worker[T]) remove(lanes ...*lane[T]) error {
 			continue
 		}
 		l.gone = true
-		w.e.charge(-l.charged)
+		w.e.memory.charge(-l.charged)
 		l.charged = 0
 		errs = append(errs, l.core.Close())
 	}
@@ -158,13 +158,11 @@ func (e *engine[T]) forget(lanes ...*lane[T]) {
 	e.share()
 }
 
-// share tells the status which lanes there are, and divides the bytes that may wait in queues among them. More than a few
-// batches each gain nothing.
+// share tells the status which lanes there are, and divides the bytes that may wait in queues among them.
 func (e *engine[T]) share() {
 	lanes := slices.Collect(maps.Values(e.lanes))
 	e.visible.Store(&lanes)
-	const least, most = 256 << 10, 4 << 20
-	e.laneBytes.Store(min(max(e.opts.Memory/8/int64(max(len(e.lanes), 1)), least), most))
+	e.memory.divide(len(e.lanes))
 }
 
 // clockOf is the clock of a lane's partitions as the ledger knows them.

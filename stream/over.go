@@ -87,16 +87,8 @@ func (e *engine[T]) letGo(ctx context.Context) error {
 	}
 	e.forget(closed...)
 	e.status.lanes(len(e.lanes))
-	e.poller.do(func(context.Context) error { e.finished(lanes); return nil })
+	e.poller.do(func(context.Context) error { e.poller.finished(lanes); return nil })
 	return nil
-}
-
-// finished tells the source that lanes are over. It runs on the poller's goroutine.
-func (e *engine[T]) finished(lanes []string) {
-	for _, name := range lanes {
-		delete(e.polling, name)
-	}
-	e.follower.Finish(lanes)
 }
 
 // withoutOver takes the lanes out that were over before they were assigned, as those of files that the last run has read:

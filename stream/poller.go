@@ -5,21 +5,47 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// poller is the goroutine that uses the source: Poll, Start and Pause are called there and nowhere else.
-type poller struct {
+// poller is the goroutine that uses the source: Poll, Start and Pause are called there and nowhere else. do may be called by
+// all goroutines, park by the conductor; the other methods are the poller's own.
+type poller[T any] struct {
+	src      driver.Source
+	follower driver.Follower // the source, if it is one
+	memory   *memory
+	keys     *keyWatch
+	log      *slog.Logger
+	ask      func(reason string) // for a cut
+
 	mu     sync.Mutex
 	todo   []func(context.Context) error
 	cancel context.CancelFunc // of the Poll in progress
 	wake   chan struct{}      // something was added to todo
+
+	lanes     map[string]*lane[T] // that were started
+	restarted bool                // lanes were started since the source had ended
+
+	// For the conductor.
+	rebalances chan rebalance[T]
+	eof        chan struct{}
+	broken     chan *sourceError
+}
+
+func newPoller[T any](src driver.Source, m *memory, keys *keyWatch, log *slog.Logger, ask func(string)) *poller[T] {
+	p := &poller[T]{
+		src: src, memory: m, keys: keys, log: log, ask: ask, wake: make(chan struct{}, 1), lanes: map[string]*lane[T]{},
+		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1),
+	}
+	p.follower, _ = src.(driver.Follower)
+	return p
 }
 
 // do runs f on the poller's goroutine, soon: a Poll in progress is interrupted.
-func (p *poller) do(f func(context.Context) error) {
+func (p *poller[T]) do(f func(context.Context) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.todo = append(p.todo, f)
@@ -45,17 +71,18 @@ type starting[T any] struct {
 	start driver.Start
 }
 
-// runPoller polls until ctx is done. Errors stop the job.
-func (e *engine[T]) runPoller(ctx context.Context) {
-	err := e.pollAll(ctx)
+// run polls until ctx is done. An error other than the source's own, which the conductor gets, is returned.
+func (p *poller[T]) run(ctx context.Context) error {
+	err := p.pollAll(ctx)
 	var broken *sourceError
 	switch {
 	case err == nil || ctx.Err() != nil:
 	case errors.As(err, &broken):
-		e.broken <- broken // one at most: has room
+		p.broken <- broken // one at most: has room
 	default:
-		e.fail(err)
+		return err
 	}
+	return nil
 }
 
 // sourceError is an error of Poll. What the source delivered before it is good.
@@ -64,9 +91,9 @@ type sourceError struct{ err error }
 func (e *sourceError) Error() string { return fmt.Sprintf("stream: poll: %v", e.err) }
 func (e *sourceError) Unwrap() error { return e.err }
 
-func (e *engine[T]) pollAll(ctx context.Context) error {
+func (p *poller[T]) pollAll(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if err := e.pollOn(ctx, e.poller.interruptible(ctx)); err != nil {
+		if err := p.pollOn(ctx, p.interruptible(ctx)); err != nil {
 			return err
 		}
 	}
@@ -74,21 +101,21 @@ func (e *engine[T]) pollAll(ctx context.Context) error {
 }
 
 // pollOn polls until it is interrupted, which ends poll.
-func (e *engine[T]) pollOn(ctx, poll context.Context) error {
+func (p *poller[T]) pollOn(ctx, poll context.Context) error {
 	for poll.Err() == nil {
-		if err := e.pollerTodo(ctx); err != nil {
+		if err := p.runTodo(ctx); err != nil {
 			return err
 		}
-		b, err := e.src.Poll(poll)
+		b, err := p.src.Poll(poll)
 		switch {
 		case errors.Is(err, io.EOF):
-			err = e.atEOF(ctx)
+			err = p.atEOF(ctx)
 		case err != nil && poll.Err() != nil:
 			err = nil
 		case err != nil:
 			err = &sourceError{err}
 		case b != nil:
-			err = e.polled(ctx, b)
+			err = p.polled(ctx, b)
 		}
 		if err != nil {
 			return err
@@ -98,7 +125,7 @@ func (e *engine[T]) pollOn(ctx, poll context.Context) error {
 }
 
 // interruptible returns a context for Polls that do ends.
-func (p *poller) interruptible(ctx context.Context) context.Context {
+func (p *poller[T]) interruptible(ctx context.Context) context.Context {
 	poll, cancel := context.WithCancel(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,9 +136,8 @@ func (p *poller) interruptible(ctx context.Context) context.Context {
 	return poll
 }
 
-// pollerTodo runs what was given to do.
-func (e *engine[T]) pollerTodo(ctx context.Context) error {
-	p := &e.poller
+// runTodo runs what was given to do.
+func (p *poller[T]) runTodo(ctx context.Context) error {
 	p.mu.Lock()
 	todo := p.todo
 	p.todo = nil
@@ -125,18 +151,18 @@ func (e *engine[T]) pollerTodo(ctx context.Context) error {
 }
 
 // polled handles what Poll said: assignments by the conductor, records by the lane's worker.
-func (e *engine[T]) polled(ctx context.Context, b *driver.Batch) error {
+func (p *poller[T]) polled(ctx context.Context, b *driver.Batch) error {
 	if len(b.Assigned)+len(b.Revoked) > 0 {
 		r := rebalance[T]{batch: b, reply: make(chan []starting[T], 1)}
-		e.rebalances <- r // one at most: has room
-		starts, err := e.await(ctx, r.reply)
+		p.rebalances <- r // one at most: has room
+		starts, err := p.await(ctx, r.reply)
 		if err != nil {
 			return err
 		}
 		for _, name := range b.Revoked {
-			delete(e.polling, name)
+			delete(p.lanes, name)
 		}
-		if err := e.start(ctx, starts); err != nil {
+		if err := p.start(ctx, starts); err != nil {
 			return err
 		}
 	}
@@ -144,36 +170,36 @@ func (e *engine[T]) polled(ctx context.Context, b *driver.Batch) error {
 		b.Release()
 		return nil
 	}
-	l := e.polling[b.Lane]
+	l := p.lanes[b.Lane]
 	if l == nil { // revoked, or not started yet: whoever starts it reads this again
 		b.Release()
 		return nil
 	}
-	e.seeKeys(b)
+	p.keys.unkeyed(b, p.log)
 	n := size(b)
-	over := e.charge(n)
-	e.queued.Add(n)
+	over := p.memory.charge(n)
+	p.memory.queued.Add(n)
 	q := l.queued.Add(n)
 	l.w.push(item[T]{lane: l, batch: b, bytes: n})
-	if q > e.laneBytes.Load() {
-		e.pause(l)
+	if q > p.memory.share.Load() {
+		p.pause(l)
 	}
-	if over && !e.choked.Load() {
-		e.choke()
+	if over && !p.memory.choked.Load() {
+		p.choke()
 	}
 	return nil
 }
 
 // await waits for the conductor's answer and does meanwhile what it is asked to.
-func (e *engine[T]) await(ctx context.Context, reply chan []starting[T]) ([]starting[T], error) {
+func (p *poller[T]) await(ctx context.Context, reply chan []starting[T]) ([]starting[T], error) {
 	for {
-		if err := e.pollerTodo(ctx); err != nil {
+		if err := p.runTodo(ctx); err != nil {
 			return nil, err
 		}
 		select {
 		case starts := <-reply:
 			return starts, nil
-		case <-e.poller.wake:
+		case <-p.wake:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -181,37 +207,37 @@ func (e *engine[T]) await(ctx context.Context, reply chan []starting[T]) ([]star
 }
 
 // start begins lanes at the source.
-func (e *engine[T]) start(ctx context.Context, starts []starting[T]) error {
+func (p *poller[T]) start(ctx context.Context, starts []starting[T]) error {
 	for _, s := range starts {
 		name := s.start.Lane
-		if old := e.polling[name]; old != nil && old.paused.Load() {
-			e.src.Pause(name, false)
+		if old := p.lanes[name]; old != nil && old.paused.Load() {
+			p.src.Pause(name, false)
 		}
-		if err := e.src.Start(ctx, s.start); err != nil {
+		if err := p.src.Start(ctx, s.start); err != nil {
 			return fmt.Errorf("stream: start lane %s: %w", name, err)
 		}
 		if s.lane == nil {
-			e.finished([]string{name})
+			p.finished([]string{name})
 			continue
 		}
-		e.polling[name] = s.lane
-		if e.choked.Load() {
+		p.lanes[name] = s.lane
+		if p.memory.choked.Load() {
 			s.lane.paused.Store(true)
-			e.src.Pause(name, true)
+			p.src.Pause(name, true)
 		}
 	}
 	return nil
 }
 
-// park keeps the poller from the source until it gets lanes to start; nil is none.
-func (e *engine[T]) park(ctx context.Context) (release func([]starting[T]), err error) {
+// park keeps the poller from the source until it gets lanes to start; nil is none. It fails when ctx or hard ends.
+func (p *poller[T]) park(ctx, hard context.Context) (release func([]starting[T]), err error) {
 	parked, reply := make(chan struct{}), make(chan []starting[T], 1)
-	e.poller.do(func(ctx context.Context) error {
+	p.do(func(ctx context.Context) error {
 		close(parked)
 		select {
 		case starts := <-reply:
-			e.restarted = e.restarted || len(starts) > 0
-			return e.start(ctx, starts)
+			p.restarted = p.restarted || len(starts) > 0
+			return p.start(ctx, starts)
 		case <-ctx.Done():
 			return nil
 		}
@@ -219,28 +245,36 @@ func (e *engine[T]) park(ctx context.Context) (release func([]starting[T]), err 
 	select {
 	case <-parked:
 		return func(starts []starting[T]) { reply <- starts }, nil
-	case <-e.hard.Done():
-		return nil, context.Cause(e.hard)
+	case <-hard.Done():
+		return nil, context.Cause(hard)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
 // atEOF tells the conductor that all was delivered, and waits: a fence may start lanes again.
-func (e *engine[T]) atEOF(ctx context.Context) error {
-	e.restarted = false
-	e.eof <- struct{}{} // one at most: the conductor empties it before it starts lanes again
+func (p *poller[T]) atEOF(ctx context.Context) error {
+	p.restarted = false
+	p.eof <- struct{}{} // one at most: the conductor empties it before it starts lanes again
 	for {
-		if err := e.pollerTodo(ctx); err != nil {
+		if err := p.runTodo(ctx); err != nil {
 			return err
 		}
-		if e.restarted {
+		if p.restarted {
 			return nil
 		}
 		select {
-		case <-e.poller.wake:
+		case <-p.wake:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// finished tells the source that lanes are over.
+func (p *poller[T]) finished(lanes []string) {
+	for _, name := range lanes {
+		delete(p.lanes, name)
+	}
+	p.follower.Finish(lanes)
 }

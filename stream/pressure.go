@@ -1,70 +1,63 @@
 package stream
 
 // pause stops a lane's delivery until its queue is half empty.
-func (e *engine[T]) pause(l *lane[T]) {
+func (p *poller[T]) pause(l *lane[T]) {
 	if l.paused.Swap(true) {
 		return
 	}
-	e.src.Pause(l.assignment.Lane, true)
-	if l.queued.Load() <= e.laneBytes.Load()/2 { // drained before paused was set: nobody else resumes it
-		e.resume(l)
+	p.src.Pause(l.assignment.Lane, true)
+	if l.queued.Load() <= p.memory.share.Load()/2 { // drained before paused was set: nobody else resumes it
+		p.resume(l)
 	}
 }
 
 // resume ends pause, unless all lanes have to wait.
-func (e *engine[T]) resume(l *lane[T]) {
+func (p *poller[T]) resume(l *lane[T]) {
 	l.asked.Store(false)
-	if e.polling[l.assignment.Lane] != l || e.choked.Load() || !l.paused.Swap(false) {
+	if p.lanes[l.assignment.Lane] != l || p.memory.choked.Load() || !l.paused.Swap(false) {
 		return
 	}
-	e.src.Pause(l.assignment.Lane, false)
+	p.src.Pause(l.assignment.Lane, false)
 }
 
 // choke pauses all lanes: memory is over its limit. A commit frees the output's buffers, and processing the queues.
-func (e *engine[T]) choke() {
-	e.choked.Store(true)
-	for _, l := range e.polling {
+func (p *poller[T]) choke() {
+	p.memory.choked.Store(true)
+	for _, l := range p.lanes {
 		if !l.paused.Swap(true) {
-			e.src.Pause(l.assignment.Lane, true)
+			p.src.Pause(l.assignment.Lane, true)
 		}
 	}
-	e.ask("memory")
+	p.ask("memory")
 }
 
 // unchoke ends choke once there is room. After a commit, open is what the next transaction has collected already; -1
 // says nothing of it. If neither another commit nor the workers have anything left to free, what is in use are pending
 // records: then reading must go on, since only newer records let go of them, and the limit is raised.
-func (e *engine[T]) unchoke(open int64) {
-	used, limit := e.budget.Used(), e.ceiling.Load()
-	if used < e.opts.Memory/4*3 && limit > e.opts.Memory {
-		e.ceiling.Store(e.opts.Memory)
+func (p *poller[T]) unchoke(open int64) {
+	m := p.memory
+	used, limit := m.budget.Used(), m.ceiling.Load()
+	if used < m.limit/4*3 && limit > m.limit {
+		m.ceiling.Store(m.limit)
 	}
-	if !e.choked.Load() {
+	if !p.memory.choked.Load() {
 		return
 	}
 	switch {
 	case used <= limit/8*7:
 	case open > 0:
-		e.ask("memory")
+		p.ask("memory")
 		return
-	case open == 0 && e.queued.Load() == 0:
-		e.ceiling.Store(used + e.opts.Memory/8)
-		e.opts.Logger.Warn("pending records need more than Options.Memory", "bytes", used, "limit", e.opts.Memory)
+	case open == 0 && p.memory.queued.Load() == 0:
+		m.ceiling.Store(used + m.limit/8)
+		p.log.Warn("pending records need more than Options.Memory", "bytes", used, "limit", m.limit)
 	default:
 		return
 	}
-	e.choked.Store(false)
-	for _, l := range e.polling {
-		if l.paused.Load() && l.queued.Load() <= e.laneBytes.Load()/2 {
-			e.resume(l)
+	m.choked.Store(false)
+	for _, l := range p.lanes {
+		if l.paused.Load() && l.queued.Load() <= p.memory.share.Load()/2 {
+			p.resume(l)
 		}
 	}
-}
-
-// charge counts bytes of memory, and returns whether there are too many.
-func (e *engine[T]) charge(n int64) (over bool) {
-	if n != 0 {
-		e.budget.Add(n)
-	}
-	return e.budget.Used() > e.ceiling.Load()
 }

@@ -11,13 +11,13 @@ func TestALaneThatIsDrainedMeanwhileIsNotPaused(t *testing.T) {
 	}
 	e := newEngine(decodeBench(From(src)), nullOutput{}, o)
 	l := &lane[hit]{assignment: src.lanes[0]}
-	e.polling[l.assignment.Lane] = l
-	e.pause(l)
+	e.poller.lanes[l.assignment.Lane] = l
+	e.poller.pause(l)
 	if l.paused.Load() || src.paused[l.assignment.Lane] {
 		t.Error("the lane is paused, though nothing waits in its queue")
 	}
-	l.queued.Store(e.laneBytes.Load())
-	e.pause(l)
+	l.queued.Store(e.memory.share.Load())
+	e.poller.pause(l)
 	if !l.paused.Load() || !src.paused[l.assignment.Lane] {
 		t.Error("the lane is not paused, though its queue is full")
 	}

@@ -60,7 +60,7 @@ func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]s
 			return nil, fmt.Errorf("%w: it assigned lane %s, which was assigned before", core.ErrSource, a.Lane)
 		}
 	}
-	if err := e.seeLanes(ctx, lanes); err != nil {
+	if err := e.keys.see(ctx, lanes); err != nil {
 		return nil, fmt.Errorf("stream: %w", err)
 	}
 	e.settled = false
@@ -196,7 +196,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	release := func([]starting[T]) {}
 	if r == nil { // else the poller waits for the answer to it
 		var err error
-		if release, err = e.park(ctx); err != nil {
+		if release, err = e.poller.park(ctx, e.hard); err != nil {
 			return err
 		}
 	}
@@ -204,14 +204,14 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 		return err
 	}
 	select {
-	case <-e.eof: // said of lanes that begin again
+	case <-e.poller.eof: // said of lanes that begin again
 	default:
 	}
 	e.ending, e.emptied, e.filled = false, nil, 0
 	e.fill.over.Store(false)
 	if r == nil { // the poller may have been about to tell of a rebalance, and waits for the answer then
 		select {
-		case pending := <-e.rebalances:
+		case pending := <-e.poller.rebalances:
 			r = &pending
 			release(nil)
 		default:

@@ -58,9 +58,9 @@ type engine[T any] struct {
 	stop context.CancelCauseFunc
 
 	workers []*worker[T]
-	poller  poller
+	poller  *poller[T]
 	group   sync.WaitGroup
-	budget  *driver.Budget
+	memory  *memory
 	clock   storeClock
 	born    time.Time // with its monotonic reading; a moment before the engine was made
 
@@ -74,23 +74,12 @@ type engine[T any] struct {
 	overs chan struct{}
 	ends  atomic.Int64 // of partitions, since a commit was asked for because of them
 
-	// The poller's.
-	polling   map[string]*lane[T]
-	restarted bool
-
 	// Between goroutines.
-	rebalances chan rebalance[T]
-	eof        chan struct{}
-	broken     chan *sourceError
-	asks       chan string // reasons for a cut
-	spoiled    chan error  // why a worker cannot write to the open transaction
-	ceiling    atomic.Int64
-	choked     atomic.Bool
-	queued     atomic.Int64 // bytes of batches that wait
-	laneBytes  atomic.Int64
-	read       atomic.Int64
-	oddTimes   atomic.Int64 // of records, that were taken for none
-	hurry      atomic.Bool  // throw away what is queued; the next run reads it again
+	asks     chan string // reasons for a cut
+	spoiled  chan error  // why a worker cannot write to the open transaction
+	read     atomic.Int64
+	oddTimes atomic.Int64 // of records, that were taken for none
+	hurry    atomic.Bool  // throw away what is queued; the next run reads it again
 
 	// The conductor's.
 	lanes      map[string]*lane[T]
@@ -116,8 +105,7 @@ type engine[T any] struct {
 	filled     int                                  // workers that have not
 	endTimer   *time.Timer
 	settleBy   time.Time
-	watch      keyWatch
-	wantKeys   bool // the poller's: warn of records without a key
+	keys       *keyWatch
 
 	fill     backfill
 	status   statusBoard
@@ -127,17 +115,16 @@ type engine[T any] struct {
 
 func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	e := &engine[T]{
-		src: p.src, out: out, pipe: p, opts: o, budget: driver.NewBudget(o.Memory), born: time.Now().Add(-time.Second),
-		polling: map[string]*lane[T]{}, lanes: map[string]*lane[T]{},
-		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1), asks: make(chan string, 1), spoiled: make(chan error, 1),
+		src: p.src, out: out, pipe: p, opts: o, memory: newMemory(o.Memory), born: time.Now().Add(-time.Second),
+		lanes: map[string]*lane[T]{}, asks: make(chan string, 1), spoiled: make(chan error, 1),
 		committed: make(chan *commit[T], 1), kept: make(chan upkeep, 1),
 	}
 	e.follower, _ = p.src.(driver.Follower)
 	e.overs = make(chan struct{}, 1)
-	e.poller.wake = make(chan struct{}, 1)
+	e.keys = &keyWatch{src: p.src, log: o.Logger, stage: p.laneLocal(), accept: o.KeysInLanes}
+	e.poller = newPoller[T](p.src, e.memory, e.keys, o.Logger, e.ask)
 	e.terminal = o.Progress != nil && isTerminal(o.Progress)
 	e.fill.patience = o.Backfill
-	e.ceiling.Store(o.Memory)
 	e.share()
 	for i := range o.Parallel {
 		e.workers = append(e.workers, newWorker(e, i))
@@ -184,12 +171,13 @@ func (e *engine[T]) run(ctx context.Context) error {
 	e.hard, e.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer e.stop(nil)
 	e.info = e.src.Info()
-	job := driver.Job{Source: e.info, Workers: len(e.workers), Budget: e.budget, Logger: e.opts.Logger}
+	job := driver.Job{Source: e.info, Workers: len(e.workers), Budget: e.memory.budget, Logger: e.opts.Logger}
+	e.keys.keys = e.info.Keys
 	var err error
-	if job.Logs, err = e.countLogs(ctx, job.Source); err != nil {
+	if job.Logs, err = e.keys.countLogs(ctx); err != nil {
 		return ended(ctx, fmt.Errorf("stream: %w", err))
 	}
-	job.LaneLocal, job.KeysInLanes = e.watch.stage, e.opts.KeysInLanes
+	job.LaneLocal, job.KeysInLanes = e.keys.stage, e.opts.KeysInLanes
 	if e.opts.Backfill > 0 {
 		job.MayEnd = e.fill.mayEnd
 	}
@@ -202,7 +190,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 	if err := e.beginFollower(ctx); err != nil {
 		return ended(ctx, err)
 	}
-	if err := e.watchKeys(ctx); err != nil {
+	if err := e.keys.begin(ctx, e.out.Ledger().Tell); err != nil {
 		return ended(ctx, fmt.Errorf("stream: %w", err))
 	}
 	e.opts.Logger.Info("start", "source", job.Source.ID, "workers", job.Workers, "memory", e.opts.Memory)
@@ -214,7 +202,12 @@ func (e *engine[T]) run(ctx context.Context) error {
 	soft, stopPolling := context.WithCancel(e.hard)
 	defer stopPolling()
 	polled := make(chan struct{})
-	e.group.Go(func() { defer close(polled); e.runPoller(soft) })
+	e.group.Go(func() {
+		defer close(polled)
+		if err := e.poller.run(soft); err != nil {
+			e.fail(err)
+		}
+	})
 	e.group.Go(func() { e.runStatus(e.hard) })
 	for timer, d := range map[**time.Timer]time.Duration{&e.cutTimer: e.opts.CommitEvery, &e.keepTimer: keepEvery, &e.endTimer: keepEvery} {
 		*timer = time.NewTimer(jitter(d))
@@ -249,7 +242,7 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			return nil
 		case <-e.hard.Done():
 			return context.Cause(e.hard)
-		case r := <-e.rebalances:
+		case r := <-e.poller.rebalances:
 			err = e.rebalance(ctx, &r)
 		case <-e.cutTimer.C:
 			e.want = "time"
@@ -264,9 +257,9 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			err = e.afterKeep(ctx, u)
 		case <-e.overs:
 			err = e.letGo(ctx)
-		case broken := <-e.broken:
+		case broken := <-e.poller.broken:
 			return broken
-		case <-e.eof:
+		case <-e.poller.eof:
 			e.beginEnd()
 		case <-e.emptied:
 			e.filled--

@@ -151,7 +151,7 @@ func (e *engine[T]) snapshot() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.s
-	s.Lag, s.Bytes, s.OddTimes = health.Lag, e.budget.Used(), e.oddTimes.Load()
+	s.Lag, s.Bytes, s.OddTimes = health.Lag, e.memory.budget.Used(), e.oddTimes.Load()
 	if read := e.read.Load(); read != s.Read || b.lastRead.IsZero() {
 		s.Read, b.s.Read, b.lastRead = read, read, now
 	}

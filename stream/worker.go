@@ -259,7 +259,7 @@ func (w *worker[T]) begin(l *lane[T]) {
 func (w *worker[T]) end(l *lane[T]) {
 	w.busy.Store(0)
 	pending := l.core.PendingBytes()
-	w.e.charge(pending - l.charged)
+	w.e.memory.charge(pending - l.charged)
 	l.charged = pending
 	l.publish()
 }
@@ -273,20 +273,20 @@ func (w *worker[T]) discard(it item[T]) {
 
 // drained counts a batch of n bytes out, and asks for more if the lane was paused.
 func (w *worker[T]) drained(l *lane[T], n int64) {
-	e := w.e
-	e.charge(-n)
-	e.queued.Add(-n)
+	e, m := w.e, w.e.memory
+	m.charge(-n)
+	m.queued.Add(-n)
 	q := l.queued.Add(-n)
 	switch {
 	case !l.paused.Load():
-	case e.choked.Load():
-		if e.budget.Used() <= e.ceiling.Load()/8*7 {
-			e.poller.do(func(context.Context) error { e.unchoke(-1); return nil })
-		} else if e.queued.Load() == 0 {
+	case m.choked.Load():
+		if m.roomy() {
+			e.poller.do(func(context.Context) error { e.poller.unchoke(-1); return nil })
+		} else if m.queued.Load() == 0 {
 			e.ask("memory") // the workers have nothing left to free
 		}
-	case q <= e.laneBytes.Load()/2 && !l.asked.Swap(true):
-		e.poller.do(func(context.Context) error { e.resume(l); return nil })
+	case q <= m.share.Load()/2 && !l.asked.Swap(true):
+		e.poller.do(func(context.Context) error { e.poller.resume(l); return nil })
 	}
 }
 
