@@ -151,12 +151,12 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	}
 	e.worked()
 	e.record(c)
-	e.settled = false // that was said of what came before
+	e.upkeep.settled = false // that was said of what came before
 	e.endLanes(c)
 	if err := e.letGo(ctx); err != nil { // of earlier commits
 		return err
 	}
-	e.keepAgain = e.keeping
+	e.upkeep.again = e.upkeep.running
 	e.keep(ctx)
 	open := e.open.Bytes()
 	e.poller.do(func(context.Context) error { e.poller.unchoke(open); return nil })
@@ -174,12 +174,7 @@ func (e *engine[T]) record(c *commit[T]) {
 			records += lc.Read[p]
 			pending += int64(lc.Partitions[p].Pending.Len())
 		}
-		for p, g := range lc.Partitions {
-			if e.unacked == nil {
-				e.unacked = map[record.Partition]record.Position{}
-			}
-			e.unacked[p] = g.UpTo
-		}
+		e.witness.committed(lc.Partitions)
 		k := clockOf(lc.Partitions)
 		if l := e.lanes[lc.Lane]; l != nil {
 			l.committed = k

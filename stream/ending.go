@@ -53,9 +53,9 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	case dirty:
 		e.want = "end"
 		return false, e.cut()
-	case e.keeping:
+	case e.upkeep.running:
 		return false, nil
-	case e.settled:
+	case e.upkeep.settled:
 		return true, nil
 	}
 	now := time.Now()
@@ -64,7 +64,7 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 		e.keep(ctx)
 		return false, nil
 	}
-	if e.keepErr != nil { // an outage: it tries again, as it does before the end
+	if e.upkeep.err != nil { // an outage: it tries again, as it does before the end
 		e.settleBy = now.Add(settleFor)
 		return false, nil //nolint:nilerr // it has been told, and is no reason to end
 	}
@@ -72,7 +72,7 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 		return false, errors.New("stream: all is committed, but the output does not settle: run again to publish the rest")
 	}
 	// Whatever else happens calls this, too: a timer that it set anew each time would never fire with short commits.
-	if wait := settlePoll - time.Since(e.keptAt); wait > 0 {
+	if wait := settlePoll - time.Since(e.upkeep.endedAt); wait > 0 {
 		e.endTimer.Reset(wait)
 	} else {
 		e.keep(ctx)
@@ -160,7 +160,7 @@ func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func()
 			}
 		}
 		if last {
-			e.ackNow()
+			e.witness.tellNow(e.hard, &e.group)
 			return nil
 		}
 		e.want, last = "shutdown", true

@@ -67,7 +67,7 @@ func (w *worker[T]) endLanes(lanes []*lane[T]) error {
 
 // letGo forgets the lanes that workers have closed, here, at the output and at the source.
 func (e *engine[T]) letGo(ctx context.Context) error {
-	if e.keeping {
+	if e.upkeep.running {
 		return nil // upkeep must not run beside a release; its end calls this again
 	}
 	e.over.Lock()

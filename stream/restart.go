@@ -63,8 +63,8 @@ func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]s
 	if err := e.keys.see(ctx, lanes); err != nil {
 		return nil, fmt.Errorf("stream: %w", err)
 	}
-	e.settled = false
-	acked := e.acked(ctx, lanes)
+	e.upkeep.settled = false
+	acked := e.witness.told(ctx, lanes)
 	at, err := e.takeOver(ctx, lanes)
 	if err != nil {
 		return nil, fmt.Errorf("stream: acquire lanes: %w", err)
@@ -124,9 +124,7 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 	}
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	if e.keepStop != nil {
-		e.keepStop() // upkeep can wait
-	}
+	e.upkeep.hasten()
 	var revoked []*lane[T]
 	for _, name := range b.Revoked {
 		if l := e.lanes[name]; l != nil {
@@ -135,9 +133,9 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 	}
 	cut := false
 	for {
-		if e.committing == nil && !e.keeping {
+		if e.committing == nil && !e.upkeep.running {
 			if cut {
-				e.ackNow()
+				e.witness.tellNow(e.hard, &e.group)
 				return nil
 			}
 			e.want = "rebalance"
@@ -158,7 +156,7 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 			}
 			e.worked()
 			e.record(c)
-		case u := <-e.kept:
+		case u := <-e.upkeep.done:
 			e.keepEnded(ctx, u)
 		case <-timer.C:
 			return errDeadline

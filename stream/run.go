@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
-	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Run runs the pipe until ctx ends, commits what is finished by then, and returns nil; or until the source has ended, with
@@ -64,10 +63,8 @@ type engine[T any] struct {
 	clock   storeClock
 	born    time.Time // with its monotonic reading; a moment before the engine was made
 
-	follower driver.Follower // the source, if it is one
-	info     driver.SourceInfo
-	signed   bool // the ledger has a name, under which the follower keeps what it is told
-	over     struct {
+	info driver.SourceInfo
+	over struct {
 		sync.Mutex
 		lanes []*lane[T] // closed by workers, and not forgotten yet
 	}
@@ -88,24 +85,16 @@ type engine[T any] struct {
 	cutTimer   *time.Timer
 	committing *commit[T]
 	committed  chan *commit[T]
-	keeping    bool // Maintain and its like are under way
-	keepAgain  bool // a commit has ended since that began
-	keepTimer  *time.Timer
-	keepStop   context.CancelFunc
-	kept       chan upkeep
-	keptAt     time.Time                            // when upkeep last ended
-	failures   int                                  // commits that failed since one succeeded
-	spoilt     error                                // why the open transaction cannot commit: all begin again once the one before is over
-	keepErr    error                                // the last of upkeep since it succeeded
-	keepFails  int                                  // how often it failed since then
-	unacked    map[record.Partition]record.Position // committed, and the source was not told
-	settled    bool                                 // the output had nothing left to do when it was last asked
-	ending     bool                                 // the source has ended
-	emptied    <-chan struct{}                      // since then: a worker has come to the end of its queue
-	filled     int                                  // workers that have not
+	failures   int             // commits that failed since one succeeded
+	spoilt     error           // why the open transaction cannot commit: all begin again once the one before is over
+	ending     bool            // the source has ended
+	emptied    <-chan struct{} // since then: a worker has come to the end of its queue
+	filled     int             // workers that have not
 	endTimer   *time.Timer
 	settleBy   time.Time
 	keys       *keyWatch
+	witness    *witness
+	upkeep     *upkeeper[T]
 
 	fill     backfill
 	status   statusBoard
@@ -117,9 +106,8 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	e := &engine[T]{
 		src: p.src, out: out, pipe: p, opts: o, memory: newMemory(o.Memory), born: time.Now().Add(-time.Second),
 		lanes: map[string]*lane[T]{}, asks: make(chan string, 1), spoiled: make(chan error, 1),
-		committed: make(chan *commit[T], 1), kept: make(chan upkeep, 1),
+		committed: make(chan *commit[T], 1),
 	}
-	e.follower, _ = p.src.(driver.Follower)
 	e.overs = make(chan struct{}, 1)
 	e.keys = &keyWatch{src: p.src, log: o.Logger, stage: p.laneLocal(), accept: o.KeysInLanes}
 	e.poller = newPoller[T](p.src, e.memory, e.keys, o.Logger, e.ask)
@@ -128,6 +116,12 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	e.share()
 	for i := range o.Parallel {
 		e.workers = append(e.workers, newWorker(e, i))
+	}
+	e.witness = &witness{log: o.Logger}
+	e.witness.source, _ = p.src.(driver.Follower)
+	e.upkeep = &upkeeper[T]{
+		src: p.src, out: out, witness: e.witness, clock: &e.clock, fill: &e.fill, status: &e.status, log: o.Logger, workers: e.workers,
+		read: &e.read, group: &e.group, done: make(chan upkeep, 1),
 	}
 	return e
 }
@@ -184,10 +178,10 @@ func (e *engine[T]) run(ctx context.Context) error {
 	if err := e.out.Attach(ctx, job); err != nil {
 		return ended(ctx, fmt.Errorf("stream: attach: %w", err))
 	}
-	if err := e.askClock(ctx); err != nil {
+	if _, err := e.clock.ask(ctx, e.out.Now); err != nil {
 		return ended(ctx, fmt.Errorf("stream: the output's clock: %w", err))
 	}
-	if err := e.beginFollower(ctx); err != nil {
+	if err := e.witness.begin(ctx, e.src, &e.info, e.out.Ledger()); err != nil {
 		return ended(ctx, err)
 	}
 	if err := e.keys.begin(ctx, e.out.Ledger().Tell); err != nil {
@@ -209,7 +203,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 		}
 	})
 	e.group.Go(func() { e.runStatus(e.hard) })
-	for timer, d := range map[**time.Timer]time.Duration{&e.cutTimer: e.opts.CommitEvery, &e.keepTimer: keepEvery, &e.endTimer: keepEvery} {
+	for timer, d := range map[**time.Timer]time.Duration{&e.cutTimer: e.opts.CommitEvery, &e.upkeep.timer: keepEvery, &e.endTimer: keepEvery} {
 		*timer = time.NewTimer(jitter(d))
 		defer (*timer).Stop()
 	}
@@ -251,9 +245,9 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 		case e.spoilt = <-e.spoiled:
 		case c := <-e.committed:
 			err = e.afterCommit(ctx, c)
-		case <-e.keepTimer.C:
+		case <-e.upkeep.timer.C:
 			e.keep(ctx)
-		case u := <-e.kept:
+		case u := <-e.upkeep.done:
 			err = e.afterKeep(ctx, u)
 		case <-e.overs:
 			err = e.letGo(ctx)
@@ -293,9 +287,7 @@ func (e *engine[T]) close(err error) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(e.hard), e.opts.Shutdown)
 	defer cancel()
-	if e.keepStop != nil {
-		e.keepStop()
-	}
+	e.upkeep.hasten()
 	if c := e.committing; c != nil { // let it end: its outcome would else be unknown, though nothing is lost by that
 		if errors.Is(err, errShutdown) {
 			c.cancel()

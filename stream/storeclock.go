@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 )
@@ -30,4 +31,13 @@ func (c *storeClock) now() (at, latest time.Time) {
 	}
 	since := time.Since(r.asked)
 	return r.at.Add(since), r.latest.Add(since)
+}
+
+// ask sets the clock by the answer of now, which is Output.Now.
+func (c *storeClock) ask(ctx context.Context, now func(context.Context) (at, latest time.Time, err error)) (time.Time, error) {
+	at, latest, err := now(ctx)
+	if err == nil {
+		c.set(at, latest)
+	}
+	return at, err
 }

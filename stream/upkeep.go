@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/retry"
@@ -25,73 +27,71 @@ type upkeep struct {
 	err  error // of it or of the questions to the source
 }
 
-// keep starts upkeep, unless it is under way: it proves the ends of idle logs and maintains the output. It runs beside
-// workers, cuts and commits, since it may read for long before an hour closes, but not beside acquiring and releasing. Only
-// seals and late publication wait for it, so its errors are logged and it is tried again, without end; ErrStop tells what
-// ends the job instead.
-func (e *engine[T]) keep(ctx context.Context) {
-	if e.keeping {
+// upkeeper runs upkeep, one at a time, beside workers, cuts and commits, but not beside acquiring and releasing. The conductor
+// uses it.
+type upkeeper[T any] struct {
+	src     driver.Source
+	out     driver.Output[T]
+	witness *witness
+	clock   *storeClock
+	fill    *backfill
+	status  *statusBoard
+	log     *slog.Logger
+	workers []*worker[T]
+	read    *atomic.Int64 // records, by all workers
+
+	group   *sync.WaitGroup
+	done    chan upkeep
+	running bool
+	again   bool               // a commit has ended since it began
+	cancel  context.CancelFunc // of the one that runs
+	timer   *time.Timer        // for the next
+	endedAt time.Time          // when it last ended
+	err     error              // the last since it succeeded
+	fails   int                // how often it failed since then
+	settled bool               // the output had nothing left to do when it was last asked
+}
+
+// start begins upkeep, unless it is under way: it proves the ends of idle logs and maintains the output, which may read for
+// long before an hour closes. Only seals and late publication wait for it, so its errors are logged and it is tried again,
+// without end; ErrStop tells what ends the job instead.
+func (k *upkeeper[T]) start(ctx, hard context.Context) {
+	if k.running {
 		return
 	}
-	e.keeping, e.keepAgain = true, false
-	ctx, e.keepStop = context.WithCancel(ctx)
-	done := e.keepStop
-	upTo := e.unacked
-	e.unacked = nil
-	e.group.Go(func() {
+	k.running, k.again = true, false
+	ctx, k.cancel = context.WithCancel(ctx)
+	done := k.cancel
+	upTo := k.witness.take()
+	k.group.Go(func() {
 		defer done()
 		var u upkeep
 		var unproved error // by the source: clocks stand still; what is committed is published and sealed all the same
-		if now, err := e.askNow(ctx); err != nil {
+		if now, err := k.clock.ask(ctx, k.out.Now); err != nil {
 			u.err = fmt.Errorf("the output's clock: %w", err) // it is away, and so is all that Maintain wants of it
 		} else {
-			unproved = e.prove(ctx, now)
-			u.Upkeep, u.err = e.out.Maintain(ctx, e.src.Partitions)
+			unproved = k.prove(ctx, hard, now)
+			u.Upkeep, u.err = k.out.Maintain(ctx, k.src.Partitions)
 		}
 		if u.kept = u.err == nil; u.kept {
-			e.fill.complete = u.Complete
+			k.fill.complete = u.Complete
 		}
 		u.err = errors.Join(unproved, wrap("maintain the output", u.err))
-		e.ack(ctx, upTo)
-		e.kept <- u
+		k.witness.tell(ctx, upTo)
+		k.done <- u
 	})
-}
-
-// ack tells the source committed positions. It is advice: an error is logged and forgotten.
-func (e *engine[T]) ack(ctx context.Context, upTo map[record.Partition]record.Position) {
-	if e.follower == nil || len(upTo) == 0 {
-		return
-	}
-	if err := e.follower.Ack(ctx, upTo); err != nil && ctx.Err() == nil {
-		e.opts.Logger.Warn("acknowledgement failed", "error", err)
-	}
-}
-
-// ackFor is how long giving lanes up waits for ackNow.
-const ackFor = time.Second
-
-// ackNow is ack before lanes are given up: afterwards the source may not speak for them.
-func (e *engine[T]) ackNow() {
-	upTo := e.unacked
-	e.unacked = nil
-	ctx, cancel := context.WithTimeout(e.hard, ackFor)
-	e.group.Go(func() {
-		defer cancel()
-		e.ack(ctx, upTo)
-	})
-	<-ctx.Done()
 }
 
 // prove asks which idle logs have ended, and moves their clocks to the time before the question. That time, now, is the
 // output's, since all instances share it and it has nothing to do with the broker's answer.
-func (e *engine[T]) prove(ctx context.Context, now time.Time) error {
-	e.fill.look(e.read.Load(), now)
-	at, owner, since := e.idle(ctx, now)
+func (k *upkeeper[T]) prove(ctx, hard context.Context, now time.Time) error {
+	k.fill.look(k.read.Load(), now)
+	at, owner, since := k.idle(ctx, hard, now)
 	if len(at) == 0 {
 		return nil
 	}
-	live, r := e.fill.patience == 0, e.fill.resting(since)
-	proved, err := e.src.AtEnd(ctx, at)
+	live, r := k.fill.patience == 0, k.fill.resting(since)
+	proved, err := k.src.AtEnd(ctx, at)
 	if err != nil {
 		return wrap("ask for the ends of logs", err)
 	}
@@ -114,18 +114,18 @@ func (e *engine[T]) prove(ctx context.Context, now time.Time) error {
 // idle returns the positions of partitions that gave no record since it was last called; none if ctx ends, since workers
 // may be within a slice for long, and what ends ctx waits for us. rest is when the last of all partitions was found at its
 // end, zero if one is not.
-func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[record.Partition]record.Position, map[record.Partition]*lane[T], time.Time) {
+func (k *upkeeper[T]) idle(ctx, hard context.Context, now time.Time) (map[record.Partition]record.Position, map[record.Partition]*lane[T], time.Time) {
 	at, owner := map[record.Partition]record.Position{}, map[record.Partition]*lane[T]{} // workers may still fill them when we are gone
 	rest, all := time.Time{}, true
 	var mu sync.Mutex
-	answered := make(chan struct{}, len(e.workers)) // has room for all, so nobody waits for us when we are gone
-	for _, w := range e.workers {
+	answered := make(chan struct{}, len(k.workers)) // has room for all, so nobody waits for us when we are gone
+	for _, w := range k.workers {
 		w.do(func(context.Context) error {
 			defer func() { answered <- struct{}{} }()
 			mu.Lock()
 			defer mu.Unlock()
 			for _, l := range w.lanes {
-				if e.fill.patience > 0 {
+				if k.fill.patience > 0 {
 					since, ok := l.core.AtRest()
 					rest, all = maxTime(rest, since), all && ok
 				}
@@ -138,12 +138,12 @@ func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[record.Partiti
 			return nil
 		})
 	}
-	for range e.workers {
+	for range k.workers {
 		select {
 		case <-answered:
 		case <-ctx.Done():
 			return nil, nil, time.Time{}
-		case <-e.hard.Done(): // workers may be gone
+		case <-hard.Done(): // workers may be gone
 			return nil, nil, time.Time{}
 		}
 	}
@@ -152,6 +152,40 @@ func (e *engine[T]) idle(ctx context.Context, now time.Time) (map[record.Partiti
 	}
 	return at, owner, rest
 }
+
+// ended notes the end of upkeep and plans the next. It reports whether Maintain has succeeded.
+func (k *upkeeper[T]) ended(ctx context.Context, u *upkeep) bool {
+	k.running, k.cancel, k.endedAt = false, nil, time.Now()
+	switch {
+	case u.err == nil:
+		k.err, k.fails = nil, 0
+		k.status.passed(&k.status.upkeep)
+	case ctx.Err() == nil && !errors.Is(u.err, context.Canceled):
+		k.err = u.err
+		k.fails++
+		since := k.status.fails(&k.status.upkeep, time.Now(), u.err)
+		k.log.Warn("upkeep failed", "error", u.err, "for", since)
+	}
+	k.timer.Reset(jitter(retry.Pause(keepEvery, keepPause, k.fails)))
+	if !u.kept {
+		return false
+	}
+	k.settled = u.Settled
+	if closed := k.status.kept(u.Upkeep); closed > 0 {
+		k.log.Info("closed hours", "hours", closed, "earliest", u.EarliestHour)
+	}
+	return true
+}
+
+// hasten ends upkeep soon, if it is under way: something more urgent needs the output.
+func (k *upkeeper[T]) hasten() {
+	if k.running {
+		k.cancel()
+	}
+}
+
+// keep starts upkeep, unless it is under way.
+func (e *engine[T]) keep(ctx context.Context) { e.upkeep.start(ctx, e.hard) }
 
 // afterKeep takes in what came of upkeep.
 func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
@@ -162,32 +196,16 @@ func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
 	if err := e.letGo(ctx); err != nil {
 		return err
 	}
-	if e.keepAgain && u.err == nil {
+	if e.upkeep.again && u.err == nil {
 		e.keep(ctx)
 	}
 	return nil
 }
 
-// keepEnded notes the end of upkeep and plans the next.
+// keepEnded notes the end of upkeep, and tells the lanes what it found of the clocks.
 func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
-	e.keeping, e.keepStop, e.keptAt = false, nil, time.Now()
-	switch {
-	case u.err == nil:
-		e.keepErr, e.keepFails = nil, 0
-		e.status.passed(&e.status.upkeep)
-	case ctx.Err() == nil && !errors.Is(u.err, context.Canceled):
-		e.keepErr = u.err
-		e.keepFails++
-		since := e.status.fails(&e.status.upkeep, time.Now(), u.err)
-		e.opts.Logger.Warn("upkeep failed", "error", u.err, "for", since)
-	}
-	e.keepTimer.Reset(jitter(retry.Pause(keepEvery, keepPause, e.keepFails)))
-	if !u.kept {
+	if !e.upkeep.ended(ctx, &u) {
 		return
-	}
-	e.settled = u.Settled
-	if closed := e.status.kept(u.Upkeep); closed > 0 {
-		e.opts.Logger.Info("closed hours", "hours", closed, "earliest", u.EarliestHour)
 	}
 	for _, l := range e.lanes {
 		k := record.Clocks{Lane: l.committed, Job: u.Clock}
@@ -204,30 +222,17 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 	}
 }
 
-// waitKeep ends upkeep, if it is under way: something more urgent needs the output.
+// waitKeep ends upkeep, if it is under way, and waits for it.
 func (e *engine[T]) waitKeep(ctx context.Context) error {
-	if !e.keeping {
+	if !e.upkeep.running {
 		return nil
 	}
-	e.keepStop()
+	e.upkeep.hasten()
 	select {
-	case u := <-e.kept:
+	case u := <-e.upkeep.done:
 		e.keepEnded(ctx, u)
 		return nil
 	case <-e.hard.Done():
 		return context.Cause(e.hard)
 	}
-}
-
-func (e *engine[T]) askNow(ctx context.Context) (time.Time, error) {
-	now, latest, err := e.out.Now(ctx)
-	if err == nil {
-		e.clock.set(now, latest)
-	}
-	return now, err
-}
-
-func (e *engine[T]) askClock(ctx context.Context) error {
-	_, err := e.askNow(ctx)
-	return err
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
@@ -38,24 +40,77 @@ func (e *BehindError) Error() string {
 // witnessFor is how long an acquisition waits for what the source was told.
 const witnessFor = 5 * time.Second
 
-// beginFollower tells a source that follows the ledger about it.
-func (e *engine[T]) beginFollower(ctx context.Context) error {
-	if e.follower == nil {
-		if e.info.LanesEnd {
+// witness is a source that follows the ledger: it is told what is committed, and asked what it was told. The conductor uses it.
+type witness struct {
+	source driver.Follower // nil: the source follows nothing
+	log    *slog.Logger
+	signed bool                                 // the ledger has a name, under which the source keeps what it is told
+	untold map[record.Partition]record.Position // committed since it was last told
+}
+
+// begin tells the source about the ledger.
+func (w *witness) begin(ctx context.Context, src driver.Source, info *driver.SourceInfo, l driver.Ledger) error {
+	if w.source == nil {
+		if info.LanesEnd {
 			return fmt.Errorf("stream: the lanes of the source %s end one by one, so it must be a driver.Follower, and %T is none; who wraps a "+
-				"source must pass on all of its methods, as by embedding its own type", e.info.ID, e.src)
+				"source must pass on all of its methods, as by embedding its own type", info.ID, src)
 		}
 		return nil
 	}
-	l := e.out.Ledger()
-	e.signed = l.Signature != ""
-	return wrap("go on from the last run", e.follower.Begin(ctx, l))
+	w.signed = l.Signature != ""
+	return wrap("go on from the last run", w.source.Begin(ctx, l))
 }
 
-// acked asks what the source was told of lanes. It comes before the ledger is read: what others commit and tell it
+// committed notes positions that the source is to be told.
+func (w *witness) committed(at map[record.Partition]driver.Progress) {
+	if w.source == nil {
+		return
+	}
+	if w.untold == nil {
+		w.untold = make(map[record.Partition]record.Position, len(at))
+	}
+	for p, g := range at {
+		w.untold[p] = g.UpTo
+	}
+}
+
+// take returns what the source has not been told; the caller tells it.
+func (w *witness) take() map[record.Partition]record.Position {
+	upTo := w.untold
+	w.untold = nil
+	return upTo
+}
+
+// tell tells the source committed positions. It is advice: an error is logged and forgotten. It may be called beside the
+// conductor.
+func (w *witness) tell(ctx context.Context, upTo map[record.Partition]record.Position) {
+	if w.source == nil || len(upTo) == 0 {
+		return
+	}
+	if err := w.source.Ack(ctx, upTo); err != nil && ctx.Err() == nil {
+		w.log.Warn("acknowledgement failed", "error", err)
+	}
+}
+
+// tellFor is how long giving lanes up waits for tellNow.
+const tellFor = time.Second
+
+// tellNow tells the source before lanes are given up: afterwards it may not speak for them. What takes longer goes on in
+// the group.
+func (w *witness) tellNow(ctx context.Context, group *sync.WaitGroup) {
+	upTo := w.take()
+	ctx, cancel := context.WithTimeout(ctx, tellFor)
+	group.Go(func() {
+		defer cancel()
+		w.tell(ctx, upTo)
+	})
+	<-ctx.Done()
+}
+
+// told asks what the source was told of lanes. It comes before the ledger is read: what others commit and tell it
 // meanwhile the ledger then has, too.
-func (e *engine[T]) acked(ctx context.Context, lanes []driver.Assignment) map[record.Partition]record.Position {
-	if e.follower == nil || !e.signed {
+func (w *witness) told(ctx context.Context, lanes []driver.Assignment) map[record.Partition]record.Position {
+	if w.source == nil || !w.signed {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, witnessFor)
@@ -64,9 +119,9 @@ func (e *engine[T]) acked(ctx context.Context, lanes []driver.Assignment) map[re
 	for _, a := range lanes {
 		parts = append(parts, a.Partitions...)
 	}
-	at, err := e.follower.Acked(ctx, parts)
+	at, err := w.source.Acked(ctx, parts)
 	if err != nil && ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded) {
-		e.opts.Logger.Warn("cannot ask the source what it was told; the ledger is not compared with it", "error", err)
+		w.log.Warn("cannot ask the source what it was told; the ledger is not compared with it", "error", err)
 	}
 	return at
 }

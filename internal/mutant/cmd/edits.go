@@ -177,8 +177,8 @@ var edits = []edit{
 	{"stream", `s.parent != slotOf(o) || s.holds != 0 {`, `s.parent != slotOf(o) || s.holds != 0 && !mutant.On("T13") {`},
 	{"stream", `case t.slots[t.root(slotOf(o))].holds == 0:`, `case t.slots[t.root(slotOf(o))].holds == 0 || mutant.On("T13"):`},
 	{"stream", `all[record.Reason{Fate: k.Fate, Why: Other}] += n`, `if !mutant.On("T58") { all[record.Reason{Fate: k.Fate, Why: Other}] += n }`},
-	{"stream", `proved, err := e.src.AtEnd(ctx, at)`, `
-		proved, err := e.src.AtEnd(ctx, at)
+	{"stream", `proved, err := k.src.AtEnd(ctx, at)`, `
+		proved, err := k.src.AtEnd(ctx, at)
 		switch {
 		case mutant.On("T17a"):
 			proved = nil
@@ -188,7 +188,15 @@ var edits = []edit{
 		case mutant.On("T34"):
 			now, err = e.askNow(ctx)
 		}`},
-	{"stream", `now, latest, err := e.out.Now(ctx) if err == nil {`, `now, latest, err := e.out.Now(ctx); if mutant.On("T17b") { now = e.opts.Now() }; if err == nil {`},
+	{"stream", `if now, err := k.clock.ask(ctx, k.out.Now); err != nil {`, `
+	outNow := func(ctx context.Context) (at, latest time.Time, err error) {
+		at, latest, err = k.out.Now(ctx)
+		if mutant.On("T17b") {
+			at = k.workers[0].e.opts.Now()
+		}
+		return at, latest, err
+	}
+	if now, err := k.clock.ask(ctx, outNow); err != nil {`},
 	{"stream", `case w.keys == driver.KeysAnywhere && !w.accept:`, `case w.keys == driver.KeysAnywhere && !w.accept && !mutant.On("T70"):`},
 	{"stream", `if was > 0 { err := &driver.AddedPartitionsError{`, `if was > 0 && !mutant.On("T72") { err := &driver.AddedPartitionsError{`},
 	{"stream", `case passes(err): w.spoil(err)`, `case passes(err) && mutant.On("T76"): case passes(err): w.spoil(err)`},
