@@ -51,7 +51,7 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	hold, cancel := context.WithCancel(context.WithoutCancel(e.hard)) // an error elsewhere does not void what is finished
 	c := &commit[T]{txn: old, cut: cutOf(lanes), lanes: lanes, reason: reason, began: time.Now(), cancel: cancel}
 	e.committing = c
-	e.status.committing(c.began)
+	e.board.committing(c.began)
 	e.group.Go(func() {
 		c.told, c.err = c.txn.Commit(hold, c.cut)
 		cancel()
@@ -145,7 +145,7 @@ func (w *worker[T]) collect(revoked []*lane[T]) (cuts []core.Cut, err error) {
 // afterCommit takes in how a commit ended.
 func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	e.committing = nil
-	e.status.committing(time.Time{})
+	e.board.committing(time.Time{})
 	if c.err != nil {
 		return e.restart(ctx, c.err, nil)
 	}
@@ -186,7 +186,7 @@ func (e *engine[T]) record(c *commit[T]) {
 		}
 	}
 	now := time.Now()
-	e.status.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)
+	e.board.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)
 	line := []any{"lanes", len(c.cut.Lanes), "records", records, "pending", pending, "bytes", c.txn.Bytes(), "reason", c.reason, "took", now.Sub(c.began)}
 	for f, n := range sum {
 		line = append(line, record.Fate(f).String(), n)
@@ -198,8 +198,8 @@ func (e *engine[T]) record(c *commit[T]) {
 		line = append(line, "late_rows", late)
 	}
 	e.opts.Logger.Info("commit", line...)
-	e.status.tellBeginnings(e.opts.Logger, now, c.lanes)
-	e.observe()
+	e.board.tellBeginnings(e.opts.Logger, now, c.lanes)
+	e.status.observe()
 }
 
 // jitter is d with up to 10 % more or less, so that instances do not act together.

@@ -123,7 +123,7 @@ func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bo
 // job, queue is true: what the source gave before it broke is processed first, for at most half of that time, since the
 // next run may get no further.
 func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func(), polled <-chan struct{}) error {
-	e.status.shutdown()
+	e.board.shutdown()
 	timer := time.AfterFunc(e.opts.Shutdown, func() { e.stop(errShutdown) })
 	defer timer.Stop()
 	stopPolling()

@@ -29,21 +29,21 @@ func (w *waits) same(o *waits) bool {
 }
 
 // observeJumps adds what waits to the status, and logs what has waited for longer than a commit, once, and its end.
-func (e *engine[T]) observeJumps(s *Status, now time.Time) {
-	for _, l := range *e.visible.Load() {
+func (o *observer[T]) observeJumps(s *Status, now time.Time) {
+	for _, l := range *o.lanes.Load() {
 		w := l.jumps()
 		if w.N > 0 && (s.Jumps == 0 || w.Jump.Newest.After(s.Jump.Jump.Newest)) {
 			s.Jump = WaitingJump{w.Partition, w.MaxEventTime, w.Jump}
 		}
 		s.Jumps += int64(w.N)
 		if l.jumpTold.N > 0 && !l.jumpTold.same(&w) {
-			e.opts.Logger.Info("event time goes on: what was far ahead is confirmed or forgotten", "partition", l.jumpTold.Partition)
+			o.opts.Logger.Info("event time goes on: what was far ahead is confirmed or forgotten", "partition", l.jumpTold.Partition)
 			l.jumpTold = waits{}
 		}
-		if w.N > 0 && l.jumpTold.N == 0 && now.Sub(w.since) > e.opts.CommitEvery {
+		if w.N > 0 && l.jumpTold.N == 0 && now.Sub(w.since) > o.opts.CommitEvery {
 			l.jumpTold = w
 			j := w.Jump
-			e.opts.Logger.Warn("event times far ahead of their partition's wait to be confirmed", "partition", w.Partition,
+			o.opts.Logger.Warn("event times far ahead of their partition's wait to be confirmed", "partition", w.Partition,
 				"seen", w.MaxEventTime, "from", j.To, "newest", j.Newest, "records", j.Records, "of", eventclock.Default.Records)
 		}
 	}

@@ -48,11 +48,11 @@ func (l *lane[T]) publish() {
 	l.live.Store(s.Unfinished)
 	l.ready.Store(s.Ready)
 	if n := s.Read - l.read.Swap(s.Read); n > 0 {
-		l.w.e.read.Add(n)
+		l.w.e.status.read.Add(n)
 	}
 	if n := s.OddTimes - l.odd; n > 0 {
 		l.odd = s.OddTimes
-		if l.w.e.oddTimes.Add(n) == n {
+		if l.w.e.status.oddTimes.Add(n) == n {
 			l.w.e.opts.Logger.Warn("a record's own time is none that a ledger can hold, and is taken for none; event times are not concerned",
 				"lane", l.assignment.Lane, "first", "0001-01-02", "last", "9999-12-29")
 		}
@@ -161,7 +161,7 @@ func (e *engine[T]) forget(lanes ...*lane[T]) {
 // share tells the status which lanes there are, and divides the bytes that may wait in queues among them.
 func (e *engine[T]) share() {
 	lanes := slices.Collect(maps.Values(e.lanes))
-	e.visible.Store(&lanes)
+	e.status.lanes.Store(&lanes)
 	e.memory.divide(len(e.lanes))
 }
 

@@ -28,8 +28,8 @@ func TestLanesThatEndTogetherAreForgottenInOnePass(t *testing.T) {
 		r := &rebalance[hit]{batch: &driver.Batch{Revoked: []string{src.lanes[1].Lane}}}
 		next := e.closeLanes(r)
 		runtime.ReadMemStats(&after)
-		if len(e.lanes) != 0 || len(next) != n-1 || len(*e.visible.Load()) != 0 {
-			t.Errorf("%d lanes are left, %d go on and the status has %d, want 0, %d and 0", len(e.lanes), len(next), len(*e.visible.Load()), n-1)
+		if len(e.lanes) != 0 || len(next) != n-1 || len(*e.status.lanes.Load()) != 0 {
+			t.Errorf("%d lanes are left, %d go on and the status has %d, want 0, %d and 0", len(e.lanes), len(next), len(*e.status.lanes.Load()), n-1)
 		}
 		return after.TotalAlloc - before.TotalAlloc
 	}

@@ -86,7 +86,7 @@ func (e *engine[T]) letGo(ctx context.Context) error {
 		return fmt.Errorf("stream: release lanes: %w", err)
 	}
 	e.forget(closed...)
-	e.status.lanes(len(e.lanes))
+	e.board.lanes(len(e.lanes))
 	e.poller.do(func(context.Context) error { e.poller.finished(lanes); return nil })
 	return nil
 }

@@ -19,21 +19,21 @@ func isTerminal(t Terminal) bool {
 }
 
 // showProgress replaces the line on the terminal.
-func (e *engine[T]) showProgress(s Status) {
-	if !e.terminal {
+func (o *observer[T]) showProgress(s Status) {
+	if !o.terminal {
 		return
 	}
 	line := progressLine(s)
 	n := utf8.RuneCountInString(line)
-	pad := strings.Repeat(" ", max(0, e.status.shown-n))
-	e.status.shown = n
-	fmt.Fprintf(e.opts.Progress, "\r%s%s", line, pad)
+	pad := strings.Repeat(" ", max(0, o.shown-n))
+	o.shown = n
+	fmt.Fprintf(o.opts.Progress, "\r%s%s", line, pad)
 }
 
 // endProgress leaves the last line on the terminal.
-func (e *engine[T]) endProgress() {
-	if e.terminal && e.status.shown > 0 {
-		fmt.Fprintln(e.opts.Progress)
+func (o *observer[T]) endProgress() {
+	if o.terminal && o.shown > 0 {
+		fmt.Fprintln(o.opts.Progress)
 	}
 }
 

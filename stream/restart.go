@@ -80,7 +80,7 @@ func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]s
 		return nil, err
 	}
 	starts, err := e.openLanes(lanes, at)
-	e.status.lanes(len(e.lanes))
+	e.board.lanes(len(e.lanes))
 	return append(over, starts...), err
 }
 
@@ -90,14 +90,14 @@ func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (ma
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.hard, cancel)()
-	e.status.acquires(time.Now())
-	defer e.status.acquires(time.Time{})
+	e.board.acquires(time.Now())
+	defer e.board.acquires(time.Time{})
 	for try := 1; ; try++ {
 		at, err := e.out.Acquire(ctx, lanes)
 		if err == nil || ctx.Err() != nil || stops(err) {
 			return at, err
 		}
-		since := e.status.fails(&e.status.work, time.Now(), err)
+		since := e.board.fails(&e.board.work, time.Now(), err)
 		e.opts.Logger.Warn("acquisition failed", "error", err, "for", since)
 		if err := e.waitAgain(ctx, try); err != nil {
 			return nil, err
@@ -143,14 +143,14 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 				return err
 			}
 			e.forget(revoked...)
-			e.status.lanes(len(e.lanes))
+			e.board.lanes(len(e.lanes))
 			cut = true
 			continue
 		}
 		select {
 		case c := <-e.committed:
 			e.committing = nil
-			e.status.committing(time.Time{})
+			e.board.committing(time.Time{})
 			if c.err != nil {
 				return c.err
 			}
@@ -182,14 +182,14 @@ var errDeadline = errors.New("the source's deadline has passed")
 func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) error {
 	fenced := errors.Is(cause, driver.ErrFenced)
 	e.failures++
-	e.status.failed(fenced)
+	e.board.failed(fenced)
 	e.opts.Logger.Warn(map[bool]string{true: "fenced", false: "commit failed"}[fenced], "error", cause, "lanes", len(e.lanes), "attempt", e.failures)
 	switch {
 	case fenced || errors.Is(cause, errDeadline):
 	case stops(cause):
 		return fmt.Errorf("stream: commit: %w", cause)
 	default:
-		e.status.fails(&e.status.work, time.Now(), cause)
+		e.board.fails(&e.board.work, time.Now(), cause)
 	}
 	release := func([]starting[T]) {}
 	if r == nil { // else the poller waits for the answer to it
@@ -253,7 +253,7 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 		select {
 		case <-e.committed:
 			e.committing = nil
-			e.status.committing(time.Time{})
+			e.board.committing(time.Time{})
 		case <-e.hard.Done():
 			return context.Cause(e.hard)
 		}
@@ -324,7 +324,7 @@ func (e *engine[T]) closeLanes(r *rebalance[T]) (next []driver.Assignment) {
 // worked notes that a commit has succeeded: what failed before has passed.
 func (e *engine[T]) worked() {
 	e.failures = 0
-	e.status.passed(&e.status.work)
+	e.board.passed(&e.board.work)
 }
 
 // backOff waits before an attempt that follows a failed one, longer each time.

@@ -72,11 +72,9 @@ type engine[T any] struct {
 	ends  atomic.Int64 // of partitions, since a commit was asked for because of them
 
 	// Between goroutines.
-	asks     chan string // reasons for a cut
-	spoiled  chan error  // why a worker cannot write to the open transaction
-	read     atomic.Int64
-	oddTimes atomic.Int64 // of records, that were taken for none
-	hurry    atomic.Bool  // throw away what is queued; the next run reads it again
+	asks    chan string // reasons for a cut
+	spoiled chan error  // why a worker cannot write to the open transaction
+	hurry   atomic.Bool // throw away what is queued; the next run reads it again
 
 	// The conductor's.
 	lanes      map[string]*lane[T]
@@ -96,10 +94,9 @@ type engine[T any] struct {
 	witness    *witness
 	upkeep     *upkeeper[T]
 
-	fill     backfill
-	status   statusBoard
-	visible  atomic.Pointer[[]*lane[T]] // the lanes, for the status
-	terminal bool
+	fill   backfill
+	board  statusBoard
+	status *observer[T]
 }
 
 func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
@@ -111,17 +108,21 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	e.overs = make(chan struct{}, 1)
 	e.keys = &keyWatch{src: p.src, log: o.Logger, stage: p.laneLocal(), accept: o.KeysInLanes}
 	e.poller = newPoller[T](p.src, e.memory, e.keys, o.Logger, e.ask)
-	e.terminal = o.Progress != nil && isTerminal(o.Progress)
 	e.fill.patience = o.Backfill
+	e.status = &observer[T]{
+		src: p.src, opts: &e.opts, board: &e.board, memory: e.memory, clock: &e.clock,
+		terminal: o.Progress != nil && isTerminal(o.Progress),
+	}
 	e.share()
 	for i := range o.Parallel {
 		e.workers = append(e.workers, newWorker(e, i))
 	}
+	e.status.workers = e.workers
 	e.witness = &witness{log: o.Logger}
 	e.witness.source, _ = p.src.(driver.Follower)
 	e.upkeep = &upkeeper[T]{
-		src: p.src, out: out, witness: e.witness, clock: &e.clock, fill: &e.fill, status: &e.status, log: o.Logger, workers: e.workers,
-		read: &e.read, group: &e.group, done: make(chan upkeep, 1),
+		src: p.src, out: out, witness: e.witness, clock: &e.clock, fill: &e.fill, status: &e.board, log: o.Logger, workers: e.workers,
+		read: &e.status.read, group: &e.group, done: make(chan upkeep, 1),
 	}
 	return e
 }
@@ -202,7 +203,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 			e.fail(err)
 		}
 	})
-	e.group.Go(func() { e.runStatus(e.hard) })
+	e.group.Go(func() { e.status.run(e.hard) })
 	for timer, d := range map[**time.Timer]time.Duration{&e.cutTimer: e.opts.CommitEvery, &e.upkeep.timer: keepEvery, &e.endTimer: keepEvery} {
 		*timer = time.NewTimer(jitter(d))
 		defer (*timer).Stop()
@@ -309,7 +310,7 @@ func (e *engine[T]) close(err error) error {
 	select {
 	case <-left:
 	case <-grace.Done():
-		return errors.Join(err, fmt.Errorf("stream: %s after %v; its goroutine is left behind", e.hanging(), e.opts.Shutdown))
+		return errors.Join(err, fmt.Errorf("stream: %s after %v; its goroutine is left behind", hanging(e.workers), e.opts.Shutdown))
 	}
 	e.drop(grace)
 	for _, w := range e.workers {
@@ -328,8 +329,8 @@ func (e *engine[T]) close(err error) error {
 		err = errors.Join(err, wrap("release lanes", e.out.Release(grace, names)))
 	}
 	e.opts.Logger.Info("stop", "error", err)
-	e.observe()
-	e.endProgress()
+	e.status.observe()
+	e.status.endProgress()
 	return err
 }
 

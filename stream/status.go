@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
@@ -111,8 +112,26 @@ func (b *statusBoard) kept(u driver.Upkeep) (closed int64) {
 	return closed
 }
 
-// runStatus tells the status every second.
-func (e *engine[T]) runStatus(ctx context.Context) {
+// observer puts together what the status shows, and tells it. Its fields are set once, but for the counters.
+type observer[T any] struct {
+	src     driver.Source
+	opts    *Options
+	board   *statusBoard
+	memory  *memory
+	clock   *storeClock
+	workers []*worker[T]
+	lanes   atomic.Pointer[[]*lane[T]]
+
+	read     atomic.Int64 // records
+	oddTimes atomic.Int64 // of records, that were taken for none
+
+	telling  sync.Mutex
+	terminal bool
+	shown    int // runes of the progress line
+}
+
+// run tells the status every second.
+func (o *observer[T]) run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -120,46 +139,46 @@ func (e *engine[T]) runStatus(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			b := &e.status
+			b := o.board
 			b.mu.Lock()
 			b.turn = (b.turn + 1) % len(b.rates)
-			b.rates[b.turn] = e.read.Load()
+			b.rates[b.turn] = o.read.Load()
 			b.mu.Unlock()
-			e.observe()
+			o.observe()
 		}
 	}
 }
 
 // observe gives a snapshot to Options.Observe and to the terminal.
-func (e *engine[T]) observe() {
-	e.status.observing.Lock()
-	defer e.status.observing.Unlock()
-	s := e.snapshot()
-	if e.opts.Observe != nil {
-		e.opts.Observe(s)
+func (o *observer[T]) observe() {
+	o.telling.Lock()
+	defer o.telling.Unlock()
+	s := o.snapshot()
+	if o.opts.Observe != nil {
+		o.opts.Observe(s)
 	}
-	e.showProgress(s)
+	o.showProgress(s)
 }
 
-func (e *engine[T]) snapshot() Status {
+func (o *observer[T]) snapshot() Status {
 	now := time.Now()
 	health := driver.Health{Lag: driver.Lag{Records: -1}}
-	if r, ok := e.src.(driver.Reporter); ok {
+	if r, ok := o.src.(driver.Reporter); ok {
 		health = r.Health()
 	}
-	b := &e.status
+	b := o.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.s
-	s.Lag, s.Bytes, s.OddTimes = health.Lag, e.memory.budget.Used(), e.oddTimes.Load()
-	if read := e.read.Load(); read != s.Read || b.lastRead.IsZero() {
+	s.Lag, s.Bytes, s.OddTimes = health.Lag, o.memory.budget.Used(), o.oddTimes.Load()
+	if read := o.read.Load(); read != s.Read || b.lastRead.IsZero() {
 		s.Read, b.s.Read, b.lastRead = read, read, now
 	}
 	oldest := b.rates[(b.turn+1)%len(b.rates)]
 	s.Rate = max(0, float64(b.rates[b.turn]-oldest)/float64(len(b.rates)-1))
 	eventTime, known := int64(0), true
 	s.Ready = s.Lanes > 0
-	for _, l := range *e.visible.Load() {
+	for _, l := range *o.lanes.Load() {
 		s.Pending += l.live.Load()
 		s.Ready = s.Ready && l.ready.Load()
 		switch at := l.eventTime.Load(); {
@@ -170,17 +189,17 @@ func (e *engine[T]) snapshot() Status {
 		}
 	}
 	if known && eventTime != 0 {
-		at, _ := e.clock.now()
+		at, _ := o.clock.now()
 		if at.IsZero() {
-			at = e.opts.Now()
+			at = o.opts.Now()
 		}
 		s.Delay = at.Sub(time.UnixMicro(eventTime))
 	}
-	e.observeJumps(&s, now)
-	s.Stalled = e.stalled(now, health)
+	o.observeJumps(&s, now)
+	s.Stalled = o.stalled(now, health)
 	if text := fmt.Sprint(s.Stalled); s.Stalled != nil && b.stalled == "" {
 		b.stalled = text
-		e.opts.Logger.Warn("stalled", "error", s.Stalled)
+		o.opts.Logger.Warn("stalled", "error", s.Stalled)
 	} else if s.Stalled == nil {
 		b.stalled = ""
 	}
@@ -188,16 +207,16 @@ func (e *engine[T]) snapshot() Status {
 }
 
 // stalled looks for work that makes no progress.
-func (e *engine[T]) stalled(now time.Time, health driver.Health) error {
+func (o *observer[T]) stalled(now time.Time, health driver.Health) error {
 	if health.Stalled != nil {
 		return health.Stalled
 	}
-	for _, w := range e.workers {
-		if at := w.busy.Load(); at != 0 && now.Sub(e.born)-time.Duration(at) > stallAfter {
-			return fmt.Errorf("stream: %s for %v", w.doing(), (now.Sub(e.born) - time.Duration(at)).Round(time.Second))
+	for _, w := range o.workers {
+		if busy := w.busyFor(now); busy > stallAfter {
+			return fmt.Errorf("stream: %s for %v", w.doing(), busy.Round(time.Second))
 		}
 	}
-	b := &e.status
+	b := o.board
 	if err := cmp.Or(b.work.stalled("the output", now), b.upkeep.stalled("upkeep", now)); err != nil {
 		return err
 	}
@@ -213,6 +232,15 @@ func (e *engine[T]) stalled(now time.Time, health driver.Health) error {
 	return nil
 }
 
+// busyFor is for how long the worker has been in one step; 0: it is in none.
+func (w *worker[T]) busyFor(now time.Time) time.Duration {
+	at := w.busy.Load()
+	if at == 0 {
+		return 0
+	}
+	return now.Sub(w.e.born) - time.Duration(at)
+}
+
 // doing says what the worker is at.
 func (w *worker[T]) doing() string {
 	if l := w.now.Load(); l != nil {
@@ -222,8 +250,8 @@ func (w *worker[T]) doing() string {
 }
 
 // hanging says which workers did not come back.
-func (e *engine[T]) hanging() string {
-	for _, w := range e.workers {
+func hanging[T any](workers []*worker[T]) string {
+	for _, w := range workers {
 		if w.busy.Load() != 0 {
 			return w.doing()
 		}

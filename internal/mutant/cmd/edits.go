@@ -186,7 +186,7 @@ var edits = []edit{
 				proved = append(proved, p)
 			}
 		case mutant.On("T34"):
-			now, err = e.askNow(ctx)
+			now, err = k.clock.ask(ctx, k.out.Now)
 		}`},
 	{"stream", `if now, err := k.clock.ask(ctx, k.out.Now); err != nil {`, `
 	outNow := func(ctx context.Context) (at, latest time.Time, err error) {
