@@ -82,7 +82,7 @@ func (p *poller[T]) run(ctx context.Context) error {
 	default:
 		return err
 	}
-	return nil
+	return nil //nolint:nilerr // ctx has ended, or the conductor has the error
 }
 
 // sourceError is an error of Poll. What the source delivered before it is good.

@@ -21,7 +21,7 @@ const stallAfter = time.Minute
 type statusBoard struct {
 	mu        sync.Mutex
 	s         Status
-	pending   time.Time // when the commit under way began; zero is none
+	commits   time.Time // when the commit under way began; zero is none
 	closed    int64     // hours closed since Run began
 	rates     [10]int64 // records read, second by second, in turn
 	turn      int
@@ -30,10 +30,7 @@ type statusBoard struct {
 	work      outage    // of commits, acquisition and writes
 	upkeep    outage
 	stalled   string // as it was last logged
-	shown     int    // runes of the progress line
-
 	begun     beginnings
-	observing sync.Mutex
 }
 
 // outage is something that fails and is tried again.
@@ -84,7 +81,7 @@ func (b *statusBoard) failed(fenced bool) {
 	})
 }
 
-func (b *statusBoard) committing(since time.Time) { b.set(func(*Status) { b.pending = since }) }
+func (b *statusBoard) committing(since time.Time) { b.set(func(*Status) { b.commits = since }) }
 
 func (b *statusBoard) commit(at time.Time, counts record.Counts, oldest time.Time, why map[record.Reason]int64, late map[string]int64) {
 	b.set(func(s *Status) {
@@ -223,8 +220,8 @@ func (o *observer[T]) stalled(now time.Time, health driver.Health) error {
 	if !b.acquiring.IsZero() && now.Sub(b.acquiring) > stallAfter {
 		return fmt.Errorf("stream: the acquisition of lanes has been under way for %v", now.Sub(b.acquiring).Round(time.Second))
 	}
-	if !b.pending.IsZero() && now.Sub(b.pending) > stallAfter {
-		return fmt.Errorf("stream: a commit has been under way for %v", now.Sub(b.pending).Round(time.Second))
+	if !b.commits.IsZero() && now.Sub(b.commits) > stallAfter {
+		return fmt.Errorf("stream: a commit has been under way for %v", now.Sub(b.commits).Round(time.Second))
 	}
 	if quiet := now.Sub(b.lastRead); health.Lag.Records > 0 && quiet > stallAfter {
 		return fmt.Errorf("stream: nothing was read for %v, though %d records wait", quiet.Round(time.Second), health.Lag.Records)
