@@ -73,9 +73,9 @@ var edits = []edit{
 		}`),
 	insert("sink", `e.Close = &ledger.Close{`, `if mutant.On("T22") { e.Published = nil }`),
 	{"sink", `c.opts.Lateness, c.publisher.Unpublished(s.Unpublished))`, `
-		c.opts.Lateness, func() map[uint64]ledger.Pending {
+		c.opts.Lateness, func() map[uint64]ledger.Unpublished {
 			if mutant.On("T22") {
-				return s.Pending
+				return s.Unpublished
 			}
 			return c.publisher.Unpublished(s.Unpublished)
 		}())`},

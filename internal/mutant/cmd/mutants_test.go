@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -56,6 +57,23 @@ func TestEditsApply(t *testing.T) {
 	texts := read(t)
 	if _, err := texts.apply(edits); err != nil {
 		t.Error(err)
+	}
+}
+
+// An edit may name what has another name since.
+func TestEditsCompile(t *testing.T) {
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := overlay(root, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command("go", "build", "-overlay", file, "./...")
+	c.Dir = root
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
