@@ -86,7 +86,7 @@ func TestAFolderThatIsAwayForAWhileIsNotReadAgain(t *testing.T) {
 }
 
 // What a lane that we hold has read to its end is ours to let go of first.
-func TestALaneThatIsPendingIsNotForgotten(t *testing.T) {
+func TestALaneThatIsOwnedIsNotForgotten(t *testing.T) {
 	store, _ := memory(noon.Add(4 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))
 	in.acquire("a", "f")

@@ -189,7 +189,7 @@ func TestWorkWhoseStagingWasSweptIsVoid(t *testing.T) {
 
 // An instance that had acquired one more lane than the one it wrote for lost what it had staged, once the other lane had a
 // new owner: the file's owner object named only the lane of the latest acquisition.
-func TestStagingStaysWhileOneOfItsLanesIsPending(t *testing.T) {
+func TestStagingStaysWhileOneOfItsLanesIsOwned(t *testing.T) {
 	store, _ := memory(noon)
 	old, young := open(t, store, nil, nil, rowsFlow("rows")), open(t, store, nil, nil, rowsFlow("rows"))
 	old.acquire("a")

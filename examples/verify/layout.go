@@ -71,7 +71,7 @@ func ownerOf(key string) string {
 	return ""
 }
 
-// checkOwners checks that each file was staged by an instance that pending one of the commit's lanes by the same acquisition.
+// checkOwners checks that each file was staged by an instance that held one of the commit's lanes by the same acquisition.
 func (l *ledger) checkOwners(ctx context.Context) error {
 	owners := map[string]*owner{}
 	for _, c := range l.commits {

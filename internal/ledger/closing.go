@@ -57,15 +57,15 @@ func (s *State) ready() time.Time {
 
 // CloseDue returns the range of hours that could close if the clock is now and the source lists no partition that is not
 // known: those whose end is at least lateness ago, that all known partitions have passed and whose files are published.
-// It is worth asking the source then, and CheckClose decides. pending are the entries that are not known to be published: at
-// most s.Unpublished.
-func (s *State) CloseDue(now time.Time, lateness time.Duration, pending map[uint64]Unpublished) (from, through time.Time, ok bool) {
+// It is worth asking the source then, and CheckClose decides. unpublished are the entries that are not known to be
+// published: at most s.Unpublished.
+func (s *State) CloseDue(now time.Time, lateness time.Duration, unpublished map[uint64]Unpublished) (from, through time.Time, ok bool) {
 	from = s.NextHour()
 	if from.IsZero() || lateness < 0 || !s.Lanes.begun() {
 		return from, through, false
 	}
 	through = s.Genesis.HourOf(earlier(s.ready(), now.Add(-lateness)))
-	for _, p := range pending {
+	for _, p := range unpublished {
 		if len(p.Hours) > 0 {
 			through = earlier(through, p.Hours[0])
 		}

@@ -15,8 +15,8 @@ import (
 func (s *State) Prepare(e *Entry) {
 	e.Format, e.MinReader, e.ID, e.Prev = Format, MinReader, s.Last+1, s.Hash
 	e.Published = slices.DeleteFunc(slices.Clone(e.Published), func(id uint64) bool {
-		_, pending := s.Unpublished[id]
-		return !pending
+		_, unpublished := s.Unpublished[id]
+		return !unpublished
 	})
 	slices.Sort(e.Published)
 	e.Published = slices.Compact(e.Published)

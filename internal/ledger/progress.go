@@ -24,7 +24,7 @@ import (
 // Whatever cut says, an entry can hold what comes out: a clock that is none stays what it was, and the time of a pending event
 // becomes the nearest one that there is.
 func Advance(prev, cut driver.Progress, lateness time.Duration, replaying bool) driver.Progress {
-	cut.MaxEventTime, cut.Arrived = pendingOr(cut.MaxEventTime, prev.MaxEventTime), pendingOr(cut.Arrived, prev.Arrived)
+	cut.MaxEventTime, cut.Arrived = fitsOr(cut.MaxEventTime, prev.MaxEventTime), fitsOr(cut.Arrived, prev.Arrived)
 	if !cut.PendingTime.IsZero() {
 		cut.PendingTime = when.Clamp(cut.PendingTime)
 	}
@@ -49,8 +49,8 @@ func Advance(prev, cut driver.Progress, lateness time.Duration, replaying bool) 
 	return next
 }
 
-// pendingOr is t, or instead if a ledger cannot hold it.
-func pendingOr(t, instead time.Time) time.Time {
+// fitsOr is t, or instead if a ledger cannot hold it.
+func fitsOr(t, instead time.Time) time.Time {
 	if t.IsZero() || when.Fits(t) {
 		return t
 	}

@@ -23,7 +23,7 @@ func (s *State) Validate(e *Entry) error {
 		return corrupt(object, "%v", err)
 	}
 	for _, id := range e.Published {
-		if _, pending := s.Unpublished[id]; !pending {
+		if _, unpublished := s.Unpublished[id]; !unpublished {
 			return &VoidError{Entry: id, Reason: "it was marked as published before, or has nothing to publish"}
 		}
 	}
@@ -117,7 +117,7 @@ func (c *Commit) touches(lane string) bool {
 	return found
 }
 
-// follows checks that p is a step forward from old, and that every record it reads or pending has one fate.
+// follows checks that p is a step forward from old, and that every record that it reads, or that was pending, has one fate.
 func follows(old *Partition, p *PartitionCommit) error {
 	was, is := &old.Progress, &p.Progress
 	moved := is.UpTo.Compare(was.UpTo)

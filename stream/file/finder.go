@@ -34,7 +34,7 @@ type finder struct {
 	paths    []listed // of Config.Paths, sorted, without info
 	folder   string   // Config.Dir, absolute
 
-	mu   sync.Mutex        // is pending while the files are looked at
+	mu   sync.Mutex        // is held while the files are looked at
 	seen map[string]listed // by ID: the last look, but for files that are done
 	done doneFiles         // those that are there yet
 }

@@ -20,7 +20,7 @@ import (
 // Source reads the lanes that the consumer group gives to this process. It is a driver.Source, with its rules of
 // concurrent use, and also a driver.Follower and driver.Reporter, whose methods may be called at any time.
 //
-// It has no state of its own: each of its parts has, with a lock. Of these no two are pending at once, but for fetch.Reader's,
+// It has no state of its own: each of its parts has, with a lock. Of these no two are held at once, but for fetch.Reader's,
 // below which those of its pool and of cluster.Topics are taken.
 type Source struct {
 	opts    *Options

@@ -17,7 +17,7 @@ import (
 // Source reads the shards of one stream that this process is assigned. It is a driver.Source, with its rules of concurrent
 // use, and also a driver.Follower and driver.Reporter, whose methods may be called at any time.
 //
-// It has no state of its own, only parts that have. Two of their locks are pending at once in this order: follower, reading,
+// It has no state of its own, only parts that have. Two of their locks are held at once in this order: follower, reading,
 // listing.
 type Source struct {
 	svc     *service.Stream

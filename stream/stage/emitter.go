@@ -59,7 +59,7 @@ func (o *Emitter[T]) Place() *record.Event[T] {
 // Unplace takes back the last event, which must be one of Place in the same call of the processor.
 func (o *Emitter[T]) Unplace() { o.events = o.events[:len(o.events)-1] }
 
-// Hold keeps origin unfinished until it was released as often as it was pending. Its position is committed as pending and its
+// Hold keeps origin unfinished until it was released as often as it was held. Its position is committed as pending and its
 // record is replayed after a restart, so a processor must be able to rebuild its state from its pending events.
 func (o *Emitter[T]) Hold(origin record.Origin) {
 	o.ends = append(o.ends, Outcome{Kind: Pending, Origin: origin})

@@ -50,7 +50,7 @@ var mutants = []mutant{
 	{"T26", "an entry without progress leaves the lane's version alone", in("internal/ledger")},
 	{"T27a", "an acquisition keeps the token of the one before", in("internal/sim", "sink")},
 	{"T27b", "one lane that went on is enough to sweep", in("internal/ledger")},
-	{"T27c", "an owner lists only the lanes that it has just acquired", in("sink#WhileOneOfItsLanesIsPending", "internal/sim")},
+	{"T27c", "an owner lists only the lanes that it has just acquired", in("sink#WhileOneOfItsLanesIsOwned", "internal/sim")},
 	{"T28", "Retire leaves the lane's version alone", in("internal/ledger")},
 	{"T29", "anyone may write Config", in("internal/ledger")},
 	{"T30a", "partitions are listed before the clock is read", in("sink#ClockIsRead")},

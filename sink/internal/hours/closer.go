@@ -99,9 +99,9 @@ func (c *Closer) due() (due bool, waits []uint64) {
 			return
 		}
 		end := from.Add(s.Genesis.Hour)
-		pending := c.publisher.Unpublished(s.Unpublished)
-		maps.DeleteFunc(pending, func(_ uint64, p ledger.Unpublished) bool { return len(p.Hours) == 0 || !p.Hours[0].Before(end) })
-		waits = slices.Sorted(maps.Keys(pending))
+		unpublished := c.publisher.Unpublished(s.Unpublished)
+		maps.DeleteFunc(unpublished, func(_ uint64, p ledger.Unpublished) bool { return len(p.Hours) == 0 || !p.Hours[0].Before(end) })
+		waits = slices.Sorted(maps.Keys(unpublished))
 	})
 	return due, waits
 }

@@ -188,7 +188,7 @@ func (j *Journal) LanesOf(ctx context.Context, id uint64) ([]string, error) {
 	lanes = laneNames(e.Commit)
 	j.Objects.Env.Lock(&j.mu)
 	defer j.mu.Unlock()
-	if _, pending := j.state.Unpublished[id]; pending {
+	if _, unpublished := j.state.Unpublished[id]; unpublished {
 		j.authors[id] = lanes
 	}
 	return lanes, nil

@@ -42,8 +42,8 @@ func (l *Leftovers) Own(ctx context.Context, now time.Time) (bool, error) {
 		l.publisher.forgetMarked(s.Unpublished)
 		ids = slices.Sorted(maps.Keys(l.publisher.Unpublished(s.Unpublished)))
 		maps.DeleteFunc(l.noticed, func(id uint64, _ time.Time) bool {
-			_, pending := s.Unpublished[id]
-			return !pending && id != s.Hours.ClosedEntry
+			_, unpublished := s.Unpublished[id]
+			return !unpublished && id != s.Hours.ClosedEntry
 		})
 	})
 	for _, id := range ids {

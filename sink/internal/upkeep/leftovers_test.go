@@ -37,8 +37,8 @@ func TestWhatAnotherLacksIsDoneAfterAWhile(t *testing.T) {
 
 func TestOnlyWhatIsNotKnownToBePublishedIsUnpublished(t *testing.T) {
 	p := upkeep.NewPublisher(nothing())
-	pending := map[uint64]ledger.Unpublished{3: {}, 5: {}}
-	if left := p.Unpublished(pending); len(left) != 2 {
+	unpublished := map[uint64]ledger.Unpublished{3: {}, 5: {}}
+	if left := p.Unpublished(unpublished); len(left) != 2 {
 		t.Errorf("%v is unpublished, want both", left)
 	}
 	end := time.Date(2025, 5, 1, 12, 0, 0, 0, time.UTC)

@@ -153,12 +153,12 @@ func (p *Publisher) markLater(id uint64) {
 	p.published[id] = true
 }
 
-// Unpublished returns what of pending is not known to be published.
-func (p *Publisher) Unpublished(pending map[uint64]ledger.Unpublished) map[uint64]ledger.Unpublished {
+// Unpublished returns those of a ledger's unpublished entries that are not known here to be published.
+func (p *Publisher) Unpublished(unpublished map[uint64]ledger.Unpublished) map[uint64]ledger.Unpublished {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := map[uint64]ledger.Unpublished{}
-	for id, what := range pending {
+	for id, what := range unpublished {
 		if !p.published[id] {
 			left[id] = what
 		}
@@ -166,12 +166,12 @@ func (p *Publisher) Unpublished(pending map[uint64]ledger.Unpublished) map[uint6
 	return left
 }
 
-// forgetMarked forgets what pending no longer has: it is marked in the ledger.
-func (p *Publisher) forgetMarked(pending map[uint64]ledger.Unpublished) {
+// forgetMarked forgets what is no unpublished entry of the ledger any more: it is marked there.
+func (p *Publisher) forgetMarked(unpublished map[uint64]ledger.Unpublished) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.published, func(id uint64, _ bool) bool {
-		_, waits := pending[id]
+		_, waits := unpublished[id]
 		return !waits
 	})
 }

@@ -180,7 +180,7 @@ func TestOrdinalsCountRecordsWherePositionsHaveGaps(t *testing.T) {
 	if h.First.Seq != "205" || !slices.Equal(h.Ordinals, []uint32{0, 2}) || h.Through != 4 {
 		t.Fatalf("got %+v, want records 0 and 2 of 4 from 205 on", h)
 	}
-	// A restart: they come back, one is pending on, and new ones follow.
+	// A restart: they come back, one stays pending, and new ones follow.
 	l = newTestLane(t, at, &say{})
 	for _, r := range []record.Record{seqRec("205", "b b:emit=B"), seqRec("999", "d d:hold"), seqRec("999", "d d:hold"), seqRec("1010", "f"), seqRec("1011", "g g:hold")} {
 		if err := l.try(&driver.Batch{Lane: "p/0", Records: []record.Record{r}}); err != nil {

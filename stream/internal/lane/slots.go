@@ -17,7 +17,7 @@ type slotTable struct {
 type slot struct {
 	gen    uint32
 	part   uint32 // index of the partition in the lane
-	holds  int32  // at a root: how often members of the group are pending
+	holds  int32  // at a root: how often members of the group are held
 	parent uint32
 	next   uint32
 
