@@ -179,11 +179,11 @@ func (w *keyWatch) one(lane string) error {
 
 // unkeyed warns, once, of records without a key where keys choose the partition: whoever wrote them spreads equal IDs over
 // all lanes. It looks at one record of a batch. The poller calls it.
-func (w *keyWatch) unkeyed(b *driver.Batch, log *slog.Logger) {
+func (w *keyWatch) unkeyed(b *driver.Batch) {
 	if !w.wantKeys || len(b.Records) == 0 || b.Records[0].Key != nil {
 		return
 	}
 	w.wantKeys = false
-	log.Warn("records have no key, so their producers may spread equal IDs over all partitions; the stage sees one lane at a time",
+	w.log.Warn("records have no key, so their producers may spread equal IDs over all partitions; the stage sees one lane at a time",
 		"stage", w.stage, "partition", b.Records[0].Partition.String())
 }

@@ -19,7 +19,6 @@ type memory struct {
 func newMemory(limit int64) *memory {
 	m := &memory{budget: driver.NewBudget(limit), limit: limit}
 	m.ceiling.Store(limit)
-	m.divide(0)
 	return m
 }
 

@@ -35,13 +35,11 @@ type poller[T any] struct {
 	broken     chan *sourceError
 }
 
-func newPoller[T any](src driver.Source, m *memory, keys *keyWatch, log *slog.Logger, ask func(string)) *poller[T] {
-	p := &poller[T]{
-		src: src, memory: m, keys: keys, log: log, ask: ask, wake: make(chan struct{}, 1), lanes: map[string]*lane[T]{},
+func newPoller[T any](src driver.Source, follower driver.Follower, m *memory, keys *keyWatch, log *slog.Logger, ask func(string)) *poller[T] {
+	return &poller[T]{
+		src: src, follower: follower, memory: m, keys: keys, log: log, ask: ask, wake: make(chan struct{}, 1), lanes: map[string]*lane[T]{},
 		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1),
 	}
-	p.follower, _ = src.(driver.Follower)
-	return p
 }
 
 // do runs f on the poller's goroutine, soon: a Poll in progress is interrupted.
@@ -175,7 +173,7 @@ func (p *poller[T]) polled(ctx context.Context, b *driver.Batch) error {
 		b.Release()
 		return nil
 	}
-	p.keys.unkeyed(b, p.log)
+	p.keys.unkeyed(b)
 	n := size(b)
 	over := p.memory.charge(n)
 	p.memory.queued.Add(n)

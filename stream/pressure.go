@@ -36,19 +36,19 @@ func (p *poller[T]) choke() {
 // records: then reading must go on, since only newer records let go of them, and the limit is raised.
 func (p *poller[T]) unchoke(open int64) {
 	m := p.memory
-	used, limit := m.budget.Used(), m.ceiling.Load()
-	if used < m.limit/4*3 && limit > m.limit {
+	used := m.budget.Used()
+	if used < m.limit/4*3 && m.ceiling.Load() > m.limit {
 		m.ceiling.Store(m.limit)
 	}
-	if !p.memory.choked.Load() {
+	if !m.choked.Load() {
 		return
 	}
 	switch {
-	case used <= limit/8*7:
+	case m.roomy():
 	case open > 0:
 		p.ask("memory")
 		return
-	case open == 0 && p.memory.queued.Load() == 0:
+	case open == 0 && m.queued.Load() == 0:
 		m.ceiling.Store(used + m.limit/8)
 		p.log.Warn("pending records need more than Options.Memory", "bytes", used, "limit", m.limit)
 	default:
@@ -56,7 +56,7 @@ func (p *poller[T]) unchoke(open int64) {
 	}
 	m.choked.Store(false)
 	for _, l := range p.lanes {
-		if l.paused.Load() && l.queued.Load() <= p.memory.share.Load()/2 {
+		if l.paused.Load() && l.queued.Load() <= m.share.Load()/2 {
 			p.resume(l)
 		}
 	}

@@ -107,7 +107,8 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	}
 	e.overs = make(chan struct{}, 1)
 	e.keys = &keyWatch{src: p.src, log: o.Logger, stage: p.laneLocal(), accept: o.KeysInLanes}
-	e.poller = newPoller[T](p.src, e.memory, e.keys, o.Logger, e.ask)
+	follower, _ := p.src.(driver.Follower)
+	e.poller = newPoller[T](p.src, follower, e.memory, e.keys, o.Logger, e.ask)
 	e.fill.patience = o.Backfill
 	e.status = &observer[T]{
 		src: p.src, opts: &e.opts, board: &e.board, memory: e.memory, clock: &e.clock,
@@ -118,8 +119,7 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 		e.workers = append(e.workers, newWorker(e, i))
 	}
 	e.status.workers = e.workers
-	e.witness = &witness{log: o.Logger}
-	e.witness.source, _ = p.src.(driver.Follower)
+	e.witness = &witness{source: follower, log: o.Logger}
 	e.upkeep = &upkeeper[T]{
 		src: p.src, out: out, witness: e.witness, clock: &e.clock, fill: &e.fill, status: &e.board, log: o.Logger, workers: e.workers,
 		read: &e.status.read, group: &e.group, done: make(chan upkeep, 1),

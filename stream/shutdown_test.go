@@ -239,36 +239,34 @@ func TestAStageThatHoldsForEverStopsTheJobAtTheEnd(t *testing.T) {
 	})
 }
 
+// runUntilSettled runs a job to its end whose output settles when it is asked for the fifth time, and returns what it read and
+// its ledger.
+func runUntilSettled(t *testing.T, opts *stream.Options) (*streamtest.Log, *streamtest.Ledger[text]) {
+	t.Helper()
+	log, ledger := streamtest.NewLog(1), newLedger(t)
+	log.Append(0, 0, t0, "06:00 a")
+	log.EndAll()
+	out, asked := ledger.Output(), 0
+	out.Settle = func() bool { asked++; return asked == 5 }
+	runToEnd(t, texts(log.Source(nil)), out, opts)
+	if asked != 5 {
+		t.Errorf("the output was asked %d times, want until it settled", asked)
+	}
+	return log, ledger
+}
+
 // A job with commits every 50 ms ended with "does not settle" after a minute: each cut set the timer for the next upkeep anew,
 // so that there was none.
 func TestTheEndAsksAgainThoughCommitsAreShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, ledger := streamtest.NewLog(1), newLedger(t)
-		log.Append(0, 0, t0, "06:00 a")
-		log.EndAll()
-		out, asked := ledger.Output(), 0
-		out.Settle = func() bool { asked++; return asked == 5 }
-		if err := stream.Run(t.Context(), texts(log.Source(nil)), out, &stream.Options{CommitEvery: 20 * time.Millisecond}); err != nil {
-			t.Fatal(err)
-		}
-		if asked != 5 {
-			t.Errorf("the output was asked %d times, want until it settled", asked)
-		}
+		runUntilSettled(t, &stream.Options{CommitEvery: 20 * time.Millisecond})
 	})
 }
 
 func TestTheEndWaitsForTheOutputToSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, ledger := streamtest.NewLog(1), newLedger(t)
-		log.Append(0, 0, t0, "06:00 a")
-		log.EndAll()
-		out, asked := ledger.Output(), 0
-		out.Settle = func() bool { asked++; return asked == 5 }
-		runToEnd(t, texts(log.Source(nil)), out, nil)
-		if asked != 5 {
-			t.Errorf("the output was asked %d times, want until it settled", asked)
-		}
-		out = ledger.Output()
+		log, ledger := runUntilSettled(t, nil)
+		out := ledger.Output()
 		out.Settle = func() bool { return false }
 		if err := stream.Run(t.Context(), texts(log.Source(nil)), out, nil); err == nil || !strings.Contains(err.Error(), "does not settle") {
 			t.Errorf("an output that never settles: got %v", err)

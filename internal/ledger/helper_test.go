@@ -107,6 +107,11 @@ func try(s *State, e *Entry) error {
 	if err := s.Validate(e); err != nil {
 		return err
 	}
+	return foldRead(s, e)
+}
+
+// foldRead folds e as whoever reads it from the store has it.
+func foldRead(s *State, e *Entry) error {
 	body, err := e.Encode()
 	if err != nil {
 		return err

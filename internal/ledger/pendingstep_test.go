@@ -200,15 +200,7 @@ func TestPendingSetsAreWrittenInSteps(t *testing.T) {
 				full++
 			}
 		}
-		body, err := e.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := Decode(e.ID, body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Fold(d, HashOf(body)); err != nil {
+		if err := foldRead(s, e); err != nil {
 			t.Fatal(err)
 		}
 		if n%7 == 3 { // and it comes back from a snapshot

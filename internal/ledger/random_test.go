@@ -112,15 +112,7 @@ func TestSnapshotsComeBackAtEveryEntry(t *testing.T) {
 			if again, err := clone.Encode(); err != nil || !bytes.Equal(again, before) {
 				t.Fatalf("seed %d entry %d: folding into a state changes its copy: %v", seed, e.ID, err)
 			}
-			body, err := e.Encode()
-			if err != nil {
-				t.Fatal(err)
-			}
-			d, err := Decode(e.ID, body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := copied.Fold(d, HashOf(body)); err != nil {
+			if err := foldRead(copied, e); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			snap, err := copied.Encode()
