@@ -211,8 +211,8 @@ func TestOnlyIdleLogsAreAskedForTheirEnd(t *testing.T) {
 			t.Error(err)
 		}
 		busy, idle := src.asked[log.Partition(0, 0)], src.asked[log.Partition(1, 0)]
-		if busy > 1 || idle < 10 || idle > 40 {
-			t.Errorf("asked %d times for the busy log and %d times for the idle one, want 0 and about 20", busy, idle)
+		if 4*busy > idle || idle < 10 || idle > 40 { // one upkeep may follow another before the next record
+			t.Errorf("asked %d times for the busy log and %d times for the idle one, want hardly ever and about 20", busy, idle)
 		}
 		if !slices.Contains(slices.Collect(maps.Keys(src.asked)), log.Partition(1, 0)) {
 			t.Error("the idle log was not asked for")

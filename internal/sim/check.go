@@ -242,7 +242,7 @@ func (c *checker) emptyHours(e *ledger.Entry) {
 		return
 	}
 	run := 0
-	most := int(cl.EmptyHours) + int(max(0, cl.At.Sub(c.begun))/hour)
+	most := int(cl.EmptyHours) + int(max(0, cl.At.Unix()-c.begun.Unix())/int64(hour/time.Second)) // both are read to the second
 	for h := cl.From; h.Before(cl.Through); h = h.Add(hour) {
 		if run++; len(c.hours[h]) > 0 {
 			run = 0
