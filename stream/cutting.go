@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"math/rand/v2"
 	"slices"
@@ -32,7 +31,7 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	reason := e.want
 	e.want = ""
 	e.cutTimer.Reset(jitter(e.opts.CommitEvery))
-	lanes, resume, err := e.barrier(revoked)
+	lanes, resume, err := e.workers.barrier(e.hard, revoked, e.fail)
 	if err != nil {
 		return err
 	}
@@ -77,50 +76,6 @@ func reasonsOf(lanes []core.Cut) iter.Seq[map[record.Reason]int64] {
 			}
 		}
 	}
-}
-
-// barrier stops all workers and returns the progress of their lanes. Of the revoked ones nothing is processed after it. If
-// the error passes, the open transaction is spoilt, and all lanes must be begun again; any other one has stopped the job.
-func (e *engine[T]) barrier(revoked []*lane[T]) (lanes []core.Cut, resume func(), err error) {
-	type part struct {
-		lanes []core.Cut
-		err   error
-	}
-	parts, gate := make(chan part, len(e.workers)), make(chan struct{})
-	for _, w := range e.workers {
-		w.do(func(ctx context.Context) error {
-			p := part{err: w.stuck}
-			if p.err == nil {
-				p.err = w.pullAll(ctx)
-			}
-			if p.err == nil {
-				p.lanes, p.err = w.collect(revoked)
-			}
-			parts <- p
-			select {
-			case <-gate:
-			case <-ctx.Done():
-			}
-			return p.err
-		})
-	}
-	for range e.workers {
-		select {
-		case p := <-parts:
-			lanes = append(lanes, p.lanes...)
-			err = errors.Join(err, p.err)
-		case <-e.hard.Done():
-			err = context.Cause(e.hard)
-		}
-		if err != nil {
-			if !passes(err) {
-				e.fail(err)
-			}
-			close(gate)
-			return nil, nil, err
-		}
-	}
-	return lanes, func() { close(gate) }, nil
 }
 
 // pullAll lets every stage take in what other goroutines made, so that a commit does not leave it out.

@@ -23,16 +23,7 @@ const settlePoll = 5 * endPoll
 func (e *engine[T]) beginEnd() {
 	e.ending, e.settleBy = true, time.Time{}
 	e.fill.over.Store(true)
-	e.emptied, e.filled = e.markQueues(), len(e.workers)
-}
-
-// markQueues returns a channel on which each worker says once that it has come to what is now the end of its queue.
-func (e *engine[T]) markQueues() <-chan struct{} {
-	passed := make(chan struct{}, len(e.workers))
-	for _, w := range e.workers {
-		w.push(item[T]{do: func(context.Context) error { passed <- struct{}{}; return nil }})
-	}
-	return passed
+	e.emptied, e.filled = e.workers.markQueues(), len(e.workers)
 }
 
 // endStep brings a finite source to its end: everything processed, committed and published. It returns true when that is
@@ -41,7 +32,7 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	if e.committing != nil || e.want != "" || e.filled > 0 || e.spoilt != nil {
 		return false, nil //nolint:nilerr // the transaction that is spoilt begins again
 	}
-	left, waits, dirty, err := e.unfinished(ctx)
+	left, waits, dirty, err := e.workers.unfinished(ctx, e.hard)
 	switch {
 	case err != nil:
 		return false, err
@@ -80,44 +71,6 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// unfinished counts the records that are in flight or pending, once the queues are empty, and tells whether stages may finish
-// them without further input, and whether there is anything to commit.
-func (e *engine[T]) unfinished(ctx context.Context) (left int64, waits, dirty bool, err error) {
-	type answer struct {
-		left         int64
-		waits, dirty bool
-		err          error
-	}
-	answers := make(chan answer, len(e.workers))
-	for _, w := range e.workers {
-		w.do(func(ctx context.Context) error {
-			if w.stuck != nil {
-				answers <- answer{left: 1, waits: true} // all of it is read again
-				return nil                              //nolint:nilerr // that error has been told
-			}
-			a := answer{err: w.pullAll(ctx)}
-			for _, l := range w.lanes {
-				a.left += l.core.Unfinished()
-				a.waits = a.waits || l.core.Pulls()
-				a.dirty = a.dirty || l.core.Dirty()
-			}
-			answers <- a
-			return a.err
-		})
-	}
-	for range e.workers {
-		select {
-		case a := <-answers:
-			left, waits, dirty, err = left+a.left, waits || a.waits, dirty || a.dirty, errors.Join(err, a.err)
-		case <-ctx.Done():
-			return 0, false, false, ctx.Err()
-		case <-e.hard.Done():
-			return 0, false, false, context.Cause(e.hard)
-		}
-	}
-	return left, waits, dirty, err
-}
-
 // shutdown ends the job because the caller wants it: no more records are read, what is queued is thrown away, since the
 // next run reads it again, and what is finished is committed, within Options.Shutdown. If it is the source that ends the
 // job, queue is true: what the source gave before it broke is processed first, for at most half of that time, since the
@@ -137,12 +90,12 @@ func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func()
 	select {
 	case <-polled:
 	case <-e.hard.Done():
-		return e.lastError()
+		return context.Cause(e.hard)
 	}
 	if queue {
 		half := time.AfterFunc(e.opts.Shutdown/2, func() { e.hurry.Store(true) })
 		defer half.Stop()
-		if err := e.drain(); err != nil {
+		if err := e.workers.drain(e.hard); err != nil {
 			return err
 		}
 	}
@@ -156,7 +109,7 @@ func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func()
 				}
 				e.record(c)
 			case <-e.hard.Done():
-				return e.lastError()
+				return context.Cause(e.hard)
 			}
 		}
 		if last {
@@ -172,8 +125,6 @@ func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func()
 
 var errShutdown = errors.New("stream: the last commit took longer than Options.Shutdown; what it left undone is done again by the next run")
 
-func (e *engine[T]) lastError() error { return context.Cause(e.hard) }
-
 // lastCommit says how a failed commit ends the job.
 func (e *engine[T]) lastCommit(err error) error {
 	if errors.Is(err, driver.ErrFenced) { // the new owner does the work again
@@ -181,17 +132,4 @@ func (e *engine[T]) lastCommit(err error) error {
 		return nil
 	}
 	return fmt.Errorf("stream: last commit: %w", err)
-}
-
-// drain waits until the workers have processed what is queued.
-func (e *engine[T]) drain() error {
-	passed := e.markQueues()
-	for range e.workers {
-		select {
-		case <-passed:
-		case <-e.hard.Done():
-			return e.lastError()
-		}
-	}
-	return nil
 }

@@ -76,7 +76,7 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 		for _, p := range a.Partitions {
 			from[p] = at[p]
 		}
-		l := &lane[T]{assignment: a, w: e.leastBusy()}
+		l := &lane[T]{assignment: a, w: e.workers.leastBusy()}
 		wake := func() {
 			if !l.woken.Swap(true) {
 				l.w.woken.Store(true)
@@ -124,11 +124,6 @@ func begun(from map[record.Partition]driver.Progress) map[record.Partition]drive
 		}
 	}
 	return from
-}
-
-// leastBusy is the worker with the fewest lanes.
-func (e *engine[T]) leastBusy() *worker[T] {
-	return slices.MinFunc(e.workers, func(a, b *worker[T]) int { return a.loads - b.loads })
 }
 
 // remove takes lanes from the worker, on its goroutine. Batches that are queued are thrown away when their turn comes.

@@ -267,15 +267,10 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 			return err
 		})
 	}
-	for range e.workers {
-		select {
-		case err := <-done:
-			if err != nil {
-				return err
-			}
-		case <-e.hard.Done():
-			return context.Cause(e.hard)
-		}
+	var errs []error
+	stopped := gather(e.hard, e.hard, len(e.workers), done, func(err error) { errs = append(errs, err) })
+	if err := errors.Join(append(errs, stopped)...); err != nil {
+		return err
 	}
 	select {
 	case <-e.spoiled: //nolint:errcheck // said of the transaction that ends here

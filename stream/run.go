@@ -56,7 +56,7 @@ type engine[T any] struct {
 	hard context.Context
 	stop context.CancelCauseFunc
 
-	workers []*worker[T]
+	workers pool[T]
 	poller  *poller[T]
 	group   sync.WaitGroup
 	memory  *memory
@@ -310,7 +310,7 @@ func (e *engine[T]) close(err error) error {
 	select {
 	case <-left:
 	case <-grace.Done():
-		return errors.Join(err, fmt.Errorf("stream: %s after %v; its goroutine is left behind", hanging(e.workers), e.opts.Shutdown))
+		return errors.Join(err, fmt.Errorf("stream: %s after %v; its goroutine is left behind", e.workers.hanging(), e.opts.Shutdown))
 	}
 	e.drop(grace)
 	for _, w := range e.workers {

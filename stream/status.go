@@ -116,7 +116,7 @@ type observer[T any] struct {
 	board   *statusBoard
 	memory  *memory
 	clock   *storeClock
-	workers []*worker[T]
+	workers pool[T]
 	lanes   atomic.Pointer[[]*lane[T]]
 
 	read     atomic.Int64 // records
@@ -244,14 +244,4 @@ func (w *worker[T]) doing() string {
 		return "lane " + l.assignment.Lane + " has been in a stage or the output"
 	}
 	return "a worker has been busy"
-}
-
-// hanging says which workers did not come back.
-func hanging[T any](workers []*worker[T]) string {
-	for _, w := range workers {
-		if w.busy.Load() != 0 {
-			return w.doing()
-		}
-	}
-	return "the source, the output or a stage has been busy"
 }

@@ -37,7 +37,7 @@ type upkeeper[T any] struct {
 	fill    *backfill
 	status  *statusBoard
 	log     *slog.Logger
-	workers []*worker[T]
+	workers pool[T]
 	read    *atomic.Int64 // records, by all workers
 
 	group   *sync.WaitGroup
@@ -138,14 +138,8 @@ func (k *upkeeper[T]) idle(ctx, hard context.Context, now time.Time) (map[record
 			return nil
 		})
 	}
-	for range k.workers {
-		select {
-		case <-answered:
-		case <-ctx.Done():
-			return nil, nil, time.Time{}
-		case <-hard.Done(): // workers may be gone
-			return nil, nil, time.Time{}
-		}
+	if gather(ctx, hard, len(k.workers), answered, func(struct{}) {}) != nil {
+		return nil, nil, time.Time{}
 	}
 	if !all {
 		rest = time.Time{}
