@@ -107,7 +107,9 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	e.worked()
 	e.record(c)
 	e.upkeep.settled = false // that was said of what came before
-	e.endLanes(c)
+	if e.info.LanesEnd {
+		e.lanes.end(c)
+	}
 	if err := e.letGo(ctx); err != nil { // of earlier commits
 		return err
 	}
@@ -131,11 +133,11 @@ func (e *engine[T]) record(c *commit[T]) {
 		}
 		e.witness.committed(lc.Partitions)
 		k := clockOf(lc.Partitions)
-		if l := e.lanes[lc.Lane]; l != nil {
+		if l := e.lanes.all[lc.Lane]; l != nil {
 			l.committed = k
 		}
 	}
-	for _, l := range e.lanes {
+	for _, l := range e.lanes.all {
 		if t := l.committed.Pending; !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
 			oldest = t
 		}

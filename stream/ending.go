@@ -128,7 +128,7 @@ var errShutdown = errors.New("stream: the last commit took longer than Options.S
 // lastCommit says how a failed commit ends the job.
 func (e *engine[T]) lastCommit(err error) error {
 	if errors.Is(err, driver.ErrFenced) { // the new owner does the work again
-		e.opts.Logger.Warn("fenced", "error", err, "lanes", len(e.lanes), "attempt", 1)
+		e.opts.Logger.Warn("fenced", "error", err, "lanes", len(e.lanes.all), "attempt", 1)
 		return nil
 	}
 	return fmt.Errorf("stream: last commit: %w", err)

@@ -92,7 +92,7 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 			return nil, err
 		}
 		l.committed = clockOf(from)
-		e.lanes[a.Lane] = l
+		e.lanes.all[a.Lane] = l
 		l.w.loads++
 		l.w.do(func(ctx context.Context) error {
 			l.w.lanes = append(l.w.lanes, l)
@@ -106,7 +106,7 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 		})
 		starts = append(starts, starting[T]{l, driver.Start{Lane: a.Lane, From: begun(from), Warmup: l.core.Warmup()}})
 	}
-	e.share()
+	e.lanes.share()
 	if slices.ContainsFunc(assigned, func(a driver.Assignment) bool { return a.Moved }) {
 		e.ask("moved")
 	}
@@ -140,24 +140,6 @@ func (w *worker[T]) remove(lanes ...*lane[T]) error {
 	}
 	w.lanes = slices.DeleteFunc(w.lanes, func(l *lane[T]) bool { return l.gone })
 	return errors.Join(errs...)
-}
-
-// forget ends lanes on the conductor's side.
-func (e *engine[T]) forget(lanes ...*lane[T]) {
-	for _, l := range lanes {
-		if e.lanes[l.assignment.Lane] == l {
-			delete(e.lanes, l.assignment.Lane)
-			l.w.loads--
-		}
-	}
-	e.share()
-}
-
-// share tells the status which lanes there are, and divides the bytes that may wait in queues among them.
-func (e *engine[T]) share() {
-	lanes := slices.Collect(maps.Values(e.lanes))
-	e.status.lanes.Store(&lanes)
-	e.memory.divide(len(e.lanes))
 }
 
 // clockOf is the clock of a lane's partitions as the ledger knows them.

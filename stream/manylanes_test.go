@@ -18,18 +18,18 @@ func TestLanesThatEndTogetherAreForgottenInOnePass(t *testing.T) {
 		}
 		e := newEngine(decodeBench(From(src)), nullOutput{}, o)
 		for _, a := range src.lanes {
-			w := e.workers[len(e.lanes)%2]
+			w := e.workers[len(e.lanes.all)%2]
 			l := &lane[hit]{assignment: a, w: w, core: new(core.Lane)}
 			w.lanes = append(w.lanes, l)
-			e.lanes[a.Lane] = l
+			e.lanes.all[a.Lane] = l
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		r := &rebalance[hit]{batch: &driver.Batch{Revoked: []string{src.lanes[1].Lane}}}
-		next := e.closeLanes(r)
+		next := e.lanes.close(r)
 		runtime.ReadMemStats(&after)
-		if len(e.lanes) != 0 || len(next) != n-1 || len(*e.status.lanes.Load()) != 0 {
-			t.Errorf("%d lanes are left, %d go on and the status has %d, want 0, %d and 0", len(e.lanes), len(next), len(*e.status.lanes.Load()), n-1)
+		if len(e.lanes.all) != 0 || len(next) != n-1 || len(*e.status.lanes.Load()) != 0 {
+			t.Errorf("%d lanes are left, %d go on and the status has %d, want 0, %d and 0", len(e.lanes.all), len(next), len(*e.status.lanes.Load()), n-1)
 		}
 		return after.TotalAlloc - before.TotalAlloc
 	}

@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -27,22 +26,6 @@ func isOver(at map[record.Partition]driver.Progress) bool {
 	return len(at) > 0
 }
 
-// endLanes asks the workers to close the lanes of a commit that are over by it.
-func (e *engine[T]) endLanes(c *commit[T]) {
-	if !e.info.LanesEnd {
-		return
-	}
-	over := make(map[*worker[T]][]*lane[T])
-	for i := range c.cut.Lanes {
-		if l := e.lanes[c.cut.Lanes[i].Lane]; l != nil && isOver(c.cut.Lanes[i].Partitions) {
-			over[l.w] = append(over[l.w], l)
-		}
-	}
-	for w, lanes := range over {
-		w.do(func(context.Context) error { return w.endLanes(lanes) })
-	}
-}
-
 // endLanes closes those of the lanes that have nothing new to commit, and tells the conductor.
 func (w *worker[T]) endLanes(lanes []*lane[T]) error {
 	var closed []*lane[T]
@@ -55,13 +38,7 @@ func (w *worker[T]) endLanes(lanes []*lane[T]) error {
 	if err := w.remove(closed...); err != nil {
 		return err
 	}
-	w.e.over.Lock()
-	w.e.over.lanes = append(w.e.over.lanes, closed...)
-	w.e.over.Unlock()
-	select {
-	case w.e.overs <- struct{}{}:
-	default: // the conductor will look
-	}
+	w.e.lanes.letGo(closed)
 	return nil
 }
 
@@ -70,11 +47,7 @@ func (e *engine[T]) letGo(ctx context.Context) error {
 	if e.upkeep.running {
 		return nil // upkeep must not run beside a release; its end calls this again
 	}
-	e.over.Lock()
-	closed := e.over.lanes
-	e.over.lanes = nil
-	e.over.Unlock()
-	closed = slices.DeleteFunc(closed, func(l *lane[T]) bool { return e.lanes[l.assignment.Lane] != l }) // begun again or revoked
+	closed := e.lanes.gone()
 	if len(closed) == 0 {
 		return nil
 	}
@@ -85,18 +58,15 @@ func (e *engine[T]) letGo(ctx context.Context) error {
 	if err := e.out.Release(ctx, lanes); err != nil {
 		return fmt.Errorf("stream: release lanes: %w", err)
 	}
-	e.forget(closed...)
-	e.board.lanes(len(e.lanes))
+	e.lanes.forget(closed...)
+	e.board.lanes(len(e.lanes.all))
 	e.poller.do(func(context.Context) error { e.poller.finished(lanes); return nil })
 	return nil
 }
 
 // withoutOver takes the lanes out that were over before they were assigned, as those of files that the last run has read:
 // nothing is opened for them. The source begins them, since it may look whether they have really ended, and forgets them.
-func (e *engine[T]) withoutOver(ctx context.Context, lanes []driver.Assignment, at map[record.Partition]driver.Progress) (rest []driver.Assignment, over []starting[T], err error) {
-	if !e.info.LanesEnd {
-		return lanes, nil, nil
-	}
+func withoutOver[T any](ctx context.Context, out driver.Output[T], lanes []driver.Assignment, at map[record.Partition]driver.Progress) (rest []driver.Assignment, over []starting[T], err error) {
 	var names []string
 	for _, a := range lanes {
 		from := make(map[record.Partition]driver.Progress, len(a.Partitions))
@@ -111,7 +81,7 @@ func (e *engine[T]) withoutOver(ctx context.Context, lanes []driver.Assignment, 
 		over = append(over, starting[T]{start: driver.Start{Lane: a.Lane, From: from}})
 	}
 	if len(names) > 0 {
-		if err := e.out.Release(ctx, names); err != nil {
+		if err := out.Release(ctx, names); err != nil {
 			return nil, nil, fmt.Errorf("stream: release lanes: %w", err)
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/retry"
@@ -56,7 +54,7 @@ func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]s
 		return nil, nil
 	}
 	for _, a := range lanes {
-		if e.lanes[a.Lane] != nil {
+		if e.lanes.all[a.Lane] != nil {
 			return nil, fmt.Errorf("%w: it assigned lane %s, which was assigned before", core.ErrSource, a.Lane)
 		}
 	}
@@ -75,12 +73,14 @@ func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]s
 	if e.open == nil { // a restart: transactions of before are void
 		e.begin()
 	}
-	lanes, over, err := e.withoutOver(ctx, lanes, at)
-	if err != nil {
-		return nil, err
+	var over []starting[T]
+	if e.info.LanesEnd {
+		if lanes, over, err = withoutOver(ctx, e.out, lanes, at); err != nil {
+			return nil, err
+		}
 	}
 	starts, err := e.openLanes(lanes, at)
-	e.board.lanes(len(e.lanes))
+	e.board.lanes(len(e.lanes.all))
 	return append(over, starts...), err
 }
 
@@ -127,7 +127,7 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 	e.upkeep.hasten()
 	var revoked []*lane[T]
 	for _, name := range b.Revoked {
-		if l := e.lanes[name]; l != nil {
+		if l := e.lanes.all[name]; l != nil {
 			revoked = append(revoked, l)
 		}
 	}
@@ -142,8 +142,8 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 			if err := e.cut(revoked...); err != nil {
 				return err
 			}
-			e.forget(revoked...)
-			e.board.lanes(len(e.lanes))
+			e.lanes.forget(revoked...)
+			e.board.lanes(len(e.lanes.all))
 			cut = true
 			continue
 		}
@@ -183,7 +183,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	fenced := errors.Is(cause, driver.ErrFenced)
 	e.failures++
 	e.board.failed(fenced)
-	e.opts.Logger.Warn(map[bool]string{true: "fenced", false: "commit failed"}[fenced], "error", cause, "lanes", len(e.lanes), "attempt", e.failures)
+	e.opts.Logger.Warn(map[bool]string{true: "fenced", false: "commit failed"}[fenced], "error", cause, "lanes", len(e.lanes.all), "attempt", e.failures)
 	switch {
 	case fenced || errors.Is(cause, errDeadline):
 	case stops(cause):
@@ -215,7 +215,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 		default:
 		}
 	}
-	lanes := e.closeLanes(r)
+	lanes := e.lanes.close(r)
 	if err := e.backOff(ctx); err != nil {
 		return err
 	}
@@ -290,30 +290,6 @@ func (e *engine[T]) drop(ctx context.Context) {
 		e.opts.Logger.Warn("drop of the open transaction failed", "error", err)
 	}
 	e.open = nil
-}
-
-// closeLanes forgets all lanes and returns those that go on: the ones not revoked, and the newly assigned.
-func (e *engine[T]) closeLanes(r *rebalance[T]) (next []driver.Assignment) {
-	revoked := map[string]bool{}
-	if r != nil {
-		for _, name := range r.batch.Revoked {
-			revoked[name] = true
-		}
-		next = append(next, r.batch.Assigned...)
-	}
-	for name, l := range e.lanes {
-		if !revoked[name] {
-			next = append(next, l.assignment)
-		}
-	}
-	e.forget(slices.Collect(maps.Values(e.lanes))...)
-	slices.SortFunc(next, func(a, b driver.Assignment) int {
-		if a.Lane < b.Lane {
-			return -1
-		}
-		return 1
-	})
-	return next
 }
 
 // worked notes that a commit has succeeded: what failed before has passed.

@@ -64,12 +64,6 @@ type engine[T any] struct {
 	born    time.Time // with its monotonic reading; a moment before the engine was made
 
 	info driver.SourceInfo
-	over struct {
-		sync.Mutex
-		lanes []*lane[T] // closed by workers, and not forgotten yet
-	}
-	overs chan struct{}
-	ends  atomic.Int64 // of partitions, since a commit was asked for because of them
 
 	// Between goroutines.
 	asks    chan string // reasons for a cut
@@ -77,7 +71,7 @@ type engine[T any] struct {
 	hurry   atomic.Bool // throw away what is queued; the next run reads it again
 
 	// The conductor's.
-	lanes      map[string]*lane[T]
+	lanes      *roster[T]
 	open       driver.Txn[T]
 	want       string // reason for a cut that is due; "" is none
 	cutTimer   *time.Timer
@@ -102,10 +96,9 @@ type engine[T any] struct {
 func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	e := &engine[T]{
 		src: p.src, out: out, pipe: p, opts: o, memory: newMemory(o.Memory), born: time.Now().Add(-time.Second),
-		lanes: map[string]*lane[T]{}, asks: make(chan string, 1), spoiled: make(chan error, 1),
+		asks: make(chan string, 1), spoiled: make(chan error, 1),
 		committed: make(chan *commit[T], 1),
 	}
-	e.overs = make(chan struct{}, 1)
 	e.keys = &keyWatch{src: p.src, log: o.Logger, stage: p.laneLocal(), accept: o.KeysInLanes}
 	follower, _ := p.src.(driver.Follower)
 	e.poller = newPoller[T](p.src, follower, e.memory, e.keys, o.Logger, e.ask)
@@ -114,7 +107,7 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 		src: p.src, opts: &e.opts, board: &e.board, memory: e.memory, clock: &e.clock,
 		terminal: o.Progress != nil && isTerminal(o.Progress),
 	}
-	e.share()
+	e.lanes = newRoster(e.memory, e.status)
 	for i := range o.Parallel {
 		e.workers = append(e.workers, newWorker(e, i))
 	}
@@ -250,7 +243,7 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			e.keep(ctx)
 		case u := <-e.upkeep.done:
 			err = e.afterKeep(ctx, u)
-		case <-e.overs:
+		case <-e.lanes.over:
 			err = e.letGo(ctx)
 		case broken := <-e.poller.broken:
 			return broken
@@ -321,7 +314,7 @@ func (e *engine[T]) close(err error) error {
 		}
 	}
 	var names []string
-	for name, l := range e.lanes {
+	for name, l := range e.lanes.all {
 		names = append(names, name)
 		err = errors.Join(err, wrap("close lane "+name, l.w.remove(l)))
 	}

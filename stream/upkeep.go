@@ -201,7 +201,7 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 	if !e.upkeep.ended(ctx, &u) {
 		return
 	}
-	for _, l := range e.lanes {
+	for _, l := range e.lanes.all {
 		k := record.Clocks{Lane: l.committed, Job: u.Clock}
 		if k == l.told {
 			continue

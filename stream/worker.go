@@ -221,8 +221,8 @@ func (w *worker[T]) process(ctx context.Context, it item[T], tick <-chan time.Ti
 	if done && split {
 		w.e.ask("split") // the children may begin once that is committed
 	}
-	if done && ends > 0 && w.e.info.LanesEnd && w.e.ends.Add(ends) >= mostEnds {
-		w.e.ends.Store(0)
+	if done && ends > 0 && w.e.info.LanesEnd && w.e.lanes.ends.Add(ends) >= mostEnds {
+		w.e.lanes.ends.Store(0)
 		w.e.ask("ends")
 	}
 	if most := w.e.opts.CommitBytes; most > 0 && w.open.Bytes() >= most {
