@@ -28,9 +28,9 @@ type commit[T any] struct {
 // cut stops all workers at a border between batches, takes the progress of the lanes that changed, lets the workers go
 // on with the next transaction, and commits the old one meanwhile.
 func (e *engine[T]) cut(revoked ...*lane[T]) error {
-	reason := e.want
-	e.want = ""
-	e.cutTimer.Reset(jitter(e.opts.CommitEvery))
+	reason := e.commits.want
+	e.commits.want = ""
+	e.commits.timer.Reset(jitter(e.opts.CommitEvery))
 	lanes, resume, err := e.workers.barrier(e.hard, revoked, e.fail)
 	if err != nil {
 		return err
@@ -42,19 +42,19 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 		}
 		return nil
 	}
-	old := e.open
-	e.open = e.out.Begin(old)
+	old := e.commits.open
+	e.commits.open = e.out.Begin(old)
 	for _, w := range e.workers {
-		w.open = e.open
+		w.open = e.commits.open
 	}
 	hold, cancel := context.WithCancel(context.WithoutCancel(e.hard)) // an error elsewhere does not void what is finished
 	c := &commit[T]{txn: old, cut: cutOf(lanes), lanes: lanes, reason: reason, began: time.Now(), cancel: cancel}
-	e.committing = c
+	e.commits.running = c
 	e.board.committing(c.began)
 	e.group.Go(func() {
 		c.told, c.err = c.txn.Commit(hold, c.cut)
 		cancel()
-		e.committed <- c
+		e.commits.done <- c
 	})
 	return nil
 }
@@ -99,12 +99,12 @@ func (w *worker[T]) collect(revoked []*lane[T]) (cuts []core.Cut, err error) {
 
 // afterCommit takes in how a commit ended.
 func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
-	e.committing = nil
+	e.commits.running = nil
 	e.board.committing(time.Time{})
 	if c.err != nil {
 		return e.restart(ctx, c.err, nil)
 	}
-	e.worked()
+	e.commits.worked(&e.board)
 	e.record(c)
 	e.upkeep.settled = false // that was said of what came before
 	if e.info.LanesEnd {
@@ -115,7 +115,7 @@ func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	}
 	e.upkeep.again = e.upkeep.running
 	e.keep(ctx)
-	open := e.open.Bytes()
+	open := e.commits.open.Bytes()
 	e.poller.do(func(context.Context) error { e.poller.unchoke(open); return nil })
 	return nil
 }

@@ -18,18 +18,27 @@ const endPoll = 20 * time.Millisecond
 // settlePoll is how long upkeep that has not settled is left alone then.
 const settlePoll = 5 * endPoll
 
+// sourceEnd is the end of a finite source. The conductor uses it.
+type sourceEnd struct {
+	begun    bool
+	emptied  <-chan struct{} // since then: a worker has come to the end of its queue
+	filled   int             // workers that have not
+	timer    *time.Timer
+	settleBy time.Time
+}
+
 // beginEnd notes that the source has ended. What is queued is worked off beside cuts and commits, so nobody waits here:
 // each worker says when it has come to the end of its queue.
 func (e *engine[T]) beginEnd() {
-	e.ending, e.settleBy = true, time.Time{}
+	e.end.begun, e.end.settleBy = true, time.Time{}
 	e.fill.over.Store(true)
-	e.emptied, e.filled = e.workers.markQueues(), len(e.workers)
+	e.end.emptied, e.end.filled = e.workers.markQueues(), len(e.workers)
 }
 
 // endStep brings a finite source to its end: everything processed, committed and published. It returns true when that is
 // done; else it sees to it that something happens that calls it again.
 func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
-	if e.committing != nil || e.want != "" || e.filled > 0 || e.spoilt != nil {
+	if e.commits.running != nil || e.commits.want != "" || e.end.filled > 0 || e.commits.spoilt != nil {
 		return false, nil //nolint:nilerr // the transaction that is spoilt begins again
 	}
 	left, waits, dirty, err := e.workers.unfinished(ctx, e.hard)
@@ -39,10 +48,10 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	case left > 0 && !waits:
 		return false, fmt.Errorf("stream: the source has ended, but stages hold %d records for ever", left)
 	case left > 0: // some goroutine of a stage works on them
-		e.endTimer.Reset(endPoll)
+		e.end.timer.Reset(endPoll)
 		return false, nil
 	case dirty:
-		e.want = "end"
+		e.commits.want = "end"
 		return false, e.cut()
 	case e.upkeep.running:
 		return false, nil
@@ -50,21 +59,21 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 		return true, nil
 	}
 	now := time.Now()
-	if e.settleBy.IsZero() {
-		e.settleBy = now.Add(settleFor)
+	if e.end.settleBy.IsZero() {
+		e.end.settleBy = now.Add(settleFor)
 		e.keep(ctx)
 		return false, nil
 	}
 	if e.upkeep.err != nil { // an outage: it tries again, as it does before the end
-		e.settleBy = now.Add(settleFor)
+		e.end.settleBy = now.Add(settleFor)
 		return false, nil //nolint:nilerr // it has been told, and is no reason to end
 	}
-	if now.After(e.settleBy) {
+	if now.After(e.end.settleBy) {
 		return false, errors.New("stream: all is committed, but the output does not settle: run again to publish the rest")
 	}
 	// Whatever else happens calls this, too: a timer that it set anew each time would never fire with short commits.
 	if wait := settlePoll - time.Since(e.upkeep.endedAt); wait > 0 {
-		e.endTimer.Reset(wait)
+		e.end.timer.Reset(wait)
 	} else {
 		e.keep(ctx)
 	}
@@ -100,10 +109,10 @@ func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func()
 		}
 	}
 	for last := false; ; {
-		if e.committing != nil {
+		if e.commits.running != nil {
 			select {
-			case c := <-e.committed:
-				e.committing = nil
+			case c := <-e.commits.done:
+				e.commits.running = nil
 				if c.err != nil {
 					return e.lastCommit(c.err)
 				}
@@ -116,7 +125,7 @@ func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func()
 			e.witness.tellNow(e.hard, &e.group)
 			return nil
 		}
-		e.want, last = "shutdown", true
+		e.commits.want, last = "shutdown", true
 		if err := e.cut(); err != nil {
 			return err
 		}

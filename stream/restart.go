@@ -70,8 +70,8 @@ func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]s
 	if err := compare(acked, at); err != nil {
 		return nil, err
 	}
-	if e.open == nil { // a restart: transactions of before are void
-		e.begin()
+	if e.commits.open == nil { // a restart: transactions of before are void
+		e.commits.begin()
 	}
 	var over []starting[T]
 	if e.info.LanesEnd {
@@ -99,18 +99,9 @@ func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (ma
 		}
 		since := e.board.fails(&e.board.work, time.Now(), err)
 		e.opts.Logger.Warn("acquisition failed", "error", err, "for", since)
-		if err := e.waitAgain(ctx, try); err != nil {
+		if err := waitAgain(ctx, e.hard, try); err != nil {
 			return nil, err
 		}
-	}
-}
-
-// begin opens a transaction on top of the ledger.
-func (e *engine[T]) begin() {
-	open := e.out.Begin(nil)
-	e.open = open
-	for _, w := range e.workers {
-		w.do(func(context.Context) error { w.open = open; return nil })
 	}
 }
 
@@ -133,12 +124,12 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 	}
 	cut := false
 	for {
-		if e.committing == nil && !e.upkeep.running {
+		if e.commits.running == nil && !e.upkeep.running {
 			if cut {
 				e.witness.tellNow(e.hard, &e.group)
 				return nil
 			}
-			e.want = "rebalance"
+			e.commits.want = "rebalance"
 			if err := e.cut(revoked...); err != nil {
 				return err
 			}
@@ -148,13 +139,13 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 			continue
 		}
 		select {
-		case c := <-e.committed:
-			e.committing = nil
+		case c := <-e.commits.done:
+			e.commits.running = nil
 			e.board.committing(time.Time{})
 			if c.err != nil {
 				return c.err
 			}
-			e.worked()
+			e.commits.worked(&e.board)
 			e.record(c)
 		case u := <-e.upkeep.done:
 			e.keepEnded(ctx, u)
@@ -181,9 +172,9 @@ var errDeadline = errors.New("the source's deadline has passed")
 // the rebalance that was under way; nil is none.
 func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) error {
 	fenced := errors.Is(cause, driver.ErrFenced)
-	e.failures++
+	e.commits.failures++
 	e.board.failed(fenced)
-	e.opts.Logger.Warn(map[bool]string{true: "fenced", false: "commit failed"}[fenced], "error", cause, "lanes", len(e.lanes.all), "attempt", e.failures)
+	e.opts.Logger.Warn(map[bool]string{true: "fenced", false: "commit failed"}[fenced], "error", cause, "lanes", len(e.lanes.all), "attempt", e.commits.failures)
 	switch {
 	case fenced || errors.Is(cause, errDeadline):
 	case stops(cause):
@@ -205,7 +196,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	case <-e.poller.eof: // said of lanes that begin again
 	default:
 	}
-	e.ending, e.emptied, e.filled = false, nil, 0
+	e.end = sourceEnd{timer: e.end.timer}
 	e.fill.over.Store(false)
 	if r == nil { // the poller may have been about to tell of a rebalance, and waits for the answer then
 		select {
@@ -216,8 +207,10 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 		}
 	}
 	lanes := e.lanes.close(r)
-	if err := e.backOff(ctx); err != nil {
-		return err
+	if n := e.commits.failures; n > 1 {
+		if err := waitAgain(ctx, e.hard, n); err != nil {
+			return err
+		}
 	}
 	if r != nil && len(r.batch.Revoked) > 0 {
 		if err := e.out.Release(ctx, r.batch.Revoked); err != nil {
@@ -228,31 +221,31 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	if err != nil {
 		return err
 	}
-	if e.open == nil {
-		e.begin()
+	if e.commits.open == nil {
+		e.commits.begin()
 	}
 	if r != nil {
 		r.reply <- starts
 	} else {
 		release(starts)
 	}
-	e.want = ""
-	e.cutTimer.Reset(jitter(e.opts.CommitEvery)) // it may have fired for the commit that failed
+	e.commits.want = ""
+	e.commits.timer.Reset(jitter(e.opts.CommitEvery)) // it may have fired for the commit that failed
 	return nil
 }
 
 // abandon ends the commit and the upkeep under way, takes all lanes from the workers and drops the open transaction.
 func (e *engine[T]) abandon(ctx context.Context) error {
-	if e.committing != nil {
-		e.committing.cancel() // first: upkeep may be waiting for it
+	if e.commits.running != nil {
+		e.commits.running.cancel() // first: upkeep may be waiting for it
 	}
 	if err := e.waitKeep(ctx); err != nil {
 		return err
 	}
-	if e.committing != nil {
+	if e.commits.running != nil {
 		select {
-		case <-e.committed:
-			e.committing = nil
+		case <-e.commits.done:
+			e.commits.running = nil
 			e.board.committing(time.Time{})
 		case <-e.hard.Done():
 			return context.Cause(e.hard)
@@ -276,38 +269,13 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 	case <-e.spoiled: //nolint:errcheck // said of the transaction that ends here
 	default:
 	}
-	e.spoilt = nil
-	e.drop(ctx)
+	e.commits.spoilt = nil
+	e.commits.drop(ctx)
 	return nil
 }
 
-// drop gives the open transaction up. If that leaves staged files behind, the sweeper takes them.
-func (e *engine[T]) drop(ctx context.Context) {
-	if e.open == nil {
-		return
-	}
-	if err := e.open.Drop(ctx); err != nil {
-		e.opts.Logger.Warn("drop of the open transaction failed", "error", err)
-	}
-	e.open = nil
-}
-
-// worked notes that a commit has succeeded: what failed before has passed.
-func (e *engine[T]) worked() {
-	e.failures = 0
-	e.board.passed(&e.board.work)
-}
-
-// backOff waits before an attempt that follows a failed one, longer each time.
-func (e *engine[T]) backOff(ctx context.Context) error {
-	if e.failures < 2 {
-		return nil
-	}
-	return e.waitAgain(ctx, e.failures)
-}
-
 // waitAgain waits before another attempt, after so many that failed.
-func (e *engine[T]) waitAgain(ctx context.Context, fails int) error {
+func waitAgain(ctx, hard context.Context, fails int) error {
 	timer := time.NewTimer(jitter(retry.Pause(200*time.Millisecond, 10*time.Second, fails)))
 	defer timer.Stop()
 	select {
@@ -315,7 +283,7 @@ func (e *engine[T]) waitAgain(ctx context.Context, fails int) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-e.hard.Done():
-		return context.Cause(e.hard)
+	case <-hard.Done():
+		return context.Cause(hard)
 	}
 }

@@ -71,22 +71,12 @@ type engine[T any] struct {
 	hurry   atomic.Bool // throw away what is queued; the next run reads it again
 
 	// The conductor's.
-	lanes      *roster[T]
-	open       driver.Txn[T]
-	want       string // reason for a cut that is due; "" is none
-	cutTimer   *time.Timer
-	committing *commit[T]
-	committed  chan *commit[T]
-	failures   int             // commits that failed since one succeeded
-	spoilt     error           // why the open transaction cannot commit: all begin again once the one before is over
-	ending     bool            // the source has ended
-	emptied    <-chan struct{} // since then: a worker has come to the end of its queue
-	filled     int             // workers that have not
-	endTimer   *time.Timer
-	settleBy   time.Time
-	keys       *keyWatch
-	witness    *witness
-	upkeep     *upkeeper[T]
+	lanes   *roster[T]
+	commits commits[T]
+	end     sourceEnd
+	keys    *keyWatch
+	witness *witness
+	upkeep  *upkeeper[T]
 
 	fill   backfill
 	board  statusBoard
@@ -97,7 +87,6 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	e := &engine[T]{
 		src: p.src, out: out, pipe: p, opts: o, memory: newMemory(o.Memory), born: time.Now().Add(-time.Second),
 		asks: make(chan string, 1), spoiled: make(chan error, 1),
-		committed: make(chan *commit[T], 1),
 	}
 	e.keys = &keyWatch{src: p.src, log: o.Logger, stage: p.laneLocal(), accept: o.KeysInLanes}
 	follower, _ := p.src.(driver.Follower)
@@ -112,6 +101,7 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 		e.workers = append(e.workers, newWorker(e, i))
 	}
 	e.status.workers = e.workers
+	e.commits = commits[T]{out: out, workers: e.workers, log: o.Logger, done: make(chan *commit[T], 1)}
 	e.witness = &witness{source: follower, log: o.Logger}
 	e.upkeep = &upkeeper[T]{
 		src: p.src, out: out, witness: e.witness, clock: &e.clock, fill: &e.fill, status: &e.board, log: o.Logger, workers: e.workers,
@@ -182,9 +172,9 @@ func (e *engine[T]) run(ctx context.Context) error {
 		return ended(ctx, fmt.Errorf("stream: %w", err))
 	}
 	e.opts.Logger.Info("start", "source", job.Source.ID, "workers", job.Workers, "memory", e.opts.Memory)
-	e.open = e.out.Begin(nil)
+	e.commits.open = e.out.Begin(nil)
 	for _, w := range e.workers {
-		w.open = e.open
+		w.open = e.commits.open
 		e.group.Go(func() { w.run(e.hard) })
 	}
 	soft, stopPolling := context.WithCancel(e.hard)
@@ -197,7 +187,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 		}
 	})
 	e.group.Go(func() { e.status.run(e.hard) })
-	for timer, d := range map[**time.Timer]time.Duration{&e.cutTimer: e.opts.CommitEvery, &e.upkeep.timer: keepEvery, &e.endTimer: keepEvery} {
+	for timer, d := range map[**time.Timer]time.Duration{&e.commits.timer: e.opts.CommitEvery, &e.upkeep.timer: keepEvery, &e.end.timer: keepEvery} {
 		*timer = time.NewTimer(jitter(d))
 		defer (*timer).Stop()
 	}
@@ -232,12 +222,12 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			return context.Cause(e.hard)
 		case r := <-e.poller.rebalances:
 			err = e.rebalance(ctx, &r)
-		case <-e.cutTimer.C:
-			e.want = "time"
+		case <-e.commits.timer.C:
+			e.commits.want = "time"
 		case reason := <-e.asks:
-			e.want = reason
-		case e.spoilt = <-e.spoiled:
-		case c := <-e.committed:
+			e.commits.want = reason
+		case e.commits.spoilt = <-e.spoiled:
+		case c := <-e.commits.done:
 			err = e.afterCommit(ctx, c)
 		case <-e.upkeep.timer.C:
 			e.keep(ctx)
@@ -249,17 +239,17 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			return broken
 		case <-e.poller.eof:
 			e.beginEnd()
-		case <-e.emptied:
-			e.filled--
-		case <-e.endTimer.C: // endStep looks again
+		case <-e.end.emptied:
+			e.end.filled--
+		case <-e.end.timer.C: // endStep looks again
 		}
-		if err == nil && e.spoilt != nil && e.committing == nil {
-			err = e.restart(ctx, e.spoilt, nil)
+		if err == nil && e.commits.spoilt != nil && e.commits.running == nil {
+			err = e.restart(ctx, e.commits.spoilt, nil)
 		}
-		if err == nil && e.want != "" && e.committing == nil {
+		if err == nil && e.commits.want != "" && e.commits.running == nil {
 			err = e.cut()
 		}
-		if err == nil && e.ending {
+		if err == nil && e.end.begun {
 			var done bool
 			if done, err = e.endStep(ctx); done {
 				return nil
@@ -282,15 +272,15 @@ func (e *engine[T]) close(err error) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(e.hard), e.opts.Shutdown)
 	defer cancel()
 	e.upkeep.hasten()
-	if c := e.committing; c != nil { // let it end: its outcome would else be unknown, though nothing is lost by that
+	if c := e.commits.running; c != nil { // let it end: its outcome would else be unknown, though nothing is lost by that
 		if errors.Is(err, errShutdown) {
 			c.cancel()
 		}
 		late := time.AfterFunc(e.opts.Shutdown/2, c.cancel)
 		defer late.Stop()
 		select {
-		case <-e.committed:
-			e.committing = nil
+		case <-e.commits.done:
+			e.commits.running = nil
 			if c.err == nil {
 				e.record(c)
 			}
@@ -305,7 +295,7 @@ func (e *engine[T]) close(err error) error {
 	case <-grace.Done():
 		return errors.Join(err, fmt.Errorf("stream: %s after %v; its goroutine is left behind", e.workers.hanging(), e.opts.Shutdown))
 	}
-	e.drop(grace)
+	e.commits.drop(grace)
 	for _, w := range e.workers {
 		for it, ok := w.next(); ok; it, ok = w.next() {
 			if it.batch != nil {
