@@ -50,7 +50,7 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	hold, cancel := context.WithCancel(context.WithoutCancel(e.hard)) // an error elsewhere does not void what is finished
 	c := &commit[T]{txn: old, cut: cutOf(lanes), lanes: lanes, reason: reason, began: time.Now(), cancel: cancel}
 	e.commits.running = c
-	e.board.committing(c.began)
+	e.status.board.committing(c.began)
 	e.group.Go(func() {
 		c.told, c.err = c.txn.Commit(hold, c.cut)
 		cancel()
@@ -100,11 +100,11 @@ func (w *worker[T]) collect(revoked []*lane[T]) (cuts []core.Cut, err error) {
 // afterCommit takes in how a commit ended.
 func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	e.commits.running = nil
-	e.board.committing(time.Time{})
+	e.status.board.committing(time.Time{})
 	if c.err != nil {
 		return e.restart(ctx, c.err, nil)
 	}
-	e.commits.worked(&e.board)
+	e.commits.worked(e.status.board)
 	e.record(c)
 	e.upkeep.settled = false // that was said of what came before
 	if e.info.LanesEnd {
@@ -143,7 +143,7 @@ func (e *engine[T]) record(c *commit[T]) {
 		}
 	}
 	now := time.Now()
-	e.board.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)
+	e.status.board.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)
 	line := []any{"lanes", len(c.cut.Lanes), "records", records, "pending", pending, "bytes", c.txn.Bytes(), "reason", c.reason, "took", now.Sub(c.began)}
 	for f, n := range sum {
 		line = append(line, record.Fate(f).String(), n)
@@ -155,7 +155,7 @@ func (e *engine[T]) record(c *commit[T]) {
 		line = append(line, "late_rows", late)
 	}
 	e.opts.Logger.Info("commit", line...)
-	e.board.tellBeginnings(e.opts.Logger, now, c.lanes)
+	e.status.board.tellBeginnings(e.opts.Logger, now, c.lanes)
 	e.status.observe()
 }
 

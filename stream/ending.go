@@ -31,7 +31,7 @@ type sourceEnd struct {
 // each worker says when it has come to the end of its queue.
 func (e *engine[T]) beginEnd() {
 	e.end.begun, e.end.settleBy = true, time.Time{}
-	e.fill.over.Store(true)
+	e.upkeep.fill.over.Store(true)
 	e.end.emptied, e.end.filled = e.workers.markQueues(), len(e.workers)
 }
 
@@ -85,12 +85,12 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 // job, queue is true: what the source gave before it broke is processed first, for at most half of that time, since the
 // next run may get no further.
 func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func(), polled <-chan struct{}) error {
-	e.board.shutdown()
+	e.status.board.shutdown()
 	timer := time.AfterFunc(e.opts.Shutdown, func() { e.stop(errShutdown) })
 	defer timer.Stop()
 	stopPolling()
 	if !queue {
-		e.hurry.Store(true)
+		e.signals.hurry.Store(true)
 	}
 	late := context.WithoutCancel(ctx)
 	if err := e.waitKeep(late); err != nil {
@@ -102,7 +102,7 @@ func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func()
 		return context.Cause(e.hard)
 	}
 	if queue {
-		half := time.AfterFunc(e.opts.Shutdown/2, func() { e.hurry.Store(true) })
+		half := time.AfterFunc(e.opts.Shutdown/2, func() { e.signals.hurry.Store(true) })
 		defer half.Stop()
 		if err := e.workers.drain(e.hard); err != nil {
 			return err

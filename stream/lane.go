@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -67,51 +66,6 @@ func (l *lane[T]) publish() {
 
 // size is how much memory a batch keeps busy, as far as we know.
 func size(b *driver.Batch) int64 { return max(b.Bytes, int64(len(b.Records))*core.RecordOverhead) }
-
-// openLanes opens the stages of lanes that were acquired and gives them to the workers. The source does not know yet.
-func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partition]driver.Progress) ([]starting[T], error) {
-	var starts []starting[T]
-	for _, a := range assigned {
-		from := make(map[record.Partition]driver.Progress, len(a.Partitions))
-		for _, p := range a.Partitions {
-			from[p] = at[p]
-		}
-		l := &lane[T]{assignment: a, w: e.workers.leastBusy()}
-		wake := func() {
-			if !l.woken.Swap(true) {
-				l.w.woken.Store(true)
-				l.w.signal()
-			}
-		}
-		var err error
-		l.core, err = core.Open(e.pipe.chain, core.Spec[T]{
-			Assignment: a, From: from, Now: e.opts.Now, Wake: wake, KeepRecords: e.opts.KeepRecords, Source: e.info,
-			Scratch: l.w.scratch, Worker: l.w.index, Txn: &l.w.open,
-		})
-		if err != nil {
-			return nil, err
-		}
-		l.committed = clockOf(from)
-		e.lanes.all[a.Lane] = l
-		l.w.loads++
-		l.w.do(func(ctx context.Context) error {
-			l.w.lanes = append(l.w.lanes, l)
-			if l.w.stuck != nil { // they begin again anyway
-				return nil //nolint:nilerr // that error has been told
-			}
-			l.w.begin(l)
-			err := l.core.Begin(ctx)
-			l.w.end(l)
-			return err
-		})
-		starts = append(starts, starting[T]{l, driver.Start{Lane: a.Lane, From: begun(from), Warmup: l.core.Warmup()}})
-	}
-	e.lanes.share()
-	if slices.ContainsFunc(assigned, func(a driver.Assignment) bool { return a.Moved }) {
-		e.ask("moved")
-	}
-	return starts, nil
-}
 
 // begun gives those partitions a MaxEventTime that have none because their first times are not confirmed: a source could not tell
 // what to read again for a warm-up. To is before all that was read.

@@ -42,28 +42,6 @@ func (w *worker[T]) endLanes(lanes []*lane[T]) error {
 	return nil
 }
 
-// letGo forgets the lanes that workers have closed, here, at the output and at the source.
-func (e *engine[T]) letGo(ctx context.Context) error {
-	if e.upkeep.running {
-		return nil // upkeep must not run beside a release; its end calls this again
-	}
-	closed := e.lanes.gone()
-	if len(closed) == 0 {
-		return nil
-	}
-	lanes := make([]string, len(closed))
-	for i, l := range closed {
-		lanes[i] = l.assignment.Lane
-	}
-	if err := e.out.Release(ctx, lanes); err != nil {
-		return fmt.Errorf("stream: release lanes: %w", err)
-	}
-	e.lanes.forget(closed...)
-	e.board.lanes(len(e.lanes.all))
-	e.poller.do(func(context.Context) error { e.poller.finished(lanes); return nil })
-	return nil
-}
-
 // withoutOver takes the lanes out that were over before they were assigned, as those of files that the last run has read:
 // nothing is opened for them. The source begins them, since it may look whether they have really ended, and forgets them.
 func withoutOver[T any](ctx context.Context, out driver.Output[T], lanes []driver.Assignment, at map[record.Partition]driver.Progress) (rest []driver.Assignment, over []starting[T], err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/retry"
@@ -80,8 +81,75 @@ func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]s
 		}
 	}
 	starts, err := e.openLanes(lanes, at)
-	e.board.lanes(len(e.lanes.all))
+	e.status.board.lanes(len(e.lanes.all))
 	return append(over, starts...), err
+}
+
+// openLanes opens the stages of lanes that were acquired and gives them to the workers. The source does not know yet.
+func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partition]driver.Progress) ([]starting[T], error) {
+	var starts []starting[T]
+	for _, a := range assigned {
+		from := make(map[record.Partition]driver.Progress, len(a.Partitions))
+		for _, p := range a.Partitions {
+			from[p] = at[p]
+		}
+		l := &lane[T]{assignment: a, w: e.workers.leastBusy()}
+		wake := func() {
+			if !l.woken.Swap(true) {
+				l.w.woken.Store(true)
+				l.w.signal()
+			}
+		}
+		var err error
+		l.core, err = core.Open(e.pipe.chain, core.Spec[T]{
+			Assignment: a, From: from, Now: e.opts.Now, Wake: wake, KeepRecords: e.opts.KeepRecords, Source: e.info,
+			Scratch: l.w.scratch, Worker: l.w.index, Txn: &l.w.open,
+		})
+		if err != nil {
+			return nil, err
+		}
+		l.committed = clockOf(from)
+		e.lanes.all[a.Lane] = l
+		l.w.loads++
+		l.w.do(func(ctx context.Context) error {
+			l.w.lanes = append(l.w.lanes, l)
+			if l.w.stuck != nil { // they begin again anyway
+				return nil //nolint:nilerr // that error has been told
+			}
+			l.w.begin(l)
+			err := l.core.Begin(ctx)
+			l.w.end(l)
+			return err
+		})
+		starts = append(starts, starting[T]{l, driver.Start{Lane: a.Lane, From: begun(from), Warmup: l.core.Warmup()}})
+	}
+	e.lanes.share()
+	if slices.ContainsFunc(assigned, func(a driver.Assignment) bool { return a.Moved }) {
+		e.signals.ask("moved")
+	}
+	return starts, nil
+}
+
+// letGo forgets the lanes that workers have closed, here, at the output and at the source.
+func (e *engine[T]) letGo(ctx context.Context) error {
+	if e.upkeep.running {
+		return nil // upkeep must not run beside a release; its end calls this again
+	}
+	closed := e.lanes.gone()
+	if len(closed) == 0 {
+		return nil
+	}
+	lanes := make([]string, len(closed))
+	for i, l := range closed {
+		lanes[i] = l.assignment.Lane
+	}
+	if err := e.out.Release(ctx, lanes); err != nil {
+		return fmt.Errorf("stream: release lanes: %w", err)
+	}
+	e.lanes.forget(closed...)
+	e.status.board.lanes(len(e.lanes.all))
+	e.poller.do(func(context.Context) error { e.poller.finished(lanes); return nil })
+	return nil
 }
 
 // takeOver acquires for as long as it takes: a store that was away for half a minute once ended jobs in which a commit had
@@ -90,14 +158,14 @@ func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (ma
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.hard, cancel)()
-	e.board.acquires(time.Now())
-	defer e.board.acquires(time.Time{})
+	e.status.board.acquires(time.Now())
+	defer e.status.board.acquires(time.Time{})
 	for try := 1; ; try++ {
 		at, err := e.out.Acquire(ctx, lanes)
 		if err == nil || ctx.Err() != nil || stops(err) {
 			return at, err
 		}
-		since := e.board.fails(&e.board.work, time.Now(), err)
+		since := e.status.board.fails(&e.status.board.work, time.Now(), err)
 		e.opts.Logger.Warn("acquisition failed", "error", err, "for", since)
 		if err := waitAgain(ctx, e.hard, try); err != nil {
 			return nil, err
@@ -134,18 +202,18 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 				return err
 			}
 			e.lanes.forget(revoked...)
-			e.board.lanes(len(e.lanes.all))
+			e.status.board.lanes(len(e.lanes.all))
 			cut = true
 			continue
 		}
 		select {
 		case c := <-e.commits.done:
 			e.commits.running = nil
-			e.board.committing(time.Time{})
+			e.status.board.committing(time.Time{})
 			if c.err != nil {
 				return c.err
 			}
-			e.commits.worked(&e.board)
+			e.commits.worked(e.status.board)
 			e.record(c)
 		case u := <-e.upkeep.done:
 			e.keepEnded(ctx, u)
@@ -173,14 +241,14 @@ var errDeadline = errors.New("the source's deadline has passed")
 func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) error {
 	fenced := errors.Is(cause, driver.ErrFenced)
 	e.commits.failures++
-	e.board.failed(fenced)
+	e.status.board.failed(fenced)
 	e.opts.Logger.Warn(map[bool]string{true: "fenced", false: "commit failed"}[fenced], "error", cause, "lanes", len(e.lanes.all), "attempt", e.commits.failures)
 	switch {
 	case fenced || errors.Is(cause, errDeadline):
 	case stops(cause):
 		return fmt.Errorf("stream: commit: %w", cause)
 	default:
-		e.board.fails(&e.board.work, time.Now(), cause)
+		e.status.board.fails(&e.status.board.work, time.Now(), cause)
 	}
 	release := func([]starting[T]) {}
 	if r == nil { // else the poller waits for the answer to it
@@ -197,7 +265,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	default:
 	}
 	e.end = sourceEnd{timer: e.end.timer}
-	e.fill.over.Store(false)
+	e.upkeep.fill.over.Store(false)
 	if r == nil { // the poller may have been about to tell of a rebalance, and waits for the answer then
 		select {
 		case pending := <-e.poller.rebalances:
@@ -246,7 +314,7 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 		select {
 		case <-e.commits.done:
 			e.commits.running = nil
-			e.board.committing(time.Time{})
+			e.status.board.committing(time.Time{})
 		case <-e.hard.Done():
 			return context.Cause(e.hard)
 		}
@@ -266,7 +334,7 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 		return err
 	}
 	select {
-	case <-e.spoiled: //nolint:errcheck // said of the transaction that ends here
+	case <-e.signals.spoiled: //nolint:errcheck // said of the transaction that ends here
 	default:
 	}
 	e.commits.spoilt = nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // Run runs the pipe until ctx ends, commits what is finished by then, and returns nil; or until the source has ended, with
@@ -46,7 +47,6 @@ func Run[T any](ctx context.Context, p Pipe[T], out driver.Output[T], opts *Opti
 // engine runs a job. Its goroutines are: the conductor, which runs run and alone acquires, cuts and ends lanes; the
 // poller; the workers; one for a commit and one for upkeep, each if under way; one for the status.
 type engine[T any] struct {
-	src  driver.Source
 	out  driver.Output[T]
 	pipe Pipe[T]
 	opts Options
@@ -65,10 +65,7 @@ type engine[T any] struct {
 
 	info driver.SourceInfo
 
-	// Between goroutines.
-	asks    chan string // reasons for a cut
-	spoiled chan error  // why a worker cannot write to the open transaction
-	hurry   atomic.Bool // throw away what is queued; the next run reads it again
+	signals signals // to the conductor and the workers
 
 	// The conductor's.
 	lanes   *roster[T]
@@ -78,22 +75,19 @@ type engine[T any] struct {
 	witness *witness
 	upkeep  *upkeeper[T]
 
-	fill   backfill
-	board  statusBoard
 	status *observer[T]
 }
 
 func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	e := &engine[T]{
-		src: p.src, out: out, pipe: p, opts: o, memory: newMemory(o.Memory), born: time.Now().Add(-time.Second),
-		asks: make(chan string, 1), spoiled: make(chan error, 1),
+		out: out, pipe: p, opts: o, memory: newMemory(o.Memory), born: time.Now().Add(-time.Second),
+		signals: signals{asks: make(chan string, 1), spoiled: make(chan error, 1)},
 	}
 	e.keys = &keyWatch{src: p.src, log: o.Logger, stage: p.laneLocal(), accept: o.KeysInLanes}
 	follower, _ := p.src.(driver.Follower)
-	e.poller = newPoller[T](p.src, follower, e.memory, e.keys, o.Logger, e.ask)
-	e.fill.patience = o.Backfill
+	e.poller = newPoller[T](p.src, follower, e.memory, e.keys, o.Logger, e.signals.ask)
 	e.status = &observer[T]{
-		src: p.src, opts: &e.opts, board: &e.board, memory: e.memory, clock: &e.clock,
+		src: p.src, opts: &e.opts, board: &statusBoard{}, memory: e.memory, clock: &e.clock,
 		terminal: o.Progress != nil && isTerminal(o.Progress),
 	}
 	e.lanes = newRoster(e.memory, e.status)
@@ -104,10 +98,25 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	e.commits = commits[T]{out: out, workers: e.workers, log: o.Logger, done: make(chan *commit[T], 1)}
 	e.witness = &witness{source: follower, log: o.Logger}
 	e.upkeep = &upkeeper[T]{
-		src: p.src, out: out, witness: e.witness, clock: &e.clock, fill: &e.fill, status: &e.board, log: o.Logger, workers: e.workers,
+		src: p.src, out: out, witness: e.witness, clock: &e.clock, fill: backfill{patience: o.Backfill}, status: e.status.board, log: o.Logger, workers: e.workers,
 		read: &e.status.read, group: &e.group, done: make(chan upkeep, 1),
 	}
 	return e
+}
+
+// signals are what goroutines tell each other.
+type signals struct {
+	asks    chan string // reasons for a cut
+	spoiled chan error  // why a worker cannot write to the open transaction
+	hurry   atomic.Bool // throw away what is queued; the next run reads it again
+}
+
+// ask wants a cut soon.
+func (s *signals) ask(reason string) {
+	select {
+	case s.asks <- reason:
+	default: // one is wanted already
+	}
 }
 
 // check refuses a pipe that could lose records.
@@ -137,18 +146,10 @@ func (p *Pipe[T]) check() error {
 // fail stops the job with err, unless it has been stopped before.
 func (e *engine[T]) fail(err error) { e.stop(err) }
 
-// ask wants a cut soon.
-func (e *engine[T]) ask(reason string) {
-	select {
-	case e.asks <- reason:
-	default: // one is wanted already
-	}
-}
-
 func (e *engine[T]) run(ctx context.Context) error {
 	e.hard, e.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer e.stop(nil)
-	e.info = e.src.Info()
+	e.info = e.pipe.src.Info()
 	job := driver.Job{Source: e.info, Workers: len(e.workers), Budget: e.memory.budget, Logger: e.opts.Logger}
 	e.keys.keys = e.info.Keys
 	var err error
@@ -157,7 +158,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 	}
 	job.LaneLocal, job.KeysInLanes = e.keys.stage, e.opts.KeysInLanes
 	if e.opts.Backfill > 0 {
-		job.MayEnd = e.fill.mayEnd
+		job.MayEnd = e.upkeep.fill.mayEnd
 	}
 	if err := e.out.Attach(ctx, job); err != nil {
 		return ended(ctx, fmt.Errorf("stream: attach: %w", err))
@@ -165,7 +166,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 	if _, err := e.clock.ask(ctx, e.out.Now); err != nil {
 		return ended(ctx, fmt.Errorf("stream: the output's clock: %w", err))
 	}
-	if err := e.witness.begin(ctx, e.src, &e.info, e.out.Ledger()); err != nil {
+	if err := e.witness.begin(ctx, e.pipe.src, &e.info, e.out.Ledger()); err != nil {
 		return ended(ctx, err)
 	}
 	if err := e.keys.begin(ctx, e.out.Ledger().Tell); err != nil {
@@ -224,9 +225,9 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 			err = e.rebalance(ctx, &r)
 		case <-e.commits.timer.C:
 			e.commits.want = "time"
-		case reason := <-e.asks:
+		case reason := <-e.signals.asks:
 			e.commits.want = reason
-		case e.commits.spoilt = <-e.spoiled:
+		case e.commits.spoilt = <-e.signals.spoiled:
 		case c := <-e.commits.done:
 			err = e.afterCommit(ctx, c)
 		case <-e.upkeep.timer.C:
@@ -261,6 +262,59 @@ func (e *engine[T]) conduct(ctx context.Context) error {
 		if err != nil {
 			return ended(ctx, err)
 		}
+	}
+}
+
+// keep starts upkeep, unless it is under way.
+func (e *engine[T]) keep(ctx context.Context) { e.upkeep.start(ctx, e.hard) }
+
+// afterKeep takes in what came of upkeep.
+func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
+	e.keepEnded(ctx, u)
+	if stops(u.err) {
+		return u.err
+	}
+	if err := e.letGo(ctx); err != nil {
+		return err
+	}
+	if e.upkeep.again && u.err == nil {
+		e.keep(ctx)
+	}
+	return nil
+}
+
+// keepEnded notes the end of upkeep, and tells the lanes what it found of the clocks.
+func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
+	if !e.upkeep.ended(ctx, &u) {
+		return
+	}
+	for _, l := range e.lanes.all {
+		k := record.Clocks{Lane: l.committed, Job: u.Clock}
+		if k == l.told {
+			continue
+		}
+		l.told = k
+		l.w.do(func(ctx context.Context) error {
+			if l.gone || l.w.stuck != nil {
+				return nil //nolint:nilerr // that error has been told
+			}
+			return l.core.Committed(ctx, k)
+		})
+	}
+}
+
+// waitKeep ends upkeep, if it is under way, and waits for it.
+func (e *engine[T]) waitKeep(ctx context.Context) error {
+	if !e.upkeep.running {
+		return nil
+	}
+	e.upkeep.hasten()
+	select {
+	case u := <-e.upkeep.done:
+		e.keepEnded(ctx, u)
+		return nil
+	case <-e.hard.Done():
+		return context.Cause(e.hard)
 	}
 }
 

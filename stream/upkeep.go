@@ -34,7 +34,7 @@ type upkeeper[T any] struct {
 	out     driver.Output[T]
 	witness *witness
 	clock   *storeClock
-	fill    *backfill
+	fill    backfill
 	status  *statusBoard
 	log     *slog.Logger
 	workers pool[T]
@@ -175,58 +175,5 @@ func (k *upkeeper[T]) ended(ctx context.Context, u *upkeep) bool {
 func (k *upkeeper[T]) hasten() {
 	if k.running {
 		k.cancel()
-	}
-}
-
-// keep starts upkeep, unless it is under way.
-func (e *engine[T]) keep(ctx context.Context) { e.upkeep.start(ctx, e.hard) }
-
-// afterKeep takes in what came of upkeep.
-func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
-	e.keepEnded(ctx, u)
-	if stops(u.err) {
-		return u.err
-	}
-	if err := e.letGo(ctx); err != nil {
-		return err
-	}
-	if e.upkeep.again && u.err == nil {
-		e.keep(ctx)
-	}
-	return nil
-}
-
-// keepEnded notes the end of upkeep, and tells the lanes what it found of the clocks.
-func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
-	if !e.upkeep.ended(ctx, &u) {
-		return
-	}
-	for _, l := range e.lanes.all {
-		k := record.Clocks{Lane: l.committed, Job: u.Clock}
-		if k == l.told {
-			continue
-		}
-		l.told = k
-		l.w.do(func(ctx context.Context) error {
-			if l.gone || l.w.stuck != nil {
-				return nil //nolint:nilerr // that error has been told
-			}
-			return l.core.Committed(ctx, k)
-		})
-	}
-}
-
-// waitKeep ends upkeep, if it is under way, and waits for it.
-func (e *engine[T]) waitKeep(ctx context.Context) error {
-	if !e.upkeep.running {
-		return nil
-	}
-	e.upkeep.hasten()
-	select {
-	case u := <-e.upkeep.done:
-		e.keepEnded(ctx, u)
-		return nil
-	case <-e.hard.Done():
-		return context.Cause(e.hard)
 	}
 }

@@ -127,7 +127,7 @@ func (w *worker[T]) spoil(err error) {
 	w.stuck = err
 	w.busy.Store(0)
 	select {
-	case w.e.spoiled <- err:
+	case w.e.signals.spoiled <- err:
 	default: // the conductor knows
 	}
 }
@@ -171,7 +171,7 @@ func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
 		return nil
 	case it.do != nil:
 		return it.do(ctx)
-	case it.lane.gone, w.e.hurry.Load():
+	case it.lane.gone, w.e.signals.hurry.Load():
 		w.discard(it)
 		return nil
 	default:
@@ -219,21 +219,21 @@ func (w *worker[T]) process(ctx context.Context, it item[T], tick <-chan time.Ti
 		return err
 	}
 	if done && split {
-		w.e.ask("split") // the children may begin once that is committed
+		w.e.signals.ask("split") // the children may begin once that is committed
 	}
 	if done && ends > 0 && w.e.info.LanesEnd && w.e.lanes.ends.Add(ends) >= mostEnds {
 		w.e.lanes.ends.Store(0)
-		w.e.ask("ends")
+		w.e.signals.ask("ends")
 	}
 	if most := w.e.opts.CommitBytes; most > 0 && w.open.Bytes() >= most {
-		w.e.ask("bytes")
+		w.e.signals.ask("bytes")
 	}
 	return nil
 }
 
 // pressed reports whether something should be done within a batch. It is asked for every few records.
 func (w *worker[T]) pressed(ctx context.Context, tick <-chan time.Time) bool {
-	if w.asked.Load() || w.e.hurry.Load() || w.ticked || ctx.Err() != nil {
+	if w.asked.Load() || w.e.signals.hurry.Load() || w.ticked || ctx.Err() != nil {
 		return true
 	}
 	select {
@@ -283,7 +283,7 @@ func (w *worker[T]) drained(l *lane[T], n int64) {
 		if m.roomy() {
 			e.poller.do(func(context.Context) error { e.poller.unchoke(-1); return nil })
 		} else if m.queued.Load() == 0 {
-			e.ask("memory") // the workers have nothing left to free
+			e.signals.ask("memory") // the workers have nothing left to free
 		}
 	case q <= m.share.Load()/2 && !l.asked.Swap(true):
 		e.poller.do(func(context.Context) error { e.poller.resume(l); return nil })
