@@ -9,6 +9,7 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink/internal/hours"
 	"github.com/onceflow/onceflow/sink/internal/journal"
+	"github.com/onceflow/onceflow/sink/internal/place"
 	transactions "github.com/onceflow/onceflow/sink/internal/txn"
 	"github.com/onceflow/onceflow/sink/internal/upkeep"
 	"github.com/onceflow/onceflow/stream/driver"
@@ -23,40 +24,33 @@ type rooms struct {
 }
 
 // attach begins the ledger if there is none, reads it, and opens the rooms. seal is nil if hours are not closed.
-func (p *place) attach(ctx context.Context, job *driver.Job, seal *SealOptions) (*rooms, error) {
-	if err := errors.Join(seal.validate(p.folder.Job, &p.opts), p.checkInput(job.Source)); err != nil {
+func attach(ctx context.Context, p *place.Place, o *Options, flows []string, job *driver.Job, seal *SealOptions) (*rooms, error) {
+	if err := errors.Join(seal.validate(p.Folder.Job, o), p.CheckInput(job.Source)); err != nil {
 		return nil, err
 	}
-	g, hash, err := p.begin(ctx, job)
+	j, err := p.Ledger(ctx, job, seal != nil)
 	if err != nil {
-		return nil, err
-	}
-	j, err := p.folder.Open(ctx, g, hash, journal.Options{Log: job.Logger, Flows: p.flows, Remember: seal != nil})
-	if err != nil {
-		return nil, err
-	}
-	if err := p.claims.Make(ctx); err != nil { // of flows that the job gets now
 		return nil, err
 	}
 	logs, err := watched(j, job)
 	if err != nil {
 		return nil, err
 	}
-	mayClose, err := configure(ctx, j, p.opts.Generation, job.Source.Topics, logs)
+	mayClose, err := configure(ctx, j, o.Generation, job.Source.Topics, logs)
 	if err != nil {
 		return nil, err
 	}
 	publisher := upkeep.NewPublisher(j)
-	lanes := transactions.NewLanes(j, publisher, transactions.Options{Lateness: seal.lateness(), FileBytes: p.opts.FileBytes, Budget: job.Budget})
+	lanes := transactions.NewLanes(j, publisher, transactions.Options{Lateness: seal.lateness(), FileBytes: o.FileBytes, Budget: job.Budget})
 	house := &housekeeper{
-		journal: j, clock: p.clock, lateness: seal.lateness(),
+		journal: j, clock: p.Clock, lateness: seal.lateness(),
 		leftovers: upkeep.NewLeftovers(j, publisher, lanes.Holds), sweeper: upkeep.NewSweeper(j),
 	}
 	if mayClose {
-		house.forgetter = upkeep.NewForgetter(j, publisher, lanes.Holds, p.opts.Generation)
+		house.forgetter = upkeep.NewForgetter(j, publisher, lanes.Holds, o.Generation)
 	}
 	if mayClose && seal != nil {
-		house.closer = hours.NewCloser(j, publisher, house.leftovers, p.clock, seal.filled(p), job.MayEnd)
+		house.closer = hours.NewCloser(j, publisher, house.leftovers, p.Clock, seal.filled(o, flows), job.MayEnd)
 	}
 	return &rooms{j, lanes, house}, nil
 }

@@ -57,8 +57,8 @@ func (s *Sink[T]) Seal(opts *SealOptions) {
 		o = *opts
 	}
 	name := "_SEALED"
-	if s.place.opts.Shared {
-		name += "." + s.place.folder.Job
+	if s.opts.Shared {
+		name += "." + s.place.Folder.Job
 	}
 	o.Name = cmp.Or(o.Name, name)
 	s.seal = &o
@@ -93,9 +93,9 @@ func (o *SealOptions) lateness() time.Duration {
 }
 
 // filled are the options with their defaults.
-func (o *SealOptions) filled(p *place) hours.Options {
+func (o *SealOptions) filled(of *Options, flows []string) hours.Options {
 	return hours.Options{
 		Name: o.Name, JSON: o.JSON, Lateness: o.lateness(), EmptyHours: cmp.Or(o.EmptyHours, DefaultEmptyHours), Verify: o.Verify,
-		Layout: p.opts.layout(), Flows: p.flows, Generation: p.opts.Generation,
+		Layout: of.layout(), Flows: flows, Generation: of.Generation,
 	}
 }

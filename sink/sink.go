@@ -5,21 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/internal/clock"
 	"github.com/onceflow/onceflow/sink/internal/files"
+	"github.com/onceflow/onceflow/sink/internal/place"
 	"github.com/onceflow/onceflow/sink/internal/retry"
 	transactions "github.com/onceflow/onceflow/sink/internal/txn"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
+// Store is an object store, or a folder: sink/file, sink/s3 and sink/gcs open one. Package sink/driver says what one must
+// do.
+type Store = storage.Store
+
 // Sink is a [driver.Output] that writes flows to a Store. It may be used as driver.Output and driver.Txn say; one Sink
 // serves one run.
 type Sink[T any] struct {
-	place *place
+	opts  Options
+	place *place.Place
+	names []string // of the flows, sorted
 	flows []files.Flow[T]
 	seal  *SealOptions // nil: hours are not closed
 
@@ -38,14 +47,15 @@ func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], 
 	if err := errors.Join(checkStore(store), checkName("job", job), o.validate(), validateFlows(flows)); err != nil {
 		return nil, fmt.Errorf("sink: cannot open the output of job %q: %w", job, err)
 	}
-	s := new(Sink[T])
-	var names []string
+	s := &Sink[T]{opts: o}
 	for i := range flows {
-		names = append(names, flows[i].Name)
+		s.names = append(s.names, flows[i].Name)
 		s.flows = append(s.flows, flows[i].files())
 	}
+	slices.Sort(s.names)
+	at := place.Options{Prefix: o.Prefix, Flows: s.names, Hour: o.Hour, Start: o.Start, Shared: o.Shared}
 	var err error
-	if s.place, err = openPlace(ctx, store, job, o, names); err != nil {
+	if s.place, err = place.Open(ctx, store, job, at); err != nil {
 		return nil, fmt.Errorf("sink: cannot open the output of job %q: %w", job, err)
 	}
 	return s, nil
@@ -57,11 +67,11 @@ func (s *Sink[T]) Attach(ctx context.Context, job driver.Job) error {
 		job.Logger = slog.New(slog.DiscardHandler)
 	}
 	s.pool = files.NewPool(files.Config[T]{
-		Layout: s.place.opts.layout(), Flows: s.flows, Workers: max(job.Workers, 1), Budget: job.Budget, Env: s.place.env,
+		Layout: s.opts.layout(), Flows: s.flows, Workers: max(job.Workers, 1), Budget: job.Budget, Env: s.place.Env,
 	})
-	rooms, err := s.place.attach(ctx, &job, s.seal)
+	rooms, err := attach(ctx, s.place, &s.opts, s.names, &job, s.seal)
 	if err != nil {
-		return fmt.Errorf("sink: job %q: %w", s.place.folder.Job, err)
+		return fmt.Errorf("sink: job %q: %w", s.place.Folder.Job, err)
 	}
 	s.rooms = rooms
 	return nil
@@ -70,7 +80,7 @@ func (s *Sink[T]) Attach(ctx context.Context, job driver.Job) error {
 // Ledger tells of the ledger.
 func (s *Sink[T]) Ledger() driver.Ledger {
 	return driver.Ledger{
-		Signature:  fmt.Sprintf("onceflow %s %s", s.place.folder.Job, s.rooms.journal.Genesis().Token),
+		Signature:  fmt.Sprintf("onceflow %s %s", s.place.Folder.Job, s.rooms.journal.Genesis().Token),
 		Unfinished: s.unfinished, Tell: s.tell,
 	}
 }
@@ -92,7 +102,7 @@ func (s *Sink[T]) unfinished() map[record.Partition]driver.Progress {
 
 // Acquire takes lanes over. While the store fails in a way that may pass, it tries on until ctx ends.
 func (s *Sink[T]) Acquire(ctx context.Context, lanes []driver.Assignment) (at map[record.Partition]driver.Progress, err error) {
-	err = retry.Insist(ctx, s.place.env, s.rooms.journal.Log, "acquire lanes", func(ctx context.Context) error {
+	err = retry.Insist(ctx, s.place.Env, s.rooms.journal.Log, "acquire lanes", func(ctx context.Context) error {
 		at, err = s.rooms.lanes.Acquire(ctx, lanes)
 		return err
 	})
@@ -145,6 +155,6 @@ type ClockError = clock.Error
 
 // Now is the store's clock, as far as it is believed: see ClockError.
 func (s *Sink[T]) Now(ctx context.Context) (at, latest time.Time, err error) {
-	at, err = s.place.clock.Now(ctx, s.rooms.journal.Log, s.rooms.journal.View().At)
-	return at, s.place.clock.Latest(), err
+	at, err = s.place.Clock.Now(ctx, s.rooms.journal.Log, s.rooms.journal.View().At)
+	return at, s.place.Clock.Latest(), err
 }

@@ -97,6 +97,7 @@ func (c *Commit) checkBody() error {
 	if len(c.Lanes) == 0 {
 		return errors.New("a commit that touches no lane")
 	}
+	var counts record.Counts
 	for i := range c.Lanes {
 		l := &c.Lanes[i]
 		if i > 0 && l.Lane <= c.Lanes[i-1].Lane {
@@ -113,9 +114,13 @@ func (c *Commit) checkBody() error {
 			if err := p.check(); err != nil {
 				return fmt.Errorf("partition %s: %w", p.Partition, err)
 			}
+			counts.Add(p.Counts)
 		}
 	}
-	if err := c.checkReasons(); err != nil {
+	if err := checkReasons(c.Reasons, counts); err != nil {
+		return err
+	}
+	if err := checkLateDropped(c.LateDropped); err != nil {
 		return err
 	}
 	for i, h := range c.Hours {

@@ -64,20 +64,15 @@ func RowsByFlow(m map[string]int64) (list []FlowRows) {
 	return list
 }
 
-// checkReasons wants Lanes attached: no more records may have a reason than have the fate.
-func (c *Commit) checkReasons() error {
-	if len(c.Reasons) > MaxReasons {
-		return fmt.Errorf("%d reasons, at most %d are allowed", len(c.Reasons), MaxReasons)
+// checkReasons checks why records have no row. left has the counts of all partitions: no more records may have a reason than
+// have the fate.
+func checkReasons(reasons []Reason, left record.Counts) error {
+	if len(reasons) > MaxReasons {
+		return fmt.Errorf("%d reasons, at most %d are allowed", len(reasons), MaxReasons)
 	}
-	var left record.Counts
-	for i := range c.Lanes {
-		for k := range c.Lanes[i].Partitions {
-			left.Add(c.Lanes[i].Partitions[k].Counts)
-		}
-	}
-	for i, r := range c.Reasons {
+	for i, r := range reasons {
 		f := fateNumber(r.Fate)
-		if f < 0 || r.Records < 1 || i > 0 && c.Reasons[i-1].compare(r) >= 0 {
+		if f < 0 || r.Records < 1 || i > 0 && reasons[i-1].compare(r) >= 0 {
 			return fmt.Errorf("reason %q of fate %q with %d records, or not in order", r.Why, r.Fate, r.Records)
 		}
 		if r.Why == "" || len(r.Why) > MaxWhy || !utf8.ValidString(r.Why) || strings.ContainsFunc(r.Why, isControl) {
@@ -87,8 +82,12 @@ func (c *Commit) checkReasons() error {
 			return fmt.Errorf("%d more records have a reason to be %s than are", -left[f], r.Fate)
 		}
 	}
-	for i, d := range c.LateDropped {
-		if d.Rows < 1 || i > 0 && c.LateDropped[i-1].Flow >= d.Flow {
+	return nil
+}
+
+func checkLateDropped(dropped []FlowRows) error {
+	for i, d := range dropped {
+		if d.Rows < 1 || i > 0 && dropped[i-1].Flow >= d.Flow {
 			return errors.New("rows that were dropped since they are late are none, or not in order")
 		}
 		if err := checkName("flow", d.Flow); err != nil {

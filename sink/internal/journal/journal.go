@@ -65,7 +65,7 @@ func (f *Folder) Open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, 
 	for _, c := range j.closings.list {
 		c.Ours = true
 	}
-	return j, j.checkLost(ctx, o.Flows)
+	return j, checkLost(ctx, j, o.Flows)
 }
 
 // Genesis is that of the ledger, which never changes.

@@ -60,9 +60,9 @@ func traces(s *ledger.State) []trace {
 	}
 }
 
-// checkLost refuses a ledger whose end is not its end. It is called when the ledger was read, lists what there is behind
-// the end as we know it, one request for each kind however long the ledger is, and reads on.
-func (j *Journal) checkLost(ctx context.Context, flows []string) error {
+// checkLost refuses a ledger whose end is not its end. j was read before the call. It lists what there is behind the end
+// as j knows it, one request for each kind however long the ledger is, and reads on.
+func checkLost(ctx context.Context, j *Journal, flows []string) error {
 	var kinds []trace
 	var empty bool
 	j.Look(func(s *ledger.State) { kinds, empty = traces(s), s.Last == 0 })

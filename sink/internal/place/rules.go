@@ -1,31 +1,31 @@
-package sink
+package place
 
 import (
 	"fmt"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/internal/files"
 )
 
-// checkRules refuses a folder in which a rule deletes what a job needs: its ledger always, and files that may not be
-// published yet, or that a repeated publication looks for.
-func (p *place) checkRules() error {
-	for _, d := range p.store.Traits().Deletes {
+// checkRules refuses a folder in which a rule deletes what a job needs: always its ledger, which lies in control, and files
+// that may not be published yet, or that a repeated publication looks for.
+func checkRules(rules []driver.Deletion, control string, o *Options) error {
+	for _, d := range rules {
 		when := "at some time"
 		if d.After > 0 {
 			when = "after " + d.After.String()
 		}
-		control := p.folder.Objects.Root
 		if d.Hits(control) {
 			return fmt.Errorf("%s deletes objects below %q %s, so also the ledger of this job, %s, of which nothing may ever be deleted: "+
 				"without its beginning the job could not go on. Limit the rule to the folders of flows, or to another prefix", d.Rule, d.Prefix, when, control)
 		}
-		if claims := ledger.FlowClaims(p.opts.Prefix); d.Hits(claims) {
+		if claims := ledger.FlowClaims(o.Prefix); d.Hits(claims) {
 			return fmt.Errorf("%s deletes objects below %q %s, so also those that say whose a flow is, %s: another job could then write there. "+
 				"Limit the rule to the folders of flows, or to another prefix", d.Rule, d.Prefix, when, claims)
 		}
-		for _, flow := range p.flows {
-			for _, folder := range []string{p.opts.Prefix + flow + "/", p.opts.Prefix + files.LateFolder + "/" + flow + "/", p.opts.Prefix + files.DeadFolder + "/"} {
+		for _, flow := range o.Flows {
+			for _, folder := range []string{o.Prefix + flow + "/", o.Prefix + files.LateFolder + "/" + flow + "/", o.Prefix + files.DeadFolder + "/"} {
 				if d.Early && d.Hits(folder) {
 					return fmt.Errorf("%s deletes files below %q %s, which is sooner than a stopped job may look for those that it has "+
 						"committed in %s: make the rule longer, or the Recovery of the store's options shorter if a job is always started again sooner",

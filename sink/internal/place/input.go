@@ -1,4 +1,4 @@
-package sink
+package place
 
 import (
 	"errors"
@@ -14,8 +14,7 @@ import (
 
 // checkInput refuses folders of flows that the source would read, now or at a later start, and a source that reads within
 // one of them: the job would read its own rows, and write them again.
-func (p *place) checkInput(src driver.SourceInfo) error {
-	folder := p.store.Traits().Folder
+func checkInput(src driver.SourceInfo, folder string, o *Options) error {
 	if folder == "" || src.Folder == "" {
 		return nil
 	}
@@ -23,9 +22,9 @@ func (p *place) checkInput(src driver.SourceInfo) error {
 	if err != nil {
 		return fmt.Errorf("compare the folders of input and output: %w", err)
 	}
-	root := filepath.Join(folder, filepath.FromSlash(p.opts.Prefix))
+	root := filepath.Join(folder, filepath.FromSlash(o.Prefix))
 	folders := []string{filepath.Join(root, files.DeadFolder)}
-	for _, flow := range p.flows {
+	for _, flow := range o.Flows {
 		folders = append(folders, filepath.Join(root, flow), filepath.Join(root, files.LateFolder, flow))
 	}
 	for _, folder := range folders {

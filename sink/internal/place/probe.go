@@ -1,4 +1,4 @@
-package sink
+package place
 
 import (
 	"context"
@@ -6,18 +6,19 @@ import (
 	"fmt"
 	"io/fs"
 
-	transactions "github.com/onceflow/onceflow/sink/internal/txn"
+	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+	"github.com/onceflow/onceflow/sink/internal/txn"
 )
 
-// probe finds out whether the store does what everything depends on. The probes lie among the job's control objects. Only
-// the first start of a job stages and publishes one; later ones leave nothing new there.
-func (p *place) probe(ctx context.Context, first bool) error {
-	dir := p.folder.Probes()
-	if err := p.probeCreate(ctx, dir+"create"); err != nil || !first {
+// probe finds out whether the store does what everything depends on. The probes lie in dir, among the job's control objects.
+// Only the first start of a job stages and publishes one; later ones leave nothing new there.
+func probe(ctx context.Context, store *retry.Store, e *env.Env, dir string, first bool) error {
+	if err := probeCreate(ctx, store, dir+"create"); err != nil || !first {
 		return err
 	}
-	owner := fmt.Sprintf("%016x", p.env.Rand())
-	staging := &transactions.Staging{Store: p.store, Env: p.env, Owner: func(context.Context) (string, error) { return owner, nil }}
+	owner := fmt.Sprintf("%016x", e.Rand())
+	staging := &txn.Staging{Store: store, Env: e, Owner: func(context.Context) (string, error) { return owner, nil }}
 	up, key, err := staging.Begin(ctx, ctx, dir, "")
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
@@ -29,24 +30,24 @@ func (p *place) probe(ctx context.Context, first bool) error {
 	if err != nil {
 		return fmt.Errorf("probe: close a staged file: %w", err)
 	}
-	if err := p.missing(ctx, key); err != nil {
+	if err := missing(ctx, store, key); err != nil {
 		return err
 	}
 	for range 2 { // it must be possible to do it again
-		if err := p.store.Publish(ctx, ref); err != nil {
+		if err := store.Publish(ctx, ref); err != nil {
 			return fmt.Errorf("probe: publish a staged file: %w", err)
 		}
 	}
-	if body, err := p.store.Read(ctx, key, 64); err != nil || string(body) != "probe\n" {
+	if body, err := store.Read(ctx, key, 64); err != nil || string(body) != "probe\n" {
 		return fmt.Errorf("probe: read a published file: %q, %w", body, err)
 	}
 	return nil
 }
 
 // probeCreate checks that a second Create of one key is refused.
-func (p *place) probeCreate(ctx context.Context, key string) error {
+func probeCreate(ctx context.Context, store *retry.Store, key string) error {
 	for i := range 2 {
-		err := p.store.Create(ctx, key, []byte("probe\n"))
+		err := store.Create(ctx, key, []byte("probe\n"))
 		if errors.Is(err, fs.ErrExist) {
 			return nil
 		}
@@ -62,8 +63,8 @@ func (p *place) probeCreate(ctx context.Context, key string) error {
 }
 
 // missing checks that a staged file is invisible.
-func (p *place) missing(ctx context.Context, key string) error {
-	_, err := p.store.Read(ctx, key, 64)
+func missing(ctx context.Context, store *retry.Store, key string) error {
+	_, err := store.Read(ctx, key, 64)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
