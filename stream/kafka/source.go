@@ -20,8 +20,8 @@ import (
 // Source reads the lanes that the consumer group gives to this process. It is a driver.Source, with its rules of
 // concurrent use, and also a driver.Follower and driver.Reporter, whose methods may be called at any time.
 //
-// It has no state of its own: each of its parts has, with a lock. Of these no two are held at once, but for fetch.Reader's,
-// below which those of its pool and of cluster.Topics are taken.
+// It has no state of its own: each of its parts has, with a lock. Two are held at once in these orders only: fetch.Reader's
+// before its pool's and before that of cluster.Topics, and proof.Prover's before that of cluster.Cluster.
 type Source struct {
 	opts    *Options
 	info    driver.SourceInfo
