@@ -7,7 +7,7 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// Map applies f to every event; an error sends the event's record to the dead-letter flow. f may change its argument.
+// Map applies f to every event. An error of f sends the event's record to the dead-letter flow. f may change its argument.
 func Map[In, Out any](f func(*In) (Out, error)) Stage[In, Out] { return mapper[In, Out](f) }
 
 type mapper[In, Out any] func(*In) (Out, error)
@@ -29,8 +29,8 @@ func (f mapper[In, Out]) Process(_ context.Context, in []Event[In], out *stage.E
 	return nil
 }
 
-// FlatMap makes any number of events of one: f calls yield for each. All have the time and the fate of the record they
-// came from. An error or a panic of f sends the record to the dead-letter flow and takes back what was yielded for it.
+// FlatMap makes any number of events of one: f calls yield for each. They have the time and the fate of the record that
+// they came from. An error or a panic of f sends the record to the dead-letter flow and takes back what f yielded for it.
 func FlatMap[In, Out any](f func(in *In, yield func(Out)) error) Stage[In, Out] {
 	return flatMapper[In, Out](f)
 }

@@ -8,7 +8,8 @@ import (
 
 // These are the types that users of jobs meet. Their homes have what authors of stages, sources and outputs need beside.
 type (
-	// Record is what a source gives: bytes that are read-only, and valid only while the batch that they came in is worked on.
+	// Record is what a source gives. Its bytes are read-only. They are valid only while the batch that they came in is
+	// processed.
 	Record = record.Record
 
 	// Header is one header of a record.
@@ -59,8 +60,8 @@ type (
 	// StageError says which stage of which lane stopped the job.
 	StageError = stage.Error
 
-	// AddedPartitionsError says that a log has got more partitions, so that keys have moved between lanes, and that a stage
-	// brings together only the records of one. Run returns it.
+	// AddedPartitionsError says that a log has got more partitions, so that keys have moved between lanes, while a stage
+	// brings together the records of one lane only. Run returns it.
 	AddedPartitionsError = driver.AddedPartitionsError
 )
 
@@ -75,14 +76,14 @@ var (
 	ErrEventTime = stage.ErrEventTime
 )
 
-// Recover makes an error of a panic of f: with it as an argument of Decode or Map, a record that makes f panic goes to the
-// dead-letter flow, with the place of the panic, and the job goes on. Without it the process dies of a panic, and again at
-// every start, as long as the record is in the log.
+// Recover turns a panic of f into an error. With it around an argument of Decode or Map, a record that makes f panic goes
+// to the dead-letter flow with the place of the panic, and the job goes on. Without it the panic ends the process, and does
+// so again at every start as long as the record is in the log.
 //
-// Only these two choose. Every other function that is called for one record or event, such as Decode's at, a condition, a
-// key or an encoder, is always treated so: it has no signature that Recover could go around.
+// Only these two need it. A panic of any other function that is called for one record or event, such as Decode's at, a
+// condition, a key or an encoder, always makes a dead letter.
 //
-// Use it where what comes from outside can break f, such as a parser. It must not guard a function that changes state which
-// it shares with other calls: what a panic left half done there would spoil the records after it, and nobody would know.
-// It guards neither other goroutines that f starts nor what the runtime cannot recover from, such as too deep a recursion.
+// Use it where input from outside can break f, such as in a parser. It must not guard a function that changes state which
+// it shares with other calls: a panic can leave that state half changed, and it would silently spoil later records. It
+// guards neither goroutines that f starts nor what the runtime cannot recover from, such as too deep a recursion.
 func Recover[In, Out any](f func(*In) (Out, error)) func(*In) (Out, error) { return record.Recover(f) }

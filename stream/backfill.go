@@ -7,8 +7,8 @@ import (
 	core "github.com/onceflow/onceflow/stream/internal/lane"
 )
 
-// backfill is what a job with Options.Backfill knows of how long its logs have been read to their ends. All of it is in
-// memory: a process that begins again waits again. But for over it is used by upkeep, of which there is one at a time.
+// backfill knows for how long a job with Options.Backfill has read its logs to their ends. It is in memory only, so a new
+// process waits again. Only upkeep uses it, except for over.
 type backfill struct {
 	patience time.Duration // Options.Backfill; 0: the job is live
 	over     atomic.Bool   // the source has ended for good
@@ -32,8 +32,8 @@ func (b *backfill) quiet() bool { return !b.since.IsZero() && b.now.Sub(b.since)
 // mayEnd is Job.MayEnd.
 func (b *backfill) mayEnd() bool { return b.over.Load() || b.quiet() }
 
-// resting works out what the partitions of the process may do whose ends are proved at now. since is when the last of all of
-// them was found at its end, or zero if some have not been.
+// resting says how a proof may move the clocks. since is when the last of all partitions of the process was found at its
+// end; zero if one was not.
 func (b *backfill) resting(since time.Time) core.Rest {
 	long := b.quiet() && !since.IsZero() && b.now.Sub(since) >= b.patience
 	return core.Rest{Long: long, To: b.complete}

@@ -13,11 +13,11 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// beginnings remembers when late rows and each kind of dead letter were last committed, so that a warning comes when they
-// begin and not with every commit. Only the conductor uses it.
+// beginnings remembers when late rows and each kind of dead letter were last committed. So the log warns when they begin,
+// and not at every commit. Only the conductor uses it.
 type beginnings map[record.Reason]time.Time
 
-// quietFor is how long a kind must not have come for its next record to be a beginning.
+// quietFor is how long a kind must be absent before its next record counts as a beginning.
 const quietFor = 10 * time.Minute
 
 // begins notes that a kind was committed at now, and reports whether that is a beginning.

@@ -8,14 +8,14 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// commits are the transactions of a process: one is open, and one before it may be committing. The conductor uses them.
+// commits has the transactions of a process: the open one, and the one that is being committed. The conductor uses it.
 type commits[T any] struct {
 	out     driver.Output[T]
 	workers pool[T]
 	log     *slog.Logger
 
-	open     driver.Txn[T] // nil while all begins again
-	spoilt   error         // why it cannot commit: all begin again once the one before is over
+	open     driver.Txn[T] // nil during a restart
+	spoilt   error         // why it cannot commit; all lanes begin again once the running commit is over
 	want     string        // reason for a cut that is due; "" is none
 	timer    *time.Timer   // for the next cut
 	running  *commit[T]
@@ -32,7 +32,7 @@ func (c *commits[T]) begin() {
 	}
 }
 
-// drop gives the open transaction up. If that leaves staged files behind, the sweeper takes them.
+// drop gives the open transaction up. The sweeper deletes staged files that this leaves behind.
 func (c *commits[T]) drop(ctx context.Context) {
 	if c.open == nil {
 		return
@@ -43,7 +43,7 @@ func (c *commits[T]) drop(ctx context.Context) {
 	c.open = nil
 }
 
-// worked notes that a commit has succeeded: what failed before has passed.
+// worked notes that a commit succeeded, so earlier failures are over.
 func (c *commits[T]) worked(b *statusBoard) {
 	c.failures = 0
 	b.passed(&b.work)

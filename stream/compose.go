@@ -29,7 +29,7 @@ func (c composed[A, B, C]) Traits() stage.Traits {
 	}
 }
 
-// via lets a pipe see both stages, so that errors name the right one and no rule is checked for the pair only.
+// via shows the pipe both stages, so that errors name the right one and the rules are checked for each.
 func (c composed[A, B, C]) via(p Pipe[A]) Pipe[C] { return Via(Via(p, c.first), c.second) }
 
 // Open is for drivers of single processors; a pipe does not call it.
@@ -52,7 +52,7 @@ func closeProcessor(p any) error {
 	return nil
 }
 
-// pair runs two processors as one. What the first says of origins goes to out as it is; its events go to the second.
+// pair runs two processors as one. Outcomes of the first go to out as they are; its events go to the second.
 type pair[A, B, C any] struct {
 	p   stage.Processor[A, B]
 	q   stage.Processor[B, C]

@@ -13,7 +13,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// commit is a transaction that commits.
+// commit is a transaction that is being committed.
 type commit[T any] struct {
 	txn    driver.Txn[T]
 	cut    driver.Cut
@@ -25,8 +25,8 @@ type commit[T any] struct {
 	err    error
 }
 
-// cut stops all workers at a border between batches, takes the progress of the lanes that changed, lets the workers go
-// on with the next transaction, and commits the old one meanwhile.
+// cut stops all workers between two slices and takes the progress of the lanes that changed. Then the workers go on with
+// the next transaction, while a goroutine commits the old one.
 func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	reason := e.commits.want
 	e.commits.want = ""
@@ -59,7 +59,7 @@ func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	return nil
 }
 
-// cutOf is what an output gets of lanes.
+// cutOf makes the output's part of a cut.
 func cutOf(lanes []core.Cut) driver.Cut {
 	cut := driver.Cut{Lanes: make([]driver.LaneCut, len(lanes)), Reasons: reasons.Sum(reasonsOf(lanes))}
 	for i := range lanes {
@@ -78,12 +78,12 @@ func reasonsOf(lanes []core.Cut) iter.Seq[map[record.Reason]int64] {
 	}
 }
 
-// pullAll lets every stage take in what other goroutines made, so that a commit does not leave it out.
+// pullAll makes every stage take in the results of its goroutines, so that the commit includes them.
 func (w *worker[T]) pullAll(ctx context.Context) error {
 	return w.each(ctx, func(ctx context.Context, c *core.Lane) error { return c.Pull(ctx) })
 }
 
-// collect returns the progress of the lanes that changed, and takes the revoked ones away.
+// collect returns the progress of the lanes that changed, and removes the revoked lanes.
 func (w *worker[T]) collect(revoked []*lane[T]) (cuts []core.Cut, err error) {
 	for _, l := range w.lanes {
 		cut, ok, err := l.core.Cut()
@@ -97,7 +97,7 @@ func (w *worker[T]) collect(revoked []*lane[T]) (cuts []core.Cut, err error) {
 	return cuts, w.remove(slices.DeleteFunc(slices.Clone(revoked), func(l *lane[T]) bool { return l.w != w })...)
 }
 
-// afterCommit takes in how a commit ended.
+// afterCommit handles the result of a commit.
 func (e *engine[T]) afterCommit(ctx context.Context, c *commit[T]) error {
 	e.commits.running = nil
 	e.status.board.committing(time.Time{})

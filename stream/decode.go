@@ -7,14 +7,14 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// Decode turns records into events. An event may share the bytes of its record only if no stage of the pipe holds events
-// or works on them beside the lane; else parse must copy what it keeps. See Record. A record that parse refuses goes to
-// the dead-letter flow, with the error and its bytes.
+// Decode turns records into events. parse must copy the bytes that it keeps, unless no stage of the pipe holds events or
+// works on them in its own goroutines; see Record. A record that parse refuses goes to the dead-letter flow, with the error
+// and its bytes.
 //
-// at gives the event time; nil means Record.Time. It is a required argument, because hours and seals follow it: a
-// broker's time beside an hour field in the payload would seal hours too early. A record whose event time is missing
-// (zero, or within a day of 1970-01-01), further in the future than Options.Future or further in the past than
-// Options.Past goes to the dead-letter flow and moves no clock. So does one that makes at panic; see Recover.
+// at returns the event time; nil means Record.Time. It is a required argument because hours and seals follow it: with the
+// broker's time, beside an hour field in the payload, hours would be sealed too early. A record goes to the dead-letter
+// flow and moves no clock if its event time is missing (zero, or within a day of 1970-01-01), further in the future than
+// Options.Future or further in the past than Options.Past, or if at panics; see Recover.
 func Decode[T any](parse func(*Record) (T, error), at func(*T) time.Time) Stage[Record, T] {
 	return &decode[T]{parse: parse, at: at}
 }
@@ -66,9 +66,9 @@ func setsTimes(lane *stage.Lane) {
 	}
 }
 
-// DecodeMany is Decode for records that hold many events each, such as lines or a JSON array. parse calls yield for each
-// of them. If it returns an error, parse or at panics, or one of the events has no usable time, the whole record goes to the
-// dead-letter flow, what it yielded is taken back, and it moves no clock.
+// DecodeMany is Decode for records that hold many events each, such as lines or a JSON array. parse calls yield for each of
+// them. If parse returns an error, parse or at panics, or an event has no usable time, the whole record goes to the
+// dead-letter flow. Then its events are taken back, and it moves no clock.
 func DecodeMany[T any](parse func(r *Record, yield func(T)) error, at func(*T) time.Time) Stage[Record, T] {
 	return &decodeMany[T]{parse: parse, at: at}
 }
@@ -114,7 +114,7 @@ func (d *decodeMany[T]) Process(_ context.Context, in []Event[Record], out *stag
 	return nil
 }
 
-// times are those of the events of one record. No clock hears of them before the whole record is known to be good.
+// times are the times of one record's events. The clocks get them only once the whole record is known to be good.
 type times struct {
 	n           int
 	bad         bool // one of them is not usable
@@ -132,8 +132,8 @@ func (m *times) add(t time.Time, usable bool) {
 	m.bad = m.bad || !usable
 }
 
-// setDecoded gives e, which has its value, the rest, and returns its time. e is in the emitter's buffer: a copy whose
-// address is given to at would be allocated for each event.
+// setDecoded fills in all of e but its value, and returns its time. e is in the emitter's buffer: with a copy, whose
+// address at gets, each event would cost an allocation.
 func setDecoded[T any](e *Event[T], r *Event[Record], at func(*T) time.Time) time.Time {
 	e.Time, e.Origin = r.Value.Time, r.Origin
 	if at != nil {

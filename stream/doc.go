@@ -1,5 +1,5 @@
-// Package stream reads records from a partitioned source, passes them through stages and hands them to an output, such
-// that every record takes effect exactly once however often the process crashes.
+// Package stream reads records from a partitioned source, passes them through stages and hands them to an output, such that
+// every record takes effect exactly once however often the process crashes.
 //
 // # Guarantee
 //
@@ -8,9 +8,9 @@
 //
 // # Way in
 //
-// [From] a source, [Via] stages, [Run] into an output of package sink. A stage is tested alone with streamtest. Whoever
-// writes a stage goes on with package stage, whoever writes a source or an output with package driver; what passes through a
-// job is in package record, and users find it here under the same names.
+// [From] a source, [Via] stages, [Run] into an output of package sink. Package streamtest tests a stage alone. Package
+// stage is for authors of stages, package driver for authors of sources and outputs. Package record has the data that
+// passes through a job; users find it here under the same names.
 //
 // # Limits
 //

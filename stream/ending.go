@@ -9,37 +9,37 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// settleFor bounds how long the end of a finite source waits for an output that answers to settle.
+// settleFor bounds how long the end of a finite source waits for upkeep to settle. Outages do not count.
 const settleFor = time.Minute
 
-// endPoll is how often the end of a finite source looks whether stages that work beside the lane are done.
+// endPoll is how often the end of a finite source asks whether stages with goroutines of their own are done.
 const endPoll = 20 * time.Millisecond
 
-// settlePoll is how long upkeep that has not settled is left alone then.
+// settlePoll is the pause, at the end of a finite source, before upkeep that has not settled runs again.
 const settlePoll = 5 * endPoll
 
 // sourceEnd is the end of a finite source. The conductor uses it.
 type sourceEnd struct {
 	begun    bool
-	emptied  <-chan struct{} // since then: a worker has come to the end of its queue
-	filled   int             // workers that have not
+	emptied  <-chan struct{} // each worker sends once its queue is empty
+	filled   int             // workers that have not sent
 	timer    *time.Timer
 	settleBy time.Time
 }
 
-// beginEnd notes that the source has ended. What is queued is worked off beside cuts and commits, so nobody waits here:
-// each worker says when it has come to the end of its queue.
+// beginEnd notes that the source has ended. The workers still process their queues, while cuts and commits go on. Each
+// worker says when its queue is empty.
 func (e *engine[T]) beginEnd() {
 	e.end.begun, e.end.settleBy = true, time.Time{}
 	e.upkeep.fill.over.Store(true)
 	e.end.emptied, e.end.filled = e.workers.markQueues(), len(e.workers)
 }
 
-// endStep brings a finite source to its end: everything processed, committed and published. It returns true when that is
-// done; else it sees to it that something happens that calls it again.
+// endStep takes the next step towards the end of a finite source: process, commit, publish. It returns true once everything
+// is done. Else it has started something whose end calls it again.
 func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	if e.commits.running != nil || e.commits.want != "" || e.end.filled > 0 || e.commits.spoilt != nil {
-		return false, nil //nolint:nilerr // the transaction that is spoilt begins again
+		return false, nil //nolint:nilerr // a spoilt transaction makes all lanes begin again
 	}
 	left, waits, dirty, err := e.workers.unfinished(ctx, e.hard)
 	switch {
@@ -64,14 +64,14 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 		e.keep(ctx)
 		return false, nil
 	}
-	if e.upkeep.err != nil { // an outage: it tries again, as it does before the end
+	if e.upkeep.err != nil { // an outage: upkeep runs again, as always
 		e.end.settleBy = now.Add(settleFor)
 		return false, nil //nolint:nilerr // it has been told, and is no reason to end
 	}
 	if now.After(e.end.settleBy) {
 		return false, errors.New("stream: all is committed, but the output does not settle: run again to publish the rest")
 	}
-	// Whatever else happens calls this, too: a timer that it set anew each time would never fire with short commits.
+	// endStep runs after every event. A timer set to the full pause each time would never fire when commits are frequent.
 	if wait := settlePoll - time.Since(e.upkeep.endedAt); wait > 0 {
 		e.end.timer.Reset(wait)
 	} else {
@@ -80,10 +80,9 @@ func (e *engine[T]) endStep(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// shutdown ends the job because the caller wants it: no more records are read, what is queued is thrown away, since the
-// next run reads it again, and what is finished is committed, within Options.Shutdown. If it is the source that ends the
-// job, queue is true: what the source gave before it broke is processed first, for at most half of that time, since the
-// next run may get no further.
+// shutdown ends the job within Options.Shutdown. It stops reading and commits what is finished. Queued batches are thrown
+// away, since the next run reads them again. queue is true if the source broke: then queued batches are processed first,
+// for at most half of that time, since the next run may fail before it gets as far.
 func (e *engine[T]) shutdown(ctx context.Context, queue bool, stopPolling func(), polled <-chan struct{}) error {
 	e.status.board.shutdown()
 	timer := time.AfterFunc(e.opts.Shutdown, func() { e.stop(errShutdown) })

@@ -11,9 +11,9 @@ type guard struct {
 	open bool // a panic ends the process: the function that is called could be under Recover
 }
 
-// guarded calls run until it is through with in: it works from g.at on and moves g.at along. A panic makes a dead letter of
-// the record of the event at g.at and takes back its events, and run is called again for the events behind it. There is one
-// deferred call a batch, not one an event.
+// guarded calls run until run has processed all of in. run starts at g.at and advances it. A panic makes a dead letter of
+// the record of the event at g.at and takes back its events; then run is called again for the events after it. There is one
+// deferred call for a batch, not one for each event.
 func guarded[In, Out any](g *guard, in []record.Event[In], out *stage.Emitter[Out], run func()) {
 	for g.at < len(in) {
 		guardedRun(g, in, out, run)

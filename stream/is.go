@@ -2,8 +2,8 @@ package stream
 
 import "slices"
 
-// Is makes a condition, for Filter, a flow's Where or a join's left side, of a value: it is true of events of which of
-// gives one of want. IsNot takes the rest. So flows by kind need one function that names the kind:
+// Is makes a condition for Filter, a flow's Where or a join's left side. It is true for an event e if of(e) is in want; IsNot
+// is true for the rest. So flows by kind need one function, which returns the kind:
 //
 //	{Name: "clicks", Where: stream.Is((*Hit).Kind, "click", "tap"), ...},
 //	{Name: "others", Where: stream.IsNot((*Hit).Kind, "click", "tap", "view"), ...},
@@ -21,7 +21,7 @@ func Is[T any, K comparable](of func(*T) K, want ...K) func(*T) bool {
 	return func(e *T) bool { return slices.Contains(want, of(e)) }
 }
 
-// IsNot makes the opposite condition: it is true of the events whose kind, as of names it, is none of values.
+// IsNot makes the opposite condition: true for the events whose kind, as of returns it, is none of values.
 func IsNot[T any, K comparable](of func(*T) K, values ...K) func(*T) bool {
 	is := Is(of, values...)
 	return func(e *T) bool { return !is(e) }

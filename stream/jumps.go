@@ -16,8 +16,7 @@ type WaitingJump struct {
 	Jump         driver.Jump
 }
 
-// waits are the partitions of a lane whose clocks wait, and since when the one that is farthest ahead has been waiting at its
-// clock.
+// waits are the partitions of a lane whose clocks wait, and since when the one that is farthest ahead has waited at its clock.
 type waits struct {
 	core.Jumps
 	since time.Time
@@ -28,7 +27,7 @@ func (w *waits) same(o *waits) bool {
 	return w.N > 0 && o.N > 0 && w.Partition == o.Partition && w.MaxEventTime.Equal(o.MaxEventTime)
 }
 
-// observeJumps adds what waits to the status, and logs what has waited for longer than a commit, once, and its end.
+// observeJumps adds waiting jumps to the status. It logs once a jump that has waited for longer than a commit, and its end.
 func (o *observer[T]) observeJumps(s *Status, now time.Time) {
 	for _, l := range *o.lanes.Load() {
 		w := l.jumps()

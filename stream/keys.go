@@ -10,8 +10,8 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// ScatteredError says that records with equal keys may be in several lanes, and that a stage brings together only those of
-// one. Run returns it before the second lane is read.
+// ScatteredError says that records with equal keys may be in several lanes, while a stage brings together those of one lane
+// only. Run returns it before it reads the second lane.
 type ScatteredError struct {
 	Stage string
 	Lanes [2]string // two lanes that there are
@@ -35,7 +35,7 @@ func sizes(parts []record.Partition) (logs []driver.LogSize) {
 	return logs
 }
 
-// laneLocal is the name of a stage that sees one lane at a time; "" is none.
+// laneLocal returns the name of a stage that sees one lane at a time; "" if there is none.
 func (p *Pipe[T]) laneLocal() string {
 	for _, s := range p.chain.Stages {
 		if s.LaneLocal {
@@ -45,7 +45,7 @@ func (p *Pipe[T]) laneLocal() string {
 	return ""
 }
 
-// keyWatch looks whether equal keys can have come to several lanes. It is used by the conductor.
+// keyWatch checks whether equal keys can be in several lanes. The conductor uses it.
 type keyWatch struct {
 	src    driver.Source
 	log    *slog.Logger
@@ -55,14 +55,14 @@ type keyWatch struct {
 
 	// Of a source without keys.
 	lane string                      // one that there was
-	had  map[record.Partition]string // partitions that the ledger knows and no lane has yet: a copy may be in a file of yesterday
+	had  map[record.Partition]string // lanes of partitions that only former runs read: a copy may be in a file of yesterday
 
 	// Of a source whose keys follow the number of partitions.
 	known    map[record.Partition]bool
-	wantKeys bool // the poller's, once it runs: records without a key are worth a warning
+	wantKeys bool // warn of records without a key; the poller's, once it runs
 }
 
-// countLogs asks how many partitions there are where that decides which lane has a key, for Job.
+// countLogs counts the partitions of each log for Job.Logs. It does so only if that number decides which lane has a key.
 func (w *keyWatch) countLogs(ctx context.Context) ([]driver.LogSize, error) {
 	if w.stage == "" || w.keys != driver.KeysByCount {
 		return nil, nil
@@ -85,7 +85,7 @@ func (w *keyWatch) know(parts []record.Partition) {
 	}
 }
 
-// begin is told what the ledger says of former runs; tell may be nil.
+// begin reads from the ledger which lanes former runs had. tell may be nil.
 func (w *keyWatch) begin(ctx context.Context, tell func(context.Context) (map[record.Partition]driver.Standing, error)) error {
 	if tell == nil || w.stage == "" || w.accept || w.keys != driver.KeysAnywhere {
 		return nil
@@ -103,7 +103,7 @@ func (w *keyWatch) begin(ctx context.Context, tell func(context.Context) (map[re
 	return nil
 }
 
-// see is told of all lanes that are assigned at once.
+// see checks lanes that are assigned together.
 func (w *keyWatch) see(ctx context.Context, lanes []driver.Assignment) error {
 	switch {
 	case w.stage == "":
@@ -115,7 +115,7 @@ func (w *keyWatch) see(ctx context.Context, lanes []driver.Assignment) error {
 	return nil
 }
 
-// added refuses partitions that were added to a log since the job knows it. A log that is new may have any.
+// added refuses partitions that were added to a known log. A new log may have any number.
 func (w *keyWatch) added(ctx context.Context, lanes []driver.Assignment) error {
 	for _, a := range lanes {
 		for _, p := range a.Partitions {
@@ -177,8 +177,8 @@ func (w *keyWatch) one(lane string) error {
 	return nil
 }
 
-// unkeyed warns, once, of records without a key where keys choose the partition: whoever wrote them spreads equal IDs over
-// all lanes. It looks at one record of a batch. The poller calls it.
+// unkeyed warns, once, of records without a key where the key chooses the partition: their writer spreads equal IDs over
+// all lanes. It looks at one record of each batch. The poller calls it.
 func (w *keyWatch) unkeyed(b *driver.Batch) {
 	if !w.wantKeys || len(b.Records) == 0 || b.Records[0].Key != nil {
 		return

@@ -64,11 +64,11 @@ func (l *lane[T]) publish() {
 	l.publishJumps(s.Jumps)
 }
 
-// size is how much memory a batch keeps busy, as far as we know.
+// size estimates how much memory a batch occupies.
 func size(b *driver.Batch) int64 { return max(b.Bytes, int64(len(b.Records))*core.RecordOverhead) }
 
-// begun gives those partitions a MaxEventTime that have none because their first times are not confirmed: a source could not tell
-// what to read again for a warm-up. To is before all that was read.
+// begun gives a MaxEventTime to partitions whose first times still wait for confirmation. Without one the source could not
+// tell what to read again for a warm-up. Jump.To is at or before all times that were read.
 func begun(from map[record.Partition]driver.Progress) map[record.Partition]driver.Progress {
 	from = maps.Clone(from)
 	for p, g := range from {
@@ -80,7 +80,7 @@ func begun(from map[record.Partition]driver.Progress) map[record.Partition]drive
 	return from
 }
 
-// remove takes lanes from the worker, on its goroutine. Batches that are queued are thrown away when their turn comes.
+// remove takes lanes from the worker, on its goroutine. Their queued batches are thrown away when their turn comes.
 func (w *worker[T]) remove(lanes ...*lane[T]) error {
 	var errs []error
 	for _, l := range lanes {
@@ -96,7 +96,7 @@ func (w *worker[T]) remove(lanes ...*lane[T]) error {
 	return errors.Join(errs...)
 }
 
-// clockOf is the clock of a lane's partitions as the ledger knows them.
+// clockOf returns the committed clock of a lane.
 func clockOf(at map[record.Partition]driver.Progress) record.Clock {
 	c, first := record.Clock{}, true
 	for _, p := range at {

@@ -22,7 +22,7 @@ func newMemory(limit int64) *memory {
 	return m
 }
 
-// charge counts bytes of memory, and returns whether there are too many.
+// charge adds n bytes and reports whether memory is over its limit.
 func (m *memory) charge(n int64) (over bool) {
 	if n != 0 {
 		m.budget.Add(n)
@@ -33,7 +33,7 @@ func (m *memory) charge(n int64) (over bool) {
 // roomy reports whether enough was freed to go on.
 func (m *memory) roomy() bool { return m.budget.Used() <= m.ceiling.Load()/8*7 }
 
-// divide shares the bytes that may wait in queues among so many lanes. More than a few batches each gain nothing.
+// divide sets each lane's share of the bytes that may wait in queues. More than a few batches for each lane gain nothing.
 func (m *memory) divide(lanes int) {
 	const least, most = 256 << 10, 4 << 20
 	m.share.Store(min(max(m.limit/8/int64(max(lanes, 1)), least), most))

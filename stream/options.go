@@ -153,8 +153,8 @@ type Status struct {
 	Rate                  float64   // records a second, over the last 10 seconds
 	Counts                Counts    // since Run began, committed
 
-	// Reasons are why records have no row, and LateRows the rows by flow that came too late for their hour; both since Run
-	// began, committed. They are not to be changed. Of more than 64 reasons the rest is "other" of its fate.
+	// Reasons counts the committed records without a row since Run began, by reason; of more than 64 reasons the rest is
+	// "other" of its fate. LateRows counts the rows that came too late for their hour, by flow. Do not change either.
 	Reasons  map[Reason]int64
 	LateRows map[string]int64
 

@@ -8,15 +8,15 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// A lane whose partitions have all ended is over once that is committed. Nothing will ever be asked of it again, so the
-// engine lets go of its stages, its queue and its place in the output, and tells the source. A followed folder in which 20
-// files a minute end once kept some 130 KB of each.
+// A lane is over once the end of all its partitions is committed. It will never have work again, so the engine frees its
+// stages, its queue and its place in the output, and tells the source. Before it did, a followed folder in which 20 files a
+// minute end kept some 130 KB of each file.
 
-// mostEnds is after how many ends of partitions a commit is due: until then their lanes keep what they have.
+// mostEnds is how many ended partitions make a commit due. Until that commit their lanes keep their memory.
 const mostEnds = 4096
 
-// isOver reports whether nothing can come of a lane any more. One with children is left alone: where partitions are
-// replaced by others, the source revokes lanes by itself.
+// isOver reports whether a lane can never have work again. A lane with children is not over: where partitions are replaced
+// by others, the source revokes the lane itself.
 func isOver(at map[record.Partition]driver.Progress) bool {
 	for _, g := range at {
 		if !g.Ended || g.Pending.Len() > 0 || len(g.Children) > 0 {
@@ -26,7 +26,7 @@ func isOver(at map[record.Partition]driver.Progress) bool {
 	return len(at) > 0
 }
 
-// endLanes closes those of the lanes that have nothing new to commit, and tells the conductor.
+// endLanes closes the lanes that have nothing new to commit, and tells the conductor.
 func (w *worker[T]) endLanes(lanes []*lane[T]) error {
 	var closed []*lane[T]
 	for _, l := range lanes {
@@ -42,8 +42,9 @@ func (w *worker[T]) endLanes(lanes []*lane[T]) error {
 	return nil
 }
 
-// withoutOver takes the lanes out that were over before they were assigned, as those of files that the last run has read:
-// nothing is opened for them. The source begins them, since it may look whether they have really ended, and forgets them.
+// withoutOver takes out the lanes that were over before they were assigned, such as those of files that the last run has
+// read. The engine opens nothing for them. The source still starts them, to check that they have really ended, and forgets
+// them.
 func withoutOver[T any](ctx context.Context, out driver.Output[T], lanes []driver.Assignment, at map[record.Partition]driver.Progress) (rest []driver.Assignment, over []starting[T], err error) {
 	var names []string
 	for _, a := range lanes {

@@ -11,8 +11,8 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// poller is the goroutine that uses the source: Poll, Start and Pause are called there and nowhere else. do may be called by
-// all goroutines, park by the conductor; the other methods are the poller's own.
+// poller is the goroutine that uses the source: it alone calls Poll, Start and Pause. Any goroutine may call do, and the
+// conductor park. The poller itself calls the other methods.
 type poller[T any] struct {
 	src      driver.Source
 	follower driver.Follower // the source, if it is one
@@ -27,7 +27,7 @@ type poller[T any] struct {
 	wake   chan struct{}      // something was added to todo
 
 	lanes     map[string]*lane[T] // that were started
-	restarted bool                // lanes were started since the source had ended
+	restarted bool                // lanes were started after the source had ended
 
 	// For the conductor.
 	rebalances chan rebalance[T]
@@ -42,7 +42,7 @@ func newPoller[T any](src driver.Source, follower driver.Follower, m *memory, ke
 	}
 }
 
-// do runs f on the poller's goroutine, soon: a Poll in progress is interrupted.
+// do runs f on the poller's goroutine, soon: it interrupts a Poll in progress.
 func (p *poller[T]) do(f func(context.Context) error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -56,8 +56,7 @@ func (p *poller[T]) do(f func(context.Context) error) {
 	}
 }
 
-// rebalance is what the source said of assignments. The poller waits until the conductor has answered with the lanes to
-// start.
+// rebalance is an assignment message of the source. The poller waits until the conductor replies with the lanes to start.
 type rebalance[T any] struct {
 	batch *driver.Batch
 	reply chan []starting[T]
@@ -69,7 +68,7 @@ type starting[T any] struct {
 	start driver.Start
 }
 
-// run polls until ctx is done. An error other than the source's own, which the conductor gets, is returned.
+// run polls until ctx is done. It gives an error of the source to the conductor, and returns any other.
 func (p *poller[T]) run(ctx context.Context) error {
 	err := p.pollAll(ctx)
 	var broken *sourceError
@@ -98,7 +97,7 @@ func (p *poller[T]) pollAll(ctx context.Context) error {
 	return nil
 }
 
-// pollOn polls until it is interrupted, which ends poll.
+// pollOn polls until poll ends, which interrupts it.
 func (p *poller[T]) pollOn(ctx, poll context.Context) error {
 	for poll.Err() == nil {
 		if err := p.runTodo(ctx); err != nil {
@@ -122,7 +121,7 @@ func (p *poller[T]) pollOn(ctx, poll context.Context) error {
 	return nil
 }
 
-// interruptible returns a context for Polls that do ends.
+// interruptible returns a context for Polls. do ends it.
 func (p *poller[T]) interruptible(ctx context.Context) context.Context {
 	poll, cancel := context.WithCancel(ctx)
 	p.mu.Lock()
@@ -148,7 +147,7 @@ func (p *poller[T]) runTodo(ctx context.Context) error {
 	return nil
 }
 
-// polled handles what Poll said: assignments by the conductor, records by the lane's worker.
+// polled handles a batch: assignments go to the conductor, records to the worker of their lane.
 func (p *poller[T]) polled(ctx context.Context, b *driver.Batch) error {
 	if len(b.Assigned)+len(b.Revoked) > 0 {
 		r := rebalance[T]{batch: b, reply: make(chan []starting[T], 1)}
@@ -169,7 +168,7 @@ func (p *poller[T]) polled(ctx context.Context, b *driver.Batch) error {
 		return nil
 	}
 	l := p.lanes[b.Lane]
-	if l == nil { // revoked, or not started yet: whoever starts it reads this again
+	if l == nil { // revoked or not started yet: the next start reads these records again
 		b.Release()
 		return nil
 	}
@@ -188,7 +187,7 @@ func (p *poller[T]) polled(ctx context.Context, b *driver.Batch) error {
 	return nil
 }
 
-// await waits for the conductor's answer and does meanwhile what it is asked to.
+// await waits for the conductor's reply. Meanwhile it runs what do was given.
 func (p *poller[T]) await(ctx context.Context, reply chan []starting[T]) ([]starting[T], error) {
 	for {
 		if err := p.runTodo(ctx); err != nil {
@@ -227,7 +226,7 @@ func (p *poller[T]) start(ctx context.Context, starts []starting[T]) error {
 	return nil
 }
 
-// park keeps the poller from the source until it gets lanes to start; nil is none. It fails when ctx or hard ends.
+// park stops the poller until release gives it the lanes to start; nil is none. park fails when ctx or hard ends.
 func (p *poller[T]) park(ctx, hard context.Context) (release func([]starting[T]), err error) {
 	parked, reply := make(chan struct{}), make(chan []starting[T], 1)
 	p.do(func(ctx context.Context) error {
@@ -250,7 +249,8 @@ func (p *poller[T]) park(ctx, hard context.Context) (release func([]starting[T])
 	}
 }
 
-// atEOF tells the conductor that all was delivered, and waits: a fence may start lanes again.
+// atEOF tells the conductor that the source has delivered everything. Then it waits: after a fence the conductor may start
+// lanes again.
 func (p *poller[T]) atEOF(ctx context.Context) error {
 	p.restarted = false
 	p.eof <- struct{}{} // one at most: the conductor empties it before it starts lanes again

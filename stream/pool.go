@@ -8,10 +8,10 @@ import (
 	core "github.com/onceflow/onceflow/stream/internal/lane"
 )
 
-// pool is the workers of a job, and what is asked of all of them at once.
+// pool has the workers of a job, and the questions that go to all of them at once.
 type pool[T any] []*worker[T]
 
-// gather takes n answers. It fails when ctx or hard ends: workers may be gone, or within a slice for long.
+// gather takes n answers. It fails when ctx or hard ends, since a worker may be gone or spend long in one slice.
 func gather[A any](ctx, hard context.Context, n int, answers <-chan A, take func(A)) error {
 	for range n {
 		select {
@@ -34,8 +34,8 @@ func (p pool[T]) leastBusy() *worker[T] {
 	return slices.MinFunc(p, func(a, b *worker[T]) int { return a.loads - b.loads })
 }
 
-// barrier stops all workers and returns the progress of their lanes. Of the revoked ones nothing is processed after it. If
-// the error passes, the open transaction is spoilt, and all lanes must be begun again; any other one has stopped the job.
+// barrier stops all workers and returns the progress of their lanes. Records of revoked lanes are not processed after it.
+// An error that passes spoils the open transaction, and all lanes must begin again. Any other error has stopped the job.
 func (p pool[T]) barrier(hard context.Context, revoked []*lane[T], fail func(error)) (lanes []core.Cut, resume func(), err error) {
 	type part struct {
 		lanes []core.Cut
@@ -78,7 +78,7 @@ func (p pool[T]) barrier(hard context.Context, revoked []*lane[T], fail func(err
 	return lanes, func() { close(gate) }, nil
 }
 
-// markQueues returns a channel on which each worker says once that it has come to what is now the end of its queue.
+// markQueues returns a channel on which each worker sends once, when it reaches the present end of its queue.
 func (p pool[T]) markQueues() <-chan struct{} {
 	passed := make(chan struct{}, len(p))
 	for _, w := range p {
@@ -87,14 +87,14 @@ func (p pool[T]) markQueues() <-chan struct{} {
 	return passed
 }
 
-// drain waits until the workers have processed what is queued.
+// drain waits until the workers have processed their queues.
 func (p pool[T]) drain(hard context.Context) error {
 	passed := p.markQueues()
 	return gather(hard, hard, len(p), passed, func(struct{}) {})
 }
 
-// unfinished counts the records that are in flight or pending, once the queues are empty, and tells whether stages may finish
-// them without further input, and whether there is anything to commit.
+// unfinished counts the records that are in flight or pending once the queues are empty. waits tells whether stages may
+// finish some without further input, dirty whether there is anything to commit.
 func (p pool[T]) unfinished(ctx, hard context.Context) (left int64, waits, dirty bool, err error) {
 	type answer struct {
 		left         int64
@@ -124,7 +124,7 @@ func (p pool[T]) unfinished(ctx, hard context.Context) (left int64, waits, dirty
 	return left, waits, dirty, errors.Join(stopped, err)
 }
 
-// hanging says which workers did not come back.
+// hanging names the worker that did not come back.
 func (p pool[T]) hanging() string {
 	for _, w := range p {
 		if w.busy.Load() != 0 {

@@ -6,12 +6,12 @@ func (p *poller[T]) pause(l *lane[T]) {
 		return
 	}
 	p.src.Pause(l.assignment.Lane, true)
-	if l.queued.Load() <= p.memory.share.Load()/2 { // drained before paused was set: nobody else resumes it
+	if l.queued.Load() <= p.memory.share.Load()/2 { // the worker drained it before it saw paused, so it will not resume it
 		p.resume(l)
 	}
 }
 
-// resume ends pause, unless all lanes have to wait.
+// resume ends a pause, unless choke has paused all lanes.
 func (p *poller[T]) resume(l *lane[T]) {
 	l.asked.Store(false)
 	if p.lanes[l.assignment.Lane] != l || p.memory.choked.Load() || !l.paused.Swap(false) {
@@ -20,7 +20,7 @@ func (p *poller[T]) resume(l *lane[T]) {
 	p.src.Pause(l.assignment.Lane, false)
 }
 
-// choke pauses all lanes: memory is over its limit. A commit frees the output's buffers, and processing the queues.
+// choke pauses all lanes because memory is over its limit. A commit frees the output's buffers, workers free the queues.
 func (p *poller[T]) choke() {
 	p.memory.choked.Store(true)
 	for _, l := range p.lanes {
@@ -31,9 +31,9 @@ func (p *poller[T]) choke() {
 	p.ask("memory")
 }
 
-// unchoke ends choke once there is room. After a commit, open is what the next transaction has collected already; -1
-// says nothing of it. If neither another commit nor the workers have anything left to free, what is in use are pending
-// records: then reading must go on, since only newer records let go of them, and the limit is raised.
+// unchoke ends choke once there is room. open is how many bytes the open transaction has collected; -1 is unknown. If
+// neither a commit nor the workers can free more, pending records fill the memory. Then unchoke raises the limit, since
+// only newer records release pending ones and reading must go on.
 func (p *poller[T]) unchoke(open int64) {
 	m := p.memory
 	used := m.budget.Used()

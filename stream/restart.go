@@ -13,8 +13,8 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// rebalance answers what the source says of assignments: revoked lanes are committed and released, assigned ones
-// acquired and opened.
+// rebalance answers an assignment message of the source. It commits and releases the revoked lanes, then acquires and opens
+// the assigned ones.
 func (e *engine[T]) rebalance(ctx context.Context, r *rebalance[T]) error {
 	began := time.Now()
 	if len(r.batch.Revoked) > 0 {
@@ -49,7 +49,7 @@ func names(assigned []driver.Assignment) (s []string) {
 	return s
 }
 
-// acquire takes lanes over from whoever had them, and opens them.
+// acquire takes lanes over from their former owners and opens them.
 func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]starting[T], error) {
 	if len(lanes) == 0 {
 		return nil, nil
@@ -85,7 +85,7 @@ func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]s
 	return append(over, starts...), err
 }
 
-// openLanes opens the stages of lanes that were acquired and gives them to the workers. The source does not know yet.
+// openLanes opens the stages of acquired lanes and gives each lane to a worker. The source starts them later.
 func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partition]driver.Progress) ([]starting[T], error) {
 	var starts []starting[T]
 	for _, a := range assigned {
@@ -130,10 +130,10 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 	return starts, nil
 }
 
-// letGo forgets the lanes that workers have closed, here, at the output and at the source.
+// letGo removes the lanes that workers have closed from the engine, the output and the source.
 func (e *engine[T]) letGo(ctx context.Context) error {
 	if e.upkeep.running {
-		return nil // upkeep must not run beside a release; its end calls this again
+		return nil // no release runs beside upkeep; afterKeep calls this again
 	}
 	closed := e.lanes.gone()
 	if len(closed) == 0 {
@@ -152,8 +152,8 @@ func (e *engine[T]) letGo(ctx context.Context) error {
 	return nil
 }
 
-// takeOver acquires for as long as it takes: a store that was away for half a minute once ended jobs in which a commit had
-// failed, or to which lanes were assigned.
+// takeOver retries an acquisition with the same patience as upkeep. With a shorter limit, an outage of 30 seconds of the
+// store ended jobs that were restarting or rebalancing.
 func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -173,12 +173,13 @@ func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (ma
 	}
 }
 
-// handOver commits what the revoked lanes have done, before the source's deadline. After an error the lanes' work since
-// the last commit is void or its outcome unknown.
+// handOver commits the work of the revoked lanes before the source's deadline. After an error that work is void, or the
+// outcome of its commit is unknown.
 func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 	deadline := time.Now().Add(e.opts.Shutdown)
 	if !b.Deadline.IsZero() {
-		// A deadline that has passed gets a moment all the same: what others hold in this transaction would be void too.
+		// A passed deadline still gets a second, since without the commit the other lanes' work in this transaction is
+		// void, too.
 		deadline = maxTime(b.Deadline, time.Now().Add(time.Second))
 	}
 	timer := time.NewTimer(time.Until(deadline))
@@ -236,8 +237,8 @@ func maxTime(a, b time.Time) time.Time {
 
 var errDeadline = errors.New("the source's deadline has passed")
 
-// restart begins all lanes again from what the ledger says, because a commit is void or its outcome is not known. r is
-// the rebalance that was under way; nil is none.
+// restart begins all lanes again from the ledger, after a commit that is void or whose outcome is unknown. r is the
+// rebalance in progress, or nil.
 func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) error {
 	fenced := errors.Is(cause, driver.ErrFenced)
 	e.commits.failures++
@@ -266,7 +267,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	}
 	e.end = sourceEnd{timer: e.end.timer}
 	e.upkeep.fill.over.Store(false)
-	if r == nil { // the poller may have been about to tell of a rebalance, and waits for the answer then
+	if r == nil { // the poller may have just sent a rebalance; then it waits for the reply
 		select {
 		case pending := <-e.poller.rebalances:
 			r = &pending
@@ -298,11 +299,11 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 		release(starts)
 	}
 	e.commits.want = ""
-	e.commits.timer.Reset(jitter(e.opts.CommitEvery)) // it may have fired for the commit that failed
+	e.commits.timer.Reset(jitter(e.opts.CommitEvery)) // it may have fired before the restart
 	return nil
 }
 
-// abandon ends the commit and the upkeep under way, takes all lanes from the workers and drops the open transaction.
+// abandon ends the running commit and upkeep, takes all lanes from the workers and drops the open transaction.
 func (e *engine[T]) abandon(ctx context.Context) error {
 	if e.commits.running != nil {
 		e.commits.running.cancel() // first: upkeep may be waiting for it
@@ -342,7 +343,7 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 	return nil
 }
 
-// waitAgain waits before another attempt, after so many that failed.
+// waitAgain waits before the next attempt. The pause grows with the number of failed ones.
 func waitAgain(ctx, hard context.Context, fails int) error {
 	timer := time.NewTimer(jitter(retry.Pause(200*time.Millisecond, 10*time.Second, fails)))
 	defer timer.Stop()

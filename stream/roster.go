@@ -11,7 +11,7 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// roster is the lanes that the process has. It is the conductor's, but for what workers say of lanes that they have closed.
+// roster has the lanes of the process. The conductor uses it. Workers call letGo.
 type roster[T any] struct {
 	all    map[string]*lane[T]
 	memory *memory
@@ -19,8 +19,8 @@ type roster[T any] struct {
 
 	over   chan struct{} // workers have closed some
 	mu     sync.Mutex
-	closed []*lane[T]   // by workers, and not forgotten yet
-	ends   atomic.Int64 // of partitions, since a commit was asked for because of them
+	closed []*lane[T]   // closed by workers, not yet removed by the conductor
+	ends   atomic.Int64 // ended partitions since they last made a commit due
 }
 
 func newRoster[T any](m *memory, status *observer[T]) *roster[T] {
@@ -40,14 +40,14 @@ func (r *roster[T]) forget(lanes ...*lane[T]) {
 	r.share()
 }
 
-// share tells the status which lanes there are, and divides the bytes that may wait in queues among them.
+// share gives the status the current lanes, and each lane its share of the bytes that may wait in queues.
 func (r *roster[T]) share() {
 	lanes := slices.Collect(maps.Values(r.all))
 	r.status.lanes.Store(&lanes)
 	r.memory.divide(len(r.all))
 }
 
-// close forgets all lanes and returns those that go on: the ones not revoked, and the newly assigned.
+// close removes all lanes and returns those to begin again: the ones that are not revoked, and the newly assigned.
 func (r *roster[T]) close(reb *rebalance[T]) (next []driver.Assignment) {
 	revoked := map[string]bool{}
 	if reb != nil {
@@ -66,7 +66,7 @@ func (r *roster[T]) close(reb *rebalance[T]) (next []driver.Assignment) {
 	return next
 }
 
-// end asks the workers to close the lanes of a commit that are over by it.
+// end asks the workers to close the lanes that are over by a commit.
 func (r *roster[T]) end(c *commit[T]) {
 	over := make(map[*worker[T]][]*lane[T])
 	for i := range c.cut.Lanes {
@@ -79,7 +79,7 @@ func (r *roster[T]) end(c *commit[T]) {
 	}
 }
 
-// letGo is told by a worker of lanes that it has closed.
+// letGo notes lanes that a worker has closed.
 func (r *roster[T]) letGo(lanes []*lane[T]) {
 	r.mu.Lock()
 	r.closed = append(r.closed, lanes...)
@@ -90,7 +90,7 @@ func (r *roster[T]) letGo(lanes []*lane[T]) {
 	}
 }
 
-// gone returns the lanes that workers have closed, but for those that were begun again or revoked since.
+// gone returns the lanes that workers have closed. It leaves out those that were begun again or revoked since.
 func (r *roster[T]) gone() []*lane[T] {
 	r.mu.Lock()
 	closed := r.closed

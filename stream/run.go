@@ -12,24 +12,25 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Run runs the pipe until ctx ends, commits what is finished by then, and returns nil; or until the source has ended, with
-// everything committed and published, and returns nil; or it returns the first error. It closes neither source nor
-// output. Signals are the caller's: use signal.NotifyContext.
+// Run runs the pipe. It returns nil after ctx has ended and what is finished by then is committed. It returns nil, too,
+// once the source has ended and everything is committed and published. Else it returns the first error. It closes neither
+// source nor output. Signals are the caller's: use signal.NotifyContext.
 //
-// An outage of the output is waited out for as long as it takes: what was not committed is read again afterwards, and the
-// source is paused meanwhile. ErrStop tells what ends the job instead.
+// An outage of the output does not end Run, however long it lasts. Meanwhile the source is paused; afterwards the engine
+// reads again what was not committed. ErrStop names the errors that end the job.
 //
-// What an error leaves behind: all that was committed stays, all else is void and is done again by the next Run. After an
-// error of Source.Poll, what the source gave before it is committed first. An error that matches ErrLost needs a person. A
-// *StageError names the stage.
+// After an error all that was committed stays. All else is void, and the next Run does it again. After an error of
+// Source.Poll Run first commits what the source gave before it. An error that matches ErrLost needs a person. A *StageError
+// names the stage.
 //
-// A panic in a function of the user's that is called for one record or event makes a dead letter of that record, except in
-// Decode's parse and Map's function, where Recover chooses it. Any other panic, and one in these two, ends the process: a
-// process that dies loses nothing, one that limps on could.
+// A panic in a user's function that is called for one record or event makes a dead letter of that record. In Decode's parse
+// and Map's function it does so only under Recover. Any other panic ends the process: a process that dies loses nothing,
+// one that limps on could.
 //
 // Options.Logger gets, at level Info: "commit" (lanes, records, pending, bytes, reason, took), "closed hours" (hours,
 // earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),
-// "commit failed" (error, lanes, attempt), "acquisition failed" (error, for), "upkeep failed" (error, for), "stalled" (error).
+// "commit failed" (error, lanes, attempt), "acquisition failed" (error, for), "upkeep failed" (error, for), "stalled"
+// (error).
 func Run[T any](ctx context.Context, p Pipe[T], out driver.Output[T], opts *Options) error {
 	o, err := opts.filled()
 	if err == nil {
@@ -44,15 +45,15 @@ func Run[T any](ctx context.Context, p Pipe[T], out driver.Output[T], opts *Opti
 	return newEngine(p, out, o).run(ctx)
 }
 
-// engine runs a job. Its goroutines are: the conductor, which runs run and alone acquires, cuts and ends lanes; the
-// poller; the workers; one for a commit and one for upkeep, each if under way; one for the status.
+// engine runs a job. The conductor goroutine runs engine.run; it alone acquires, cuts and ends lanes. The others are the
+// poller, the workers, the status, and, while they are under way, one commit and one round of upkeep.
 type engine[T any] struct {
 	out  driver.Output[T]
 	pipe Pipe[T]
 	opts Options
 
-	// hard ends when Run gives up: on an error, or when the last commit takes too long. What is under way for a
-	// graceful end outlives the caller's context, so it uses hard.
+	// hard ends when Run gives up: on an error, or when the last commit takes too long. The steps of a graceful end outlive
+	// the caller's context, so they use hard.
 	hard context.Context
 	stop context.CancelCauseFunc
 
@@ -196,7 +197,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 	var broken *sourceError
 	switch {
 	case e.hard.Err() != nil:
-	case errors.As(err, &broken): // what it gave before is not read again in vain
+	case errors.As(err, &broken): // commit what it gave before, so that the next run need not read it again
 		err = errors.Join(err, e.shutdown(ctx, true, stopPolling, polled))
 	case err == nil && ctx.Err() != nil:
 		err = e.shutdown(ctx, false, stopPolling, polled)
@@ -204,7 +205,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 	return e.close(err)
 }
 
-// ended is nil instead of an error that the end of ctx explains.
+// ended returns nil for an error that is only the end of ctx.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
@@ -283,7 +284,7 @@ func (e *engine[T]) afterKeep(ctx context.Context, u upkeep) error {
 	return nil
 }
 
-// keepEnded notes the end of upkeep, and tells the lanes what it found of the clocks.
+// keepEnded notes the end of upkeep, and tells the lanes the committed clocks.
 func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 	if !e.upkeep.ended(ctx, &u) {
 		return
@@ -326,7 +327,7 @@ func (e *engine[T]) close(err error) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(e.hard), e.opts.Shutdown)
 	defer cancel()
 	e.upkeep.hasten()
-	if c := e.commits.running; c != nil { // let it end: its outcome would else be unknown, though nothing is lost by that
+	if c := e.commits.running; c != nil { // wait, so that its outcome is known; without that nothing is lost
 		if errors.Is(err, errShutdown) {
 			c.cancel()
 		}

@@ -17,7 +17,7 @@ import (
 // stallAfter is how long work may make no progress before the status says so.
 const stallAfter = time.Minute
 
-// statusBoard is what the conductor knows, for the goroutine that tells it.
+// statusBoard is what the conductor reports to the status goroutine.
 type statusBoard struct {
 	mu        sync.Mutex
 	s         Status
@@ -56,7 +56,8 @@ func (b *statusBoard) passed(o *outage) { b.set(func(*Status) { *o = outage{} })
 
 func (b *statusBoard) acquires(since time.Time) { b.set(func(*Status) { b.acquiring = since }) }
 
-// stalled tells of an outage that goes on: of work that has failed, it is not known to work before there is some to commit.
+// stalled returns an error while an outage goes on. If nothing has failed for two minutes it returns nil, since there may
+// just be nothing to commit.
 func (o *outage) stalled(what string, now time.Time) error {
 	if o.err == nil || now.Sub(o.since) <= stallAfter || now.Sub(o.last) > 2*stallAfter {
 		return nil
@@ -109,7 +110,7 @@ func (b *statusBoard) kept(u driver.Upkeep) (closed int64) {
 	return closed
 }
 
-// observer puts together what the status shows, and tells it. Its fields are set once, but for the counters.
+// observer puts the Status together and publishes it. Its fields are set once, except the counters.
 type observer[T any] struct {
 	src     driver.Source
 	opts    *Options
@@ -229,7 +230,7 @@ func (o *observer[T]) stalled(now time.Time, health driver.Health) error {
 	return nil
 }
 
-// busyFor is for how long the worker has been in one step; 0: it is in none.
+// busyFor is how long the worker has been in its present step; 0 between steps.
 func (w *worker[T]) busyFor(now time.Time) time.Duration {
 	at := w.busy.Load()
 	if at == 0 {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// storeClock estimates the output's clock between questions. What has passed since the last one is measured by monotonic
-// time: the machine's clock may be set at any moment.
+// storeClock estimates the output's clock between questions. It adds monotonic time to the last answer, since the machine's
+// clock may be set at any moment.
 type storeClock struct {
 	last atomic.Pointer[clockReading]
 }
@@ -18,12 +18,12 @@ type clockReading struct {
 	asked      time.Time // by the machine's clock, with its monotonic reading
 }
 
-// set takes in an answer of the output. latest is zero if the output has no doubts.
+// set notes an answer of the output. latest is zero if the output has no doubts.
 func (c *storeClock) set(at, latest time.Time) {
 	c.last.Store(&clockReading{at.Round(0), maxTime(at.Round(0), latest.Round(0)), time.Now()})
 }
 
-// now is the earliest time that it may be by the output's clock, and latest the latest one. Both are zero before set.
+// now returns the earliest and the latest time that the output's clock may show. Both are zero before set.
 func (c *storeClock) now() (at, latest time.Time) {
 	r := c.last.Load()
 	if r == nil {

@@ -27,8 +27,8 @@ type upkeep struct {
 	err  error // of it or of the questions to the source
 }
 
-// upkeeper runs upkeep, one at a time, beside workers, cuts and commits, but not beside acquiring and releasing. The conductor
-// uses it.
+// upkeeper runs upkeep, one round at a time. A round runs beside workers, cuts and commits, but never beside an acquisition
+// or a release. The conductor uses it.
 type upkeeper[T any] struct {
 	src     driver.Source
 	out     driver.Output[T]
@@ -47,14 +47,14 @@ type upkeeper[T any] struct {
 	cancel  context.CancelFunc // of the one that runs
 	timer   *time.Timer        // for the next
 	endedAt time.Time          // when it last ended
-	err     error              // the last since it succeeded
-	fails   int                // how often it failed since then
-	settled bool               // the output had nothing left to do when it was last asked
+	err     error              // of the last failed round; nil after a success
+	fails   int                // failures in a row
+	settled bool               // after the last round the output had nothing left to do
 }
 
-// start begins upkeep, unless it is under way: it proves the ends of idle logs and maintains the output, which may read for
-// long before an hour closes. Only seals and late publication wait for it, so its errors are logged and it is tried again,
-// without end; ErrStop tells what ends the job instead.
+// start begins a round of upkeep unless one is running. It proves the ends of idle logs and calls Maintain, which may read
+// for long before an hour closes. Only seals and late publication wait for it, so errors are logged and it runs again,
+// without end. ErrStop names the errors that end the job.
 func (k *upkeeper[T]) start(ctx, hard context.Context) {
 	if k.running {
 		return
@@ -66,9 +66,9 @@ func (k *upkeeper[T]) start(ctx, hard context.Context) {
 	k.group.Go(func() {
 		defer done()
 		var u upkeep
-		var unproved error // by the source: clocks stand still; what is committed is published and sealed all the same
+		var unproved error // the source proved nothing: clocks stand still, but Maintain still publishes and seals
 		if now, err := k.clock.ask(ctx, k.out.Now); err != nil {
-			u.err = fmt.Errorf("the output's clock: %w", err) // it is away, and so is all that Maintain wants of it
+			u.err = fmt.Errorf("the output's clock: %w", err) // the store is away, so Maintain would fail, too
 		} else {
 			unproved = k.prove(ctx, hard, now)
 			u.Upkeep, u.err = k.out.Maintain(ctx, k.src.Partitions)
@@ -82,8 +82,8 @@ func (k *upkeeper[T]) start(ctx, hard context.Context) {
 	})
 }
 
-// prove asks which idle logs have ended, and moves their clocks to the time before the question. That time, now, is the
-// output's, since all instances share it and it has nothing to do with the broker's answer.
+// prove asks which idle logs have ended and moves their clocks to now, which was read before the question. now is the
+// output's time: all instances share it, and it does not depend on the broker that answers.
 func (k *upkeeper[T]) prove(ctx, hard context.Context, now time.Time) error {
 	k.fill.look(k.read.Load(), now)
 	at, owner, since := k.idle(ctx, hard, now)
@@ -111,14 +111,14 @@ func (k *upkeeper[T]) prove(ctx, hard context.Context, now time.Time) error {
 	return nil
 }
 
-// idle returns the positions of partitions that gave no record since it was last called; none if ctx ends, since workers
-// may be within a slice for long, and what ends ctx waits for us. rest is when the last of all partitions was found at its
-// end, zero if one is not.
+// idle returns the positions of partitions that gave no record since its last call. It returns none if ctx ends, since a
+// worker may spend long in one slice while whoever ended ctx waits for upkeep. The time is when the last of all partitions
+// was found at its end; zero if one was not.
 func (k *upkeeper[T]) idle(ctx, hard context.Context, now time.Time) (map[record.Partition]record.Position, map[record.Partition]*lane[T], time.Time) {
-	at, owner := map[record.Partition]record.Position{}, map[record.Partition]*lane[T]{} // workers may still fill them when we are gone
+	at, owner := map[record.Partition]record.Position{}, map[record.Partition]*lane[T]{} // workers may fill them after we return
 	rest, all := time.Time{}, true
 	var mu sync.Mutex
-	answered := make(chan struct{}, len(k.workers)) // has room for all, so nobody waits for us when we are gone
+	answered := make(chan struct{}, len(k.workers)) // room for all, so no worker waits after we return
 	for _, w := range k.workers {
 		w.do(func(context.Context) error {
 			defer func() { answered <- struct{}{} }()
@@ -147,7 +147,7 @@ func (k *upkeeper[T]) idle(ctx, hard context.Context, now time.Time) (map[record
 	return at, owner, rest
 }
 
-// ended notes the end of upkeep and plans the next. It reports whether Maintain has succeeded.
+// ended notes the end of a round and sets the timer for the next. It reports whether Maintain succeeded.
 func (k *upkeeper[T]) ended(ctx context.Context, u *upkeep) bool {
 	k.running, k.cancel, k.endedAt = false, nil, time.Now()
 	switch {
@@ -171,7 +171,7 @@ func (k *upkeeper[T]) ended(ctx context.Context, u *upkeep) bool {
 	return true
 }
 
-// hasten ends upkeep soon, if it is under way: something more urgent needs the output.
+// hasten ends a running round soon, because something more urgent needs the output.
 func (k *upkeeper[T]) hasten() {
 	if k.running {
 		k.cancel()

@@ -15,8 +15,8 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// BehindError means that the ledger says less of a partition than the source was told was committed: it has lost its
-// newest entries, as when the store's folder was restored to an earlier moment. Nothing was written.
+// BehindError means that the ledger is behind what the job told the source about a partition. The ledger has lost its
+// newest entries, for example because somebody restored the store's folder to an earlier moment. Nothing was written.
 type BehindError struct {
 	Partition record.Partition
 	Committed record.Position // as the ledger says
@@ -37,10 +37,10 @@ func (e *BehindError) Error() string {
 		"the offsets of the consumer group: kafka-consumer-groups --delete-offsets) and start again", e.Partition, e.Acked, committed)
 }
 
-// witnessFor is how long an acquisition waits for what the source was told.
+// witnessFor is how long an acquisition waits for the source's answer about committed positions.
 const witnessFor = 5 * time.Second
 
-// witness is a source that follows the ledger: it is told what is committed, and asked what it was told. The conductor uses it.
+// witness tells the source which positions are committed, and asks it later what it was told. The conductor uses it.
 type witness struct {
 	source driver.Follower // nil: the source follows nothing
 	log    *slog.Logger
@@ -48,7 +48,7 @@ type witness struct {
 	untold map[record.Partition]record.Position // committed since it was last told
 }
 
-// begin tells the source about the ledger.
+// begin gives the source the ledger.
 func (w *witness) begin(ctx context.Context, src driver.Source, info *driver.SourceInfo, l driver.Ledger) error {
 	if w.source == nil {
 		if info.LanesEnd {
@@ -74,14 +74,14 @@ func (w *witness) committed(at map[record.Partition]driver.Progress) {
 	}
 }
 
-// take returns what the source has not been told; the caller tells it.
+// take returns the positions that the source was not told yet. The caller tells them.
 func (w *witness) take() map[record.Partition]record.Position {
 	upTo := w.untold
 	w.untold = nil
 	return upTo
 }
 
-// tell tells the source committed positions. It is advice: an error is logged and forgotten. It may be called beside the
+// tell tells the source committed positions. It is advice: an error is logged and forgotten. It may run beside the
 // conductor.
 func (w *witness) tell(ctx context.Context, upTo map[record.Partition]record.Position) {
 	if w.source == nil || len(upTo) == 0 {
@@ -92,11 +92,11 @@ func (w *witness) tell(ctx context.Context, upTo map[record.Partition]record.Pos
 	}
 }
 
-// tellFor is how long giving lanes up waits for tellNow.
+// tellFor bounds how long tellNow delays the release of lanes.
 const tellFor = time.Second
 
-// tellNow tells the source before lanes are given up: afterwards it may not speak for them. What takes longer goes on in
-// the group.
+// tellNow tells the source before lanes are released, since afterwards the source may not speak for them. After tellFor it
+// returns, and the call goes on in group.
 func (w *witness) tellNow(ctx context.Context, group *sync.WaitGroup) {
 	upTo := w.take()
 	ctx, cancel := context.WithTimeout(ctx, tellFor)
@@ -107,8 +107,8 @@ func (w *witness) tellNow(ctx context.Context, group *sync.WaitGroup) {
 	<-ctx.Done()
 }
 
-// told asks what the source was told of lanes. It comes before the ledger is read: what others commit and tell it
-// meanwhile the ledger then has, too.
+// told asks the source which positions it was told. It must come before the ledger is read: then the ledger has every
+// commit that others told the source meanwhile.
 func (w *witness) told(ctx context.Context, lanes []driver.Assignment) map[record.Partition]record.Position {
 	if w.source == nil || !w.signed {
 		return nil

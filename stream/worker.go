@@ -11,8 +11,8 @@ import (
 	core "github.com/onceflow/onceflow/stream/internal/lane"
 )
 
-// worker processes the batches of some lanes, one at a time. All that touches a lane's core happens on its goroutine,
-// or while it stands at a barrier.
+// worker processes the batches of some lanes, one batch at a time. A lane's core is touched on its worker's goroutine only,
+// or while that worker stands at a barrier.
 type worker[T any] struct {
 	e     *engine[T]
 	index int
@@ -28,7 +28,7 @@ type worker[T any] struct {
 
 	scratch *core.Scratch
 	ticked  bool  // a tick is due
-	stuck   error // why the open transaction is spoilt: the lanes must not be touched, only taken away; nil if it is not
+	stuck   error // why the open transaction is spoilt; while it is set lanes may be removed and not touched otherwise
 
 	lanes []*lane[T]
 	loads int // lanes, as the conductor counts them
@@ -37,11 +37,11 @@ type worker[T any] struct {
 	now   atomic.Pointer[lane[T]]
 }
 
-// item is a batch, or something to do once the batches before it are processed.
+// item is a batch, or a func to run after the batches before it.
 type item[T any] struct {
 	lane  *lane[T]
 	batch *driver.Batch
-	bytes int64 // of the batch: once it is processed it is the source's again
+	bytes int64 // of the batch, which returns to the source once it is processed
 	do    func(context.Context) error
 }
 
@@ -49,7 +49,7 @@ func newWorker[T any](e *engine[T], index int) *worker[T] {
 	return &worker[T]{e: e, index: index, poke: make(chan struct{}, 1), scratch: core.NewScratch(len(e.pipe.chain.Stages))}
 }
 
-// do runs f soon: the worker stops for it within a batch, after at most stepRecords records.
+// do runs f soon: the worker interrupts a batch for it, after at most stepRecords records.
 func (w *worker[T]) do(f func(context.Context) error) {
 	w.mu.Lock()
 	w.todo = append(w.todo, f)
@@ -58,7 +58,7 @@ func (w *worker[T]) do(f func(context.Context) error) {
 	w.signal()
 }
 
-// push queues a batch, or a func behind all batches. It never blocks: the source is paused instead.
+// push queues a batch, or a func behind all batches. It never blocks, since a full queue pauses the source.
 func (w *worker[T]) push(it item[T]) {
 	w.mu.Lock()
 	if w.head > 0 && w.head == len(w.queue) {
@@ -122,7 +122,7 @@ func (w *worker[T]) run(ctx context.Context) {
 	}
 }
 
-// spoil leaves the lanes as they are, half-way through a slice, until the conductor takes them away.
+// spoil stops the worker in the middle of a slice. Its lanes stay as they are until the conductor takes them away.
 func (w *worker[T]) spoil(err error) {
 	w.stuck = err
 	w.busy.Store(0)
@@ -132,7 +132,7 @@ func (w *worker[T]) spoil(err error) {
 	}
 }
 
-// mend is for a worker whose lanes were taken away. What the buffers hold is of records that will be read again.
+// mend clears the worker's buffers after its lanes were taken away. The records in them will be read again.
 func (w *worker[T]) mend() {
 	if w.stuck != nil {
 		w.stuck, w.scratch = nil, core.NewScratch(len(w.e.pipe.chain.Stages))
@@ -199,7 +199,7 @@ func (w *worker[T]) turnStuck(ctx context.Context) error {
 	return nil
 }
 
-// process runs a batch through its lane, or the part of it that nothing more urgent interrupts.
+// process runs a batch through its lane. Something more urgent may interrupt it; then the rest waits.
 func (w *worker[T]) process(ctx context.Context, it item[T], tick <-chan time.Time) error {
 	l, b := it.lane, it.batch
 	ends, split := int64(len(b.Ended)), slices.ContainsFunc(b.Ended, func(e driver.Ended) bool { return len(e.Children) > 0 })
@@ -231,7 +231,7 @@ func (w *worker[T]) process(ctx context.Context, it item[T], tick <-chan time.Ti
 	return nil
 }
 
-// pressed reports whether something should be done within a batch. It is asked for every few records.
+// pressed reports whether something must be done before the batch goes on. It is called every few records.
 func (w *worker[T]) pressed(ctx context.Context, tick <-chan time.Time) bool {
 	if w.asked.Load() || w.e.signals.hurry.Load() || w.ticked || ctx.Err() != nil {
 		return true
@@ -264,14 +264,14 @@ func (w *worker[T]) end(l *lane[T]) {
 	l.publish()
 }
 
-// discard throws a batch, or the rest of one, away that is to be read again by whoever has the lane next.
+// discard throws away a batch or the rest of one. The next owner of the lane reads it again.
 func (w *worker[T]) discard(it item[T]) {
 	it.lane.core.Leave(it.batch)
 	it.batch.Release()
 	w.drained(it.lane, it.bytes)
 }
 
-// drained counts a batch of n bytes out, and asks for more if the lane was paused.
+// drained subtracts a processed batch of n bytes, and resumes the lane if it was paused.
 func (w *worker[T]) drained(l *lane[T], n int64) {
 	e, m := w.e, w.e.memory
 	m.charge(-n)

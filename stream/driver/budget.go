@@ -2,9 +2,9 @@ package driver
 
 import "sync/atomic"
 
-// Budget counts the bytes that a job keeps in memory: records on their way, pending records, and buffers of the output. It
-// never blocks: over the limit the output writes out its largest buffers and the engine pauses the source. It is safe
-// for concurrent use; a nil Budget counts nothing and is never over.
+// Budget counts the bytes that a job keeps in memory: records in flight, pending records, and buffers of the output. It
+// never blocks: over the limit the output writes out its largest buffers and the engine pauses the source. It is safe for
+// concurrent use; a nil Budget counts nothing and is never over.
 type Budget struct {
 	limit int64
 	used  atomic.Int64

@@ -1,5 +1,5 @@
-// Package driver is for authors of sources and outputs: what a [Source] and an [Output] must do so that every record takes
-// effect exactly once.
+// Package driver is for authors of sources and outputs. It says what a [Source] and an [Output] must do so that every
+// record takes effect exactly once.
 //
 // # Promise
 //
@@ -13,6 +13,6 @@
 //
 // # Limits
 //
-// Both are driven by package stream alone. What it may ask of an optional interface it asks by assertion, so a source or an
-// output that wraps another has to pass these on.
+// Package stream alone calls both. It finds optional interfaces by type assertion, so a source or an output that wraps
+// another must implement those of the inner one.
 package driver

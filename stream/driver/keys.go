@@ -5,20 +5,21 @@ import (
 	"strconv"
 )
 
-// Keys says where a source has the records that have equal keys. Stages that bring such records together, a join or a
+// Keys says which lanes can have records with equal keys. Stages that bring such records together, such as a join or a
 // count, see one lane at a time.
 type Keys uint8
 
 const (
-	// KeysAnywhere is a source that knows nothing of keys, such as files: equal ones may be in any two lanes.
+	// KeysAnywhere is for a source that knows nothing of keys, such as files. Any two lanes may have records with equal
+	// keys.
 	KeysAnywhere Keys = iota
 
-	// KeysByCount is a source whose producers choose the partition by the key and the number of partitions, such as a Kafka
-	// topic. When partitions are added, keys move to others.
+	// KeysByCount is for a source whose producers choose the partition by the key and the number of partitions, such as a
+	// Kafka topic. When partitions are added, keys move to other partitions.
 	KeysByCount
 
-	// KeysByRange is a source whose partitions have ranges of keys, and whose lanes follow when these are split and merged,
-	// such as a Kinesis stream.
+	// KeysByRange is for a source whose partitions have ranges of keys, such as a Kinesis stream. Its lanes follow splits
+	// and merges of partitions.
 	KeysByRange
 )
 
@@ -29,8 +30,8 @@ type LogSize struct {
 	Partitions int
 }
 
-// AddedPartitionsError says that a log has got more partitions, so that keys have moved between lanes, and that a stage
-// brings together only the records of one. Run returns it at its start, or before a partition that is new is read.
+// AddedPartitionsError says that a log has got more partitions, so that keys have moved between lanes, while a stage brings
+// together the records of one lane only. Run returns it at its start, or before it reads a new partition.
 type AddedPartitionsError struct {
 	Stage string
 	Log   LogSize // as it is now; Partitions is 0 if only some of the new ones are known

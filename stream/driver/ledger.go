@@ -7,18 +7,19 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Ledger is what an Output tells of its ledger, which has what all processes of the job have committed. A func that is nil
-// tells nothing.
+// Ledger gives a source access to an Output's ledger, which has what all processes of the job have committed. A nil func
+// means that the output does not offer it.
 type Ledger struct {
-	// Signature is the same for all processes and runs of a job, and for no other ledger: at most 128 printable characters.
+	// Signature identifies the ledger: all processes and runs of a job have the same, no other ledger has it. It has at
+	// most 128 printable characters.
 	Signature string
 
-	// Unfinished returns the progress, without the positions of Pending, of the partitions that may still give records: those
-	// that have not ended or hold records.
+	// Unfinished returns the progress of the partitions that may still give records: those that have not ended or hold
+	// records. The positions of Pending are left out.
 	Unfinished func() map[record.Partition]Progress
 
 	// Tell returns what is committed of all partitions, without acquiring them. It reads the ledger first, which costs a
-	// request or two. It may be called concurrently with everything. Its error may pass.
+	// request or two. It may be called concurrently with everything. Its errors may pass.
 	Tell func(ctx context.Context) (map[record.Partition]Standing, error)
 }
 
@@ -33,26 +34,26 @@ type Standing struct {
 	Retired      bool // by a person: nobody may read it any more
 }
 
-// Follower is a Source that follows what the job has committed, by whatever process. Recovery never reads what it was told.
+// Follower is a Source that follows what all processes of the job commit. Recovery never reads what the source was told.
 type Follower interface {
-	// Begin is called once, before the first Poll. A source that looks for what the job has begun to read does it here: a
-	// log that is gone is assigned to nobody, so that nobody else would say why the hours that need it do not close. An
-	// error stops the job; it matches ErrLost if records are gone.
+	// Begin is called once, before the first Poll. Here a source verifies that every log that the job has begun still
+	// exists. A deleted log is assigned to no instance, so without this check its hours would stay open and no error would
+	// say why. An error stops the job; it matches ErrLost if records are gone.
 	Begin(ctx context.Context, l Ledger) error
 
-	// Ack tells how far the job has committed, for lag monitors. A source that can keep it where a restore of the output's
-	// store does not reach keeps it together with Ledger.Signature. It may be called concurrently with every method of
-	// Source. Its error is logged.
+	// Ack tells the source how far the job has committed, for lag monitors. If the source has a place that a restore of the
+	// output's store does not reach, it keeps the positions there, with Ledger.Signature. Ack may be called concurrently
+	// with every method of Source. Its error is logged.
 	Ack(ctx context.Context, upTo map[record.Partition]record.Position) error
 
-	// Acked returns what any process has told Ack under the same signature. Run compares it with the ledger before it goes
-	// on. Partitions of which nothing is kept, or under another signature only, are left out. It may be called concurrently
-	// with every method of Source. Its error is logged: the job goes on without.
+	// Acked returns the positions that any process gave to Ack under the same signature. Run compares them with the ledger
+	// before it goes on. Partitions without such a position are left out. Acked may be called concurrently with every
+	// method of Source. Its error is logged, and the job goes on without the comparison.
 	Acked(ctx context.Context, parts []record.Partition) (map[record.Partition]record.Position, error)
 
-	// Finish says that lanes are over, which Poll assigned and Start began: all of their partitions have ended, none holds a
-	// record, and that is committed. The engine has forgotten them, so the source must neither deliver nor assign them again. A
-	// lane of the same name with another partition is a new one. It is called if SourceInfo.LanesEnd is set, by the goroutine
-	// that calls Poll, and right after Start for a lane that was over before it was assigned.
+	// Finish says that lanes are over: all of their partitions have ended, none holds a record, and that is committed. The
+	// engine has forgotten them, so the source must neither deliver nor assign them again. A lane of the same name with
+	// another partition is a new one. The goroutine of Poll calls Finish, if SourceInfo.LanesEnd is set. For a lane that
+	// was over before it was assigned it does so right after Start.
 	Finish(lanes []string)
 }

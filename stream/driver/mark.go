@@ -7,12 +7,13 @@ import (
 // MaxMark is the most bytes of Mark.Text.
 const MaxMark = 64
 
-// Mark is what a source says of a partition's records up to a position, to know them again: positions alone do not tell
-// one log from another that took its place. It is for the source alone, which gets the last one back as Progress.Mark.
+// Mark is a source's fingerprint of a partition's records up to a position. With it the source notices another log that
+// took the place of the one it read, which positions alone do not show. Only the source uses it; it gets the last one back
+// as Progress.Mark.
 type Mark struct {
 	Partition record.Partition
 
-	// At is the position from which on Text is what is to be known, until the next mark: that of a record or of a Passed.
+	// At is the position of a record or of a Passed. From there on, until the next mark, Text is the fingerprint.
 	At record.Position
 
 	// Text has at most MaxMark bytes of printable ASCII.

@@ -7,35 +7,35 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Source delivers the records of the lanes assigned to this process. Poll, Start, Pause and Close are called by one
-// goroutine at a time; AtEnd and Partitions may be called concurrently with them and with each other.
+// Source delivers the records of the lanes assigned to this process. One goroutine at a time calls Poll, Start, Pause and
+// Close; AtEnd and Partitions may be called concurrently with them and with each other.
 //
-// An error of a method stops the job unless it says otherwise: a source retries by itself what may pass. Errors of AtEnd and
-// Partitions are logged, and they are asked again, unless they match ErrLost.
+// An error of a method stops the job unless its comment says otherwise: a source retries by itself what may pass. Errors of
+// AtEnd and Partitions are logged and the call is repeated, unless they match ErrLost.
 type Source interface {
 	// Info names the source. It is called before anything else and must not change.
 	Info() SourceInfo
 
-	// Poll blocks until it has something to say or ctx is done; then it loses nothing: what it had is said by the next
-	// Poll. The engine interrupts it so to call Start and Pause. Assignments come through Poll too, so they fall between
-	// batches and no callback runs beside the engine. When Poll is called again after a Batch with Revoked lanes, they
-	// have been committed or given up. io.EOF means that all partitions have ended, none will ever come, and everything
-	// was delivered.
+	// Poll blocks until it has something to return or ctx is done. Then it loses nothing: the next Poll returns what it
+	// had. The engine ends ctx to call Start and Pause. Assignments come through Poll, too, so they fall between batches
+	// and no callback runs beside the engine. When Poll is called after a Batch with Revoked lanes, these have been
+	// committed or given up. io.EOF means that all partitions have ended, none will ever come, and everything was
+	// delivered.
 	Poll(ctx context.Context) (*Batch, error)
 
-	// Start begins a lane that Poll assigned, or begins it again. Batches of the lane that were read before are never
-	// delivered after Start returned. Of each partition it delivers first the pending records and nothing else until those
-	// of all partitions of the lane are delivered, then what follows UpTo. Partitions that Progress says have ended
-	// deliver their pending records only. A pending position, or the one after UpTo, that the log no longer has fails with an
-	// error that matches ErrLost, here or in a later Poll.
+	// Start begins a lane that Poll assigned, or begins it again. After Start has returned, batches of the lane that were
+	// read before must not be delivered. Poll first delivers the pending records of all partitions of the lane, and nothing
+	// else. Then it delivers what follows UpTo. Partitions that have ended, by their Progress, deliver their pending
+	// records only. If the log no longer has a pending position, or the one after UpTo, Start or a later Poll fails with an
+	// error that matches ErrLost.
 	Start(ctx context.Context, s Start) error
 
-	// Pause stops or resumes the delivery of a lane's records: back-pressure. At most one more batch comes after it.
+	// Pause stops or resumes the delivery of a lane's records, for back-pressure. At most one more batch comes after it.
 	Pause(lane string, on bool)
 
-	// AtEnd asks the service, now and not from a cache, which of the given partitions' logs end at the given position,
-	// the last one consumed: nothing follows it but what is never delivered, such as control and aborted records, and
-	// no open transaction is waiting. It returns those proved, and leaves out those not proved.
+	// AtEnd asks the service, now and not from a cache, which logs end at the given positions, the last ones consumed. A
+	// log ends there if nothing follows but what is never delivered, such as control and aborted records, and no
+	// transaction is open. AtEnd returns the partitions for which that is proved.
 	AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error)
 
 	// Partitions asks the service, not a cache, which partitions exist now, read or not. Seals depend on it.
@@ -54,7 +54,7 @@ type Reporter interface {
 type Health struct {
 	Lag Lag
 
-	// Stalled says what makes no progress although it should, and since when: a broker that does not answer, a batch that
+	// Stalled says what should make progress and does not, and since when: a broker that does not answer, a batch that
 	// cannot be decoded. The rest of the source goes on. nil is healthy.
 	Stalled error
 }
@@ -67,31 +67,32 @@ type Lag struct {
 
 // SourceInfo names a source.
 type SourceInfo struct {
-	// ID is fixed by the first run of a job: "kafka:<cluster ID>", "file". Another ID is refused.
+	// ID identifies what is read: "kafka:<cluster ID>", "file". The first run of a job fixes it, and another ID is refused.
 	ID string
 
-	// Topics are the logs that the source was told to read, sorted. Adding one needs a new Config generation.
+	// Topics are the logs that the source was told to read, sorted. A new one needs a new Config generation.
 	Topics []string
 
-	// Keys says where records with equal keys are.
+	// Keys says which lanes can have records with equal keys.
 	//
 	// Defaults to KeysAnywhere.
 	Keys Keys
 
-	// Compacted are the logs that drop records by key, sorted. Run refuses them with stages that hold records or that
-	// decide which of several records wins, since a replay may not bring those records back.
+	// Compacted are the logs that drop records by key, sorted. A replay may not bring such records back, so Run refuses
+	// these logs with stages that hold records or decide which of several records wins.
 	Compacted []string
 
-	// FromZero says that the source's own tools number records from 0, as Kafka's do with offsets: the record that they call
-	// 41 has the Position.Sub 42. See Print.
+	// FromZero says that the source's own tools number records from 0, as Kafka's do with offsets: their record 41 has the
+	// Position.Sub 42. See Print.
 	FromZero bool
 
-	// LanesEnd says that lanes end one by one, as files do, and that the source is a Follower, whose Finish is told. Without it
-	// the engine keeps all that belongs to a lane that has ended until Run ends.
+	// LanesEnd says that lanes end one by one, as files do. Such a source must be a Follower, whose Finish is called.
+	// Without it the engine keeps the memory of ended lanes until Run ends.
 	LanesEnd bool
 
-	// Folder is the absolute path of the local folder that is read with its subfolders, but for those whose names begin with
-	// a dot or an underscore; empty if there is none. An output in there is refused, since the job would read its own rows.
+	// Folder is the absolute path of the local folder that is read; empty if there is none. Its subfolders are read, too,
+	// except those whose names begin with a dot or an underscore. Run refuses an output in there, since the job would read
+	// its own rows.
 	Folder string
 }
 
@@ -110,8 +111,9 @@ type Start struct {
 	// From holds every partition of the lane; a zero Progress is the first record of the log.
 	From map[record.Partition]Progress
 
-	// Warmup asks, if positive, for the records at or below UpTo that are not pending and whose event time may lie within
-	// Warmup before Progress.MaxEventTime; more may come. They are delivered before everything else, in Batches with Warm set.
+	// Warmup, if positive, asks for finished records again: those at or below UpTo, not pending, whose event time may lie
+	// within Warmup before Progress.MaxEventTime. More may come. They are delivered before everything else, in Batches with
+	// Warm set.
 	Warmup time.Duration
 }
 
@@ -128,26 +130,26 @@ type Batch struct {
 	Bytes   int64 // memory that Records keep busy
 	Warm    bool  // Records are for Warmer only
 
-	// WarmDone says that all warm-up records of Lane have been delivered with this batch.
+	// WarmDone says that with this batch all warm-up records of Lane have been delivered.
 	WarmDone bool
 
 	// Ended partitions of Lane give no record after the ones in this and earlier batches.
 	Ended []Ended
 
-	// Unreadable are records of Lane that exist but cannot be given, such as a corrupt aggregate. Each is consumed and
-	// goes to the dead-letter flow, with its error.
+	// Unreadable are records of Lane that exist but cannot be read, such as a corrupt aggregate. Each is consumed and goes
+	// to the dead-letter flow, with its error.
 	Unreadable []DeadLetter
 
-	// Passed says up to where partitions of Lane hold nothing more to deliver, beyond the records of this and earlier
-	// batches: control and aborted records, holes left by compaction. The engine takes these positions as consumed, so
-	// that a restart does not ask for them after the log has dropped them. They are no reason to commit.
+	// Passed are stretches of partitions of Lane, behind the records of this and earlier batches, that hold nothing to
+	// deliver: control and aborted records, holes left by compaction. The engine takes them as consumed, so that a restart
+	// does not ask for them after the log has dropped them. They alone cause no commit.
 	Passed []Passed
 
 	// Marks are of partitions of Lane, those of one partition in order.
 	Marks []Mark
 
-	// Done is called once Records and their bytes are no longer used, by any goroutine; nil does nothing. A source must
-	// not wait for it before it delivers more: while pending records come back, all their batches are kept.
+	// Done is called, by any goroutine, once Records and their bytes are no longer used; nil does nothing. A source must
+	// not wait for it before it delivers more: while pending records come back, the engine keeps all their batches.
 	Done func()
 }
 
@@ -169,17 +171,16 @@ type Assignment struct {
 	Lane       string
 	Partitions []record.Partition
 
-	// Elders are partitions outside the lane whose records a warm-up may bring, since partitions of the lane took over
-	// from them.
+	// Elders are partitions outside the lane that partitions of the lane took over from. A warm-up may bring their records.
 	Elders []record.Partition
 
-	// InOrder says that the records of a partition are older, by event time, than those of the partitions behind it, but
-	// for some disorder at the borders. Then partitions that have given no record yet do not hold event time back for the
-	// stages; they do for hours.
+	// InOrder says that the lane lists its partitions by event time: the records of one are older than those of the next,
+	// except for some disorder at the borders. Then partitions that have given no record yet do not hold event time back
+	// for the stages; they do for hours.
 	InOrder bool
 
-	// Moved says that a partition was in another lane before. The ledger is to learn of it soon, whether there is
-	// anything to read or not: until then nobody else can take the lane.
+	// Moved says that a partition was in another lane before. The engine commits the move soon, even if there is nothing to
+	// read: until then nobody else can take the lane.
 	Moved bool
 }
 
@@ -189,8 +190,8 @@ type Ended struct {
 	Children  []record.Partition
 }
 
-// DeadLetter is a record that could not be processed. It is stored under the hour at which it was read, outside the
-// hours that are sealed, since its event time is not known.
+// DeadLetter is a record that could not be processed. Its event time is not known, so it is stored under the hour at which
+// it was read, outside the hours that are sealed.
 type DeadLetter struct {
 	Record record.Record // Value is nil if the record was pending and stream.Options.KeepRecords is off
 	Stage  string
