@@ -10,7 +10,7 @@ import (
 // stops reports whether err ends the job at once.
 func stops(err error) bool { return errors.Is(err, driver.ErrStop) || errors.Is(err, driver.ErrLost) }
 
-// passes reports whether err spoils the open transaction, and no more than that.
+// passes reports whether err spoils the open transaction and nothing else.
 func passes(err error) bool {
 	var out *core.OutputError
 	return errors.As(err, &out) && !stops(err)

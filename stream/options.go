@@ -15,8 +15,8 @@ import (
 
 // Options are the optional settings of Run; nil means all defaults.
 type Options struct {
-	// CommitEvery is the longest time between two commits: the delay of output and the work redone after a crash. It is
-	// jittered by 10 % so that instances do not commit together.
+	// CommitEvery is the longest time between two commits. It bounds the delay of output and the work redone after a crash.
+	// It is jittered by 10 % so that instances do not commit together.
 	//
 	// Defaults to 1 minute.
 	CommitEvery time.Duration
@@ -26,44 +26,47 @@ type Options struct {
 	// Defaults to 1 GiB. -1 disables.
 	CommitBytes int64
 
-	// Memory bounds the bytes in flight, pending and buffered; at the bound the source is paused.
+	// Memory bounds the bytes in flight, pending and buffered. At the bound the engine pauses the source.
 	//
 	// Defaults to a quarter of the memory limit of the process (GOMEMLIMIT), else 512 MiB.
 	Memory int64
 
-	// Shutdown is how long the last commit may take after ctx has ended. It is of what was finished by then; what is
-	// queued is read again by the next run.
+	// Shutdown is how long the last commit may take after ctx has ended. It commits what was finished by then. The next run
+	// reads queued records again.
 	//
 	// Defaults to 20 seconds.
 	Shutdown time.Duration
 
-	// Future is how far an event time may be ahead of the output's clock; records beyond it are dead-lettered and move
-	// no clock. So are records whose event time is missing: zero, or within a day of 1970-01-01.
+	// Future is how far an event time may be ahead of the output's clock. A record beyond it becomes a dead letter and
+	// moves no clock. So does a record whose event time is missing: zero, or within a day of 1970-01-01.
 	//
 	// Defaults to 1 hour.
 	Future time.Duration
 
-	// Past is how far an event time may be behind the output's clock; records beyond it are dead-lettered and move no
-	// clock. Such a time is seldom meant: null dates become years like 1601, 1753, 1899 or 1900, and seconds that are read
-	// as milliseconds January 1970. The first of them would begin the job's hours.
+	// Past is how far an event time may be behind the output's clock. A record beyond it becomes a dead letter and moves no
+	// clock. Such times are seldom meant: null dates become years like 1601, 1753, 1899 or 1900, and seconds read as
+	// milliseconds become January 1970. One among the first records would set the job's first hour.
 	//
-	// Defaults to 30 years (of 365 days). -1 disables; then a time must still be from 0001-01-02 on, and no missing one.
+	// Defaults to 30 years (of 365 days). -1 disables; then a time must still be 0001-01-02 or later, and not missing.
 	Past time.Duration
 
-	// KeysInLanes says that records with equal keys never are in two lanes, as where files are cut by the key, or that it
-	// does not matter if they do not meet. Without it Run stops with a *ScatteredError where they may be in several and a
-	// stage sees one lane at a time: a join, a count, dedup with a local store. Those are the lanes of files and, if a Kafka
-	// topic got more partitions since the job began, those that keys have moved between.
+	// KeysInLanes says that records with equal keys are never in two lanes, as where files are cut by the key, or that it
+	// does not matter if they do not meet. Without it Run stops with a *ScatteredError where equal keys may be in several
+	// lanes and a stage sees one lane at a time: a join, a count, dedup with a local store. That concerns files, and Kafka
+	// topics that got more partitions since the job began.
 	KeysInLanes bool
 
-	// Backfill makes of a live job one that reads events of long ago: a copy of a topic, a folder that gets old files. In
-	// a live job a proof that a log ends moves event time to now, so that hours close though nothing comes; a pause of
-	// seconds would close all hours until now before the next old event comes. With Backfill such a proof confirms what was
-	// read and goes no further. Once nothing was read for as long as Backfill says, and all partitions of this process
-	// have been at their ends for as long, by the output's clock, what was read is taken for complete: clocks go to the end
-	// of the newest event's hour and the lateness, so that the last hour closes, and on at the pace of the output's clock.
-	// All processes of a job must have the same value. Typical are 2 hours for a folder that gets a file an hour, and 5
-	// minutes for a topic that is filled once.
+	// Backfill, if positive, says that the job reads events of long ago: a copy of a topic, a folder that gets old files.
+	//
+	// In a live job a proof that a log has ended moves event time to now, so that hours close though nothing comes. In a
+	// backfill a pause of seconds would then close all hours until now before the next old event comes. So there a proof
+	// only confirms what was read. Once the process has read nothing, and all its partitions have been at their ends, for
+	// as long as Backfill says, by the output's clock, what was read counts as complete. Then clocks go to the end of the
+	// newest event's hour plus the lateness, so that the last hour closes, and from there on at the pace of the output's
+	// clock.
+	//
+	// All processes of a job must have the same value. Use 2 hours for a folder that gets a file an hour, and 5 minutes for
+	// a topic that is filled once.
 	//
 	// Defaults to 0: the job is live.
 	Backfill time.Duration
@@ -76,8 +79,8 @@ type Options struct {
 	// KeepRecords keeps the bytes of pending records, for dead letters of stages that reject them late.
 	KeepRecords bool
 
-	// Observe is called every second and at every commit, by one goroutine at a time; feed health checks, metrics and
-	// the scaler. It must not block.
+	// Observe is called every second and at every commit, by one goroutine at a time. Feed health checks, metrics and the
+	// scaler from it. It must not block.
 	Observe func(Status)
 
 	// Logger gets one line for each commit, seal, fence and rebalance.
@@ -85,12 +88,12 @@ type Options struct {
 	// Defaults to discarding.
 	Logger *slog.Logger
 
-	// Progress is where a line about progress is kept up to date, if it is a terminal, such as os.Stderr. nil is none.
+	// Progress is where a line about progress is kept up to date, such as os.Stderr, if it is a terminal. nil is none.
 	Progress Terminal
 
-	// Now is the machine's clock, for tests. It dates dead letters, stages have it as stage.Lane.Now, and Status.Delay is
-	// told by it until the output's clock is known; whatever is waited for is measured by monotonic time, since the machine's
-	// clock may be set at any moment.
+	// Now is the machine's clock, for tests. It dates dead letters. Stages get it as stage.Lane.Now. Status.Delay uses it
+	// until the output's clock is known. All waiting uses monotonic time, since the machine's clock may be set at any
+	// moment.
 	Now func() time.Time
 }
 

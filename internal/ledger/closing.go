@@ -55,10 +55,10 @@ func (s *State) ready() time.Time {
 	return time.Time{}
 }
 
-// CloseDue returns the range of hours that could close if the clock is now and the source lists no partition that is not
-// known: those whose end is at least lateness ago, that all known partitions have passed and whose files are published.
-// It is worth asking the source then, and CheckClose decides. unpublished are the entries that are not known to be
-// published: at most s.Unpublished.
+// CloseDue returns the range of hours that could close, if the clock is now and the source lists no unknown partition.
+// Their end is at least lateness ago, all known partitions have passed them, and their files are published. Then it is
+// worth asking the source, and CheckClose decides. unpublished are the entries that are not known to be published: at most
+// s.Unpublished.
 func (s *State) CloseDue(now time.Time, lateness time.Duration, unpublished map[uint64]Unpublished) (from, through time.Time, ok bool) {
 	from = s.NextHour()
 	if from.IsZero() || lateness < 0 || !s.Lanes.begun() {

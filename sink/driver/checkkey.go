@@ -9,15 +9,15 @@ import (
 )
 
 // MaxKey and MaxSegment bound keys, and the parts of keys between slashes, in bytes. Every store takes these lengths: S3
-// and GCS keys of 1024 bytes, file systems names of 255.
+// and GCS take keys of 1024 bytes, file systems take names of 255.
 const (
 	MaxKey     = 1024
 	MaxSegment = 255
 )
 
-// CheckKey tells why key cannot be the key of an object, for implementers of a Store, who call it first: a key is one or
-// more segments with single slashes between them. A segment is not empty, ".", or "..", and is made of ASCII letters,
-// digits and "_.-~%=". So a key that a Store joins to a folder's path cannot leave that folder.
+// CheckKey says why key cannot be the key of an object. Implementers of a Store call it first. A key is one or more
+// segments with single slashes between them. A segment is not empty, ".", or "..", and is made of ASCII letters, digits and
+// "_.-~%=". So a key that a Store joins to a folder's path cannot leave that folder.
 func CheckKey(key string) error {
 	if len(key) == 0 || len(key) > MaxKey {
 		return fmt.Errorf("key %.80q has %d bytes, not 1 to %d", key, len(key), MaxKey)
@@ -38,7 +38,7 @@ func CheckKey(key string) error {
 	return nil
 }
 
-// CheckOwner tells why owner cannot be the owner of a staged file: 1 to 128 lower-case letters and digits.
+// CheckOwner says why owner cannot be the owner of a staged file. It must be 1 to 128 lower-case letters and digits.
 func CheckOwner(owner string) error {
 	if len(owner) == 0 || len(owner) > 128 {
 		return errors.New("owner of a staged file: not 1 to 128 bytes")

@@ -6,13 +6,14 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// ErrPermanent matches errors that trying again does not cure, such as a bucket that does not exist. A Store wraps it
-// where it knows; errors that match fs.ErrPermission or a full disk need not. Everything else is tried again for a while.
+// ErrPermanent matches errors that a retry does not cure, such as a bucket that does not exist. A Store wraps it where it
+// knows. It need not for errors that match fs.ErrPermission, nor for a full disk. The sink retries everything else for a
+// while.
 var ErrPermanent = errors.New("sink: the store refuses")
 
-// ErrStagingLost means that a committed file is neither in staging nor in place. A person or the store's lifecycle rules may
-// have deleted it, or the store may have lost it. It matches driver.ErrStop: the rows can be made again only from the source,
-// by a person.
+// ErrStagingLost means that a committed file is neither in staging nor in place. A person or a lifecycle rule may have
+// deleted it, or the store may have lost it. It matches driver.ErrStop, since only a person can have the rows made again,
+// from the source.
 var ErrStagingLost error = stagingLost{}
 
 type stagingLost struct{}

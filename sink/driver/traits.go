@@ -5,27 +5,27 @@ import (
 	"time"
 )
 
-// Describer is a Store that has something to tell of itself. A job works on any Store all the same.
+// Describer is a Store with Traits. A job works on a Store without it, too.
 type Describer interface{ Traits() Traits }
 
-// Traits are what a Store tells of itself: mostly what it cannot do of what Store and Stager say.
+// Traits describe a Store: mostly which parts of the contract of Store and Stager it cannot keep.
 type Traits struct {
-	// Overwrites: Publish replaces an object that another writer put under its key. It does no harm to jobs, since final
-	// names are unique.
+	// Overwrites: Publish replaces an object that another writer put under its key. Jobs are safe, since final names are
+	// unique.
 	Overwrites bool
 
-	// HidesOpen: Staged does not show files before they are closed. HidesAll: it shows none. What is abandoned there is
-	// left to the Store's own expiry.
+	// HidesOpen: Staged does not show files before they are closed. HidesAll: it shows none. The sweeper cannot delete what
+	// it does not see, so the Store's own expiry has to.
 	HidesOpen, HidesAll bool
 
-	// Deletes are rules by which objects are deleted. sink.Open refuses those that would take what a job needs.
+	// Deletes are the Store's rules that delete objects. sink.Open refuses a rule that would delete what a job needs.
 	Deletes []Deletion
 
-	// Folder is the absolute path of a Store in a folder of this machine; empty for others. A job that would read its own
-	// output is refused by it.
+	// Folder is the absolute path of a Store that is a local folder; empty for others. With it sink.Open refuses a job that
+	// would read its own output.
 	Folder string
 
-	// FakeClock: the clock is a test's own, which may jump, so that a sink believes it at once. Package sinktest has it.
+	// FakeClock: the clock belongs to a test and may jump, and the sink believes it at once. Package sinktest sets it.
 	FakeClock bool
 }
 
@@ -41,17 +41,17 @@ func TraitsOf(s Store) Traits {
 type Deletion struct {
 	Rule string // its name, or where it stands
 
-	// Prefix is that of the keys that it is for, relative to what the Store was opened on. Empty is all keys.
+	// Prefix selects the keys that the rule deletes, relative to what the Store was opened on. Empty is all keys.
 	Prefix string
 
-	// After is the age at which it deletes; 0 if it is not known, or a date.
+	// After is the age at which the rule deletes; 0 if it is unknown or the rule has a date.
 	After time.Duration
 
-	// Early says that a committed file could go before a job that was stopped has looked at it again.
+	// Early says that the rule could delete a committed file before a job that was stopped looks at it again.
 	Early bool
 }
 
-// Hits reports whether keys that begin with folder may be deleted by it.
+// Hits reports whether the rule may delete keys that begin with folder.
 func (d *Deletion) Hits(folder string) bool {
 	return strings.HasPrefix(folder, d.Prefix) || strings.HasPrefix(d.Prefix, folder)
 }

@@ -7,21 +7,21 @@ import (
 
 // Upload is a file being staged. It is not safe for concurrent use.
 type Upload interface {
-	// Write stages p and must not retain it. After an error the upload is of no use but for Abort.
+	// Write stages p and must not retain it. After an error only Abort is allowed.
 	io.Writer
 
-	// Close makes the staged file durable and returns what Publish needs in any process, at most 8 KiB. After an error
-	// the upload is of no use but for Abort.
+	// Close makes the staged file durable and returns ref, which lets Publish find it in any process. ref has at most 8
+	// KiB. After an error only Abort is allowed.
 	Close(ctx context.Context) (ref []byte, err error)
 
-	// Abort deletes the staged file. It is called instead of Close, or after it when the file is surely not named by
-	// any entry. On an error the sweeper will do it.
+	// Abort deletes the staged file. It is called instead of Close, or after Close if certainly no entry names the file. If
+	// it fails the sweeper deletes the file later.
 	Abort(ctx context.Context) error
 }
 
-// Gatherer is an Upload that gathers bytes in memory before it sends them, such as the parts of a multipart upload. If it
-// is told how many, the sink counts them in the job's budget and closes files early when there are too many.
+// Gatherer is an Upload that collects bytes in memory before it sends them, such as the parts of a multipart upload. The
+// sink counts them in the job's budget, and closes files early when there are too many.
 type Gatherer interface {
-	// Gathered is the number of bytes that the upload keeps in memory. It is called between calls of Write.
+	// Gathered returns how many bytes the upload has in memory. It is called between calls of Write.
 	Gathered() int64
 }

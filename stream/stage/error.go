@@ -12,7 +12,7 @@ type Error struct {
 	Stage string
 	Lane  string
 
-	// Partition and First tell the batch that was being processed: its first record. Partition is nil if the stage was
+	// Partition and First name the batch that was being processed, by its first record. Partition is nil if the stage was
 	// called for another reason, such as event time.
 	Partition *record.Partition
 	First     record.Position

@@ -9,19 +9,18 @@ import (
 // Host drives the processors of a lane: the engine, or a test. Its methods are called by the goroutine that calls the
 // processors, during a call of one.
 type Host interface {
-	// Lookup tells where a live origin came from; the zero Ref if it is not live.
+	// Lookup returns where a live origin came from; the zero Ref if it is not live.
 	Lookup(o record.Origin) record.Ref
 
-	// Usable reports whether an event may have the time t. A record with one that it may not have is to be rejected with
+	// Usable reports whether t is an acceptable event time. A record with an event of another time must be rejected with
 	// ErrEventTime.
 	Usable(t time.Time) bool
 
-	// SetTime tells the clocks the times of the oldest and the newest event of a record. They must be usable, and the record
-	// good: a clock does not go back.
+	// SetTime gives the clocks the times of the oldest and the newest event of a record. Both must be usable, and the
+	// record must be good, since a clock never goes back.
 	SetTime(o record.Origin, oldest, newest time.Time)
 
-	// SetsTimes says that a stage of the lane calls SetTime, so that the records' own times do not count. It is called
-	// by Open.
+	// SetsTimes says that a stage of the lane calls SetTime, so that the records' own times do not count. Open calls it.
 	SetsTimes()
 }
 

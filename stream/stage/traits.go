@@ -6,30 +6,32 @@ import (
 	"strings"
 )
 
-// Traits are what a stage is, beside what it does. They are known before it is opened.
+// Traits describe a stage. The engine reads them before it opens the stage.
 type Traits struct {
-	// Name is the stage's in errors and dead letters.
+	// Name is the stage's name in errors and dead letters.
 	//
-	// Defaults to its type's.
+	// Defaults to the name of its type.
 	Name string
 
-	// ClaimsFirst says that no stage before it may hold records, because it decides which of several records wins: one that
-	// waited earlier could lose on replay what it had won. Run refuses a pipe that breaks this, and a stage that holds in
-	// spite of it stops the job.
+	// ClaimsFirst says that the first of several records wins in this stage (dedup, counters). No stage before it may hold
+	// records: after a restart held records are replayed in another order, and a different one could win. Run refuses a
+	// pipe that breaks this, and a stage that holds in spite of it stops the job.
 	ClaimsFirst bool
 
-	// Holds says that its processors call Emitter.Hold, so that Run can refuse it before one that claims first at once.
+	// Holds says that the stage's processors call Emitter.Hold. So Run can refuse it at once before a stage that claims
+	// first.
 	Holds bool
 
-	// LaneLocal says that it may bring together the records of one lane only: a join, a count, a local store of IDs. Run
+	// LaneLocal says that the stage brings together records of one lane only: a join, a count, a local store of IDs. Run
 	// refuses it where equal keys may be in several lanes, unless stream.Options.KeysInLanes is set.
 	LaneLocal bool
 
-	// Err is why the stage cannot be opened, such as a function that is nil. Run returns it before anything else is done.
+	// Err says why the stage cannot be opened, for example because a function is nil. Run returns it before it does
+	// anything else.
 	Err error
 }
 
-// Describer is a Stage that says what it is. A stage that has no state needs no traits.
+// Describer is a Stage with Traits. A stage without state needs none.
 type Describer interface {
 	// Traits must return the same whenever it is called.
 	Traits() Traits

@@ -126,9 +126,9 @@ func sameBesideClocks(a, b *driver.Progress) bool {
 		a.Mark == b.Mark && a.Ended == b.Ended && slices.Equal(a.Children, b.Children)
 }
 
-// elidable reports whether a commit without files changes nothing but clocks, within their hours: then it need not be
-// written. The next transaction may have decided lateness by the clocks that this one carries: within an hour they all
-// decide alike.
+// elidable reports whether a commit without files changes only clocks, and these within their hours. Skipping it is safe
+// although the next transaction may have judged lateness by its watermarks: lateness changes only when a watermark crosses
+// an hour.
 func (t *Txn) elidable(lanes []ledger.LaneCommit) bool {
 	hourOf := t.l.journal.Genesis().HourOf
 	for i := range lanes {

@@ -253,9 +253,9 @@ func (l *Lanes) committed(id uint64, c *ledger.Commit, carried map[string]*carri
 	l.movedOn(id, c, batches)
 }
 
-// movedOn keeps the version of a lane that our own commit c touched, for lanes whose partitions are still to come from it:
-// they are as they were. Only those count that were acquired together, since a sweeper knows their tokens. A commit once
-// took seconds here, since it looked at every lane for every lane. It needs mu.
+// movedOn updates the expected version of a source lane after our own commit c advanced it, for the lanes that will take
+// partitions from it. Only lanes of the same acquisition qualify, because the sweeper can match only those tokens. One map
+// of the touched lanes keeps this linear: a commit once took seconds here. The caller holds mu.
 func (l *Lanes) movedOn(id uint64, c *ledger.Commit, batches map[ledger.Token]int64) {
 	var touched map[string]*ledger.LaneCommit
 	for name, h := range l.lanes {

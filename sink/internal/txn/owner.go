@@ -24,8 +24,9 @@ type owner struct {
 }
 
 // Owner returns the ID of the object that lists the lanes owned now, with their acquisitions. The first file that is staged
-// after an acquisition writes it, so a run that has nothing to write leaves nothing behind. A file may get rows of lanes that
-// are acquired after it was begun: it goes with the lanes that had rows in it first, whose transaction is the same.
+// after an acquisition writes it, so a run without output leaves nothing behind. Lanes acquired later may add rows to an
+// open file. The owner object does not list them, and need not: all rows of a file commit in one transaction, so the listed
+// lanes decide its fate.
 func (l *Lanes) Owner(ctx context.Context) (string, error) {
 	o := l.owner
 	if id := o.id.Load(); id != nil {

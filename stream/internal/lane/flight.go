@@ -11,7 +11,7 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// errOrigin is why a stage that speaks of the wrong record is stopped.
+// errOrigin stops a stage that uses the origin of a record that has finished or never existed.
 var errOrigin = errors.New("the origin is finished or was never given")
 
 // RecordOverhead is about what a pending record costs beside its bytes: its slot, and what the stage keeps.

@@ -33,7 +33,7 @@ const (
 	// idle is how long a broker may wait for records before it answers.
 	idle = 250 * time.Millisecond
 
-	// crowded is that time while a partition waits for room, since a request for it would have to wait for the answer.
+	// crowded replaces idle while a partition waits for room, since that partition can be asked for only after the answer.
 	crowded = 10 * time.Millisecond
 )
 
