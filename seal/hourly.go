@@ -17,8 +17,8 @@ type ExplainOptions = sink.ExplainOptions
 // Blocker is one reason why an hour is not sealed yet.
 type Blocker = sink.HourBlocker
 
-// Hourly makes out close and seal each hour, once and in order. It returns out. A wrong option is reported when the
-// output is attached to a job, before anything is written.
+// Hourly makes out close and seal each hour, once and in order, and returns out. A wrong option is reported when the output
+// is attached to a job, before anything is written.
 func Hourly[T any](out *sink.Sink[T], opts *Options) driver.Output[T] {
 	if out == nil {
 		return nil // which Run refuses
@@ -27,8 +27,8 @@ func Hourly[T any](out *sink.Sink[T], opts *Options) driver.Output[T] {
 	return out
 }
 
-// Explain says what the hour that begins at hour waits for: the first question of whoever is on call. Nothing is the
-// answer for an hour that is closed, or will be with the next round of Maintain. It writes nothing.
+// Explain says what the hour that begins at hour waits for. It returns nothing for an hour that is closed, or that the next
+// round of Maintain will close. It writes nothing.
 func Explain(ctx context.Context, store sink.Store, job string, hour time.Time, opts *ExplainOptions) ([]Blocker, error) {
 	return sink.Explain(ctx, store, job, hour, opts)
 }

@@ -17,15 +17,15 @@ type Seal = manifest.Hour
 // ReadOptions are the optional settings of readers; nil means all defaults.
 type ReadOptions = sink.ReadOptions
 
-// Read yields the seals of a job in order, from the hour that begins at from, or from the first sealed one if that is
-// later, and waits for more until ctx is done; then it ends without an error. An error ends it; what was yielded before
-// is right. A job that has not begun is waited for, so a wrong name of a job waits for ever; EarliestHour tells.
+// Read yields the seals of a job in order. It begins with the hour that begins at from, or with the first sealed hour if
+// that is later. It waits for more until ctx is done; then it ends without an error. An error ends it; what was yielded
+// before is right. It also waits for a job that has not begun, so it waits for ever for a wrong name; EarliestHour tells.
 func Read(ctx context.Context, store sink.Store, job string, from time.Time, opts *ReadOptions) iter.Seq2[Seal, error] {
 	return sink.Hours(ctx, store, job, from, opts)
 }
 
-// Wait blocks until an hour is sealed, and returns what it holds. It fails with the cause of ctx's end, and at once if
-// the hour can never be sealed, because it is before the first one that was.
+// Wait blocks until an hour is sealed, and returns what it holds. It fails when ctx ends, with the cause. It fails at once
+// if the hour can never be sealed because it is before the first sealed one.
 func Wait(ctx context.Context, store sink.Store, job string, hour time.Time, opts *ReadOptions) (*Seal, error) {
 	for s, err := range Read(ctx, store, job, hour, opts) {
 		if err != nil && ctx.Err() != nil {

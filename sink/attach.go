@@ -15,15 +15,15 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// rooms are what a Sink is made of once it is attached to a job, but for the types of its events. It is safe for concurrent
-// use as far as driver.Output says.
+// rooms are the parts of an attached Sink that do not depend on the type of its events. They may be used as driver.Output
+// says.
 type rooms struct {
 	journal *journal.Journal
 	lanes   *transactions.Lanes
 	house   *housekeeper
 }
 
-// attach begins the ledger if there is none, reads it, and opens the rooms. seal is nil if hours are not closed.
+// attach opens the ledger, which it begins if there is none, and the rooms. seal is nil if hours are not to be closed.
 func attach(ctx context.Context, p *place.Place, o *Options, flows []string, job *driver.Job, seal *SealOptions) (*rooms, error) {
 	if err := errors.Join(seal.validate(p.Folder.Job, o), p.CheckInput(job.Source)); err != nil {
 		return nil, err
@@ -55,11 +55,11 @@ func attach(ctx context.Context, p *place.Place, o *Options, flows []string, job
 	return &rooms{j, lanes, house}, nil
 }
 
-// mostLogs bounds the logs of which the number of partitions is kept, so that they fit into an entry.
+// mostLogs bounds the logs whose number of partitions the ledger keeps, so that they fit into an entry.
 const mostLogs = 300
 
-// watched returns the logs whose number of partitions the ledger is to know. It refuses those that have grown since the
-// job knows them, since keys have moved between lanes.
+// watched returns the logs whose number of partitions the ledger must keep. It refuses logs that have grown since the job
+// began to read them, since keys have moved between lanes.
 func watched(j *journal.Journal, job *driver.Job) (logs []ledger.Log, err error) {
 	for _, l := range job.Logs {
 		logs = append(logs, ledger.Log{Source: l.Source, Epoch: l.Epoch, Partitions: l.Partitions})
@@ -81,8 +81,8 @@ func watched(j *journal.Journal, job *driver.Job) (logs []ledger.Log, err error)
 	return logs, nil
 }
 
-// configure says which topics are read, unless the ledger says so already. It reports whether this instance may close hours:
-// one of an older generation goes on writing, and leaves closing to the newer ones.
+// configure appends a Config with the topics unless the ledger has it. It reports whether this instance may close hours. An
+// instance of an older generation goes on writing and leaves closing to the newer ones.
 func configure(ctx context.Context, j *journal.Journal, generation uint64, topics []string, logs []ledger.Log) (mayClose bool, err error) {
 	for {
 		var due bool

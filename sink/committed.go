@@ -9,14 +9,14 @@ import (
 	"github.com/onceflow/onceflow/sink/manifest"
 )
 
-// Committed yields the transactions of a job behind an entry, in their order, each once all of its files are visible,
-// and waits for more until ctx is done; then it ends without an error. It is the way to see all flows of a transaction or
-// none: remember Entry of the manifest together with what you made of it, and go on behind that. after 0 begins with the
+// Committed yields the transactions of a job after an entry, in their order, each once all of its files are visible. It
+// waits for more until ctx is done; then it ends without an error. With it a reader sees all flows of a transaction or
+// none: store manifest.Entry together with what you made of it, and pass it as after the next time. after 0 begins with the
 // first.
 //
 // An error ends it; what was yielded before is right. Transactions that only moved clocks have no manifest and are left
-// out. One without files tells what became of its records, so Read and Counts of all add up to what the job has read. A
-// job that has not begun is waited for, so a wrong name of a job waits for ever; Inspect tells.
+// out. Transactions without files are yielded, so Read and Counts of all add up to what the job has read. It also waits for
+// a job that has not begun, so it waits for ever for a wrong name; Inspect tells.
 func Committed(ctx context.Context, store Store, job string, after uint64, opts *ReadOptions) iter.Seq2[manifest.Transaction, error] {
 	return func(yield func(manifest.Transaction, error) bool) {
 		r, err := newReader(ctx, store, job, opts)
@@ -49,7 +49,7 @@ func Committed(ctx context.Context, store Store, job string, after uint64, opts 
 	}
 }
 
-// transaction waits for an entry, and for its manifest if it gets one, else m is nil. An empty hash is the end.
+// transaction waits for an entry, and for its manifest if it gets one; else m is nil. An empty hash is the end.
 func (r *reader) transaction(ctx context.Context, id uint64, before ledger.Hash) (m *manifest.Transaction, hash ledger.Hash, err error) {
 	o := r.folder.Objects
 	var e *ledger.Entry

@@ -1,5 +1,5 @@
-// Package sink writes events to the files of an object store, exactly once, such that all flows of a transaction become
-// visible together for readers of manifests and seals.
+// Package sink writes events to the files of an object store, exactly once. All flows of a transaction become visible
+// together for readers of manifests and seals.
 //
 // # Guarantee
 //
@@ -12,12 +12,12 @@
 //
 // # Way in
 //
-// [Open] a [Sink] on a store with a list of flows and give it to stream.Run, through seal.Hourly if hours are to be
-// sealed. Package format has the formats of files, package codec compresses them, and package escape reads the values of
-// keys out of the names of folders. docs/format.md says what lies in the store, byte by byte.
+// [Open] a [Sink] on a store with a list of flows. Give it to stream.Run, through seal.Hourly if hours are to be sealed.
+// Package format has the formats of files, package codec compresses them, and package escape reads key values from the
+// names of folders. docs/format.md describes every object in the store.
 //
 // # Limits
 //
-// Files that were staged and never committed are swept once every lane of their writer has a new owner. A lane that
-// nobody reads any more keeps them.
+// Files that were staged and never committed are swept once every lane of their writer has a new owner. If nobody reads a
+// lane any more they stay.
 package sink

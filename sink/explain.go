@@ -16,19 +16,19 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// LostFileError means that files of a committed entry can never be published: they are neither staged nor in place. It
-// matches driver.ErrStagingLost and ends a job at once, since nothing that it could do brings them back.
+// LostFileError means that files of a committed entry can never be published, since they are neither staged nor in place.
+// It matches driver.ErrStagingLost and ends a job at once, since no job can bring them back.
 type LostFileError = upkeep.LostFileError
 
-// EmptyHoursError says why no further hour closes though all data is in: too many in a row would be empty. It is in
-// stream.Status.Unclosed.
+// EmptyHoursError says that no further hour closes, though all data is in, because too many in a row would be empty. It is
+// in stream.Status.Unclosed.
 type EmptyHoursError = hours.EmptyHoursError
 
 // HourBlocker is one reason why an hour is not sealed yet.
 type HourBlocker struct {
 	Kind BlockerKind
 
-	// Partition, Lane, Watermark, MaxEventTime, Jump, Pending and PendingTime tell about a partition that has not passed the hour, or is not known.
+	// Partition and the fields below describe a partition that has not passed the hour, or is not known.
 	Partition    record.Partition
 	Lane         string
 	Watermark    time.Time
@@ -37,15 +37,15 @@ type HourBlocker struct {
 	Pending      int
 	PendingTime  time.Time
 
-	// Entry is the one whose files are not published. Lost is how many of them can never be, since they are neither staged nor
-	// in place, and LostRows how many rows they have. 0 where the store does not tell what is staged.
+	// Entry is the one whose files are not published. Lost is how many of them can never be, since they are neither staged
+	// nor in place, and LostRows is their number of rows. Both are 0 where the store does not list what is staged.
 	Entry    uint64
 	Lost     int
 	LostRows int64
 
-	// Until is the time that the store's clock must reach. Doubt is why that is not believed; nil if it is. One reading tells
-	// whether it differs much from the clock of who asks or is behind what the job has read from it before, but not whether it
-	// has stepped.
+	// Until is the time that the store's clock must reach. Doubt says why that clock is not believed; nil if it is. One
+	// reading shows whether it differs much from the caller's clock or is behind what the job has read before. It does not
+	// show whether the clock has stepped.
 	Until time.Time
 	Doubt *ClockError
 
@@ -69,16 +69,16 @@ type ExplainOptions struct {
 	// Prefix is that of the job: Options.Prefix.
 	Prefix string
 
-	// Seal are the options of the job, of which Lateness and EmptyHours matter.
+	// Seal are the options of the job. Only Lateness and EmptyHours matter.
 	Seal *SealOptions
 
-	// Partitions are those that the source has now, if the caller knows: one that the ledger does not know keeps an hour
-	// open, too.
+	// Partitions are those that the source has now, if the caller knows: a partition that the ledger does not know keeps an
+	// hour open, too.
 	Partitions []record.Partition
 }
 
-// Explain says what the hour that begins at hour waits for: the first question of whoever is on call. Nothing is the
-// answer for an hour that is closed, or will be with the next round of Maintain. It writes nothing. Package seal has it, too.
+// Explain says what the hour that begins at hour waits for. It returns nothing for an hour that is closed, or that the next
+// round of Maintain will close. It writes nothing. Package seal has it, too.
 func Explain(ctx context.Context, store Store, job string, hour time.Time, opts *ExplainOptions) ([]HourBlocker, error) {
 	var o ExplainOptions
 	if opts != nil {

@@ -11,14 +11,14 @@ import (
 // Flow is one named output. An event goes to every flow that wants it; one that none wants counts as filtered.
 //
 // A panic of Where, of a key's Value or of the Format's encoder makes a dead letter of the event's record, with the panic's
-// place, and takes back what of the event was written to other flows; the job goes on. See record.Recover.
+// place. It takes back what was written of the event to other flows, and the job goes on. See record.Recover.
 type Flow[T any] struct {
 	// Name is the first level of the flow's folders: 1 to 64 lower-case letters, digits, '-', '_' and '.', beginning with a
 	// letter or digit. "late" and "dead" are the library's own.
 	Name string
 
-	// Where chooses the flow's events; nil wants all. It must be a pure function; several workers call it at once.
-	// stream.Is makes one of the kind of an event. An event that no flow wants is counted as filtered.
+	// Where chooses the flow's events; nil wants all. It must be a pure function, since several workers call it at once.
+	// stream.Is makes one from the kind of an event.
 	Where func(*T) bool
 
 	// Format says how rows become bytes; format.JSONLines is one. It is required.
@@ -29,11 +29,11 @@ type Flow[T any] struct {
 	// Defaults to codec.None.
 	Codec codec.Codec
 
-	// Keys make folders below the hour: day=2025-05-01/hour=06/advertiser=17/. Values are escaped, see escape.Append.
-	// Each combination of values is a file per transaction, so keys of many values make many small files.
+	// Keys make folders below the hour: day=2025-05-01/hour=06/advertiser=17/. Values are escaped, see escape.Append. Each
+	// combination of values makes a file in each transaction, so keys with many values make many small files.
 	Keys []Key[T]
 
-	// Late says what becomes of events whose hour is closed.
+	// Late says what happens to events whose hour is closed.
 	//
 	// Defaults to LateFlow.
 	Late LatePolicy

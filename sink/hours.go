@@ -11,9 +11,9 @@ import (
 	"github.com/onceflow/onceflow/sink/manifest"
 )
 
-// Hours yields what the sealed hours of a job hold, in order, from the hour that begins at from, or the first that was
-// sealed if that is later, and waits for more until ctx is done; then it ends without an error. Package seal has it as
-// Read and Wait. An error ends it. A job that has not begun is waited for.
+// Hours yields what the sealed hours of a job hold, in order. It begins with the hour that begins at from, or with the
+// first sealed hour if that is later. It waits for more until ctx is done; then it ends without an error. An error ends it.
+// It also waits for a job that has not begun. Package seal has it as Read and Wait.
 func Hours(ctx context.Context, store Store, job string, from time.Time, opts *ReadOptions) iter.Seq2[manifest.Hour, error] {
 	return func(yield func(manifest.Hour, error) bool) {
 		r, err := newReader(ctx, store, job, opts)
@@ -51,7 +51,7 @@ func (r *reader) hours(ctx context.Context, from time.Time, yield func(manifest.
 	}
 }
 
-// firstSealed waits for the first hour that was ever sealed; zero is the end. All that follow it are sealed in order.
+// firstSealed waits for the first hour that was ever sealed; zero is the end. All hours after it are sealed in order.
 func (r *reader) firstSealed(ctx context.Context) (first time.Time, err error) {
 	o := r.folder.Objects
 	_, err = r.await(ctx, func() error {
@@ -70,7 +70,7 @@ func (r *reader) firstSealed(ctx context.Context) (first time.Time, err error) {
 }
 
 // Sealed returns what a sealed hour holds. The error matches fs.ErrNotExist if the hour is not sealed, or before the first
-// one that was.
+// sealed one.
 func Sealed(ctx context.Context, store Store, job string, hour time.Time, opts *ReadOptions) (*manifest.Hour, error) {
 	r, err := newReader(ctx, store, job, opts)
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// readEvery is how often it is read what others have appended. It costs a request; the work that matters follows our own
-// commits.
+// readEvery is how often upkeep reads what others have appended. It costs a request. Most work follows our own commits,
+// which read the ledger anyway.
 const readEvery = time.Minute
 
-// housekeeper does what is nobody's transaction. One goroutine at a time uses it.
+// housekeeper does the work that belongs to no transaction. One goroutine at a time uses it.
 type housekeeper struct {
 	journal   *journal.Journal
 	clock     *clock.Clock
@@ -33,8 +33,8 @@ type housekeeper struct {
 	nextRead time.Time
 }
 
-// maintain is Maintain of driver.Output. Its errors are tried again by the engine, without end, but
-// for those that match driver.ErrStop: an entry, manifest or seal that is not what its author wrote, or of a newer version; a
+// maintain is Maintain of driver.Output. The engine tries again after its errors, without end. Errors that match
+// driver.ErrStop end the job: an entry, manifest or seal that is not what its author wrote, or is of a newer version; a
 // committed file whose staging is gone; files that seal.Options.Verify finds changed.
 func (h *housekeeper) maintain(ctx context.Context, list func(context.Context) ([]record.Partition, error)) (driver.Upkeep, error) {
 	if h.journal.Busy() { // a commit is appending; it must not wait for us, nor we for it
@@ -65,7 +65,7 @@ func (h *housekeeper) maintain(ctx context.Context, list func(context.Context) (
 	return up, nil
 }
 
-// steps do what readers may wait for. A step that fails does not keep the others from their work.
+// steps does the work that readers may wait for. After a step has failed the others still run.
 func (h *housekeeper) steps(ctx context.Context, now time.Time, list func(context.Context) ([]record.Partition, error)) (bool, error) {
 	settled, err := h.leftovers.Own(ctx, now)
 	if h.closer != nil {

@@ -68,8 +68,8 @@ type OpenHour struct {
 }
 
 // Inspect reads the ledger of a job and returns its state: how far each partition is, what is not published, which hours
-// are open. It writes nothing. The error matches fs.ErrNotExist if the job has not begun, and is a *LostError if
-// parts of the ledger are gone.
+// are open. It writes nothing. The error matches fs.ErrNotExist if the job has not begun, and is a *LostError if parts of
+// the ledger are gone.
 func Inspect(ctx context.Context, store Store, job string, opts *ReadOptions) (*JobState, error) {
 	j, err := openJournal(ctx, store, job, opts)
 	if err != nil {

@@ -20,11 +20,12 @@ type Options struct {
 	// Defaults to none: the flows are the first level of the store.
 	Prefix string
 
-	// Shared allows other jobs to write below the same Prefix. Each needs flows of its own, and names of its own for its
-	// seals; a flow that another job has claimed is refused. Without it a folder that another job has begun is refused.
+	// Shared allows other jobs to write below the same Prefix. Each needs flows and seal names of its own; a flow that
+	// another job has claimed is refused. Without it a folder in which another job has begun is refused.
 	Shared bool
 
-	// Hour is the length of a folder's time. It divides a day and is a number of minutes. The first run of a job fixes it.
+	// Hour is the length of time that a folder covers. It divides a day and is a number of minutes. The first run of a job
+	// fixes it.
 	//
 	// Defaults to 1 hour.
 	Hour time.Duration
@@ -39,7 +40,7 @@ type Options struct {
 	// Defaults to 256 MiB.
 	FileBytes int64
 
-	// Generation is raised by one whenever topics are added to the job, so that instances with the old list, which may
+	// Generation must be raised by one whenever topics are added to the job. Then instances with the old list, which may
 	// still run, cannot seal hours without the new topics.
 	//
 	// Defaults to 1.

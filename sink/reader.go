@@ -70,7 +70,7 @@ func (r *reader) begun(ctx context.Context) (bool, error) {
 	return r.await(ctx, look)
 }
 
-// await calls f until its error does not match fs.ErrNotExist, or there is no more waiting; then it returns false.
+// await calls f until its error does not match fs.ErrNotExist. It returns false if it may not wait any longer.
 func (r *reader) await(ctx context.Context, f func() error) (bool, error) {
 	for {
 		err := f()

@@ -10,10 +10,9 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Retire takes a partition that will never be read again out of the conditions for a seal, such as that of a topic which
-// was deleted. It is an entry of the ledger, with the reason that a person gives, and cannot be undone: the partition is
-// never read by this job again, and what an instance has read of it and not committed is void. Retiring a partition again
-// is no error. Of opts only Prefix is used.
+// Retire removes a partition that will never be read again from the conditions for a seal, such as one of a deleted topic.
+// It appends an entry to the ledger, with the reason that a person gives, and cannot be undone: this job never reads the
+// partition again, and uncommitted work on it is void. Retiring a partition again is no error. Of opts only Prefix is used.
 func Retire(ctx context.Context, store Store, job string, p record.Partition, reason string, opts *ReadOptions) error {
 	if reason == "" {
 		return errors.New("sink: retire: a reason is needed, it is all that is left for those who ask later")

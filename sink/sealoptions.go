@@ -11,46 +11,48 @@ import (
 	"github.com/onceflow/onceflow/sink/internal/hours"
 )
 
-// SealOptions are the optional settings of who closes and seals hours; nil means all defaults. Package seal has them as its
+// SealOptions are the optional settings for closing and sealing hours; nil means all defaults. Package seal has them as its
 // Options. All instances of a job should have the same.
 type SealOptions struct {
-	// Name is that of the seal object in the hour's folder of each flow. Readers such as Spark and Athena skip names that
-	// begin with an underscore.
+	// Name is the name of the seal object in the hour's folder of each flow. Readers such as Spark and Athena skip names
+	// that begin with an underscore.
 	//
 	// Defaults to "_SEALED", or "_SEALED.<job>" if several jobs share the folder (Options.Shared).
 	Name string
 
-	// JSON lists the hour's files and counts in the seal object. Without it the object is empty; the hour's manifest lists
+	// JSON lists the hour's files and counts in the seal object. Without it the object is empty. The hour's manifest lists
 	// them in either case.
 	JSON bool
 
-	// Lateness is how far behind the newest event of its partition an event may be and still be on time. It delays the
-	// seal by as much.
+	// Lateness is how far an event may be behind the newest event of its partition and still be on time. It delays the seal
+	// by as much.
 	//
-	// Defaults to 15 minutes. -1 is none: a partition whose events are not in order then has late ones.
+	// Defaults to 15 minutes. -1 is none: then a partition whose events are not in order has late ones.
 	Lateness time.Duration
 
-	// EmptyHours is how many hours without files may be sealed in a row, beside as many as have passed since the job
-	// began. More are made by an odd record of long ago among a job's first ones, or by a gap in old data. Then the job goes
-	// on committing and closes no hour behind them; stream.Status.Unclosed, the log and seal.Explain say where the gap is and
-	// what it begins with. A larger number lets these hours be sealed, one after the other. It counts hours of Options.Hour.
+	// EmptyHours is how many hours without files may be sealed in a row, in addition to as many as have passed since the
+	// job began. An odd record of long ago among a job's first ones, or a gap in old data, asks for more. Then the job goes
+	// on committing and closes no hour after the gap. stream.Status.Unclosed, the log and seal.Explain say where the gap is
+	// and what it begins with. A larger number lets these hours be sealed, one after the other. It counts hours of
+	// Options.Hour.
 	//
-	// Defaults to 4000: five and a half months of hours of 60 minutes. No live job has a gap like that, and making the seals
-	// of so many hours takes minutes. -1 is any number.
+	// Defaults to 4000: five and a half months of hours of 60 minutes. No live job has such a gap, and making that many
+	// seals takes minutes. -1 is any number.
 	EmptyHours int64
 
-	// Verify looks, before an hour closes, whether all of its files are there with the length that was published: somebody,
-	// or a rule of the bucket, may have deleted or replaced one. Such an hour does not close, and the job stops with an
-	// error that names the files, until they are restored, or until it runs without Verify and so takes the loss. It costs
-	// a listing for each flow and hour, of 1000 files a request. examples/verify compares contents, too.
+	// Verify checks, before an hour closes, that all of its files are there with the length that was published, since a
+	// person or a rule of the bucket may have deleted or replaced one. If not, the hour does not close, and the job stops
+	// with an error that names the files. It goes on once they are restored, or if it runs without Verify and so accepts
+	// the loss. The check costs a listing for each flow and hour, with 1000 files a request. examples/verify compares
+	// contents, too.
 	Verify bool
 }
 
 // DefaultEmptyHours is the default of SealOptions.EmptyHours.
 const DefaultEmptyHours = 4000
 
-// Seal makes the sink close and seal hours. It is called before Attach, by seal.Hourly, which is the way to use it.
-// Without it all hours stay open: nothing is late, and there are no seals.
+// Seal makes the sink close and seal hours. seal.Hourly calls it, before Attach; use that. Without it all hours stay open:
+// nothing is late, and there are no seals.
 func (s *Sink[T]) Seal(opts *SealOptions) {
 	o := SealOptions{}
 	if opts != nil {
@@ -84,7 +86,7 @@ func (o *SealOptions) validate(job string, of *Options) error {
 	return errors.Join(errs...)
 }
 
-// lateness is what is subtracted from the newest event time; negative: hours are not closed.
+// lateness is subtracted from the newest event time. If it is negative, hours are not closed.
 func (o *SealOptions) lateness() time.Duration {
 	if o == nil {
 		return -1

@@ -23,8 +23,8 @@ import (
 // do.
 type Store = storage.Store
 
-// Sink is a [driver.Output] that writes flows to a Store. It may be used as driver.Output and driver.Txn say; one Sink
-// serves one run.
+// Sink is a [driver.Output] that writes flows to a Store. Use it as driver.Output and driver.Txn say. One Sink serves one
+// run.
 type Sink[T any] struct {
 	opts  Options
 	place *place.Place
@@ -39,9 +39,9 @@ type Sink[T any] struct {
 
 var _ driver.Output[int] = (*Sink[int])(nil)
 
-// Open opens the output of a job, whose name is part of all its control objects. It checks the options and flows,
-// telling all that is wrong at once; that the folder is not another job's and was not begun with other options; and that
-// the store keeps its contract as far as a few requests can show. It starts nothing and takes nothing over.
+// Open opens the output of a job, whose name is part of all its control objects. It checks the options and flows, and
+// reports all faults at once. It checks that the folder is not another job's and was not begun with other options. A few
+// requests probe whether the store keeps its contract. Open starts nothing and takes nothing over.
 func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], opts *Options) (*Sink[T], error) {
 	o := opts.filled()
 	if err := errors.Join(checkStore(store), checkName("job", job), o.validate(), validateFlows(flows)); err != nil {
@@ -85,7 +85,7 @@ func (s *Sink[T]) Ledger() driver.Ledger {
 	}
 }
 
-// unfinished is what has been begun and may still give records: see driver.Ledger.
+// unfinished returns the progress of partitions that have been begun and may still give records: see driver.Ledger.
 func (s *Sink[T]) unfinished() map[record.Partition]driver.Progress {
 	all := map[record.Partition]driver.Progress{}
 	s.rooms.journal.Look(func(state *ledger.State) {
@@ -100,7 +100,7 @@ func (s *Sink[T]) unfinished() map[record.Partition]driver.Progress {
 	return all
 }
 
-// Acquire takes lanes over. While the store fails in a way that may pass, it tries on until ctx ends.
+// Acquire takes lanes over. It retries errors of the store that may pass, until ctx ends.
 func (s *Sink[T]) Acquire(ctx context.Context, lanes []driver.Assignment) (at map[record.Partition]driver.Progress, err error) {
 	err = retry.Insist(ctx, s.place.Env, s.rooms.journal.Log, "acquire lanes", func(ctx context.Context) error {
 		at, err = s.rooms.lanes.Acquire(ctx, lanes)
@@ -133,7 +133,7 @@ func (s *Sink[T]) Release(_ context.Context, lanes []string) error {
 	return nil
 }
 
-// Begin starts a transaction. Write waits for the Commit of after to have begun, if that has not been settled.
+// Begin starts a transaction. If after is not settled, Write waits until its Commit has begun.
 func (s *Sink[T]) Begin(after driver.Txn[T]) driver.Txn[T] {
 	var before *transactions.Txn
 	if t, ok := after.(*txn[T]); ok {

@@ -34,8 +34,8 @@ func (t *txn[T]) Reject(ctx context.Context, w driver.Writer, dead []driver.Dead
 	return t.in(ctx, w, func(int64) error { return t.writers.Reject(ctx, w.Worker, dead) })
 }
 
-// in calls write with what is closed for the writer's lane. Once the work is void nothing is written, and an error of write may only
-// say that it is: Commit says it.
+// in calls write with the deadline of the writer's lane. Once the work is void it writes nothing and hides the error of
+// write, since Commit reports it.
 func (t *txn[T]) in(ctx context.Context, w driver.Writer, write func(int64) error) error {
 	if t.work.Void() {
 		return nil

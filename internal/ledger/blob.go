@@ -2,8 +2,8 @@ package ledger
 
 import "fmt"
 
-// Blob is a part of an entry that was too long for it: an object created before it, under a name of its own, and named
-// by key and hash.
+// Blob names a part of an entry that was too long for it. The part is an object of its own, created before the entry, and
+// named by key and hash.
 type Blob struct {
 	Key    string `json:"key"` // relative to Root
 	SHA256 Hash   `json:"sha256"`

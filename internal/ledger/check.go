@@ -13,7 +13,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// check finds what no right author writes and what needs no state to be found.
+// check refuses entries that no correct author writes. It needs no state.
 func (e *Entry) check() error {
 	errs := []error{
 		checkVersion(e.Format, e.MinReader), checkHash("prev", e.Prev), checkToken(e.Token), checkUTC("sealed", e.Sealed),
@@ -259,7 +259,7 @@ func checkVersion(format, minReader int) error {
 	return nil
 }
 
-// checkName refuses what JSON would change, so that two names never become one.
+// checkName refuses names that JSON would change, so that two names never become one.
 func checkName(what, s string) error {
 	if s == "" || !utf8.ValidString(s) {
 		return fmt.Errorf("%s %q is empty or not UTF-8", what, s)

@@ -14,9 +14,9 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// NextHour returns the start of the first hour that is not closed: of the hour that must close next. Before the first
-// Close, without Genesis.Start, it is the earlier of the first hour with on-time files and the hour of the smallest watermark,
-// so that neither a job's beginning nor a bad timestamp makes thousands of empty hours. Zero if it is not known yet.
+// NextHour returns the start of the next hour to close; zero if it is not known yet. Before the first Close, without
+// Genesis.Start, it is the earlier of the first hour with on-time files and the hour of the smallest watermark. So neither
+// a job's beginning nor a bad timestamp makes thousands of empty hours.
 func (s *State) NextHour() time.Time {
 	if !s.Hours.Closed.IsZero() {
 		return s.Hours.Closed
@@ -42,8 +42,8 @@ func (s *State) Complete(lateness time.Duration) time.Time {
 	return s.Genesis.HourOf(newest).Add(s.Genesis.Hour + max(lateness, 0))
 }
 
-// ready returns up to when hours could close as far as the known partitions go. If all have ended that is the end of the
-// last hour with files and not the end of time, so that a historic load closes what it wrote and no more.
+// ready returns the time up to which all known partitions allow hours to close. If all have ended it is the end of the last
+// hour with files, not the end of time, so that a historic load closes only what it wrote.
 func (s *State) ready() time.Time {
 	watermark, live := s.Lanes.watermark()
 	if live {
@@ -73,8 +73,8 @@ func (s *State) CloseDue(now time.Time, lateness time.Duration, unpublished map[
 	return from, through, from.Before(through)
 }
 
-// validateClose checks all that can be checked without the source. Anything else than a yes is void: the closer looks
-// and asks again. At most one Close is without seals at any time, so that seals come in order whoever writes them.
+// validateClose makes the checks that need no source. A Close that fails one is void, and the closer looks and asks again.
+// Only one Close at a time may be without seals, so that seals come in order whoever writes them.
 func (s *State) validateClose(e *Entry) error {
 	c := e.Close
 	void := func(format string, args ...any) error {
@@ -117,8 +117,8 @@ func (s *State) closedBy(e *Entry) time.Time {
 	return s.Hours.Closed
 }
 
-// CheckClose is Validate for a Close, and also checks the list of partitions that the source gave after e.Close.At was
-// read: each must be known and have passed the hours, so that none that has just appeared is left out.
+// CheckClose is Validate for a Close. It also checks the partitions that the source listed after e.Close.At was read: each
+// must be known and have passed the hours, so that no new one is left out.
 func (s *State) CheckClose(e *Entry, listed []record.Partition) error {
 	if err := s.Validate(e); err != nil {
 		return err
@@ -134,8 +134,8 @@ func (s *State) CheckClose(e *Entry, listed []record.Partition) error {
 	return nil
 }
 
-// HashPartitions is Close.ListedHash: the SHA-256 of the sorted partitions, each as a JSON array of source, epoch and ID
-// and a newline.
+// HashPartitions returns Close.ListedHash: the SHA-256 of the sorted partitions, each as a JSON array of source, epoch and
+// ID, and a newline.
 func HashPartitions(list []record.Partition) Hash {
 	sorted := slices.SortedFunc(slices.Values(list), record.Partition.Compare)
 	sum := sha256.New()
@@ -183,7 +183,7 @@ const (
 	BlockedByNothing   BlockerKind = "idle"        // all partitions have ended, and no hour from this one on has files
 )
 
-// Blockers returns what keeps the hours up to end from closing, for people: what Validate and CheckClose would object to.
+// Blockers returns, for people, what keeps the hours up to end from closing: what Validate and CheckClose would refuse.
 // empty is Close.EmptyHours, and listed are the partitions that the source has.
 func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64, listed []record.Partition) []Blocker {
 	var out []Blocker
@@ -220,7 +220,7 @@ func (s *State) Blockers(end, now time.Time, lateness time.Duration, empty int64
 	return out
 }
 
-// Gap returns the first run of empty hours that is too long for a Close of the hours from from through through.
+// Gap returns the first run of empty hours that is too long for a Close of the hours from from up to through.
 func (s *State) Gap(from, through, at time.Time, extra int64) (Gap, bool) {
 	most := s.Genesis.EmptyHours(at, extra)
 	if most < 0 || s.Genesis.Hours(from, through) <= most {
@@ -242,7 +242,7 @@ func (s *State) Gap(from, through, at time.Time, extra int64) (Gap, bool) {
 	return Gap{}, false
 }
 
-// gap finds what g begins with. Before the first Close that is an hour with files, or the start hour: without either, no
+// gap finds what g begins with. Before the first Close that is an hour with files, or the start hour. Without either, no
 // hour before the smallest watermark is due.
 func (s *State) gap(g Gap) Gap {
 	if h := s.Hours.Open[g.From.Add(-s.Genesis.Hour)]; h != nil {

@@ -8,12 +8,12 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Commit is a transaction: files of all flows, and the input progress that they come from.
+// Commit is a transaction: files of all flows, and the input progress that made them.
 type Commit struct {
 	Lanes []LaneCommit // ordered by name
 
-	// Files are the files, ordered by key and offset. If FilesBlob is set they are in that blob, and here only in the
-	// hands of the author or after Attach.
+	// Files are ordered by key and offset. If FilesBlob is set they are in that blob; then only the author has them here,
+	// or a reader after Attach.
 	Files     []File
 	FilesBlob *Blob
 
@@ -23,16 +23,16 @@ type Commit struct {
 	// Reasons say why finished records have no row, ordered by fate and text: see driver.Cut. At most MaxReasons.
 	Reasons []Reason
 
-	// LateDropped are the rows that were too late for flows which drop these, ordered by flow. They are in no file.
+	// LateDropped counts the late rows of flows that drop these, ordered by flow. They are in no file.
 	LateDropped []FlowRows
 
-	// BodyBlob holds Lanes and Hours if they are too long for the entry. Such an entry can be folded after Attach only.
+	// BodyBlob holds Lanes and Hours if they are too long for the entry. Such an entry can be folded only after Attach.
 	BodyBlob *Blob
 }
 
-// HasManifest reports whether c gets a manifest, and so needs a mark: it has files, or has read or finished records, so
-// that the counts of all manifests add up to what the job has read. A Commit of clocks alone has none. What is in BodyBlob
-// must have been attached.
+// HasManifest reports whether c gets a manifest, and so needs a mark. It does if it has files, or has read or finished
+// records, so that all manifests add up to what the job has read. A Commit of clocks alone has none. Parts in BodyBlob must
+// be attached.
 func (c *Commit) HasManifest() bool {
 	if len(c.Files) > 0 || c.FilesBlob != nil {
 		return true
@@ -55,16 +55,16 @@ type LaneCommit struct {
 	Base  uint64
 	Token Token // of the acquisition by which the author holds the lane
 
-	// Acquired is the first entry that the acquisition had not folded, if it knew nothing of the lane; else 0. It tells that
-	// nobody has read the lane to its end since, whose Forget left no trace of it.
+	// Acquired is set if the acquisition knew nothing of the lane: the first entry that it had not folded. It shows whether
+	// somebody may have read the lane to its end since, and a Forget removed it. Else it is 0.
 	Acquired uint64
 
-	// Partitions are ordered by Partition.Compare. A partition of the lane that is missing keeps its progress; the lane
-	// is touched even if all are missing.
+	// Partitions are ordered by Partition.Compare. A partition of the lane that is missing keeps its progress. The lane is
+	// touched even if all are missing.
 	Partitions []PartitionCommit
 }
 
-// PartitionCommit is the new progress of one partition, and what became of the records that this transaction finished.
+// PartitionCommit is the new progress of one partition, and the fates of the records that this transaction finished.
 // Previous PendingLen + Read = PendingLen + Counts.Sum().
 type PartitionCommit struct {
 	Partition  record.Partition
@@ -73,8 +73,8 @@ type PartitionCommit struct {
 	Read       int64           // records read for the first time
 	Counts     record.Counts
 
-	// PendingBlob is where Progress.Pending is if it was too long. If PendingBefore is not 0 it has only what has changed since the
-	// set of the base, which so many blobs say.
+	// PendingBlob has Progress.Pending if that was too long. If PendingBefore is 0 it has the whole set. Else it has only
+	// what changed since the set of the base, which is in PendingBefore blobs.
 	PendingBlob   *Blob
 	PendingBefore int
 

@@ -6,7 +6,7 @@ import (
 )
 
 // ConfigError means that a job reads other topics than the ledger's last Config says, without a newer generation. The
-// instance may write no Config and close no hour: it does not know all that an hour waits for.
+// instance must not write a Config or close an hour, since it does not know all that an hour waits for.
 type ConfigError struct {
 	Generation, Last uint64
 	Topics, Want     []string
@@ -17,8 +17,8 @@ func (e *ConfigError) Error() string {
 		"raise the generation to change the topics", e.Generation, e.Topics, e.Last, e.Want)
 }
 
-// CheckConfig tells what an instance with these topics may do: due means that its Config is to be appended before it
-// commits or closes. A *ConfigError means that it may do neither of Config and Close.
+// CheckConfig says what an instance with these topics may do. due means that it must append its Config before it commits or
+// closes. After a *ConfigError it may append neither a Config nor a Close.
 func (c *Config) CheckConfig(generation uint64, topics []string) (due bool, err error) {
 	switch {
 	case generation > c.Generation:
@@ -29,8 +29,9 @@ func (c *Config) CheckConfig(generation uint64, topics []string) (due bool, err 
 	return false, &ConfigError{generation, c.Generation, topics, c.Topics}
 }
 
-// MergeLogs returns the logs of the last Config with those of an instance that sees these now, which it gives the larger
-// sizes, and those of them that had fewer partitions before. A log that shrinks does not: the instance may be behind.
+// MergeLogs merges the logs of the last Config with those that an instance sees now, and keeps the larger sizes. grown are
+// the logs that had fewer partitions before, as they were. A smaller size counts for nothing, since the instance may be
+// behind.
 func (c *Config) MergeLogs(now []Log) (merged, grown []Log) {
 	merged = slices.Clone(c.Logs)
 	for _, l := range now {

@@ -6,14 +6,14 @@ import (
 )
 
 // Gap is a run of hours without on-time files that is too long for a Close. One odd record of long ago among the first of a
-// job makes one of decades: nobody wants a seal for each of its hours, and no later hour is sealed before they are.
+// job makes a Gap of decades. Nobody wants a seal for each of its hours, and no later hour is sealed before them.
 type Gap struct {
 	From, Through time.Time // of the empty hours
 	Hours         int64
 	Allowed       int64 // as many a Close may include in a row at that time
 
-	// Entry is the first entry with files of the hour that the gap follows. If that hour is closed, which AtClose says, it is
-	// the Close; 0 if the gap begins with Genesis.Start.
+	// Entry is the first entry with files of the hour before the gap. If that hour is closed, which AtClose says, it is the
+	// Close. It is 0 if the gap begins with Genesis.Start.
 	Entry   uint64
 	AtClose bool
 }
@@ -31,9 +31,9 @@ func (g *Gap) String() string {
 }
 
 // EmptyHours is how many hours without on-time files a Close at the time at may include in a row: as many as have passed
-// since the job began, or since its start hour if that is earlier, and extra ones. So a job that was stopped for a year goes
-// on by itself. What passed since the last Close would not do: a job that goes on after a year first closes an hour of
-// before. -1 is no limit.
+// since the job began, or since its start hour if that is earlier, and extra ones. So a job that was stopped for a year
+// goes on by itself. Counting from the last Close would not do, since that job first closes an hour from before its stop.
+// -1 is no limit.
 func (g *Genesis) EmptyHours(at time.Time, extra int64) int64 {
 	if extra < 0 {
 		return -1

@@ -8,7 +8,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Kind says what an Entry does. Its text is what an entry object holds.
+// Kind is what an Entry does. Entry objects hold its text.
 type Kind string
 
 const (
@@ -51,7 +51,7 @@ type Entry struct {
 	// Published are entries, ascending, whose files and manifests are in place and were not marked before.
 	Published []uint64
 
-	// Sealed is the end of the last hour whose seal objects are known to exist; zero says nothing.
+	// Sealed is the end of the last hour whose seal objects are known to exist; zero if the author knows none.
 	Sealed time.Time
 
 	Config *Config
@@ -66,8 +66,8 @@ type Config struct {
 	Generation uint64   `json:"generation"`
 	Topics     []string `json:"topics"` // sorted
 
-	// Logs are how many partitions the logs had whose keys move when they get more, for jobs with stages that see one lane
-	// at a time: ordered by Source, then Epoch.
+	// Logs are the numbers of partitions of logs whose keys move when they get more, for jobs with stages that see one lane
+	// at a time. Ordered by Source, then Epoch.
 	Logs []Log `json:"logs,omitempty"`
 }
 
@@ -119,9 +119,8 @@ type retireJSON struct {
 	Reason    string        `json:"reason"`
 }
 
-// Encode returns the object of e; equal entries have equal objects. It fails with an error that matches ErrTooLong if
-// the object would be longer than MaxEntry, and with another one if e is not well formed. Parts for which a Blob is set
-// are left out.
+// Encode returns the object of e; equal entries have equal objects. The error matches ErrTooLong if the object would be
+// longer than MaxEntry; any other error means that e is not well formed. Parts for which a Blob is set are left out.
 func (e *Entry) Encode() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err

@@ -44,8 +44,7 @@ func pack(v any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// header is what every object begins with. It is looked at first, since all else may mean something else in a newer
-// format.
+// header is what every object begins with. It is checked first, since all else may mean something else in a newer format.
 type header struct {
 	Format    int  `json:"format"`
 	MinReader int  `json:"min_reader"`
@@ -92,8 +91,8 @@ func unpack(object string, line []byte, h header, v any) error {
 	return nil
 }
 
-// canonical checks that an object of our format is exactly what we would have written. So it has no second reading: no
-// key twice or in another case, no other form of a number or a string, no space.
+// canonical checks that an object of our format is exactly what we would have written. Then it has only one reading: no key
+// twice or in another case, no other form of a number or a string, no space.
 func canonical(object string, body []byte, h header, encode func() ([]byte, error)) error {
 	if h.Format > Format {
 		return nil

@@ -10,8 +10,8 @@ import (
 // ErrTooLong means that an entry is longer than MaxEntry: Entry.Fit moves parts of it to blobs.
 var ErrTooLong = errors.New("ledger: entry too long")
 
-// VoidError means that an entry is not valid behind the entries that came before it: somebody else was faster. It is
-// settled: the work is void, nothing of it will ever count. It matches driver.ErrFenced.
+// VoidError means that an entry is not valid after the entries before it, since somebody else was faster. The work is void
+// for good. It matches driver.ErrFenced.
 type VoidError struct {
 	Lane   string // whose version is another one; empty if it is not about a lane
 	Entry  uint64 // the entry that made it void; 0 if that is not known
@@ -32,8 +32,8 @@ func (e *VoidError) Error() string {
 // Is reports whether target is driver.ErrFenced.
 func (e *VoidError) Is(target error) bool { return target == driver.ErrFenced }
 
-// CorruptError means that an object is not what its author wrote, or that an entry says what no right author could have
-// said. Nothing of it may be believed and nothing may be written behind it: a person has to look.
+// CorruptError means that an object is not what its author wrote, or that an entry says what no correct author writes. Do
+// not believe any of it and write nothing after it: a person has to look.
 type CorruptError struct {
 	Object string // "entry 17", "genesis", "snapshot", ...
 	Reason string
@@ -48,8 +48,8 @@ func corrupt(object, format string, args ...any) error {
 	return &CorruptError{Object: object, Reason: fmt.Sprintf(format, args...)}
 }
 
-// LostError means that a ledger lost objects: one that is there speaks of another one that is not, though it was written
-// later. Nothing may be written, since the job would go on from a place that it has passed: its rows would be there twice.
+// LostError means that a ledger lost objects: an object that was written later names one that is not there. Nothing may be
+// written. The job would go on from a place that it has passed, and write rows twice.
 type LostError struct {
 	Job     string
 	Found   string // key of the object that is there
@@ -68,7 +68,7 @@ func (e *LostError) Error() string {
 // Is reports whether target is driver.ErrStop.
 func (e *LostError) Is(target error) bool { return target == driver.ErrStop }
 
-// VersionError means that an object was written by a newer version, in a way that this one must not read or write behind.
+// VersionError means that an object was written by a newer version. This version must not read it or write after it.
 type VersionError struct {
 	Object    string
 	Kind      Kind // an unknown or reserved kind; empty if the version is the reason

@@ -35,10 +35,10 @@ const (
 	goneMark    = -1   // the position of a change that takes a partition out
 )
 
-// Finished are the partitions that were forgotten and that the source may still list: it must never give them again. It is
-// a list of changes, each adding a partition or taking one out, so that what is written once stays as it is: every 1024
-// changes are a chunk, an object of its own, and a snapshot repeats only the rest. When there are more than twice as many
-// changes as partitions the list begins anew. It is not safe for concurrent use.
+// Finished are the forgotten partitions that the source may still list and must never deliver again. It is a list of
+// changes; each adds a partition or takes one out, so what is written never changes. Every 1024 changes are a chunk, an
+// object of its own, and a snapshot repeats only the rest. When there are more than twice as many changes as partitions the
+// list begins anew. It is not safe for concurrent use.
 type Finished struct {
 	chunks []finishedChunk
 	tail   []byte
@@ -73,7 +73,7 @@ func (f *Finished) Has(p record.Partition) bool {
 // All returns their hashes, in no order.
 func (f *Finished) All() []PartitionHash { return slices.Collect(maps.Keys(f.at)) }
 
-// progress is what is left of a partition's progress: that it has ended, where, and when its last record arrived.
+// progress returns what is kept of a partition's progress: that it has ended, where, and when its last record arrived.
 func (f *Finished) progress(p record.Partition) (driver.Progress, bool) {
 	if len(f.at) == 0 {
 		return driver.Progress{}, false
@@ -102,8 +102,8 @@ func (f *Finished) change(i int) []byte {
 
 func (f *Finished) changes() int { return len(f.chunks)*chunkLen + len(f.tail)/changeBytes }
 
-// keeps reports whether what there is to know of an ended partition fits a change. What has children, or positions that are
-// no plain numbers, is forgotten altogether, so it must not be listed any more.
+// keeps reports whether a change can hold what matters of an ended partition. A partition with children, or with positions
+// that are no plain numbers, is forgotten altogether, so the source must not list it any more.
 func keeps(g *driver.Progress) bool { return g.UpTo.Seq == "" && len(g.Children) == 0 }
 
 // add takes up a partition that has ended.
@@ -132,7 +132,7 @@ func (f *Finished) append(h PartitionHash, at, arrived int64) {
 	}
 }
 
-// tidy begins the list anew if most of it has become void. The partitions are in the order of their hashes then.
+// tidy begins the list anew if most of it is void. Then the partitions are in the order of their hashes.
 func (f *Finished) tidy() {
 	if f.changes() <= 2*len(f.at)+chunkLen {
 		return
@@ -179,7 +179,7 @@ func encodeChunk(body []byte) ([]byte, error) {
 	return pack(&chunkJSON{blobHeader{Format, MinReader}, body})
 }
 
-// Missing are the chunks that DecodeState could not read: AddChunk must be given each of them before the state is used.
+// Missing returns the chunks that DecodeState could not read. Complete must get all of them before the state is used.
 func (f *Finished) Missing() (hashes []Hash) {
 	for i := range f.chunks {
 		if f.chunks[i].body == nil {
@@ -209,7 +209,7 @@ func DecodeChunk(want Hash, object []byte) ([]byte, error) {
 	return j.Changes, nil
 }
 
-// Complete gives f the bodies of all chunks, in the order of Missing, as DecodeChunk returns them.
+// Complete adds the bodies of all chunks, as DecodeChunk returns them, in the order of Missing.
 func (f *Finished) Complete(bodies [][]byte) error {
 	next := 0
 	for i := range f.chunks {
@@ -251,7 +251,7 @@ type Chunk struct {
 	Body []byte
 }
 
-// Unsaved returns the objects of the chunks that are not known to be in the store. They must be there before a snapshot is.
+// Unsaved returns the chunks that are not known to be in the store. They must be stored before a snapshot is.
 func (f *Finished) Unsaved() (objects []Chunk, err error) {
 	for _, c := range f.chunks[min(f.saved, len(f.chunks)):] {
 		object, err := encodeChunk(c.body)

@@ -5,16 +5,16 @@ import (
 	"fmt"
 )
 
-// Detached is a part that Fit moved out of an entry: it must be created before the entry is.
+// Detached is a part that Fit moved out of an entry. It must be created before the entry.
 type Detached struct {
 	Key  string // relative to Root
 	Body []byte
 }
 
-// Fit makes a Commit short enough: it moves pending sets to a blob if they take much of it, then files, then lanes and hours,
-// until the entry has no more than limit bytes, 0 being MaxEntry, so that Encode will not fail with ErrTooLong. A pending set
-// in a blob may be only what has changed since the base: e must be prepared. key gives the name of the i-th blob, see
-// BlobName. Other entries, and those that are short enough, are left alone. The moved parts also stay in e, for its author.
+// Fit shortens a Commit to limit bytes, 0 being MaxEntry, so that Encode does not fail with ErrTooLong. It moves pending
+// sets to a blob if they take much of the entry, then files, then lanes and hours. e must be prepared, since a moved
+// pending set may be only what has changed since the base. key names the i-th blob, see BlobName. Other entries, and short
+// ones, do not change. The moved parts also stay in e, for its author.
 func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
 	limit = cmp.Or(limit, MaxEntry)
 	c := e.Commit
@@ -55,8 +55,8 @@ func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
 	return out, nil
 }
 
-// movePending moves the long pending sets to one blob if together they take more than a sixteenth of an entry: all instances read
-// entries, and who acquires a lane the blob.
+// movePending moves the long pending sets to one blob if they take more than a sixteenth of an entry together. All
+// instances read every entry; only the next owner of a lane reads the blob.
 func (c *Commit) movePending(limit int, add func([]byte, error) (*Blob, error)) error {
 	var long []*PartitionCommit
 	size := 0
@@ -91,7 +91,7 @@ func (c *Commit) movePending(limit int, add func([]byte, error) (*Blob, error)) 
 	return nil
 }
 
-// slack is for what Prepare may still change: the number of the entry.
+// slack is room for what Prepare may still change: the number of the entry.
 const slack = 64
 
 // size is how long the entry is, at most.
@@ -100,7 +100,7 @@ func (e *Entry) size() (int, error) {
 	return len(body) + slack, err
 }
 
-// Detached returns the blob that must be read and attached before e can be validated or folded; nil if there is none.
+// Detached returns the blob that must be attached before e can be validated or folded; nil if there is none.
 func (e *Entry) Detached() *Blob {
 	if e.Commit == nil || e.Commit.BodyBlob == nil || len(e.Commit.Lanes) > 0 {
 		return nil

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// FlowClaim says whose a flow's folders are. It is created before the job's first file there, and never goes away.
+// FlowClaim says which job has a flow's folders. It is created before the job's first file there, and never deleted.
 type FlowClaim struct {
 	Flow string // name
 	Job  string // that writes it

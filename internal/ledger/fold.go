@@ -9,9 +9,9 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Prepare gives e the place behind the last entry and takes out the marks that others have made meanwhile or that are
-// too many. It must be called again for every slot that is tried, with the state folded to the slot before it; the entry
-// is then validated and encoded. A Mark may be left with nothing, which Validate calls void.
+// Prepare gives e the number after the last entry. It removes marks that others have made meanwhile, and those that are too
+// many. Call it again for every slot that is tried, with the state folded to the slot before; then validate and encode e. A
+// Mark may be left empty, which Validate calls void.
 func (s *State) Prepare(e *Entry) {
 	e.Format, e.MinReader, e.ID, e.Prev = Format, MinReader, s.Last+1, s.Hash
 	e.Published = slices.DeleteFunc(slices.Clone(e.Published), func(id uint64) bool {
@@ -37,8 +37,8 @@ func (s *State) Prepare(e *Entry) {
 	}
 }
 
-// Fold takes in the entry with the ID Last+1. hash is that of its object. On an error the state is as before, and nothing
-// may be appended: a stored entry that is not valid is corruption, since its author has validated it.
+// Fold applies the entry with the ID Last+1. hash is that of its object. On an error the state does not change, and nothing
+// may be appended: authors validate their entries, so an invalid one in the store is corruption.
 func (s *State) Fold(e *Entry, hash Hash) error {
 	object := fmt.Sprintf("entry %d", e.ID)
 	if e.ID != s.Last+1 {
@@ -70,7 +70,7 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 	return nil
 }
 
-// foldCommit touches each lane of the entry, whether progress changed or not: only so a version tells who came last.
+// foldCommit touches each lane of the entry, even if its progress did not change. Only so a version tells who came last.
 func (s *State) foldCommit(e *Entry) {
 	left := map[string]bool{} // lanes that partitions move away from
 	for i := range e.Commit.Lanes {
@@ -113,8 +113,8 @@ func (s *State) foldCommit(e *Entry) {
 	}
 }
 
-// foldPartition returns the lane that the partition moves away from, in whose list it stays until its caller takes it out;
-// empty if it does not move.
+// foldPartition returns the lane that the partition leaves; empty if it does not move. The caller must take it out of that
+// lane's list.
 func (s *State) foldPartition(lane string, p *PartitionCommit) (from string) {
 	next := Partition{Lane: lane, Progress: p.Progress, PendingLen: p.PendingLen, Read: p.Read, Counts: p.Counts}
 	if p.PendingBlob != nil {

@@ -8,14 +8,14 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Forget takes out of the state what is over, so that a job's state is as large as what it works on and not as what it has
-// ever read.
+// Forget removes from the state what is over, so that the state is as large as what the job works on, not as all it ever
+// read.
 type Forget struct {
-	// Over are partitions that have ended and hold nothing, sorted. A lane that has no other goes with them. What they have
-	// added to the job's counts stays. Those that the source may still list are in State.Finished from now on.
+	// Over are partitions that have ended and hold nothing, sorted. A lane without other partitions goes with them. Their
+	// share of the job's counts stays. Those that the source may still list move to State.Finished.
 	Over []PartitionHash
 
-	// Gone are partitions of State.Finished that the source has listed no more for long, sorted: one that comes back is new.
+	// Gone are partitions of State.Finished that the source has not listed for long, sorted. One that comes back is new.
 	Gone []PartitionHash
 
 	Generation uint64 // of the Config by which the author knew what the source lists
@@ -47,14 +47,14 @@ func (f *Forget) check() error {
 	return errors.Join(checkHashes(f.Over), checkHashes(f.Gone))
 }
 
-// spent reports whether p may be forgotten: it has ended and holds nothing. A retired one stays, since only a person
+// spent reports whether p may be forgotten: it has ended and holds nothing. A retired partition stays, since only a person
 // can say that it may be read again.
 func (p *Partition) spent() bool {
 	return p.Progress.Ended && p.PendingLen == 0 && !p.Retired
 }
 
-// Spent returns the partitions that have ended and hold nothing, and whose lane no entry has touched from entry since on,
-// by their hashes.
+// Spent returns, by hash, the partitions that have ended and hold nothing, if no entry from since on has touched their
+// lane.
 func (ls *Lanes) Spent(since uint64) map[PartitionHash]record.Partition {
 	out := map[PartitionHash]record.Partition{}
 	for p, st := range ls.Partitions {
@@ -65,7 +65,7 @@ func (ls *Lanes) Spent(since uint64) map[PartitionHash]record.Partition {
 	return out
 }
 
-// Listable reports whether p may be forgotten although the source lists it: there is enough left of it in Finished.
+// Listable reports whether p may be forgotten although the source lists it: Finished can hold what matters of it.
 func (ls *Lanes) Listable(p record.Partition) bool {
 	st := ls.Partitions[p]
 	return st != nil && keeps(&st.Progress)
@@ -74,11 +74,11 @@ func (ls *Lanes) Listable(p record.Partition) bool {
 // begun reports whether the job has read, or forgotten, any partition.
 func (ls *Lanes) begun() bool { return len(ls.Partitions) > 0 || ls.Over > 0 }
 
-// knows reports whether there is anything of p: it was read, or at least begun, and is not new.
+// knows reports whether p is known: it was read or begun, or is finished.
 func (ls *Lanes) knows(p record.Partition) bool { return ls.Partitions[p] != nil || ls.Finished.Has(p) }
 
-// forget takes out what is over; all that touched its lanes did so before entry after. It raises Floor above all that touched the forgotten lanes: who acquired one of them before that may know
-// nothing of what was done in it.
+// forget removes what is over. The lanes of f.Over were last touched before entry after. It raises Floor above those
+// entries, since an instance that acquired such a lane earlier may not know what others did in it.
 func (ls *Lanes) forget(f *Forget, after uint64) {
 	if len(f.Over) > 0 {
 		spent := ls.Spent(after)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Genesis is the object that starts an epoch of a job's ledger. What it says changes only by a new epoch.
+// Genesis is the object that starts an epoch of a job's ledger. Only a new epoch can change what it says.
 type Genesis struct {
 	Format    int           `json:"format"`
 	MinReader int           `json:"min_reader"`
@@ -31,8 +31,8 @@ const (
 // HourOf returns the start of the hour that t is in, UTC.
 func (g *Genesis) HourOf(t time.Time) time.Time { return t.UTC().Truncate(g.Hour) }
 
-// Hours is how many whole hours there are from one time to another, both without their fractions of a second; mostly they
-// are borders of hours. time.Time.Sub would say no more than 292 years.
+// Hours is how many whole hours lie between two times, which count without their fractions of a second; mostly they are
+// borders of hours. time.Time.Sub ends at 292 years.
 func (g *Genesis) Hours(from, through time.Time) int64 {
 	return (through.Unix() - from.Unix()) / int64(g.Hour/time.Second)
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Hours are the hours of a State: which have files, and up to which they are closed and sealed.
+// Hours are the hours of a State: which have files, and how far they are closed and sealed.
 type Hours struct {
 	Open map[time.Time]*Hour // that have on-time files, by their start
 

@@ -14,7 +14,8 @@ type Lanes struct {
 	ByName     map[string]*Lane
 	Partitions map[record.Partition]*Partition
 
-	// Floor is the smallest acquisition, as LaneCommit.Acquired has it, of which an unknown lane is sure to be untouched since.
+	// Floor is the smallest LaneCommit.Acquired that is still safe: no unknown lane was touched by that entry or a later
+	// one.
 	Floor    uint64
 	Over     int64     // partitions that were forgotten
 	Finished *Finished // those of them that the source may still list; shared by no copy
@@ -39,7 +40,7 @@ type Lane struct {
 	Version uint64 // the entry that last touched it
 	Token   Token  // of the acquisition under which that entry was written
 
-	// parts are all that are in it. Copies of the state share the array: what lies in it is never changed, and only the
+	// parts are all partitions of the lane. Copies of the state share the array: its elements never change, and only the
 	// state that was copied may append to it.
 	parts []record.Partition
 }
@@ -49,7 +50,8 @@ type Partition struct {
 	Lane     string
 	Progress driver.Progress // without Pending if there are PendingBlobs
 
-	// PendingBlobs say what is pending if that was too long for an entry: the first a whole set, each other one what it changes.
+	// PendingBlobs have the pending set if it was too long for an entry: the first a whole set, each later one what
+	// changes.
 	PendingBlobs []*Blob
 
 	PendingLen int
@@ -58,7 +60,7 @@ type Partition struct {
 	Counts     record.Counts
 }
 
-// free reports whether p sets no bound to clocks and closes: nothing of it will ever come.
+// free reports whether p limits neither clocks nor closes, because no more records of it will come.
 func (p *Partition) free() bool { return p.Retired || p.Progress.Ended && p.PendingLen == 0 }
 
 // bound is the minimum of times.
@@ -73,10 +75,10 @@ func (b *bound) add(t time.Time) {
 	}
 }
 
-// Watermark returns up to when the hours of a lane are complete, which is the smallest watermark of its partitions: parts and all
-// that the state knows of in that lane. It is zero if one of them has none. Partitions that were retired, or have ended
-// and hold nothing, do not count as long as there is another one. An event is late if its hour ends at or before the
-// greater of Watermark and Closed.
+// Watermark returns the watermark of a lane: the smallest of its partitions, which are parts and all that the state knows
+// in that lane. It is zero if one of them has none. Partitions that were retired, or have ended and hold nothing, do not
+// count as long as there is another one. An event is late if its hour ends at or before the greater of Watermark and
+// Closed.
 func (ls *Lanes) Watermark(lane string, parts []record.Partition) time.Time {
 	var live, rest bound
 	if l := ls.ByName[lane]; l != nil {
@@ -103,8 +105,9 @@ func (ls *Lanes) Watermark(lane string, parts []record.Partition) time.Time {
 	return rest.min
 }
 
-// Resume returns from where a partition is to be read: its progress, and the blobs that have its pending set if it was too
-// long, the whole set first. A retired one is given as ended and without what it held, so that nothing of it comes; a Commit must leave it out.
+// Resume returns where to read a partition from: its progress, and the blobs of its pending set if that was too long, the
+// whole set first. A retired partition is returned as ended and with nothing pending, so that nothing of it is read; a
+// Commit must leave it out.
 func (ls *Lanes) Resume(p record.Partition) (progress driver.Progress, pending []*Blob) {
 	st := ls.Partitions[p]
 	switch {
@@ -118,7 +121,7 @@ func (ls *Lanes) Resume(p record.Partition) (progress driver.Progress, pending [
 	return st.Progress, st.PendingBlobs
 }
 
-// Clock returns how far the committed event time of the whole job has got. Shared state may expire by it alone.
+// Clock returns how far the committed event time of the whole job has got. Shared state may expire by this clock alone.
 func (ls *Lanes) Clock() record.Clock {
 	var live, rest bound
 	var c record.Clock
@@ -139,7 +142,7 @@ func (ls *Lanes) Clock() record.Clock {
 	return c
 }
 
-// watermark is the smallest one of the partitions that set a bound; live is false if there are none.
+// watermark is the smallest one of the partitions that are not free; live is false if there are none.
 func (ls *Lanes) watermark() (watermark time.Time, live bool) {
 	var b bound
 	for _, p := range ls.Partitions {
@@ -172,7 +175,7 @@ func (ls *Lanes) touch(lane string, version uint64, token Token) {
 	ls.ByName[lane] = &next
 }
 
-// put sets the state of a partition, and takes it into the list of its lane, which is touched by the same entry.
+// put sets the state of a partition, and adds it to its lane's list. The same entry touches the lane.
 func (ls *Lanes) put(p record.Partition, next *Partition) {
 	old := ls.Partitions[p]
 	ls.Partitions[p] = next
@@ -187,9 +190,9 @@ func (ls *Lanes) put(p record.Partition, next *Partition) {
 	ls.ByName[next.Lane] = &to
 }
 
-// foldChildren makes the children of an ended partition known, in its lane and with its clocks: they hold hours open from
-// the very entry that stops their parent from doing so, and by no later one, since then they have clocks of their own. A
-// child of two parents has the earlier clocks.
+// foldChildren adds the children of an ended partition to its lane, with its clocks. From this entry on the parent no
+// longer holds hours open, so the children must. Later entries do not change them, since by then they have clocks of their
+// own. A child of two parents has the earlier clocks.
 func (ls *Lanes) foldChildren(lane string, p *PartitionCommit) {
 	for _, c := range p.Progress.Children {
 		child := Partition{Lane: lane, Progress: driver.Progress{MaxEventTime: p.Progress.MaxEventTime, Watermark: p.Progress.Watermark, Arrived: p.Progress.Arrived}}
@@ -206,7 +209,7 @@ func (ls *Lanes) foldChildren(lane string, p *PartitionCommit) {
 	}
 }
 
-// retire touches the lane, so that a commit of that partition which is under way becomes void.
+// retire touches the lane, which makes a commit of that partition in progress void.
 func (ls *Lanes) retire(e *Entry) {
 	r := e.Retire
 	next := Partition{Lane: r.Lane}

@@ -45,8 +45,8 @@ func OwnerName(id string) string { return OwnerPrefix + id }
 // ChunkName is the name of a chunk of State.Finished.
 func ChunkName(h Hash) string { return ChunkPrefix + string(h) }
 
-// OwnerID makes the ID of an owner object whose newest acquisition had folded all entries below index. IDs sort by it, so
-// that those which are beyond the end of a ledger are found by one listing.
+// OwnerID makes the ID of an owner object whose newest acquisition had folded all entries below index. IDs sort by index,
+// so one listing finds those beyond the end of a ledger.
 func OwnerID(index, random uint64) string { return fmt.Sprintf("%010x%016x", index, random) }
 
 // ParseOwnerID returns the index of an OwnerID.

@@ -8,8 +8,8 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Owner says under which acquisitions files were staged. It is created, under a fresh name that the staging names carry,
-// after each acquisition and before anything is staged under it, and lists all lanes that the instance then holds.
+// Owner says under which acquisitions files were staged. It lists all lanes that the instance holds. After each acquisition
+// the instance creates one, under a fresh name, before it stages a file; the names of staged files carry that name.
 type Owner struct {
 	Lanes []OwnerLane // ordered by name; never empty
 }
@@ -22,18 +22,19 @@ type OwnerLane struct {
 	// Index is the first entry that the acquisition had not folded: State.Last + 1.
 	Index uint64 `json:"index"`
 
-	// From are the other lanes that the ledger had partitions of this one in, sorted. The first commit takes them away
-	// from there.
+	// From are the other lanes, sorted, in which the ledger had partitions of this one. The first commit moves the
+	// partitions.
 	From []string `json:"from,omitempty"`
 
-	// Since is the first entry that, in a lane of From, is not of the acquisition's own making.
+	// Since is the first entry that can touch a lane of From without being the acquisition's own.
 	Since uint64 `json:"since,omitempty"`
 
-	// Parts is how many partitions the lane had. Until the ledger has as many in it, more may come of it than it shows.
+	// Parts is how many partitions the lane had. While the ledger has fewer in it, work may come that the ledger does not
+	// show.
 	Parts int `json:"parts,omitempty"`
 }
 
-// Index is the newest of all lanes: all entries below it were there when the object was written.
+// Index is the newest of all lanes: all entries below it existed when the object was written.
 func (o *Owner) Index() (n uint64) {
 	for _, l := range o.Lanes {
 		n = max(n, l.Index)
@@ -97,10 +98,10 @@ func DecodeOwner(body []byte) (*Owner, error) {
 	return o, canonical(object, body, h, func() ([]byte, error) { return pack(&j) })
 }
 
-// Sweepable reports whether what was staged under o can never be named by an entry any more: each of its lanes has been
-// touched, since the acquisition, under another token, or has nothing left to commit. One lane that was not is enough to keep
-// it, since a commit of all lanes may still come. Before it discards a file a sweeper must list staging first, then read the ledger to its tail,
-// then ask this, and spare what a pending entry names.
+// Sweepable reports whether no entry can ever name a file that was staged under o. That holds if each of its lanes was
+// touched since the acquisition under another token, or has nothing left to commit. One other lane keeps the files, since a
+// commit of all lanes may still come. A sweeper must list staging first, then read the ledger to its tail, then ask this;
+// and it must spare the files that a pending entry names.
 func (ls *Lanes) Sweepable(o *Owner) bool {
 	gone, ours := 0, make(map[Token]bool, len(o.Lanes))
 	for i := range o.Lanes {
@@ -114,12 +115,13 @@ func (ls *Lanes) Sweepable(o *Owner) bool {
 	return gone == len(o.Lanes) && gone > 0
 }
 
-// dead reports whether no row of a lane can be committed any more under that acquisition, which made the tokens ours.
+// dead reports whether no row of lane l can be committed any more under that acquisition. ours are the acquisition's
+// tokens.
 func (ls *Lanes) dead(ours map[Token]bool, l *OwnerLane) bool {
 	if ls.ByName[l.Lane] == nil && l.Index < ls.Floor {
 		return true // a first touch of a lane that was acquired then is void, and an earlier one was forgotten
 	}
-	// Another lane of the same acquisition may have come from there before, which leaves this one's work as good as it was.
+	// Our own commit of another lane of the acquisition may have advanced from; that leaves this lane's work valid.
 	taken := func(from string) bool {
 		now := ls.ByName[from]
 		return now == nil || now.Version >= max(l.Index, l.Since) && !ours[now.Token]
@@ -135,8 +137,8 @@ func (ls *Lanes) dead(ours map[Token]bool, l *OwnerLane) bool {
 	return now != nil && len(now.parts) >= l.Parts && ls.spent(now)
 }
 
-// spent reports whether all partitions of a lane have ended or were retired, and hold nothing. Nobody may ever touch such
-// a lane again.
+// spent reports whether all partitions of a lane were retired or have ended and hold nothing. Such a lane may never be
+// touched again.
 func (ls *Lanes) spent(l *Lane) bool {
 	return !slices.ContainsFunc(l.parts, func(p record.Partition) bool { return !ls.Partitions[p].free() })
 }

@@ -20,17 +20,17 @@ type pendingBlobJSON struct {
 	Sets []pendingSetJSON `json:"sets"`
 }
 
-// PendingSets are those of a blob that PartitionCommit.PendingBlob names.
+// PendingSets are the sets in one blob. PartitionCommit.PendingBlob names it.
 type PendingSets struct {
 	object string
 	sets   []pendingSetJSON
 }
 
-// stepMore is how many bytes longer than the whole set a step may be, so that short sets, of which it is never shorter, do
-// not go another way than long ones.
+// stepMore is how many bytes longer than the whole set a step may be. Steps of short sets are never shorter than the set,
+// and short sets should take the same path as long ones.
 const stepMore = 8
 
-// toPendingSet codes the pending set of p, as a step where that is allowed and not longer.
+// toPendingSet codes the pending set of p, as a step if that is allowed and not longer.
 func (p *PartitionCommit) toPendingSet() (pendingSetJSON, error) {
 	pending, err := toPending(p.Progress.Pending)
 	if err != nil {
@@ -68,7 +68,7 @@ func DecodePending(b *Blob, body []byte) (*PendingSets, error) {
 	return &PendingSets{b.object(), j.Sets}, canonical(b.object(), body, h, func() ([]byte, error) { return pack(&j) })
 }
 
-// check checks what can be checked without the base, also that each list is coded as we would.
+// check makes the checks that need no base, also that each list is coded as this code would.
 func (s *pendingSetJSON) check() error {
 	switch {
 	case (s.Pending == nil) == (s.Step == nil):
@@ -91,7 +91,7 @@ func (s *pendingSetJSON) check() error {
 	return err
 }
 
-// Set returns the set that b names in s. base is the one of the blobs before it; empty if it is the first.
+// Set returns the set that b names. base is the set of the blobs before it; empty if b is the first.
 func (s *PendingSets) Set(b *Blob, base driver.PendingSet) (h driver.PendingSet, err error) {
 	if b.At < 0 || b.At >= len(s.sets) {
 		return h, corrupt(s.object, "it has %d pending sets, and not number %d", len(s.sets), b.At)

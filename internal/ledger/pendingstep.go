@@ -11,10 +11,10 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// MaxPendingBefore is how many blobs a pending set may build on. Whoever acquires its lane reads them all.
+// MaxPendingBefore is how many blobs a pending set may build on. The next owner of the lane reads them all.
 const MaxPendingBefore = 15
 
-// pendingStepJSON is how a pending set differs from the one before it, the base.
+// pendingStepJSON says how a pending set differs from the one before it, the base.
 type pendingStepJSON struct {
 	First   string `json:"first"`
 	Through uint64 `json:"through"`
@@ -31,7 +31,7 @@ type pendingStepJSON struct {
 	CRC32C uint32 `json:"crc32c"` // of the ordinals of the set, 4 bytes each, the lowest first
 }
 
-// toStep says how h differs from base; false if that cannot be said. shift is where h begins in base.
+// toStep says how h differs from base; false if a step cannot. shift is where h begins in base.
 func toStep(h, base driver.PendingSet, shift uint64) (*pendingStepJSON, bool) {
 	j := &pendingStepJSON{First: h.First.String(), Through: h.Through, Count: h.Len(), Shift: shift, CRC32C: sumOrdinals(h.Ordinals)}
 	var gone, more []uint32
@@ -122,8 +122,8 @@ func sumOrdinals(ordinals []uint32) (sum uint32) {
 	return sum
 }
 
-// shiftOf is where the set of p begins in the one before it: by their positions, or by how many records were read where
-// these have gaps.
+// shiftOf is where the set of p begins in the one before it. It follows from their positions, or, where these have gaps,
+// from how many records were read.
 func (p *PartitionCommit) shiftOf() (uint64, bool) {
 	h, base := &p.Progress.Pending, &p.PendingBase
 	if h.First.Seq == "" && base.First.Seq == "" {

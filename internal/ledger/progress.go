@@ -94,7 +94,7 @@ type jumpJSON struct {
 	Records int       `json:"records"`
 }
 
-// toProgress converts the times to UTC, since event times come from users' code.
+// toProgress converts the times to UTC, since users' code makes event times.
 func toProgress(p *driver.Progress, withoutPending bool) (progressJSON, error) {
 	j := progressJSON{
 		PendingTime: utc(p.PendingTime), MaxEventTime: utc(p.MaxEventTime), Watermark: utc(p.Watermark), Arrived: utc(p.Arrived), Mark: p.Mark, Ended: p.Ended,

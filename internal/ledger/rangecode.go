@@ -45,7 +45,7 @@ func (e *rangeEncoder) shift() {
 	e.low = uint64(uint32(e.low) << 8)
 }
 
-// end returns the code: without its first byte, which is always zero, and without zeros at its end, which a decoder adds.
+// end returns the code without its first byte, which is always zero, and without zeros at its end, which a decoder adds.
 func (e *rangeEncoder) end() []byte {
 	for range 5 {
 		e.shift()
@@ -97,8 +97,8 @@ func (d *rangeDecoder) bit(p *uint16) uint32 {
 	return bit
 }
 
-// runModel are the probabilities of the lengths of runs, of zeros and of ones: that of the number of bits in unary, and
-// those of the two bits behind the first.
+// runModel has the probabilities of the lengths of runs, of zeros and of ones: of the number of bits, in unary, and of the
+// two bits after the first.
 type runModel [2]struct {
 	length [33]uint16
 	top    [33][4]uint16
@@ -158,7 +158,8 @@ func (m *runModel) decode(d *rangeDecoder, kind int) (uint32, bool) {
 	return v, true
 }
 
-// encodeRuns codes ascending numbers as the lengths of runs, of numbers that are not there and those that are, in turn.
+// encodeRuns codes ascending numbers as the lengths of runs: in turn of numbers that are missing and of those that are
+// there.
 func encodeRuns(numbers []uint32) []byte {
 	if len(numbers) == 0 {
 		return nil

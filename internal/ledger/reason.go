@@ -12,7 +12,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Reason is why some records of a Commit have no row: what a stage said when it dropped them or, for dead ones, the stage
+// Reason is why some records of a Commit have no row: what a stage said when it dropped them, or for dead records the stage
 // and the kind of error.
 type Reason struct {
 	Fate    string `json:"fate"`
@@ -64,8 +64,8 @@ func RowsByFlow(m map[string]int64) (list []FlowRows) {
 	return list
 }
 
-// checkReasons checks why records have no row. left has the counts of all partitions: no more records may have a reason than
-// have the fate.
+// checkReasons checks why records have no row. left counts the records of all partitions by fate; the reasons of a fate
+// must not count more.
 func checkReasons(reasons []Reason, left record.Counts) error {
 	if len(reasons) > MaxReasons {
 		return fmt.Errorf("%d reasons, at most %d are allowed", len(reasons), MaxReasons)

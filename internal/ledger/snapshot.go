@@ -96,10 +96,10 @@ func (a snapPartitionJSON) compare(b snapPartitionJSON) int {
 func (a snapUnpublishedJSON) compare(b snapUnpublishedJSON) int { return cmp.Compare(a.Entry, b.Entry) }
 func (a snapHourJSON) compare(b snapHourJSON) int               { return a.Hour.Compare(b.Hour) }
 
-// DecodeState reads the snapshot of the state after entry n of the ledger that begins with g. The error is a
-// *VersionError if a newer version is needed, else a *CorruptError. The state is whole once Finished.Complete was given
-// what Finished.Missing names. A snapshot only saves reading entries: a reader that
-// cannot use one may fold them from an older one, or from the first.
+// DecodeState reads the snapshot of the state after entry n of the ledger that begins with g. The error is a *VersionError
+// if a newer version is needed, else a *CorruptError. The state is whole once Finished.Complete has got what
+// Finished.Missing names. Snapshots only save reading: a reader that cannot use one may fold the entries from an older one,
+// or from the first.
 func DecodeState(g Genesis, genesis Hash, n uint64, body []byte) (*State, error) {
 	object := fmt.Sprintf("snapshot %d", n)
 	line, h, err := payload(object, body, MaxSnapshot)

@@ -9,7 +9,8 @@ import (
 )
 
 // State is the fold of a ledger's entries: all that validation, acquisition, closing and sweeping need. Its size is
-// O(partitions that were not forgotten + unpublished entries + open hours), and some 60 bytes for each of Finished. It is not safe for concurrent use.
+// O(partitions that were not forgotten + unpublished entries + open hours), and some 60 bytes for each of Finished. It is
+// not safe for concurrent use.
 type State struct {
 	Genesis     Genesis
 	GenesisHash Hash
@@ -49,7 +50,7 @@ func (s *State) Clone() *State {
 	return &c
 }
 
-// Standing returns a copy of the partitions and sums of s as they are now, for a look back; nothing can be folded into it.
+// Standing returns a copy of the present partitions and sums of s, for a later look back. Nothing can be folded into it.
 func (s *State) Standing() *State {
 	return &State{Genesis: s.Genesis, Last: s.Last, Lanes: Lanes{Partitions: maps.Clone(s.Lanes.Partitions)}, Read: s.Read, Counts: s.Counts, Rows: s.Rows}
 }

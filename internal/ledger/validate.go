@@ -8,9 +8,9 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Validate decides whether e may be written behind the folded state. nil means yes; a *VoidError, which matches
-// driver.ErrFenced, that somebody else was faster and the work is void; a *CorruptError that e contradicts itself or
-// goes back, which is a fault in its author, so it must be neither written nor tried again.
+// Validate decides whether e may be written after the folded state. nil means yes. A *VoidError, which matches
+// driver.ErrFenced, means that somebody else was faster and the work is void. A *CorruptError means that e contradicts
+// itself or goes back. That is a fault in its author, so e must be neither written nor tried again.
 func (s *State) Validate(e *Entry) error {
 	object := fmt.Sprintf("entry %d", e.ID)
 	if b := e.Detached(); b != nil {
@@ -117,7 +117,7 @@ func (c *Commit) touches(lane string) bool {
 	return found
 }
 
-// follows checks that p is a step forward from old, and that every record that it reads, or that was pending, has one fate.
+// follows checks that p is a step forward from old, and that every record that it reads or that was pending has one fate.
 func follows(old *Partition, p *PartitionCommit) error {
 	was, is := &old.Progress, &p.Progress
 	moved := is.UpTo.Compare(was.UpTo)
@@ -149,7 +149,7 @@ func follows(old *Partition, p *PartitionCommit) error {
 	return nothingPendingAgain(old, p)
 }
 
-// nothingPendingAgain checks that no finished record is pending: what is pending was pending before or is new.
+// nothingPendingAgain checks that no finished record is pending: a pending record was pending before or is new.
 func nothingPendingAgain(old *Partition, p *PartitionCommit) error {
 	first := p.Progress.Pending.First
 	if first.IsZero() || len(old.PendingBlobs) > 0 {
@@ -183,8 +183,8 @@ func (s *State) validateRetire(object string, r *Retire) error {
 	return nil
 }
 
-// validateConfig lets a newer generation add topics, and the same one add partitions. A topic may be left out only if none
-// of its partitions is waited for any more: a topic leaves by Retire.
+// validateConfig lets a newer generation add topics, and the same one add partitions. It lets a topic go only if no hour
+// waits for one of its partitions any more: a topic leaves by Retire.
 func (s *State) validateConfig(c *Config) error {
 	grows := c.Generation == s.Config.Generation && slices.Equal(c.Topics, s.Config.Topics) && !slices.Equal(c.Logs, s.Config.Logs)
 	if c.Generation <= s.Config.Generation && !grows {

@@ -13,10 +13,10 @@ import (
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
-// Error says that the store's clock is in doubt: it has stepped, or differs from this machine's by more than an hour
-// when the job begins. The job goes on, by the earlier of the two clocks where something must have passed, and by the later
-// one where something lies in the future, until the store's clock is back or has gone on from there for ten minutes. It is in
-// stream.Status.Unclosed.
+// Error says that the store's clock is in doubt: it has stepped, or differs from this machine's by more than an hour when
+// the job begins. The job goes on with two clocks, the store's and what it should be. Where something must have passed it
+// uses the earlier one; where something lies in the future, the later. That ends when the store's clock is back, or has
+// gone on from there for ten minutes. The error is in stream.Status.Unclosed.
 type Error struct {
 	Told     time.Time // by the store
 	Expected time.Time
@@ -51,8 +51,8 @@ func New(store driver.Store, e *env.Env) *Clock {
 	return c
 }
 
-// Now reads the store's clock. While it is in doubt that is the earlier of what it says and of what it should say. newest is
-// the latest time that anybody is known to have read from it.
+// Now reads the store's clock. While that is in doubt it returns the earlier of what the clock says and of what it should
+// say. newest is the latest time that any process is known to have read from it.
 func (c *Clock) Now(ctx context.Context, log *slog.Logger, newest time.Time) (time.Time, error) {
 	told, err := c.store.Now(ctx)
 	if err != nil {
@@ -77,7 +77,7 @@ func (c *Clock) Now(ctx context.Context, log *slog.Logger, newest time.Time) (ti
 	return t.At.UTC(), nil
 }
 
-// note takes down what is known after a reading, and returns the doubt before it.
+// note saves what a reading shows, and returns the doubt before it.
 func (c *Clock) note(latest time.Time, doubt *Error) *Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,14 +86,14 @@ func (c *Clock) note(latest time.Time, doubt *Error) *Error {
 	return was
 }
 
-// Latest is the latest time that the store's clock may have had when Now read it.
+// Latest is the latest time that the store's clock can have had when Now read it.
 func (c *Clock) Latest() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.latest
 }
 
-// Doubt returns why hours may close late, an *Error: the clock is in doubt.
+// Doubt returns an *Error if the clock is in doubt, so that hours may close late.
 func (c *Clock) Doubt() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

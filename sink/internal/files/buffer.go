@@ -17,26 +17,26 @@ const (
 	// third more, while one flow costs the same. A worker with thousands of files open rarely gets that far, see lot.shed.
 	blockBytes = 256 << 10
 
-	// keepCompressors is the most files of a worker that each keep a compressor from one block to the next, so that the
-	// frames of busy files are long.
+	// keepCompressors is how many files of a worker may keep a compressor from one block to the next. That makes the frames
+	// of busy files long.
 	keepCompressors = 8
 
 	// compressorBytes is what a compressor counts for in the budget; those of zstd with a window of 1 MiB take about so
 	// much, others less.
 	compressorBytes = 2 << 20
 
-	// folderBytes is what a folder counts for until the transaction ends, beside its rows: names, maps, the staged file and
-	// its place in the entry; bufferBytes is what each worker's buffer for it does. Shedding does not free them; a commit
-	// does, and a job over its limit commits early. In a heap profile of 15,000 folders a buffer had
-	// 200 bytes, and a folder 500 before its commit.
+	// folderBytes is what a folder counts for until the transaction ends, besides its rows: names, maps, the staged file
+	// and its place in the entry. bufferBytes is the same for each worker's buffer. Only a commit frees them, so a job over
+	// its limit commits early. In a heap profile of 15,000 folders a buffer had 200 bytes, and a folder 500 before its
+	// commit.
 	folderBytes = 1500
 	bufferBytes = 300
 )
 
 // buffer holds the rows of one worker for one file. Only its worker uses it, until the transaction's files are finished.
 //
-// Rows are encoded into raw. From there they go, block by block, through a kept compressor into out, whose frame ends
-// after Codec.FrameBytes; or, where no compressor is kept, in one piece through one that is borrowed.
+// Rows are encoded into raw. A kept compressor takes them from there, block by block, into out, and its frame ends after
+// Codec.FrameBytes. Without a kept compressor a borrowed one takes them in one piece.
 type buffer struct {
 	file   *outFile
 	lot    *lot
@@ -69,7 +69,7 @@ func (b *buffer) count() {
 	}
 }
 
-// drain takes the rows out of raw: into the frame under way, or to the file. It must not be called within a row.
+// drain moves the rows out of raw, into the frame in progress or to the file. It must not be called within a row.
 func (b *buffer) drain(ctx context.Context) error {
 	defer b.count()
 	switch {
@@ -134,7 +134,7 @@ func (b *buffer) endFrame(ctx context.Context) error {
 	return err
 }
 
-// empty forgets the rows in raw, and their memory if one huge row took it.
+// empty forgets the rows in raw. It frees the memory if one huge row took it.
 func (b *buffer) empty() {
 	b.rows = 0
 	if cap(b.raw) > 4*blockBytes {

@@ -1,14 +1,15 @@
-// Package files turns the rows and dead letters of a transaction into staged files. It knows flows, hours, buffers, frames and
-// the job's budget of memory. It knows nothing of the ledger, nor of who owns a file: what lateness is decided by comes with the
-// rows, and [Stage] begins a file.
+// Package files turns the rows and dead letters of a transaction into staged files. It knows flows, hours, buffers, frames
+// and the job's budget of memory. It knows nothing of the ledger, nor of who owns a file: the caller brings the deadline
+// for lateness with the rows, and [Stage] begins a file.
 //
 // # Way in
 //
-// A run has one [Pool]. A transaction has one [Set], which is its files, and the Pool's [Writers] for it, with which the workers
-// write. Then the Set is finished, which gives the list of files, or aborted; and at last the Writers are closed.
+// A run has one [Pool]. A transaction has one [Set], which has its files, and the Pool's [Writers] for it, which the
+// workers use. Then the caller finishes the Set, which returns the list of files, or aborts it. At last it closes the
+// Writers.
 //
 // # Locks
 //
-// outFile.mu comes before Set.mu. A worker holds outFile.mu while it writes to the file's upload and while it calls Stage, so
-// Stage must not wait for anything that writes. Pool.mu is held alone.
+// outFile.mu comes before Set.mu. A worker holds outFile.mu while it writes to the file's upload and while it calls Stage,
+// so Stage must not wait for anything that writes. Pool.mu is held alone.
 package files

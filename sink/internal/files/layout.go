@@ -18,7 +18,7 @@ const (
 	DeadFolder = "dead" // takes the place of a flow
 )
 
-// MaxPrefix bounds Layout.Prefix in bytes, so that every key fits the stores.
+// MaxPrefix bounds Layout.Prefix in bytes, so that stores take every key.
 const MaxPrefix = 256
 
 // Layout is how the folders of a job are named.

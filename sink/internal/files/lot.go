@@ -7,8 +7,8 @@ import (
 	"github.com/onceflow/onceflow/sink/format"
 )
 
-// lot is all buffers of one worker in one transaction. Only the worker uses it until they are finished,
-// which happens in parallel by file.
+// lot has all buffers of one worker in one transaction. Only the worker uses it until the buffers are finished, which
+// happens in parallel by file.
 type lot struct {
 	buffers []*buffer
 	keep    int32        // compressors that may be kept
@@ -27,8 +27,8 @@ func (l *lot) open(f *outFile, s *shared, h header) *buffer {
 	return b
 }
 
-// shed writes the larger buffers out, with frames that end early, and gives their memory back: no row waits for memory.
-// It takes those of average size and more, so it need not sort, and a few calls shrink thousands of them.
+// shed writes the larger buffers out, in frames that end early, and frees their memory. So no row ever waits for memory. It
+// takes those of at least average size, so it need not sort, and a few calls shrink thousands of them.
 func (l *lot) shed(ctx context.Context) error {
 	if len(l.buffers) == 0 {
 		return nil

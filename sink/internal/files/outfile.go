@@ -20,7 +20,7 @@ type folder struct {
 	ext  string    // of its files
 }
 
-// outFile is what all workers of a transaction write to one folder: a file that grows, and those that were cut off it
+// outFile is what all workers of a transaction write to one folder: a growing file, and the files that were cut off it
 // because they were large enough. It is safe for concurrent use.
 type outFile struct {
 	folder
@@ -42,8 +42,8 @@ type part struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// add appends a frame of rows, beginning the staged file with header if there is none. It takes frame until it returns.
-// After an error nothing can be added and the transaction cannot commit.
+// add appends a frame of rows. If there is no staged file it begins one with header. It owns frame until it returns. After
+// an error nothing can be added and the transaction cannot commit.
 func (f *outFile) add(ctx context.Context, frame []byte, rows int64, header func() ([]byte, error)) error {
 	full, err := f.append(ctx, frame, rows, header)
 	if err != nil || full == nil {
@@ -52,7 +52,7 @@ func (f *outFile) add(ctx context.Context, frame []byte, rows int64, header func
 	return f.closed(f.set.close(ctx, full)) // outside the lock: the other workers go on with the next part
 }
 
-// closed notes if something was lost when a part was closed, so that the transaction cannot commit.
+// closed notes an error of closing a part, so that the transaction cannot commit.
 func (f *outFile) closed(err error) error {
 	if err != nil {
 		f.mu.Lock()
@@ -62,7 +62,7 @@ func (f *outFile) closed(err error) error {
 	return err
 }
 
-// cut takes the part away if it keeps as many bytes in memory as least.
+// cut takes the part away if it has at least least bytes in memory.
 func (f *outFile) cut(least int64) *part {
 	f.mu.Lock()
 	defer f.mu.Unlock()

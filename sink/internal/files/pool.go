@@ -35,8 +35,8 @@ type Config[T any] struct {
 	Env     *env.Env
 }
 
-// Pool makes the Writers of a run's transactions, and keeps encoders, compressors and maps from one to the next. It is safe for
-// concurrent use.
+// Pool makes the Writers of a run's transactions. It keeps encoders, compressors and maps from one transaction to the next.
+// It is safe for concurrent use.
 type Pool[T any] struct {
 	cfg    Config[T]
 	shared []*shared // by flow
@@ -91,8 +91,8 @@ func (p *Pool[T]) putBack(w *worker[T]) {
 	p.idle = append(p.idle, w)
 }
 
-// shedFloor is how much a worker's buffers must hold before they are written out early because the budget is over: it
-// may be others who took it, and tiny frames would not help.
+// shedFloor is how much a worker's buffers must hold before it writes them out early because the budget is over. Others may
+// have used the budget up, and tiny frames would not help.
 func (p *Pool[T]) shedFloor() int64 {
 	return cmp.Or(p.cfg.Budget.Limit(), 1<<62) / 8 / int64(p.cfg.Workers)
 }

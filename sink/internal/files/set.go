@@ -17,8 +17,8 @@ import (
 	streamdriver "github.com/onceflow/onceflow/stream/driver"
 )
 
-// Stage begins a staged file in a folder, under a name of its own that ends with ext, and returns its key. It waits as long as
-// ctx, while live lasts until the upload is closed or aborted. It is called by several goroutines at once.
+// Stage begins a staged file in a folder, under a name of its own that ends with ext, and returns its key. Its call ends
+// with ctx; the upload may use live until it is closed or aborted. Several goroutines call it at once.
 type Stage func(ctx, live context.Context, folder, ext string) (up driver.Upload, key string, err error)
 
 // File is a staged file that is complete.
@@ -33,7 +33,7 @@ type File struct {
 	Ref    []byte // the store's: how to publish it
 }
 
-// Set is the files of one transaction. It is safe for concurrent use but where a method says otherwise.
+// Set has the files of one transaction. It is safe for concurrent use unless a method says otherwise.
 type Set struct {
 	stage    Stage
 	maxBytes int64 // a file of this size is cut
@@ -49,7 +49,7 @@ type Set struct {
 	closed []File
 }
 
-// NewSet makes a Set without files. A file of maxBytes is cut, and another one begun.
+// NewSet makes a Set without files. A file that reaches maxBytes is cut, and another one begun.
 func NewSet(stage Stage, maxBytes int64, e *env.Env, budget *streamdriver.Budget) *Set {
 	return &Set{stage: stage, maxBytes: maxBytes, env: e, budget: budget, files: map[string]*outFile{}}
 }
@@ -81,8 +81,8 @@ func (s *Set) begin(ctx context.Context, d *folder) (*part, error) {
 	return p, nil
 }
 
-// uploads is the context of uploads. It does not end with that of the write which happens to begin a file: the job's may be
-// over when the last transaction commits.
+// uploads is the context of uploads. The context of the write that begins a file does not end it, since the job's may have
+// ended when the last transaction commits.
 func (s *Set) uploads(ctx context.Context) context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *Set) uploads(ctx context.Context) context.Context {
 	return s.live
 }
 
-// over ends the context of the uploads. They must have been closed or aborted.
+// over ends the context of the uploads. All must have been closed or aborted.
 func (s *Set) over() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +101,7 @@ func (s *Set) over() {
 	}
 }
 
-// close makes a staged file durable. It is tried once: after an error an upload is of no use.
+// close makes a staged file durable. It does not retry, since an upload is of no use after an error.
 func (s *Set) close(ctx context.Context, p *part) error {
 	ref, err := p.up.Close(ctx)
 	s.gather(p, 0)
@@ -115,8 +115,8 @@ func (s *Set) close(ctx context.Context, p *part) error {
 	return nil
 }
 
-// Finish makes all files durable and returns them in the order of their keys. No worker may be writing. After an error the
-// Set is of no use but for Abort.
+// Finish makes all files durable and returns them in the order of their keys. No worker may be writing. After an error only
+// Abort is allowed.
 func (s *Set) Finish(ctx context.Context) ([]File, error) {
 	files := s.all()
 	slices.SortFunc(files, func(a, b *outFile) int { return cmp.Compare(a.path, b.path) })
@@ -135,8 +135,8 @@ func (s *Set) all() []*outFile {
 	return slices.Collect(maps.Values(s.files))
 }
 
-// Abort deletes what was staged. It must not be called once an append that names the files was tried, unless it is
-// settled that no entry names them. What it cannot delete the sweeper will.
+// Abort deletes what was staged. Once an append that names the files was tried, it must not be called before it is certain
+// that no entry names them. The sweeper deletes what Abort cannot.
 func (s *Set) Abort(ctx context.Context) error {
 	defer s.over()
 	for _, f := range s.files {
@@ -151,7 +151,7 @@ func (s *Set) Abort(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// forget lets go of the names of what was staged, once the transaction is over.
+// forget frees the names of staged files once the transaction is over.
 func (s *Set) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,7 +159,8 @@ func (s *Set) forget() {
 	s.files, s.parts, s.closed = nil, nil, nil
 }
 
-// gather notes how many bytes an upload keeps in memory. It needs the lock of the part's file, if others may write to it.
+// gather notes how many bytes an upload has in memory. The caller holds the lock of the part's file, if others may write to
+// it.
 func (s *Set) gather(p *part, n int64) {
 	d := n - p.gathered
 	p.gathered = n
@@ -167,7 +168,7 @@ func (s *Set) gather(p *part, n int64) {
 	s.budget.Add(d)
 }
 
-// shed closes the files whose uploads keep the most bytes in memory, so that they are sent, and others are begun.
+// shed closes the files whose uploads have the most bytes in memory. That sends the bytes; further rows begin new files.
 func (s *Set) shed(ctx context.Context) error {
 	files := s.all()
 	mean := s.gathered.Load() / int64(max(len(files), 1))

@@ -14,8 +14,8 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// worker is what one worker does in one transaction: it finds the files of each row and encodes it into their buffers.
-// Only that worker uses it.
+// worker is one worker's part in one transaction: it finds the files of each row and encodes it into their buffers. Only
+// that worker uses it.
 type worker[T any] struct {
 	pool *Pool[T]
 	set  *Set
@@ -65,9 +65,9 @@ func (w *worker[T]) write(ctx context.Context, deadline int64, rows []record.Eve
 	return bad, err
 }
 
-// writeFrom writes rows from from on, and returns where it is to go on: behind a row of which one of the user's functions
-// panicked. What such a row left is taken back, as that of a row that cannot be encoded. A panic of anything else goes on,
-// since nobody knows what it left half done.
+// writeFrom writes rows from from on. If one of the user's functions panics it takes back what the row left, as for a row
+// that cannot be encoded, and returns the index after it. Any other panic goes on, since nobody knows what it left half
+// done.
 func (w *worker[T]) writeFrom(
 	ctx context.Context, from int, before []streamdriver.BadRow, deadline int64, rows []record.Event[T], fates []record.Fate,
 ) (next int, bad []streamdriver.BadRow, err error) {
@@ -125,7 +125,7 @@ const (
 	encoder
 )
 
-// panicked ends a row in whose flow one of the user's functions panicked with v.
+// panicked ends a row after one of the user's functions panicked with v.
 func (w *worker[T]) panicked(v any) error {
 	what := map[callee]string{where: "Where", key: "the value of a key", encoder: "the encoder"}[w.calls]
 	w.calls = nobody
@@ -133,7 +133,7 @@ func (w *worker[T]) panicked(v any) error {
 	return fmt.Errorf("flow %q: %s: %w", w.pool.cfg.Flows[w.flow].Name, what, record.Caught(v))
 }
 
-// row encodes a row into the buffers of all flows that want it, noting in marks where they were before.
+// row encodes a row into the buffers of all flows that want it. It notes in marks where they were before.
 func (w *worker[T]) row(ev *record.Event[T], deadline int64) (record.Fate, error) {
 	h := w.last
 	if sec := ev.Time.Unix(); h == nil || sec < h.start || sec >= h.end {
@@ -248,14 +248,14 @@ func (w *worker[T]) openLeaf(h *hourFolders, flow, late int, keys []byte) *buffe
 // maxKeyFolders leaves room in a key for the prefix, the hour's folders and the file's name.
 const maxKeyFolders = driver.MaxKey - MaxPrefix - 256
 
-// open makes the worker's buffer for a folder, whose rows it has come to first.
+// open makes the worker's buffer for a folder at its first row.
 func (w *worker[T]) open(flow string, kind Kind, hour time.Time, keys []byte, s *shared, h header) *buffer {
 	d := folder{flow: flow, kind: kind, hour: hour, ext: s.ext}
 	d.path = string(append(w.pool.cfg.Layout.Folder(flow, kind, hour), keys...))
 	return w.lot.open(w.set.open(d), s, h)
 }
 
-// report brings the budget up to date with what the worker's buffers hold.
+// report updates the budget with what the worker's buffers hold.
 func (w *worker[T]) report() (over bool) {
 	kept := w.lot.bytes.Load() + int64(len(w.lot.buffers))*bufferBytes
 	over = w.pool.cfg.Budget.Add(kept - w.reported)

@@ -10,7 +10,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Writers are what the workers of one transaction write with: each by its number, from one goroutine at a time.
+// Writers write the rows of one transaction. Each worker uses its number, from one goroutine at a time.
 type Writers[T any] struct {
 	pool    *Pool[T]
 	set     *Set
@@ -18,9 +18,8 @@ type Writers[T any] struct {
 	bytes   atomic.Int64
 }
 
-// Write routes and encodes rows, and notes in fates what became of each; those that no flow can take are in bad. deadline is
-// what lateness is decided by: hours that end at or before it, in seconds since 1970, are closed. After an error the Set
-// cannot be finished.
+// Write routes and encodes rows, and sets their fates; rows that cannot be encoded are in bad. Hours that end at or before
+// deadline, in seconds since 1970, are closed. After an error the Set cannot be finished.
 func (ws *Writers[T]) Write(
 	ctx context.Context, number int, deadline int64, rows []record.Event[T], fates []record.Fate,
 ) (bad []driver.BadRow, err error) {
@@ -32,7 +31,7 @@ func (ws *Writers[T]) Write(
 	return bad, ws.account(ctx, w, err)
 }
 
-// Reject adds dead letters to the folder of the hour at which they were read. Errors are as of Write.
+// Reject adds dead letters to the folder of the hour at which they were read. Its errors are like those of Write.
 func (ws *Writers[T]) Reject(ctx context.Context, number int, dead []driver.DeadLetter) error {
 	w, err := ws.worker(number)
 	if err != nil {
@@ -51,7 +50,7 @@ func (ws *Writers[T]) worker(number int) (*worker[T], error) {
 	return ws.workers[number], nil
 }
 
-// account counts what was added, and makes room if there is too much in memory.
+// account counts what was added, and makes room if too much is in memory.
 func (ws *Writers[T]) account(ctx context.Context, w *worker[T], err error) error {
 	ws.bytes.Add(w.bytes)
 	w.bytes = 0
@@ -70,7 +69,7 @@ func (ws *Writers[T]) account(ctx context.Context, w *worker[T], err error) erro
 // Bytes is how much was added, encoded and not compressed.
 func (ws *Writers[T]) Bytes() int64 { return ws.bytes.Load() }
 
-// Dropped are the rows that were dropped since they were late, by flow. No worker may be writing.
+// Dropped counts the rows that were dropped because they were late, by flow. No worker may be writing.
 func (ws *Writers[T]) Dropped() map[string]int64 {
 	dropped := map[string]int64{}
 	for _, w := range ws.workers {
@@ -86,7 +85,7 @@ func (ws *Writers[T]) Dropped() map[string]int64 {
 	return dropped
 }
 
-// Close gives the memory back, also what the Set counts for, which must have been finished or aborted.
+// Close gives the memory back, also the Set's share of the budget. The Set must have been finished or aborted.
 func (ws *Writers[T]) Close() {
 	for _, w := range ws.workers {
 		if w != nil {

@@ -44,18 +44,19 @@ type Closer struct {
 	unclosed error // why no hour closes until a person does something
 }
 
-// NewCloser returns one that closes nothing yet. mayEnd is driver.Job.MayEnd.
+// NewCloser returns a Closer that has closed nothing yet. mayEnd is driver.Job.MayEnd.
 func NewCloser(
 	j *journal.Journal, p *upkeep.Publisher, l *upkeep.Leftovers, c *clock.Clock, o Options, mayEnd func() bool,
 ) *Closer {
 	return &Closer{journal: j, publisher: p, leftovers: l, clock: c, sealer: &Sealer{j, p, l, o}, opts: o, mayEnd: mayEnd}
 }
 
-// Hours is how many were closed, and why no hour closes until a person does something: an *EmptyHoursError.
+// Hours returns how many hours were closed. unclosed, an *EmptyHoursError, says why no hour closes until a person does
+// something.
 func (c *Closer) Hours() (closed int64, unclosed error) { return c.hours, c.unclosed }
 
-// Close closes and seals all hours that can close. It reports whether nothing is left to do before another
-// transaction commits or the store's clock moves on. list asks the source for its partitions.
+// Close closes and seals all hours that can close. It reports whether nothing is left to do until another transaction
+// commits or the store's clock moves on. list asks the source for its partitions.
 func (c *Closer) Close(ctx context.Context, now time.Time, list func(context.Context) ([]record.Partition, error)) (bool, error) {
 	if sealed, err := c.sealer.seal(ctx, now); err != nil || !sealed {
 		return false, err
@@ -90,8 +91,7 @@ func (c *Closer) Close(ctx context.Context, now time.Time, list func(context.Con
 // farFuture is after every clock, and far enough from the end of time.Time that subtracting from it is safe.
 var farFuture = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// due reports whether an hour could close as far as the known partitions go, and which entries would have to be
-// published first.
+// due reports whether the known partitions allow an hour to close, and which entries would have to be published first.
 func (c *Closer) due() (due bool, waits []uint64) {
 	c.journal.Look(func(s *ledger.State) {
 		var from time.Time
@@ -106,8 +106,8 @@ func (c *Closer) due() (due bool, waits []uint64) {
 	return due, waits
 }
 
-// asFar is now, or less if all partitions have ended and more may be to come: then the newest event bounds hours as it did
-// while its partition was read.
+// asFar is now. If all partitions have ended but more may come, it is at most the newest event time, which bounded hours
+// while that partition was being read.
 func (c *Closer) asFar(s *ledger.State, now time.Time) time.Time {
 	if c.mayEnd == nil || !s.Lanes.AllEnded() || c.mayEnd() {
 		return now
@@ -121,12 +121,12 @@ func (c *Closer) asFar(s *ledger.State, now time.Time) time.Time {
 var (
 	errNotYet = errors.New("sink: it is too early to close")
 
-	// errAsk means that a Close lost its slot, so that the clock and the source must be asked again.
+	// errAsk means that a Close lost its slot, so the clock and the source must be asked again.
 	errAsk = errors.New("sink: a close lost its slot")
 )
 
-// once appends one Close, for all hours that can close now. The order of its questions matters: first the store's
-// clock, then the source's partitions, so that a partition that appears later can have no record of those hours.
+// once appends one Close, for all hours that can close now. The order of its questions matters: first the store's clock,
+// then the source's partitions. So a partition that appears later can have no record of those hours.
 func (c *Closer) once(ctx context.Context, list func(context.Context) ([]record.Partition, error)) error {
 	at, err := c.clock.Now(ctx, c.journal.Log, c.journal.View().At)
 	if err != nil {

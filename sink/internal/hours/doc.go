@@ -1,3 +1,3 @@
 // Package hours closes the hours of a job, and writes their manifests and seals. Only the goroutine of Maintain uses it, so
-// that its types need no locks.
+// its types need no locks.
 package hours

@@ -10,19 +10,19 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 )
 
-// EmptyHoursError says why no further hour closes though all data is in: too many in a row would be empty. The job goes on
-// committing, and the hours before them close. It is in stream.Status.Unclosed.
+// EmptyHoursError says that no further hour closes, though all data is in, because too many in a row would be empty. The
+// job goes on committing, and the hours before them close. It is in stream.Status.Unclosed.
 type EmptyHoursError struct {
 	From, Through time.Time // of the empty hours
 	Hours         int64
 	Allowed       int64 // as many may close in a row at that time
 
-	// Entry is the first entry with files of the hour before, or the Close that closed it, which AtClose says; 0 if there is no
-	// hour before.
+	// Entry is the first entry with files of the hour before, or, if AtClose is set, the Close that closed that hour. It is
+	// 0 if there is no hour before.
 	Entry   uint64
 	AtClose bool
 
-	// Origin tells more of the entry that the gap begins with: the partitions that it read, and a file of it.
+	// Origin describes the entry that the gap begins with: the partitions that it read, and one of its files.
 	Origin string
 }
 
@@ -32,8 +32,8 @@ func (e *EmptyHoursError) Error() string {
 		"these hours, set seal.Options.EmptyHours to at least %d, or to -1, and restart", gap.String(), e.Origin, e.Hours)
 }
 
-// beforeGap returns up to when hours may close of those from from through through: up to the first run of too many empty
-// ones. It lets the status say what it finds, and returns errNotYet if nothing is before that run.
+// beforeGap returns up to when the hours from from up to through may close: to the first run of too many empty ones. It
+// reports the run in the status, and returns errNotYet if no hour is before it.
 func (c *Closer) beforeGap(ctx context.Context, from, through, at time.Time) (time.Time, error) {
 	var g ledger.Gap
 	var found bool
@@ -75,8 +75,8 @@ func (c *Closer) tellGap(ctx context.Context, g ledger.Gap) error {
 	return nil
 }
 
-// originOf tells of an entry what helps to find the record that began an hour: the partitions that it read, up to which
-// positions, and its first file of that hour.
+// originOf describes an entry so that a person can find the record that began an hour: the partitions that it read, up to
+// which positions, and its first file of that hour.
 func (c *Closer) originOf(ctx context.Context, entry uint64, hour time.Time) (string, error) {
 	e, _, err := c.journal.Objects.Entry(ctx, entry)
 	if err != nil || e.Commit == nil {

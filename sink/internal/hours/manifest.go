@@ -13,7 +13,7 @@ import (
 	"github.com/onceflow/onceflow/sink/manifest"
 )
 
-// hourFiles returns the on-time files of some hours, as the ledger sums them up, by hour.
+// hourFiles returns the on-time files of some hours, by hour. hours has the ledger's sums of each.
 func hourFiles(ctx context.Context, j *journal.Journal, hours map[time.Time]ledger.Hour) (map[time.Time][]manifest.File, error) {
 	entries := map[uint64]bool{}
 	for _, h := range hours {

@@ -20,13 +20,13 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// sealAfter is how long an hour that another instance has closed is left to it, at most.
+// sealAfter is the longest time that the sealer leaves an hour to the instance that closed it.
 const sealAfter = 10 * time.Second
 
-// Sealer writes what readers of closed hours look at.
+// Sealer writes the objects that readers of closed hours look at.
 //
-// At most one Close is ever without seals: nobody closes the next hours before it knows the seals of the last ones to
-// exist. So a process that finds a Close without its seals needs to look at the last one only.
+// At most one Close at a time is without seals, since nobody closes the next hours before it knows that the seals of the
+// last ones exist. So a process needs to look only at the last Close.
 type Sealer struct {
 	journal   *journal.Journal
 	publisher *upkeep.Publisher
@@ -34,8 +34,8 @@ type Sealer struct {
 	opts      Options
 }
 
-// seal writes the manifests and seal objects of hours that are closed and not known to be sealed, and marks them
-// as sealed. It reports whether all closed hours are sealed.
+// seal writes the manifests and seal objects of closed hours that are not known to be sealed, and marks them as sealed. It
+// reports whether all closed hours are sealed.
 func (s *Sealer) seal(ctx context.Context, now time.Time) (bool, error) {
 	c, err := s.journal.Unsealed(ctx, s.publisher.Sealed())
 	if err != nil || c == nil {
@@ -50,8 +50,8 @@ func (s *Sealer) seal(ctx context.Context, now time.Time) (bool, error) {
 	s.leftovers.Done(c.Entry)
 	s.publisher.NoteSealed(c.Close.Through)
 	s.journal.Log.Info("sealed hours", "from", c.Close.From, "through", c.Close.Through)
-	// The mark tells what is published and sealed, so that nobody has to find it out again. It is not needed to be right, so
-	// it gives way to everything else.
+	// The mark saves others from finding out what is published and sealed. Nothing depends on it, so it gives way to
+	// everything else.
 	_, err = s.journal.Add(ctx, s.publisher.Entry(ledger.KindMark), nil)
 	if errors.Is(err, driver.ErrFenced) {
 		err = nil // another entry has said it all
@@ -59,9 +59,10 @@ func (s *Sealer) seal(ctx context.Context, now time.Time) (bool, error) {
 	return true, err
 }
 
-// unsealedFrom returns the first hour of a Close that lacks a seal; its end if none does. Somebody may have written some and
-// died, or all and not marked them: after a stop of all instances each of them finds the same Close, and making its seals
-// may take thousands of reads. Since seals are written in order, those of one hour tell that all before it are there, too.
+// unsealedFrom returns the first hour of a Close that lacks a seal; the Close's end if none does. Another process may have
+// died after it wrote some, or all without marking them. After a stop of all instances each finds the same Close, and
+// making its seals may take thousands of reads. Seals are written in order, so one hour's seals show that all before it are
+// there.
 func (s *Sealer) unsealedFrom(ctx context.Context, c *journal.Closing) (time.Time, error) {
 	if !c.Sealed.IsZero() {
 		return c.Sealed, nil
@@ -84,8 +85,8 @@ func (s *Sealer) unsealedFrom(ctx context.Context, c *journal.Closing) (time.Tim
 	return hour(first), failed
 }
 
-// exist reports whether an hour's manifest and all its seals are there. Which flows have a seal the manifest says:
-// to find it out again would take all entries of the hour.
+// exist reports whether an hour's manifest and all its seals are there. It takes from the manifest which flows have a seal,
+// since the entries of the hour would all have to be read.
 func (s *Sealer) exist(ctx context.Context, c *journal.Closing, hour time.Time) (bool, error) {
 	m, err := s.journal.Objects.Hour(ctx, hour, s.journal.Genesis().Hour)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -111,18 +112,18 @@ func wrap(what string, err error) error {
 	return fmt.Errorf("sink: %s: %w", what, err)
 }
 
-// sealed are the flows that get a seal in an hour: those of its Close, and those that have files in it. An instance of
-// another version may have written these up to the Close, and whoever closes need not know them.
+// sealed returns the flows that get a seal in an hour: those of its Close, and those with files in it. An instance of
+// another version may have written such files before the Close, and the closer need not know those flows.
 func sealed(m *manifest.Hour) []string { return slices.Sorted(maps.Keys(m.Flows)) }
 
 func (s *Sealer) key(c *journal.Closing, flow string, hour time.Time) string {
 	return string(s.opts.Layout.Folder(flow, files.Data, hour)) + c.Close.Seal
 }
 
-// write creates, for each hour of a Close, first its manifest and then the seal objects of all flows. Readers rely on
-// the order of the hours: no manifest and no seal comes before the one of the hour before. A job that begins with events of
-// long ago has thousands of empty hours, so the next hour's manifest is made beside an hour's seals, and who is interrupted
-// goes on where it was.
+// write creates, for each hour of a Close, first its manifest and then the seal objects of all flows. Readers rely on the
+// order of the hours: no manifest and no seal comes before the one of the hour before. A job that begins with events of
+// long ago has thousands of empty hours. So the next hour's manifest is made beside an hour's seals, and an interrupted
+// call goes on where it was.
 func (s *Sealer) write(ctx context.Context, c *journal.Closing) error {
 	from, err := s.unsealedFrom(ctx, c)
 	if err != nil || !from.Before(c.Close.Through) {
@@ -160,7 +161,7 @@ func (s *Sealer) createManifest(ctx context.Context, m *manifest.Hour) error {
 	return s.createSame(ctx, s.journal.Objects.Root+ledger.HourName(m.Hour, s.journal.Genesis().Hour), body)
 }
 
-// sealHour creates the seals of an hour, whose manifest is there, and the manifest of the next, if there is one.
+// sealHour creates the seals of an hour whose manifest exists, and the manifest of the next, if there is one.
 func (s *Sealer) sealHour(ctx context.Context, c *journal.Closing, m, next *manifest.Hour) error {
 	flows := sealed(m)
 	n := len(flows)
@@ -182,7 +183,7 @@ func (s *Sealer) sealHour(ctx context.Context, c *journal.Closing, m, next *mani
 	})
 }
 
-// createSame creates an object that may be there already, with the same content.
+// createSame creates an object. Success, too, is that it exists with the same content.
 func (s *Sealer) createSame(ctx context.Context, key string, body []byte) error {
 	o := s.journal.Objects
 	return retry.Insist(ctx, o.Env, s.journal.Log, "create "+key, func(ctx context.Context) error {

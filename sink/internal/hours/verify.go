@@ -18,8 +18,8 @@ import (
 // mostTold is how many files an error names.
 const mostTold = 5
 
-// verify refuses to close the hours up to through if one of their files is not in the store as it was published.
-// Nobody but us should write there, so this is not the protocol's business: it finds out early what a reader would find.
+// verify refuses to close the hours up to through if one of their files is not in the store as it was published. The
+// protocol does not need it, since nobody but us should write there: it shows early what a reader would find.
 func (c *Closer) verify(ctx context.Context, through time.Time) error {
 	var hours map[time.Time]ledger.Hour
 	c.journal.Look(func(s *ledger.State) { hours = journal.Closes(s, through) })
@@ -58,7 +58,7 @@ func (c *Closer) verify(ctx context.Context, through time.Time) error {
 		"without Verify: %w", through.Format(time.RFC3339), errors.Join(all...)))
 }
 
-// verifyFolder compares a folder with the lengths that its files should have, by key, of which it keeps those it misses.
+// verifyFolder compares a folder with want, the lengths of its files by key. It leaves in want the files that are missing.
 func (c *Closer) verifyFolder(ctx context.Context, folder string, want map[string]int64) (wrong []error, err error) {
 	for o, err := range c.journal.Objects.Store.List(ctx, folder, "") {
 		if err != nil {

@@ -1,3 +1,3 @@
-// Package place finds out whether a job may write to a folder of a store, and begins its ledger there. Most of that is done
-// before anything is written but probes, so that a job that is refused leaves no trace.
+// Package place finds out whether a job may write to a folder of a store, and begins its ledger there. It writes only
+// probes before it knows, so that a refused job leaves no trace.
 package place

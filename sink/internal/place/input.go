@@ -12,8 +12,8 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// checkInput refuses folders of flows that the source would read, now or at a later start, and a source that reads within
-// one of them: the job would read its own rows, and write them again.
+// checkInput refuses a flow's folder that the source would read, now or at a later start. It also refuses a source that
+// reads within such a folder. Else the job would read its own rows and write them again.
 func checkInput(src driver.SourceInfo, folder string, o *Options) error {
 	if folder == "" || src.Folder == "" {
 		return nil
@@ -45,7 +45,7 @@ func checkInput(src driver.SourceInfo, folder string, o *Options) error {
 	return nil
 }
 
-// resolve follows the links in a path, of which the end need not exist.
+// resolve follows the links in a path, whose end need not exist.
 func resolve(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if !errors.Is(err, fs.ErrNotExist) || path == filepath.Dir(path) {
@@ -55,8 +55,8 @@ func resolve(path string) (string, error) {
 	return filepath.Join(parent, filepath.Base(path)), err
 }
 
-// within reports whether path, whose links were followed, is folder or lies below it, and where. The file system is asked
-// whether two folders are one, since it may take "In" for "in".
+// within reports whether path, with its links followed, is folder or lies below it, and where. It asks the file system
+// whether two folders are one, since some take "In" for "in".
 func within(path, folder string) (string, bool) {
 	want, err := os.Stat(folder)
 	if err != nil {

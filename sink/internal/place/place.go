@@ -70,7 +70,7 @@ func Open(ctx context.Context, store storage.Store, job string, o Options) (*Pla
 	return p, probe(ctx, s, e, p.Folder.Probes(), g == nil)
 }
 
-// matches tells how a ledger that exists differs from what the options ask for.
+// matches says how an existing ledger differs from what the options ask for.
 func (p *Place) matches(g *ledger.Genesis) error {
 	var errs []error
 	if g.Job != p.Folder.Job || g.Epoch != journal.Epoch {

@@ -11,8 +11,8 @@ import (
 	"github.com/onceflow/onceflow/sink/internal/txn"
 )
 
-// probe finds out whether the store does what everything depends on. The probes lie in dir, among the job's control objects.
-// Only the first start of a job stages and publishes one; later ones leave nothing new there.
+// probe checks that the store does what everything depends on. The probes lie in dir, among the job's control objects. Only
+// the first start of a job stages and publishes one; later starts leave nothing new there.
 func probe(ctx context.Context, store *retry.Store, e *env.Env, dir string, first bool) error {
 	if err := probeCreate(ctx, store, dir+"create"); err != nil || !first {
 		return err

@@ -8,8 +8,8 @@ import (
 	"github.com/onceflow/onceflow/sink/internal/files"
 )
 
-// checkRules refuses a folder in which a rule deletes what a job needs: always its ledger, which lies in control, and files
-// that may not be published yet, or that a repeated publication looks for.
+// checkRules refuses a folder in which a rule deletes what a job needs: its ledger, which lies in control, files that may
+// not be published yet, and files that a repeated publication looks for.
 func checkRules(rules []driver.Deletion, control string, o *Options) error {
 	for _, d := range rules {
 		when := "at some time"

@@ -15,11 +15,11 @@ import (
 	streamdriver "github.com/onceflow/onceflow/stream/driver"
 )
 
-// attempts is how often a call of a store is tried: with the pauses below for about 10 seconds. What takes longer is up
-// to the caller, who knows whether to go on.
+// attempts is how often a call of a store is tried: for about 10 seconds, with the pauses below. Longer outages are up to
+// the caller, who knows whether to go on.
 const attempts = 7
 
-// Stop makes an error of err that another try would only meet again: it matches driver.ErrStop.
+// Stop marks err as one that a retry would only meet again: the result matches driver.ErrStop.
 func Stop(err error) error { return hopeless{err} }
 
 type hopeless struct{ error }
@@ -27,8 +27,7 @@ type hopeless struct{ error }
 func (e hopeless) Is(target error) bool { return target == streamdriver.ErrStop }
 func (e hopeless) Unwrap() error        { return e.error }
 
-// permanent reports whether err will not go away by itself. What a ledger, manifest or seal says matches driver.ErrStop if
-// it is wrong.
+// permanent reports whether err will not go away by itself. An invalid ledger, manifest or seal matches driver.ErrStop.
 func permanent(err error) bool {
 	for _, e := range []error{
 		fs.ErrExist, fs.ErrNotExist, fs.ErrPermission, fs.ErrInvalid, errors.ErrUnsupported,
@@ -41,12 +40,12 @@ func permanent(err error) bool {
 	return false
 }
 
-// Do calls f until it succeeds, fails for good, or was tried often enough.
+// Do calls f until it succeeds, its error is permanent, or all attempts are used.
 func Do(ctx context.Context, e *env.Env, f func(ctx context.Context) error) error {
 	return While(ctx, e, f, func(try int, _ error) bool { return try < attempts })
 }
 
-// While calls f until it succeeds, fails for good, or more returns false for the number of tries so far and the
+// While calls f until it succeeds, its error is permanent, or more returns false for the number of tries so far and the
 // last error. Pauses begin at 50 ms and grow to 5 s.
 func While(ctx context.Context, e *env.Env, f func(ctx context.Context) error, more func(int, error) bool) error {
 	return again.Loop{
@@ -56,7 +55,7 @@ func While(ctx context.Context, e *env.Env, f func(ctx context.Context) error, m
 	}.Do(ctx, f)
 }
 
-// Insist calls f, which tries again by itself, until it succeeds, ctx is done, or its error will not pass.
+// Insist calls f, which itself retries, until it succeeds, ctx is done, or its error is permanent.
 func Insist(ctx context.Context, e *env.Env, log *slog.Logger, what string, f func(context.Context) error) error {
 	for {
 		err := f(ctx)

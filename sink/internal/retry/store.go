@@ -10,10 +10,10 @@ import (
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
-// Store is a driver.Store whose calls are tried again after errors that may pass, with jittered pauses that grow and a bound
-// on the time of each attempt. Repeating is safe for each of them by the contract of driver.Store; only a Create that was
-// tried again may report fs.ErrExist about its own object, so a caller compares what is there. Stage is not repeated, since
-// each attempt needs a name of its own. Listings begin again behind the last object they gave. It is safe for concurrent use.
+// Store is a driver.Store that retries calls after errors that may pass. Pauses are jittered and grow, and each attempt has
+// a bound on its time. By the contract of driver.Store repeating is safe for every call. But a repeated Create may report
+// fs.ErrExist about its own object, so callers compare what is there. Stage is not repeated, since each attempt needs its
+// own name. A listing goes on after the last object it gave. It is safe for concurrent use.
 type Store struct {
 	driver.Store // as it is, for who tries again by himself
 	env          *env.Env

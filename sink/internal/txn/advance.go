@@ -14,7 +14,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// predecessor waits until the transaction before this one is settled. Work that builds on void work is void.
+// predecessor waits until the transaction before this one is settled. Work on top of void work is void.
 func (t *Txn) predecessor(ctx context.Context) error {
 	a := t.after.Load()
 	if a == nil {
@@ -29,8 +29,8 @@ func (t *Txn) predecessor(ctx context.Context) error {
 	return fmt.Errorf("sink: the transaction before this one did not commit: %w", a.outcome)
 }
 
-// advance works out the progress that t carries, for the next transaction and for its entry. It waits until the
-// transaction before is settled, so it builds on what is committed.
+// advance computes the progress that t carries, for the next transaction and for its entry. It first waits until the
+// transaction before is settled, so it builds on committed progress.
 func (t *Txn) advance(ctx context.Context, cut driver.Cut) ([]ledger.LaneCommit, error) {
 	if err := t.predecessor(ctx); err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (t *Txn) advance(ctx context.Context, cut driver.Cut) ([]ledger.LaneCommit,
 	return lanes, nil
 }
 
-// nextLane returns the progress of a lane after cut, and what of it changes.
+// nextLane returns the progress of a lane after cut, and the part of it that changes.
 func nextLane(before *carriedLane, cut *driver.LaneCut, lateness time.Duration, h *owned) (*carriedLane, []ledger.PartitionCommit) {
 	next := &carriedLane{parts: make(map[record.Partition]driver.Progress, len(before.parts))}
 	for p, pr := range before.parts {
@@ -93,7 +93,7 @@ func nextLane(before *carriedLane, cut *driver.LaneCut, lateness time.Duration, 
 	return next, changed
 }
 
-// watermarkOf is the smallest watermark of the partitions that can still give a record; if none can, of all.
+// watermarkOf is the smallest watermark of the partitions that can still give a record, or of all if none can.
 func watermarkOf(parts map[record.Partition]driver.Progress) time.Time {
 	var live, rest time.Time
 	anyLive, anyRest := false, false

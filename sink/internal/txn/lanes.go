@@ -18,7 +18,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Lanes are those that this instance holds. It is safe for concurrent use.
+// Lanes are the lanes that this instance owns. It is safe for concurrent use.
 type Lanes struct {
 	journal   *journal.Journal
 	publisher *upkeep.Publisher
@@ -32,8 +32,8 @@ type Lanes struct {
 	acquisitions int // so far
 }
 
-// owned is a lane that this instance holds. It is immutable, and replaced when one of our own commits succeeds, never
-// because of entries of others: what they commit makes our next commit void, which is how we notice.
+// owned is a lane that this instance owns. It is immutable. Only a commit of our own replaces it. Entries of others do not:
+// they make our next commit void, and so we notice them.
 type owned struct {
 	carriedLane
 	version  uint64 // the entry that touched it last, as far as we know; 0 if none did
@@ -41,8 +41,8 @@ type owned struct {
 	over     bool   // all of its partitions had ended then, and nothing of them was pending
 	batch    int64  // lanes that were acquired together have the same
 
-	// from are the lanes, with their versions, that the ledger has partitions of this one in. The commit that moves them
-	// touches those lanes too, so that work there which is not committed yet is void. Nil once they are moved.
+	// from are the lanes, with their versions, in which the ledger has partitions of this one. The commit that moves the
+	// partitions touches those lanes, too, so that uncommitted work there is void. After the move it is nil.
 	from  map[string]uint64
 	moved map[record.Partition]bool
 }
@@ -116,7 +116,7 @@ func (h *owned) move(s *ledger.State, lane string, p record.Partition) {
 	h.from[st.Lane], h.moved[p] = s.Base(st.Lane), true
 }
 
-// since is the entry behind the last one of the lanes that partitions are to come from; 0 if there are none.
+// since is the first entry after the versions in from; 0 if from is empty.
 func (h *owned) since() (n uint64) {
 	for _, version := range h.from {
 		n = max(n, version+1)
@@ -144,7 +144,7 @@ func (l *Lanes) progress(ctx context.Context, s *ledger.State, p record.Partitio
 	return pr, nil
 }
 
-// own holds the fresh lanes. Files that are staged from now on need an owner object that lists them too.
+// own adds acquired lanes. Files staged from now on need an owner object that lists them, too.
 func (l *Lanes) own(fresh map[string]*owned) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -152,7 +152,7 @@ func (l *Lanes) own(fresh map[string]*owned) {
 	l.outdate()
 }
 
-// outdate says that the owner object lists other lanes than those that are owned. It needs mu.
+// outdate says that the owner object no longer lists the owned lanes. The caller holds mu.
 func (l *Lanes) outdate() {
 	l.acquisitions++ // an owner object that is being written is out of date
 	l.owner.id.Store(nil)
@@ -181,15 +181,15 @@ func (l *Lanes) Holds(lanes []string) bool {
 	return slices.ContainsFunc(lanes, func(name string) bool { return l.lanes[name] != nil })
 }
 
-// owned returns what is committed of a lane that is owned; nil if it is not. The result does not change.
+// owned returns what is committed of an owned lane; nil if the lane is not owned. The result does not change.
 func (l *Lanes) owned(name string) *owned {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lanes[name]
 }
 
-// base says on which versions c builds: those that our own last commits made, or that the lanes had when they were
-// acquired. Another acquisition meanwhile makes t void.
+// base sets the versions that c builds on: those of our own last commits, or those that the lanes had at their acquisition.
+// If a lane was acquired again meanwhile t is void.
 func (l *Lanes) base(c *ledger.Commit, t *Txn) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/onceflow/onceflow/sink/internal/retry"
 )
 
-// Staging begins the staged files of a transaction, or of a probe. It is safe for concurrent use.
+// Staging begins the staged files of a transaction or of a probe. It is safe for concurrent use.
 type Staging struct {
 	Store    driver.Store
 	Env      *env.Env
@@ -21,8 +21,8 @@ type Staging struct {
 	number atomic.Int64
 }
 
-// Begin is files.Stage. Each attempt has a name of its own: an attempt whose reply was lost leaves a file that the
-// sweeper finds, and that must not stand in the way of the next.
+// Begin is files.Stage. Each attempt has its own name. If the reply to an attempt is lost, its file must not stand in the
+// way of the next; the sweeper deletes it.
 func (s *Staging) Begin(ctx, live context.Context, folder, ext string) (up driver.Upload, key string, err error) {
 	unbounded := *s.Env
 	unbounded.Attempt = 0

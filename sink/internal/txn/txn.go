@@ -18,8 +18,8 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Txn is a transaction but for the type of its events and their way into files. Deadline and Explain may be called
-// concurrently; everything else is for one goroutine.
+// Txn is a transaction without the type of its events and their way into files. Deadline and Explain may be called
+// concurrently, all else by one goroutine.
 type Txn struct {
 	l     *Lanes
 	set   *files.Set
@@ -37,7 +37,7 @@ type Txn struct {
 	void  atomic.Pointer[ledger.VoidError]
 }
 
-// laneBase is what a transaction's work on a lane is based on. It does not change.
+// laneBase is the state that a transaction's work on a lane builds on. It does not change.
 type laneBase struct {
 	token       ledger.Token
 	index       uint64 // of the acquisition
@@ -45,7 +45,7 @@ type laneBase struct {
 	deadline    int64  // hours that end at or before it, in seconds since 1970, are closed for this lane
 }
 
-// carriedLane is the progress that a transaction carries, committed or not.
+// carriedLane is the progress of a lane that a transaction carries, committed or not.
 type carriedLane struct {
 	token     ledger.Token
 	index     uint64 // of the acquisition
@@ -53,7 +53,7 @@ type carriedLane struct {
 	watermark time.Time
 }
 
-// Begin starts a transaction on top of another, or of what is committed if after is nil.
+// Begin starts a transaction on top of after, or of what is committed if after is nil.
 func (l *Lanes) Begin(after *Txn) *Txn {
 	o := l.journal.Objects
 	staging := &Staging{Store: o.Store, Env: o.Env, Owner: l.Owner, Sequence: l.sequence.Add(1)}
@@ -71,12 +71,12 @@ func (t *Txn) Set() *files.Set { return t.set }
 // Begun reports whether Commit or Drop was called.
 func (t *Txn) Begun() bool { return t.begun }
 
-// Void reports whether what is written is lost, which Commit says: see Explain.
+// Void reports whether the written rows are lost. Commit reports it as an error: see Explain.
 func (t *Txn) Void() bool { return t.void.Load() != nil }
 
-// Deadline returns up to when the hours of a lane are closed for t, in seconds since 1970, fixing what it builds on there when
-// it is first asked for. It may wait for the predecessor's cut, whose watermarks decide what is late here: by then they may be
-// committed and hours closed because of them.
+// Deadline returns the time, in seconds since 1970, up to which the hours of a lane are closed for t. Its first call fixes
+// the base of the lane. It may wait for the predecessor's cut, whose watermarks decide what is late here: they may be
+// committed, and hours closed by them, before t commits.
 func (t *Txn) Deadline(ctx context.Context, lane string) (int64, error) {
 	b, err := t.lane(ctx, lane)
 	if err != nil {
@@ -112,7 +112,7 @@ func (t *Txn) lane(ctx context.Context, name string) (*laneBase, error) {
 	return b, nil
 }
 
-// before returns the progress that t builds on in a lane: what the predecessor carries, else what is committed.
+// before returns the progress of a lane that t builds on: what the predecessor carries, else what is committed.
 func (t *Txn) before(ctx context.Context, name string) (*carriedLane, error) {
 	h := t.l.owned(name)
 	if h == nil {
@@ -138,8 +138,8 @@ func (t *Txn) before(ctx context.Context, name string) (*carriedLane, error) {
 	return &h.carriedLane, nil
 }
 
-// Explain is for errors of uploads. Once all our lanes have new owners, one of them may have swept what we staged, and the
-// store tells us nothing but that it is gone. Such work is void, which Commit says; until then writes are taken and lost.
+// Explain handles errors of uploads. Once all our lanes have new owners, one of them may have swept what we staged, and
+// then the store only says that it is gone. Such work is void, and Commit says so. Until then writes succeed and are lost.
 func (t *Txn) Explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -163,9 +163,9 @@ func (t *Txn) Explain(ctx context.Context, err error) error {
 	return why
 }
 
-// Commit makes t durable: see driver.Txn. The order of the steps is the protocol's: staged files are durable before the
-// entry that names them, the entry before anything is published, and the manifest comes last. dropped are the rows by flow
-// that were too late for a flow that drops these. It returns the rows that were late: those, and what is in late files.
+// Commit makes t durable: see driver.Txn. The protocol fixes the order of the steps: staged files become durable, then the
+// entry that names them is appended, then the files are published, and the manifest comes last. dropped counts, by flow,
+// the late rows of flows that drop these. late are these and the rows in late files.
 func (t *Txn) Commit(ctx context.Context, cut driver.Cut, dropped map[string]int64) (late map[string]int64, err error) {
 	if t.begun {
 		return nil, retry.Stop(errors.New("sink: Commit of a transaction after Commit or Drop: acquire its lanes again to learn its outcome"))
@@ -231,7 +231,7 @@ func (t *Txn) append(ctx context.Context, e *ledger.Entry) (uint64, error) {
 	id, err := t.l.journal.Append(ctx, e, nil)
 	switch {
 	case errors.Is(err, journal.ErrUnsettled):
-		// What was staged stays: an entry may name it, now or later. The sweeper deletes it once none can.
+		// What was staged stays, since an entry may name it now or later. Once none can, the sweeper deletes it.
 		t.settle(err)
 		return 0, err
 	case err != nil:
@@ -242,7 +242,7 @@ func (t *Txn) append(ctx context.Context, e *ledger.Entry) (uint64, error) {
 	return id, nil
 }
 
-// fail gives the work up before an append was tried, or after it was settled that no entry names its files.
+// fail gives the work up. Either no append was tried, or it is certain that no entry names its files.
 func (t *Txn) fail(ctx context.Context, err error) error {
 	t.settle(err)
 	if err := t.set.Abort(context.WithoutCancel(ctx)); err != nil {
@@ -253,7 +253,7 @@ func (t *Txn) fail(ctx context.Context, err error) error {
 
 var errDropped = errors.New("sink: the transaction before this one was dropped")
 
-// Drop gives the work up. Nothing was appended, so what is staged is nobody's.
+// Drop gives the work up before any append, and deletes what is staged.
 func (t *Txn) Drop(ctx context.Context) error {
 	if t.begun {
 		return retry.Stop(errors.New("sink: Drop of a transaction after Commit or Drop"))

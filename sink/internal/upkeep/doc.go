@@ -1,3 +1,3 @@
-// Package upkeep does what is nobody's transaction and no hour's: it publishes what is committed, sweeps what never will be,
-// and forgets what is over.
+// Package upkeep does the work that belongs to no transaction and no hour: it publishes what is committed, sweeps what can
+// never be committed, and forgets what is over.
 package upkeep

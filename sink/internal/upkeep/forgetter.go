@@ -18,19 +18,19 @@ import (
 const (
 	forgetEvery = 10 * time.Minute
 
-	// forgetAfter is for how long nobody has touched a lane that is forgotten. The fold needs no such time, but a lane that was
-	// acquired before a forgotten one was last touched must be acquired again for its first commit.
+	// forgetAfter is how long a lane must be untouched before it is forgotten. The fold does not need that time. But an
+	// instance that acquired a lane before a forgotten one was last touched must acquire it again before its first commit.
 	forgetAfter = 30 * time.Minute
 
-	// goneAfter is for how long the source has not listed a finished partition until it is new if it comes back. A folder that
-	// was not mounted for an hour lists none of its files, and all of them come back.
+	// goneAfter is how long the source must not have listed a finished partition before it counts as new if it comes back.
+	// A folder that is unmounted for an hour lists none of its files, and then all come back.
 	goneAfter = 24 * time.Hour
 	goneLooks = 10 // and how often at least it was looked for in vain
 
 	mostForgets = 64 // entries at once
 )
 
-// Forgetter takes out of the ledger's state what is over. Only the goroutine of Maintain uses it.
+// Forgetter removes from the ledger's state what is over. Only the goroutine of Maintain uses it.
 type Forgetter struct {
 	journal    *journal.Journal
 	publisher  *Publisher
@@ -42,7 +42,7 @@ type Forgetter struct {
 	absent map[ledger.PartitionHash]disappearing // what has ended and the source does not list
 }
 
-// NewForgetter returns one that looks at once. holds reports whether we hold one of some lanes.
+// NewForgetter returns a Forgetter that looks at once. holds reports whether we own one of some lanes.
 func NewForgetter(j *journal.Journal, p *Publisher, holds func(lanes []string) bool, generation uint64) *Forgetter {
 	return &Forgetter{journal: j, publisher: p, holds: holds, generation: generation}
 }
@@ -53,13 +53,13 @@ type ledgerMark struct {
 	entry uint64
 }
 
-// disappearing is since when a partition was not listed, and in how many lists one after the other.
+// disappearing says since when a partition was not listed, and in how many lists in a row.
 type disappearing struct {
 	since time.Time
 	looks int
 }
 
-// Forget takes out of the ledger's state what has ended and holds nothing. Of what the source lists a hash is kept.
+// Forget removes from the ledger's state what has ended and holds nothing. It keeps a hash of what the source lists.
 func (f *Forgetter) Forget(ctx context.Context, now time.Time, list func(context.Context) ([]record.Partition, error)) error {
 	if now.Before(f.next) {
 		return nil
@@ -101,8 +101,8 @@ func (f *Forgetter) Forget(ctx context.Context, now time.Time, list func(context
 	return nil
 }
 
-// forgettable returns what has ended and may be forgotten, if nobody has touched its lane for a while, and what was
-// forgotten and may be gone.
+// forgettable returns the partitions that have ended and may be forgotten, if nobody has touched their lane for a while.
+// finished are forgotten partitions that may be gone.
 func (f *Forgetter) forgettable(now time.Time) (spent map[ledger.PartitionHash]record.Partition, finished []ledger.PartitionHash) {
 	f.journal.Look(func(s *ledger.State) {
 		since := uint64(0)

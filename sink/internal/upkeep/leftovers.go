@@ -25,14 +25,14 @@ type Leftovers struct {
 	noticed   map[uint64]time.Time // entries of others that lack something, and when we do it for them
 }
 
-// NewLeftovers returns one that has noticed nothing. holds reports whether we hold one of some lanes.
+// NewLeftovers returns a Leftovers that has noticed nothing. holds reports whether we own one of some lanes.
 func NewLeftovers(j *journal.Journal, p *Publisher, holds func(lanes []string) bool) *Leftovers {
 	return &Leftovers{j, p, holds, map[uint64]time.Time{}}
 }
 
-// Own publishes what was committed for lanes that we hold now and not published: by a process that died, or by
-// ourselves if a reply was lost. It reports whether nothing is left of that. What was committed for lanes of others it
-// publishes after a longer while, since nobody may hold them: that of a retired partition has no owner any more.
+// Own publishes unpublished entries of lanes that we own now: a process died, or a reply to us was lost. It reports whether
+// none of these is left. After a longer while it also publishes entries of other lanes, since nobody may own them: a
+// retired partition has no owner any more.
 func (l *Leftovers) Own(ctx context.Context, now time.Time) (bool, error) {
 	if l.publisher.commits(0) > 0 {
 		return false, nil // a commit is at it
@@ -61,7 +61,7 @@ func (l *Leftovers) Own(ctx context.Context, now time.Time) (bool, error) {
 	return err == nil, err
 }
 
-// publish publishes an entry unless its manifest says that this was done.
+// publish publishes an entry unless its manifest exists.
 func (l *Leftovers) publish(ctx context.Context, id uint64) error {
 	there, err := l.journal.Objects.Published(ctx, id)
 	if there {
@@ -78,8 +78,8 @@ func (l *Leftovers) publish(ctx context.Context, id uint64) error {
 	return l.publisher.Publish(ctx, e)
 }
 
-// Others publishes entries of lanes that others hold, if nobody does within a while. Their authors are most
-// likely at it, so it waits a random while first. It reports whether nothing is left.
+// Others publishes entries of lanes that others own, if nobody else does in time. Their authors are most likely at it, so
+// it first waits for a random while. It reports whether nothing is left.
 func (l *Leftovers) Others(ctx context.Context, now time.Time, ids []uint64, after time.Duration) (bool, error) {
 	all := true
 	for _, id := range ids {
@@ -95,8 +95,8 @@ func (l *Leftovers) Others(ctx context.Context, now time.Time, ids []uint64, aft
 	return all, nil
 }
 
-// Due reports whether it is time to do for another what an entry lacks: a random while, at most after, has passed since
-// that was noticed.
+// Due reports whether it is time to complete another author's entry: a random while, at most after, has passed since we
+// noticed that something is missing.
 func (l *Leftovers) Due(id uint64, now time.Time, after time.Duration) bool {
 	due, noticed := l.noticed[id]
 	if !noticed || due.After(now.Add(after)) {

@@ -10,8 +10,8 @@ import (
 	"github.com/onceflow/onceflow/sink/manifest"
 )
 
-// LostFileError means that files of a committed entry can never be published: they are neither staged nor in place. It
-// matches driver.ErrStagingLost and ends a job at once, since nothing that it could do brings them back.
+// LostFileError means that files of a committed entry can never be published, since they are neither staged nor in place.
+// It matches driver.ErrStagingLost and ends a job at once, since no job can bring them back.
 type LostFileError struct {
 	Entry uint64
 	Files []manifest.File // those that are lost
@@ -36,8 +36,8 @@ func (e *LostFileError) Rows() (n int64) {
 // Unwrap returns what the store said, and driver.ErrStagingLost.
 func (e *LostFileError) Unwrap() []error { return []error{e.Err, driver.ErrStagingLost} }
 
-// Lost returns the files of a commit that can never be published, for who wants to know what an hour waits for. It lists
-// all that is staged, and writes nothing. It cannot tell, and returns none, on a store that does not list what is staged.
+// Lost returns the files of a commit that can never be published, to explain what an hour waits for. It lists all that is
+// staged, and writes nothing. On a store that does not list what is staged it returns none.
 func Lost(ctx context.Context, o *journal.Objects, entry uint64) (lost []ledger.File, err error) {
 	if o.Store.Traits().HidesAll {
 		return nil, nil

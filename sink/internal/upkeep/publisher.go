@@ -17,9 +17,8 @@ import (
 	"github.com/onceflow/onceflow/sink/manifest"
 )
 
-// Publisher makes the files of committed entries visible, and remembers what it knows of publication and seals between our
-// own entries. None of that is needed to be right: what is forgotten in a crash is found out again. It is safe for
-// concurrent use.
+// Publisher makes the files of committed entries visible. Between our own entries it remembers what it knows of publication
+// and seals. Nothing depends on that: what a crash forgets is found out again. It is safe for concurrent use.
 type Publisher struct {
 	journal *journal.Journal
 
@@ -34,8 +33,8 @@ func NewPublisher(j *journal.Journal) *Publisher {
 	return &Publisher{journal: j, published: map[uint64]bool{}}
 }
 
-// Publish makes the files of a committed entry visible and then creates its manifest, which is the last step. Anybody may
-// do it, any number of times. The error is a *LostFileError if that can never be done.
+// Publish makes the files of a committed entry visible. Its last step creates the manifest. Anybody may call it, any number
+// of times. The error is a *LostFileError if publication can never succeed.
 func (p *Publisher) Publish(ctx context.Context, e *ledger.Entry) error {
 	if !e.Commit.HasManifest() {
 		return nil
@@ -123,8 +122,8 @@ func (p *Publisher) manifest(e *ledger.Entry, files []manifest.File) *manifest.T
 	return m
 }
 
-// Entry returns a new entry that marks all that is known to be published and sealed. Those that are marked already Prepare
-// takes out.
+// Entry returns a new entry that marks all that is known to be published and sealed. Prepare removes what is marked
+// already.
 func (p *Publisher) Entry(kind ledger.Kind) *ledger.Entry {
 	token := journal.NewToken(p.journal.Objects.Env)
 	p.mu.Lock()
@@ -146,14 +145,14 @@ func (p *Publisher) NoteSealed(end time.Time) {
 	p.sealed = end
 }
 
-// markLater notes that an entry is published, for the next entry that can say so.
+// markLater saves that an entry is published, for the next entry that can say so.
 func (p *Publisher) markLater(id uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.published[id] = true
 }
 
-// Unpublished returns those of a ledger's unpublished entries that are not known here to be published.
+// Unpublished returns those of a ledger's unpublished entries that this process does not know to be published.
 func (p *Publisher) Unpublished(unpublished map[uint64]ledger.Unpublished) map[uint64]ledger.Unpublished {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -166,7 +165,7 @@ func (p *Publisher) Unpublished(unpublished map[uint64]ledger.Unpublished) map[u
 	return left
 }
 
-// forgetMarked forgets what is no unpublished entry of the ledger any more: it is marked there.
+// forgetMarked forgets entries that the ledger has marked, so that they are no longer among its unpublished ones.
 func (p *Publisher) forgetMarked(unpublished map[uint64]ledger.Unpublished) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,13 +175,13 @@ func (p *Publisher) forgetMarked(unpublished map[uint64]ledger.Unpublished) {
 	})
 }
 
-// Committing says that a commit is about to publish what it writes, so that nobody else need, until over is called.
+// Committing says that a commit is about to publish what it writes. Until over is called nobody else need publish it.
 func (p *Publisher) Committing() (over func()) {
 	p.commits(1)
 	return func() { p.commits(-1) }
 }
 
-// commits adds n to the number of commits that publish, and returns it.
+// commits adds n to the number of commits that are publishing, and returns it.
 func (p *Publisher) commits(n int) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

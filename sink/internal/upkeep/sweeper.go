@@ -23,7 +23,7 @@ const (
 	sweepAgain = time.Minute // after one that failed
 )
 
-// Sweeper deletes staged files that no entry names and none ever can. Only the goroutine of Maintain uses it.
+// Sweeper deletes staged files that no entry names or ever can name. Only the goroutine of Maintain uses it.
 type Sweeper struct {
 	journal   *journal.Journal
 	next      time.Time
@@ -38,8 +38,8 @@ func NewSweeper(j *journal.Journal) *Sweeper { return &Sweeper{journal: j} }
 // Unswept is why the last sweep failed; nil if it did not.
 func (s *Sweeper) Unswept() error { return s.unswept }
 
-// IfDue sweeps now and then. Nobody waits for it, so what fails is logged, told by Unswept and tried again,
-// after a minute at first and less often later. Its error is one that ends the job whoever meets it.
+// IfDue sweeps now and then. Nobody waits for it, so a failure is logged and reported by Unswept, and the sweep is tried
+// again: after a minute at first, less often later. It returns only errors that end the job.
 func (s *Sweeper) IfDue(ctx context.Context, now time.Time) error {
 	if now.Before(s.next) || ctx.Err() != nil {
 		return nil //nolint:nilerr // the end of the context is said elsewhere
@@ -61,9 +61,9 @@ func (s *Sweeper) IfDue(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// sweep decides by no clock: see State.Sweepable. The order of its steps matters: an entry that names one of the files
-// listed first was written before the ledger is read, or never will be. One file that cannot be deleted does not keep the
-// others; the error is the first.
+// sweep uses no clock to decide: see State.Sweepable. The order of its steps matters. It lists staging first and reads the
+// ledger afterwards; an entry that names a listed file is in the ledger by then, or never will be. A file that cannot be
+// deleted does not stop it; the error is the first one.
 func (s *Sweeper) sweep(ctx context.Context) error {
 	o := s.journal.Objects
 	byOwner := map[string][]driver.Staging{}
@@ -117,8 +117,9 @@ func (s *Sweeper) discard(ctx context.Context, f driver.Staging) error {
 	return nil
 }
 
-// sweepProbes deletes what a process has staged that died while it tried the store out, and that the sweep before this
-// one has seen: a probe takes a moment. No entry ever names one; at worst a process that has just begun must begin again.
+// sweepProbes deletes probes of processes that died while they tried the store out. It takes only those that the sweep
+// before this one saw, since a probe takes a moment. No entry ever names a probe; at worst a process that has just begun
+// must begin again.
 func (s *Sweeper) sweepProbes(ctx context.Context, now map[string]driver.Staging) (failed error) {
 	for _, id := range slices.Sorted(maps.Keys(now)) {
 		if s.oldProbes[id] {
@@ -132,8 +133,8 @@ func (s *Sweeper) sweepProbes(ctx context.Context, now map[string]driver.Staging
 	return failed
 }
 
-// sweepable reports whether nothing that was staged under an owner can be committed any more. An owner that is not known
-// here is another job's, or its object is on its way.
+// sweepable reports whether nothing that was staged under an owner can be committed any more. It returns false for an
+// unknown owner, which is another job's, or whose object is on its way.
 func (s *Sweeper) sweepable(ctx context.Context, id string) (ok bool, err error) {
 	if driver.CheckOwner(id) != nil {
 		return false, nil //nolint:nilerr // it is another job's, or on its way
@@ -154,7 +155,7 @@ func (s *Sweeper) sweepable(ctx context.Context, id string) (ok bool, err error)
 	return ok, nil
 }
 
-// pendingKeys are the files of entries that are not marked as published.
+// pendingKeys returns the files of entries that are not marked as published.
 func (s *Sweeper) pendingKeys(ctx context.Context) (map[string]bool, error) {
 	var ids []uint64
 	s.journal.Look(func(state *ledger.State) { ids = slices.Sorted(maps.Keys(state.Unpublished)) })

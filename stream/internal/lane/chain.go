@@ -7,13 +7,11 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// Chain is what a pipe has behind its source: stages, the last of which emits T. It is immutable and safe for concurrent
-// use.
+// Chain has the stages of a pipe; the last one emits T. It is immutable and safe for concurrent use.
 type Chain[T any] struct {
 	Stages []stage.Traits
 
-	// open builds the stages of one lane in front of next, which takes what the last of them emits, and returns where
-	// records go in.
+	// open builds the stages of one lane. Events of the last stage go to next. It returns where records go in.
 	open func(s *stages, next feeds[T]) (feeds[record.Record], error)
 }
 

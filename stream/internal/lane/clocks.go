@@ -10,8 +10,8 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// clocks move those of a lane's partitions, by the events of records and by proofs that a log has no further record, and tell
-// how far event time has got. They are the Host of the lane's stages.
+// clocks moves the clocks of a lane's partitions, by events of records and by proofs that a log has ended. It computes how
+// far event time has got. It is the Host of the lane's stages.
 type clocks struct {
 	parts *partitions
 	slots *slotTable
@@ -34,8 +34,8 @@ func (c *clocks) Lookup(o record.Origin) record.Ref {
 	return record.Ref{Partition: c.parts.id(s.part), Position: s.pos, Replayed: s.flags&flagReplayed != 0}
 }
 
-// Usable reports whether a time can be meant as an event time. One that cannot would close hours too early or begin a job's
-// hours long ago, and the ledger could not hold it.
+// Usable reports whether t is an acceptable event time. Another one would close hours too early, or begin the job's hours
+// long ago, or not fit the ledger.
 func (c *clocks) Usable(t time.Time) bool {
 	switch {
 	case !stage.UsableTime(t):
@@ -48,7 +48,7 @@ func (c *clocks) Usable(t time.Time) bool {
 	return true
 }
 
-// SetTime notes the times of the oldest and the newest event of a record, which are usable.
+// SetTime notes the usable times of the oldest and the newest event of a record.
 func (c *clocks) SetTime(o record.Origin, oldest, newest time.Time) {
 	s := c.slots.get(o)
 	if s == nil || s.flags&flagWarm != 0 {
@@ -78,12 +78,12 @@ func (c *clocks) SetTime(o record.Origin, oldest, newest time.Time) {
 	}
 }
 
-// SetsTimes notes that the records' own times do not count, since a stage of the lane sets event times.
+// SetsTimes notes that a stage of the lane sets event times, so the records' own times do not count.
 func (c *clocks) SetsTimes() { c.decodes = true }
 
-// seen is how far event time has got in the lane: the clock of its slowest partition that has not ended. An ended one
-// still counts as long as a child of it is not in the lane, since what follows in the child meets this lane's records. In
-// a lane that is read in order one that has not begun does not count, and while it is next time stands still.
+// eventTime is how far event time has got in the lane: the clock of its slowest partition that has not ended. An ended
+// partition still counts until all its children are in the lane, since the children's records meet this lane's. In a lane
+// that is read in order, a partition without a first record does not count, and event time stands still while one is next.
 func (c *clocks) eventTime() time.Time {
 	eventTime := record.EndOfTime
 	list := c.parts.list
@@ -113,7 +113,7 @@ func (c *clocks) eventTime() time.Time {
 	return eventTime
 }
 
-// waiting tells which clocks wait until a jump is confirmed.
+// waiting returns the clocks that wait until a jump is confirmed.
 func (c *clocks) waiting() (j Jumps) {
 	for i := range c.parts.list {
 		p := &c.parts.list[i]
@@ -127,7 +127,7 @@ func (c *clocks) waiting() (j Jumps) {
 	return j
 }
 
-// noteArrivals takes down when the newest records of a batch that were processed came.
+// noteArrivals notes when the newest processed records of a batch arrived.
 func (c *clocks) noteArrivals(b *driver.Batch) {
 	for i := range c.parts.list {
 		if p := &c.parts.list[i]; p.newest > 0 {
@@ -137,8 +137,8 @@ func (c *clocks) noteArrivals(b *driver.Batch) {
 	}
 }
 
-// arrivalOf is when a record came into its log, for Progress.Arrived; zero if its time is none that a ledger can hold. A
-// broker's clock, a producer in microseconds or a file's time may say anything, and the event time need not be wrong.
+// arrivalOf is when a record came into its log, for Progress.Arrived; zero if no ledger can hold its time. A broken
+// broker's clock, a producer that counts microseconds or a file's time can cause that, while the event time is good.
 func (c *clocks) arrivalOf(r *record.Record) time.Time {
 	if !when.Fits(r.Time) {
 		if !r.Time.IsZero() {

@@ -14,13 +14,12 @@ import (
 // errOrigin stops a stage that uses the origin of a record that has finished or never existed.
 var errOrigin = errors.New("the origin is finished or was never given")
 
-// RecordOverhead is about what a pending record costs beside its bytes: its slot, and what the stage keeps.
+// RecordOverhead estimates what a pending record costs besides its bytes: its slot, and what the stage keeps.
 const RecordOverhead = 200
 
-// flight is the records of a lane that are in flight or pending. It takes in what stages and the output say of them, and
-// finishes those that nobody holds.
-//
-// A record finishes when its batch has passed all stages and nobody holds it or what it was merged into.
+// flight has the records of a lane that are in flight or pending. Stages and the output report to it what became of
+// records. A record finishes when its batch has passed all stages and nobody holds it or the record that it was merged
+// into.
 type flight struct {
 	parts   *partitions
 	scratch *Scratch
@@ -51,22 +50,22 @@ func (f *flight) begin(records []record.Record) {
 	f.records = records
 }
 
-// borrow takes the scratch's slot table, if the lane has none of its own.
+// borrow takes the scratch's slot table if the lane has none.
 func (f *flight) borrow() {
 	if f.slots.slots == nil {
 		f.slots, f.scratch.spare = f.scratch.spare, slotTable{}
 	}
 }
 
-// giveBack returns the slot table if nothing is in it. Generations go on in it, so that an origin of one lane is never
-// taken for one of another.
+// giveBack returns the slot table if it is empty. Its generations go on, so an origin of one lane is never taken for one of
+// another.
 func (f *flight) giveBack() {
 	if f.slots.live == 0 && f.scratch.spare.slots == nil {
 		f.scratch.spare, f.slots = f.slots, slotTable{}
 	}
 }
 
-// add makes a slot for a record of partition at, which is number rec of the batch; -1 is none of its records.
+// add makes a slot for a record of partition at. rec is its number in the batch; -1 if it is not in records.
 func (f *flight) add(at uint32, pos record.Position, rec int) (uint32, *slot) {
 	i := f.slots.add()
 	s := &f.slots.slots[i]
@@ -86,7 +85,7 @@ func (f *flight) addWarm(at uint32, pos record.Position, rec int) (uint32, *slot
 	return i, s
 }
 
-// release takes back one hold of the record in slot i; false if there is none.
+// release takes back one hold of the record in slot i. It returns false if there is none.
 func (f *flight) release(i uint32) bool {
 	r := &f.slots.slots[f.slots.root(i)]
 	if r.holds--; r.holds < 0 {
@@ -121,7 +120,8 @@ func (f *flight) reject(i uint32, why driver.DeadLetter) {
 	}
 }
 
-// bad notes that a row of the record in slot i could not be written. There is one letter a record.
+// bad notes that a row of the record in slot i could not be written. A record makes one dead letter, however many rows
+// fail.
 func (f *flight) bad(i uint32, output string, err error) {
 	s := &f.slots.slots[i]
 	if s.flags&flagBad != 0 {
@@ -133,7 +133,7 @@ func (f *flight) bad(i uint32, output string, err error) {
 	f.dead = append(f.dead, driver.DeadLetter{Record: rec, Stage: output, Err: err, Read: f.now(), Position: f.source.Print(rec.Position)})
 }
 
-// endBatch takes down what the records of a batch that are not finished need to be known later.
+// endBatch saves, for the unfinished records of a batch, what is needed once the batch is gone.
 func (f *flight) endBatch() {
 	if f.slots.live > 0 { // else all are finished
 		for _, i := range f.scratch.batch {

@@ -11,19 +11,19 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// intake takes the records of a batch in, and tells those that are new from pending ones that come back and from those that came
-// before. The warm-up comes first, then the pending records of the base, then new ones.
+// intake takes in the records of a batch. It tells new records from pending ones that come back and from those that were
+// delivered before. The warm-up comes first, then the pending records of the base, then new ones.
 //
-// Until all pending records are back nothing of the lane finishes and it is no part of a cut, so that the ledger's view of it
-// stays as it is.
+// Until all pending records are back, no record of the lane finishes and no cut includes the lane, so its state in the
+// ledger does not change.
 type intake struct {
 	parts   *partitions
 	clocks  *clocks
 	flight  *flight
 	scratch *Scratch
 
-	// The batch that the lane is within. Cuts, revocations and the end of the job do not wait for its end: what was not
-	// processed is no part of a cut, and whoever has the lane next reads it again.
+	// The batch that the lane is within. Cuts, revocations and the end of the job do not wait for its end: unprocessed
+	// records are no part of a cut, and the next owner of the lane reads them again.
 	batch *driver.Batch
 	next  int                 // index of the first record that was not processed
 	bad   []driver.DeadLetter // unreadable records that did not take their place yet, by position
@@ -40,7 +40,7 @@ type intake struct {
 // ready reports whether warm-up and pending records are behind us.
 func (in *intake) ready() bool { return !in.warming && in.replaying == 0 && len(in.returned) == 0 }
 
-// within notes that the lane is within b, and reports whether that is news.
+// within notes that the lane is within b. It returns false if it was already.
 func (in *intake) within(b *driver.Batch) bool {
 	if in.batch == b {
 		return false
@@ -52,7 +52,8 @@ func (in *intake) within(b *driver.Batch) bool {
 // leave forgets the batch that the lane is within.
 func (in *intake) leave() { in.batch, in.next, in.bad = nil, 0, nil }
 
-// giveBack gives a batch back that was processed. Rows that wait for pending records may share bytes with the batches.
+// giveBack releases a processed batch. It keeps the batch while rows wait for pending records, since they may share its
+// bytes.
 func (in *intake) giveBack(b *driver.Batch) {
 	if b.Warm {
 		b.Release()
@@ -73,8 +74,8 @@ func (in *intake) unpin() {
 	in.pinned = in.pinned[:0]
 }
 
-// admit takes records of a batch in, those with indexes from from to below to, and makes events of them. Records that came
-// before are left out.
+// admit makes events of the records of a batch with indexes from from up to to, exclusive. It leaves out records that were
+// delivered before.
 func (in *intake) admit(b *driver.Batch, from, to int) error {
 	in.flight.begin(b.Records)
 	events := in.scratch.events[:0]
@@ -114,7 +115,7 @@ func (in *intake) admit(b *driver.Batch, from, to int) error {
 	return in.admitBad(nil)
 }
 
-// byPosition returns unreadable records in the order of their positions.
+// byPosition sorts unreadable records by their positions.
 func byPosition(bad []driver.DeadLetter) []driver.DeadLetter {
 	if len(bad) == 0 {
 		return nil
@@ -124,9 +125,9 @@ func byPosition(bad []driver.DeadLetter) []driver.DeadLetter {
 	return bad
 }
 
-// admitBad takes in the unreadable records of the batch that come before r in its partition, so that they take their place
-// among the others; nil is all that are left. Those of other partitions wait for records of their own: a position that
-// was passed too early would let these be taken for records that came before.
+// admitBad takes in the unreadable records that come before r in its partition, so that all records are taken in order; nil
+// takes all that are left. Unreadable records of other partitions wait for a record of their own: if a position were passed
+// too early, readable records before it would count as delivered.
 func (in *intake) admitBad(r *record.Record) error {
 	bad, kept := in.bad, in.bad[:0]
 	for i := range bad {
@@ -212,8 +213,8 @@ func (in *intake) beforeWarm(p *part, pos record.Position) error {
 	return fmt.Errorf("%w: %v of %v came before the warm-up of lane %s was done", ErrSource, pos, p.id, in.parts.lane)
 }
 
-// cameAgain handles a record that was delivered before: it is left out. But in one batch positions must ascend; a source
-// that delivers out of order would lose records here.
+// cameAgain leaves out a record that was delivered before. Within one batch positions must ascend, since a source that
+// delivers out of order would lose records here.
 func (in *intake) cameAgain(at uint32, pos record.Position, rec int) error {
 	in.redeliver++
 	if in.warming {
@@ -233,7 +234,7 @@ func (in *intake) cameAgain(at uint32, pos record.Position, rec int) error {
 	return nil
 }
 
-// allBack lets the records that came back finish once all have, and reports whether that is now.
+// allBack lets the records that came back finish, once all are back. It reports whether that happened now.
 func (in *intake) allBack() bool {
 	if len(in.returned) == 0 || in.replaying > 0 {
 		return false
@@ -245,7 +246,7 @@ func (in *intake) allBack() bool {
 	return true
 }
 
-// admitWarm makes events of records of the warm-up, with indexes from from to below to.
+// admitWarm makes events of warm-up records with indexes from from up to to, exclusive.
 func (in *intake) admitWarm(b *driver.Batch, from, to int) error {
 	if !in.warming {
 		return fmt.Errorf("%w: lane %s got warm-up records that it did not ask for", ErrSource, in.parts.lane)

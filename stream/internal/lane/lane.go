@@ -11,9 +11,9 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// Lane is the engine's part of a lane, and the door of this package. It is not safe for concurrent use. It knows the order in
-// which the parts of a lane have their say on a batch: intake makes events of records, the stages pass them on to the rows,
-// and flight finishes the records that nobody holds, as the clocks of the partitions go on.
+// Lane is the engine's part of a lane, and the door of this package. It is not safe for concurrent use. It calls the parts
+// of a lane in order for each batch: intake makes events of records, the stages pass them on to the rows, and flight
+// finishes the records that nobody holds. The clocks of the partitions advance with them.
 type Lane struct {
 	parts  partitions
 	clocks clocks
@@ -36,15 +36,15 @@ type Spec[T any] struct {
 	Txn         *driver.Txn[T] // the open transaction; the engine exchanges it between batches
 }
 
-// Cut is what a cut says of a lane, with what the engine tells of it elsewhere.
+// Cut is a lane's part of a cut, with what the engine reports elsewhere.
 type Cut struct {
 	driver.LaneCut
 	Reasons  map[record.Reason]int64
 	Examples []*reasons.Example
 }
 
-// OutputError is an error of writing to the open transaction. That transaction is spoilt, and all that stages and lanes
-// did since its beginning with it, but nothing else is.
+// OutputError is an error of writing to the open transaction. It spoils that transaction, with all that stages and lanes
+// did since it began, and nothing else.
 type OutputError struct{ err error }
 
 func (e *OutputError) Error() string { return e.err.Error() }
@@ -88,20 +88,20 @@ func (l *Lane) Close() error {
 // Warmup is how much event time the stages want to see again.
 func (l *Lane) Warmup() time.Duration { return l.stages.warmup() }
 
-// At says what the time is before a call that works on records: now by the output's clock, beyond which no record moves a
-// clock, and the bounds of event times. Zero is none.
+// At sets the time for the next call that works on records. No record moves a clock beyond now, which is by the output's
+// clock. oldest and limit bound event times. Zero is none.
 func (l *Lane) At(now, oldest, limit time.Time) {
 	l.clocks.now, l.clocks.oldest, l.clocks.limit = now, oldest, limit
 }
 
-// Begin is called once before the first batch: a lane that has nothing to wait for may have event time to tell.
+// Begin is called once before the first batch. A lane without pending records may have event time to tell at once.
 func (l *Lane) Begin(ctx context.Context) error { return l.advance(ctx) }
 
-// stepRecords is how many records of a batch pass the stages at once: few enough that they, and what stages make of them,
-// are still in the processor's cache when the next stage looks at them.
+// stepRecords is how many records of a batch pass the stages at once: so few that they, and what stages make of them, are
+// still in the processor's cache at the next stage.
 const stepRecords = 128
 
-// Slice handles the next records of a batch, at most stepRecords, and reports whether they were the last. Then it releases
+// Slice handles the next records of a batch, at most stepRecords, and reports whether they were the last. If so it releases
 // the batch, now or once all pending records are back.
 func (l *Lane) Slice(ctx context.Context, b *driver.Batch) (done bool, err error) {
 	in := &l.intake
@@ -129,14 +129,14 @@ func (l *Lane) Slice(ctx context.Context, b *driver.Batch) (done bool, err error
 	return true, nil
 }
 
-// Leave forgets that the lane is within b. It must get no batch behind b: positions would be left out.
+// Leave forgets that the lane is within b. The lane must get no later batch, since the rest of b would be left out.
 func (l *Lane) Leave(b *driver.Batch) {
 	if l.intake.batch == b {
 		l.intake.leave()
 	}
 }
 
-// step handles the records of a batch with indexes from from to below to.
+// step handles the records of a batch with indexes from from up to to, exclusive.
 func (l *Lane) step(ctx context.Context, b *driver.Batch, from, to int, last bool) error {
 	if err := l.intake.admit(b, from, to); err != nil {
 		return err
@@ -173,8 +173,8 @@ func (l *Lane) step(ctx context.Context, b *driver.Batch, from, to int, last boo
 	return nil
 }
 
-// warm passes records of the warm-up, with indexes from from to below to, through the stages that want them. They leave no
-// trace but there.
+// warm passes warm-up records with indexes from from up to to, exclusive, through the stages that want them. They leave no
+// other trace.
 func (l *Lane) warm(ctx context.Context, b *driver.Batch, from, to int) error {
 	if err := l.intake.admitWarm(b, from, to); err != nil {
 		return err
@@ -190,7 +190,7 @@ func (l *Lane) warmDone(ctx context.Context) error {
 	return l.advance(ctx)
 }
 
-// advance tells the stages how far event time has got, once nothing of before is still to come.
+// advance tells the stages how far event time has got, once all pending records are back.
 func (l *Lane) advance(ctx context.Context) error {
 	if !l.intake.ready() {
 		return nil
@@ -216,17 +216,16 @@ func (l *Lane) Pull(ctx context.Context) error {
 	return l.advance(ctx)
 }
 
-// Idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind.
+// Idle returns the positions of partitions that gave no record since its last call and whose clocks are behind.
 func (l *Lane) Idle(now time.Time) map[record.Partition]record.Position {
 	return l.clocks.idle(now, l.intake.ready())
 }
 
-// AtRest returns when the last of the lane's partitions was found at its end; false if one was not since its last record.
-// It is called with each question for ends.
+// AtRest returns when the last of the lane's partitions was found at its end. It returns false if one has not been found at
+// its end since its last record. The engine calls it before each question for ends.
 func (l *Lane) AtRest() (since time.Time, all bool) { return l.clocks.atRest(l.intake.ready()) }
 
-// Prove moves the clock of a partition whose log had no further record at the time at. A job is live unless its events are
-// old.
+// Prove moves the clock of a partition whose log had no further record at the time at. live is false in a backfill.
 func (l *Lane) Prove(ctx context.Context, id record.Partition, at time.Time, live bool, r Rest) error {
 	if l.intake.ready() {
 		l.clocks.proved(id, at, live, r)
@@ -239,8 +238,8 @@ func (l *Lane) Committed(ctx context.Context, k record.Clocks) error {
 	return l.stages.committed(ctx, k)
 }
 
-// Cut returns the lane's progress since the last cut, and begins the next. It returns false if there is none, and while
-// pending records are coming back. The lane may be within a batch.
+// Cut returns the lane's progress since the last cut, and begins the next. It returns false if nothing has changed, and
+// while pending records are coming back. The lane may be within a batch.
 func (l *Lane) Cut() (Cut, bool, error) {
 	if !l.parts.dirty || l.intake.replaying > 0 || len(l.intake.returned) > 0 {
 		return Cut{}, false, nil

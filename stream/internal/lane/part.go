@@ -59,8 +59,8 @@ func newPart(id record.Partition, from driver.Progress) part {
 	}
 }
 
-// take reports whether pos, at or below part.upTo, is the next pending record that the lane waits for, and its ordinal. If
-// not, it was delivered before.
+// take reports whether pos, at or below part.upTo, is the next pending record that the lane waits for, and returns its
+// ordinal. Any other record was delivered before.
 func (c *comeback) take(pos record.Position) (ord uint64, ok bool, err error) {
 	if len(c.ordinals) == 0 || !pos.After(c.last) {
 		return 0, false, nil
@@ -131,21 +131,21 @@ func (p *part) progress(t *slotTable) (driver.Progress, error) {
 	if oldest != math.MaxInt64 {
 		g.PendingTime = time.UnixMicro(oldest).UTC()
 	}
-	// A record that waits in front of Decode has no event time yet. The clock stays where it was when it was read, so
-	// that it is not late when it gets one.
+	// A record that waits before Decode has no event time yet. The clock stays where it was when the record was read, so
+	// that the record is not late when it gets its time.
 	if cap != math.MaxInt64 && time.UnixMicro(cap).Before(g.MaxEventTime) {
 		g.MaxEventTime = later(p.base.MaxEventTime, time.UnixMicro(cap).UTC())
 	}
 	return g, nil
 }
 
-// spent reports whether nothing can come of p any more, and a cut has said so. One that others replace is kept.
+// spent reports whether p can never give work again and a cut has said so. A partition that others replace is kept.
 func (p *part) spent() bool {
 	return p.told && p.ended && p.child == nil && p.pending.n == 0 && len(p.back.ordinals) == 0 &&
 		p.read == 0 && p.counts == (record.Counts{}) && p.newest == 0 && p.clock.Jump.Records == 0
 }
 
-// seenMicro is the clock in microseconds; before its first value it is the smallest number.
+// maxMicro is the clock in microseconds; before its first value it is the smallest number.
 func (p *part) maxMicro() int64 { return p.clock.MaxEventTime.UnixMicro() }
 
 // later is the later of two times; the zero time is before all.

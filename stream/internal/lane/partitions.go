@@ -11,13 +11,13 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// ErrSource says that a source breaks its contract: going on could lose or double records.
+// ErrSource says that a source breaks its contract, so going on could lose or double records.
 var ErrSource = errors.New("stream: the source breaks its contract")
 
-// partitions are those of a lane: how far each was read, and whether there is anything new to commit.
+// partitions has the partitions of a lane: how far each was read, and whether there is anything new to commit.
 //
-// A lane may have thousands of partitions that end one after the other, as the files of a folder do. What has ended, holds
-// nothing and is committed so is dropped: it costs no time at a cut and no memory.
+// A lane may have thousands of partitions that end one after the other, as the files of a folder do. A partition that has
+// ended and holds nothing is dropped once that is committed. After that it costs neither time at a cut nor memory.
 type partitions struct {
 	lane   string
 	list   []part
@@ -81,7 +81,7 @@ func (ps *partitions) index(id *record.Partition) (uint32, error) {
 	return i, nil
 }
 
-// elderOrOwn is index, but takes elders too. These have the indexes behind those of the lane.
+// elderOrOwn is index, but also takes elders. Their indexes follow those of the lane's own partitions.
 func (ps *partitions) elderOrOwn(id *record.Partition) (uint32, error) {
 	if len(ps.elders) > 0 && id != nil {
 		if i := slices.Index(ps.elders, *id); i >= 0 {
@@ -121,7 +121,7 @@ func (ps *partitions) pass(passed []driver.Passed) error {
 	return nil
 }
 
-// end takes in that partitions have ended. now is of the output's clock.
+// end notes that partitions have ended. now is by the output's clock.
 func (ps *partitions) end(ended []driver.Ended, now time.Time) error {
 	for _, e := range ended {
 		p := ps.named(e.Partition)
@@ -145,8 +145,7 @@ func (ps *partitions) end(ended []driver.Ended, now time.Time) error {
 	return nil
 }
 
-// takeMarks takes in the marks whose positions were reached. Those of records that were consumed in an earlier run say
-// nothing new.
+// takeMarks notes the marks whose positions were reached. It ignores marks of records that an earlier run consumed.
 func (ps *partitions) takeMarks(marks []driver.Mark) error {
 	for i := range marks {
 		m := &marks[i]
@@ -173,8 +172,8 @@ func plainMark(s string) bool {
 	return s != "" && len(s) <= driver.MaxMark
 }
 
-// dropSpent drops the partitions that are spent, once they are half of all. Cuts call it: what the last one said is committed,
-// or the lane would have begun again. One partition stays, so that a cut of the lane is never empty.
+// dropSpent drops the spent partitions once they are half of all. Cut calls it. The last cut has committed their end, or
+// else the lane would have begun again. One partition stays, so that a cut of the lane is never empty.
 func (ps *partitions) dropSpent(t *slotTable) {
 	n := 0
 	for i := range ps.list {

@@ -1,7 +1,7 @@
 package lane
 
-// pendingTimes knows the oldest of the records that a stage holds, by the event time that the lane had reached when they
-// were read. A later stage must not be told a newer time: what is pending would reach it behind its timers.
+// pendingTimes finds the oldest record that a stage holds, by the lane's event time when the record was read. A later stage
+// must not be told a newer event time, or the record would reach it behind its timers.
 type pendingTimes struct {
 	n    map[int64]int32 // by second
 	heap []int64         // seconds, the least first; all those of n, and some that have gone
@@ -43,7 +43,7 @@ func (h *pendingTimes) remove(micro int64) {
 	}
 }
 
-// oldest is the second of the oldest record; false if nothing is pending.
+// oldest returns the second of the oldest pending record; false if nothing is pending.
 func (h *pendingTimes) oldest() (int64, bool) {
 	if len(h.heap) == 0 {
 		return 0, false

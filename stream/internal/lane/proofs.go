@@ -6,18 +6,18 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// proveLag is how far a clock must be behind now for a question whether its log has ended.
+// proveLag is how far a clock must be behind now before the lane asks whether its log has ended.
 const proveLag = 2 * time.Second
 
-// Rest is what a lane of a job whose events are old is told of the logs of its process: whether all of them were at their
-// ends for long enough, and how far a clock goes then.
+// Rest tells a lane of a backfill about all logs of its process: whether all were at their ends for long enough, and how
+// far a clock then goes.
 type Rest struct {
 	Long bool
 	To   time.Time
 }
 
-// idle returns the positions of partitions that gave no record since it was last called, and whose clocks are behind; none
-// of a lane that is not ready.
+// idle returns the positions of partitions that gave no record since its last call and whose clocks are behind. A lane that
+// is not ready has none.
 func (c *clocks) idle(now time.Time, ready bool) (at map[record.Partition]record.Position) {
 	for i := range c.parts.list {
 		p := &c.parts.list[i]
@@ -32,7 +32,8 @@ func (c *clocks) idle(now time.Time, ready bool) (at map[record.Partition]record
 	return at
 }
 
-// atRest returns when the last of the partitions was found at its end; false if one was not since its last record.
+// atRest returns when the last of the partitions was found at its end. It returns false if one has not been found at its
+// end since its last record.
 func (c *clocks) atRest(ready bool) (since time.Time, all bool) {
 	for i := range c.parts.list {
 		p := &c.parts.list[i]
@@ -74,9 +75,9 @@ func (p *part) prove(at time.Time) bool {
 	return true
 }
 
-// proveOld is prove in a job whose events are old: what was read is confirmed, but the clock does not go to at, since older
-// records may come. Once all logs have been at their ends for long, the hours that were written are taken for complete, and
-// the clock goes on as that of the output does.
+// proveOld is prove in a backfill. A proof confirms what was read, but the clock does not go to at, since older records may
+// come. Once all logs have been at their ends for long, the hours that were written count as complete, and the clock goes
+// on at the pace of the output's clock.
 func (p *part) proveOld(at time.Time, r Rest) bool {
 	if p.rest.quiet.IsZero() {
 		p.rest.quiet = at

@@ -9,8 +9,8 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// rows is the typed end of a lane: what the last stage emits goes into the open transaction if its record is finished,
-// else it waits here.
+// rows is the typed end of a lane. Events of the last stage go into the open transaction if their record is finished; else
+// they wait here.
 type rows[T any] struct {
 	stages  *stages
 	flight  *flight
@@ -23,7 +23,7 @@ type rows[T any] struct {
 	n     int
 }
 
-// waiting is a row of an unfinished record, and the place of the next one of it, index + 1.
+// waiting is a row of an unfinished record. It links to the record's next row, by index + 1.
 type waiting[T any] struct {
 	row  record.Event[T]
 	next uint32
@@ -33,7 +33,7 @@ func (r *rows[T]) feeds() feeds[T] {
 	return feeds[T]{run: r.take, warm: func(context.Context, []record.Event[T]) error { return nil }}
 }
 
-// take gets what the last stage emitted. All stages have had their say on these records.
+// take gets the events of the last stage. All stages are done with these records.
 func (r *rows[T]) take(ctx context.Context, in []record.Event[T]) error {
 	t := &r.flight.slots
 	for i := range in {
@@ -49,7 +49,7 @@ func (r *rows[T]) take(ctx context.Context, in []record.Event[T]) error {
 	return r.write(ctx, in)
 }
 
-// split is take for the case that not all of in can be written now; the first n can.
+// split is take when only the first n of in can be written now.
 func (r *rows[T]) split(ctx context.Context, in []record.Event[T], n int) error {
 	t := &r.flight.slots
 	ready := append(r.scratch.ready[:0], in[:n]...)
@@ -112,7 +112,7 @@ func (r *rows[T]) unstash(ctx context.Context, finished []uint32) error {
 	return err
 }
 
-// write adds rows of finished records to the transaction and notes at the records what became of them.
+// write adds rows of finished records to the transaction and notes their fates at the records.
 func (r *rows[T]) write(ctx context.Context, in []record.Event[T]) error {
 	if len(in) == 0 {
 		return nil

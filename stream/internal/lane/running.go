@@ -10,7 +10,7 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// running is a stage's processor in a lane, with where its results go.
+// running is a stage's processor in a lane, and the next stage for its results.
 type running[In, Out any] struct {
 	stages *stages
 	index  int
@@ -60,7 +60,7 @@ func (r *running[In, Out]) out() *stage.Emitter[Out] {
 	return r.em
 }
 
-// run passes a batch through the stage and what it emits through those behind it.
+// run passes a batch through the stage, and the stage's events through the stages after it.
 func (r *running[In, Out]) run(ctx context.Context, in []record.Event[In]) error {
 	r.stages.fed[r.index] = true
 	return r.end(ctx, r.proc.Process(ctx, in, r.out()))
@@ -99,7 +99,7 @@ func notRejected[T any](t *slotTable, events []record.Event[T]) []record.Event[T
 	return kept
 }
 
-// warm passes records of the warm-up through: a stage without Warm handles them as ever, but only its events count.
+// warm passes warm-up records through the stage. A stage without Warm handles them as usual, but only its events count.
 func (r *running[In, Out]) warm(ctx context.Context, in []record.Event[In]) error {
 	if r.index > r.stages.warmer {
 		return nil // nobody behind wants them

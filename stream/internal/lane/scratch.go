@@ -5,7 +5,7 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// Scratch are the buffers of a batch in progress. The lanes of a worker take turns, so they share one: else each of
+// Scratch has the buffers for a batch in progress. The lanes of a worker take turns, so they share one. Else each of
 // hundreds of lanes would keep buffers as big as its biggest batch. Between batches all are empty.
 type Scratch struct {
 	emitters []any // *Emitter[Out] of each stage

@@ -8,7 +8,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// settle finishes the touched records that nobody holds: first the rows that waited for them, then their fates.
+// settle finishes the touched records that nobody holds. Their waiting rows are written first, then they get their fates.
 func (f *flight) settle(ctx context.Context) error {
 	touched := f.scratch.touched
 	if f.end.waiting() > 0 {
@@ -39,7 +39,7 @@ func (f *flight) settle(ctx context.Context) error {
 	return err
 }
 
-// withRows returns the slots of those of the touched groups that are finished that have rows which wait.
+// withRows returns the slots that have waiting rows, of those touched groups that are finished.
 func (f *flight) withRows(touched []uint32) (slots []uint32) {
 	for _, i := range touched {
 		if !f.finished(i) {

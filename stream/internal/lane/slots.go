@@ -4,16 +4,16 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// slotTable holds the records of a lane that are in flight or pending. An Origin is the index of a slot and its generation,
-// so an origin that is used after its record finished is noticed.
+// slotTable holds the records of a lane that are in flight or pending. An Origin has the index of a slot and its
+// generation, so the use of an origin after its record has finished is noticed.
 type slotTable struct {
 	slots []slot
 	free  []uint32
 	live  int
 }
 
-// slot is one record. Records that were merged form a group: a tree by parent, whose root counts the holds of all, and
-// a ring by next, to visit the members.
+// slot is one record. Merged records form a group. The parents make it a tree, whose root counts the holds of all; next
+// makes it a ring, to visit the members.
 type slot struct {
 	gen    uint32
 	part   uint32 // index of the partition in the lane
@@ -125,7 +125,7 @@ func (t *slotTable) merge(a, b uint32) {
 	t.slots[ra].next, t.slots[rb].next = t.slots[rb].next, t.slots[ra].next // two rings become one
 }
 
-// pendingList is the list of pending records of a partition, in the order of their positions.
+// pendingList links the pending records of a partition in the order of their positions.
 type pendingList struct {
 	first, last uint32 // index + 1
 	n           int

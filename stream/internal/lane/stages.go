@@ -12,7 +12,7 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// stages are those of a lane, without their types: what each can do, and what it has been told of event time.
+// stages has a lane's stages without their types: what each can do, and which event time each was told.
 type stages struct {
 	lane    stage.Lane
 	traits  []stage.Traits
@@ -26,7 +26,7 @@ type stages struct {
 	times    []*pendingTimes // by stage; nil where no later stage wants to know
 }
 
-// processor is the untyped side of a stage's processor in a lane; a nil func means that it has no such method.
+// processor is the untyped side of a stage's processor in a lane. A nil func means that the processor has no such method.
 type processor struct {
 	advance   func(ctx context.Context, eventTime time.Time) error
 	pull      func(ctx context.Context) error
@@ -62,7 +62,7 @@ func (s *stages) failed(st int, err error) error {
 	return e
 }
 
-// apply takes what a stage said of origins. It returns whether it rejected some.
+// apply carries out what a stage said of origins. It reports whether the stage rejected some.
 func (s *stages) apply(st int, ends []stage.Outcome) (rejected bool, err error) {
 	f := s.flight
 	for i := range ends {
@@ -102,10 +102,9 @@ func (s *stages) apply(st int, ends []stage.Outcome) (rejected bool, err error) 
 	return rejected, nil
 }
 
-// advance tells the stages that event time has got to seen: those to which it is news, and those that may have got an event
-// since they were told, which may lie so far behind that nothing can come for it any more. A stage is told at most the
-// time that was reached when the oldest record that an earlier stage holds was read: to the later stage that record is
-// still to come.
+// advance tells event time to the stages that have not heard it, and again to those that may have got an event since: it
+// may lie so far back that nothing more can come for it. If an earlier stage holds a record, a later stage is told at most
+// the event time at which that record was read, since to the later stage it is still to come.
 func (s *stages) advance(ctx context.Context, eventTime time.Time) error {
 	for i := range s.procs {
 		if i > 0 && s.times[i-1] != nil {
@@ -125,7 +124,7 @@ func (s *stages) advance(ctx context.Context, eventTime time.Time) error {
 	return nil
 }
 
-// watchHolds makes the stages that may hold tell those behind them, if one of these wants event time.
+// watchHolds makes the stages that may hold report to a later stage that wants event time, if there is one.
 func (s *stages) watchHolds() {
 	last := -1
 	for i := range s.procs {
@@ -165,7 +164,7 @@ func (s *stages) warmup() (w time.Duration) {
 	return w
 }
 
-// checkWarmers refuses a stage that is warmed up behind one that holds: warm-up records would be held there for ever.
+// checkWarmers refuses a stage with a warm-up after one that holds, since that one would hold warm-up records for ever.
 func (s *stages) checkWarmers() error {
 	for i := range s.procs {
 		if s.procs[i].warmup != nil {

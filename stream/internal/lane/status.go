@@ -17,8 +17,7 @@ type Status struct {
 	Jumps        Jumps
 }
 
-// Jumps are the partitions of a lane whose clocks wait until a jump is confirmed: how many, and the one that is farthest
-// ahead.
+// Jumps counts the partitions of a lane whose clocks wait until a jump is confirmed, and describes the one farthest ahead.
 type Jumps struct {
 	N            int
 	Partition    record.Partition
@@ -37,7 +36,7 @@ func (l *Lane) Status() Status {
 	return s
 }
 
-// Unfinished counts the records that are in flight or pending, and those that are still to come back.
+// Unfinished counts the records that are in flight or pending, with those that are still to come back.
 func (l *Lane) Unfinished() int64 { return int64(l.flight.slots.live + l.intake.replaying) }
 
 // Dirty reports whether there is anything to commit.

@@ -14,7 +14,7 @@ import (
 // maxWhy is how long a label may be, in bytes.
 const maxWhy = 64
 
-// printable is s for a log and a ledger: valid, without what no printer shows, and short.
+// printable makes s fit for a log and a ledger: valid UTF-8, without unprintable characters, and short.
 func printable(s string) string {
 	plain := len(s) <= maxWhy
 	for i := 0; plain && i < len(s); i++ {
@@ -52,7 +52,7 @@ func DeadWhy(st string, err error) string {
 	return cmp.Or(st, "a stage") + ": " + kind
 }
 
-// kindOf is an error's text without what differs from record to record: digits and quoted text become #.
+// kindOf replaces what differs from record to record in an error's text, which is digits and quoted text, by #.
 func kindOf(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text) && b.Len() < maxWhy; i++ {
@@ -77,7 +77,7 @@ func kindOf(text string) string {
 	return b.String()
 }
 
-// closing is where the quoted text ends that begins at i; -1 if it is an apostrophe.
+// closing returns where the quoted text that begins at i ends; -1 if i is an apostrophe.
 func closing(text string, i int) int {
 	n := strings.IndexByte(text[i+1:], text[i])
 	if n < 0 && text[i] != '\'' {

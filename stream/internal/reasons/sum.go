@@ -12,7 +12,7 @@ import (
 // txnReasons is how many reasons a transaction has at most. A Status has as many as a lane.
 const txnReasons = 16
 
-// Sum adds up those of the lanes of a commit and keeps the most frequent. It returns nil if there are none.
+// Sum adds up the reasons of the lanes of a commit and keeps the most frequent. It returns nil if there are none.
 func Sum(lanes iter.Seq[map[record.Reason]int64]) map[record.Reason]int64 {
 	var all map[record.Reason]int64
 	for counts := range lanes {

@@ -1,5 +1,5 @@
-// Package reasons counts why records have no row, by their fate and a label, with few labels: it numbers those of a lane, makes
-// them of errors, and adds up those of lanes and of commits.
+// Package reasons counts records without a row by fate and label. It bounds the number of labels, derives them from errors,
+// and adds up the counts of lanes and of commits.
 package reasons
 
 import (
