@@ -28,7 +28,7 @@ func (c *commits[T]) begin() {
 	open := c.out.Begin(nil)
 	c.open = open
 	for _, w := range c.workers {
-		w.do(func(context.Context) error { w.open = open; return nil })
+		w.inbox.do(func(context.Context) error { w.open = open; return nil })
 	}
 }
 

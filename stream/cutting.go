@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
@@ -76,25 +75,6 @@ func reasonsOf(lanes []core.Cut) iter.Seq[map[record.Reason]int64] {
 			}
 		}
 	}
-}
-
-// pullAll makes every stage take in the results of its goroutines, so that the commit includes them.
-func (w *worker[T]) pullAll(ctx context.Context) error {
-	return w.each(ctx, func(ctx context.Context, c *core.Lane) error { return c.Pull(ctx) })
-}
-
-// collect returns the progress of the lanes that changed, and removes the revoked lanes.
-func (w *worker[T]) collect(revoked []*lane[T]) (cuts []core.Cut, err error) {
-	for _, l := range w.lanes {
-		cut, ok, err := l.core.Cut()
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			cuts = append(cuts, cut)
-		}
-	}
-	return cuts, w.remove(slices.DeleteFunc(slices.Clone(revoked), func(l *lane[T]) bool { return l.w != w })...)
 }
 
 // afterCommit handles the result of a commit.

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -78,22 +77,6 @@ func begun(from map[record.Partition]driver.Progress) map[record.Partition]drive
 		}
 	}
 	return from
-}
-
-// remove takes lanes from the worker, on its goroutine. Their queued batches are thrown away when their turn comes.
-func (w *worker[T]) remove(lanes ...*lane[T]) error {
-	var errs []error
-	for _, l := range lanes {
-		if l.gone {
-			continue
-		}
-		l.gone = true
-		w.e.memory.charge(-l.charged)
-		l.charged = 0
-		errs = append(errs, l.core.Close())
-	}
-	w.lanes = slices.DeleteFunc(w.lanes, func(l *lane[T]) bool { return l.gone })
-	return errors.Join(errs...)
 }
 
 // clockOf returns the committed clock of a lane.

@@ -177,7 +177,7 @@ func (p *poller[T]) polled(ctx context.Context, b *driver.Batch) error {
 	over := p.memory.charge(n)
 	p.memory.queued.Add(n)
 	q := l.queued.Add(n)
-	l.w.push(item[T]{lane: l, batch: b, bytes: n})
+	l.w.inbox.push(item[T]{lane: l, batch: b, bytes: n})
 	if q > p.memory.share.Load() {
 		p.pause(l)
 	}

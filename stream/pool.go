@@ -43,7 +43,7 @@ func (p pool[T]) barrier(hard context.Context, revoked []*lane[T], fail func(err
 	}
 	parts, gate := make(chan part, len(p)), make(chan struct{})
 	for _, w := range p {
-		w.do(func(ctx context.Context) error {
+		w.inbox.do(func(ctx context.Context) error {
 			x := part{err: w.stuck}
 			if x.err == nil {
 				x.err = w.pullAll(ctx)
@@ -82,7 +82,7 @@ func (p pool[T]) barrier(hard context.Context, revoked []*lane[T], fail func(err
 func (p pool[T]) markQueues() <-chan struct{} {
 	passed := make(chan struct{}, len(p))
 	for _, w := range p {
-		w.push(item[T]{do: func(context.Context) error { passed <- struct{}{}; return nil }})
+		w.inbox.push(item[T]{do: func(context.Context) error { passed <- struct{}{}; return nil }})
 	}
 	return passed
 }
@@ -103,7 +103,7 @@ func (p pool[T]) unfinished(ctx, hard context.Context) (left int64, waits, dirty
 	}
 	answers := make(chan answer, len(p))
 	for _, w := range p {
-		w.do(func(ctx context.Context) error {
+		w.inbox.do(func(ctx context.Context) error {
 			if w.stuck != nil {
 				answers <- answer{left: 1, waits: true} // all of it is read again
 				return nil                              //nolint:nilerr // that error has been told

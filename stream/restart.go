@@ -97,7 +97,7 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 		wake := func() {
 			if !l.woken.Swap(true) {
 				l.w.woken.Store(true)
-				l.w.signal()
+				l.w.inbox.signal()
 			}
 		}
 		var err error
@@ -111,7 +111,7 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 		l.committed = clockOf(from)
 		e.lanes.all[a.Lane] = l
 		l.w.loads++
-		l.w.do(func(ctx context.Context) error {
+		l.w.inbox.do(func(ctx context.Context) error {
 			l.w.lanes = append(l.w.lanes, l)
 			if l.w.stuck != nil { // they begin again anyway
 				return nil //nolint:nilerr // that error has been told
@@ -322,7 +322,7 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 	}
 	done := make(chan error, len(e.workers))
 	for _, w := range e.workers {
-		w.do(func(context.Context) error {
+		w.inbox.do(func(context.Context) error {
 			err := w.remove(w.lanes...)
 			w.mend()
 			done <- err

@@ -75,7 +75,7 @@ func (r *roster[T]) end(c *commit[T]) {
 		}
 	}
 	for w, lanes := range over {
-		w.do(func(context.Context) error { return w.endLanes(lanes) })
+		w.inbox.do(func(context.Context) error { return w.endLanes(lanes) })
 	}
 }
 

@@ -295,7 +295,7 @@ func (e *engine[T]) keepEnded(ctx context.Context, u upkeep) {
 			continue
 		}
 		l.told = k
-		l.w.do(func(ctx context.Context) error {
+		l.w.inbox.do(func(ctx context.Context) error {
 			if l.gone || l.w.stuck != nil {
 				return nil //nolint:nilerr // that error has been told
 			}
@@ -352,7 +352,7 @@ func (e *engine[T]) close(err error) error {
 	}
 	e.commits.drop(grace)
 	for _, w := range e.workers {
-		for it, ok := w.next(); ok; it, ok = w.next() {
+		for it, ok := w.inbox.next(); ok; it, ok = w.inbox.next() {
 			if it.batch != nil {
 				w.discard(it)
 			}

@@ -97,7 +97,7 @@ func (k *upkeeper[T]) prove(ctx, hard context.Context, now time.Time) error {
 	}
 	for _, p := range proved {
 		if l := owner[p]; l != nil {
-			l.w.do(func(ctx context.Context) error {
+			l.w.inbox.do(func(ctx context.Context) error {
 				if l.gone || l.w.stuck != nil {
 					return nil //nolint:nilerr // that error has been told
 				}
@@ -120,7 +120,7 @@ func (k *upkeeper[T]) idle(ctx, hard context.Context, now time.Time) (map[record
 	var mu sync.Mutex
 	answered := make(chan struct{}, len(k.workers)) // room for all, so no worker waits after we return
 	for _, w := range k.workers {
-		w.do(func(context.Context) error {
+		w.inbox.do(func(context.Context) error {
 			defer func() { answered <- struct{}{} }()
 			mu.Lock()
 			defer mu.Unlock()

@@ -2,8 +2,8 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,14 +18,7 @@ type worker[T any] struct {
 	index int
 	open  driver.Txn[T] // the open transaction; exchanged at a barrier
 
-	mu    sync.Mutex
-	todo  []func(context.Context) error // before the next batch
-	cur   item[T]                       // a batch that was begun; before the queue
-	queue []item[T]                     // from head on
-	head  int
-	asked atomic.Bool   // todo is not empty
-	poke  chan struct{} // something was added
-
+	inbox   *inbox[T]
 	scratch *core.Scratch
 	ticked  bool  // a tick is due
 	stuck   error // why the open transaction is spoilt; while it is set lanes may be removed and not touched otherwise
@@ -37,70 +30,8 @@ type worker[T any] struct {
 	now   atomic.Pointer[lane[T]]
 }
 
-// item is a batch, or a func to run after the batches before it.
-type item[T any] struct {
-	lane  *lane[T]
-	batch *driver.Batch
-	bytes int64 // of the batch, which returns to the source once it is processed
-	do    func(context.Context) error
-}
-
 func newWorker[T any](e *engine[T], index int) *worker[T] {
-	return &worker[T]{e: e, index: index, poke: make(chan struct{}, 1), scratch: core.NewScratch(len(e.pipe.chain.Stages))}
-}
-
-// do runs f soon: the worker interrupts a batch for it, after at most stepRecords records.
-func (w *worker[T]) do(f func(context.Context) error) {
-	w.mu.Lock()
-	w.todo = append(w.todo, f)
-	w.asked.Store(true)
-	w.mu.Unlock()
-	w.signal()
-}
-
-// push queues a batch, or a func behind all batches. It never blocks, since a full queue pauses the source.
-func (w *worker[T]) push(it item[T]) {
-	w.mu.Lock()
-	if w.head > 0 && w.head == len(w.queue) {
-		w.queue, w.head = w.queue[:0], 0
-	}
-	w.queue = append(w.queue, it)
-	w.mu.Unlock()
-	w.signal()
-}
-
-func (w *worker[T]) signal() {
-	select {
-	case w.poke <- struct{}{}:
-	default:
-	}
-}
-
-// next takes the next thing to do.
-func (w *worker[T]) next() (it item[T], ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.todo) > 0 {
-		it.do = w.todo[0]
-		w.todo = w.todo[1:]
-		w.asked.Store(len(w.todo) > 0)
-		return it, true
-	}
-	if w.cur.batch != nil {
-		it, w.cur = w.cur, item[T]{}
-		return it, true
-	}
-	if w.head == len(w.queue) {
-		return it, false
-	}
-	it = w.queue[w.head]
-	w.queue[w.head] = item[T]{}
-	w.head++
-	if w.head > 64 && w.head*2 > len(w.queue) { // a queue that is never empty must not grow
-		w.queue = w.queue[:copy(w.queue, w.queue[w.head:])]
-		w.head = 0
-	}
-	return it, true
+	return &worker[T]{e: e, index: index, inbox: newInbox[T](), scratch: core.NewScratch(len(e.pipe.chain.Stages))}
 }
 
 // run works until ctx is done. An error stops the job.
@@ -159,12 +90,12 @@ func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
 			return err
 		}
 	}
-	it, ok := w.next()
+	it, ok := w.inbox.next()
 	switch {
 	case !ok:
 		select {
 		case <-ctx.Done():
-		case <-w.poke:
+		case <-w.inbox.poke:
 		case <-tick:
 			return w.tick(ctx)
 		}
@@ -181,20 +112,12 @@ func (w *worker[T]) turn(ctx context.Context, tick <-chan time.Time) error {
 
 // turnStuck does what others want of the worker, or waits for that.
 func (w *worker[T]) turnStuck(ctx context.Context) error {
-	w.mu.Lock()
-	var f func(context.Context) error
-	if len(w.todo) > 0 {
-		f = w.todo[0]
-		w.todo = w.todo[1:]
-		w.asked.Store(len(w.todo) > 0)
-	}
-	w.mu.Unlock()
-	if f != nil {
+	if f := w.inbox.urgent(); f != nil {
 		return f(ctx)
 	}
 	select {
 	case <-ctx.Done():
-	case <-w.poke:
+	case <-w.inbox.poke:
 	}
 	return nil
 }
@@ -213,7 +136,7 @@ func (w *worker[T]) process(ctx context.Context, it item[T], tick <-chan time.Ti
 	case done:
 		w.drained(l, it.bytes)
 	case err == nil:
-		w.cur = it
+		w.inbox.putBack(it)
 	}
 	if err != nil {
 		return err
@@ -233,7 +156,7 @@ func (w *worker[T]) process(ctx context.Context, it item[T], tick <-chan time.Ti
 
 // pressed reports whether something must be done before the batch goes on. It is called every few records.
 func (w *worker[T]) pressed(ctx context.Context, tick <-chan time.Time) bool {
-	if w.asked.Load() || w.e.signals.hurry.Load() || w.ticked || ctx.Err() != nil {
+	if w.inbox.asked.Load() || w.e.signals.hurry.Load() || w.ticked || ctx.Err() != nil {
 		return true
 	}
 	select {
@@ -323,4 +246,39 @@ func (w *worker[T]) pull(ctx context.Context) error {
 func (w *worker[T]) tick(ctx context.Context) error {
 	w.ticked = false
 	return w.pullAll(ctx)
+}
+
+// pullAll makes every stage take in the results of its goroutines, so that the commit includes them.
+func (w *worker[T]) pullAll(ctx context.Context) error {
+	return w.each(ctx, func(ctx context.Context, c *core.Lane) error { return c.Pull(ctx) })
+}
+
+// collect returns the progress of the lanes that changed, and removes the revoked lanes.
+func (w *worker[T]) collect(revoked []*lane[T]) (cuts []core.Cut, err error) {
+	for _, l := range w.lanes {
+		cut, ok, err := l.core.Cut()
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			cuts = append(cuts, cut)
+		}
+	}
+	return cuts, w.remove(slices.DeleteFunc(slices.Clone(revoked), func(l *lane[T]) bool { return l.w != w })...)
+}
+
+// remove takes lanes from the worker, on its goroutine. Their queued batches are thrown away when their turn comes.
+func (w *worker[T]) remove(lanes ...*lane[T]) error {
+	var errs []error
+	for _, l := range lanes {
+		if l.gone {
+			continue
+		}
+		l.gone = true
+		w.e.memory.charge(-l.charged)
+		l.charged = 0
+		errs = append(errs, l.core.Close())
+	}
+	w.lanes = slices.DeleteFunc(w.lanes, func(l *lane[T]) bool { return l.gone })
+	return errors.Join(errs...)
 }
