@@ -49,7 +49,7 @@ func server(t testing.TB) *service.Client {
 	c := servertest.Need(t)
 	if shared == nil {
 		var err error
-		if shared, err = c.DynamoDB(t.Context()); err != nil {
+		if shared, err = servers.StartDynamoDB(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 		if err := dynamodb.Create(t.Context(), client(shared), tableName); err != nil {

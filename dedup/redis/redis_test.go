@@ -43,7 +43,7 @@ func server(t testing.TB) *goredis.Client {
 	c := servertest.Need(t)
 	if shared == nil {
 		var err error
-		if shared, err = c.Redis(t.Context()); err != nil {
+		if shared, err = servers.StartRedis(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 	}

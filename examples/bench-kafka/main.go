@@ -76,7 +76,7 @@ func bench(ctx context.Context, out io.Writer, records, rounds int, only string)
 	if err != nil {
 		return err
 	}
-	k, err := cache.Kafka(ctx, nil)
+	k, err := servers.StartKafka(ctx, cache, nil)
 	if err != nil {
 		return err
 	}

@@ -42,12 +42,12 @@ func (w *world) setUp(ctx context.Context, vs []variant) error {
 			return err
 		}
 	}
-	if w.kafka, err = cache.Kafka(ctx, nil); err != nil {
+	if w.kafka, err = servers.StartKafka(ctx, cache, nil); err != nil {
 		return err
 	}
 	for _, v := range vs {
 		if v.s3 && w.minio == nil {
-			if w.minio, err = cache.MinIO(ctx); err != nil {
+			if w.minio, err = servers.StartMinIO(ctx, cache); err != nil {
 				return err
 			}
 		}

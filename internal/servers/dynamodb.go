@@ -21,15 +21,15 @@ type DynamoDB struct {
 }
 
 // InstallDynamoDB takes DynamoDB Local from its Maven artifact.
-func (c *Cache) InstallDynamoDB(ctx context.Context) (string, error) {
+func InstallDynamoDB(ctx context.Context, c *Cache) (string, error) {
 	return c.install(ctx, "dynamodb", dynamoDBVersion, func(ctx context.Context, dir string) error {
 		return maven(ctx, dir, jar{group: "com.amazonaws", artifact: "DynamoDBLocal", version: dynamoDBVersion})
 	})
 }
 
-// DynamoDB starts a server without tables. Any credentials do.
-func (c *Cache) DynamoDB(ctx context.Context) (*DynamoDB, error) {
-	home, err := c.InstallDynamoDB(ctx)
+// StartDynamoDB starts a server without tables. Any credentials do.
+func StartDynamoDB(ctx context.Context, c *Cache) (*DynamoDB, error) {
+	home, err := InstallDynamoDB(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -21,15 +21,15 @@ type GCS struct {
 }
 
 // InstallGCS builds the emulator.
-func (c *Cache) InstallGCS(ctx context.Context) (string, error) {
+func InstallGCS(ctx context.Context, c *Cache) (string, error) {
 	return c.install(ctx, "fake-gcs-server", fakeGCSVersion, func(ctx context.Context, dir string) error {
 		return goInstall(ctx, dir, "github.com/fsouza/fake-gcs-server", fakeGCSVersion, "fake-gcs-server")
 	})
 }
 
-// GCS starts an empty emulator. wrap, if not nil, goes around the front, to spoil answers.
-func (c *Cache) GCS(ctx context.Context, wrap func(http.Handler) http.Handler) (*GCS, error) {
-	bin, err := c.InstallGCS(ctx)
+// StartGCS starts an empty emulator. wrap, if not nil, goes around the front, to spoil answers.
+func StartGCS(ctx context.Context, c *Cache, wrap func(http.Handler) http.Handler) (*GCS, error) {
+	bin, err := InstallGCS(ctx, c)
 	if err != nil {
 		return nil, err
 	}

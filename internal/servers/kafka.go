@@ -37,7 +37,7 @@ type kafkaNode struct {
 }
 
 // InstallKafka installs the broker's jars by Maven; it needs a JDK.
-func (c *Cache) InstallKafka(ctx context.Context) (string, error) {
+func InstallKafka(ctx context.Context, c *Cache) (string, error) {
 	return c.install(ctx, "kafka", kafkaVersion, func(ctx context.Context, dir string) error {
 		return maven(ctx, dir,
 			// 4.4.0: the jar of kafka-tools-api is missing; only a tool that is not used here needs it.
@@ -47,9 +47,9 @@ func (c *Cache) InstallKafka(ctx context.Context) (string, error) {
 	})
 }
 
-// Kafka starts a cluster and waits until every broker serves.
-func (c *Cache) Kafka(ctx context.Context, o *KafkaOptions) (*Kafka, error) {
-	home, err := c.InstallKafka(ctx)
+// StartKafka starts a cluster and waits until every broker serves.
+func StartKafka(ctx context.Context, c *Cache, o *KafkaOptions) (*Kafka, error) {
+	home, err := InstallKafka(ctx, c)
 	if err != nil {
 		return nil, err
 	}

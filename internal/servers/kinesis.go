@@ -22,22 +22,22 @@ type Kinesis struct {
 
 // InstallKinesisLocal installs the faithful emulator: resharding with child shards, expired iterators; about 1,000
 // records a second.
-func (c *Cache) InstallKinesisLocal(ctx context.Context) (string, error) {
+func InstallKinesisLocal(ctx context.Context, c *Cache) (string, error) {
 	return c.install(ctx, "kinesis-local", kinesisLocalVersion, func(ctx context.Context, dir string) error {
 		return npm(ctx, dir, "kinesis-local", kinesisLocalVersion)
 	})
 }
 
 // InstallKinesalite installs the fast emulator: 14,000 records a second, without child shards and true lags.
-func (c *Cache) InstallKinesalite(ctx context.Context) (string, error) {
+func InstallKinesalite(ctx context.Context, c *Cache) (string, error) {
 	return c.install(ctx, "kinesalite", kinesaliteVersion, func(ctx context.Context, dir string) error {
 		return npm(ctx, dir, "kinesalite", kinesaliteVersion)
 	})
 }
 
-// KinesisLocal starts the faithful emulator. It listens on all interfaces, which it cannot be kept from.
-func (c *Cache) KinesisLocal(ctx context.Context) (*Kinesis, error) {
-	home, err := c.InstallKinesisLocal(ctx)
+// StartKinesisLocal starts the faithful emulator. It listens on all interfaces, which it cannot be kept from.
+func StartKinesisLocal(ctx context.Context, c *Cache) (*Kinesis, error) {
+	home, err := InstallKinesisLocal(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -61,9 +61,9 @@ func (c *Cache) KinesisLocal(ctx context.Context) (*Kinesis, error) {
 	})
 }
 
-// Kinesalite starts the fast emulator.
-func (c *Cache) Kinesalite(ctx context.Context) (*Kinesis, error) {
-	home, err := c.InstallKinesalite(ctx)
+// StartKinesalite starts the fast emulator.
+func StartKinesalite(ctx context.Context, c *Cache) (*Kinesis, error) {
+	home, err := InstallKinesalite(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -32,15 +32,15 @@ type MinIO struct {
 }
 
 // InstallMinIO builds MinIO; it takes minutes, once.
-func (c *Cache) InstallMinIO(ctx context.Context) (string, error) {
+func InstallMinIO(ctx context.Context, c *Cache) (string, error) {
 	return c.install(ctx, "minio", minioVersion, func(ctx context.Context, dir string) error {
 		return goInstall(ctx, dir, "github.com/minio/minio", minioVersion, "minio")
 	})
 }
 
-// MinIO starts an empty S3 server.
-func (c *Cache) MinIO(ctx context.Context) (*MinIO, error) {
-	bin, err := c.InstallMinIO(ctx)
+// StartMinIO starts an empty S3 server.
+func StartMinIO(ctx context.Context, c *Cache) (*MinIO, error) {
+	bin, err := InstallMinIO(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ type Moto struct {
 }
 
 // InstallMoto installs the emulator into a Python environment of its own.
-func (c *Cache) InstallMoto(ctx context.Context) (string, error) {
+func InstallMoto(ctx context.Context, c *Cache) (string, error) {
 	return c.install(ctx, "moto", motoVersion, func(ctx context.Context, dir string) error {
 		if err := run(ctx, dir, nil, "python3", "-m", "venv", dir); err != nil {
 			return err
@@ -42,9 +42,9 @@ func (c *Cache) InstallMoto(ctx context.Context) (string, error) {
 	})
 }
 
-// Moto starts an empty emulator.
-func (c *Cache) Moto(ctx context.Context) (*Moto, error) {
-	home, err := c.InstallMoto(ctx)
+// StartMoto starts an empty emulator.
+func StartMoto(ctx context.Context, c *Cache) (*Moto, error) {
+	home, err := InstallMoto(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ type Redis struct {
 }
 
 // InstallRedis finds redis-server, or takes it from the distribution's packages, and returns the folder that it is in.
-func (c *Cache) InstallRedis(ctx context.Context) (string, error) {
+func InstallRedis(ctx context.Context, c *Cache) (string, error) {
 	if bin, err := exec.LookPath("redis-server"); err == nil {
 		return filepath.Dir(bin), nil
 	}
@@ -38,9 +38,9 @@ func (c *Cache) InstallRedis(ctx context.Context) (string, error) {
 	return filepath.Dir(bin), err
 }
 
-// Redis starts an empty server.
-func (c *Cache) Redis(ctx context.Context) (*Redis, error) {
-	bin, err := c.InstallRedis(ctx)
+// StartRedis starts an empty server.
+func StartRedis(ctx context.Context, c *Cache) (*Redis, error) {
+	bin, err := InstallRedis(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func TestKafkaComesBackAfterSIGKILLAndStopLeavesNothing(t *testing.T) {
 
 func TestAServerThatCannotStartSaysWhy(t *testing.T) {
 	c := servertest.Need(t)
-	_, err := c.Kafka(t.Context(), &servers.KafkaOptions{Properties: map[string]string{"broker.rack": "r", "log.dirs": os.DevNull}})
+	_, err := servers.StartKafka(t.Context(), c, &servers.KafkaOptions{Properties: map[string]string{"broker.rack": "r", "log.dirs": os.DevNull}})
 	if err == nil {
 		t.Fatal("a broker without a folder for its log started")
 	}

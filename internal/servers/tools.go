@@ -95,3 +95,18 @@ func goInstall(ctx context.Context, dir, pkg, version, name string) error {
 func npm(ctx context.Context, dir, pkg, version string) error {
 	return run(ctx, dir, nil, "npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", dir, pkg+"@"+version)
 }
+
+// Installs are the functions that install each server, by its name.
+func Installs() map[string]func(context.Context, *Cache) (string, error) {
+	return map[string]func(context.Context, *Cache) (string, error){
+		"dynamodb":      InstallDynamoDB,
+		"gcs":           InstallGCS,
+		"kafka":         InstallKafka,
+		"kinesalite":    InstallKinesalite,
+		"kinesis-local": InstallKinesisLocal,
+		"minio":         InstallMinIO,
+		"moto":          InstallMoto,
+		"redis":         InstallRedis,
+		"toxiproxy":     InstallToxiproxy,
+	}
+}

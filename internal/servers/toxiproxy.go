@@ -22,15 +22,15 @@ type Toxiproxy struct {
 }
 
 // InstallToxiproxy builds toxiproxy.
-func (c *Cache) InstallToxiproxy(ctx context.Context) (string, error) {
+func InstallToxiproxy(ctx context.Context, c *Cache) (string, error) {
 	return c.install(ctx, "toxiproxy", toxiproxyVersion, func(ctx context.Context, dir string) error {
 		return goInstall(ctx, dir, "github.com/Shopify/toxiproxy/v2/cmd/server", toxiproxyVersion, "toxiproxy-server")
 	})
 }
 
-// Toxiproxy starts the proxy server, with no proxy in it.
-func (c *Cache) Toxiproxy(ctx context.Context) (*Toxiproxy, error) {
-	bin, err := c.InstallToxiproxy(ctx)
+// StartToxiproxy starts the proxy server, with no proxy in it.
+func StartToxiproxy(ctx context.Context, c *Cache) (*Toxiproxy, error) {
+	bin, err := InstallToxiproxy(ctx, c)
 	if err != nil {
 		return nil, err
 	}

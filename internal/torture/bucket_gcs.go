@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/servers"
 )
 
 // gcsBucket is a bucket on an emulator of Google Cloud Storage, read by its JSON API.
@@ -89,7 +91,7 @@ func (b *gcsBucket) get(ctx context.Context, key string) ([]byte, error) {
 // setUpGCS starts the emulator. Sessions of long uploads go past the proxy, to where the emulator says that they are.
 func (w *world) setUpGCS(ctx context.Context) (args, env []string, err error) {
 	var host string // by which the emulator knows requests for contents
-	w.gcs, err = w.cache.GCS(ctx, func(h http.Handler) http.Handler {
+	w.gcs, err = servers.StartGCS(ctx, w.cache, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			r.Host = host
 			h.ServeHTTP(rw, r)

@@ -61,18 +61,18 @@ func (w *kinesisWorld) setUp(ctx context.Context) (err error) {
 		return err
 	}
 	if w.Toxics {
-		if w.proxy, err = w.cache.Toxiproxy(ctx); err != nil {
+		if w.proxy, err = servers.StartToxiproxy(ctx, w.cache); err != nil {
 			return err
 		}
 	}
-	if w.kinesis, err = w.cache.KinesisLocal(ctx); err != nil {
+	if w.kinesis, err = servers.StartKinesisLocal(ctx, w.cache); err != nil {
 		return err
 	}
 	if w.kfront, err = w.kinesis.Front(ctx, w.cache); err != nil {
 		return err
 	}
 	w.kfront.Set(usual)
-	if w.dynamo, err = w.cache.DynamoDB(ctx); err != nil {
+	if w.dynamo, err = servers.StartDynamoDB(ctx, w.cache); err != nil {
 		return err
 	}
 	port := w.kfront.Port()

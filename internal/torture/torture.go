@@ -161,12 +161,12 @@ func (w *world) setUp(ctx context.Context) (err error) {
 	}
 	ko := &servers.KafkaOptions{Brokers: w.Brokers, Dir: w.Dir, Properties: map[string]string{"offsets.retention.minutes": "60"}}
 	if w.Toxics {
-		if w.proxy, err = w.cache.Toxiproxy(ctx); err != nil {
+		if w.proxy, err = servers.StartToxiproxy(ctx, w.cache); err != nil {
 			return err
 		}
 		ko.Advertise = func(port int) (int, error) { return w.behind(ctx, fmt.Sprintf("kafka-%d", port), port) }
 	}
-	if w.kafka, err = w.cache.Kafka(ctx, ko); err != nil {
+	if w.kafka, err = servers.StartKafka(ctx, w.cache, ko); err != nil {
 		return err
 	}
 	args := []string{
@@ -210,7 +210,7 @@ func (w *world) setUpStore(ctx context.Context) (args, env []string, err error) 
 		w.bucket = folder(dir)
 		return []string{"-dir", dir}, nil, nil
 	case "s3":
-		if w.minio, err = w.cache.MinIO(ctx); err != nil {
+		if w.minio, err = servers.StartMinIO(ctx, w.cache); err != nil {
 			return nil, nil, err
 		}
 		const name = "torture"

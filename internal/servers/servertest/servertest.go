@@ -34,8 +34,9 @@ func Need(t testing.TB) *servers.Cache {
 // Kafka starts a cluster for this test alone.
 func Kafka(t testing.TB, o *servers.KafkaOptions) *servers.Kafka {
 	t.Helper()
-	c := Need(t)
-	k := begin(t, func(ctx context.Context) (*servers.Kafka, error) { return c.Kafka(ctx, o) })
+	k := begin(t, func(ctx context.Context, c *servers.Cache) (*servers.Kafka, error) {
+		return servers.StartKafka(ctx, c, o)
+	})
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(k.Logs())
@@ -48,7 +49,7 @@ func Kafka(t testing.TB, o *servers.KafkaOptions) *servers.Kafka {
 // MinIO starts an S3 server for this test alone.
 func MinIO(t testing.TB) *servers.MinIO {
 	t.Helper()
-	m := begin(t, Need(t).MinIO)
+	m := begin(t, servers.StartMinIO)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(m.Process().Tail(30))
@@ -61,7 +62,7 @@ func MinIO(t testing.TB) *servers.MinIO {
 // Moto starts an emulator of S3 for this test alone.
 func Moto(t testing.TB) *servers.Moto {
 	t.Helper()
-	m := begin(t, Need(t).Moto)
+	m := begin(t, servers.StartMoto)
 	t.Cleanup(m.Stop)
 	return m
 }
@@ -69,7 +70,7 @@ func Moto(t testing.TB) *servers.Moto {
 // Toxiproxy starts a proxy server for this test alone.
 func Toxiproxy(t testing.TB) *servers.Toxiproxy {
 	t.Helper()
-	p := begin(t, Need(t).Toxiproxy)
+	p := begin(t, servers.StartToxiproxy)
 	t.Cleanup(p.Stop)
 	return p
 }
@@ -77,7 +78,7 @@ func Toxiproxy(t testing.TB) *servers.Toxiproxy {
 // KinesisLocal starts the faithful Kinesis emulator for this test alone.
 func KinesisLocal(t testing.TB) *servers.Kinesis {
 	t.Helper()
-	k := begin(t, Need(t).KinesisLocal)
+	k := begin(t, servers.StartKinesisLocal)
 	t.Cleanup(k.Stop)
 	return k
 }
@@ -85,16 +86,17 @@ func KinesisLocal(t testing.TB) *servers.Kinesis {
 // Kinesalite starts the fast Kinesis emulator for this test alone.
 func Kinesalite(t testing.TB) *servers.Kinesis {
 	t.Helper()
-	k := begin(t, Need(t).Kinesalite)
+	k := begin(t, servers.StartKinesalite)
 	t.Cleanup(k.Stop)
 	return k
 }
 
-func begin[S any](t testing.TB, start func(context.Context) (S, error)) S {
+func begin[S any](t testing.TB, start func(context.Context, *servers.Cache) (S, error)) S {
 	t.Helper()
+	c := Need(t)
 	ctx, cancel := context.WithTimeout(context.Background(), startup)
 	defer cancel()
-	s, err := start(ctx)
+	s, err := start(ctx, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,8 +106,9 @@ func begin[S any](t testing.TB, start func(context.Context) (S, error)) S {
 // GCS starts an emulator of Google Cloud Storage for this test alone. wrap, if not nil, may spoil its answers.
 func GCS(t testing.TB, wrap func(http.Handler) http.Handler) *servers.GCS {
 	t.Helper()
-	c := Need(t)
-	g := begin(t, func(ctx context.Context) (*servers.GCS, error) { return c.GCS(ctx, wrap) })
+	g := begin(t, func(ctx context.Context, c *servers.Cache) (*servers.GCS, error) {
+		return servers.StartGCS(ctx, c, wrap)
+	})
 	t.Cleanup(g.Stop)
 	return g
 }
@@ -113,7 +116,7 @@ func GCS(t testing.TB, wrap func(http.Handler) http.Handler) *servers.GCS {
 // Redis starts a server for this test alone.
 func Redis(t testing.TB) *servers.Redis {
 	t.Helper()
-	r := begin(t, Need(t).Redis)
+	r := begin(t, servers.StartRedis)
 	t.Cleanup(r.Stop)
 	return r
 }
@@ -121,7 +124,7 @@ func Redis(t testing.TB) *servers.Redis {
 // DynamoDB starts a server for this test alone.
 func DynamoDB(t testing.TB) *servers.DynamoDB {
 	t.Helper()
-	d := begin(t, Need(t).DynamoDB)
+	d := begin(t, servers.StartDynamoDB)
 	t.Cleanup(d.Stop)
 	return d
 }

@@ -40,11 +40,12 @@ func (s *Shared) Stop() {
 // Kafka is a cluster of one broker. Tests may not kill it.
 func (s *Shared) Kafka(t testing.TB) *servers.Kafka {
 	t.Helper()
-	c := Need(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.kafka == nil {
-		s.kafka = begin(t, func(ctx context.Context) (*servers.Kafka, error) { return c.Kafka(ctx, nil) })
+		s.kafka = begin(t, func(ctx context.Context, c *servers.Cache) (*servers.Kafka, error) {
+			return servers.StartKafka(ctx, c, nil)
+		})
 	}
 	return s.kafka
 }
@@ -52,11 +53,10 @@ func (s *Shared) Kafka(t testing.TB) *servers.Kafka {
 // MinIO is an S3 server. Tests may not kill it.
 func (s *Shared) MinIO(t testing.TB) *servers.MinIO {
 	t.Helper()
-	c := Need(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.minio == nil {
-		s.minio = begin(t, c.MinIO)
+		s.minio = begin(t, servers.StartMinIO)
 	}
 	return s.minio
 }

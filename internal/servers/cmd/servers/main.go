@@ -31,7 +31,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	installs := c.Installs()
+	installs := servers.Installs()
 	names := slices.Sorted(maps.Keys(installs))
 	if len(args) == 0 || args[0] != "install" {
 		return fmt.Errorf("usage: servers install [NAME...]\nNAME is one of %v; all without one", names)
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("no server %q", n)
 		}
 		begin := time.Now()
-		dir, err := f(ctx)
+		dir, err := f(ctx, c)
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func client(t *testing.T, transport http.RoundTripper) *dynamodb.Client {
 	c := servertest.Need(t)
 	if shared == nil {
 		var err error
-		if shared, err = c.DynamoDB(t.Context()); err != nil {
+		if shared, err = servers.StartDynamoDB(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
 	}
