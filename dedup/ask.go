@@ -5,7 +5,7 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// ask makes the claims of in, and says how many of them are forced. Events of one record stand side by side: no stage
+// ask makes the claims of in, and returns how many of them are forced. Events of one record are adjacent, since no stage
 // before this one holds.
 func (p *processor[T]) ask(in []record.Event[T], out *stage.Emitter[T]) (forced int64) {
 	p.claims, p.place = p.claims[:0], p.place[:0]
@@ -16,8 +16,8 @@ func (p *processor[T]) ask(in []record.Event[T], out *stage.Emitter[T]) (forced 
 		}
 		ref := out.Lookup(in[from].Origin)
 		by := Holder{ref.Partition, ref.Position}
-		// A record that is read again has won its ID. Of a record of several events this is true of at least one, not
-		// of each; a shared table knows which, since its holder is asked for.
+		// A record that is read again has won its ID. If it has several events, at least one of them won, but not always
+		// each. A shared table knows the holder of each, so these claims are not forced there.
 		force := ref.Replayed && (to-from == 1 || p.local != nil)
 		first := len(p.claims)
 		clear(p.seen)
@@ -50,7 +50,7 @@ func (p *processor[T]) ask(in []record.Event[T], out *stage.Emitter[T]) (forced 
 	return forced
 }
 
-// repeated reports whether a claim of this record, which begin at first, has the ID: to the store it would be the
+// repeated reports whether an earlier claim of this record, from first on, has the ID. The store would take it for the
 // record's own.
 func (p *processor[T]) repeated(first int, id ID) bool {
 	const few = 16

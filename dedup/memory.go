@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 )
 
-// NewMemory makes a local store in the memory of this process: about 24 bytes an ID while it fills, 28 to 32
-// where IDs come and go; the garbage collector looks at none of them. It keeps no holders, since a local table gets each record
-// once.
+// NewMemory makes a local store in the memory of this process. It takes about 24 bytes an ID while it fills, and 28 to 32
+// where IDs come and go. The garbage collector scans none of them. It stores no holders, since a local table gets each
+// record once.
 func NewMemory(*MemoryOptions) *Memory { return &Memory{} }
 
 // MemoryOptions are the optional settings of NewMemory; there is none yet.

@@ -10,8 +10,8 @@ import (
 const segments = 64
 
 // memTable is a set of 112-bit hashes, each with the tag of its time bucket, in open-addressing segments. To forget a
-// bucket is to mark its tag as dead: its places count as free from then on. Segments grow one by one and at different
-// sizes, so that neither time nor memory jumps.
+// bucket it marks the bucket's tag as dead; places with that tag count as free from then on. Segments grow one by one and
+// at different sizes, so neither time nor memory jumps.
 type memTable struct {
 	bucket       time.Duration
 	seed0, seed1 uint64 // places must not be foreseeable: IDs come from strangers
@@ -28,7 +28,7 @@ type key struct {
 	at     uint64
 }
 
-// touch is how many claims are looked at ahead, so that their cache misses overlap.
+// touch is how many claims are loaded ahead, so that their cache misses overlap.
 const touch = 64
 
 func newMemTable(bucket time.Duration, seed0, seed1 uint64) *memTable {
@@ -55,7 +55,7 @@ func (t *memTable) Refill(_ context.Context, claims []Claim, won []bool) error {
 	return nil
 }
 
-// each calls f for each claim, after the places of a group of them were touched.
+// each calls f for each claim, after it has touched the places of a group of them.
 func (t *memTable) each(claims []Claim, f func(i int, k key, tag uint16)) {
 	for base := 0; base < len(claims); base += touch {
 		group := claims[base:min(base+touch, len(claims))]
@@ -78,8 +78,7 @@ func (t *memTable) key(id *ID) key {
 	return k
 }
 
-// insert returns whether the key was not there. With newest, one that is there moves to the bucket of tag if that is
-// newer.
+// insert returns whether the key was new. With newest, a known key moves to the bucket of tag if that is newer.
 func (t *memTable) insert(k key, tag uint16, newest bool) bool {
 	s := &t.seg[k.at%segments]
 	if s.full() {
@@ -96,8 +95,8 @@ func (t *memTable) insert(k key, tag uint16, newest bool) bool {
 	return false
 }
 
-// tag returns the tag of a bucket, making one if there is none. All places are looked at only where that frees many tags:
-// once each record of a bucket without one paid for it, with 255 buckets alive 52 ms a record.
+// tag returns the tag of a bucket, and makes one if there is none. It scans all places only where that frees many tags.
+// With 255 buckets alive each record of a bucket without a tag once paid for a scan, 52 ms.
 func (t *memTable) tag(bucket int64) uint16 {
 	if bucket == t.tags.lastBucket {
 		return t.tags.last

@@ -20,7 +20,7 @@ type Options struct {
 	// Defaults to 1 hour, or a whole number of seconds near Window/24 if that is less, or near Window/240 if that is more.
 	Bucket time.Duration
 
-	// Name keeps the IDs of this stage apart from those of another ByID of the same job in the same store.
+	// Name separates the IDs of this stage from those of another ByID of the same job in the same store.
 	//
 	// Defaults to "id".
 	Name string
@@ -40,7 +40,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// MaxBuckets is the most buckets that a window may have: stores keep something for each of them.
+// MaxBuckets is the most buckets that a window may have, since stores keep something for each of them.
 const MaxBuckets = 1000
 
 func (o *Options) filled() (Options, error) {

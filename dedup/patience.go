@@ -9,9 +9,9 @@ import (
 	"github.com/onceflow/onceflow/internal/retry"
 )
 
-// patiently calls f until it succeeds or Options.Patience is over. Only calls to a shared table may be made again: a
-// local one might take a record's first, failed try for another record. While it waits the lane stands still, which is
-// the back-pressure; ctx ends it when the lane is taken away.
+// patiently calls f until it succeeds or Options.Patience is over. It repeats only calls to a shared table: a local one
+// might take a record's first, failed try for another record. While it waits the lane stands still, which is the
+// back-pressure. ctx ends it when the lane is taken away.
 func (p *processor[T]) patiently(ctx context.Context, again bool, f func(context.Context) error) error {
 	err := f(ctx)
 	if err == nil || !again || p.opts.Patience < 0 || final(ctx, err) {
@@ -50,6 +50,6 @@ func final(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, ErrForgotten) || errors.Is(err, ErrRefused)
 }
 
-// ErrRefused is matched by errors of a Store that trying again does not mend: wrong credentials, a table of another
-// shape, a closed store. The job stops at once.
+// ErrRefused matches errors of a Store that a retry does not cure: wrong credentials, a table of another shape, a closed
+// store. The job stops at once.
 var ErrRefused = errors.New("trying again does not mend it")

@@ -56,7 +56,7 @@ func (p *processor[T]) Process(ctx context.Context, in []record.Event[T], out *s
 	return nil
 }
 
-// Warmup is how much of the log a local table needs to be filled again.
+// Warmup is how much of the log refills a local table.
 func (p *processor[T]) Warmup() time.Duration {
 	if p.local == nil {
 		return 0
@@ -64,7 +64,7 @@ func (p *processor[T]) Warmup() time.Duration {
 	return p.opts.Window
 }
 
-// Warm fills a local table again. It passes on one event of each ID, for the state of later stages.
+// Warm refills a local table. It passes on one event of each ID, for the state of later stages.
 func (p *processor[T]) Warm(ctx context.Context, in []record.Event[T], out *stage.Emitter[T]) error {
 	p.ask(in, out)
 	fill := p.table.Claim
@@ -85,8 +85,8 @@ func (p *processor[T]) Warm(ctx context.Context, in []record.Event[T], out *stag
 	return nil
 }
 
-// Committed forgets IDs by the committed clocks, which alone a crash or another process cannot take back. The ID of a
-// pending record is kept: the record has won and will claim it again.
+// Committed forgets IDs by the committed clocks, the only ones that neither a crash nor another process can take back. It
+// keeps the ID of a pending record, which has won and will claim it again.
 func (p *processor[T]) Committed(ctx context.Context, c record.Clocks) error {
 	clock := c.Job
 	if p.local != nil {

@@ -11,8 +11,8 @@ type segment struct {
 	used  int // places with a tag, dead ones too
 }
 
-// init gives segment i of the table its first size. Sizes are spread over a factor of three halves, by which segments
-// grow, so that at any time some are just grown and some nearly full.
+// init gives segment i of the table its first size. Sizes vary by a factor of three halves, by which segments grow. So at
+// any time some have just grown and some are nearly full.
 func (s *segment) init(i int) { s.slots = make([]slot, 32+16*i/segments) }
 
 func (s *segment) full() bool { return s.used*4 >= len(s.slots)*3 }
@@ -22,7 +22,8 @@ func (s *segment) home(at uint64) int {
 	return int(i)
 }
 
-// find returns the place of k, or the one where it belongs: a dead one on the way if there is one.
+// find returns the place of k. If k is missing it returns where k belongs: the first dead place on the way, if there is
+// one.
 func (s *segment) find(k key, tags *tags) (at int, found bool) {
 	free := -1
 	for i := s.home(k.at); ; {
@@ -54,8 +55,8 @@ func (s *segment) put(i int, k key, tag uint16) {
 	s.slots[i] = slot{k.lo, k.hi | uint64(tag)}
 }
 
-// rebuild leaves the dead out and chooses the size by what is alive: from half to two thirds of the places, so that 16
-// bytes a place are 32 an ID at most. If the size stays, as it does where as many IDs come as go, it works in place.
+// rebuild drops the dead hashes and sets the size so that half to two thirds of the places are alive. So 16 bytes a place
+// are at most 32 an ID. If the size stays, as where as many IDs come as go, it works in place.
 func (s *segment) rebuild(tags *tags, t *memTable) {
 	live := 0
 	for i := range s.slots {
@@ -84,8 +85,8 @@ func (s *segment) rebuild(tags *tags, t *memTable) {
 	}
 }
 
-// purge takes each place's hash out and puts it back, nearer to its home if the dead on the way are gone. It begins behind
-// a place never used, before which no search passes: so each hash finds room at its own old place at the latest.
+// purge takes each hash out and puts it back, nearer to its home if the dead on the way are gone. It begins after a place
+// that was never used, which no search passes. So each hash finds room at its own old place at the latest.
 func (s *segment) purge(tags *tags, t *memTable) {
 	start := 0
 	for s.slots[start].hi&tagMask != 0 {

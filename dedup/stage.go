@@ -9,11 +9,12 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// ByID drops the events whose id another record holds, as record.Duplicate. An event whose id is empty is passed on and
-// counted. id must be a pure function; if it panics, the record goes to the dead-letter flow. Of several events of one record that have the same id the first is passed on.
+// ByID drops the events whose id another record holds, as record.Duplicate. An event with an empty id is passed on and
+// counted. Of several events of one record with the same id the first is passed on. id must be a pure function; if it
+// panics, the record goes to the dead-letter flow.
 //
-// The stage must not stand behind one that holds records; Run refuses that. The store stays the caller's to close, after
-// Run has returned.
+// The stage must not stand after one that holds records; Run refuses that. The caller closes the store, after Run has
+// returned.
 func ByID[T any](ids Store, id func(*T) string, opts *Options) stage.Stage[T, T] {
 	s := &byID[T]{ids: ids, id: record.Recover(func(e *T) (string, error) { return id(e), nil })}
 	s.opts, s.err = opts.filled()

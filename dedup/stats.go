@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Stats counts what the processors of a stage did, since they were made; what a crash undoes and a replay does again
-// counts again. It is safe for concurrent use. The zero value is ready.
+// Stats counts what the processors of a stage have done since they were made. Work that a crash undoes and a replay repeats
+// counts twice. It is safe for concurrent use. The zero value is ready.
 type Stats struct {
 	Claims   atomic.Int64 // records that asked for their ID
 	Hits     atomic.Int64 // of those, records whose ID another one held: duplicates
@@ -18,7 +18,7 @@ type Stats struct {
 	failing atomic.Pointer[error]
 }
 
-// Failing is the last error of a shared store that is being tried again, nil if it works.
+// Failing is the last error of a shared store while calls to it are being repeated; nil if it works.
 func (s *Stats) Failing() error {
 	if p := s.failing.Load(); p != nil {
 		return *p
@@ -26,6 +26,6 @@ func (s *Stats) Failing() error {
 	return nil
 }
 
-// ErrForgotten means that a store may have forgotten IDs that are still needed, such as by a time to live that is
+// ErrForgotten means that a store may have forgotten IDs that are still needed, for example because its time to live is
 // shorter than the window and the job's delay together. Duplicates would get through, so the job stops.
 var ErrForgotten = errors.New("dedup: the store may have forgotten IDs within the window")

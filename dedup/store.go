@@ -10,42 +10,42 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Store keeps which record holds an ID. It must be safe for concurrent use.
+// Store remembers which record holds an ID. It must be safe for concurrent use.
 //
-// A store is local or shared. A local one keeps a table for each lane; it implements [Local], its tables [Refiller]. A shared one has
-// one table for all lanes of a job in all processes; its tables must not implement Refiller.
+// A store is local or shared. A local store has a table for each lane; it implements [Local], and its tables implement
+// [Refiller]. A shared store has one table for all lanes of a job in all processes; its tables must not implement Refiller.
 type Store interface {
-	// Open returns a handle on the table of s. A local store returns an empty table, whatever it held before: only then
-	// does a record that is read again not meet its own claim. An error leaves nothing open.
+	// Open returns a handle on the table of s. A local store returns an empty table, whatever it held before. Else a record
+	// that is read again would meet its own claim. An error leaves nothing open.
 	Open(ctx context.Context, s Space) (Table, error)
 
 	Close() error
 }
 
-// Local marks a local store, so that Run can refuse it where copies of an ID may be in several lanes.
+// Local marks a local store. Run refuses one where copies of an ID may be in several lanes.
 type Local interface{ Local() }
 
 // Space says which table is meant and how long it remembers.
 type Space struct {
-	// Name tells apart the stages of a job that use one store. Jobs are kept apart by how the store was opened.
+	// Name distinguishes the stages of a job that use one store. How the store was opened distinguishes jobs.
 	Name string
 
 	// Lane is the lane that the handle serves; a shared store ignores it.
 	Lane string
 
-	// Window is how long an ID is remembered, Bucket the granularity of forgetting.
+	// Window is how long an ID is remembered. Bucket is the granularity of forgetting.
 	Window, Bucket time.Duration
 }
 
-// End is the second, counted from 1970, in which the bucket of t ends. A shared store keeps it with a claim instead of the
-// bucket's number, which would mean another time once the window, and with it the length of buckets, is changed.
+// End is the second, counted from 1970, in which the bucket of t ends. A shared store saves it with a claim. The bucket's
+// number would mean another time once somebody changes the window, and with it the length of buckets.
 func (s Space) End(t time.Time) int64 { return (BucketOf(t, s.Bucket) + 1) * seconds(s.Bucket) }
 
 // Bound returns the smallest End that is still live at t: a claim has expired if its End is less than Bound(t).
 func (s Space) Bound(t time.Time) int64 { return BucketOf(t, s.Bucket)*seconds(s.Bucket) + 1 }
 
-// Table maps IDs to the records that claimed them first. A handle is not safe for concurrent use; several handles on one
-// shared table are, also from several processes.
+// Table maps IDs to the records that claimed them first. A handle is not safe for concurrent use. Several handles on one
+// shared table are, also in several processes.
 type Table interface {
 	// Claim makes claims[i].By the holder of claims[i].ID unless another record holds it, and sets won[i] to whether
 	// claims[i].By is the holder now. Claims of one ID in one call are made in order. Each claim is atomic; the batch need
@@ -55,8 +55,8 @@ type Table interface {
 	// claims is then safe; a local table is not used again. Claim must keep neither slice.
 	Claim(ctx context.Context, claims []Claim, won []bool) error
 
-	// Expire forgets claims whose bucket ends at or before t, and no others, now or later. t never goes back in one
-	// handle, but another handle may be behind. An error that matches ErrForgotten stops the job.
+	// Expire forgets claims whose bucket ends at or before t. It must never forget others. t never goes back in one handle,
+	// but another handle may be behind. An error that matches ErrForgotten stops the job.
 	Expire(ctx context.Context, t time.Time) error
 
 	// Close lets go of the handle. A local table is gone with it.
@@ -65,8 +65,8 @@ type Table interface {
 
 // Refiller is a table of a local store.
 type Refiller interface {
-	// Refill is Claim for records that were processed before, given in no particular order. The newest time of an ID
-	// counts for Expire, since it is not known which of its records won. won[i] says that no claim had this ID yet.
+	// Refill is Claim for records that were processed before, in no particular order. It is not known which record of an ID
+	// won, so the newest time counts for Expire. won[i] says that no claim had this ID yet.
 	Refill(ctx context.Context, claims []Claim, won []bool) error
 }
 
@@ -76,7 +76,7 @@ type Claim struct {
 	Time time.Time // of the event
 	By   Holder
 
-	// Force takes the ID from whoever holds it: the record waited in a later stage when its lane moved, so it had won.
+	// Force takes the ID from its holder. The record waited in a later stage when its lane moved, so it had won.
 	Force bool
 }
 

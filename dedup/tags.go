@@ -8,15 +8,14 @@ import (
 // tagBits is how many of a place's bits are its tag.
 const tagBits, tagMask = 16, 1<<16 - 1
 
-// maxTags bounds the time buckets that a table tells apart: four times as many as Options allows for a window, so that
-// buckets of odd times find room. What has no tag shares one.
+// maxTags bounds the time buckets that a table distinguishes. It is four times what Options allows for a window, so that
+// buckets of odd times find room. Buckets without a tag of their own share one.
 const maxTags = 4 * MaxBuckets
 
-// spareTags is how many tags must be dead for it to be worth looking at each place to free them.
+// spareTags is how many tags must be dead before a scan of all places is worth it.
 const spareTags = maxTags / 8
 
-// tags gives time buckets numbers from 1 on. A number whose bucket has expired is dead; it can be used again once no place
-// has it.
+// tags numbers time buckets from 1 on. The number of an expired bucket is dead. It can be used again once no place has it.
 type tags struct {
 	of         []int64 // bucket of each tag in use
 	dead       []bool

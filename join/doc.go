@@ -3,20 +3,20 @@
 //
 // # Promise
 //
-// An event is used at most once. Two events that match, [Options.Window] and [Options.Early], never both go unmatched if
-// neither came more than [Options.Grace] after the newest event of its lane's slowest partition. Waiting events are pending
-// records: nothing is saved, a restart reads them again, and what it rebuilds from them does not depend on the order in
-// which they come back.
+// An event is used at most once. Two events that match, by [Options.Window] and [Options.Early], never both go unmatched,
+// unless one came more than [Options.Grace] after the newest event of its lane's slowest partition. Waiting events are
+// pending records: nothing is saved, and a restart reads them again. What it rebuilds from them does not depend on the
+// order in which they come back.
 //
-// Where several events have one key, a right one takes the latest left one that is not later than it, as an as-of join
+// Several events may have one key. Then a right one takes the latest left one that is not later than it, as an as-of join
 // does; if there is none, the earliest left one after it. A left one that comes last takes the earliest right one at or
 // after it, else the latest before it. Events of the same time are ordered by partition and position.
 //
 // # Limits
 //
 // Both sides must reach one lane: one topic partitioned by the key, or topics with equal partition counts and the same
-// partitioner, opened as one source. There is no form in which one event serves several others: it would have to know
-// after a crash which of them had been written.
+// partitioner, opened as one source. There is no form in which one event serves several others. After a crash it would have
+// to know which of them had been written.
 //
 // Pending events are in memory. The log must keep records for longer than Window + Grace of event time takes to pass.
 package join

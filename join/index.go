@@ -12,8 +12,8 @@ type entry struct {
 	root ref // none is a free entry
 }
 
-// find returns the place of the entry with hash for which same is true of its root, or of the free one where it would
-// go.
+// find returns the place of the entry with this hash for whose root same is true. If there is none it returns the free
+// place for it.
 func (x *index) find(hash uint32, same func(ref) bool) int {
 	mask := uint32(len(x.at) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {

@@ -14,7 +14,7 @@ type Options struct {
 	// Defaults to 90 seconds.
 	Window time.Duration
 
-	// Early is how much earlier than its left event a right one may be, inclusive: clocks of two senders differ.
+	// Early is how much earlier than its left event a right one may be, inclusive, since clocks of two senders differ.
 	//
 	// Defaults to 5 seconds. -1 is none.
 	Early time.Duration
@@ -26,16 +26,18 @@ type Options struct {
 	Grace time.Duration
 
 	// Settled lets no pair form before event time has passed the right event by Early + Grace. Then the pairs depend on
-	// times and positions alone, whatever the order of arrival, if nothing comes later than Grace. It delays each pair
-	// by Early + Grace, and unmatched left events by Early. Without it a pair forms as soon as both are there, and where
-	// several events of one key are so close that they came in another order than their times, the partner may be
-	// another one than after a crash. Choose it where keys repeat within the window and that difference matters.
+	// times and positions alone, whatever the order of arrival, if nothing comes later than Grace. It delays each pair by
+	// Early + Grace, and unmatched left events by Early.
+	//
+	// Without it a pair forms as soon as both events are there. If several events of one key are so close that they arrive
+	// out of order, a crash may change the partner. Choose it where keys repeat within the window and that difference
+	// matters.
 	Settled bool
 
-	// MaxPending is the most events that may wait in one lane. Beyond it the job stops with a *PendingError and nothing
-	// is lost. The source is not paused instead: event time moves only by reading, so the lane would wait for ever. Of
-	// two topics that are read after a long stop the one with fewer records is ahead until the other has caught up; all
-	// that it brings waits.
+	// MaxPending is the most events that may wait in one lane. Beyond it the job stops with a *PendingError, and nothing is
+	// lost. Pausing the source would not help: event time moves only by reading, so the lane would wait for ever. When two
+	// topics are read after a long stop, the one with fewer records is ahead until the other has caught up, and all its
+	// events wait.
 	//
 	// Defaults to 1,000,000. -1 disables.
 	MaxPending int

@@ -9,8 +9,8 @@ import (
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// processor joins the events of one lane. Of the events that wait no two match, or with Settled none were decided: what
-// waits is a function of which events are pending, not of the order in which they came.
+// processor joins the events of one lane. No two waiting events match, or, with Settled, none were decided. So the state
+// depends on which events are pending, not on the order in which they came.
 type processor[T any, K comparable] struct {
 	*joiner[T, K]
 	lane      string
@@ -55,7 +55,7 @@ func (p *processor[T, K]) Process(_ context.Context, in []record.Event[T], out *
 	return nil
 }
 
-// look is key and isLeft. An event that makes one of them panic is rejected, so they are called without a guard later.
+// look calls key and isLeft. An event that makes one of them panic is rejected, so later calls need no guard.
 func (p *processor[T, K]) look(e *T) (k K, right bool, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -158,7 +158,7 @@ func (p *processor[T, K]) hash(k K, right bool) uint32 {
 	return uint32(h)
 }
 
-// dueBefore orders timers: by the moment, and at one moment right events first, so that each is decided while the left
+// dueBefore orders timers by their moment. At one moment right events come first, so that each is decided while the left
 // ones are still there.
 func (p *processor[T, K]) dueBefore(a, b dueRef) bool {
 	if a.micro != b.micro {

@@ -27,7 +27,7 @@ type pending[T any] struct {
 
 const chunkLen = 256
 
-// slab holds pending events by small numbers, so that lists and tables of them are not pointers. It grows and shrinks by
+// slab holds pending events by small numbers, so that lists and tables of them need no pointers. It grows and shrinks by
 // chunks and never copies an event.
 type slab[T any] struct {
 	chunks []chunk[T]
@@ -81,7 +81,7 @@ func (s *slab[T]) add() (ref, *pending[T]) {
 	return r, p
 }
 
-// remove gives the place of r back. Of the chunks that become empty all but one give their memory back too.
+// remove frees the place of r. Of the chunks that are empty it keeps one and frees the memory of the others.
 func (s *slab[T]) remove(r ref) {
 	n := uint32(r / chunkLen)
 	c := &s.chunks[n]

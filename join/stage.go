@@ -9,21 +9,20 @@ import (
 )
 
 // Left merges each right event into the left one with its key and emits the left one, under its own time. A left event
-// without a match is emitted as it is once event time has passed Window + Grace; a right one without a match is dropped
-// as Filtered, "unmatched".
+// without a match is emitted unchanged once event time has passed Window + Grace. A right one without a match is dropped as
+// Filtered, "unmatched".
 //
 // An event whose key is the zero value of K takes no part and is passed on at once.
 //
 // A panic of key, isLeft or merge sends the event's record, or those of the pair, to the dead-letter flow.
 //
 // key and isLeft must be pure functions. merge must change neither the key nor the side of left, and keep neither pointer.
-// It runs once for each time that the pair is formed; a pair that a crash undoes is formed again from the events as they
-// were.
+// It runs each time that the pair is formed. If a crash undoes a pair, it is formed again from the unchanged events.
 func Left[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options) stage.Stage[T, T] {
 	return newStage(key, isLeft, merge, opts, false)
 }
 
-// Inner is Left without the left events that have no match: they are dropped as Filtered, "unmatched left".
+// Inner is Left, but drops left events that have no match as Filtered, "unmatched left".
 func Inner[T any, K comparable](key func(*T) K, isLeft func(*T) bool, merge func(left, right *T), opts *Options) stage.Stage[T, T] {
 	return newStage(key, isLeft, merge, opts, true)
 }

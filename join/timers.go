@@ -2,8 +2,8 @@ package join
 
 import "time"
 
-// timers say which pending event is due next without looking at each of them: they lie in buckets of event time, and
-// only the bucket that is reached next is put in order. To remove one is to unlink it.
+// timers find the pending event that is due next without a look at each. Events lie in buckets of event time, and only the
+// bucket that is reached next is sorted. Removing one only unlinks it.
 type timers[T any] struct {
 	slab  *slab[T]
 	less  func(a, b dueRef) bool
@@ -73,7 +73,7 @@ func (t *timers[T]) arm(r ref, p *pending[T]) {
 	t.due = push(t.due, dueRef{t.at(p).UnixMicro(), r}, t.less)
 }
 
-// remove takes r out and frees its place, at once or when the heap gets to it.
+// remove takes r out. It frees r's place at once, or when the heap reaches it.
 func (t *timers[T]) remove(r ref) {
 	p := t.slab.get(r)
 	if p.state == due {
@@ -93,7 +93,7 @@ func (t *timers[T]) remove(r ref) {
 	t.slab.remove(r)
 }
 
-// next returns an event that is due before seen, the earliest first, or none. It stays until remove.
+// next returns the earliest event that is due before eventTime, or none. The event stays until remove.
 func (t *timers[T]) next(eventTime time.Time) ref {
 	for {
 		for len(t.due) > 0 {

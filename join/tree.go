@@ -108,8 +108,8 @@ func (p *processor[T, K]) uproot(r ref) {
 	}
 }
 
-// find returns where the number r is, in the tree at at; nil if it is not there. Equal events, which are of one record,
-// may be on both sides of each other.
+// find returns where the number r is in the tree at at; nil if it is not there. Equal events, which are of one record, may
+// be on either side of each other.
 func (p *processor[T, K]) find(at *ref, r ref) *ref {
 	q := p.slab.get(r)
 	for *at != r {

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// clock is the service's, which deletes claims by it: it is as its last answer told it, and what has passed since is measured
-// by monotonic time. Before an answer tells a time, it is the machine's. It is safe for concurrent use.
+// clock estimates the service's clock, by which the service deletes claims: the last answer's time, plus monotonic time
+// since. Until an answer tells a time, it is the machine's clock. It is safe for concurrent use.
 type clock struct {
 	mu   sync.Mutex
 	told time.Time // by the service

@@ -19,8 +19,8 @@ import (
 
 // Options are the optional settings of Open; nil means all defaults.
 type Options struct {
-	// TTL is how long a claim is kept, in real time. It must exceed the window and the longest delay of the job together;
-	// if it nearly does not, the job stops with dedup.ErrForgotten.
+	// TTL is how long a claim is kept, in real time. It must exceed the window plus the longest delay of the job; when that
+	// is in danger, the job stops with dedup.ErrForgotten.
 	//
 	// Defaults to twice the window.
 	TTL time.Duration
@@ -54,7 +54,8 @@ type Store struct {
 	clock  clock
 }
 
-// Create creates a table as Open needs it, paid by request, waits until it is there, and lets DynamoDB delete old claims.
+// Create creates a table for Open, paid by request, and waits until it is ready. It turns on DynamoDB's deletion of old
+// claims.
 func Create(ctx context.Context, client *dynamodb.Client, table string) error {
 	if client == nil {
 		return fmt.Errorf("dynamodb: %w", errNoClient)
@@ -82,7 +83,7 @@ func Create(ctx context.Context, client *dynamodb.Client, table string) error {
 	return nil
 }
 
-// Open uses a table that Create made. name keeps the claims of one job apart from those of others.
+// Open uses a table that Create made. name separates the claims of jobs.
 func Open(ctx context.Context, client *dynamodb.Client, table, name string, opts *Options) (*Store, error) {
 	s := &Store{client: client, table: table, name: name}
 	if opts != nil {

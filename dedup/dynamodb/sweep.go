@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// bucketsKey is the key of the item that says when the claims of each bucket began; IDs are longer.
+// bucketsKey is the key of the item that says when the claims of each bucket began. Keys of IDs are longer.
 func (t *table) bucketsKey() map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{keyAttr: &types.AttributeValueMemberB{Value: t.key([]byte("buckets"))}}
 }
@@ -39,7 +39,7 @@ func (t *table) begin(ctx context.Context, rs []*request) error {
 	return nil
 }
 
-// Expire lets claims below the bucket of at be taken by others, and checks that all others are still there.
+// Expire lets others take claims below the bucket of at, and checks that all other claims are still there.
 func (t *table) Expire(ctx context.Context, at time.Time) error {
 	if !t.buckets.Expire(at) {
 		return nil

@@ -38,8 +38,8 @@ type item struct {
 	bucket int64
 }
 
-// Claim makes the claims in rounds: each takes one claim of every ID that is left, so that claims of one ID are made in
-// order, and tries again what was throttled.
+// Claim works in rounds. Each round takes one claim of every remaining ID, so that claims of one ID are made in order.
+// Throttled claims are tried again in the next round.
 func (t *table) Claim(ctx context.Context, claims []dedup.Claim, won []bool) error {
 	left := make([]*request, len(claims))
 	for i := range claims {
@@ -94,7 +94,7 @@ func firstOfEach(left []*request) (first, later []*request) {
 	return first, later
 }
 
-// round sends requests of different IDs. Those that it could not settle are not done.
+// round sends requests of different IDs. Requests that it could not settle stay undone.
 func (t *table) round(ctx context.Context, rs []*request) error {
 	var forced, asking []*request
 	for _, r := range rs {
@@ -109,7 +109,7 @@ func (t *table) round(ctx context.Context, rs []*request) error {
 	}
 	lost := slices.DeleteFunc(slices.Clone(asking), func(r *request) bool { return r.done || r.owner == nil })
 	unread := slices.DeleteFunc(slices.Clone(lost), func(r *request) bool { return r.owner.by != nil })
-	// A forced claim keeps the newest time, so it looks first; this is rare.
+	// A forced claim must keep the newest time, so it reads first; this is rare.
 	if err := t.each(ctx, append(unread, forced...), readMost, t.read); err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ const (
 	readMost   = 100
 )
 
-// insert makes new items: each statement of a batch is a write on the condition that there is none. It marks what is
-// there already by owner.
+// insert makes new items. Each statement of a batch is a write on the condition that there is no item. It notes the owner
+// of existing items.
 func (t *table) insert(ctx context.Context, rs []*request) error {
 	statement := fmt.Sprintf(`INSERT INTO "%s" VALUE {'%s': ?, '%s': ?, '%s': ?, '%s': ?}`,
 		t.table, keyAttr, holderAttr, bucketAttr, ttlAttr)
@@ -64,7 +64,7 @@ func (t *table) insert(ctx context.Context, rs []*request) error {
 	return nil
 }
 
-// replace takes the ID of a claim that is expired, unless somebody else did.
+// replace takes the ID of an expired claim, unless somebody else did.
 func (t *table) replace(ctx context.Context, r *request) error {
 	_, err := t.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &t.table, Item: t.itemOf(r),
@@ -113,7 +113,7 @@ func (t *table) put(ctx context.Context, rs []*request) error {
 	return nil
 }
 
-// read finds out who has the IDs. One that nobody has gets an item without a holder.
+// read finds out who has the IDs. For an ID that nobody has it returns an item without a holder.
 func (t *table) read(ctx context.Context, rs []*request) error {
 	byKey := map[string]*request{}
 	var keys []map[string]types.AttributeValue

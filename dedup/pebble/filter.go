@@ -6,10 +6,10 @@ import (
 	"github.com/onceflow/onceflow/dedup"
 )
 
-// filter says which IDs a bucket certainly does not have: split block Bloom filters, as in the Parquet format, of 256-bit
-// blocks and 8 bits an ID. It begins small, since late events make buckets that get few IDs; then comes a part as large as
-// buckets usually are, then parts of twice the size. Each part that an ID is looked for in is a cache miss, and at 16 bits an
-// ID takes about one in 1,000 for known that is not.
+// filter says which IDs a bucket certainly does not have. It is a split block Bloom filter, as in the Parquet format, with
+// 256-bit blocks and 8 bits an ID. It begins small, since late events make buckets with few IDs. Next comes a part as large
+// as a usual bucket, then parts of twice the size. Each part that is searched costs a cache miss. At 16 bits an ID it takes
+// about one new ID in 1,000 for a known one.
 type filter struct {
 	parts []part
 	ids   int
@@ -27,7 +27,7 @@ const (
 	bitsPerID = 16
 )
 
-// mask is what an ID is in a filter: its bits in a block, and what chooses the block.
+// mask is an ID in a filter: its bits in a block, and the choice of the block.
 type mask struct {
 	bits block
 	at   uint64

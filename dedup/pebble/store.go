@@ -33,7 +33,7 @@ type Store struct {
 	closed atomic.Bool
 }
 
-// Open opens the folder, which is made if it does not exist, and empties it. It fails if another process has it open.
+// Open opens and empties the folder, which it makes if it does not exist. It fails if another process has it open.
 func Open(dir string, opts *Options) (*Store, error) {
 	var o Options
 	if opts != nil {

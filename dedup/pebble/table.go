@@ -33,13 +33,13 @@ type table struct {
 
 const nowhere = math.MinInt64
 
-// candidate is a bucket that may have the ID of a claim: its filter says so.
+// candidate is a bucket that may have the ID of a claim, by its filter.
 type candidate struct {
 	bucket int64
 	claim  int
 }
 
-// Claim takes the IDs that no one has. It keeps no holders, since a local table gets each record once.
+// Claim takes the IDs that no record has. It stores no holders, since a local table gets each record once.
 func (t *table) Claim(_ context.Context, claims []dedup.Claim, won []bool) error {
 	err := t.each(claims, func(i int, isNew bool) { won[i] = isNew || claims[i].Force }, false)
 	if err != nil {
@@ -96,8 +96,8 @@ func (t *table) each(claims []dedup.Claim, done func(i int, isNew bool), newest 
 	return batch.Commit(t.store.write)
 }
 
-// look finds the buckets of the IDs that were there before the batch. It asks for all in the order of their keys with one
-// iterator: neighbours share blocks, and to make an iterator costs more than to move it.
+// look finds the buckets of the IDs that were there before the batch. It asks in the order of the keys with one iterator,
+// since neighbours share blocks, and a new iterator costs more than moving one.
 func (t *table) look(claims []dedup.Claim) (err error) {
 	t.maybe, t.had = t.maybe[:0], slices.Grow(t.had[:0], len(claims))
 	for range claims {
@@ -130,7 +130,7 @@ func (t *table) look(claims []dedup.Claim) (err error) {
 	return iter.Error()
 }
 
-// usual is how many IDs a bucket has, by the largest of the last three.
+// usual is how many IDs a bucket has: the most of the last three.
 func (t *table) usual() (most int) {
 	for _, b := range t.buckets[:min(3, len(t.buckets))] {
 		most = max(most, t.filters[b].ids)
@@ -154,11 +154,12 @@ func (t *table) filter(bucket int64) *filter {
 	return f
 }
 
-// spareBuckets is how many buckets may have filters beside those of the window.
+// spareBuckets is how many buckets may have filters in addition to those of the window.
 const spareBuckets = 64
 
-// bucketOf is the bucket that a claim goes to: its own, or the next newer one if so many have a filter that another, of an
-// odd time, would cost all records more than it is worth. So some IDs are remembered for longer than asked, none for less.
+// bucketOf is the bucket of a claim: its own, or the next newer one if many buckets have a filter already. One more filter,
+// for an odd time, would cost all records more than it is worth. So some IDs are remembered for longer than asked, none for
+// less.
 func (t *table) bucketOf(at time.Time) int64 {
 	b := dedup.BucketOf(at, t.space.Bucket)
 	if int64(len(t.buckets)) < int64(t.space.Window/t.space.Bucket)+spareBuckets || b > t.buckets[0] || t.filters[b] != nil {
@@ -174,7 +175,7 @@ func (t *table) keyOf(bucket int64, id *dedup.ID) []byte {
 	return append(k, id[:]...)
 }
 
-// appendBucket appends what the keys of a bucket begin with. Flipping the sign's bit makes bytes sort as numbers do.
+// appendBucket appends the begin of a bucket's keys. It flips the sign's bit, so that bytes sort as numbers do.
 func appendBucket(b []byte, number uint32, bucket int64) []byte {
 	b = binary.BigEndian.AppendUint32(b, number)
 	return binary.BigEndian.AppendUint64(b, uint64(bucket)^1<<63)

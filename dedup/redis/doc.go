@@ -3,16 +3,15 @@
 //
 // # Promise
 //
-// It is that of the server. Claims are as durable as its append-only file (appendfsync): one that loses its last writes
-// in a crash of the machine or a failover lets the duplicates of those IDs through. A process of the server that is
-// killed loses nothing that it has answered.
+// It is that of the server. Claims are as durable as its append-only file (appendfsync). A server that loses its last
+// writes in a crash of the machine or a failover lets duplicates of those IDs through. A server process that is killed
+// loses no claim that it has answered.
 //
-// Claims have a time to live in real time, since nothing else lets Redis forget by itself. Beside them the store keeps
-// when the claims of each bucket began, and stops the job with dedup.ErrForgotten before it relies on claims that may
-// have gone.
+// Claims have a time to live in real time, since Redis forgets by itself in no other way. The store also keeps when the
+// claims of each bucket began. It stops the job with dedup.ErrForgotten before it relies on claims that may be gone.
 //
 // # Limits
 //
-// Keys of one job are in one slot of a cluster, or in as many as Options.Slots. The server must not evict
-// (maxmemory-policy noeviction).
+// Keys of one job are in one slot of a cluster, or in as many as Options.Slots. The server must not evict (maxmemory-policy
+// noeviction).
 package redis

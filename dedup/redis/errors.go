@@ -10,8 +10,7 @@ import (
 	"github.com/onceflow/onceflow/dedup"
 )
 
-// hopeless are replies that trying again does not mend. Everything else may pass: a failover, a server that loads, one
-// that is full.
+// hopeless are replies that a retry does not cure. Others may pass: a failover, a server that loads, a full server.
 var hopeless = []string{"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "ERR syntax error", "ERR unknown command", "ERR value is not"}
 
 func classify(err error) error {

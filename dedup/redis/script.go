@@ -3,10 +3,10 @@ package redis
 import "github.com/redis/go-redis/v9"
 
 // claim makes the claims of one slot, in order. KEYS: the table's hash of buckets, then one for each claim. ARGV: time to
-// live in milliseconds, the bound of the buckets that have ended, a digit for each claim that is 1 if it is forced, the values of
-// all claims in a row, the length of each, and the new buckets. A value is 16 bytes of holder, then the end of the bucket in decimal seconds.
-// One string of all values is cheaper to send and to take apart than a thousand. The script returns a digit for each claim
-// that is 1 if it is won.
+// live in milliseconds, the bound of the buckets that have ended, a digit for each claim that is 1 if it is forced, the
+// values of all claims in a row, the length of each, and the new buckets. A value is 16 bytes of holder, then the end of
+// the bucket in decimal seconds. One string of all values is cheaper to send and to parse than a thousand strings. The
+// script returns a digit for each claim that is 1 if it is won.
 var claim = redis.NewScript(`
 local call, sub = redis.call, string.sub
 local ttl, bound, forced, values, width = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -36,8 +36,8 @@ end
 return table.concat(won)
 `)
 
-// sweep forgets the begin of buckets that are expired and returns the age in seconds of the oldest other one. KEYS: the
-// hash of buckets. ARGV: the bound of the buckets that have ended.
+// sweep deletes the begin of expired buckets and returns the age in seconds of the oldest other one. KEYS: the hash of
+// buckets. ARGV: the bound of the buckets that have ended.
 var sweep = redis.NewScript(`
 local bound, oldest = tonumber(ARGV[1]), nil
 local all = redis.call('HGETALL', KEYS[1])

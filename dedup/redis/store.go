@@ -16,14 +16,14 @@ import (
 
 // Options are the optional settings of Open; nil means all defaults.
 type Options struct {
-	// TTL is how long Redis keeps a claim, in real time. It must exceed the window and the longest delay of the job
-	// together; if it nearly does not, the job stops with dedup.ErrForgotten.
+	// TTL is how long Redis keeps a claim, in real time. It must exceed the window plus the longest delay of the job; when
+	// that is in danger, the job stops with dedup.ErrForgotten.
 	//
 	// Defaults to twice the window.
 	TTL time.Duration
 
-	// Batch is the most claims in one call of the script, during which the server serves nobody else: 1,000 take about 3
-	// ms.
+	// Batch is the most claims in one call of the script. During a call the server serves nobody else; 1,000 claims take
+	// about 3 ms.
 	//
 	// Defaults to 1,000.
 	Batch int
@@ -42,8 +42,8 @@ type Store struct {
 	opts   Options
 }
 
-// Open uses the server of client, which stays the caller's to close after the store. name keeps the claims of one job
-// apart from those of others. It fails if the server does not answer, or is too old.
+// Open uses the server of client, which the caller closes after the store. name separates the claims of jobs. It fails if
+// the server does not answer, or is too old.
 func Open(ctx context.Context, client redis.UniversalClient, name string, opts *Options) (*Store, error) {
 	s := &Store{client: client, name: name}
 	if opts != nil {

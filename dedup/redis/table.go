@@ -116,7 +116,7 @@ func (t *table) run(ctx context.Context, s *slot, won []bool) error {
 	return nil
 }
 
-// Expire lets claims below the bucket of at be taken by others, and checks that the server still has all others.
+// Expire lets others take claims below the bucket of at, and checks that the server still has all other claims.
 func (t *table) Expire(ctx context.Context, at time.Time) error {
 	if !t.buckets.Expire(at) {
 		return nil

@@ -14,8 +14,8 @@ import (
 // ErrUnchanged is returned by a load function to say that the version in use is still the newest.
 var ErrUnchanged = errors.New("enrich: the table has not changed")
 
-// Table is a value of type V, such as a map, that is replaced as a whole. It is safe for concurrent use; a version must
-// not be changed once it is in the table. Events in flight keep the version they began with.
+// Table is a value of type V, such as a map, that is replaced as a whole. It is safe for concurrent use. A version must not
+// be changed once it is in the table. Events in flight keep the version they began with.
 type Table[V any] struct {
 	load    func(context.Context) (V, error)
 	opts    Options

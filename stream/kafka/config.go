@@ -16,8 +16,8 @@ type Config struct {
 	// Group is the consumer group that shares the lanes out among the processes of a job.
 	Group string
 
-	// Topics are names, or regular expressions of names, which begin with "^". Topics that come to match an expression
-	// are read from their first record on.
+	// Topics are names, or regular expressions of names, which begin with "^". A topic that comes to match an expression
+	// later is read from its first record.
 	Topics []string
 }
 

@@ -49,8 +49,8 @@ type Options struct {
 	// topics may have different numbers of partitions.
 	Separate bool
 
-	// AssumeComplete skips asking whether topics are compacted, for clusters that do not let us read topics' settings.
-	// Records that compaction removes from a lane that holds or claims records may then be noticed late.
+	// AssumeComplete does not ask whether topics are compacted, for clusters that do not let us read topics' settings. If
+	// compaction then removes records of a lane that holds or claims records, it may be noticed late.
 	AssumeComplete bool
 
 	// SessionTimeout is how long a process may be silent before the group gives its lanes to others.
@@ -68,8 +68,8 @@ type Options struct {
 	// Defaults to 1 MiB.
 	FetchBytes int32
 
-	// Buffer is how many bytes of records may wait to be delivered or released. A little more may be in use, since what
-	// a batch decompresses to is known only afterwards.
+	// Buffer is how many bytes of records may wait or be in use. A little more may be, since the size of a batch is known
+	// only after it is decompressed.
 	//
 	// Defaults to 64 MiB.
 	Buffer int64
@@ -97,13 +97,12 @@ type Options struct {
 	// Defaults to 10 seconds.
 	Timeout time.Duration
 
-	// Stall is how long a partition or the membership in the group may make no progress, though it should, until Health
-	// reports it.
+	// Stall is how long a partition, or the membership in the group, may fail to make progress before Health reports it.
 	//
 	// Defaults to 1 minute.
 	Stall time.Duration
 
-	// GiveUp is how long that may last until Poll fails with a StallError, so that the process is started anew.
+	// GiveUp is how long a stall may last before Poll fails with a StallError, so that the process is started anew.
 	//
 	// Defaults to 10 minutes. -1 disables.
 	GiveUp time.Duration

@@ -78,7 +78,7 @@ func (s *SASL) apply(ctx context.Context, c *sarama.Config) {
 	}
 }
 
-// tokens is a sarama.AccessTokenProvider, whose method has no context: hence the one it keeps.
+// tokens is a sarama.AccessTokenProvider, whose method has no context; so it stores one.
 type tokens struct {
 	ctx context.Context
 	get func(context.Context) (Token, error)

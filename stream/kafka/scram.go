@@ -19,7 +19,7 @@ type exchange struct {
 	conv  *scram.ClientConversation
 }
 
-// maxRounds bounds the work that a false server can put on us. The package has no such bound.
+// maxRounds bounds the work that a false server can cause. The package has no such bound.
 const maxRounds = 1 << 20
 
 // Begin sets the credentials.

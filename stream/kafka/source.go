@@ -17,11 +17,11 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Source reads the lanes that the consumer group gives to this process. It is a driver.Source, with its rules of
-// concurrent use, and also a driver.Follower and driver.Reporter, whose methods may be called at any time.
+// Source reads the lanes that the consumer group gives to this process. It is a driver.Source, with its rules of concurrent
+// use, and also a driver.Follower and driver.Reporter, whose methods may be called at any time.
 //
-// It has no state of its own: each of its parts has, with a lock. Two are held at once in these orders only: fetch.Reader's
-// before its pool's and before that of cluster.Topics, and proof.Prover's before that of cluster.Cluster.
+// Its parts have all the state, each with a lock. No two of these are held at once, with one exception: under
+// fetch.Reader's lock those of its pool and of cluster.Topics are taken.
 type Source struct {
 	opts    *Options
 	info    driver.SourceInfo
@@ -38,8 +38,8 @@ type Source struct {
 	closed sync.Once
 }
 
-// Open connects to a cluster and checks that all that c names is there and can be used. It joins the group only when
-// Poll is called first. ctx bounds Open alone.
+// Open connects to a cluster and checks that everything that c names exists and can be used. The first call of Poll joins
+// the group. ctx bounds Open alone.
 func Open(ctx context.Context, c Config, o *Options) (*Source, error) {
 	opts, err := o.fill()
 	if err := errors.Join(c.validate(), err); err != nil {
@@ -157,7 +157,7 @@ func (s *Source) tell() *driver.Batch {
 	return nil
 }
 
-// Start begins a lane at its progress. A lane that was revoked meanwhile is left alone: Poll tells of it.
+// Start begins a lane at its progress. It ignores a lane that was revoked meanwhile, since Poll will say so.
 func (s *Source) Start(_ context.Context, st driver.Start) error {
 	if known, err := s.fetch.Start(&st); known || s.group.Ended() {
 		return err
@@ -182,8 +182,8 @@ func (s *Source) Partitions(ctx context.Context) ([]record.Partition, error) {
 	return v.Partitions(), nil
 }
 
-// Ack writes the group's offsets, for lag monitors, with the ledger's name as their metadata. It never fails a job: that the
-// group has moved on, or the coordinator is away, is logged and forgotten.
+// Ack writes the group's offsets, for lag monitors, with the ledger's name as metadata. It never fails a job: if the group
+// has moved on or the coordinator is away, that is logged.
 func (s *Source) Ack(ctx context.Context, upTo map[record.Partition]record.Position) error {
 	s.fetch.Acked(upTo)
 	if ctx.Err() != nil {
@@ -204,13 +204,13 @@ func (s *Source) Begin(_ context.Context, l driver.Ledger) error {
 // Finish does nothing: lanes do not end one by one.
 func (s *Source) Finish([]string) {}
 
-// Acked asks the coordinator for the group's offsets, and returns those that Ack has written for the same ledger.
+// Acked asks the coordinator for the group's offsets, and returns those that Ack wrote for the same ledger.
 func (s *Source) Acked(ctx context.Context, parts []record.Partition) (map[record.Partition]record.Position, error) {
 	return s.group.Acked(ctx, parts)
 }
 
-// Health tells how far delivery is behind, from what the last answers said, and what makes no progress though it should:
-// halted partitions, partitions whose broker gives nothing usable, open transactions that hang, a group that cannot be joined.
+// Health returns how far delivery is behind, by the last answers, and what should make progress and does not: halted
+// partitions, partitions whose broker gives nothing usable, open transactions that hang, a group that cannot be joined.
 func (s *Source) Health() driver.Health {
 	err := s.fetch.Stalled()
 	if since, why := s.group.Outside(); !since.IsZero() && time.Since(since) > s.opts.Stall {
@@ -219,7 +219,7 @@ func (s *Source) Health() driver.Health {
 	return driver.Health{Lag: s.fetch.Lag(), Stalled: err}
 }
 
-// closing is how long Close waits for a broker that does not answer before it leaves without a word.
+// closing is how long Close waits for a broker that does not answer before it closes all connections.
 const closing = 3 * time.Second
 
 // Close leaves the group and ends all goroutines and connections.

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// tick is how often the watcher looks whether anything needs it that nobody told it of.
+	// tick is how often the watcher looks for work that nobody told it of.
 	tick = time.Second
 
 	// unequal is how long topics may have different numbers of partitions, while an operator adds some to each.
 	unequal = 15 * time.Second
 )
 
-// watcher looks at the cluster: who leads each partition and where to go on in it, which topics there are, and whether they
-// are those that they were. It is the group's Host. All fields but the last are set once.
+// watcher looks at the cluster: who leads each partition, where to go on in it, which topics there are, and whether they
+// are still the same. It is the group's Host. All fields but the last are set once.
 type watcher struct {
 	opts      *Options
 	cluster   *cluster.Cluster
@@ -98,7 +98,7 @@ func (w *watcher) look(ctx context.Context) {
 	w.fetch.LookUp(ctx, v)
 }
 
-// learn returns those of the topics that are new in v that are compacted.
+// learn returns the compacted topics among those that are new in v.
 func (w *watcher) learn(ctx context.Context, v *cluster.View) ([]string, error) {
 	if w.opts.AssumeComplete {
 		return nil, nil
@@ -123,7 +123,7 @@ func (w *watcher) even(v *cluster.View) {
 	}
 }
 
-// same ends the job if a topic is not the one it was, and reports whether all are.
+// same ends the job if a topic was deleted or made again. It reports whether all are the known ones.
 func (w *watcher) same(v *cluster.View) bool {
 	same, gone := w.topics.Check(v)
 	if gone != nil {

@@ -17,7 +17,7 @@ import (
 
 // Config says which stream to read.
 type Config struct {
-	// AWS has region and credentials. The source does its own retries, so the retryer in it is not used.
+	// AWS has region and credentials. Its retryer is not used, since the source does its own retries.
 	AWS aws.Config
 
 	// Stream is the stream's name, or its ARN.
@@ -26,9 +26,9 @@ type Config struct {
 
 // Options are the optional settings of Open; nil means all defaults.
 type Options struct {
-	// Shards makes this process read these shards and all that descend from them, and no others; IDs as the service
-	// lists them. Between the processes of a job each open shard must be in one list. A merge goes to whoever reads its
-	// parent, not its adjacent parent. Not to be combined with Leases.
+	// Shards makes this process read only these shards and all that descend from them. IDs are as the service lists them.
+	// Each open shard must be in the list of one process of the job. Whoever reads the parent of a merge reads its child,
+	// not whoever reads the adjacent parent. It cannot be combined with Leases.
 	//
 	// Defaults to all shards, which is right for one process alone.
 	Shards []string
@@ -38,15 +38,15 @@ type Options struct {
 	// Defaults to none: this process reads all shards, or those of Shards.
 	Leases *Leases
 
-	// FanOut is the name of an enhanced fan-out consumer to read with, registered if it does not exist. Each shard then
-	// has 2 MB a second for this job alone, pushed within about 70 ms, at a price per shard and per GB. A job needs a name
-	// of its own: two that use one take each other's subscriptions away. What is old when a lane begins is polled, and so is
-	// a shard for which the service still keeps a subscription for its last reader.
+	// FanOut is the name of an enhanced fan-out consumer to read with, which is registered if it does not exist. Each shard
+	// then has 2 MB a second for this job alone, pushed within about 70 ms, at a price per shard and per GB. Each job needs
+	// a name of its own, since two that share one take each other's subscriptions away. Old records are polled when a lane
+	// begins. So is a shard while the service keeps a subscription for its last reader.
 	//
 	// Defaults to polling, which shares 5 reads and 2 MB a second and shard with all that polls the stream.
 	FanOut string
 
-	// Poll is how long to wait before a shard is asked again that gave everything it had. Shorter costs reads of the 5 a
+	// Poll is how long to wait before the next read of a shard that had nothing more. A shorter time uses up the 5 reads a
 	// second that all pollers of a shard share.
 	//
 	// Defaults to 1 second; the least is 200 ms.
@@ -57,9 +57,9 @@ type Options struct {
 	// Defaults to 10,000.
 	Limit int32
 
-	// Buffer bounds the bytes that are read ahead of the stages, and those that requests under way may bring.
+	// Buffer bounds the bytes that are read ahead of the stages, with those that requests in progress may bring.
 	//
-	// Defaults to 64 MiB. The least is 10 MiB, an answer's most.
+	// Defaults to 64 MiB. The least is 10 MiB, the largest answer.
 	Buffer int64
 
 	// Skew is how much newer than its arrival the event time of a record may be. It widens warm-ups.
@@ -82,7 +82,7 @@ type Options struct {
 	// Defaults to 1 minute.
 	Stall time.Duration
 
-	// GiveUp is how long that may last until Poll fails with a StallError, so that the process is started anew.
+	// GiveUp is how long a stall may last before Poll fails with a StallError, so that the process is started anew.
 	//
 	// Defaults to 10 minutes. -1 disables.
 	GiveUp time.Duration

@@ -2,34 +2,34 @@
 //
 // # Promise
 //
-// A shard begins where the ledger says, and a new iterator is always made for the place that was reached. A partition's
-// identity has the stream's time of creation in it, so a stream made again under its name has other partitions. Records
-// that retention took, or that nobody can rule out it took, are reported as driver.ErrLost; the service itself goes on
-// silently with the oldest record it has. The end of a shard is proved by an answer to a question asked then, that brings
-// nothing, has nothing behind it and comes from an open shard.
+// A shard begins where the ledger says, and every new iterator is made for the position that was reached. A partition's
+// identity contains the stream's time of creation, so a stream made again under its name has other partitions. The service
+// silently goes on with the oldest record it has. This source reports driver.ErrLost if retention took records, or if
+// nobody can rule that out. The end of a shard is proved by an answer of an open shard that brings nothing and has nothing
+// after it, to a question asked at that moment.
 //
 // # Records
 //
-// A record's position is its sequence number and 1, or 1 and more in a record that the Kinesis Producer Library has packed:
-// its user records are delivered one by one, so a commit may fall between two. Those whose key belongs to another shard
-// are left out, as the consumer libraries of AWS do: their producer sends them again to where they belong. One that
-// cannot be unpacked is one dead letter with all its bytes. Record.Time is the time of arrival.
+// A record's position is its sequence number and 1. A record that the Kinesis Producer Library has packed has 1 and more:
+// its user records are delivered one by one, so a commit may fall between two. User records whose key belongs to another
+// shard are left out, as in the consumer libraries of AWS: their producer sends them again to where they belong. A record
+// that cannot be unpacked becomes one dead letter with all its bytes. Record.Time is the time of arrival.
 //
 // # Lanes
 //
-// A shard is a lane of its own. When it has ended, and that is committed, its children follow; as long as it holds records
-// they are in one lane with it, since a click may come behind the split of its impression. A child of two parents waits for
-// both. Local stores of IDs are filled from the ancestors' records too. See internal/lineage. A stage sees equal keys in
-// one lane if they are partition keys; in a stream with AUTO distribution they are not together, which is logged.
+// A shard is a lane of its own. Once its end is committed, its children follow. While it holds records they are in one lane
+// with it, since a click may come behind the split of its impression. A child of two parents waits for both. Local stores
+// of IDs are also filled from the ancestors' records. See internal/lineage. A stage sees equal keys in one lane if they are
+// partition keys. In a stream with AUTO distribution they are not together, which is logged.
 //
-// Processes share lanes by Options.Leases, by a fixed list, or one process reads all.
+// Processes share lanes by Options.Leases or by fixed lists, or one process reads all.
 //
 // # Limits
 //
-// Hours close once the closed shards that are listed are read to their ends, since what follows is in their children. A
-// stream must keep records for longer than the longest stop and the longest hold together. Sequence numbers have gaps, so
-// after a stop that was longer than the retention nobody can tell whether something was written and dropped meanwhile, and
-// the source says that it was.
+// Hours close only after the listed closed shards are read to their ends, since what follows is in their children. A stream
+// must keep records for longer than the longest stop and the longest hold together. Sequence numbers have gaps, so after a
+// stop longer than the retention nobody can tell whether records were written and dropped meanwhile. Then the source
+// reports a loss.
 //
 // The way in is Open.
 package kinesis

@@ -13,9 +13,9 @@ import (
 	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 )
 
-// subscribe is phase with enhanced fan-out, for what follows: the service pushes what comes for five minutes, then we subscribe again. Where
-// we are is what was delivered, so an event that is lost with its connection comes again. While the service still keeps a
-// subscription for the one before us we poll: else what it had not committed would wait for that.
+// subscribe is phase with enhanced fan-out, for new records. The service pushes records for five minutes, then we subscribe
+// again. Our place is what was delivered, so an event that is lost with its connection comes again. While the service keeps
+// a subscription for the reader before us we poll, so that the records which that one did not commit need not wait.
 func (r *reader) subscribe(ctx context.Context) error {
 	for {
 		over, err := r.subscription(ctx)
@@ -50,7 +50,7 @@ type stopError struct{ err error }
 
 func (e *stopError) Error() string { return e.err.Error() }
 
-// subscription reads one subscription to its end. over means that the phase is.
+// subscription reads one subscription to its end. over says that the phase is over.
 func (r *reader) subscription(ctx context.Context) (over bool, err error) {
 	if err := r.pace.Wait(ctx); err != nil {
 		return false, err

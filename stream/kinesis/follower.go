@@ -15,8 +15,9 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// follower decides which lanes this process has: by the ledger and the service's shards, which say what lanes there are, and by
-// the assigner. It is safe for concurrent use. Its lock may be held when that of reading is taken, or the listing's.
+// follower decides which lanes this process has. The ledger and the service's shards say which lanes there are; the
+// assigner says which of them are ours. It is safe for concurrent use. While its lock is held that of reading may be taken,
+// or the listing's.
 type follower struct {
 	svc      *service.Stream
 	list     *service.Listing
@@ -40,7 +41,7 @@ type follower struct {
 	listFrom time.Time
 }
 
-// follow keeps the list of lanes up to date with the ledger and the service's shards.
+// follow updates the list of lanes from the ledger and the service's shards.
 func (f *follower) follow(ctx context.Context) {
 	var leases []string
 	for n := 0; ctx.Err() == nil; {
@@ -71,7 +72,7 @@ func (f *follower) follow(ctx context.Context) {
 	}
 }
 
-// kept are the leases of lanes that we read under another lease, that of the lane which they were in until now.
+// kept returns the new leases of lanes that we already read, under the lease of the lane which they were in until now.
 func (f *follower) kept(lanes []lineage.Lane) (kept []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -96,7 +97,8 @@ func union(a, b []string) []string {
 	return slices.Compact(all)
 }
 
-// release tells the assigner of leases that it has taken back, once we have no lane of them any more. It needs f.mu.
+// release tells the assigner to release the leases it took back, once we have no lane of them any more. The caller holds
+// f.mu.
 func (f *follower) release() {
 	if f.told {
 		return // lanes that were revoked may still commit
@@ -113,7 +115,7 @@ func (f *follower) release() {
 	}
 }
 
-// look reads the ledger, then lists the shards: so children of shards that have ended are listed.
+// look reads the ledger, then lists the shards. In that order the list has the children of all shards that have ended.
 func (f *follower) look(ctx context.Context) (known map[record.Partition]driver.Standing, lanes []lineage.Lane, err error) {
 	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 	defer cancel()
@@ -146,7 +148,7 @@ func (f *follower) look(ctx context.Context) (known map[record.Partition]driver.
 // describeEvery spares the service, which answers 20 descriptions a second for a whole account.
 const describeEvery = time.Minute
 
-// lookAgain finds out now and then whether the stream is still the same, and how long it keeps records.
+// lookAgain checks now and then whether the stream is still the same, and for how long it keeps records.
 func (f *follower) lookAgain(ctx context.Context) error {
 	if now := time.Now(); now.After(f.described) {
 		f.described = now.Add(service.Jitter(describeEvery))
@@ -186,8 +188,8 @@ func (f *follower) looked(err error) {
 	}
 }
 
-// watchful reports whether one of our lanes will change when something is committed: when the end of a shard is, or the
-// last record that an ended one holds, or a move. It needs f.mu.
+// watchful reports whether a commit can change one of our lanes: the end of a shard, the last record that an ended shard
+// holds, or a move. The caller holds f.mu.
 func (f *follower) watchful(known map[record.Partition]driver.Standing) bool {
 	for name, l := range f.reading.have() {
 		if l.lease != name {
@@ -237,8 +239,8 @@ func (f *follower) takeLeases(ctx context.Context) {
 	}
 }
 
-// rebalance compares the lanes that we have with those that we should have, and makes them so. It returns what the engine is
-// to be told; nil is nothing.
+// rebalance changes the lanes that we have to those that we should have. It returns what to tell the engine; nil is
+// nothing.
 func (f *follower) rebalance() *driver.Batch {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -266,7 +268,7 @@ func (f *follower) rebalance() *driver.Batch {
 	return b
 }
 
-// heard says that the engine is done with what rebalance returned last.
+// heard says that the engine has carried out what rebalance returned last.
 func (f *follower) heard() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -276,7 +278,7 @@ func (f *follower) heard() {
 	}
 }
 
-// watch makes commits news: shards may end with one.
+// watch makes follow look after each commit, since shards may end with one.
 func (f *follower) watch() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -300,7 +302,7 @@ func (f *follower) poke() {
 	}
 }
 
-// stalled tells since when the list of shards cannot be read, if that is long.
+// stalled returns an error if the list of shards cannot be read for long.
 func (f *follower) stalled() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -22,8 +22,8 @@ func (q *reading) progress(r *reader, last record.Position, behind time.Duration
 	r.caught = !ended
 }
 
-// failing notes the error of a reader's request and returns how many there were in a row. Poll fails once that has lasted
-// for Options.GiveUp.
+// failing notes the error of a reader's request and returns how many there were in a row. When they last for
+// Options.GiveUp, Poll fails.
 func (q *reading) failing(r *reader, err error) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -59,7 +59,7 @@ func (q *reading) stalled() (errs []error) {
 	return errs
 }
 
-// lag tells how long it is until the stream drops a record that we have not read. The service counts time, not records.
+// lag is how long it takes until the stream drops a record that we have not read. The service counts time, not records.
 func (q *reading) lag() driver.Lag {
 	lag, keeps := driver.Lag{Records: -1}, q.list.Retention()
 	q.mu.Lock()
@@ -78,8 +78,7 @@ func (q *reading) lag() driver.Lag {
 	return lag
 }
 
-// paceAt is the pace of a shard that we have read up to pos, and to the last user record of the record there; nil if we have
-// not.
+// paceAt is the pace of a shard that we have read up to pos, with all user records of the record there; nil if we have not.
 func (q *reading) paceAt(p record.Partition, pos record.Position) *service.Pace {
 	q.mu.Lock()
 	defer q.mu.Unlock()

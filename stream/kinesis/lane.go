@@ -6,7 +6,7 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// lane is a lane that this process has. Its fields are guarded by reading.mu.
+// lane is a lane that this process has. reading.mu guards its fields.
 type lane struct {
 	assignment driver.Assignment
 	lease      string
@@ -14,8 +14,8 @@ type lane struct {
 	paused     bool
 }
 
-// run is the delivery of a lane from one Start to the next. Readers that belong to an older one are ended and can do no
-// harm: what they queue is in a queue that nobody looks at. Its fields are guarded by reading.mu.
+// run is the delivery of a lane from one Start to the next. Readers of an older run are ended and can do no harm, since
+// nobody looks at its queue. reading.mu guards its fields.
 type run struct {
 	lane   *lane
 	cancel context.CancelFunc
@@ -36,7 +36,7 @@ func newRun(l *lane, cancel context.CancelFunc, n int) *run {
 	return r
 }
 
-// laneBytes is how much of a lane may wait for the engine. It is about what a shard gives in a second.
+// laneBytes is how much of a lane may wait for the engine: about what a shard gives in a second.
 const laneBytes = 2 << 20
 
 // end ends the lane's run, if there is one. It needs q.mu.
@@ -110,7 +110,8 @@ func (q *reading) done(ctx context.Context, r *run, ph phase, warm bool) error {
 	}
 }
 
-// waitRoom blocks while the lane has enough in its queue, or all lanes together have, and books what an answer may bring.
+// waitRoom blocks while the queue of the lane, or those of all lanes together, are full. Then it books what an answer may
+// bring.
 func (q *reading) waitRoom(ctx context.Context, r *run, want int64) error {
 	for {
 		q.mu.Lock()

@@ -15,15 +15,16 @@ import (
 )
 
 // Leases shares the lanes of a job out among its processes through a DynamoDB table. Any number of processes may come and
-// go; each lane has one reader, as evenly as lanes can be split, and moves only if one process has two more than another.
+// go. Each lane has one reader, and lanes are spread as evenly as possible. A lane moves only if one process has two more
+// than another.
 //
 // A process needs dynamodb:DescribeTable, Query, PutItem and DeleteItem on the table, and CreateTable if it is to make it.
 // Each writes and queries the table ten times in a lease time.
 type Leases struct {
-	// Group is what the processes of a job have in common, such as its name. Other jobs on the stream have another.
+	// Group is the same for all processes of a job, such as the job's name. Other jobs on the stream need another.
 	Group string
 
-	// Table is the table's name. It is made, paid by request, if there is none. Jobs can share one.
+	// Table is the table's name. If there is none it is made, paid by request. Jobs can share one.
 	//
 	// Defaults to "onceflow-leases".
 	Table string
@@ -37,15 +38,15 @@ type Leases struct {
 	// Defaults to 10 seconds.
 	Lease time.Duration
 
-	// HandOver is how long a process may take to commit and give away a lane that another is to have. After that the
-	// other begins, and the work since the last commit is done again.
+	// HandOver is how long a process may take to commit and give away a lane that another should have. Then the other
+	// begins, and the work since the last commit is done again.
 	//
 	// Defaults to 30 seconds.
 	HandOver time.Duration
 }
 
-// join makes the process a member of the group, for a stream: its ARN and creation time, so that the lanes of one that was
-// made again are others.
+// join makes the process a member of the group. stream is the ARN and creation time, so a stream that was made again has
+// other lanes.
 func (l *Leases) join(ctx context.Context, cfg aws.Config, stream string, log *slog.Logger) (assigner, error) {
 	if l.Group == "" {
 		return nil, errors.New("kinesis: leases: no Group")

@@ -18,8 +18,8 @@ const (
 	following              // new records
 )
 
-// plan says what of a shard is to be delivered since the last Start, and checks that it comes. It belongs to the goroutine
-// that reads the shard.
+// plan says which records of a shard must be delivered since the last Start, and checks that they come. It belongs to the
+// goroutine that reads the shard.
 type plan struct {
 	phase   phase
 	upTo    record.Position
@@ -43,7 +43,7 @@ func newPlan(p driver.Progress, maxTime time.Time, warmup, skew time.Duration) *
 	return k
 }
 
-// enter begins a phase and tells from where it reads. skip means that there is nothing to read.
+// enter begins a phase and returns where it reads from. skip says that there is nothing to read.
 func (k *plan) enter(ph phase) (from origin, skip bool) {
 	k.phase, k.ordinal, k.next, k.done = ph, 0, 0, false
 	switch ph {
@@ -51,7 +51,7 @@ func (k *plan) enter(ph phase) (from origin, skip bool) {
 		if k.warmFrom.IsZero() || k.upTo.IsZero() && !k.elder {
 			return from, true
 		}
-		// Pending records are told from others by counting from the first of them on.
+		// Pending records are found by counting from the first of them on.
 		return origin{time: k.warmFrom, seq: k.pending.First.Seq}, false
 	case replaying:
 		return origin{seq: k.pending.First.Seq}, k.pending.Len() == 0
@@ -60,8 +60,8 @@ func (k *plan) enter(ph phase) (from origin, skip bool) {
 	return origin{seq: k.upTo.Seq}, k.ended || k.elder
 }
 
-// origin is where to begin to read: at a sequence number, or at a time of arrival if that is before it; at the start of
-// the log if neither is set.
+// origin is where to begin to read: at a sequence number, or at a time of arrival if that is earlier. With neither it is
+// the start of the log.
 type origin struct {
 	seq   string
 	time  time.Time
@@ -109,10 +109,11 @@ func (k *plan) judge(at record.Position) (verdict, error) {
 	return give, nil
 }
 
-// errLater says that a warm-up began behind the first pending record, from which on records are counted.
+// errLater says that a warm-up began after the first pending record, from which records are counted.
 var errLater = errors.New("kinesis: the warm-up begins behind the first pending record")
 
-// finish checks at the end of a phase, at a record that is new or at the end of the log, that all pending records came.
+// finish checks that all pending records came. It is called at the end of a phase, at a new record or at the end of the
+// log.
 func (k *plan) finish(at record.Position) error {
 	k.done = true
 	if k.phase == replaying && k.next < k.pending.Len() {

@@ -13,8 +13,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// probe asks one shard for the end of its log. It has an iterator of its own, so a reader that waits or hangs is not in
-// its way.
+// probe asks one shard for the end of its log. It has its own iterator, so it never waits for a reader.
 type probe struct {
 	mu       sync.Mutex
 	at       record.Position
@@ -46,9 +45,9 @@ func (b *prober) probeOf(p record.Partition) *probe {
 	return pr
 }
 
-// atEnd asks for a record behind each position. A shard's end is proved by an answer that brings nothing, says that
-// nothing is behind, and that the shard is open. A closed one proves nothing: what follows is in its children, whose
-// clocks begin with its own.
+// atEnd asks for a record after each position. An answer proves a shard's end if it brings nothing, says that nothing
+// follows, and says that the shard is open. A closed shard proves nothing: what follows is in its children, whose clocks
+// begin with its own.
 func (b *prober) atEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
 	var mu sync.Mutex
 	var proved []record.Partition
@@ -71,7 +70,7 @@ func (b *prober) atEnd(ctx context.Context, at map[record.Partition]record.Posit
 	return proved, group.Wait()
 }
 
-// ends asks. An error is no proof, and passes: the reader of the shard reports what lasts.
+// ends asks one shard. An error is no proof and passes; the reader of the shard reports errors that last.
 func (b *prober) ends(ctx context.Context, p record.Partition, pos record.Position, k *service.Pace) bool {
 	pr := b.probeOf(p)
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)

@@ -15,7 +15,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// reader reads one shard for one run: warm-up, then what is pending, then what follows. Iterators are always made from the
+// reader reads one shard for one run: warm-up, then pending records, then new ones. It makes every iterator from the
 // position that was reached, never from where the reading began.
 type reader struct {
 	q    *reading
@@ -48,8 +48,7 @@ func newReader(q *reading, r *run, p record.Partition, k *plan) *reader {
 	rd.un.part = &rd.part
 	if sh, ok := q.list.Of(p); ok {
 		rd.un.keys = sh.Keys
-		// A shard that came from none has had its range for as long as the stream exists, so no producer can have meant
-		// another one.
+		// A shard without parents has had its range for as long as the stream exists, so producers meant no other shard.
 		rd.un.filter = len(sh.Parents) > 0 && !sh.Keys.All() && !q.svc.Is.Auto
 	}
 	return rd
@@ -76,7 +75,7 @@ func (r *reader) main(ctx context.Context, warm bool) {
 	}
 }
 
-// phase reads from a place until the plan has what it wants, or the shard has ended.
+// phase reads from a place until the plan is satisfied or the shard has ended.
 func (r *reader) phase(ctx context.Context, from origin) error {
 	r.at, r.iterator = from, ""
 	r.anchor = ""
@@ -93,7 +92,7 @@ func (r *reader) phase(ctx context.Context, from origin) error {
 	return err
 }
 
-// poll asks again and again, until the phase is over or, if that is not zero, a moment has come.
+// poll reads again and again until the phase is over, or until the time until, if that is not zero.
 func (r *reader) poll(ctx context.Context, until time.Time) (over bool, err error) {
 	for until.IsZero() || time.Now().Before(until) {
 		if err := r.q.waitRoom(ctx, r.run, r.guess); err != nil {
@@ -136,7 +135,7 @@ type answer struct {
 	now      time.Time // the service's clock
 }
 
-// read asks for records, with an iterator made for where we are if there is none.
+// read asks for records. If there is no iterator it makes one for the present place.
 func (r *reader) read(ctx context.Context) (*kinesis.GetRecordsOutput, time.Time, error) {
 	if err := r.pace.Wait(ctx); err != nil {
 		return nil, time.Time{}, err
@@ -167,9 +166,9 @@ func (r *reader) read(ctx context.Context) (*kinesis.GetRecordsOutput, time.Time
 	return out, asked, nil
 }
 
-// fit lets the next answer be smaller if this one did not come in time, since asking for the same again may take as long: 10
-// MB are too much for a slow line, or for a service that is busy with the answers nobody waits for any more. It grows again
-// while answers come quickly.
+// fit asks for fewer records if this answer did not come in time, since the same request may take as long again. 10 MB are
+// too much for a slow line, or for a service that is busy with answers which nobody waits for any more. While answers come
+// quickly it asks for more again.
 func (r *reader) fit(took time.Duration, late bool) {
 	switch {
 	case late:
@@ -179,7 +178,7 @@ func (r *reader) fit(took time.Duration, late bool) {
 	}
 }
 
-// take delivers what an answer brings. It returns true if the phase is over.
+// take delivers the records of an answer. It returns true if the phase is over.
 func (r *reader) take(ctx context.Context, a *answer) (over bool, err error) {
 	if err := r.check(a); err != nil {
 		return false, err
@@ -225,8 +224,8 @@ func (r *reader) take(ctx context.Context, a *answer) (over bool, err error) {
 	return over, nil
 }
 
-// check fails if records may have been lost between the last answer and this one: the service goes on silently with the
-// oldest record that it still has.
+// check fails if records may have been lost between the last answer and this one, since the service silently goes on with
+// the oldest record that it still has.
 func (r *reader) check(a *answer) error {
 	if len(a.records) > 0 && r.anchor != "" && aws.ToString(a.records[0].SequenceNumber) == r.anchor {
 		r.anchor = "" // it is still there, so is all that came after it
@@ -263,7 +262,7 @@ func (r *reader) gone() bool {
 	return !listed
 }
 
-// children are the shards that took this one's place. Where the answer does not tell them, the list does.
+// children returns the shards that took this one's place. If the answer does not name them it asks for the list.
 func (r *reader) children(ctx context.Context, told []types.ChildShard) (out []record.Partition, err error) {
 	for i := range told {
 		out = append(out, r.q.svc.Is.Partition(aws.ToString(told[i].ShardId)))
@@ -282,7 +281,7 @@ func (r *reader) children(ctx context.Context, told []types.ChildShard) (out []r
 	}
 }
 
-// failed handles the error of a request: all that may pass is tried again, for ever.
+// failed handles the error of a request. It repeats for ever what may pass.
 func (r *reader) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -16,8 +16,8 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// reading is the lanes that this process has, their readers, and what these have queued for the engine. It is safe for
-// concurrent use. Below its lock only that of the listing is taken.
+// reading has the lanes of this process, their readers, and the batches that these have queued for the engine. It is safe
+// for concurrent use. Under its lock only that of the listing is taken.
 type reading struct {
 	svc  *service.Stream
 	list *service.Listing
@@ -145,8 +145,8 @@ func (q *reading) have() map[string]pending {
 	return out
 }
 
-// change makes mine the lanes that we have. It returns what the engine is to be told; nil is nothing. moved says that a lane
-// has another lease now.
+// change sets our lanes to mine. It returns what to tell the engine; nil is nothing. moved says that a lane has another
+// lease now.
 func (q *reading) change(mine []lineage.Lane) (b *driver.Batch, moved bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// shared is the assigner without leases: this process reads all lanes, or those that come from a fixed list of shards.
+// shared is the assigner without leases. This process reads all lanes, or those that come from a fixed list of shards.
 type shared struct {
 	roots  []string                  // nil: all
 	parent func(shard string) string // empty for a shard that came from none
@@ -34,7 +34,7 @@ func (a *shared) SetLanes(lanes, _ []string) {
 	a.lanes <- mine
 }
 
-// mine reports whether a shard is one of the roots or descends from one by first parents.
+// mine reports whether a shard is one of the roots or descends from one through first parents.
 func (a *shared) mine(id string) bool {
 	if a.roots == nil {
 		return true

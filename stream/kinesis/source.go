@@ -17,8 +17,7 @@ import (
 // Source reads the shards of one stream that this process is assigned. It is a driver.Source, with its rules of concurrent
 // use, and also a driver.Follower and driver.Reporter, whose methods may be called at any time.
 //
-// It has no state of its own, only parts that have. Two of their locks are held at once in this order: follower, reading,
-// listing.
+// Its parts have all the state. Two of their locks are held at once in this order: follower, reading, listing.
 type Source struct {
 	svc     *service.Stream
 	list    *service.Listing
@@ -33,7 +32,7 @@ type Source struct {
 	began  sync.Once
 }
 
-// Open describes the stream and lists its shards, so wrong names, regions and permissions are found here.
+// Open describes the stream and lists its shards. So it finds wrong names, regions and permissions.
 func Open(ctx context.Context, c Config, opts *Options) (*Source, error) {
 	o, err := c.fill(opts)
 	if err != nil {
@@ -86,7 +85,7 @@ func (s *Source) Info() driver.SourceInfo {
 	return driver.SourceInfo{ID: "kinesis:" + s.svc.Is.ARN, Topics: []string{s.svc.Is.Name}, Keys: driver.KeysByRange}
 }
 
-// Begin gives the source the view of the ledger that tells it which shards have ended.
+// Begin gives the source the ledger, which says which shards have ended.
 func (s *Source) Begin(_ context.Context, l driver.Ledger) error {
 	if l.Tell == nil {
 		return errors.New("kinesis: the output does not tell what is committed, and shards begin when their parents are")
@@ -112,7 +111,7 @@ func (s *Source) Partitions(ctx context.Context) ([]record.Partition, error) {
 	return list, err
 }
 
-// Poll returns what changed of our lanes, or a batch of one of them, in turn.
+// Poll returns a change of our lanes, or a batch of one of them, in turn.
 func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
 	s.began.Do(func() {
 		s.tasks.Go(func() { s.follow.follow(s.ctx) })
@@ -151,7 +150,7 @@ func (s *Source) AtEnd(ctx context.Context, at map[record.Partition]record.Posit
 	return s.prober.atEnd(ctx, at)
 }
 
-// Ack takes a commit as news: shards may have ended with it. Positions are kept in the ledger alone.
+// Ack only wakes the source, since shards may have ended with the commit. Only the ledger keeps positions.
 func (s *Source) Ack(context.Context, map[record.Partition]record.Position) error {
 	s.follow.committed()
 	return nil
@@ -162,11 +161,11 @@ func (s *Source) Acked(context.Context, []record.Partition) (map[record.Partitio
 	return nil, nil
 }
 
-// Finish does nothing: a lane ends with the shards that take its place.
+// Finish does nothing, since a lane ends with the shards that take its place.
 func (s *Source) Finish([]string) {}
 
-// Health tells how long it is until the stream drops a record that we have not read, since the service counts time and not
-// records, and which shards have given nothing but errors for long.
+// Health returns how long it takes until the stream drops a record that we have not read, since the service counts time and
+// not records. It also returns which shards have given nothing but errors for long.
 func (s *Source) Health() driver.Health {
 	return driver.Health{Lag: s.reading.lag(), Stalled: errors.Join(append([]error{s.follow.stalled()}, s.reading.stalled()...)...)}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// unpacker makes records of what the service gives. It belongs to one goroutine.
+// unpacker makes records of the service's records. It belongs to one goroutine.
 type unpacker struct {
 	part   *record.Partition
 	keys   service.Range
@@ -26,7 +26,7 @@ type unpacker struct {
 	owns []answerOfKey // of the keys in the aggregate's table
 }
 
-// answerOfKey tells whether a key belongs to this shard. User records share keys, and each costs an MD5.
+// answerOfKey says whether a key belongs to this shard. User records share keys, and each check costs an MD5.
 type answerOfKey uint8
 
 const (
@@ -35,7 +35,7 @@ const (
 	another
 )
 
-// maxBatch is the most records of one batch, so that an answer of a million user records is no single step of a lane.
+// maxBatch is the most records of one batch, so that a lane never gets a million user records in one step.
 const maxBatch = 4096
 
 var recordPool = sync.Pool{New: func() any { s := make([]record.Record, 0, maxBatch); return &s }}
@@ -67,8 +67,8 @@ func (d *delivery) empty() bool {
 	return len(d.Records)+len(d.Unreadable)+len(d.Passed)+len(d.Ended) == 0 && !d.WarmDone
 }
 
-// unpack appends to out what the plan wants of an answer's records, and returns where it ended: the last position that the
-// service gave. over means that the phase is. Values are those of in, not copies.
+// unpack appends to out what the plan wants of an answer's records. last is the last position that the service gave. over
+// says that the phase is over. Values are those of in, not copies.
 func (u *unpacker) unpack(in []types.Record, k *plan, out []*delivery) (ds []*delivery, last record.Position, over bool, err error) {
 	var keys []byte // of plain records: one allocation for all
 	for i := range in {
@@ -117,8 +117,8 @@ func (u *unpacker) one(out []*delivery, k *plan, raw *types.Record, rec record.R
 // recordOverhead is about what a record takes beside its bytes.
 const recordOverhead = 160
 
-// many passes on the user records of an aggregate. Those that belong to another shard are left out: a producer had made
-// the aggregate before the shards changed, and sends them again to where they belong. A broken aggregate is one record.
+// many passes on the user records of an aggregate. It leaves out those that belong to another shard. Their producer had
+// packed them before the shards changed, and sends them again to where they belong. A broken aggregate is one record.
 func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at record.Position) ([]*delivery, record.Position, bool, error) {
 	records, err := u.agg.Unpack(raw.Data)
 	defer u.agg.Reset()
@@ -155,7 +155,7 @@ func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at record.P
 	return out, at, false, nil
 }
 
-// here reports whether a user record belongs to this shard: by its explicit hash key if it has one, else by its partition key.
+// here reports whether a user record belongs to this shard, by its explicit hash key or else by its partition key.
 func (u *unpacker) here(r *aggregate.Record) bool {
 	if r.ExplicitHash != nil {
 		h, err := service.ParseHash(r.ExplicitHash)

@@ -31,11 +31,11 @@ type LimitOptions struct {
 	Overflow *atomic.Int64
 }
 
-// Limit passes on the first n events of each key in each interval of event time and counts the others as Filtered, "over
-// the limit". Intervals begin at whole multiples of their length since 1970. First means in the order of processing. An
-// event with an empty key is passed on. key must be a pure function.
+// Limit passes on the first n events of each key in each interval of event time, in the order of processing. It counts the
+// others as Filtered, "over the limit". Intervals begin at whole multiples of their length since 1970. An event with an
+// empty key is passed on. key must be a pure function.
 //
-// The counts come back after a crash by reading the last interval again. The stage must not stand behind one that holds
+// After a crash the counts come back by reading the last interval again. The stage must not stand after one that holds
 // records; Run refuses that.
 func Limit[T any](n int, interval time.Duration, key func(*T) string, opts *LimitOptions) stage.Stage[T, T] {
 	s := &limit[T]{n: uint32(min(max(n, 0), 1<<31)), interval: interval, key: recovering(key)}

@@ -14,7 +14,7 @@ import (
 
 // Options are the optional settings of Count; nil means all defaults.
 type Options struct {
-	// MaxKeys bounds the keys that are counted in a lane; each takes up to 16 bytes for each of the n events. Events of
+	// MaxKeys bounds the keys that are counted in a lane. Each takes up to 16 bytes for each of the n events. Events of
 	// further keys are passed on uncounted.
 	//
 	// Defaults to 1,000,000.
@@ -24,13 +24,13 @@ type Options struct {
 	Overflow *atomic.Int64
 }
 
-// Count passes every event on, and behind one that brings its key to more than n events within length it emits raise of
-// that event, with its time and fate; at most one for each key and interval of that length, which begin at whole
-// multiples of it since 1970. An event whose key is the zero value of K is not counted. key must be a pure function;
+// Count passes every event on. When an event brings its key to more than n events within length, Count also emits raise of
+// that event, with its time and fate. It does so at most once for each key and interval of that length; intervals begin at
+// whole multiples of it since 1970. An event whose key is the zero value of K is not counted. key must be a pure function;
 // raise must not change the event. A panic of either sends the record to the dead-letter flow.
 //
-// Events may come in any order within length. The counts come back after a crash by reading the last windows again. The
-// stage must not stand behind one that holds records; Run refuses that.
+// Events may come in any order within length. After a crash the counts come back by reading the last windows again. The
+// stage must not stand after one that holds records; Run refuses that.
 func Count[T any, K comparable](key func(*T) K, n int, length time.Duration, raise func(*T) T, opts *Options) stage.Stage[T, T] {
 	s := &counting[T, K]{
 		key: record.Recover(func(e *T) (K, error) { return key(e), nil }), n: n, length: length,
@@ -100,7 +100,7 @@ func (c *counter[T, K]) Process(_ context.Context, in []record.Event[T], out *st
 			continue
 		}
 		// A record that is read again because a later stage holds it raises its event again, since that was not written
-		// either; one that comes late does not add a second.
+		// either. A record that comes late does not raise a second one.
 		interval := floor(at, length)
 		if t.raised && t.interval >= interval && !(out.Lookup(e.Origin).Replayed && t.interval == interval && at <= t.at) {
 			continue
@@ -116,8 +116,8 @@ func (c *counter[T, K]) Process(_ context.Context, in []record.Event[T], out *st
 	return nil
 }
 
-// Warmup is three windows: an event may come one late, its interval began up to one before it, and to know whether an
-// event was raised at that interval's begin takes the window before.
+// Warmup is three windows. An event may come one window late. Its interval began up to one window before it. Whether an
+// event was raised at that interval's begin depends on the window before.
 func (c *counter[T, K]) Warmup() time.Duration { return 3 * c.length }
 
 // Warm counts.
@@ -143,8 +143,7 @@ func (c *counter[T, K]) times(k K) *times {
 	return t
 }
 
-// Advance forgets, every three windows, the keys whose events are too old to count together with one that comes a window
-// late.
+// Advance forgets, every three windows, the keys whose events are too old to count even with one that comes a window late.
 func (c *counter[T, K]) Advance(_ context.Context, eventTime time.Time, _ *stage.Emitter[T]) error {
 	if eventTime.Before(c.sweep.Add(3 * c.length)) {
 		return nil

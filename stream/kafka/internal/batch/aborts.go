@@ -7,7 +7,7 @@ import (
 	"github.com/onceflow/onceflow/stream/kafka/internal/wire"
 )
 
-// Aborts knows which transactions of an answer were aborted. The list of them belongs to this answer alone.
+// Aborts knows which transactions in an answer were aborted. Its list holds for this answer alone.
 type Aborts struct {
 	List   []wire.Aborted
 	sorted bool

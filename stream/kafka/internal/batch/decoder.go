@@ -31,7 +31,7 @@ type Decoder struct {
 	keys  map[string]string
 }
 
-// windowRoom is the least that zstd may use: a frame of few bytes may declare a window of several MiB.
+// windowRoom is the least memory that zstd may use, since a small frame may declare a window of several MiB.
 const windowRoom = 32 << 20
 
 // NewDecoder makes a decoder of batches that decompress to at most limit bytes each.
@@ -46,8 +46,8 @@ func (d *Decoder) Close() {
 	}
 }
 
-// Plain returns the bytes of h's records: a part of the batch itself, or decompressed ones in the room of dst, from its
-// start. If dst has too little room the result is a slice of its own.
+// Plain returns the bytes of h's records: a part of the batch, or decompressed bytes at the start of dst. If dst is too
+// small the result is a new slice.
 func (d *Decoder) Plain(h *Header, dst []byte) ([]byte, error) {
 	var out []byte
 	var err error

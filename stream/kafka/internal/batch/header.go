@@ -57,9 +57,9 @@ func (h *Header) Codec() int { return int(h.attr & attrCodec) }
 // Compressed reports whether decoding makes new bytes, as opposed to slicing the data the header was read from.
 func (h *Header) Compressed() bool { return h.Codec() != 0 }
 
-// Next reads the batch at the start of data and returns what follows it. After ErrPartial h.Size tells, if it is not
-// zero, how many bytes the batch has. Other errors leave what could be read in h: nothing of it is proved, not even
-// where the next batch begins.
+// Next reads the batch at the start of data and returns the bytes after it. After ErrPartial h.Size, if not zero, is the
+// size of the whole batch. After other errors h has what could be read. None of it is proved then, not even where the next
+// batch begins.
 func Next(data []byte, h *Header) (rest []byte, err error) {
 	*h = Header{}
 	if len(data) < 17 {

@@ -14,15 +14,15 @@ type Set struct {
 	headers []record.Header
 }
 
-// Reset forgets the records, and with them every reference to the bytes they lie in.
+// Reset forgets the records and all references to their bytes.
 func (s *Set) Reset() {
 	clear(s.Records)
 	clear(s.headers)
 	s.Records, s.headers = s.Records[:0], s.headers[:0]
 }
 
-// minRecord is the size of the smallest record: one byte each for length, attributes, two deltas, key, value and
-// headers. It bounds what a wrong count can make us allocate.
+// minRecord is the size of the smallest record: one byte each for length, attributes, two deltas, key, value and headers.
+// It bounds the memory that a wrong count can take.
 const minRecord = 7
 
 // maxKeys bounds the table of header keys.
@@ -54,7 +54,7 @@ func (d *Decoder) Append(s *Set, h *Header, plain []byte, p *record.Partition, f
 	return nil
 }
 
-// record adds one record, if it is not before from, and returns its offset. Of an unsound record c.bad or c.b tells.
+// record adds one record, unless it is before from, and returns its offset. c.bad or c.b shows an unsound record.
 func (d *Decoder) record(s *Set, h *Header, c *cursor, p *record.Partition, from int64) int64 {
 	c.skip(1) // attributes: none are defined
 	at := h.BaseTime + c.int()

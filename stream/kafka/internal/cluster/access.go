@@ -21,12 +21,12 @@ type Access struct {
 	TLS            *tls.Config // nil: none
 	Timeout        time.Duration
 
-	// Authenticate sets a connection up for it, if not nil. ctx bounds what it asks for at every connection.
+	// Authenticate, if not nil, prepares a connection's configuration. ctx bounds its requests at every connection.
 	Authenticate func(ctx context.Context, c *sarama.Config)
 }
 
-// dialer opens connections with TLS, if it is on. It is the proxy.Dialer of sarama, whose Dial has no context: hence the
-// one it keeps, whose end makes all connecting fail.
+// dialer opens connections, with TLS if it is on. It is sarama's proxy.Dialer, whose Dial has no context; so it stores one,
+// whose end makes all connecting fail.
 type dialer struct {
 	ctx     context.Context
 	tls     *tls.Config
@@ -62,7 +62,7 @@ func (d *dialer) Dial(network, addr string) (net.Conn, error) {
 	return t, nil
 }
 
-// bound is a connection that is closed when a context ends, whatever is under way on it.
+// bound is a connection that closes when a context ends, even while it is in use.
 type bound struct {
 	net.Conn
 	stop func() bool
@@ -78,10 +78,11 @@ func (b *bound) Close() error {
 	return b.Conn.Close()
 }
 
-// version is what sarama speaks, at most; it speaks less to older brokers. Newer ones bring nothing that is used here.
+// version is the newest that sarama speaks; it speaks less to older brokers. Newer versions bring nothing that is used
+// here.
 var version = sarama.V3_6_0_0
 
-// Sarama is what all uses of sarama have in common. The end of ctx ends all connecting.
+// Sarama returns the configuration that all uses of sarama share. The end of ctx ends all connecting.
 func (o *Access) Sarama(ctx context.Context) *sarama.Config {
 	c := sarama.NewConfig()
 	c.Version = version
@@ -119,14 +120,14 @@ type Fetcher interface {
 	Send(q *wire.Request) error
 	Receive(wait time.Duration, r *wire.Response, buf []byte) ([]byte, error)
 
-	// ByID reports whether topics are named by their ID, so that one made again under its name is noticed by the broker.
+	// ByID reports whether requests name topics by their ID, so that the broker notices a topic made again under its name.
 	ByID() bool
 
 	Close() error
 }
 
-// Connect opens a connection to fetch on. sarama makes it, with the handshakes of TLS and SASL, and then lets go of it:
-// its Broker is never used again, so nothing of sarama reads or writes there.
+// Connect opens a connection for fetches. sarama makes it, with the handshakes of TLS and SASL. Its Broker is never used
+// afterwards, so sarama neither reads nor writes there.
 func (o *Access) Connect(ctx context.Context, addr string) (Fetcher, error) {
 	c := o.Sarama(ctx)
 	keep := &capture{dialer: &dialer{ctx: ctx, tls: o.TLS, timeout: o.Timeout}}
@@ -145,7 +146,7 @@ func (o *Access) Connect(ctx context.Context, addr string) (Fetcher, error) {
 	return &borrowed{w, b}, nil
 }
 
-// borrowed closes the Broker that made the connection together with it, for the goroutine that the Broker has.
+// borrowed closes, with the connection, the Broker that made it, since the Broker has a goroutine.
 type borrowed struct {
 	*wire.Conn
 	broker *sarama.Broker

@@ -11,7 +11,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// Cluster asks brokers for what is not records: metadata, offsets, settings. It keeps a connection to each broker it
+// Cluster asks brokers for everything except records: metadata, offsets, settings. It keeps a connection to each broker it
 // asked. It is safe for concurrent use.
 type Cluster struct {
 	access *Access
@@ -23,13 +23,14 @@ type Cluster struct {
 	known []string // addresses that the last metadata told
 }
 
-// New connects to nothing yet. seeds are addresses of some brokers. The end of ctx ends all connecting.
+// New returns a Cluster that has not connected yet. seeds are addresses of some brokers. The end of ctx ends all
+// connecting.
 func New(ctx context.Context, access *Access, seeds []string) *Cluster {
 	return &Cluster{ctx: ctx, access: access, seeds: seeds, conns: map[string]*sarama.Broker{}}
 }
 
-// at calls f with a connection to the broker at addr. A connection on which f failed is not used again. The end of ctx
-// breaks the connection off.
+// at calls f with a connection to the broker at addr. It drops a connection on which f failed. The end of ctx closes the
+// connection.
 func (c *Cluster) at(ctx context.Context, addr string, f func(*sarama.Broker) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -103,8 +104,8 @@ const (
 	Earliest = sarama.OffsetOldest
 )
 
-// Offset asks the leader of a partition for the first offset whose record is not older than at, in milliseconds, or for
-// the earliest or latest offset. If all records are older it is the end of the log.
+// Offset asks the leader of a partition for the first offset whose record is not older than at, in milliseconds, or for the
+// earliest or latest offset. If all records are older it returns the end of the log.
 func (c *Cluster) Offset(ctx context.Context, addr, topic string, partition int32, at int64) (int64, error) {
 	q := &sarama.OffsetRequest{Version: 4, IsolationLevel: sarama.ReadUncommitted}
 	q.AddBlock(topic, partition, at, 1)

@@ -1,3 +1,3 @@
-// Package cluster asks a Kafka cluster for everything but records: which topics, partitions, leaders and settings there are, where
-// logs begin and end. It opens the connections on which others fetch, too.
+// Package cluster asks a Kafka cluster for everything except records: topics, partitions, leaders, settings, and where logs
+// begin and end. It also opens the connections on which others fetch.
 package cluster

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// confirm is how long a fact that ends the job must last: brokers learn of changes one after the other.
+	// confirm is how long a fact that ends the job must last, since brokers learn of changes one after the other.
 	confirm = time.Second
 
 	// forgotten is how long a topic must be missing until it counts as deleted.
 	forgotten = 30 * time.Second
 )
 
-// Topics knows which topic had each name when it was seen first, and for how long topics keep records. Its zero value is
-// ready; it is safe for concurrent use.
+// Topics knows the first topic that had each name, and for how long topics keep records. Its zero value is ready; it is
+// safe for concurrent use.
 type Topics struct {
 	mu     sync.Mutex
 	ids    map[string][16]byte
@@ -33,8 +33,8 @@ type Gone struct {
 	Why  string
 }
 
-// Check compares v with what is known. It reports whether all topics are those that they were, and returns one that is not
-// once that is sure.
+// Check compares v with the known topics. same says that each known name still has its topic. gone is a topic that was
+// certainly deleted or made again.
 func (k *Topics) Check(v *View) (same bool, gone *Gone) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -68,14 +68,14 @@ func (k *Topics) Check(v *View) (same bool, gone *Gone) {
 	return same, nil
 }
 
-// Doubtful reports whether a topic seems to have gone or to be another one.
+// Doubtful reports whether a topic seems to be gone, or its name to have another topic.
 func (k *Topics) Doubtful() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return len(k.astray) > 0
 }
 
-// Learn asks for the settings of the topics that are new in v and returns those of them that are compacted, sorted.
+// Learn asks for the settings of the topics that are new in v, and returns those that are compacted, sorted.
 func (k *Topics) Learn(ctx context.Context, c *Cluster, v *View) (compacted []string, err error) {
 	k.mu.Lock()
 	names := slices.DeleteFunc(v.Names(), func(n string) bool { _, ok := k.keeps[n]; return ok })
@@ -102,7 +102,7 @@ func (k *Topics) Learn(ctx context.Context, c *Cluster, v *View) (compacted []st
 	return compacted, nil
 }
 
-// Retention is for how long a topic keeps records; not positive if for ever, or not known.
+// Retention is for how long a topic keeps records. It is not positive if that is for ever or unknown.
 func (k *Topics) Retention(topic string) time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -101,7 +101,7 @@ func newView(r *sarama.MetadataResponse, m *Matcher) (*View, error) {
 // Names are the topics' names, sorted.
 func (v *View) Names() []string { return slices.Sorted(maps.Keys(v.Topics)) }
 
-// Partition names partition n of a topic. The topic's ID is part of it.
+// Partition names partition n of a topic. The name contains the topic's ID.
 func (v *View) Partition(t *Topic, n int32) record.Partition {
 	return record.Partition{
 		Source: v.Cluster + "/" + t.Name,
@@ -124,7 +124,7 @@ type Part struct {
 	Name    record.Partition
 }
 
-// laneName names lane n, or with separate lanes that of one partition. It stays the same when topics are added.
+// laneName names lane n, or with separate lanes the lane of one partition. New topics do not change it.
 func laneName(topic string, n int32, separate bool) string {
 	if separate {
 		return topic + "/" + strconv.Itoa(int(n))
@@ -132,8 +132,8 @@ func laneName(topic string, n int32, separate bool) string {
 	return strconv.Itoa(int(n))
 }
 
-// Lanes makes the lanes of the claims of a session. Claims that make no whole lane, since another process reads other
-// topics, are left out: the next rebalance settles them.
+// Lanes makes the lanes of a session's claims. It leaves out claims that make no whole lane because another process reads
+// other topics; the next rebalance settles them.
 func (v *View) Lanes(claims map[string][]int32, separate bool) (out []Lane, incomplete []string) {
 	at := map[string]int{}
 	names := v.Names()

@@ -1,4 +1,4 @@
-// Package fault has the errors with which a source may end, or that it reports, with their facts.
+// Package fault has the errors that end a source, or that it reports, with their facts.
 package fault
 
 import (
@@ -42,5 +42,5 @@ func (e *Corrupt) Error() string {
 // Unwrap returns the reason.
 func (e *Corrupt) Unwrap() error { return e.Err }
 
-// ErrClosed is what calls get that are under way when the source is closed.
+// ErrClosed is the error of calls in progress when the source is closed.
 var ErrClosed = errors.New("kafka: the source is closed")

@@ -51,7 +51,7 @@ func (p *part) answered(l *loop, a *ask, r *wire.Part, h scanned, now time.Time)
 	p.working = l
 }
 
-// openTransaction notes since when nothing but an open transaction follows.
+// openTransaction notes since when only an open transaction follows.
 func (p *part) openTransaction(r *wire.Part, now time.Time) {
 	switch {
 	case r.LastStable >= r.HighWatermark:
@@ -75,7 +75,7 @@ func (p *part) refused(err sarama.KError) {
 	p.lane.r.opts.Kick()
 }
 
-// truncated handles that the leader's log and what we read agree only up to an offset.
+// truncated handles a leader whose log differs from what we read, from the offset end on.
 func (p *part) truncated(end int64) {
 	k := p.plan
 	if k.phase != following || k.consumed > end {

@@ -7,10 +7,10 @@ import (
 	"github.com/onceflow/onceflow/stream/kafka/internal/wire"
 )
 
-// ahead is how many deliveries of a partition may wait when more is asked for.
+// ahead is how many deliveries of a partition may wait before the loop stops asking for more.
 const ahead = 2
 
-// wants reports whether the loop should ask for records of p now, and whether only room is missing.
+// wants reports whether the loop should ask for records of p now. noRoom says that only room is missing.
 func (l *loop) wants(p *part) (ask, noRoom bool) {
 	if p.broker != l.id || p.asked || p.look || !p.active() || p.plan.fetched || p.lane.paused || (p.working != nil && p.working != l) {
 		return false, false
@@ -31,7 +31,7 @@ func (l *loop) wanted() bool {
 	return l.shed()
 }
 
-// take fills r with a request for all partitions that the loop should ask for, and reports whether there are any.
+// take fills r with a request for all partitions that the loop should ask for. It reports whether there are any.
 func (l *loop) take(r *round) bool {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
@@ -63,8 +63,8 @@ func (l *loop) take(r *round) bool {
 	return len(r.asks) > 0
 }
 
-// shed makes room when only paused lanes stand in its way: what waits of them is dropped and fetched again later.
-// It reports whether the loop can ask for something now.
+// shed makes room if only paused lanes take it up: it drops their waiting deliveries, which are fetched again later. It
+// reports whether the loop can ask for something now.
 func (l *loop) shed() bool {
 	short := slices.ContainsFunc(l.r.parts, func(p *part) bool {
 		_, noRoom := l.wants(p)

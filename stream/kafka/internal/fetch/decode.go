@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// piece is how large a delivery may grow until it is handed over and another one begun.
+	// piece is the size at which a delivery is handed over and another one begun.
 	piece = 2 << 20
 
 	// maxRaw is how much of an undecodable batch goes into its dead letter.
@@ -80,7 +80,7 @@ func (l *loop) add(a *ask, d *delivery, h *batch.Header, t *batch.Aborts, buf *b
 	return nil
 }
 
-// hand gives d to the engine, without what the phase does not deliver.
+// hand gives d to the engine, without the records that the phase does not deliver.
 func (l *loop) hand(a *ask, d *delivery, next int64, last bool, err error) bool {
 	kept, missing := a.plan.keep(d.set.Records, next)
 	d.set.Records = kept
@@ -91,8 +91,8 @@ func (l *loop) hand(a *ask, d *delivery, next int64, last bool, err error) bool 
 	return l.push(a, d, next, last, err)
 }
 
-// push hands over what was decoded of an ask, which goes on at next. last says that nothing more comes of it, and err
-// that the partition cannot go on.
+// push hands over what was decoded of an ask, which goes on at next. last says that nothing more comes of it, err that the
+// partition cannot go on.
 func (l *loop) push(a *ask, d *delivery, next int64, last bool, err error) (current bool) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
@@ -132,7 +132,7 @@ func (l *loop) push(a *ask, d *delivery, next int64, last bool, err error) (curr
 	return true
 }
 
-// room waits until there is room for more of an answer that is larger than expected.
+// room waits for room if an answer is larger than expected.
 func (l *loop) room() bool {
 	r := l.r
 	for {
@@ -154,8 +154,8 @@ func (l *loop) room() bool {
 	}
 }
 
-// unreadable decides how to go on after a batch that cannot be decoded, which is at the start of rest: where, with which
-// data, or not at all.
+// unreadable decides how to go on after a batch that cannot be decoded, which is at the start of rest. It returns the next
+// offset and the data after the batch, or an error if the partition must stop.
 func (l *loop) unreadable(a *ask, d *delivery, h *batch.Header, rest []byte, next int64, cause error) (int64, []byte, error) {
 	e := &fault.Corrupt{Partition: *a.part.name, First: max(next, h.First), Last: -1, Err: cause}
 	var after []byte

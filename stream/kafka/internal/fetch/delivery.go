@@ -41,7 +41,7 @@ func (d *delivery) use(b *buffer, bytes int) {
 	d.shared += int64(bytes)
 }
 
-// mark notes the leader epoch of a batch whose first offset that counts is first. With it the broker can tell, even in the
+// mark notes the leader epoch of a batch; first is its first offset that counts. With it the broker can tell, even in the
 // next run, whether its log is the one that was read.
 func (d *delivery) mark(epoch int32, first int64) {
 	if len(d.marks) == 0 || d.epoch != epoch {
@@ -62,7 +62,7 @@ func epochOf(mark string) int32 {
 	return int32(n)
 }
 
-// finish sets what the engine is told, when the partition has been read up to next.
+// finish fills in what the engine is told once the partition has been read up to next.
 func (d *delivery) finish(k *plan, next int64) {
 	d.plan = k
 	d.batch.Records = d.set.Records

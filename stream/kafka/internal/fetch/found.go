@@ -2,7 +2,7 @@ package fetch
 
 import "time"
 
-// found goes on in a partition whose log now begins at first and ends before last; start is where a warm-up begins.
+// found goes on in a partition whose log begins at first and ends before last. start is where a warm-up begins.
 func (p *part) found(first, last, start int64) {
 	k := p.plan
 	switch {
@@ -33,13 +33,13 @@ func (p *part) found(first, last, start int64) {
 		}
 		k.next = last
 	}
-	// The offset is there. If the broker refused it all the same, it could not place the epoch of the batch before it.
+	// The offset exists. If the broker still refused it, it could not place the epoch of the batch before it.
 	k.lastEpoch = -1
 	p.look, p.health.beyond = false, 0
 	p.lane.r.wakeLoops()
 }
 
-// tooShort tells whether retention may have taken records that a warm-up needs, in a log that begins at first.
+// tooShort returns an error if retention may have taken records that a warm-up needs. The log begins at first.
 func (p *part) tooShort(first int64) error {
 	keeps := p.lane.r.opts.Retention(p.topic)
 	if first == 0 || p.plan.next > first || keeps <= 0 || time.Since(p.plan.warmFrom) < keeps {

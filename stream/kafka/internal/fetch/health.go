@@ -9,7 +9,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Lag tells how far delivery is behind, from what the last answers said.
+// Lag returns how far delivery is behind, by the last answers.
 func (r *Reader) Lag() driver.Lag {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -46,11 +46,11 @@ func (r *Reader) Acked(upTo map[record.Partition]record.Position) {
 	}
 }
 
-// hanging is how long an open transaction may be all that follows. Brokers end transactions after transaction.timeout.ms,
-// which they allow to be 15 minutes at most by default: one that lasts longer hangs, and with it the partition.
+// hanging is how long an open transaction may block a partition. Brokers end transactions after transaction.timeout.ms, at
+// most 15 minutes by default. A transaction that lasts longer hangs, and the partition with it.
 const hanging = 15 * time.Minute
 
-// Stalled tells what makes no progress though it should: halted partitions, partitions whose broker gives nothing usable,
+// Stalled returns what should make progress and does not: halted partitions, partitions whose broker gives nothing usable,
 // open transactions that hang. It is nil if all is well.
 func (r *Reader) Stalled() error {
 	r.mu.Lock()
@@ -90,7 +90,7 @@ func (r *Reader) stalls(now time.Time, limit time.Duration) []*limits.Stall {
 
 var errHanging = errors.New("an open transaction is in the way")
 
-// Watchdog makes connections anew over which nothing comes, and gives up when that does not help.
+// Watchdog replaces connections over which nothing comes, and gives up when that does not help.
 func (r *Reader) Watchdog(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

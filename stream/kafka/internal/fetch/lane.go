@@ -7,7 +7,7 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// lane is one that the group gave us. Its fields are guarded by Reader.mu.
+// lane is a lane that the group gave us. Reader.mu guards its fields.
 type lane struct {
 	r       *Reader
 	name    string
@@ -19,8 +19,8 @@ type lane struct {
 	waiting []*delivery // for Next, in order
 }
 
-// advance moves the lane into the next phase once all partitions are through with this one, and reports whether
-// warming-up is over by that.
+// advance moves the lane into the next phase once all partitions have finished this one. It reports whether a warm-up
+// ended.
 func (l *lane) advance() (warm bool) {
 	for l.phase < following {
 		for _, p := range l.parts {
@@ -44,7 +44,7 @@ func (l *lane) enter(ph phase) {
 	}
 }
 
-// moveOn takes the lane into its next phase once this one is over, and tells when a warm-up is.
+// moveOn moves the lane into its next phase once this one is over, and delivers the end of a warm-up.
 func (l *lane) moveOn() {
 	if l.advance() {
 		d := l.delivery(nil, 0)
@@ -78,7 +78,7 @@ func (l *lane) delivery(p *part, from int64) *delivery {
 	return d
 }
 
-// fits refuses a warm-up that the topic does not keep records for: better now than at the first restart.
+// fits refuses a warm-up for which the topic does not keep records long enough, rather than let the first restart fail.
 func (l *lane) fits(warmup time.Duration) error {
 	for _, p := range l.parts {
 		if keeps := l.r.opts.Retention(p.topic); keeps > 0 && warmup > keeps {

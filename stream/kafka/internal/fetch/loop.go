@@ -11,8 +11,8 @@ import (
 	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
 )
 
-// loop reads all partitions that one broker serves, on one connection, by one goroutine. It sends the next request
-// before it decodes the answer to the last one.
+// loop reads all partitions that one broker serves, on one connection, in one goroutine. It sends the next request before
+// it decodes the answer to the last one.
 type loop struct {
 	r    *Reader
 	id   int32
@@ -50,7 +50,7 @@ func (l *loop) signal() {
 	}
 }
 
-// run connects and reads until the source is closed or the loop stopped.
+// run connects and reads until the source is closed or the loop is stopped.
 func (l *loop) run() {
 	l.dec = batch.NewDecoder(l.r.opts.MaxBatch)
 	defer l.dec.Close()
@@ -134,8 +134,8 @@ func (l *loop) serve(c cluster.Fetcher) error {
 	return nil
 }
 
-// exchange receives the answer to this, asks for what comes next, if anything, by the round other, and only then
-// decodes. It reports whether other is under way; after an error neither is.
+// exchange receives the answer to this. Then it sends the next request, if there is one, as other, and only then decodes
+// the answer. It reports whether other was sent. After an error neither round is in progress.
 func (l *loop) exchange(c cluster.Fetcher, this, other *round) (sent bool, err error) {
 	r := l.r
 	buf := r.pool.buffer()
@@ -163,8 +163,8 @@ func (l *loop) exchange(c cluster.Fetcher, this, other *round) (sent bool, err e
 	return sent, err
 }
 
-// apply takes over the answers of a round: where each partition goes on, what hinders it. What is to be decoded is left
-// in the asks.
+// apply takes over the answers of a round: where each partition goes on, and what hinders it. The asks keep what is to be
+// decoded.
 func (l *loop) apply(r *round, byID bool) {
 	heads := make([]scanned, 0, 64)
 	for i := range r.resp.Parts { // outside the lock, since it reads all the data

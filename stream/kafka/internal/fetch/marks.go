@@ -15,7 +15,7 @@ type mark struct {
 // maxMarks bounds the marks of a partition.
 const maxMarks = 256
 
-// marked remembers the first record of a delivery, to know how old the oldest record is that is not committed.
+// marked saves the time of the first record of a delivery, to know the age of the oldest uncommitted record.
 func (p *part) marked(r *record.Record) {
 	m := mark{r.Position.Sub - 1, r.Time}
 	if len(p.marks) == maxMarks { // thin out, and keep the oldest
@@ -27,7 +27,7 @@ func (p *part) marked(r *record.Record) {
 	p.marks = append(p.marks, m)
 }
 
-// acked forgets the marks of what is committed, but for the last of them, which may be of a delivery that is so in part.
+// acked forgets the marks of committed records. It keeps the last one, whose delivery may be committed in part only.
 func (p *part) acked(next int64) {
 	i := 0
 	for i+1 < len(p.marks) && p.marks[i+1].offset < next {

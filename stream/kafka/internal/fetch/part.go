@@ -9,7 +9,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// part is a partition that the group gave us. What is not fixed is guarded by Reader.mu.
+// part is a partition that the group gave us. Reader.mu guards the fields that change.
 type part struct {
 	lane  *lane
 	topic string
@@ -19,7 +19,7 @@ type part struct {
 
 	plan *plan // nil before Start
 
-	// Where to fetch. A new route makes answers that are still to come on the old one worthless.
+	// Where to fetch. A new route voids the answers that are still to come on the old one.
 	broker  int32 // -1 is unknown
 	epoch   int32 // of the leader, never back
 	replica int32 // that the leader said to read instead; -1 is none
@@ -61,7 +61,7 @@ func (p *part) active() bool {
 	return l.started && !l.gone && p.plan != nil && !p.plan.done && p.health.broken == nil
 }
 
-// reroute forgets where p is read, and all answers that are under way.
+// reroute forgets where p is read, and voids all answers in progress.
 func (p *part) reroute(broker int32) {
 	p.broker = broker
 	p.route++

@@ -10,7 +10,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// phase is what a lane delivers. All its partitions are in the same one.
+// phase is what a lane delivers. All its partitions are in the same phase.
 type phase int
 
 const (
@@ -19,9 +19,8 @@ const (
 	following              // new records
 )
 
-// plan says what is still to be read of a partition since the last Start, which makes a new one: whoever works for an
-// old plan finds it out by comparing pointers. Its fields are guarded by Reader.mu, but at, which belongs to the
-// goroutine that decodes.
+// plan says what is still to be read of a partition. Each Start makes a new one, so work for an old plan is recognised by
+// comparing pointers. Reader.mu guards its fields, except at, which belongs to the goroutine that decodes.
 type plan struct {
 	phase   phase
 	done    bool  // nothing is left in this phase
@@ -74,10 +73,11 @@ func (k *plan) pendingOffset(i int) int64 {
 	return k.pending.First.Sub - 1 + int64(k.pending.Ordinals[i])
 }
 
-// fresh reports whether nothing of the partition was ever consumed, so that it begins wherever the log does.
+// fresh reports whether no record of the partition was ever consumed. Then it begins wherever the log does.
 func (k *plan) fresh() bool { return k.upTo == 0 && k.consumed == 0 }
 
-// skipTo is next after everything before n was read: while replaying, the next pending offset at or after it.
+// skipTo returns the offset to read once everything before n was read: n, or while replaying the next pending offset from n
+// on.
 func (k *plan) skipTo(n int64) int64 {
 	if k.phase != replaying || n >= k.stop {
 		return n
@@ -89,7 +89,7 @@ func (k *plan) skipTo(n int64) int64 {
 	return k.pendingOffset(i)
 }
 
-// needs reports whether a batch of these offsets can hold something to deliver.
+// needs reports whether a batch of these offsets can have something to deliver.
 func (k *plan) needs(first, last int64) bool {
 	switch k.phase {
 	case warming:
@@ -102,8 +102,8 @@ func (k *plan) needs(first, last int64) bool {
 	return true
 }
 
-// keep leaves in recs, which are all records from one fetch that ends before offset next, what the phase delivers. It
-// fails if a pending record is not among them.
+// keep returns the records in recs that the phase delivers. recs are all records from one fetch, which ends before offset
+// next. It fails if a pending record is missing.
 func (k *plan) keep(recs []record.Record, next int64) ([]record.Record, error) {
 	if k.phase == following {
 		return recs, nil

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// pool keeps memory for use again: buffers of answers, chunks of decompressed bytes, deliveries. Its zero value is
-// ready; it is safe for concurrent use.
+// pool keeps memory for reuse: buffers of answers, chunks of decompressed bytes, deliveries. Its zero value is ready; it is
+// safe for concurrent use.
 type pool struct {
 	mu         sync.Mutex
 	buffers    []*buffer
@@ -15,7 +15,7 @@ type pool struct {
 }
 
 const (
-	// chunk is the size of the pieces that hold decompressed bytes. Larger ones are made for larger batches and not kept.
+	// chunk is the size of the pieces for decompressed bytes. A larger batch gets a larger piece, which is not kept.
 	chunk = 1 << 20
 
 	keepChunks     = 32
@@ -119,7 +119,7 @@ func (a *arena) room(n int) []byte {
 	return c
 }
 
-// took says that b, which was made from the result of room or is a slice of its own, is in use.
+// took says that b is in use. b comes from the result of room, or is a slice of its own.
 func (a *arena) took(b []byte) {
 	a.used += int64(len(b))
 	if len(b) == 0 {

@@ -2,8 +2,8 @@ package fetch
 
 import "slices"
 
-// queue has the deliveries that Next has not returned, in order. Taking one out costs the same wherever it is: a process
-// may have thousands of lanes, and at a rebalance each looks for its own. Reader.mu guards it.
+// queue has the deliveries that Next has not returned, in order. Removing one costs the same wherever it is, since a
+// process may have thousands of lanes, each of which looks for its own at a rebalance. Reader.mu guards it.
 type queue struct {
 	ready chan struct{} // gives a value when there may be something new
 	list  []*delivery   // nil where one was taken out

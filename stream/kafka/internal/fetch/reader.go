@@ -57,7 +57,7 @@ type budget struct {
 	reserved int64 // what requests that are under way may bring
 }
 
-// fits reports whether there is room for n bytes more. One answer always fits.
+// fits reports whether there is room for n bytes more. A single answer always fits.
 func (b *budget) fits(n int64) bool {
 	busy := b.used + b.reserved
 	return busy == 0 || busy+n <= b.limit
@@ -80,7 +80,7 @@ func (r *Reader) Ready() <-chan struct{} { return r.queue.ready }
 // Signal makes Ready give a value.
 func (r *Reader) Signal() { r.queue.signal() }
 
-// Next is the next batch, or the error that ends the job; both are nil if there is none at present.
+// Next returns the next batch, or the error that ends the job. Both are nil if there is none at present.
 func (r *Reader) Next() (*driver.Batch, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,7 +14,7 @@ type round struct {
 	index  map[wire.PartOf]int32 // where the ask for each partition is; empty until find needs it
 }
 
-// ask is the part of a round for one partition. An answer counts only if partition, plan and route still agree.
+// ask is a round's request for one partition. Its answer counts only while partition, plan and route are still the same.
 type ask struct {
 	part  *part
 	plan  *plan
@@ -53,8 +53,8 @@ func (r *round) add(p *part) int {
 	return n
 }
 
-// find returns the ask that p answers, or nil. hint is where to look first: a broker answers in the order of the request,
-// unless it has errors to tell.
+// find returns the ask that p answers, or nil. hint is where to look first, since a broker answers in the order of the
+// request unless it reports errors.
 func (r *round) find(p *wire.Part, byID bool, hint int) *ask {
 	if hint < len(r.asks) {
 		a := &r.asks[hint]

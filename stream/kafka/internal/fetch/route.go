@@ -7,7 +7,7 @@ import (
 	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
 )
 
-// Troubled reports whether a partition has nobody to read it from, or does not know where to go on: it needs Route and LookUp.
+// Troubled reports whether a partition needs Route or LookUp: it has no broker, or does not know where to go on.
 func (r *Reader) Troubled() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,7 +68,7 @@ func (r *Reader) Route(v *cluster.View) {
 	r.manLoops(v)
 }
 
-// manLoops makes a loop for each broker that is needed and ends those whose address has changed.
+// manLoops starts a loop for each broker that is needed, and ends those whose address has changed.
 func (r *Reader) manLoops(v *cluster.View) {
 	for _, p := range r.parts {
 		addr := v.Brokers[p.broker]

@@ -6,7 +6,7 @@ import (
 	"github.com/onceflow/onceflow/stream/kafka/internal/batch"
 )
 
-// scanned is what the heads of the batches in an answer tell before anything is decoded.
+// scanned is what the heads of the batches in an answer show before anything is decoded.
 type scanned struct {
 	next  int64 // the offset to go on with
 	epoch int32 // of the last batch; -1 without one
@@ -14,8 +14,8 @@ type scanned struct {
 	whole int   // bytes of the batches that are whole
 }
 
-// scan reads the heads, so that the next request can be sent before the bodies are decoded. Nothing is checked yet: what
-// decoding finds later corrects next.
+// scan reads the heads, so that the next request can be sent before the bodies are decoded. It checks nothing; decoding
+// corrects next if it finds a fault.
 func scan(data []byte, next int64) scanned {
 	r := scanned{next: next, epoch: -1}
 	var h batch.Header

@@ -1,3 +1,3 @@
-// Package group is the membership in a consumer group, by which the processes of a job share its lanes out: which lanes this
-// one has, and the group's offsets, which are for lag monitors.
+// Package group is our membership in a consumer group. The group shares the lanes of a job out among its processes. It also
+// keeps offsets for lag monitors.
 package group

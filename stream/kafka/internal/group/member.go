@@ -26,23 +26,23 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Host is who wants the lanes. Its methods are called by goroutines of the group, and not below its lock.
+// Host wants the lanes. Goroutines of the group call its methods, without the group's lock.
 type Host interface {
-	// View asks the cluster for the topics, and reports whether they are those that they were: else nothing may be read.
+	// View asks the cluster for the topics. same says that they are the known ones; else nothing may be read.
 	View(ctx context.Context) (v *cluster.View, same bool, err error)
 
 	// Changed says that Tell has something to tell.
 	Changed()
 
-	// Revoked says that no more is to be read of the lanes that there are, and that Tell may have something to tell.
+	// Revoked says that the present lanes must not be read any further, and that Tell may have news.
 	Revoked()
 
 	// Fail ends the job.
 	Fail(err error)
 }
 
-// Member is our membership in the consumer group. sarama joins, beats and leaves; it never fetches. Its methods may be
-// called concurrently, but for Close, which is the last call.
+// Member is our membership in the consumer group. sarama joins, sends heartbeats and leaves; it never fetches. The methods
+// may be called concurrently, except Close, which is the last call.
 type Member struct {
 	opts   *Options
 	host   Host
@@ -64,20 +64,20 @@ type Member struct {
 	ledger  string // whose offsets we commit
 }
 
-// noFetch keeps the group from fetching: it starts to read a partition only once that is "readable".
+// noFetch keeps sarama's group from fetching, which it does only for partitions that are "readable".
 type noFetch struct{ sarama.Client }
 
 // PartitionNotReadable says so for ever.
 func (noFetch) PartitionNotReadable(string, int32) bool { return true }
 
-// New connects, and joins nothing yet. c is the configuration for it, which is changed; v has the topics to read. Once ctx
-// ends, the group is left.
+// New connects and joins nothing yet. It changes c, the configuration for the membership. v has the topics to read. Once
+// ctx ends the member leaves the group.
 func New(ctx context.Context, c *sarama.Config, o *Options, host Host, v *cluster.View) (*Member, error) {
 	g := &c.Consumer.Group
 	g.Session.Timeout = o.SessionTimeout
 	g.Heartbeat.Interval = min(time.Second, o.SessionTimeout/4)
 	g.Rebalance.Timeout = o.RebalanceTimeout
-	// A join is answered when all members have joined or the rebalance times out, and must not be given up before.
+	// A join is answered when all members have joined or the rebalance times out. The client must not give up before.
 	c.Net.ReadTimeout = o.RebalanceTimeout + 5*time.Second
 	// A broker that is away for some seconds must not end the session.
 	c.Metadata.Retry.Max, c.Metadata.Retry.Backoff = 20, 250*time.Millisecond
@@ -99,8 +99,8 @@ func New(ctx context.Context, c *sarama.Config, o *Options, host Host, v *cluste
 	return m, nil
 }
 
-// strategies tells how a group shares partitions out. Range gives partition i of all topics to one member; with lanes of
-// one partition, which are separate, it would pile them up on the first.
+// strategies says how a group shares partitions out. Range gives partition i of all topics to one member. Separate lanes,
+// of one partition each, it would pile up on the first member.
 func strategies(separate bool) []sarama.BalanceStrategy {
 	if separate {
 		return []sarama.BalanceStrategy{sarama.NewBalanceStrategyRoundRobin()}
@@ -108,7 +108,7 @@ func strategies(separate bool) []sarama.BalanceStrategy {
 	return []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
 }
 
-// Start joins the group, and joins again until Close. Only the first call does something.
+// Start joins the group, and joins again until Close. Only its first call has an effect.
 func (m *Member) Start() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -192,8 +192,8 @@ func (m *Member) Setup(cs sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-// Cleanup is called by sarama when a session has ended. It returns once the engine has let go of the lanes; heartbeats go
-// on until then, and the group waits up to its rebalance timeout.
+// Cleanup is called by sarama when a session has ended. It returns once the engine has given up the lanes. Until then
+// heartbeats go on, and the group waits up to its rebalance timeout.
 func (m *Member) Cleanup(cs sarama.ConsumerGroupSession) error {
 	m.mu.Lock()
 	x := m.session
@@ -216,7 +216,7 @@ func (m *Member) ConsumeClaim(cs sarama.ConsumerGroupSession, _ sarama.ConsumerG
 	return nil
 }
 
-// Update joins the group again if topics or numbers of partitions have changed since the last time.
+// Update joins the group again if topics or numbers of partitions have changed since the last join.
 func (m *Member) Update(v *cluster.View) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -243,7 +243,7 @@ func (m *Member) Close() {
 	_ = m.client.Close()
 }
 
-// Wait waits for questions that outlived Acked. They may take as long as the connections live.
+// Wait waits for questions that outlived Acked. They may last as long as the connections.
 func (m *Member) Wait() { m.asks.Wait() }
 
 // shape is how many partitions each topic has.

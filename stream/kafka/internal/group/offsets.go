@@ -19,8 +19,8 @@ func (m *Member) Sign(ledger string) {
 	m.ledger = ledger
 }
 
-// Commit writes the group's offsets, with the ledger's name as their metadata, for those of the partitions that are ours. Its
-// error says nothing of the job: that the group has moved on, or that the coordinator is away.
+// Commit writes the group's offsets of those partitions that are ours, with the ledger's name as metadata. Its error does
+// not concern the job: the group has moved on, or the coordinator is away.
 func (m *Member) Commit(upTo map[record.Partition]record.Position) error {
 	q := m.commitRequest(upTo)
 	if q == nil {
@@ -59,8 +59,8 @@ func (m *Member) commitRequest(upTo map[record.Partition]record.Position) *saram
 	return q
 }
 
-// commit sends the request to the coordinator, on the connection of the heartbeats: a coordinator that has to be looked
-// for is left to them.
+// commit sends the request to the coordinator, on the connection of the heartbeats. If the coordinator is unknown the
+// heartbeats will find it.
 func (m *Member) commit(q *sarama.OffsetCommitRequest) error {
 	b, err := m.client.Coordinator(q.ConsumerGroup)
 	if err != nil {
@@ -80,8 +80,8 @@ func (m *Member) commit(q *sarama.OffsetCommitRequest) error {
 	return nil
 }
 
-// metadata is what is kept with a committed offset. A group's offsets may be of another program, of a job that began
-// anew under the same name, or of a topic that was made again: they say nothing then. It needs m.mu.
+// metadata is what is stored with an offset. Without it a group's offsets could be those of another program, of a job that
+// began anew under the same name, or of a topic that was made again. The caller holds m.mu.
 func (m *Member) metadata(p *record.Partition) string {
 	if m.ledger == "" {
 		return ""
@@ -89,7 +89,7 @@ func (m *Member) metadata(p *record.Partition) string {
 	return m.ledger + " " + p.Epoch
 }
 
-// Acked asks the coordinator for the group's offsets, and returns those that Commit has written for the same ledger.
+// Acked asks the coordinator for the group's offsets, and returns those that Commit wrote for the same ledger.
 func (m *Member) Acked(ctx context.Context, parts []record.Partition) (map[record.Partition]record.Position, error) {
 	q := &sarama.OffsetFetchRequest{ConsumerGroup: m.opts.Name, Version: 5}
 	for _, p := range parts {
@@ -145,7 +145,7 @@ func (m *Member) own(r *sarama.OffsetFetchResponse, parts []record.Partition) ma
 	return at
 }
 
-// committed asks the coordinator, which is looked for anew once if it is not the one that is known.
+// committed asks the coordinator. If the known one is wrong it looks once for the new one.
 func (m *Member) committed(q *sarama.OffsetFetchRequest) (r *sarama.OffsetFetchResponse, err error) {
 	for range 2 {
 		var b *sarama.Broker

@@ -6,7 +6,7 @@ import (
 	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
 )
 
-// session is one generation of the group in which we are a member. Its fields are guarded by Member.mu.
+// session is one generation of the group in which we are a member. Member.mu guards its fields.
 type session struct {
 	generation int32
 	id         string // the member's
@@ -25,7 +25,7 @@ func (m *Member) begin(x *session) {
 	m.host.Changed()
 }
 
-// end makes Tell take the lanes of x back. They may still commit until the deadline.
+// end makes Tell take back the lanes of x, which may still commit until the deadline.
 func (m *Member) end(x *session, deadline time.Time) {
 	m.mu.Lock()
 	x.ended, x.deadline = true, deadline
@@ -38,8 +38,8 @@ func (m *Member) end(x *session, deadline time.Time) {
 	m.host.Revoked()
 }
 
-// Tell returns lanes that were given to this process since the last call, or those that were taken from it, which may still
-// commit until a deadline. The caller says LetGo when they have. It is called by the goroutine of Poll.
+// Tell returns lanes that were given to this process since its last call, or lanes that were taken from it. Those may still
+// commit until the deadline; then the caller calls LetGo. The goroutine of Poll calls Tell.
 func (m *Member) Tell() (given, taken []cluster.Lane, deadline time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -61,7 +61,7 @@ func (m *Member) Tell() (given, taken []cluster.Lane, deadline time.Time) {
 	return nil, nil, time.Time{}
 }
 
-// LetGo tells the group that the lanes that were taken are no longer worked on.
+// LetGo tells the group that this process no longer works on the lanes that were taken.
 func (m *Member) LetGo() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -71,15 +71,14 @@ func (m *Member) LetGo() {
 	}
 }
 
-// Ended reports whether there is no session, or it has ended: lanes that nobody knows are those of the last one.
+// Ended reports whether there is no session, or the session has ended. Then an unknown lane is one of the last session.
 func (m *Member) Ended() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.session == nil || m.session.ended
 }
 
-// Outside tells since when, and why, this process is in no session of the group that it has tried to join; zero if it is in
-// one.
+// Outside says since when, and why, this process has failed to join the group; zero if it is in a session.
 func (m *Member) Outside() (since time.Time, why error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Prover asks leaders whether logs have ended. It has connections of its own, so that no long poll is in its way. It is
+// Prover asks leaders whether logs have ended. It has its own connections, so that it never waits for a long poll. It is
 // safe for concurrent use.
 type Prover struct {
 	ctx     context.Context // ends all connecting
@@ -43,9 +43,9 @@ type claim struct {
 	failed bool
 }
 
-// AtEnd asks the leaders. A partition is proved to have ended if the last stable offset is the high watermark and there is
-// nothing but transaction markers and aborted records between our position and it. A leader that lost its office and does
-// not know it yet is told the epoch of the newest metadata, and refuses.
+// AtEnd asks the leaders. A partition is proved to have ended if its last stable offset is its high watermark, and only
+// transaction markers and aborted records lie between our position and there. The question carries the newest known leader
+// epoch, so a leader that lost its office without knowing refuses it.
 func (p *Prover) AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error) {
 	v, err := p.cluster.View(ctx, p.match)
 	if err != nil {
@@ -79,7 +79,7 @@ func (p *Prover) AtEnd(ctx context.Context, at map[record.Partition]record.Posit
 	return proved, nil // a broker that is away proves nothing, and that is all
 }
 
-// steps bounds how many answers full of aborted records are read for one proof.
+// steps bounds the answers full of aborted records that are read for one proof.
 const steps = 16
 
 func (p *Prover) prove(ctx context.Context, addr string, claims []*claim) error {
@@ -148,7 +148,7 @@ func (p *Prover) round(ctx context.Context, c cluster.Fetcher, addr string, clai
 
 const offsetOutOfRange = 1
 
-// judge decides about a claim by the leader's answer, moves on in the log if that is not enough, or gives up.
+// judge decides a claim by the leader's answer, or reads on in the log if that is not enough, or gives up.
 func (p *Prover) judge(ctx context.Context, addr string, cl *claim, a *wire.Part) {
 	if a.Err == offsetOutOfRange && cl.fresh {
 		cl.fresh = false

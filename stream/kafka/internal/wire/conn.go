@@ -12,15 +12,15 @@ const (
 	newest = 13
 	oldest = 12
 
-	// maxResponse bounds what a wrong size, such as that of a TLS alert read as one, can make us allocate.
+	// maxResponse bounds the memory that a wrong size can take, such as that of a TLS alert read as one.
 	maxResponse = 256 << 20
 
-	// step is how much of a buffer is made before the bytes for it have come.
+	// step is how much of a buffer is allocated before the bytes for it have arrived.
 	step = 4 << 20
 )
 
 // Conn sends Fetch requests on a connection and reads the answers, in order. Send may be called while answers are
-// outstanding. One goroutine at a time may use it, but Close may be called at any time and ends all calls.
+// outstanding. One goroutine at a time may use it; only Close may be called at any time, and it ends all calls.
 type Conn struct {
 	c       net.Conn
 	client  string
@@ -77,8 +77,8 @@ func (w *Conn) Send(q *Request) error {
 	return w.write(w.out)
 }
 
-// Receive reads the next answer into r. wait is the MaxWait of its request. The answer lies in buf if that is large
-// enough, else in a new buffer, which is returned. After an error the connection is of no use.
+// Receive reads the next answer into r. wait is the MaxWait of its request. The answer lies in buf if that is large enough,
+// else in a new buffer, which is returned. After an error the connection is of no use.
 func (w *Conn) Receive(wait time.Duration, r *Response, buf []byte) ([]byte, error) {
 	b, err := w.receive(wait+w.timeout, buf)
 	if err != nil {

@@ -2,7 +2,7 @@ package wire
 
 import "encoding/binary"
 
-// cursor reads a response. After a read beyond the end bad is set and all reads give zero.
+// cursor reads a response. A read beyond the end sets bad; from then on all reads return zero.
 type cursor struct {
 	b   []byte
 	bad bool

@@ -1,6 +1,6 @@
 package wire
 
-// MaxAnswer is what requests of ours allow an answer to have, but for one batch.
+// MaxAnswer is the most bytes that our requests allow in an answer; a single batch may be larger.
 const MaxAnswer = 16 << 20
 
 // PartOf is a partition as an answer names it: by the topic's ID or, from an old broker, by its name.

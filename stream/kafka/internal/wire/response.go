@@ -32,7 +32,7 @@ type Part struct {
 	// Leader and LeaderEpoch come with some errors; -1 if not.
 	Leader, LeaderEpoch int32
 
-	// If Diverged, the log as we read it and the leader's agree only up to DivergedEnd: it was truncated there.
+	// If Diverged, the log that we read and the leader's agree only up to DivergedEnd: the log was truncated there.
 	Diverged    bool
 	DivergedEnd int64
 

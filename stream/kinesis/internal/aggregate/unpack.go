@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// ErrCorrupt says that a record begins like an aggregate and is not a sound one. Reading it again gives the same.
+// ErrCorrupt says that a record begins like an aggregate and is not a valid one. Reading it again gives the same bytes.
 var ErrCorrupt = errors.New("kinesis: corrupt aggregate")
 
 const magic = "\xF3\x89\x9A\xC2"
@@ -17,8 +17,8 @@ const (
 	// maxSize is the most that a Kinesis record can have.
 	maxSize = 10 << 20
 
-	// maxRecords is more than a producer can pack: it stops at 1 MiB, and the smallest user record takes 6 bytes. It
-	// bounds what a forged aggregate can make us allocate.
+	// maxRecords is more than a producer can pack: it stops at 1 MiB, and the smallest user record takes 6 bytes. It bounds
+	// the memory that a forged aggregate can take.
 	maxRecords = 1 << 18
 )
 
@@ -51,9 +51,9 @@ const (
 	fieldValue = 3
 )
 
-// Unpack returns the user records of an aggregate in their order, with indexes 0 and up as Kinesis numbers them in
-// sub-sequences. They are valid until the next call, and as long as data is. An aggregate without records is sound. On
-// an error, which matches ErrCorrupt, there are no records.
+// Unpack returns the user records of an aggregate in order; their indexes begin at 0, as Kinesis numbers them in
+// sub-sequences. They are valid until the next call, and as long as data is. An aggregate without records is valid. An
+// error matches ErrCorrupt; then there are no records.
 func (u *Unpacker) Unpack(data []byte) ([]Record, error) {
 	u.Reset()
 	message, err := check(data)
@@ -81,7 +81,7 @@ func (u *Unpacker) Unpack(data []byte) ([]Record, error) {
 // Keys is how many partition keys the table of the last aggregate has.
 func (u *Unpacker) Keys() int { return len(u.keys) }
 
-// Reset forgets the records, and with them every reference to the aggregate.
+// Reset forgets the records and all references to the aggregate.
 func (u *Unpacker) Reset() {
 	clear(u.records)
 	clear(u.keys)

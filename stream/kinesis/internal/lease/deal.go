@@ -12,9 +12,9 @@ type move struct {
 	ask bool // its owner is alive
 }
 
-// deal says which leases should come to whom, so that no two members differ by more than one. owners has for each lease
-// that needs one the member that has or will have it, or "" if nobody alive does. It changes owners accordingly. The
-// result depends on nothing else, so members that see the same come to the same one.
+// deal says which leases should go to whom, so that no two members differ by more than one. owners has, for each lease that
+// needs an owner, the member that has or will have it, or "" if nobody alive does. deal changes owners accordingly. The
+// result depends on nothing else, so members with the same view come to the same result.
 func deal(members []string, owners map[string]string) (moves []move) {
 	load := map[string][]string{} // keys by member, sorted
 	var free []string

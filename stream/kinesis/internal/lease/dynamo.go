@@ -30,7 +30,7 @@ type dynamo struct {
 	group  string
 }
 
-// OpenTable opens a table in DynamoDB and makes it, paid by request, if there is none. Any number of groups, each a job on
+// OpenTable opens a table in DynamoDB. If there is none it makes one, paid by request. Any number of groups, each a job on
 // a stream, can share one.
 func OpenTable(ctx context.Context, client *dynamodb.Client, table, group string) (Table, error) {
 	d := &dynamo{client, table, group}
@@ -55,7 +55,7 @@ func OpenTable(ctx context.Context, client *dynamodb.Client, table, group string
 	return d, nil
 }
 
-// create makes the table, if no other process does at this moment, and waits until it can be used.
+// create makes the table, unless another process is making it, and waits until it can be used.
 func (d *dynamo) create(ctx context.Context) (*dynamodb.DescribeTableOutput, error) {
 	_, err := d.client.CreateTable(ctx, &dynamodb.CreateTableInput{
 		TableName:   &d.table,

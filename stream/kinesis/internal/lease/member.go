@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Member is this process among those that share the lanes out. SetLanes, Next and Release may be called by one goroutine
-// each, beside each other; Close by any, once.
+// Member is this process among those that share the lanes out. One goroutine each may call SetLanes, Next and Release,
+// beside each other. Any goroutine may call Close, once.
 type Member struct {
 	table Table
 	opts  Options
@@ -38,7 +38,7 @@ type Member struct {
 	failing bool
 }
 
-// others is what we know of the other members, and wait for from them.
+// others is what we know of the other members, and what we wait for.
 type others struct {
 	looked time.Time // at the table, last
 	seen   map[string]sight
@@ -46,7 +46,7 @@ type others struct {
 	waited map[string]time.Time // since when we leave a lease that nobody has to who may read its lane already
 }
 
-// hold is what we do with a lane that the table says, or said, is ours.
+// hold is the state of a lane that is, or was, ours by the table.
 type hold struct {
 	state    state
 	deadline time.Time // of one that is to go
@@ -62,8 +62,8 @@ const (
 	released       // to be given away in the table
 )
 
-// Join takes part under a name of its own. It writes to the table and reads it, so that an error tells what is wrong with
-// it. ctx bounds that; the member lives until Close.
+// Join takes part under a fresh name. It writes to the table and reads it, so an error shows what is wrong with it. ctx
+// bounds that; the member lives until Close.
 func Join(ctx context.Context, table Table, opts *Options) (*Member, error) {
 	o, err := opts.fill()
 	if err != nil {
@@ -88,8 +88,8 @@ func Join(ctx context.Context, table Table, opts *Options) (*Member, error) {
 // Name is the name of this member in the table.
 func (m *Member) Name() string { return m.name }
 
-// SetLanes tells which lanes there are. Those that are no longer among them need no reader any more. Kept are new ones
-// that we read already, as parts of such lanes: Next returns at once, with them unless another was faster.
+// SetLanes sets the present lanes. Lanes that are missing need no reader any more. kept are new ones that we already read
+// as parts of such lanes. Next returns at once, with each of them unless another member was faster.
 func (m *Member) SetLanes(lanes, kept []string) {
 	m.mu.Lock()
 	m.lanes = make(map[string]bool, len(lanes))
@@ -107,8 +107,8 @@ func (m *Member) SetLanes(lanes, kept []string) {
 	signal(m.wake)
 }
 
-// Next blocks until the lanes that this process should read differ from what the last Next returned, and returns all of
-// them, sorted. For those that are missing Release is to be called, by the deadline if it is not zero.
+// Next blocks until the lanes that this process should read differ from what its last call returned, and returns all of
+// them, sorted. For those that are missing the caller must call Release, by the deadline if it is not zero.
 func (m *Member) Next(ctx context.Context) (lanes []string, deadline time.Time, err error) {
 	for {
 		if lanes, deadline, changed, err := m.now(); changed || err != nil {
@@ -158,8 +158,8 @@ func (m *Member) Release(lane string) {
 	signal(m.wake)
 }
 
-// Close leaves: one write, after which the others take all that was ours. It waits for it a moment; if it fails, they wait
-// for the lease time.
+// Close leaves with one write, for which it waits a moment. After it the others take all that was ours. If the write fails,
+// they wait for the lease time.
 func (m *Member) Close() error {
 	m.stop()
 	<-m.ended

@@ -15,7 +15,7 @@ type change struct {
 	forget bool
 }
 
-// plan says what is for us to write, given the leases, who is alive and who takes leases.
+// plan says what we must write, given the leases, who is alive and who takes leases.
 func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []string, now time.Time) (out []change) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,9 +82,9 @@ func (m *Member) plan(leases map[string]Item, alive map[string]bool, taking []st
 	return out
 }
 
-// reserved reports whether a lease that nobody has ever had may be for another: a lane that has come of one whose lease
-// somebody alive has, though it is over, is read by that one already, until it has claimed it or has let the old one go.
-// That takes it a moment; we wait for the lease time at most.
+// reserved reports whether we should leave a lease that nobody has ever had to another member. The lane may have come out
+// of a lane that is over and whose lease a live member has. That member reads it already, and claims it within a moment or
+// gives the old lease up. We wait for the lease time at most.
 func (m *Member) reserved(lane string, leases map[string]Item, alive map[string]bool, now time.Time) bool {
 	if _, there := leases[lane]; there || m.pending[lane].state == claimed {
 		delete(m.others.waited, lane)
@@ -104,7 +104,7 @@ func (m *Member) reserved(lane string, leases map[string]Item, alive map[string]
 	return false
 }
 
-// overdue takes leases that we asked for whose owners did not give them away in time, or have died since.
+// overdue takes leases that we asked for, if their owners did not give them away in time or have died since.
 func (m *Member) overdue(leases map[string]Item, alive map[string]bool, now time.Time, to func(lane, owner, asker string)) {
 	for lane := range m.others.asked {
 		if leases[lane].Asker != m.name {
@@ -130,7 +130,7 @@ func (m *Member) overdue(leases map[string]Item, alive map[string]bool, now time
 	}
 }
 
-// write makes a change. One that comes too late is nothing: the next look shows how things are.
+// write makes a change. A change that comes too late does nothing; the next look shows the present state.
 func (m *Member) write(ctx context.Context, c change) error {
 	if c.forget {
 		return m.remove(ctx, c.item)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// maxWrites bounds the writes of one step, so that a member that gets a thousand leases beats in between.
+// maxWrites bounds the writes of one step, so that a member beats in between when it gets a thousand leases.
 const maxWrites = 50
 
 // sight is how long we have seen a member's counter unchanged, on our own clock.
@@ -16,7 +16,7 @@ type sight struct {
 	silent  time.Duration
 }
 
-// step beats, looks at the table, and writes what is for us to write. It reports whether there is more to write.
+// step beats, looks at the table, and writes what we must write. It reports whether there is more to write.
 func (m *Member) step(ctx context.Context) (more bool, err error) {
 	if err := m.beat(ctx); err != nil {
 		return false, err
@@ -48,8 +48,8 @@ func (m *Member) step(ctx context.Context) (more bool, err error) {
 	return len(writes) > 0, m.bury(ctx, items, alive)
 }
 
-// beat adds to the counter of our item, and says there whether we take leases yet. If the item is gone, others took us for
-// dead; it is made again.
+// beat adds to the counter of our item, which also says whether we take leases yet. If others took us for dead the item is
+// gone, and beat makes it again.
 func (m *Member) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.limit)
 	defer cancel()
@@ -84,9 +84,9 @@ func (m *Member) list(ctx context.Context) ([]Item, error) {
 	return m.table.List(ctx)
 }
 
-// observe returns the members that are alive, ourselves always, and those of them that take leases: one that is still
-// starting must not be left any. Of a long time without a look, in a pause or because the table did not answer anybody,
-// only a part counts: the others may have had no chance to beat.
+// observe returns the live members, always with ourselves, and those of them that take leases: a member that is still
+// starting must not be left any. If we did not look for long, because of a pause or a table that answered nobody, only a
+// part of that time counts, since the others may have been unable to beat.
 func (m *Member) observe(items []Item, now time.Time) (alive map[string]bool, taking []string) {
 	passed := min(now.Sub(m.others.looked), m.opts.Lease/3)
 	m.others.looked = now

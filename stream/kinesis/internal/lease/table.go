@@ -16,20 +16,21 @@ type Item struct {
 // ErrConflict says that the item is not as it was when it was read.
 var ErrConflict = errors.New("lease: the item has changed")
 
-// ErrRefused says that trying again does not help: no permission, no such table, a key of another form.
+// ErrRefused says that a retry does not help: no permission, no such table, a key of another form.
 var ErrRefused = errors.New("lease: the table refuses")
 
 // Table keeps the items of one group. It must be safe for concurrent use, by any number of processes.
 type Table interface {
-	// List returns all items by key, each as it was at some moment of the call, those with smaller keys at an earlier one.
+	// List returns all items by key. Each is as it was at some moment of the call; those with smaller keys at an earlier
+	// moment.
 	List(ctx context.Context) ([]Item, error)
 
-	// Swap writes an item if the one of its key has the counter old; 0 means that there is none. If not, the error
-	// matches ErrConflict, unless the item is already the new one: then an earlier reply was lost. After any other error
-	// it may have been written or not.
+	// Swap writes an item if the present one of its key has the counter old; 0 means that there is none. If not, the error
+	// matches ErrConflict. But if the item is already the new one, because an earlier reply was lost, Swap succeeds. After
+	// any other error it may have been written or not.
 	Swap(ctx context.Context, old uint64, item Item) error
 
-	// Delete deletes the item of a key if it has this counter, with the same errors. None is deleted already.
+	// Delete deletes the item of a key if it has this counter, with the same errors. A missing item counts as deleted.
 	Delete(ctx context.Context, key string, counter uint64) error
 }
 

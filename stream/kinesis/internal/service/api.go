@@ -21,7 +21,8 @@ type API interface {
 	SubscribeToShard(context.Context, *kinesis.SubscribeToShardInput, ...func(*kinesis.Options)) (*kinesis.SubscribeToShardOutput, error)
 }
 
-// ServerTime is the service's clock when it answered, to the second. Where an answer does not tell it is asked.
+// ServerTime is the service's clock at its answer, to the second. If the answer has no time it is asked, the time of the
+// request.
 func ServerTime(m middleware.Metadata, asked time.Time) time.Time {
 	if t, ok := awsmiddleware.GetServerTime(m); ok && !t.IsZero() {
 		return t.UTC()
@@ -29,8 +30,8 @@ func ServerTime(m middleware.Metadata, asked time.Time) time.Time {
 	return asked.UTC()
 }
 
-// Clock goes on from the service's clock when it answered, by monotonic time: for answers that come in many parts, which
-// tell no time of their own. The machine's clock may be another one, and may be set meanwhile.
+// Clock continues the service's clock at its answer by monotonic time. It is for answers that come in many parts, which
+// have no time of their own. The machine's clock may differ, and may be set meanwhile.
 func Clock(m middleware.Metadata, asked time.Time) func() time.Time {
 	told, began := ServerTime(m, asked), time.Now()
 	return func() time.Time { return told.Add(time.Since(began)) }

@@ -12,7 +12,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Lost says what is gone of a shard. It matches driver.ErrLost. Nothing was skipped: a person decides what to do.
+// Lost says what a shard has lost. It matches driver.ErrLost. Nothing was skipped: a person decides what to do.
 type Lost struct {
 	Partition record.Partition
 	After     record.Position // the last record that was consumed; zero if none was
@@ -30,7 +30,7 @@ func (e *Lost) Error() string {
 // Is makes the error match driver.ErrLost.
 func (e *Lost) Is(target error) bool { return target == driver.ErrLost }
 
-// Throttled reports whether err says that there are too many requests, by this or by other readers.
+// Throttled reports whether err means too many requests, by this reader or by others.
 func Throttled(err error) bool {
 	switch code(err) {
 	case "ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException", "ThrottlingException",
@@ -40,7 +40,7 @@ func Throttled(err error) bool {
 	return false
 }
 
-// code is the service's name of an error; empty if it did not come from there.
+// code is the service's name of an error; empty if the error is not the service's.
 func code(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -96,7 +96,7 @@ func (s *Stream) Advise(what string, err error) error {
 	return fmt.Errorf("kinesis: %s of stream %s: %w%s", what, s.name, err, advice)
 }
 
-// InUse reports whether there is such a consumer already, or such a subscription.
+// InUse reports whether err says that such a consumer or such a subscription exists already.
 func InUse(err error) bool {
 	var e *types.ResourceInUseException
 	return errors.As(err, &e)

@@ -20,7 +20,7 @@ func (h Hash) less(o Hash) bool { return h.Hi < o.Hi || h.Hi == o.Hi && h.Lo < o
 // Range is what a shard takes, both ends included.
 type Range struct{ From, To Hash }
 
-// All reports whether the range is the whole key space, so that nothing has to be looked up.
+// All reports whether the range is the whole key space. Then no key need be looked up.
 func (r Range) All() bool { return r == Range{To: Hash{^uint64(0), ^uint64(0)}} }
 
 func (r Range) Has(h Hash) bool { return !h.less(r.From) && !r.To.less(h) }

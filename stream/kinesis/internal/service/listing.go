@@ -7,7 +7,7 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Listing is what the service said last of the stream's shards, and the pace of each. It is safe for concurrent use; below its
+// Listing is the service's last list of the stream's shards, and the pace of each. It is safe for concurrent use. Under its
 // lock no other is taken.
 type Listing struct {
 	Epoch string // of the stream
@@ -42,7 +42,7 @@ func (l *Listing) Of(p record.Partition) (Shard, bool) {
 	return sh, ok && p.Epoch == l.Epoch
 }
 
-// ParentOf is the shard that a shard came from, its first parent; empty if there is none.
+// ParentOf is the first parent of a shard; empty if there is none.
 func (l *Listing) ParentOf(id string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,7 +52,7 @@ func (l *Listing) ParentOf(id string) string {
 	return ""
 }
 
-// PaceOf is the pace of a shard, which outlives the runs that read it.
+// PaceOf is the pace of a shard, which outlives the runs that read the shard.
 func (l *Listing) PaceOf(p record.Partition) *Pace {
 	l.mu.Lock()
 	defer l.mu.Unlock()

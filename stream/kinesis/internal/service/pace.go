@@ -17,9 +17,9 @@ const (
 	maxPace    = 10 * time.Second // between reads, however often we are refused
 )
 
-// Pace spaces the reads of one shard so that they fit its limits, which all processes and applications that poll it share:
-// each refusal doubles the gap, each success makes it a tenth shorter, or half as long if it is above a second, which five
-// readers of a shard do not need. It is safe for concurrent use.
+// Pace spaces the reads of one shard so that they fit its limits, which all processes and applications that poll it share.
+// Each refusal doubles the gap. Each success shortens it by a tenth, or by half if it is above a second, which five readers
+// of a shard do not need. It is safe for concurrent use.
 type Pace struct {
 	mu   sync.Mutex
 	gap  time.Duration

@@ -16,7 +16,7 @@ type Description struct {
 	Auto      bool // the service spreads records as it likes, whatever their keys
 }
 
-// Epoch is what makes a stream another one than its namesake before it.
+// Epoch distinguishes a stream from an earlier one of its name.
 func (d *Description) Epoch() string {
 	return d.Created.UTC().Format("2006-01-02T15:04:05.000Z")
 }

@@ -100,7 +100,7 @@ func (s *Stream) Iterator(ctx context.Context, p record.Partition, from *types.S
 	return aws.ToString(out.ShardIterator), nil
 }
 
-// Still finds out whether the stream and the shard are there, after the service said that something is not.
+// Still checks whether the stream and the shard exist, after the service said that something does not.
 func (s *Stream) Still(ctx context.Context, p record.Partition) error {
 	d, err := s.Describe(ctx)
 	switch {
@@ -123,7 +123,7 @@ func (s *Stream) Still(ctx context.Context, p record.Partition) error {
 	return &Lost{Partition: p, Why: "the service does not list the shard any more"}
 }
 
-// Open finds out what the stream of a name, or ARN, is, which shards it has, and whether we may read.
+// Open finds out what stream a name or ARN means, which shards it has, and whether we may read.
 func Open(ctx context.Context, client API, name, region string, timeout time.Duration) (s *Stream, shards []Shard, err error) {
 	s = &Stream{name: name, region: region, timeout: timeout, Client: client}
 	if err := s.Insist(ctx, "description", func(ctx context.Context) (err error) {
@@ -148,7 +148,7 @@ func Open(ctx context.Context, client API, name, region string, timeout time.Dur
 	})
 }
 
-// Insist repeats a request until it succeeds, cannot, or half a minute has passed.
+// Insist repeats a request until it succeeds, cannot succeed, or half a minute has passed.
 func (s *Stream) Insist(ctx context.Context, what string, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
