@@ -26,7 +26,7 @@ func TestA200ThatCarriesAnErrorIsNoSuccess(t *testing.T) {
 				continue // that is the answer to a condition of ours
 			}
 			t.Run(name+" "+op, func(t *testing.T) {
-				s, f := bucket(t, Options{}, first(op, ft))
+				s, f := inBucket(t, Options{}, first(op, ft))
 				if err := s.Create(t.Context(), "a", []byte("mine")); err != nil {
 					t.Errorf("create: %v, want success", err)
 				}
@@ -49,7 +49,7 @@ func TestA200ThatCarriesAnErrorIsNoSuccess(t *testing.T) {
 
 // However often it is said, the key is not taken by that.
 func TestA200WithAFailedConditionProvesNoOther(t *testing.T) {
-	s, f := bucket(t, Options{Attempts: 3}, func(int, string) fault { return fault{before: &answer{200, failedCondition}} })
+	s, f := inBucket(t, Options{Attempts: 3}, func(int, string) fault { return fault{before: &answer{200, failedCondition}} })
 	if err := s.Create(t.Context(), "a", []byte("mine")); err == nil || errors.Is(err, fs.ErrExist) || f.calls("PutObject") != 3 {
 		t.Errorf("create: %v after %d requests, want an error after 3 that does not say that the key exists", err, f.calls("PutObject"))
 	}
@@ -61,7 +61,7 @@ func TestAKeyForEncryptionThatCannotBeUsedIsSaid(t *testing.T) {
 		"KMS.DisabledException": true, "KMS.KMSInvalidStateException": true, "KMS.NotFoundException": true,
 		"ThrottlingException": false, "KMS.ThrottlingException": false,
 	} {
-		s, f := bucket(t, Options{Attempts: 2}, func(_ int, op string) fault {
+		s, f := inBucket(t, Options{Attempts: 2}, func(_ int, op string) fault {
 			return fault{before: &answer{400, "<Error><Code>" + code + "</Code></Error>"}}
 		})
 		u, err := s.Stage(t.Context(), "own-1-1", "own")
@@ -81,8 +81,8 @@ func TestAKeyForEncryptionThatCannotBeUsedIsSaid(t *testing.T) {
 // A bucket of another region is a mistake of the configuration: it is said at once, and each request is sent once.
 func TestARedirectToAnotherRegionIsNeitherFollowedNorTriedAgain(t *testing.T) {
 	const moved = "<Error><Code>PermanentRedirect</Code><Endpoint>b.s3.eu-west-3.amazonaws.com</Endpoint></Error>"
-	s, f := bucket(t, Options{}, func(int, string) fault { return fault{before: &answer{301, moved}} })
-	_, opened := Open(t.Context(), config("k", canarySecret), s.bucket, &s.opts)
+	s, f := inBucket(t, Options{}, func(int, string) fault { return fault{before: &answer{301, moved}} })
+	_, opened := Open(t.Context(), config("k", canarySecret), s.bucket.name, &s.bucket.opts)
 	_, read := s.Read(t.Context(), "a", 1)
 	for op, err := range map[string]error{"Bucket": opened, "PutObject": s.Create(t.Context(), "a", nil), "GetObject": read} {
 		if !errors.Is(err, driver.ErrPermanent) || !strings.Contains(err.Error(), "another region") || f.calls(op) != 1 {
@@ -95,7 +95,7 @@ func TestARedirectToAnotherRegionIsNeitherFollowedNorTriedAgain(t *testing.T) {
 // reference has room for; what is longer is refused, not cut.
 func TestPartsStayWithinTheServicesLimits(t *testing.T) {
 	const mostParts, mostPart = 10_000, 5 << 30
-	u := &upload{s: &Store{opts: Options{PartBytes: 5 << 20}}}
+	u := &upload{b: &bucket{opts: Options{PartBytes: 5 << 20}}}
 	var total, last int64
 	for n := 1; ; n++ {
 		size := int64(u.partBytes())

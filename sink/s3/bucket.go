@@ -2,102 +2,122 @@ package s3
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"time"
+	"io/fs"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	smithymiddleware "github.com/aws/smithy-go/middleware"
+
+	"github.com/onceflow/onceflow/sink/driver"
 )
 
-// lookAtBucket finds out whether the bucket is there and ours to use, and what its rules would take from us.
-func (s *Store) lookAtBucket(ctx context.Context) error {
-	if err := s.askTime(ctx); err != nil {
+// bucket is a bucket and how it is asked. It is safe for concurrent use.
+type bucket struct {
+	client *s3.Client
+	name   string
+	opts   Options
+	retry  retrier
+	clock  serverClock
+}
+
+func (b *bucket) key(key string) *string { return aws.String(b.opts.Prefix + key) }
+
+func (b *bucket) encryption() (types.ServerSideEncryption, *string) {
+	var key *string
+	if b.opts.KMSKey != "" {
+		key = &b.opts.KMSKey
+	}
+	return types.ServerSideEncryption(b.opts.Encryption), key
+}
+
+// askTime finds out whether the bucket is there, and reads the clock of its store.
+func (b *bucket) askTime(ctx context.Context) error {
+	var out *s3.HeadBucketOutput
+	ask := func(ctx context.Context) (err error) {
+		out, err = b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.name})
 		return err
 	}
-	if s.opts.Recovery < 0 {
-		return nil
+	err := b.retry.do(ctx, 0, ask)
+	if skewed(err) { // an answer to HEAD has no body that would tell it from a refusal
+		err = b.retry.do(ctx, 0, ask)
+	}
+	if err != nil {
+		return b.fail("look at the bucket", "", err)
+	}
+	b.learn(out.ResultMetadata)
+	if _, ok := b.clock.get(); !ok {
+		return fmt.Errorf("s3: bucket %s: the store's answers have no Date header, so its clock is unknown", b.name)
+	}
+	return nil
+}
+
+func (b *bucket) learn(m smithymiddleware.Metadata) {
+	if t, ok := middleware.GetServerTime(m); ok {
+		b.clock.set(t)
+	}
+}
+
+// deletes asks the bucket's rules what they would take from us.
+func (b *bucket) deletes(ctx context.Context) ([]driver.Deletion, error) {
+	if b.opts.Recovery < 0 {
+		return nil, nil
 	}
 	var out *s3.GetBucketLifecycleConfigurationOutput
-	err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
-		out, err = s.client.GetBucketLifecycleConfiguration(ctx,
-			&s3.GetBucketLifecycleConfigurationInput{Bucket: &s.bucket})
+	err := b.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+		out, err = b.client.GetBucketLifecycleConfiguration(ctx,
+			&s3.GetBucketLifecycleConfigurationInput{Bucket: &b.name})
 		return err
 	})
 	var api smithy.APIError
 	switch {
 	case err == nil:
-		s.deletes, err = s.readRules(out.Rules)
-		return err
+		return b.readRules(out.Rules)
 	case errors.As(err, &api) && api.ErrorCode() == "NoSuchLifecycleConfiguration":
-		return nil
+		return nil, nil
 	case ctx.Err() != nil:
-		return s.fail("read the lifecycle rules", "", err)
+		return nil, b.fail("read the lifecycle rules", "", err)
 	}
-	s.opts.Logger.Warn("cannot read the bucket's lifecycle rules: make sure that none deletes below _onceflow/ or aborts multipart uploads early",
-		"bucket", s.bucket, "needed", s.opts.Recovery, "err", errorCode(err))
-	return nil
+	b.opts.Logger.Warn("cannot read the bucket's lifecycle rules: make sure that none deletes below _onceflow/ or aborts multipart uploads early",
+		"bucket", b.name, "needed", b.opts.Recovery, "err", errorCode(err))
+	return nil, nil
 }
 
-// canList finds out whether the store lists incomplete uploads by a prefix. MinIO lists those of one key only, so that
-// abandoned staging cannot be found there; it drops it by itself a day after it was begun.
-func (s *Store) canList(ctx context.Context) (bool, error) {
-	u := &upload{s: s, ctx: ctx, ref: ref{Key: "_onceflow/probe-" + rand.Text(), Token: "probe"}}
-	if err := u.begin(ctx); err != nil {
-		return false, err
+// fail says what was done, to what, then what the store answered, in its own words, with status and request ID; then what
+// that may mean. An answer does not tell why: a 403 may be a policy, a key, a clock, or an object that is not there. The
+// SDK's own text holds no credentials; it is kept, since it names the host.
+func (b *bucket) fail(doing, key string, err error) error {
+	at := "s3: cannot " + doing
+	if key != "" {
+		at += fmt.Sprintf(" %q", key)
 	}
-	found := false
-	for st, err := range s.uploads(ctx, "_onceflow/") {
-		if err != nil {
-			return false, errors.Join(err, u.Abort(ctx))
+	at += " in bucket " + b.name
+	hint := ""
+	switch errorCode(err) {
+	case "NoSuchBucket":
+		hint = "the bucket may not exist, or be in another account's or region's hands"
+	case "AccessDenied", "Forbidden":
+		hint = "the credentials, a policy of the bucket, or the key for encryption may not allow it; what is needed is in the package comment"
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
+		hint = "the store may not know these credentials, or something on the way may have changed the request"
+	case "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.InvalidStateException", "KMS.NotFoundException", "KMS.InvalidKeyUsageException":
+		hint = "the key for encryption may be disabled, about to be deleted, or not there"
+	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently", "BadRequest":
+		hint = "the bucket may be in another region than the configuration says"
+	default:
+		if notFound(err) && key == "" {
+			hint = "the bucket may not exist"
 		}
-		found = found || st.ID == u.ref.Upload
 	}
-	if !found {
-		s.opts.Logger.Warn("the store does not list multipart uploads: what crashed processes staged stays until the "+
-			"store drops it by itself, which must not be before a stopped job publishes what it committed",
-			"bucket", s.bucket, "needed", s.opts.Recovery)
+	switch {
+	case hint != "":
+		return &refusal{at: at, hint: hint, err: err, sentinel: driver.ErrPermanent}
+	case notFound(err):
+		return &refusal{at: at, err: err, sentinel: fs.ErrNotExist}
 	}
-	return found, u.Abort(ctx)
-}
-
-// Now returns the store's clock. It costs a request about once a minute.
-func (s *Store) Now(ctx context.Context) (time.Time, error) {
-	if t, fresh := s.clock.get(); fresh {
-		return t, ctx.Err()
-	}
-	if err := s.askTime(ctx); err != nil {
-		return time.Time{}, err
-	}
-	t, _ := s.clock.get()
-	return t, nil
-}
-
-func (s *Store) askTime(ctx context.Context) error {
-	var out *s3.HeadBucketOutput
-	ask := func(ctx context.Context) (err error) {
-		out, err = s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.bucket})
-		return err
-	}
-	err := s.retry.do(ctx, 0, ask)
-	if skewed(err) { // an answer to HEAD has no body that would tell it from a refusal
-		err = s.retry.do(ctx, 0, ask)
-	}
-	if err != nil {
-		return s.fail("look at the bucket", "", err)
-	}
-	s.learn(out.ResultMetadata)
-	if _, ok := s.clock.get(); !ok {
-		return fmt.Errorf("s3: bucket %s: the store's answers have no Date header, so its clock is unknown", s.bucket)
-	}
-	return nil
-}
-
-func (s *Store) learn(m smithymiddleware.Metadata) {
-	if t, ok := middleware.GetServerTime(m); ok {
-		s.clock.set(t)
-	}
+	return fmt.Errorf("%s: %w", at, err)
 }

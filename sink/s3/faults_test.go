@@ -28,7 +28,7 @@ func TestEachRequestIsTriedAgain(t *testing.T) {
 			}
 			t.Run(how+" "+op, func(t *testing.T) {
 				t.Parallel()
-				s, f := bucket(t, Options{Timeout: 700 * time.Millisecond}, first(op, ft))
+				s, f := inBucket(t, Options{Timeout: 700 * time.Millisecond}, first(op, ft))
 				if err := s.Publish(t.Context(), stage(t, s, "own-1-1", body)); err != nil {
 					t.Error(err)
 				}
@@ -56,7 +56,7 @@ func TestCredentialsThatEndBetweenTwoPartsAreAskedForAgain(t *testing.T) {
 		c := aws.Credentials{AccessKeyID: servers.MinIOAccessKey, SecretAccessKey: canarySecret, CanExpire: true, Expires: time.Now().Add(time.Hour)}
 		return c, nil
 	}))
-	s, f := bucket(t, Options{PartBytes: 5 << 20}, func(n int, op string) fault {
+	s, f := inBucket(t, Options{PartBytes: 5 << 20}, func(n int, op string) fault {
 		if op == "UploadPart" && n > 0 && asked == 1 {
 			return fault{before: &answer{400, "<Error><Code>ExpiredToken</Code></Error>"}}
 		}
@@ -64,7 +64,7 @@ func TestCredentialsThatEndBetweenTwoPartsAreAskedForAgain(t *testing.T) {
 	})
 	cfg := config("", "")
 	cfg.Credentials = provider
-	s, err := Open(t.Context(), cfg, s.bucket, &s.opts)
+	s, err := Open(t.Context(), cfg, s.bucket.name, &s.bucket.opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestCredentialsThatEndBetweenTwoPartsAreAskedForAgain(t *testing.T) {
 
 // A refusal is final: one request, an error that says so, and no storm.
 func TestARefusalWhileRunningIsNotTriedAgain(t *testing.T) {
-	s, f := bucket(t, Options{}, func(_ int, op string) fault {
+	s, f := inBucket(t, Options{}, func(_ int, op string) fault {
 		if op == "PutObject" || op == "UploadPart" {
 			return fault{before: &answer{403, "<Error><Code>AccessDenied</Code></Error>"}}
 		}

@@ -60,7 +60,7 @@ func TestAllThatIsWrittenAsksForTheEncryptionThatABucketDemands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		head, err := s.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String(obj.Key)})
+		head, err := s.bucket.client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: aws.String(obj.Key)})
 		if err != nil || !strings.HasSuffix(aws.ToString(head.SSEKMSKeyId), servers.MinIOKMSKey) {
 			t.Errorf("%s: %v, not encrypted with the key, but %v", obj.Key, err, head)
 		}

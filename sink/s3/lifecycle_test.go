@@ -30,7 +30,7 @@ func TestOpenRefusesARuleThatAbortsStagingTooEarly(t *testing.T) {
 			AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: &days},
 		}
 	}
-	s := &Store{bucket: "b", opts: Options{Prefix: "team/", Recovery: 72 * time.Hour}}
+	s := &bucket{name: "b", opts: Options{Prefix: "team/", Recovery: 72 * time.Hour}}
 	for name, c := range map[string]struct {
 		rule types.LifecycleRule
 		bad  bool
@@ -63,7 +63,7 @@ func TestRulesThatDeleteAreTold(t *testing.T) {
 	days := func(n int32) *types.LifecycleExpiration { return &types.LifecycleExpiration{Days: &n} }
 	filter := func(prefix string) *types.LifecycleRuleFilter { return &types.LifecycleRuleFilter{Prefix: &prefix} }
 	tagged := &types.LifecycleRuleFilter{Tag: &types.Tag{Key: aws.String("a"), Value: aws.String("b")}}
-	s := &Store{bucket: "b", opts: Options{Prefix: "team/", Recovery: 72 * time.Hour}}
+	s := &bucket{name: "b", opts: Options{Prefix: "team/", Recovery: 72 * time.Hour}}
 	date := time.Date(2025, 5, 1, 0, 0, 0, 0, time.UTC)
 	rules := []types.LifecycleRule{
 		{ID: aws.String("all"), Expiration: days(30)},

@@ -12,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/onceflow/onceflow/sink/driver"
 )
@@ -26,16 +25,16 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 		return fmt.Errorf("s3: create: %w", err)
 	}
 	unknown := false
-	err := s.retry.do(ctx, len(body), func(ctx context.Context) error {
+	err := s.bucket.retry.do(ctx, len(body), func(ctx context.Context) error {
 		in := &s3.PutObjectInput{
-			Bucket: &s.bucket, Key: s.key(key), Body: bytes.NewReader(body),
+			Bucket: &s.bucket.name, Key: s.bucket.key(key), Body: bytes.NewReader(body),
 			IfNoneMatch: aws.String("*"), ChecksumCRC32C: aws.String(encodeSum(crc32.Checksum(body, castagnoli))),
 		}
-		in.ServerSideEncryption, in.SSEKMSKeyId = s.encryption()
-		out, err := s.client.PutObject(ctx, in)
+		in.ServerSideEncryption, in.SSEKMSKeyId = s.bucket.encryption()
+		out, err := s.bucket.client.PutObject(ctx, in)
 		switch {
 		case err == nil:
-			s.learn(out.ResultMetadata)
+			s.bucket.learn(out.ResultMetadata)
 			return nil
 		case exists(err) && unknown:
 			got, readErr := s.read(ctx, key, int64(len(body)))
@@ -47,20 +46,12 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 		return err
 	})
 	if err != nil && exists(err) {
-		return fmt.Errorf("s3: %q in bucket %s: %w", key, s.bucket, fs.ErrExist)
+		return fmt.Errorf("s3: %q in bucket %s: %w", key, s.bucket.name, fs.ErrExist)
 	}
 	if err != nil {
-		return s.fail("create", key, err)
+		return s.bucket.fail("create", key, err)
 	}
 	return nil
-}
-
-func (s *Store) encryption() (types.ServerSideEncryption, *string) {
-	var key *string
-	if s.opts.KMSKey != "" {
-		key = &s.opts.KMSKey
-	}
-	return types.ServerSideEncryption(s.opts.Encryption), key
 }
 
 // Read returns an object of at most limit bytes.
@@ -69,23 +60,23 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, erro
 		return nil, fmt.Errorf("s3: read: %w", err)
 	}
 	var body []byte
-	err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+	err := s.bucket.retry.do(ctx, 0, func(ctx context.Context) (err error) {
 		body, err = s.read(ctx, key, limit)
 		return err
 	})
 	if err != nil {
-		return nil, s.fail("read", key, err)
+		return nil, s.bucket.fail("read", key, err)
 	}
 	return body, nil
 }
 
 func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, error) {
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: s.key(key)})
+	out, err := s.bucket.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key)})
 	if err != nil {
 		return nil, err
 	}
 	defer out.Body.Close()
-	s.learn(out.ResultMetadata)
+	s.bucket.learn(out.ResultMetadata)
 	n := aws.ToInt64(out.ContentLength)
 	if n > limit {
 		return nil, fmt.Errorf("it has %d bytes, more than the %d expected", n, limit)
@@ -100,9 +91,9 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("s3: open: %w", err)
 	}
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: s.key(key)})
+	out, err := s.bucket.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key)})
 	if err != nil {
-		return nil, s.fail("open", key, err)
+		return nil, s.bucket.fail("open", key, err)
 	}
 	return out.Body, nil
 }
@@ -110,22 +101,22 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 // List yields objects in the order of their keys' bytes, a request for each 1,000.
 func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Object, error] {
 	return func(yield func(driver.Object, error) bool) {
-		in := &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: s.key(prefix)}
+		in := &s3.ListObjectsV2Input{Bucket: &s.bucket.name, Prefix: s.bucket.key(prefix)}
 		if after != "" {
-			in.StartAfter = s.key(after)
+			in.StartAfter = s.bucket.key(after)
 		}
 		for {
 			var out *s3.ListObjectsV2Output
-			err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
-				out, err = s.client.ListObjectsV2(ctx, in)
+			err := s.bucket.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+				out, err = s.bucket.client.ListObjectsV2(ctx, in)
 				return err
 			})
 			if err != nil {
-				yield(driver.Object{}, s.fail("list", prefix, err))
+				yield(driver.Object{}, s.bucket.fail("list", prefix, err))
 				return
 			}
 			for _, o := range out.Contents {
-				key := strings.TrimPrefix(aws.ToString(o.Key), s.opts.Prefix)
+				key := strings.TrimPrefix(aws.ToString(o.Key), s.bucket.opts.Prefix)
 				if !yield(driver.Object{Key: key, Size: aws.ToInt64(o.Size)}, nil) {
 					return
 				}

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
-	"path"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -23,17 +21,17 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 		return fmt.Errorf("s3: not a reference to a staged file: %w", err)
 	}
 	in := &s3.CompleteMultipartUploadInput{
-		Bucket: &s.bucket, Key: s.key(r.Key), UploadId: &r.Upload, MultipartUpload: &types.CompletedMultipartUpload{},
+		Bucket: &s.bucket.name, Key: s.bucket.key(r.Key), UploadId: &r.Upload, MultipartUpload: &types.CompletedMultipartUpload{},
 	}
 	for i, p := range r.Parts {
 		in.MultipartUpload.Parts = append(in.MultipartUpload.Parts, types.CompletedPart{
 			PartNumber: aws.Int32(int32(i + 1)), ETag: aws.String(p.ETag), ChecksumCRC32C: aws.String(p.CRC),
 		})
 	}
-	err := s.retry.do(ctx, 0, func(ctx context.Context) error {
-		out, err := s.client.CompleteMultipartUpload(ctx, in)
+	err := s.bucket.retry.do(ctx, 0, func(ctx context.Context) error {
+		out, err := s.bucket.client.CompleteMultipartUpload(ctx, in)
 		if err == nil && aws.ToString(out.ETag) != "" {
-			s.learn(out.ResultMetadata)
+			s.bucket.learn(out.ResultMetadata)
 			return nil
 		}
 		ours, headErr := s.isOurs(ctx, r)
@@ -50,13 +48,13 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 	// Parts that the store does not know any more are as lost as the whole upload.
 	if err != nil && (notFound(err) || errorCode(err) == "InvalidPart") {
 		return &refusal{
-			at: fmt.Sprintf("s3: cannot publish %q in bucket %s", r.Key, s.bucket), err: err, sentinel: driver.ErrStagingLost,
+			at: fmt.Sprintf("s3: cannot publish %q in bucket %s", r.Key, s.bucket.name), err: err, sentinel: driver.ErrStagingLost,
 			hint: "and there is no object of this job under that key. A lifecycle rule or a person may have aborted the upload or deleted " +
 				"the object, or the store may have lost it",
 		}
 	}
 	if err != nil {
-		return s.fail("publish", r.Key, err)
+		return s.bucket.fail("publish", r.Key, err)
 	}
 	return nil
 }
@@ -70,7 +68,7 @@ func (*emptyAnswer) Temporary() bool { return true }
 
 // isOurs looks at the object under r.Key. An object of another owner, of another size, or with another checksum is not ours.
 func (s *Store) isOurs(ctx context.Context, r ref) (bool, error) {
-	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: s.key(r.Key)})
+	out, err := s.bucket.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(r.Key)})
 	if err != nil {
 		if notFound(err) {
 			return false, nil
@@ -93,52 +91,10 @@ func (s *Store) Staged(ctx context.Context) iter.Seq2[driver.Staging, error] {
 			}
 		}
 	}
-	return s.uploads(ctx, "")
-}
-
-func (s *Store) uploads(ctx context.Context, prefix string) iter.Seq2[driver.Staging, error] {
-	return func(yield func(driver.Staging, error) bool) {
-		in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: s.key(prefix)}
-		for {
-			var out *s3.ListMultipartUploadsOutput
-			err := s.retry.do(ctx, 0, func(ctx context.Context) (err error) {
-				out, err = s.client.ListMultipartUploads(ctx, in)
-				return err
-			})
-			if err != nil {
-				yield(driver.Staging{}, s.fail("list the uploads", "", err))
-				return
-			}
-			for _, u := range out.Uploads {
-				key := strings.TrimPrefix(aws.ToString(u.Key), s.opts.Prefix)
-				owner, _, ok := strings.Cut(path.Base(key), "-")
-				if !ok {
-					continue // not one of ours
-				}
-				if !yield(driver.Staging{Key: key, Owner: owner, ID: aws.ToString(u.UploadId)}, nil) {
-					return
-				}
-			}
-			if !aws.ToBool(out.IsTruncated) {
-				return
-			}
-			in.KeyMarker, in.UploadIdMarker = out.NextKeyMarker, out.NextUploadIdMarker
-		}
-	}
+	return s.bucket.uploads(ctx, "")
 }
 
 // Discard aborts the upload, which cannot touch an object.
 func (s *Store) Discard(ctx context.Context, st driver.Staging) error {
-	return s.abort(ctx, st.Key, st.ID)
-}
-
-func (s *Store) abort(ctx context.Context, key, id string) error {
-	err := s.retry.do(ctx, 0, func(ctx context.Context) error {
-		_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.bucket, Key: s.key(key), UploadId: &id})
-		return err
-	})
-	if err != nil && !notFound(err) {
-		return s.fail("abort", key, err)
-	}
-	return nil
+	return s.bucket.abort(ctx, st.Key, st.ID)
 }

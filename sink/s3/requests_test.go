@@ -13,7 +13,7 @@ import (
 // What a whole job costs, counted between it and the server: three requests for a file, at most four for a commit, and no
 // listing but at the start. Each hour has its manifest and its seal on top.
 func TestRequestsOfAWholeJob(t *testing.T) {
-	s, f := bucket(t, Options{}, nil)
+	s, f := inBucket(t, Options{}, nil)
 	in := t.TempDir()
 	for i := range 20 {
 		write(t, filepath.Join(in, fmt.Sprintf("%02d.txt", i)), 20_000, 200*time.Millisecond)

@@ -3,9 +3,7 @@ package s3
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/onceflow/onceflow/internal/retry"
-	"github.com/onceflow/onceflow/sink/driver"
 )
 
 // retrier tries a request again when its error may pass. Every attempt has a deadline of its own, since a connection
@@ -110,41 +107,6 @@ func notFound(err error) bool {
 // exists goes by the status: the client gives the code also for a 200 whose body is an error, which is not known to have
 // looked at the key.
 func exists(err error) bool { return httpStatus(err) == http.StatusPreconditionFailed }
-
-// fail says what was done, to what, then what the store answered, in its own words, with status and request ID; then what
-// that may mean. An answer does not tell why: a 403 may be a policy, a key, a clock, or an object that is not there. The
-// SDK's own text holds no credentials; it is kept, since it names the host.
-func (s *Store) fail(doing, key string, err error) error {
-	at := "s3: cannot " + doing
-	if key != "" {
-		at += fmt.Sprintf(" %q", key)
-	}
-	at += " in bucket " + s.bucket
-	hint := ""
-	switch errorCode(err) {
-	case "NoSuchBucket":
-		hint = "the bucket may not exist, or be in another account's or region's hands"
-	case "AccessDenied", "Forbidden":
-		hint = "the credentials, a policy of the bucket, or the key for encryption may not allow it; what is needed is in the package comment"
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
-		hint = "the store may not know these credentials, or something on the way may have changed the request"
-	case "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.InvalidStateException", "KMS.NotFoundException", "KMS.InvalidKeyUsageException":
-		hint = "the key for encryption may be disabled, about to be deleted, or not there"
-	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently", "BadRequest":
-		hint = "the bucket may be in another region than the configuration says"
-	default:
-		if notFound(err) && key == "" {
-			hint = "the bucket may not exist"
-		}
-	}
-	switch {
-	case hint != "":
-		return &refusal{at: at, hint: hint, err: err, sentinel: driver.ErrPermanent}
-	case notFound(err):
-		return &refusal{at: at, err: err, sentinel: fs.ErrNotExist}
-	}
-	return fmt.Errorf("%s: %w", at, err)
-}
 
 // refusal is what a store said, and what that may mean.
 type refusal struct {

@@ -16,27 +16,27 @@ const day = 24 * time.Hour
 // readRules refuses a lifecycle rule that aborts uploads while a committed file may still wait in one, and returns those
 // that delete objects of ours: which of them do harm is for the sink to say, which knows where its ledger lies. Rules for
 // older versions of objects and for delete markers take nothing from us.
-func (s *Store) readRules(rules []types.LifecycleRule) (deletes []driver.Deletion, err error) {
+func (b *bucket) readRules(rules []types.LifecycleRule) (deletes []driver.Deletion, err error) {
 	for i := range rules {
 		r := &rules[i]
 		prefix, ours := scope(r)
-		if r.Status != types.ExpirationStatusEnabled || !ours || !s.touches(prefix) {
+		if r.Status != types.ExpirationStatusEnabled || !ours || !touches(prefix, b.opts.Prefix) {
 			continue
 		}
-		name := fmt.Sprintf("lifecycle rule %q of bucket %s", aws.ToString(r.ID), s.bucket)
+		name := fmt.Sprintf("lifecycle rule %q of bucket %s", aws.ToString(r.ID), b.name)
 		if abort := r.AbortIncompleteMultipartUpload; abort != nil && abort.DaysAfterInitiation != nil {
-			if after := time.Duration(*abort.DaysAfterInitiation) * day; after < s.opts.Recovery {
+			if after := time.Duration(*abort.DaysAfterInitiation) * day; after < b.opts.Recovery {
 				return nil, fmt.Errorf("s3: %s aborts multipart uploads after %s, but files may stay "+
 					"staged for Options.Recovery, %s: a committed file could be lost. Make the rule longer, or Recovery "+
-					"shorter if a stopped job is always started again sooner", name, after, s.opts.Recovery)
+					"shorter if a stopped job is always started again sooner", name, after, b.opts.Recovery)
 			}
 		}
 		if e := r.Expiration; e != nil && (e.Days != nil || e.Date != nil) {
 			after := time.Duration(aws.ToInt32(e.Days)) * day
 			deletes = append(deletes, driver.Deletion{
-				Rule: name, Prefix: strings.TrimPrefix(prefix, s.opts.Prefix), After: after, Early: after < s.opts.Recovery,
+				Rule: name, Prefix: strings.TrimPrefix(prefix, b.opts.Prefix), After: after, Early: after < b.opts.Recovery,
 			})
-			if len(prefix) < len(s.opts.Prefix) {
+			if len(prefix) < len(b.opts.Prefix) {
 				deletes[len(deletes)-1].Prefix = "" // all that is ours
 			}
 		}
@@ -45,8 +45,8 @@ func (s *Store) readRules(rules []types.LifecycleRule) (deletes []driver.Deletio
 }
 
 // touches reports whether a rule for a prefix is for keys of ours.
-func (s *Store) touches(prefix string) bool {
-	return strings.HasPrefix(s.opts.Prefix, prefix) || strings.HasPrefix(prefix, s.opts.Prefix)
+func touches(prefix, ours string) bool {
+	return strings.HasPrefix(ours, prefix) || strings.HasPrefix(prefix, ours)
 }
 
 // largest is above the size of every object of a ledger: see docs/format.md.

@@ -41,8 +41,8 @@ func first(op string, ft fault) func(n int, op string) fault {
 	}
 }
 
-// bucket makes a bucket on the real server and a store that reaches it through a front.
-func bucket(t *testing.T, o Options, spoil func(n int, op string) fault) (*Store, *front) {
+// inBucket makes a bucket on the real server and a store that reaches it through a front.
+func inBucket(t *testing.T, o Options, spoil func(n int, op string) fault) (*Store, *front) {
 	t.Helper()
 	m := shared.MinIO(t)
 	name := "bucket-" + strings.ToLower(rand.Text())
@@ -85,7 +85,7 @@ func stage(t *testing.T, s driver.Store, key string, body []byte) []byte {
 }
 
 func TestAFileCostsThreeRequests(t *testing.T) {
-	s, f := bucket(t, Options{}, nil)
+	s, f := inBucket(t, Options{}, nil)
 	ref := stage(t, s, "views/own-1-1.zst", make([]byte, 100_000))
 	if err := s.Publish(t.Context(), ref); err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestCreateKnowsItsOwnObjectAfterALostReply(t *testing.T) {
 		"expired token": {before: &answer{400, "<Error><Code>ExpiredToken</Code></Error>"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, _ := bucket(t, Options{Timeout: 300 * time.Millisecond}, first("PutObject", ft))
+			s, _ := inBucket(t, Options{Timeout: 300 * time.Millisecond}, first("PutObject", ft))
 			if err := s.Create(t.Context(), "a", []byte("mine")); err != nil {
 				t.Errorf("create: %v, want success", err)
 			}
@@ -131,7 +131,7 @@ func TestPublishLooksAtTheObjectWhenTheAnswerIsUnclear(t *testing.T) {
 		"503":                  {before: &answer{503, "<Error><Code>SlowDown</Code></Error>"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, _ := bucket(t, Options{Timeout: 300 * time.Millisecond}, first("CompleteMultipartUpload", ft))
+			s, _ := inBucket(t, Options{Timeout: 300 * time.Millisecond}, first("CompleteMultipartUpload", ft))
 			ref := stage(t, s, "own-1-1", []byte("rows"))
 			for range 2 {
 				if err := s.Publish(t.Context(), ref); err != nil {
@@ -146,14 +146,14 @@ func TestPublishLooksAtTheObjectWhenTheAnswerIsUnclear(t *testing.T) {
 }
 
 func TestPublishNeverTakesAnothersObjectForItsOwn(t *testing.T) {
-	s, _ := bucket(t, Options{}, nil)
+	s, _ := inBucket(t, Options{}, nil)
 	mine := stage(t, s, "own-1-1", []byte("rows"))
 	other := stage(t, s, "own-1-1", []byte("rows"))
 	if err := s.Publish(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	var lost []byte
-	for st := range s.uploads(t.Context(), "own-1-1") {
+	for st := range s.bucket.uploads(t.Context(), "own-1-1") {
 		if err := s.Discard(t.Context(), st); err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ func TestPublishNeverTakesAnothersObjectForItsOwn(t *testing.T) {
 }
 
 func TestLongFilesGoInPartsAndComeBackWhole(t *testing.T) {
-	s, f := bucket(t, Options{PartBytes: 5 << 20}, nil)
+	s, f := inBucket(t, Options{PartBytes: 5 << 20}, nil)
 	body := bytes.Repeat([]byte("0123456789abcdef"), 13<<16) // 13 MiB: three parts
 	ref := stage(t, s, "own-1-1", body)
 	if err := s.Publish(t.Context(), ref); err != nil {
@@ -188,7 +188,7 @@ func TestLongFilesGoInPartsAndComeBackWhole(t *testing.T) {
 
 // A server that takes the request and never answers must not hold a call for longer than its attempts take.
 func TestABlackHoleEndsInAnError(t *testing.T) {
-	s, f := bucket(t, Options{Timeout: 100 * time.Millisecond, Attempts: 2}, func(_ int, op string) fault {
+	s, f := inBucket(t, Options{Timeout: 100 * time.Millisecond, Attempts: 2}, func(_ int, op string) fault {
 		return fault{hang: op == "PutObject"}
 	})
 	err := s.Create(t.Context(), "a", []byte("x"))
@@ -226,7 +226,7 @@ func TestOptionsNameAllFaultsAtOnce(t *testing.T) {
 
 // Parts that are gone do not come back: an error for a person, and no retry without end.
 func TestPartsThatTheStoreHasLostAreLostStaging(t *testing.T) {
-	s, f := bucket(t, Options{}, func(_ int, op string) fault {
+	s, f := inBucket(t, Options{}, func(_ int, op string) fault {
 		if op != "CompleteMultipartUpload" {
 			return fault{}
 		}

@@ -46,7 +46,7 @@ func (l *lines) watch(word string, tell func()) {
 func TestNothingThatAJobLeavesHasItsSecret(t *testing.T) {
 	hidden := []string{canarySecret, base64.StdEncoding.EncodeToString([]byte(canarySecret))}
 	refuse := false
-	s, _ := bucket(t, Options{Attempts: 2}, func(n int, op string) fault {
+	s, _ := inBucket(t, Options{Attempts: 2}, func(n int, op string) fault {
 		if refuse && op == "UploadPart" {
 			return fault{before: &answer{403, "<Error><Code>SignatureDoesNotMatch</Code></Error>"}}
 		}
@@ -57,9 +57,9 @@ func TestNothingThatAJobLeavesHasItsSecret(t *testing.T) {
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(servers.MinIOAccessKey, canarySecret, "")
 	var log lines
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	opts := s.opts
+	opts := s.bucket.opts
 	opts.Logger = logger
-	s, err := Open(t.Context(), cfg, s.bucket, &opts)
+	s, err := Open(t.Context(), cfg, s.bucket.name, &opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,10 +81,10 @@ func TestNothingThatAJobLeavesHasItsSecret(t *testing.T) {
 		t.Fatalf("the job ended by itself: %v", err)
 	}
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(servers.MinIOAccessKey, "wrong-"+canarySecret, token)
-	_, wrong := Open(t.Context(), cfg, s.bucket, &opts)
+	_, wrong := Open(t.Context(), cfg, s.bucket.name, &opts)
 	left := map[string]string{
 		"log": log.b.String(), "status": told.String(), "error": fmt.Sprint(err), "wrong credentials": fmt.Sprint(wrong),
-		"options": fmt.Sprintf("%+v %#v", opts, s.opts), "the store": fmt.Sprintf("%v %+v", s, s.opts),
+		"options": fmt.Sprintf("%+v %#v", opts, s.bucket.opts), "the store": fmt.Sprintf("%v %v %+v", s, s.bucket, s.bucket.opts),
 	}
 	for obj, err := range s.List(t.Context(), "", "") {
 		if err != nil {

@@ -35,13 +35,14 @@ type part struct {
 // upload is one staged file. A full part is sent by a goroutine while the next one is gathered; there is never more than
 // one on its way, and Close and Abort wait for it.
 type upload struct {
-	s    *Store
-	ctx  context.Context // of Stage: io.Writer has no place for one
-	ref  ref
-	part body
-	sent chan error   // of the part on its way; nil if there is none
-	away atomic.Int64 // bytes of memory of the part on its way
-	err  error
+	b     *bucket
+	spare *spare
+	ctx   context.Context // of Stage: io.Writer has no place for one
+	ref   ref
+	part  body
+	sent  chan error   // of the part on its way; nil if there is none
+	away  atomic.Int64 // bytes of memory of the part on its way
+	err   error
 }
 
 // Stage begins a file. It sends nothing before there is a part to send.
@@ -49,14 +50,14 @@ func (s *Store) Stage(ctx context.Context, key, owner string) (driver.Upload, er
 	if err := errors.Join(driver.CheckKey(key), driver.CheckOwner(owner), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("s3: stage: %w", err)
 	}
-	return &upload{s: s, ctx: ctx, ref: ref{Key: key, Token: rand.Text()}}, nil
+	return &upload{b: s.bucket, spare: &s.spare, ctx: ctx, ref: ref{Key: key, Token: rand.Text()}}, nil
 }
 
 // Gathered counts both parts, the one that is filled and the one on its way.
 func (u *upload) Gathered() int64 { return u.part.memory() + u.away.Load() }
 
 // partBytes grows with the file, so that a ref stays small and 10,000 parts are enough for any file.
-func (u *upload) partBytes() int { return u.s.opts.PartBytes << (len(u.ref.Parts) / 16) }
+func (u *upload) partBytes() int { return u.b.opts.PartBytes << (len(u.ref.Parts) / 16) }
 
 func (u *upload) Write(p []byte) (int, error) {
 	if u.err != nil {
@@ -66,7 +67,7 @@ func (u *upload) Write(p []byte) (int, error) {
 	for len(p) > 0 {
 		room := u.partBytes() - u.part.n
 		take := min(room, len(p))
-		u.part.add(p[:take], &u.s.spare)
+		u.part.add(p[:take], u.spare)
 		p = p[take:]
 		if u.part.n < u.partBytes() {
 			continue
@@ -113,20 +114,20 @@ func (u *upload) wait() error {
 
 func (u *upload) begin(ctx context.Context) error {
 	in := &s3.CreateMultipartUploadInput{
-		Bucket: &u.s.bucket, Key: u.s.key(u.ref.Key), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c,
+		Bucket: &u.b.name, Key: u.b.key(u.ref.Key), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c,
 		Metadata: map[string]string{tokenKey: u.ref.Token},
 	}
-	in.ServerSideEncryption, in.SSEKMSKeyId = u.s.encryption()
-	err := u.s.retry.do(ctx, 0, func(ctx context.Context) error {
-		out, err := u.s.client.CreateMultipartUpload(ctx, in)
+	in.ServerSideEncryption, in.SSEKMSKeyId = u.b.encryption()
+	err := u.b.retry.do(ctx, 0, func(ctx context.Context) error {
+		out, err := u.b.client.CreateMultipartUpload(ctx, in)
 		if err == nil {
 			u.ref.Upload = aws.ToString(out.UploadId)
-			u.s.learn(out.ResultMetadata)
+			u.b.learn(out.ResultMetadata)
 		}
 		return err
 	})
 	if err != nil {
-		return u.s.fail("begin", u.ref.Key, err)
+		return u.b.fail("begin", u.ref.Key, err)
 	}
 	return nil
 }
@@ -134,10 +135,10 @@ func (u *upload) begin(ctx context.Context) error {
 // send gives the memory of b back. An attempt that failed may still be reading it, though, when the next one succeeds.
 func (u *upload) send(ctx context.Context, number int32, b body) error {
 	p, attempts := &u.ref.Parts[number-1], 0
-	err := u.s.retry.do(ctx, b.n, func(ctx context.Context) error {
+	err := u.b.retry.do(ctx, b.n, func(ctx context.Context) error {
 		attempts++
-		out, err := u.s.client.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: &u.s.bucket, Key: u.s.key(u.ref.Key), UploadId: &u.ref.Upload, PartNumber: &number,
+		out, err := u.b.client.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket: &u.b.name, Key: u.b.key(u.ref.Key), UploadId: &u.ref.Upload, PartNumber: &number,
 			Body: b.reader(), ChecksumCRC32C: &p.CRC,
 		})
 		if err == nil {
@@ -149,10 +150,10 @@ func (u *upload) send(ctx context.Context, number int32, b body) error {
 		return err
 	})
 	if err != nil {
-		return u.s.fail(fmt.Sprintf("upload part %d of", number), u.ref.Key, err)
+		return u.b.fail(fmt.Sprintf("upload part %d of", number), u.ref.Key, err)
 	}
 	if attempts == 1 {
-		b.release(&u.s.spare)
+		b.release(u.spare)
 	}
 	return nil
 }
@@ -182,9 +183,9 @@ func (u *upload) encode() ([]byte, error) {
 func (u *upload) Abort(ctx context.Context) error {
 	_ = u.wait() // its parts go with the upload
 	u.err = errors.New("s3: the upload was aborted")
-	u.part.release(&u.s.spare)
+	u.part.release(u.spare)
 	if u.ref.Upload == "" {
 		return nil
 	}
-	return u.s.abort(ctx, u.ref.Key, u.ref.Upload)
+	return u.b.abort(ctx, u.ref.Key, u.ref.Upload)
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -62,11 +61,7 @@ type Options struct {
 
 // Store is a driver.Store on one bucket. It is safe for concurrent use.
 type Store struct {
-	client *s3.Client
-	bucket string
-	opts   Options
-	retry  retrier
-	clock  serverClock
+	bucket *bucket
 	spare  spare
 
 	listsUploads bool // see canList
@@ -75,18 +70,18 @@ type Store struct {
 
 var _ driver.Store = (*Store)(nil)
 
-// Open makes a Store on bucket. It sends a few requests, so wrong credentials, regions and names are found here. Retries are
-// the Store's own: the client's quota for them is shared by all its users and runs out when it is needed.
-func Open(ctx context.Context, cfg aws.Config, bucket string, opts *Options) (*Store, error) {
+// Open makes a Store on the bucket of that name. It sends a few requests, so wrong credentials, regions and names are found
+// here. Retries are the Store's own: the client's quota for them is shared by all its users and runs out when it is needed.
+func Open(ctx context.Context, cfg aws.Config, name string, opts *Options) (*Store, error) {
 	o, err := fill(opts)
 	if err != nil {
 		return nil, fmt.Errorf("s3: %w", err)
 	}
-	if bucket == "" {
+	if name == "" {
 		return nil, errors.New("s3: no bucket named")
 	}
-	s := &Store{bucket: bucket, opts: o, retry: retrier{attempts: o.Attempts, timeout: o.Timeout}}
-	s.client = s3.NewFromConfig(cfg, func(c *s3.Options) {
+	b := &bucket{name: name, opts: o, retry: retrier{attempts: o.Attempts, timeout: o.Timeout}}
+	b.client = s3.NewFromConfig(cfg, func(c *s3.Options) {
 		c.Retryer = aws.NopRetryer{}
 		c.UsePathStyle = o.PathStyle
 		c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
@@ -101,13 +96,17 @@ func Open(ctx context.Context, cfg aws.Config, bucket string, opts *Options) (*S
 			})
 		}
 	})
-	if cache, ok := s.client.Options().Credentials.(interface{ Invalidate() }); ok {
-		s.retry.renew = cache.Invalidate
+	if cache, ok := b.client.Options().Credentials.(interface{ Invalidate() }); ok {
+		b.retry.renew = cache.Invalidate
 	}
-	if err := s.lookAtBucket(ctx); err != nil {
+	if err := b.askTime(ctx); err != nil {
 		return nil, err
 	}
-	if s.listsUploads, err = s.canList(ctx); err != nil {
+	s := &Store{bucket: b}
+	if s.deletes, err = b.deletes(ctx); err != nil {
+		return nil, err
+	}
+	if s.listsUploads, err = b.canList(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -117,6 +116,18 @@ func Open(ctx context.Context, cfg aws.Config, bucket string, opts *Options) (*S
 // again; and that an upload is not to be seen before its first part is sent.
 func (s *Store) Traits() driver.Traits {
 	return driver.Traits{Overwrites: true, HidesOpen: true, HidesAll: !s.listsUploads, Deletes: s.deletes}
+}
+
+// Now returns the store's clock. It costs a request about once a minute.
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	if t, fresh := s.bucket.clock.get(); fresh {
+		return t, ctx.Err()
+	}
+	if err := s.bucket.askTime(ctx); err != nil {
+		return time.Time{}, err
+	}
+	t, _ := s.bucket.clock.get()
+	return t, nil
 }
 
 func fill(opts *Options) (Options, error) {
@@ -154,30 +165,4 @@ func fill(opts *Options) (Options, error) {
 		errs = append(errs, fmt.Errorf("Prefix %q does not end with a slash", o.Prefix))
 	}
 	return o, errors.Join(errs...)
-}
-
-func (s *Store) key(key string) *string { return aws.String(s.opts.Prefix + key) }
-
-// serverClock remembers what the store's clock said, so that asking costs a request only now and then. The time that has
-// passed since is measured by the monotonic clock, from after the answer: the result is at or before the store's time.
-type serverClock struct {
-	mu     sync.Mutex
-	server time.Time
-	asked  time.Time
-}
-
-func (c *serverClock) set(server time.Time) {
-	if server.IsZero() {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.server, c.asked = server.UTC(), time.Now()
-}
-
-func (c *serverClock) get() (time.Time, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	since := time.Since(c.asked)
-	return c.server.Add(since), !c.server.IsZero() && since < time.Minute
 }
