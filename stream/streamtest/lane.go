@@ -30,14 +30,10 @@ type Lane[In, Out any] struct {
 	eventTime time.Time
 	advanced  bool // the processor knows seen
 	closed    bool
-	raw       bool // In is record.Record: stages may set event times
 
-	log   []*fed[In] // all that was fed
-	live  map[record.Origin]*live[In, Out]
-	next  uint32
-	order int
-	book  book
-	saved saved
+	log    []*fed[In] // all that was fed
+	flight *flight[In, Out]
+	saved  saved
 }
 
 // fed is one fed event with its place.
@@ -54,8 +50,7 @@ const Partitions = 4
 // Open opens stage. The Lane is closed with the test.
 func Open[In, Out any](t testing.TB, st stage.Stage[In, Out]) *Lane[In, Out] {
 	t.Helper()
-	l := &Lane[In, Out]{t: t, stage: st, wake: make(chan struct{}, 1), book: newBook()}
-	_, l.raw = any(*new(In)).(record.Record)
+	l := &Lane[In, Out]{t: t, stage: st, wake: make(chan struct{}, 1)}
 	l.lane = stage.Lane{Name: "test/0", Now: time.Now, Wake: func() {
 		select {
 		case l.wake <- struct{}{}:
@@ -65,7 +60,8 @@ func Open[In, Out any](t testing.TB, st stage.Stage[In, Out]) *Lane[In, Out] {
 	for i := range Partitions {
 		l.lane.Partitions = append(l.lane.Partitions, record.Partition{Source: "test", ID: string(rune('0' + i))})
 	}
-	l.em = stage.NewEmitter[Out](stage.LookupFunc(l.lookup))
+	l.flight = newFlight[In, Out](t, &l.lane.Partitions[0])
+	l.em = stage.NewEmitter[Out](stage.LookupFunc(l.flight.lookup))
 	l.open()
 	l.saved = l.snapshot()
 	t.Cleanup(l.Close)
@@ -80,7 +76,7 @@ func (l *Lane[In, Out]) open() {
 		l.t.Fatalf("Open: %v", err)
 	}
 	l.proc, l.closed, l.advanced = p, false, false
-	l.live = map[record.Origin]*live[In, Out]{}
+	clear(l.flight.live)
 }
 
 // Close closes the processor. What it holds is given up.
@@ -152,6 +148,14 @@ func (l *Lane[In, Out]) tell() []Out {
 	return l.settle("Advance")
 }
 
+// settle takes what the processor said in one call.
+func (l *Lane[In, Out]) settle(call string) []Out {
+	l.t.Helper()
+	rows := l.flight.settle(call, l.em)
+	l.Out = append(l.Out, rows...)
+	return rows
+}
+
 // Pull calls the stage's Pull, as the engine does after Wake, before a commit and about once a second.
 func (l *Lane[In, Out]) Pull() []Out {
 	l.t.Helper()
@@ -193,13 +197,13 @@ func (l *Lane[In, Out]) CrashShuffled(seed uint64) []Out {
 }
 
 // Pending is the number of records that are not finished.
-func (l *Lane[In, Out]) Pending() int { return len(l.live) }
+func (l *Lane[In, Out]) Pending() int { return len(l.flight.live) }
 
 // Fates counts the finished records by fate.
-func (l *Lane[In, Out]) Fates() record.Counts { return l.book.fates }
+func (l *Lane[In, Out]) Fates() record.Counts { return l.flight.book.fates }
 
 // Reasons counts dropped records by the reason given to Drop.
-func (l *Lane[In, Out]) Reasons() map[string]int { return l.book.reasons }
+func (l *Lane[In, Out]) Reasons() map[string]int { return l.flight.book.reasons }
 
 // Rejected are the errors given to Reject, of finished records.
-func (l *Lane[In, Out]) Rejected() []error { return l.book.rejected }
+func (l *Lane[In, Out]) Rejected() []error { return l.flight.book.rejected }

@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
@@ -17,7 +16,7 @@ type saved struct {
 }
 
 func (l *Lane[In, Out]) snapshot() saved {
-	s := saved{logged: len(l.log), out: len(l.Out), pending: map[int]bool{}, eventTime: l.eventTime, book: l.book.clone()}
+	s := saved{logged: len(l.log), out: len(l.Out), pending: map[int]bool{}, eventTime: l.eventTime, book: l.flight.book.clone()}
 	for i, r := range l.log {
 		if r.pending {
 			s.pending[i] = true
@@ -40,7 +39,7 @@ func (l *Lane[In, Out]) Commit() []Out {
 func (l *Lane[In, Out]) Fence() []Out {
 	l.t.Helper()
 	s := l.saved
-	l.Out, l.eventTime, l.book = l.Out[:s.out:s.out], s.eventTime, s.book.clone()
+	l.Out, l.eventTime, l.flight.book = l.Out[:s.out:s.out], s.eventTime, s.book.clone()
 	void := l.log[s.logged:]
 	l.log = l.log[:s.logged:s.logged]
 	for i, r := range l.log {
@@ -103,13 +102,13 @@ func (l *Lane[In, Out]) warm() {
 			warm = append(warm, r)
 		}
 	}
-	in := l.admit(warm)
+	in := l.flight.admit(warm)
 	if err := w.Warm(l.t.Context(), in, l.em); err != nil {
 		l.t.Fatalf("Warm: %v", err)
 	}
 	l.em.Take()
-	l.spoil(in)
-	clear(l.live)
+	l.flight.spoil(in)
+	clear(l.flight.live)
 }
 
 // process runs one batch.
@@ -118,62 +117,11 @@ func (l *Lane[In, Out]) process(batch []*fed[In]) []Out {
 	if len(batch) == 0 {
 		return nil
 	}
-	in := l.admit(batch)
+	in := l.flight.admit(batch)
 	if err := l.proc.Process(l.t.Context(), in, l.em); err != nil {
 		l.t.Fatalf("Process: %v", err)
 	}
 	out := l.settle("Process")
-	l.spoil(in)
+	l.flight.spoil(in)
 	return append(out, l.tell()...)
-}
-
-// admit makes events of records, each with an origin that was never used before and bytes of its own.
-func (l *Lane[In, Out]) admit(batch []*fed[In]) []record.Event[In] {
-	in := make([]record.Event[In], len(batch))
-	for i, r := range batch {
-		l.next++
-		o := record.NewOrigin(l.next)
-		in[i] = r.event
-		in[i].Origin = o
-		if rec, ok := any(&in[i].Value).(*record.Record); ok {
-			*rec = rec.Clone()
-			rec.Partition, rec.Position = r.ref.Partition, r.ref.Position
-		}
-		v := &live[In, Out]{rec: r, origin: o}
-		v.group = &group[In, Out]{members: []*live[In, Out]{v}}
-		l.live[o] = v
-	}
-	return in
-}
-
-func (l *Lane[In, Out]) lookup(o record.Origin) record.Ref {
-	if v, ok := l.live[o]; ok {
-		return v.rec.ref
-	}
-	return record.Ref{Partition: &l.lane.Partitions[0]}
-}
-
-// spoil overwrites what a stage must not use after its call: the slice, and the bytes of records that are pending. Those of
-// finished records stay as they are, since their rows may share them: the output encodes rows before the bytes go.
-func (l *Lane[In, Out]) spoil(in []record.Event[In]) {
-	if recs, ok := any(in).([]record.Event[record.Record]); ok {
-		for i := range recs {
-			if _, pending := l.live[recs[i].Origin]; pending {
-				scribble(&recs[i].Value)
-			}
-		}
-	}
-	clear(in)
-}
-
-func scribble(r *record.Record) {
-	parts := [][]byte{r.Key, r.Value}
-	for _, h := range r.Headers {
-		parts = append(parts, h.Value)
-	}
-	for _, b := range parts {
-		for i := range b {
-			b[i] = 0xDB
-		}
-	}
 }
