@@ -16,8 +16,8 @@ import (
 func newFake(t *testing.T) (*fakeDisk, *Store) {
 	t.Helper()
 	d := newFakeDisk()
-	s := &Store{dir: "fake", disk: d}
-	if err := s.prepare(); err != nil {
+	s := newStore("fake", d)
+	if err := s.staging.prepare(); err != nil {
 		t.Fatal(err)
 	}
 	return d, s
@@ -48,15 +48,15 @@ func TestAnObjectThatExistsLasts(t *testing.T) {
 			t.Fatal("Create succeeded although the process was killed")
 		}
 		d.fault = nil
-		other := &Store{dir: "fake", disk: d}
+		other := newStore("fake", d)
 		if name == "found by link" {
-			other.disk = blind{d}
+			other.tree.disk = blind{d}
 		}
 		if err := other.Create(t.Context(), key, []byte("another")); !errors.Is(err, fs.ErrExist) {
 			t.Fatalf("%s: got %v, want fs.ErrExist", name, err)
 		}
 		for seed := range uint64(20) {
-			after := &Store{dir: "fake", disk: d.afterPowerLoss(rand.New(rand.NewPCG(seed, 0)))}
+			after := newStore("fake", d.afterPowerLoss(rand.New(rand.NewPCG(seed, 0))))
 			if got, err := after.Read(t.Context(), key, 100); string(got) != body {
 				t.Fatalf("%s: after the power was lost: got %q, %v, want %q", name, got, err, body)
 			}
@@ -283,8 +283,8 @@ func TestManyUploadsKeepFewHandles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if d.open != 0 || s.handles.used.Len() != 0 {
-		t.Errorf("in the end %d handles are open, %d counted", d.open, s.handles.used.Len())
+	if d.open != 0 || s.staging.handles.used.Len() != 0 {
+		t.Errorf("in the end %d handles are open, %d counted", d.open, s.staging.handles.used.Len())
 	}
 	checkClaims(t, d, claims{}, "after many uploads")
 }
@@ -297,8 +297,8 @@ func TestUnfitFileSystemsAreRefused(t *testing.T) {
 		"links overwrite":      overLinks{newFakeDisk()},
 		"create is not exclus": sharedCreate{newFakeDisk()},
 	} {
-		s := &Store{dir: "fake", disk: d}
-		if err := s.prepare(); err == nil || !strings.Contains(err.Error(), "use a local disk or NFS") {
+		s := newStore("fake", d)
+		if err := s.staging.prepare(); err == nil || !strings.Contains(err.Error(), "use a local disk or NFS") {
 			t.Errorf("%s: got %v, want an error that says what to use", name, err)
 		}
 	}

@@ -2,10 +2,8 @@ package file
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,33 +16,6 @@ type folders struct {
 }
 
 const knownFolders = 50000 // some hours of many keys, about 5 MB; beyond that it is begun anew
-
-// ensure makes name, a folder, and those above it. The names of all are durable afterwards, also of those that another
-// process made and may not have synced yet: what is put into a folder whose own name is lost is lost.
-func (s *Store) ensure(name string) error {
-	if name == "." || s.folders.has(name) {
-		return nil
-	}
-	if err := s.ensure(path.Dir(name)); err != nil {
-		return err
-	}
-	if err := s.disk.Mkdir(name); err != nil {
-		if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		switch info, err := s.disk.Lstat(name); {
-		case err != nil:
-			return err
-		case !info.IsDir():
-			return fmt.Errorf("%s is no folder but a file or a link: %w", name, fs.ErrInvalid)
-		}
-	}
-	if err := s.syncs.sync(s.disk, path.Dir(name)); err != nil {
-		return err
-	}
-	s.folders.add(name)
-	return nil
-}
 
 func (f *folders) has(name string) bool {
 	f.mu.Lock()

@@ -60,7 +60,7 @@ func TestUploadsThatShareHandlesLoseNothing(t *testing.T) {
 			}
 		}
 	}
-	if n := s.handles.used.Len(); n != 0 {
+	if n := s.staging.handles.used.Len(); n != 0 {
 		t.Errorf("%d handles are kept of files that are closed", n)
 	}
 }

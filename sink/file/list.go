@@ -15,7 +15,7 @@ import (
 // List reads a folder at a time, and only those that can hold keys that are wanted.
 func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Object, error] {
 	return func(yield func(driver.Object, error) bool) {
-		l := lister{s: s, ctx: ctx, prefix: prefix, after: after, yield: yield}
+		l := lister{disk: s.tree.disk, ctx: ctx, prefix: prefix, after: after, yield: yield}
 		start := ""
 		if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
 			if start = prefix[:i+1]; driver.CheckKey(prefix[:i]) != nil {
@@ -23,7 +23,7 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver
 			}
 		}
 		if err := l.folder(start); err != nil && !errors.Is(err, errStop) {
-			yield(driver.Object{}, s.fail("list", prefix, err))
+			yield(driver.Object{}, s.tree.fail("list", prefix, err))
 		}
 	}
 }
@@ -33,7 +33,7 @@ var errStop = errors.New("stop")
 
 // lister is one listing.
 type lister struct {
-	s             *Store
+	disk          disk
 	ctx           context.Context // of the one call that made it
 	prefix, after string
 	yield         func(driver.Object, error) bool
@@ -44,7 +44,7 @@ func (l *lister) folder(dir string) error {
 	if err := l.ctx.Err(); err != nil {
 		return err
 	}
-	entries, err := l.s.disk.ReadDir(cmp.Or(strings.TrimSuffix(dir, "/"), "."))
+	entries, err := l.disk.ReadDir(cmp.Or(strings.TrimSuffix(dir, "/"), "."))
 	if errors.Is(notExist(err), fs.ErrNotExist) {
 		return nil
 	}
@@ -58,7 +58,7 @@ func (l *lister) folder(dir string) error {
 			}
 			continue
 		}
-		switch info, err := l.s.disk.Lstat(name); {
+		switch info, err := l.disk.Lstat(name); {
 		case errors.Is(err, fs.ErrNotExist): // gone meanwhile: no object of ours, those stay
 		case err != nil:
 			return err

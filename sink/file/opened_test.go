@@ -58,7 +58,7 @@ func TestFewFoldersAreKeptOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kept := &s.disk.(rootDisk).used
+	kept := &s.tree.disk.(rootDisk).used
 	if n := kept.Len(); n > keptFolders {
 		t.Errorf("%d folders are open, want at most %d", n, keptFolders)
 	}

@@ -23,7 +23,7 @@ const body = "the whole body"
 // been killed.
 func work(t *testing.T, d disk, tries int) claims {
 	c := claims{map[string]string{}, map[string][]byte{}}
-	s := &Store{dir: "fake", disk: d}
+	s := newStore("fake", d)
 	failed := func(step func() error) bool {
 		for range tries {
 			if step() == nil {
@@ -32,7 +32,7 @@ func work(t *testing.T, d disk, tries int) claims {
 		}
 		return true
 	}
-	if failed(s.prepare) {
+	if failed(s.staging.prepare) {
 		return c
 	}
 	ctx := t.Context()
@@ -116,8 +116,8 @@ func TestPowerLossKeepsWhatWasConfirmed(t *testing.T) {
 
 func checkClaims(t *testing.T, d *fakeDisk, c claims, when string) {
 	t.Helper()
-	s := &Store{dir: "fake", disk: d}
-	if err := s.prepare(); err != nil {
+	s := newStore("fake", d)
+	if err := s.staging.prepare(); err != nil {
 		t.Fatalf("%s: open again: %v", when, err)
 	}
 	whole := func(key string) {
@@ -192,8 +192,8 @@ func TestLinkThatTookEffectIsSuccess(t *testing.T) {
 		}
 		return nil
 	}
-	s := &Store{dir: "fake", disk: d}
-	if err := s.ensure(tempFolder); err != nil {
+	s := newStore("fake", d)
+	if err := s.tree.ensure(tempFolder); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Create(t.Context(), "a/b", []byte(body)); err != nil {

@@ -12,19 +12,19 @@ import (
 const oldTemp = time.Hour
 
 // prepare makes the folders of staging, tries what the file system can do, and removes what dead processes left.
-func (s *Store) prepare() error {
-	if err := s.ensure(tempFolder); err != nil {
-		return s.fail("make", tempFolder, err)
+func (s *staging) prepare() error {
+	if err := s.tree.ensure(tempFolder); err != nil {
+		return s.tree.fail("make", tempFolder, err)
 	}
 	if err := s.probe(); err != nil {
-		return s.fail("try", "the file system", err)
+		return s.tree.fail("try", "the file system", err)
 	}
 	now, err := s.now()
 	if err == nil {
 		err = s.removeTemps(now.Add(-oldTemp))
 	}
 	if err != nil {
-		return s.fail("clean", tempFolder, err)
+		return s.tree.fail("clean", tempFolder, err)
 	}
 	return nil
 }
@@ -32,57 +32,74 @@ func (s *Store) prepare() error {
 const unfit = "two processes could overwrite each other's files here; use a local disk or NFS, or the package of the object store itself"
 
 // probe checks that link makes a second name, and that neither it nor an exclusive create takes a name that exists.
-func (s *Store) probe() error {
+func (s *staging) probe() error {
 	a, b := tempFolder+"/"+randomID(), tempFolder+"/"+randomID()
-	err := s.write(a, []byte("probe\n"))
+	err := s.tree.write(a, []byte("probe\n"))
 	if err == nil {
 		err = s.probeLink(a, b)
 	}
 	for _, name := range []string{a, b} {
-		if e := s.disk.Remove(name); e != nil && !errors.Is(e, fs.ErrNotExist) {
+		if e := s.tree.disk.Remove(name); e != nil && !errors.Is(e, fs.ErrNotExist) {
 			err = errors.Join(err, e)
 		}
 	}
 	return err
 }
 
-func (s *Store) probeLink(a, b string) error {
-	if err := s.disk.Link(a, b); err != nil {
+func (s *staging) probeLink(a, b string) error {
+	if err := s.tree.disk.Link(a, b); err != nil {
 		return fmt.Errorf("it has no hard links, so %s: %w", unfit, err)
 	}
-	if !s.linked(a, b) {
+	if !s.tree.linked(a, b) {
 		return fmt.Errorf("its hard links are copies, so %s: %w", unfit, errors.ErrUnsupported)
 	}
-	if err := s.disk.Link(a, b); !errors.Is(err, fs.ErrExist) {
+	if err := s.tree.disk.Link(a, b); !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("a link to a name that exists gives %v, so %s: %w", err, unfit, errors.ErrUnsupported) //nolint:errorlint // what it is matters to people only
 	}
-	h, err := s.disk.Create(b)
+	h, err := s.tree.disk.Create(b)
 	if err == nil {
 		err = errors.Join(errors.New("no error"), h.Close())
 	}
 	if !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("an exclusive create of a name that exists gives %w, so %s", err, unfit)
 	}
-	return s.disk.SyncDir(tempFolder)
+	return s.tree.disk.SyncDir(tempFolder)
 }
 
 // removeTemps removes files of Create that are older than before.
-func (s *Store) removeTemps(before time.Time) error {
-	entries, err := s.disk.ReadDir(tempFolder)
+func (s *staging) removeTemps(before time.Time) error {
+	entries, err := s.tree.disk.ReadDir(tempFolder)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		name := tempFolder + "/" + e.Name()
-		info, err := s.disk.Lstat(name)
+		info, err := s.tree.disk.Lstat(name)
 		if err == nil && info.Mode().IsRegular() && info.ModTime().Before(before) {
-			err = s.disk.Remove(name)
+			err = s.tree.disk.Remove(name)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// now is the time that the file system gives a new file.
+func (s *staging) now() (now time.Time, err error) {
+	name := tempFolder + "/" + randomID()
+	h, err := s.tree.disk.Create(name)
+	if err != nil {
+		return now, err
+	}
+	_, err = h.WriteAt([]byte{'\n'}, 0)
+	// A network file system's client gives the file its server's time when it is closed.
+	err = errors.Join(err, h.Close())
+	info, statErr := s.tree.disk.Lstat(name)
+	if err = errors.Join(err, statErr, s.tree.disk.Remove(name)); err != nil {
+		return now, err
+	}
+	return info.ModTime().UTC(), nil
 }
 
 // readOnly is a disk that nothing is written to.

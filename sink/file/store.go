@@ -3,10 +3,12 @@ package file
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -28,13 +30,16 @@ type Options struct {
 
 // Store is a driver.Store on a folder. It is safe for concurrent use.
 type Store struct {
-	dir     string
-	abs     string // dir, wherever the process goes
-	disk    disk
+	abs     string // of the folder, wherever the process goes
 	close   func() error
-	folders folders
-	syncs   syncs
-	handles handles
+	tree    *tree
+	staging *staging
+}
+
+// newStore makes a Store on a disk. The errors name dir.
+func newStore(dir string, d disk) *Store {
+	t := &tree{dir: dir, disk: d}
+	return &Store{tree: t, staging: &staging{tree: t}}
 }
 
 // Open makes dir if it is not there, and finds out whether its file system can do what a Store needs.
@@ -55,12 +60,13 @@ func Open(dir string, opts *Options) (*Store, error) {
 	if abs, err := filepath.Abs(dir); err == nil {
 		folders.dir = abs // wherever the process goes
 	}
-	s := &Store{dir: dir, abs: folders.dir, disk: rootDisk{folders, opts.NoSync}, close: folders.close}
+	s := newStore(dir, rootDisk{folders, opts.NoSync})
+	s.abs, s.close = folders.dir, folders.close
 	if opts.ReadOnly {
-		s.disk = readOnly{s.disk}
+		s.tree.disk = readOnly{s.tree.disk}
 		return s, nil
 	}
-	if err := s.prepare(); err != nil {
+	if err := s.staging.prepare(); err != nil {
 		return nil, errors.Join(err, folders.close())
 	}
 	return s, nil
@@ -76,17 +82,17 @@ var errFolder = fmt.Errorf("a folder or a link has this name: %w", fs.ErrInvalid
 
 // Create writes body to a file in staging and links it to key.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
-	if err := s.check(ctx, "create", key); err != nil {
+	if err := s.tree.check(ctx, "create", key); err != nil {
 		return err
 	}
-	exists := s.fail("create", key, fs.ErrExist)
-	if info, err := s.disk.Lstat(key); err == nil {
+	exists := s.tree.fail("create", key, fs.ErrExist)
+	if info, err := s.tree.disk.Lstat(key); err == nil {
 		if !info.Mode().IsRegular() {
-			return s.fail("create", key, errFolder)
+			return s.tree.fail("create", key, errFolder)
 		}
 		// Who acts on what is there must not be ahead of the disk: the other process may not have synced its name yet.
-		if err := s.syncs.sync(s.disk, path.Dir(key)); err != nil {
-			return s.fail("create", key, err)
+		if err := s.tree.sync(path.Dir(key)); err != nil {
+			return s.tree.fail("create", key, err)
 		}
 		return exists
 	}
@@ -97,9 +103,9 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 		case errors.Is(err, fs.ErrExist):
 			return exists
 		case errors.Is(err, fs.ErrNotExist) && try < tries:
-			s.folders.forget(path.Dir(key))
+			s.tree.folders.forget(path.Dir(key))
 		case err != nil:
-			return s.fail("create", key, err)
+			return s.tree.fail("create", key, err)
 		default:
 			return nil
 		}
@@ -107,49 +113,25 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 }
 
 func (s *Store) create(key string, body []byte) (err error) {
-	if err := s.ensure(path.Dir(key)); err != nil {
+	if err := s.tree.ensure(path.Dir(key)); err != nil {
 		return err
 	}
 	tmp := tempFolder + "/" + randomID()
 	defer func() {
-		if e := s.disk.Remove(tmp); e != nil && !errors.Is(e, fs.ErrNotExist) && err == nil {
+		if e := s.tree.disk.Remove(tmp); e != nil && !errors.Is(e, fs.ErrNotExist) && err == nil {
 			err = e
 		}
 	}()
-	if err := s.write(tmp, body); err != nil {
+	if err := s.tree.write(tmp, body); err != nil {
 		return err
 	}
-	if err := s.disk.Link(tmp, key); err != nil && !s.linked(tmp, key) {
+	if err := s.tree.disk.Link(tmp, key); err != nil && !s.tree.linked(tmp, key) {
 		if errors.Is(err, fs.ErrExist) {
-			err = errors.Join(err, s.syncs.sync(s.disk, path.Dir(key)))
+			err = errors.Join(err, s.tree.sync(path.Dir(key)))
 		}
 		return err
 	}
-	return s.syncs.sync(s.disk, path.Dir(key))
-}
-
-// write makes a durable file.
-func (s *Store) write(name string, body []byte) error {
-	h, err := s.disk.Create(name)
-	if err != nil {
-		return err
-	}
-	_, err = h.WriteAt(body, 0)
-	if err == nil {
-		err = h.Sync()
-	}
-	return errors.Join(err, h.Close())
-}
-
-// linked tells whether a Link that failed took effect all the same: an NFS client whose reply was lost asks again and is
-// told that the name exists.
-func (s *Store) linked(from, to string) bool {
-	a, err := s.disk.Lstat(from)
-	if err != nil {
-		return false
-	}
-	b, err := s.disk.Lstat(to)
-	return err == nil && s.disk.Same(a, b)
+	return s.tree.sync(path.Dir(key))
 }
 
 // Read reads a whole object.
@@ -160,11 +142,11 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, erro
 	}
 	defer h.Close()
 	if size > limit {
-		return nil, s.fail("read", key, fmt.Errorf("%d bytes, over the limit of %d", size, limit))
+		return nil, s.tree.fail("read", key, fmt.Errorf("%d bytes, over the limit of %d", size, limit))
 	}
 	body := make([]byte, size)
 	if _, err := io.ReadFull(h, body); err != nil {
-		return nil, s.fail("read", key, err)
+		return nil, s.tree.fail("read", key, err)
 	}
 	return body, nil
 }
@@ -179,19 +161,19 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 }
 
 func (s *Store) openFile(ctx context.Context, op, key string) (handle, int64, error) {
-	if err := s.check(ctx, op, key); err != nil {
+	if err := s.tree.check(ctx, op, key); err != nil {
 		return nil, 0, err
 	}
-	h, err := s.disk.Open(key)
+	h, err := s.tree.disk.Open(key)
 	if err != nil {
-		return nil, 0, s.fail(op, key, notExist(err))
+		return nil, 0, s.tree.fail(op, key, notExist(err))
 	}
 	info, err := h.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fs.ErrNotExist // a folder is no object
 	}
 	if err != nil {
-		return nil, 0, errors.Join(s.fail(op, key, err), h.Close())
+		return nil, 0, errors.Join(s.tree.fail(op, key, err), h.Close())
 	}
 	return h, info.Size(), nil
 }
@@ -204,61 +186,82 @@ func notExist(err error) error {
 	return err
 }
 
+// Stage makes an empty file in staging.
+func (s *Store) Stage(ctx context.Context, key, owner string) (driver.Upload, error) {
+	if err := s.tree.check(ctx, "stage", key); err != nil {
+		return nil, err
+	}
+	if err := driver.CheckOwner(owner); err != nil {
+		return nil, s.tree.fail("stage", key, err)
+	}
+	u := &upload{staging: s.staging, name: stagedName{randomID(), owner, key}}
+	if err := s.tree.ensure(path.Dir(u.name.path())); err != nil {
+		return nil, s.tree.fail("stage", key, err)
+	}
+	h, err := s.tree.disk.Create(u.name.path())
+	if err != nil {
+		return nil, s.tree.fail("stage", key, err)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.h = h
+	s.staging.handles.use(u)
+	return u, nil
+}
+
+// Publish links the staged file to its key and removes its name in staging.
+func (s *Store) Publish(ctx context.Context, b []byte) error {
+	var r ref
+	if err := json.Unmarshal(b, &r); err != nil {
+		return s.tree.fail("publish", "", fmt.Errorf("bad ref: %w", err))
+	}
+	if err := s.tree.check(ctx, "publish", r.Key); err != nil {
+		return err
+	}
+	if !r.name().valid() {
+		return s.tree.fail("publish", r.Key, fmt.Errorf("bad ref: %w", fs.ErrInvalid))
+	}
+	if err := s.staging.publish(r); err != nil {
+		return s.tree.fail("publish", r.Key, err)
+	}
+	return nil
+}
+
+// Staged walks through staging. Names that no Store made are passed over.
+func (s *Store) Staged(ctx context.Context) iter.Seq2[driver.Staging, error] {
+	return func(yield func(driver.Staging, error) bool) {
+		if err := s.staging.walk(ctx, "", "", yield); err != nil && !errors.Is(err, errStop) {
+			yield(driver.Staging{}, s.tree.fail("list", stagingFolder, err))
+		}
+	}
+}
+
+// Discard removes the name in staging. A published file has another name, which stays.
+func (s *Store) Discard(ctx context.Context, st driver.Staging) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	n, ok := parseStaged(st.ID)
+	if !ok {
+		return s.tree.fail("discard", st.ID, fs.ErrInvalid)
+	}
+	if err := s.staging.remove(n); err != nil {
+		return s.tree.fail("discard", n.key, err)
+	}
+	return nil
+}
+
 // Now is the time that the file system gives a file that was just written: the server's, if it has one, and so the same
 // for all machines that mount the folder.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	if err := ctx.Err(); err != nil {
 		return time.Time{}, err
 	}
-	now, err := s.now()
+	now, err := s.staging.now()
 	if err != nil {
-		return time.Time{}, s.fail("ask for the time", "", err)
+		return time.Time{}, s.tree.fail("ask for the time", "", err)
 	}
 	return now, nil
-}
-
-func (s *Store) now() (now time.Time, err error) {
-	name := tempFolder + "/" + randomID()
-	h, err := s.disk.Create(name)
-	if err != nil {
-		return now, err
-	}
-	_, err = h.WriteAt([]byte{'\n'}, 0)
-	// A network file system's client gives the file its server's time when it is closed.
-	err = errors.Join(err, h.Close())
-	info, statErr := s.disk.Lstat(name)
-	if err = errors.Join(err, statErr, s.disk.Remove(name)); err != nil {
-		return now, err
-	}
-	return info.ModTime().UTC(), nil
-}
-
-func (s *Store) check(ctx context.Context, op, key string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	err := driver.CheckKey(key)
-	if key == stagingFolder || strings.HasPrefix(key, stagingFolder+"/") {
-		err = fmt.Errorf("%s is where staging lies: %w", stagingFolder, fs.ErrInvalid)
-	}
-	if err != nil {
-		return s.fail(op, key, err)
-	}
-	return nil
-}
-
-// fail adds what was done, and what can be done about it.
-func (s *Store) fail(op, key string, err error) error {
-	hint := ""
-	switch {
-	case isFull(err):
-		hint = " (the disk or its quota is full; nothing is half there: free some space and start again)"
-	case isOtherDisk(err):
-		hint = " (another file system is mounted within the folder; it must be one)"
-	case errors.Is(err, fs.ErrPermission):
-		hint = " (this user may not be allowed to, or the file system be read-only: see the owner, the mode and the mount of the folder)"
-	}
-	return fmt.Errorf("file: %s in %s: %w%s", strings.TrimSpace(op+" "+key), s.dir, err, hint)
 }
 
 func randomID() string { return strings.ToLower(rand.Text()) }

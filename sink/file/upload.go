@@ -9,16 +9,14 @@ import (
 	"io/fs"
 	"path"
 	"sync"
-
-	"github.com/onceflow/onceflow/sink/driver"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // upload is a file in staging.
 type upload struct {
-	s    *Store
-	name stagedName
+	staging *staging
+	name    stagedName
 
 	mu    sync.Mutex    // uploads close each other's handles
 	h     handle        // nil if it is not kept open
@@ -28,37 +26,14 @@ type upload struct {
 	err   error // of a Write, or why it ended
 }
 
-// Stage makes an empty file in staging.
-func (s *Store) Stage(ctx context.Context, key, owner string) (driver.Upload, error) {
-	if err := s.check(ctx, "stage", key); err != nil {
-		return nil, err
-	}
-	if err := driver.CheckOwner(owner); err != nil {
-		return nil, s.fail("stage", key, err)
-	}
-	u := &upload{s: s, name: stagedName{randomID(), owner, key}}
-	if err := s.ensure(path.Dir(u.name.path())); err != nil {
-		return nil, s.fail("stage", key, err)
-	}
-	h, err := s.disk.Create(u.name.path())
-	if err != nil {
-		return nil, s.fail("stage", key, err)
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.h = h
-	s.handles.use(u)
-	return u, nil
-}
-
 // open opens the file unless it is.
 func (u *upload) open() (err error) {
 	if u.h == nil {
-		if u.h, err = u.s.disk.Append(u.name.path()); err != nil {
+		if u.h, err = u.staging.tree.disk.Append(u.name.path()); err != nil {
 			return err
 		}
 	}
-	u.s.handles.use(u)
+	u.staging.handles.use(u)
 	return nil
 }
 
@@ -75,7 +50,7 @@ func (u *upload) release() error {
 	if u.h == nil {
 		return nil
 	}
-	u.s.handles.drop(u)
+	u.staging.handles.drop(u)
 	err := u.h.Close()
 	u.h = nil
 	return err
@@ -93,7 +68,7 @@ func (u *upload) Write(p []byte) (int, error) {
 		u.err = u.write(p)
 	}
 	if u.err != nil {
-		return 0, u.s.fail("write", u.name.key, u.err)
+		return 0, u.staging.tree.fail("write", u.name.key, u.err)
 	}
 	u.size += int64(len(p))
 	u.crc = crc32.Update(u.crc, castagnoli, p)
@@ -119,7 +94,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 		u.err = u.finish()
 	}
 	if u.err != nil {
-		return nil, u.s.fail("close", u.name.key, u.err)
+		return nil, u.staging.tree.fail("close", u.name.key, u.err)
 	}
 	u.err = errEnded
 	return ref{Key: u.name.key, Owner: u.name.owner, ID: u.name.id, Size: u.size, CRC: u.crc}.encode(), nil
@@ -143,12 +118,12 @@ func (u *upload) finish() error {
 	if err := u.release(); err != nil {
 		return err
 	}
-	if now, err := u.s.disk.Lstat(p); errors.Is(err, fs.ErrNotExist) || err == nil && !u.s.disk.Same(info, now) {
+	if now, err := u.staging.tree.disk.Lstat(p); errors.Is(err, fs.ErrNotExist) || err == nil && !u.staging.tree.disk.Same(info, now) {
 		return errDiscarded
 	} else if err != nil {
 		return err
 	}
-	return u.s.syncs.sync(u.s.disk, path.Dir(p))
+	return u.staging.tree.sync(path.Dir(p))
 }
 
 func (u *upload) Abort(ctx context.Context) error {
@@ -160,8 +135,8 @@ func (u *upload) Abort(ctx context.Context) error {
 	if u.err == nil {
 		u.err = errEnded
 	}
-	if err := errors.Join(u.release(), u.s.unstage(u.name)); err != nil {
-		return u.s.fail("abort", u.name.key, err)
+	if err := errors.Join(u.release(), u.staging.remove(u.name)); err != nil {
+		return u.staging.tree.fail("abort", u.name.key, err)
 	}
 	return nil
 }
