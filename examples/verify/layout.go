@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"regexp"
 	"strings"
@@ -50,7 +51,7 @@ func (l *ledger) checkKey(what string, f *file) {
 	l.r.expect(ok && found, what, "the file %s is not in the folder of flow %q, kind %q, hour %s", f.Key, f.Flow, f.Kind, f.Hour)
 	levels := strings.Split(rest, "/")
 	for _, level := range levels[:len(levels)-1] {
-		l.r.expect(keyFolder.MatchString(level) || !found, what, "%s: the folder %q is not how a value is escaped", f.Key, level)
+		l.r.expect(keyFolder.MatchString(level) && !unfit.MatchString(level) || !found, what, "%s: the folder %q is not how a value is escaped", f.Key, level)
 	}
 	l.r.expect(ownerOf(f.Key) != "", what, "the file %s is not named <owner>-<t>-<n>", f.Key)
 }
@@ -58,8 +59,20 @@ func (l *ledger) checkKey(what string, f *file) {
 // keyFolder is a folder of a key's value: the empty value, one too long, or one without a dot at an end or an underscore
 // at the beginning.
 var keyFolder = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*=(__HIVE_DEFAULT_PARTITION__|` +
-	`_([A-Za-z0-9_.~-]|%[0-9A-F]{2}){1,120}~[0-9a-f]{64}|` +
-	`([A-Za-z0-9~-]|%[0-9A-F]{2})(([A-Za-z0-9_.~-]|%[0-9A-F]{2})*([A-Za-z0-9_~-]|%[0-9A-F]{2}))?)$`)
+	`_([A-Za-z0-9_.~-]|%[0-9A-F]{2}|[^\x00-\x7f]){1,120}~[0-9a-f]{64}|` +
+	`([A-Za-z0-9~-]|%[0-9A-F]{2}|[^\x00-\x7f])(([A-Za-z0-9_.~-]|%[0-9A-F]{2}|[^\x00-\x7f])*([A-Za-z0-9_~-]|%[0-9A-F]{2}|[^\x00-\x7f]))?)$`)
+
+// unfit matches characters beyond ASCII that must be escaped.
+var unfit = regexp.MustCompile(`[\x{80}-\x{9f}\x{200b}\x{200e}\x{200f}\x{2028}-\x{202e}\x{2060}-\x{206f}\x{fdd0}-\x{fdef}\x{feff}\x{fff9}-\x{fffb}` +
+	`\x{fffe}\x{ffff}\x{e0000}-\x{e007f}` + planeEnds() + `]`)
+
+func planeEnds() string {
+	var b strings.Builder
+	for plane := 1; plane <= 16; plane++ {
+		fmt.Fprintf(&b, `\x{%xfffe}\x{%xffff}`, plane, plane)
+	}
+	return b.String()
+}
 
 var fileName = regexp.MustCompile(`^([a-z0-9]+)-\d+-\d+(\.[^/]*)?$`)
 

@@ -208,7 +208,7 @@ func (l *ledger) loadGenesis(ctx context.Context) (err error) {
 	}
 	g := &l.genesis
 	l.hour, l.hash = time.Duration(g.HourNS), l.genesisHash
-	if g.Layout != "hive1" || g.Shards != 1 || g.Shard != "single" {
+	if g.Layout != "hive2" || g.Shards != 1 || g.Shard != "single" {
 		return fmt.Errorf("%s: layout %q, %d shards (%q): %w", key, g.Layout, g.Shards, g.Shard, errNewer)
 	}
 	ok := l.r.expect(l.hour >= time.Minute && l.hour%time.Minute == 0 && (24*time.Hour)%l.hour == 0, key, "hours of %s", l.hour)

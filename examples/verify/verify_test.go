@@ -93,7 +93,7 @@ func TestEveryByteOfAnEntryCounts(t *testing.T) {
 func TestNewerFormatsAreNotJudged(t *testing.T) {
 	for name, change := range map[string]func(*world){
 		"min_reader": func(w *world) { w.entries[4].header = header{2, 2} },
-		"layout":     func(w *world) { w.genesis.Layout = "hive2" },
+		"layout":     func(w *world) { w.genesis.Layout = "hive3" },
 		"genesis":    func(w *world) { w.genesis.header = header{3, 2} },
 		"epoch":      func(w *world) { w.m[prefix+"_onceflow/job/e0002/genesis.json"] = nil },
 	} {

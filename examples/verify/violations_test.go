@@ -70,6 +70,7 @@ var before = map[string]change[*world]{
 	"file name":     {func(w *world) { w.rename("o1-2-0.jsonl", "o1-2-0-1.jsonl") }, "is not named <owner>-<t>-<n>"},
 	"file unowned":  {func(w *world) { w.rename("o1-2-0.jsonl", "f.jsonl") }, "is not named <owner>-<t>-<n>"},
 	"folder value":  {func(w *world) { w.rename("o1-2-0.jsonl", "k=a%2fb/o1-2-0.jsonl") }, `the folder "k=a%2fb" is not how a value is escaped`},
+	"folder mark":   {func(w *world) { w.rename("o1-2-0.jsonl", "k=a\u202eb/o1-2-0.jsonl") }, "the folder \"k=a\\u202eb\" is not how a value is escaped"},
 	"folder dot":    {func(w *world) { w.rename("o1-2-0.jsonl", "k=../o1-2-0.jsonl") }, `the folder "k=.." is not how a value is escaped`},
 	"no owner":      {func(w *world) { delete(w.owners, "o2") }, "owners/o2: it is missing"},
 	"another owner": {func(w *world) { w.owners["o2"].Lanes[0].Token = token(7) }, "held none of its lanes"},

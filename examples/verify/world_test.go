@@ -102,7 +102,7 @@ func good(t *testing.T) *world { return goodAt(t, prefix, "job") }
 func goodAt(t *testing.T, prefix, job string) *world {
 	t.Helper()
 	w := &world{prefix: prefix, job: job, m: memory{}, owners: map[string]*owner{}, blobs: map[string]*blob{}}
-	w.genesis = genesis{header: header{1, 1}, Job: job, Epoch: 1, HourNS: int64(time.Hour), Layout: "hive1", Source: "s", Shards: 1,
+	w.genesis = genesis{header: header{1, 1}, Job: job, Epoch: 1, HourNS: int64(time.Hour), Layout: "hive2", Source: "s", Shards: 1,
 		Shard: "single", Created: at(5, 0), Token: token(1000)}
 	add := func(e *entry) {
 		e.header, e.ID, e.Token = header{1, 1}, uint64(len(w.entries)+1), token(len(w.entries)+1)

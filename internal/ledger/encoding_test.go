@@ -238,7 +238,7 @@ func TestGenesisOfAnotherLayoutNeedsANewerVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for old, new := range map[string]string{`"hive1"`: `"flat2"`, `"shards":1`: `"shards":4`, `"single"`: `"hash"`} {
+	for old, new := range map[string]string{`"hive2"`: `"flat2"`, `"shards":1`: `"shards":4`, `"single"`: `"hash"`} {
 		var v *VersionError
 		if _, err := DecodeGenesis(resign(body, old, new)); !errors.As(err, &v) {
 			t.Errorf("genesis with %s: got %v, want a *VersionError", new, err)

@@ -24,7 +24,7 @@ type Genesis struct {
 
 // The only values of Genesis.Layout, Shards and Shard so far. Others need a newer version.
 const (
-	LayoutHive1 = "hive1"
+	LayoutHive2 = "hive2" // "hive1" escaped all characters beyond ASCII
 	ShardSingle = "single"
 )
 
@@ -83,7 +83,7 @@ func DecodeGenesis(body []byte) (*Genesis, error) {
 	if err := g.check(); err != nil {
 		return nil, corrupt(object, "%v", err)
 	}
-	if g.Layout != LayoutHive1 || g.Shards != 1 || g.Shard != ShardSingle {
+	if g.Layout != LayoutHive2 || g.Shards != 1 || g.Shard != ShardSingle {
 		what := fmt.Sprintf("layout %q, %d shards %q", g.Layout, g.Shards, g.Shard)
 		return nil, &VersionError{Object: object, Format: g.Format, MinReader: g.MinReader, Feature: what}
 	}

@@ -29,7 +29,7 @@ func pos(n int64) record.Position { return record.Position{Sub: n} }
 
 func testGenesis() Genesis {
 	return Genesis{
-		Format: Format, MinReader: MinReader, Job: "job", Epoch: 1, Hour: time.Hour, Layout: LayoutHive1, Source: "test",
+		Format: Format, MinReader: MinReader, Job: "job", Epoch: 1, Hour: time.Hour, Layout: LayoutHive2, Source: "test",
 		Shards: 1, Shard: ShardSingle, Created: day, Token: token(1),
 	}
 }

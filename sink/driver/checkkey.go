@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/onceflow/onceflow/sink/escape"
 )
@@ -16,16 +17,18 @@ const (
 )
 
 // CheckKey says why key cannot be the key of an object. Implementers of a Store call it first. A key is one or more
-// segments with single slashes between them. A segment is not empty, ".", or "..", and is made of ASCII letters, digits and
-// "_.-~%=". So a key that a Store joins to a folder's path cannot leave that folder.
+// segments with single slashes between them. A segment is not empty, ".", or "..", and is made of "%", "=" and what
+// [escape.Plain] accepts, in UTF-8: ASCII letters, digits and "_.-~", and most characters beyond ASCII. So a key that a Store
+// joins to a folder's path cannot leave that folder.
 func CheckKey(key string) error {
 	if len(key) == 0 || len(key) > MaxKey {
 		return fmt.Errorf("key %.80q has %d bytes, not 1 to %d", key, len(key), MaxKey)
 	}
-	for i := range len(key) {
-		if c := key[i]; c != '/' && !escape.Plain(c) && c != '%' && c != '=' {
-			return fmt.Errorf("key %q has the character %q", key, c)
+	for i, r := range key {
+		if strings.ContainsRune("/%=", r) || escape.Plain(r) && (r != utf8.RuneError || strings.HasPrefix(key[i:], "\ufffd")) {
+			continue
 		}
+		return fmt.Errorf("key %q has the character %q", key, r)
 	}
 	for s := range strings.SplitSeq(key, "/") {
 		switch {

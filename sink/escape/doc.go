@@ -2,13 +2,14 @@
 //
 // # Promise
 //
-// Different values have different folders. Every folder is a name that all stores, file systems and readers of Hive's layout
-// take as it is, and no longer than [MaxBytes].
+// Different values have different folders. Every folder is a name in UTF-8 that all stores and file systems take as it is, and
+// no longer than [MaxBytes]. Readers of Hive's layout, such as Spark and Trino, read the value that was written.
 //
 // # Limits
 //
-// A value too long for a folder has its hash there and cannot be undone: see [ErrHashed]. A file system that ignores case
-// puts values that differ in case alone into one folder.
+// A value too long for a folder has its hash there and cannot be undone: see [ErrHashed]. Values that are not UTF-8, or have a
+// character beyond ASCII that [Plain] refuses, are undone by [Undo] but not by readers of Hive's layout. A file system that
+// ignores case puts values that differ in case alone into one folder.
 //
 // # Way in
 //

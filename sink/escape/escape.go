@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -21,29 +22,39 @@ const (
 
 // Append appends value to dst as the folder of a sink.Key has it. Different values have different folders:
 //
-//   - ASCII letters, digits and "_.~-" stand for themselves, all other bytes are %XX with upper-case digits, as in URLs, so
-//     also each byte of a letter that is not ASCII. Hive, Spark and Athena decode that by themselves.
+//   - What [Plain] accepts stands for itself: ASCII letters, digits and "_.~-", and almost all characters beyond ASCII, as
+//     Hive and Spark write them. Each byte of all others, and of what is not UTF-8, is %XX with upper-case digits.
 //   - A dot at either end and a leading underscore are %2E and %5F. So nothing is "." or "..", hidden from readers, or
 //     shortened by Windows.
 //   - The empty value is [Empty].
-//   - If all that takes more than [MaxBytes] bytes it is "_", its first 120 bytes or a little less, "~", and the SHA-256 of
+//   - If all that takes more than [MaxBytes] bytes it is "_", its first 120 bytes or a few less, "~", and the SHA-256 of
 //     the value in hex. Only that cannot be undone by [Undo]; no other value begins with "_" and something else than "_".
 //
-// Upper and lower case stay apart in the key. A file system that ignores case, as on Macs and Windows, puts the files of
-// both into one folder: nothing is lost, as file names are unique, but who reads that folder reads both.
+// Hive, Spark, Trino and Athena take each %XX for one character. So they read every value of ASCII and of plain characters
+// as it was, but take the bytes of an escaped character beyond ASCII, and those that are not UTF-8, for Latin-1.
+//
+// Upper and lower case stay apart in the key, and so do é and e with an accent behind it. A file system that ignores either,
+// as on Macs and Windows, puts the files of both into one folder: nothing is lost, as file names are unique, but who reads
+// that folder reads both.
 func Append(dst []byte, value string) []byte {
 	if value == "" {
 		return append(dst, Empty...)
 	}
 	start := len(dst)
 	last := len(value) - 1
-	for i := range len(value) {
+	for i := 0; i < len(value); i++ {
 		c := value[i]
-		if Plain(c) && !(c == '.' && (i == 0 || i == last)) && !(c == '_' && i == 0) {
+		if plainASCII(c) && !(c == '.' && (i == 0 || i == last)) && !(c == '_' && i == 0) {
 			dst = append(dst, c)
 			continue
 		}
-		const hexDigits = "0123456789ABCDEF"
+		if c >= utf8.RuneSelf {
+			if r, size := utf8.DecodeRuneInString(value[i:]); size > 1 && Plain(r) {
+				dst = append(dst, value[i:i+size]...)
+				i += size - 1
+				continue
+			}
+		}
 		dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
 		if len(dst)-start > MaxBytes {
 			break
@@ -53,7 +64,7 @@ func Append(dst []byte, value string) []byte {
 		return dst
 	}
 	cut := start + cutBytes
-	for dst[cut-1] == '%' || dst[cut-2] == '%' { // not within %XX
+	for dst[cut-1] == '%' || dst[cut-2] == '%' || !utf8.RuneStart(dst[cut]) { // not within %XX or a character
 		cut--
 	}
 	var head [cutBytes]byte
@@ -62,6 +73,8 @@ func Append(dst []byte, value string) []byte {
 	dst = append(append(append(dst[:start], '_'), head[:n]...), '~')
 	return hex.AppendEncode(dst, sum[:])
 }
+
+const hexDigits = "0123456789ABCDEF"
 
 // ErrHashed means that a folder has the hash of a value that was too long for it.
 var ErrHashed = errors.New("escape: the folder has a hash of the value")
@@ -97,7 +110,21 @@ func Undo(s string) (string, error) {
 	return "", fmt.Errorf("escape: undo %q: no value is escaped like this", s)
 }
 
-// Plain reports whether every store and every reader takes c as it is: ASCII letters, digits and "_.-~".
-func Plain(c byte) bool {
+// Plain reports whether r stands for itself: ASCII letters, digits and "_.-~", and all characters beyond ASCII but those that
+// no store or listing should have to print. These are control characters, separators of lines and paragraphs, marks that show
+// nothing or turn the direction of text (U+200B, U+200E, U+200F, U+2028 to U+202E, U+2060 to U+206F, U+FEFF, U+FFF9 to U+FFFB, tags), and the
+// code points that are no characters. The list is fixed: it does not grow with Unicode.
+func Plain(r rune) bool {
+	switch {
+	case r < utf8.RuneSelf:
+		return r >= 0 && plainASCII(byte(r))
+	case r < 0xA0, r == 0x200B, r == 0x200E, r == 0x200F, 0x2028 <= r && r <= 0x202E, 0x2060 <= r && r <= 0x206F,
+		0xFDD0 <= r && r <= 0xFDEF, r == 0xFEFF, 0xFFF9 <= r && r <= 0xFFFB, 0xE0000 <= r && r <= 0xE007F, r&0xFFFE == 0xFFFE:
+		return false
+	}
+	return utf8.ValidRune(r)
+}
+
+func plainASCII(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-' || c == '~'
 }

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/escape"
@@ -18,6 +20,9 @@ var hostile = []string{
 	"_onceflow", "CON", "nul.txt", "a~1", "~", "-", "+", "a+b", "a b", "a,b", "'", `"`, "$HOME", "`id`", "*", "<script>", "null", "NULL",
 	escape.Empty, "%5F_HIVE_DEFAULT_PARTITION__", strings.Repeat("x", 199), strings.Repeat("x", 200), strings.Repeat("x", 201),
 	strings.Repeat("é", 33), strings.Repeat("é", 34), strings.Repeat("/", 2048), strings.Repeat("a", 119) + strings.Repeat("/", 99),
+	"\ufffd", "\uffff", "\U0010fffe", "\ue000", "\u0085", "\u00a0", "\u200b", "\u200d", "\u202e", "\u2028", "\ufeff", "a\ufffdb\xffc", "\xed\xa0\x80", "é.",
+	strings.Repeat("é", 100), strings.Repeat("é", 101), strings.Repeat("日", 66), strings.Repeat("日", 67), strings.Repeat("a", 118) + strings.Repeat("日", 99),
+	strings.Repeat("a", 119) + strings.Repeat("é", 99), strings.Repeat("a", 118) + strings.Repeat("\u202e", 99),
 	strings.Repeat("a", 118) + strings.Repeat("/", 99), strings.Repeat("a", 199) + ".", "." + strings.Repeat("a", 199),
 }
 
@@ -70,6 +75,51 @@ func TestPlainValuesStandForThemselves(t *testing.T) {
 	}
 }
 
+// Keys such as é and 日本 were mojibake in Spark, Hive and Trino once, which take each %XX for a character.
+func TestHivesReadersReadAllButTheOddValues(t *testing.T) {
+	for _, v := range []string{"é", "e\u0301", "日本", "😀", "Ünï/cødé?", "%C3%A9", "a b", "ا\u200dب", "\u00a0", "\ufffd", "\ue000", "\r\n\x00", ".é.", "_é"} {
+		e := string(escape.Append(nil, v))
+		if got := hive(e); got != v {
+			t.Errorf("%q is escaped as %q, which Hive reads as %q", v, e, got)
+		}
+	}
+	if e := string(escape.Append(nil, "日本")); e != "日本" {
+		t.Errorf("got %q, want 日本", e)
+	}
+}
+
+// hive unescapes a folder as Hive, Spark and Trino do.
+func hive(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' {
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteRune(rune(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// What is cut for its length ends at the end of a character.
+func TestWhatIsTooLongIsCutBetweenCharacters(t *testing.T) {
+	for _, tail := range []string{"é", "日", "😀", "/", "\u202e", "\xff"} {
+		for n := range 125 {
+			e := string(escape.Append(nil, strings.Repeat("a", n)+strings.Repeat(tail, 100)))
+			head, _, ok := strings.Cut(e, "~")
+			if !ok && len(e) <= escape.MaxBytes {
+				continue
+			}
+			if !ok || !utf8.ValidString(head) || len(head) > 121 || len(head) < 110 || strings.Contains(head[len(head)-2:], "%") {
+				t.Fatalf("%d a and many %q: %q", n, tail, e)
+			}
+		}
+	}
+}
+
 // Long values that begin alike differ in their hash; a value that looks like the hashed form of another is escaped.
 func TestLongValuesCannotClash(t *testing.T) {
 	long := strings.Repeat("a", 2048)
@@ -83,7 +133,7 @@ func TestLongValuesCannotClash(t *testing.T) {
 }
 
 func TestUndoRefusesWhatNoValueHas(t *testing.T) {
-	for _, s := range []string{"", ".", "..", "%41", "%2f", "%", "%2", "%zz", "a/b", "é", "a.", "__x", "%%", "\x00", strings.Repeat("x", 201)} {
+	for _, s := range []string{"", ".", "..", "%41", "%2f", "%", "%2", "%zz", "a/b", "%C3%A9", "\u200b", "\xc3", "%E6%97%A5", "a.", "__x", "%%", "\x00", strings.Repeat("x", 201)} {
 		if v, err := escape.Undo(s); err == nil {
 			t.Errorf("%q: got %q and no error", s, v)
 		}
@@ -117,7 +167,7 @@ func FuzzUndo(f *testing.F) {
 }
 
 func BenchmarkAppend(b *testing.B) {
-	for name, v := range map[string]string{"plain": "advertiser-1234567", "odd": "/shop/17?x=é", "long": strings.Repeat("x", 2048)} {
+	for name, v := range map[string]string{"plain": "advertiser-1234567", "odd": "/shop/17?x=é", "japanese": "日本の広告主", "long": strings.Repeat("x", 2048)} {
 		b.Run(name, func(b *testing.B) {
 			dst := make([]byte, 0, 256)
 			b.ReportAllocs()

@@ -136,7 +136,7 @@ func TestForeignFilesArePassedOver(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)
 	for _, name := range []string{
-		"lost+found/x", "a b/c", "Icon\r", "é", "_onceflow/.staging/readme", "_onceflow/.staging/x,y", "_onceflow/.staging/x,o,..,y,", "_onceflow/.staging/x+/y",
+		"lost+found/x", "a b/c", "Icon\r", "\u202e", "_onceflow/.staging/readme", "_onceflow/.staging/x,y", "_onceflow/.staging/x,o,..,y,", "_onceflow/.staging/x+/y",
 		"_onceflow/.staging/tmp/y", "_onceflow/.staging/x,o,y,/z",
 	} {
 		p := filepath.Join(dir, filepath.FromSlash(name))

@@ -157,7 +157,7 @@ func oddKeysAreKept(s *suite) {
 	full := strings.Repeat(strings.Repeat("t", storage.MaxSegment)+"/", 3)
 	full += strings.Repeat("x", storage.MaxKey-len(s.dir)-len("d/")-len(full))
 	for i, key := range []string{"...", ".hidden", "_x", "~", "-", "--help", "%2F", "%", "a=b=c", "day=2025-05-01/hour=06/k=%C3%A9/f.jsonl.zst", "UPPER", "a.",
-		long, full} {
+		"site=日本/f", "site=e\u0301", "site=é.x", "😀", "\ufffd", strings.Repeat("日", storage.MaxSegment/3), long, full} {
 		key = "d/" + key // as a segment of its own
 		body := fmt.Appendf(nil, "%d %s", i, key)
 		if i%2 == 0 {
@@ -171,7 +171,7 @@ func oddKeysAreKept(s *suite) {
 
 // Contract: a key that driver.CheckKey refuses is an error, and no way out of the storage.
 func badKeysAreRefused(s *suite) {
-	for _, key := range []string{"", "/", "/etc/passwd", "..", "../x", "a/../../x", "a//b", "a/", "./a", "a\x00b", `a\..\b`, "a b", "é", strings.Repeat("k", 256)} {
+	for _, key := range []string{"", "/", "/etc/passwd", "..", "../x", "a/../../x", "a//b", "a/", "./a", "a\x00b", `a\..\b`, "a b", "\xe9", "a\u0085", "\u202e", strings.Repeat("k", 256)} {
 		if err := s.a.Create(s.Context(), key, []byte("x")); err == nil || errors.Is(err, fs.ErrExist) {
 			s.Errorf("Create(%q): got %v, want another error", key, err)
 		}

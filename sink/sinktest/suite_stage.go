@@ -155,9 +155,9 @@ func publishOfLostStaging(s *suite) {
 // are published or gone no more.
 func stagedListsOpenAndClosed(s *suite) {
 	open := s.stage(s.a, "open", []byte("123"))
-	closed := s.staged(s.b, "closed", []byte("12345"))
+	closed := s.staged(s.b, "closed-日本=😀%2F", []byte("12345"))
 	s.publish(s.a, s.staged(s.a, "published", nil))
-	s.wantStaging("closed", "open")
+	s.wantStaging("closed-日本=😀%2F", "open")
 	ids := map[string]bool{}
 	for _, st := range s.staging(s.a) {
 		ids[st.ID] = true

@@ -27,7 +27,7 @@ func open(t *testing.T, store storage.Store) *journal.Journal {
 	t.Helper()
 	f := folder(store)
 	g, hash, err := f.Begin(t.Context(), &ledger.Genesis{
-		Format: ledger.Format, MinReader: ledger.MinReader, Job: "job", Epoch: journal.Epoch, Hour: time.Hour, Layout: ledger.LayoutHive1,
+		Format: ledger.Format, MinReader: ledger.MinReader, Job: "job", Epoch: journal.Epoch, Hour: time.Hour, Layout: ledger.LayoutHive2,
 		Source: "test", Shards: 1, Shard: ledger.ShardSingle, Created: time.Date(2025, 5, 1, 12, 0, 0, 0, time.UTC), Token: journal.NewToken(f.Objects.Env),
 	})
 	if err != nil {

@@ -127,7 +127,7 @@ func (p *Place) begin(ctx context.Context, job *driver.Job) (*ledger.Genesis, le
 			return nil, "", err
 		}
 		g, hash, err = p.Folder.Begin(ctx, &ledger.Genesis{
-			Format: ledger.Format, MinReader: ledger.MinReader, Job: p.Folder.Job, Epoch: journal.Epoch, Hour: p.opts.Hour, Layout: ledger.LayoutHive1,
+			Format: ledger.Format, MinReader: ledger.MinReader, Job: p.Folder.Job, Epoch: journal.Epoch, Hour: p.opts.Hour, Layout: ledger.LayoutHive2,
 			Start: p.opts.Start.UTC(), Source: job.Source.ID, Shards: 1, Shard: ledger.ShardSingle, Created: now.UTC().Round(0), Token: journal.NewToken(p.Env),
 		})
 		if err != nil {
