@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
@@ -46,7 +48,11 @@ type config struct {
 
 	ahead time.Duration // by which most clocks of producers go ahead; not where a join waits for time to pass
 
-	steps   int
+	steps int
+}
+
+// mishaps is what goes wrong in a run, and how often. It is drawn from the seed, too.
+type mishaps struct {
 	faults  float64 // chance that a call of the store goes wrong
 	crashes float64 // chances per step
 	pauses  float64
@@ -56,42 +62,46 @@ type config struct {
 	jumpy   bool // the store's clock steps by a day now and then, and back
 }
 
-// draw makes the configuration of a seed.
-func (w *world) draw(steps int, reshard bool) {
-	c := &w.cfg
-	c.instances, c.lanes = 1+w.rng.IntN(3), 1+w.rng.IntN(3)
-	c.join, c.dedup = w.chance(0.7), w.chance(0.6)
-	c.pairs = c.join && w.chance(0.6)
-	c.txns, c.grows, c.skew = w.chance(0.3), w.chance(0.5), w.chance(0.5)
-	c.upgrade, c.retires = w.chance(0.25), !c.join && !c.dedup // a partner that is deleted has no one right answer
-	c.small, c.deploys = w.chance(0.3), w.chance(0.3)
-	if c.reshards = w.chance(0.4) || reshard; c.reshards {
+// end stops what would disturb the instances.
+func (m *mishaps) end() { m.crashes, m.pauses, m.moves, m.storm = 0, 0, 0, false }
+
+// draw makes what differs from run to run of a seed.
+func draw(s *scheduler, steps int, reshard bool) (*config, *mishaps) {
+	c, m := &config{}, &mishaps{}
+	c.instances, c.lanes = 1+s.rng.IntN(3), 1+s.rng.IntN(3)
+	c.join, c.dedup = s.chance(0.7), s.chance(0.6)
+	c.pairs = c.join && s.chance(0.6)
+	c.txns, c.grows, m.skew = s.chance(0.3), s.chance(0.5), s.chance(0.5)
+	c.upgrade, c.retires = s.chance(0.25), !c.join && !c.dedup // a partner that is deleted has no one right answer
+	c.small, c.deploys = s.chance(0.3), s.chance(0.3)
+	if c.reshards = s.chance(0.4) || reshard; c.reshards {
 		c.pairs, c.txns, c.retires = false, false, false // what has shards has no transactions, and nothing to pair
 	}
-	if c.files = !c.reshards && w.chance(0.4); c.files {
+	if c.files = !c.reshards && s.chance(0.4); c.files {
 		c.txns, c.retires = false, false
 	}
-	c.old = !c.dedup && w.chance(0.2) // a store of IDs knows nothing of what is so old
-	c.steps = steps/2 + w.rng.IntN(steps)
-	if w.chance(0.02) {
+	c.old = !c.dedup && s.chance(0.2) // a store of IDs knows nothing of what is so old
+	c.steps = steps/2 + s.rng.IntN(steps)
+	if s.chance(0.02) {
 		c.steps *= 10 // long enough for snapshots
 	}
 	rate := func(most float64) float64 {
-		if w.chance(0.3) {
+		if s.chance(0.3) {
 			return 0
 		}
-		return most * w.rng.Float64()
+		return most * s.rng.Float64()
 	}
-	c.faults, c.crashes, c.pauses, c.moves = rate(0.15), rate(0.004), rate(0.01), rate(0.01)
-	c.storm = w.chance(0.15)
-	c.jumpy = w.chance(0.3)
-	if c.odd = w.chance(0.5); !c.join && w.chance(0.5) {
+	m.faults, m.crashes, m.pauses, m.moves = rate(0.15), rate(0.004), rate(0.01), rate(0.01)
+	m.storm = s.chance(0.15)
+	m.jumpy = s.chance(0.3)
+	if c.odd = s.chance(0.5); !c.join && s.chance(0.5) {
 		c.ahead = rule.Near
 	}
-	w.sticky = []float64{0, 0.5, 0.9}[w.rng.IntN(3)]
+	s.sticky = []float64{0, 0.5, 0.9}[s.rng.IntN(3)]
+	return c, m
 }
 
-func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
-
-// upTo is a random duration.
-func (w *world) upTo(d time.Duration) time.Duration { return time.Duration(w.rng.Int64N(int64(d) + 1)) }
+// settings is both in one, for the trace.
+func settings(c *config, m *mishaps) string {
+	return strings.Replace(fmt.Sprintf("%+v %+v", *c, *m), "} {", " ", 1)
+}

@@ -11,4 +11,9 @@
 // open, and sets clocks off by a day. After every effect on the store the checker compares what is committed with what
 // the source holds. In the end the faults stop, and all work must complete, all hours that can must be sealed, and
 // nothing may be left in staging.
+//
+// A world has one struct for each thing that has a state: the scheduler, with time and chance; the source, with lanes and
+// logs, and the producers that append to them; the folder, in which files come and go; the group, with the instances; the
+// store and its clock. A checker has one for each thing that it follows: objects, what the ledger says of partitions, fates
+// of records, manifests, hours, and who owns which lane.
 package sim

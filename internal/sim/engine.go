@@ -21,7 +21,9 @@ import (
 // another one commits, while the first fills the next transaction; a third does upkeep beside both.
 type engine struct {
 	p      *process
-	w      *world
+	sched  *scheduler
+	cfg    *config
+	src    *source
 	out    driver.Output[Row]
 	lanes  map[string]*laneWork
 	over   map[string]bool // lanes that have ended, which are not wanted again
@@ -74,7 +76,7 @@ func openEngine(ctx context.Context, p *process) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{p: p, w: p.w, lanes: map[string]*laneWork{}, over: map[string]bool{}, ids: dedup.NewMemory(nil)}
+	e := &engine{p: p, sched: p.g.sched, cfg: p.g.cfg, src: p.g.src, lanes: map[string]*laneWork{}, over: map[string]bool{}, ids: dedup.NewMemory(nil)}
 	e.out = seal.Hourly(s, &seal.Options{Lateness: lateness, EmptyHours: p.emptyHours})
 	err = e.out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "sim", Topics: p.topics}, Workers: 1})
 	if err != nil {
@@ -87,7 +89,7 @@ func openEngine(ctx context.Context, p *process) (*engine, error) {
 // run is the loop of the engine.
 func (e *engine) run(ctx context.Context) error {
 	for {
-		e.w.Yield("loop")
+		e.sched.Yield("loop")
 		if err := e.letGo(ctx); err != nil {
 			return err
 		}
@@ -109,7 +111,7 @@ func (e *engine) run(ctx context.Context) error {
 			return e.commitAll(ctx)
 		}
 		var err error
-		switch c := e.w.rng.Float64(); {
+		switch c := e.sched.rng.Float64(); {
 		case c < 0.55:
 			err = e.read(ctx)
 		case c < 0.75:
@@ -119,7 +121,7 @@ func (e *engine) run(ctx context.Context) error {
 		case c < 0.97:
 			e.maintain(ctx)
 		default:
-			err = e.w.sleep(ctx, e.w.upTo(2*time.Second))
+			err = e.sched.sleep(ctx, e.sched.upTo(2*time.Second))
 		}
 		if err != nil {
 			return err
@@ -169,7 +171,7 @@ func (e *engine) rebalance(ctx context.Context) error {
 
 // revoke commits what there is, or drops it, and lets go of lanes.
 func (e *engine) revoke(ctx context.Context, lanes []string) error {
-	again := !e.w.chance(0.6)
+	again := !e.sched.chance(0.6)
 	if !again {
 		if err := e.commitAll(ctx); err != nil {
 			return err
@@ -194,7 +196,7 @@ func (e *engine) revoke(ctx context.Context, lanes []string) error {
 func (e *engine) commitAll(ctx context.Context) error {
 	for range 2 {
 		for e.commit != nil && !e.commit.done {
-			e.w.Yield("wait for the commit")
+			e.sched.Yield("wait for the commit")
 		}
 		if err := e.finishCommit(ctx); err != nil {
 			return err
@@ -204,7 +206,7 @@ func (e *engine) commitAll(ctx context.Context) error {
 		}
 	}
 	for e.commit != nil && !e.commit.done {
-		e.w.Yield("wait for the last commit")
+		e.sched.Yield("wait for the last commit")
 	}
 	return e.finishCommit(ctx)
 }
@@ -219,7 +221,7 @@ func (e *engine) acquire(ctx context.Context, as []driver.Assignment) error {
 		return err
 	}
 	for _, a := range as {
-		e.w.logf("%s acquires %s", e.p.name, a.Lane)
+		e.sched.logf("%s acquires %s", e.p.name, a.Lane)
 		l, err := newLaneWork(e, a, from)
 		if err != nil {
 			return err
@@ -234,7 +236,7 @@ func (e *engine) startOver(ctx context.Context) error {
 	if c := e.commit; c != nil {
 		c.cancel()
 		for !c.done {
-			e.w.Yield("wait for the abandoned commit")
+			e.sched.Yield("wait for the abandoned commit")
 		}
 		e.commit = nil
 	}
@@ -272,16 +274,16 @@ func (e *engine) begin(ctx context.Context) error {
 	t := e.open
 	c := &commit{cut: cut}
 	patience := time.Hour
-	if !e.w.calm && e.w.chance(0.1) {
-		patience = e.w.upTo(20 * time.Second)
+	if !e.p.g.calm && e.sched.chance(0.1) {
+		patience = e.sched.upTo(20 * time.Second)
 	}
-	ctx, c.cancel = e.w.deadline(ctx, patience)
+	ctx, c.cancel = e.sched.deadline(ctx, patience)
 	e.commit = c
 	e.open = e.out.Begin(t)
-	e.w.spawn(e.p, e.p.name+"/commit", func() {
+	e.sched.spawn(e.p, e.p.name+"/commit", func() {
 		_, c.err = t.Commit(ctx, cut)
 		c.done = true
-		e.w.logf("%s: commit: %v", e.p.name, c.err)
+		e.sched.logf("%s: commit: %v", e.p.name, c.err)
 	})
 	return nil
 }
@@ -316,7 +318,7 @@ func (e *engine) read(ctx context.Context) error {
 	if len(lanes) == 0 {
 		return nil
 	}
-	return lanes[e.w.rng.IntN(len(lanes))].read(ctx)
+	return lanes[e.sched.rng.IntN(len(lanes))].read(ctx)
 }
 
 // proveIdle moves clocks of partitions whose logs have ended: T first, then the question.
@@ -325,11 +327,11 @@ func (e *engine) proveIdle(ctx context.Context) error {
 	if err != nil {
 		return passing(err)
 	}
-	e.w.Yield("ask for ends")
+	e.sched.Yield("ask for ends")
 	for _, l := range e.sorted() {
 		l.atEnd(t)
 	}
-	e.w.Yield("told of ends")
+	e.sched.Yield("told of ends")
 	for _, l := range e.sorted() {
 		if err := l.advance(ctx); err != nil {
 			return err
@@ -344,18 +346,18 @@ func (e *engine) maintain(ctx context.Context) {
 		return
 	}
 	u := &upkeep{}
-	ctx, u.cancel = e.w.deadline(ctx, time.Hour)
+	ctx, u.cancel = e.sched.deadline(ctx, time.Hour)
 	e.upkeep = u
-	e.w.spawn(e.p, e.p.name+"/upkeep", func() {
+	e.sched.spawn(e.p, e.p.name+"/upkeep", func() {
 		u.did, u.err = e.out.Maintain(ctx, e.listed)
 		u.done = true
 	})
 }
 
 func (e *engine) listed(context.Context) ([]record.Partition, error) {
-	e.w.Yield("ask for partitions")
-	list := e.w.listedNow(e.p.topics)
-	e.w.Yield("told of partitions")
+	e.sched.Yield("ask for partitions")
+	list := e.src.listed(e.p.topics)
+	e.sched.Yield("told of partitions")
 	return list, nil
 }
 
@@ -378,7 +380,7 @@ func (e *engine) endUpkeep() error {
 	}
 	e.upkeep.cancel()
 	for !e.upkeep.done {
-		e.w.Yield("wait for upkeep")
+		e.sched.Yield("wait for upkeep")
 	}
 	return e.finishUpkeep()
 }
@@ -389,4 +391,31 @@ func passing(err error) error {
 		return nil
 	}
 	return err
+}
+
+// letGo lets go of lanes that are over, as the engine does.
+func (e *engine) letGo(ctx context.Context) error {
+	if !e.cfg.files {
+		return nil
+	}
+	var over []string
+	for _, l := range e.sorted() {
+		if !l.dirty && len(l.origins) == 0 && e.commit == nil && !slices.ContainsFunc(l.parts, func(p *partWork) bool {
+			return !p.base.Ended || p.base.Pending.Len() > 0
+		}) {
+			over = append(over, l.assignment.Lane)
+		}
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	if err := e.endUpkeep(); err != nil {
+		return err
+	}
+	for _, name := range over {
+		delete(e.lanes, name)
+		e.over[name] = true
+		e.sched.logf("%s lets go of %s", e.p.name, name)
+	}
+	return e.out.Release(ctx, over)
 }

@@ -83,23 +83,23 @@ func newLaneWork(e *engine, a driver.Assignment, from map[record.Partition]drive
 	l := &laneWork{e: e, assignment: a, origins: map[record.Origin]*origin{}, dirty: a.Moved}
 	l.em = stage.NewEmitter[*logRecord](stage.LookupFunc(l.lookup))
 	for _, id := range a.Partitions {
-		pr, p := from[id], e.w.parts[id]
+		pr, p := from[id], e.src.parts[id]
 		pw := &partWork{p: p, base: pr, upTo: pr.UpTo.Sub, clock: eventclock.Clock{MaxEventTime: pr.MaxEventTime, Jump: eventclock.Jump(pr.Jump)}, ended: pr.Ended, children: pr.Children}
 		for _, n := range pr.Pending.Ordinals {
 			pw.replay = append(pw.replay, pr.Pending.First.Sub+int64(n))
 		}
 		l.parts = append(l.parts, pw)
 	}
-	sl := &stage.Lane{Name: a.Lane, Partitions: a.Partitions, Now: func() time.Time { return e.w.now.Add(e.p.skew) }, Wake: func() {}}
+	sl := &stage.Lane{Name: a.Lane, Partitions: a.Partitions, Now: func() time.Time { return e.sched.now.Add(e.p.skew) }, Wake: func() {}}
 	var err error
-	if e.w.cfg.dedup {
+	if e.cfg.dedup {
 		st := dedup.ByID(e.ids, func(r **logRecord) string { return (*r).id },
 			&dedup.Options{Window: dedupWindow, Bucket: 5 * time.Second})
 		if l.ids, err = st.Open(sl); err != nil {
 			return nil, err
 		}
 	}
-	if e.w.cfg.join {
+	if e.cfg.join {
 		st := join.Left(func(r **logRecord) string { return (*r).key }, func(r **logRecord) bool { return (*r).left },
 			func(left, right **logRecord) { l.pair(*left, *right) }, &join.Options{Window: window, Early: early, Grace: grace})
 		if l.pairs, err = st.Open(sl); err != nil {
@@ -137,8 +137,8 @@ func (l *laneWork) read(ctx context.Context) error {
 		return l.warmUp(ctx)
 	}
 	if l.ready() {
-		p := l.parts[l.e.w.rng.IntN(len(l.parts))]
-		batch := p.fresh(1 + l.e.w.rng.IntN(5))
+		p := l.parts[l.e.sched.rng.IntN(len(l.parts))]
+		batch := p.fresh(1 + l.e.sched.rng.IntN(5))
 		if was := p.ended; !was {
 			p.end()
 			l.dirty = l.dirty || p.ended
@@ -151,9 +151,9 @@ func (l *laneWork) read(ctx context.Context) error {
 			open = append(open, p)
 		}
 	}
-	p := open[l.e.w.rng.IntN(len(open))]
+	p := open[l.e.sched.rng.IntN(len(open))]
 	var batch []*logRecord
-	for range min(len(p.replay), 1+l.e.w.rng.IntN(5)) {
+	for range min(len(p.replay), 1+l.e.sched.rng.IntN(5)) {
 		batch = append(batch, p.p.log[p.replay[0]-1])
 		p.replay = p.replay[1:]
 	}
@@ -178,7 +178,7 @@ func (l *laneWork) warmUp(ctx context.Context) error {
 	if l.ids != nil && ok && w.Warmup() > 0 {
 		parts := slices.Clone(l.parts)
 		for _, id := range l.assignment.Elders {
-			p := l.e.w.parts[id]
+			p := l.e.src.parts[id]
 			parts = append(parts, &partWork{p: p, upTo: int64(len(p.log))})
 		}
 		for _, p := range parts {
@@ -219,7 +219,7 @@ func (l *laneWork) process(ctx context.Context, p *partWork, batch []*logRecord,
 		if r.bad {
 			continue
 		}
-		if now := l.e.w.now; back {
+		if now := l.e.sched.now; back {
 			p.clock.Again(&rule, r.time, r.time, now)
 		} else {
 			p.clock.Read(&rule, r.time, r.time, now)
@@ -280,4 +280,16 @@ func (l *laneWork) emit(events []record.Event[*logRecord]) {
 		row := Row{Owner: o.rec.String(), ID: r.id, With: o.with, Time: events[i].Time, click: r.click, unwanted: r.unwanted}
 		o.rows = append(o.rows, record.Event[Row]{Value: row, Time: events[i].Time, Origin: o.id})
 	}
+}
+
+// end notes that a partition ends, once all of it was read.
+func (p *partWork) end() {
+	if p.p.closed && p.upTo == int64(len(p.p.log)) {
+		p.ended, p.children = true, p.p.childIDs()
+	}
+}
+
+// bounds reports whether the clock of p limits that of its lane: it does not once it has ended and its children do.
+func (l *laneWork) bounds(p *partWork) bool {
+	return !p.ended || slices.ContainsFunc(p.children, func(c record.Partition) bool { return !slices.Contains(l.assignment.Partitions, c) })
 }

@@ -31,12 +31,12 @@ func (w *world) loss() {
 	if len(snapshots) > 0 {
 		snapshot = snapshots[len(snapshots)-1]
 	}
-	switch last := entries[len(entries)-1]; w.rng.IntN(3) {
+	switch last := entries[len(entries)-1]; w.sched.rng.IntN(3) {
 	case 0:
 		store.Delete(root + ledger.GenesisName)
 	case 1: // the newest, as in a folder that was restored in part
 		what = "the newest entries"
-		from := 1 + w.rng.Uint64N(newest)
+		from := 1 + w.sched.rng.Uint64N(newest)
 		for n := from; n <= last; n++ {
 			store.Delete(root + ledger.EntryName(n))
 			store.Delete(root + ledger.SnapshotName(n))
@@ -46,16 +46,16 @@ func (w *world) loss() {
 			return // what a snapshot has is not read
 		}
 		what = "an entry"
-		store.Delete(root + ledger.EntryName(snapshot+1+w.rng.Uint64N(last-snapshot-1)))
+		store.Delete(root + ledger.EntryName(snapshot+1+w.sched.rng.Uint64N(last-snapshot-1)))
 	}
-	w.logf("%s lost", what)
+	w.sched.logf("%s lost", what)
 	before := kept(store)
 	err := w.openOn(store)
 	if _, lost := errors.AsType[*ledger.LostError](err); !lost {
-		w.check.violation("a process begins though the ledger lost %s: %v", what, err)
+		w.check.bad.add("a process begins though the ledger lost %s: %v", what, err)
 	}
 	if after := kept(store); !slices.Equal(before, after) {
-		w.check.violation("a process wrote though the ledger lost %s: %d objects, before %d", what, len(after), len(before))
+		w.check.bad.add("a process wrote though the ledger lost %s: %d objects, before %d", what, len(after), len(before))
 	}
 }
 
@@ -87,15 +87,9 @@ func keysOf(store *sinktest.Memory, prefix string) (keys []string) {
 // openOn begins a process of the newest generation, with no others beside it and no faults.
 func (w *world) openOn(store sink.Store) error {
 	e := env.Default()
-	e.Rand, e.Parallel = rand.New(rand.NewPCG(w.rng.Uint64(), 3)).Uint64, 1
+	e.Rand, e.Parallel = rand.New(rand.NewPCG(w.sched.rng.Uint64(), 3)).Uint64, 1
 	ctx := env.With(context.Background(), e)
-	topics, generation := []string{"a"}, uint64(1)
-	if w.cfg.pairs {
-		topics = append(topics, "ax")
-	}
-	if w.upgraded {
-		topics, generation = append(topics, "b"), 2
-	}
+	topics, generation := w.src.read()
 	s, err := sink.Open(ctx, store, "job", flows("clicks"), &sink.Options{Hour: hour, Generation: generation})
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 
 // process is one instance of the job, from its start to its death.
 type process struct {
-	w          *world
+	g          *group
 	name       string
 	rand       *rand.Rand // of tokens
 	skew       time.Duration
@@ -35,11 +35,11 @@ func (p *process) reads(l *lane) bool { return slices.Contains(p.topics, l.parts
 // env is the world as the sink sees it.
 func (p *process) env() *env.Env {
 	e := &env.Env{
-		Rand: p.rand.Uint64, Sleep: p.w.sleep, Now: p.local, Parallel: 1, Scheduler: p.w, SnapshotEvery: 5, GoneAfter: time.Hour,
-		Mono: func() time.Duration { return p.w.now.Sub(p.w.began) }, Wall: func() time.Time { return p.w.now.Add(p.wall) },
+		Rand: p.rand.Uint64, Sleep: p.g.sched.sleep, Now: p.local, Parallel: 1, Scheduler: p.g.sched, SnapshotEvery: 5, GoneAfter: time.Hour,
+		Mono: func() time.Duration { return p.g.sched.now.Sub(p.g.sched.began) }, Wall: func() time.Time { return p.g.sched.now.Add(p.wall) },
 		Steady: &steady.Limits{Step: 5 * time.Second, Persist: stepPersists, Apart: hour},
 	}
-	if p.w.cfg.small {
+	if p.g.cfg.small {
 		e.MaxEntry = 1500
 	}
 	return e
@@ -47,34 +47,34 @@ func (p *process) env() *env.Env {
 
 // before is called before each call of the store: others run, then the call's fortune is drawn.
 func (p *process) before(_ context.Context, c sinktest.Call) sinktest.Mode {
-	w := p.w
-	w.Yield(string(c.Op) + " " + c.Key)
+	g, s := p.g, p.g.sched
+	s.Yield(string(c.Op) + " " + c.Key)
 	mode := sinktest.Pass
-	if !w.calm && w.chance(w.cfg.faults) {
+	if !g.calm && s.chance(g.mishaps.faults) {
 		mode = []sinktest.Mode{
 			sinktest.Refuse, sinktest.ApplyThenFail, sinktest.ApplyThenExist, sinktest.ApplyLate, sinktest.ApplyLate,
-		}[w.rng.IntN(5)]
-		w.logf("%s: %s %s: %s", p.name, c.Op, c.Key, mode)
+		}[s.rng.IntN(5)]
+		s.logf("%s: %s %s: %s", p.name, c.Op, c.Key, mode)
 	}
 	return mode
 }
 
 // after is called when a call has taken effect, before its caller knows.
 func (p *process) after(c sinktest.Call, err error) {
-	if c.Op != sinktest.OpWrite && p.w.chance(0.3) {
-		p.w.Yield("reply of " + string(c.Op))
+	if c.Op != sinktest.OpWrite && p.g.sched.chance(0.3) {
+		p.g.sched.Yield("reply of " + string(c.Op))
 	}
 }
 
 // main is the first actor of a process. An error ends the process as a crash would.
 func (p *process) main() {
 	err := p.run()
-	w := p.w
-	w.logf("%s ends: %v", p.name, err)
-	w.check.ended(p, err)
-	w.at(w.now, func() { w.die(p) })
+	g, s := p.g, p.g.sched
+	s.logf("%s ends: %v", p.name, err)
+	g.check.ended(p, err)
+	s.at(s.now, func() { g.die(p) })
 	for {
-		w.Yield("ended")
+		s.Yield("ended")
 	}
 }
 
@@ -96,5 +96,5 @@ func isFault(err error) bool {
 
 // local is the wall clock of a process. It runs fast, so that what an instance does every hour happens in a run too.
 func (p *process) local() time.Time {
-	return p.w.now.Add(p.skew + haste*p.w.now.Sub(p.w.began))
+	return p.g.sched.now.Add(p.skew + haste*p.g.sched.now.Sub(p.g.sched.began))
 }

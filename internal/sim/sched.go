@@ -177,3 +177,10 @@ func (s *scheduler) nextWake() time.Duration {
 	}
 	return d
 }
+
+func (s *scheduler) chance(p float64) bool { return s.rng.Float64() < p }
+
+// upTo is a random duration.
+func (s *scheduler) upTo(d time.Duration) time.Duration {
+	return time.Duration(s.rng.Int64N(int64(d) + 1))
+}

@@ -32,7 +32,7 @@ func (l *laneWork) settle(ctx context.Context) error {
 		rows = append(rows, o.rows...)
 		if o.rec.bad {
 			rec := record.Record{Partition: &o.part.p.id, Position: record.Position{Sub: o.rec.pos}, Value: []byte(o.rec.String()), Time: o.rec.time}
-			dead = append(dead, driver.DeadLetter{Record: rec, Stage: "decode", Err: errBad, Read: l.e.w.now.Add(l.e.p.skew)})
+			dead = append(dead, driver.DeadLetter{Record: rec, Stage: "decode", Err: errBad, Read: l.e.sched.now.Add(l.e.p.skew)})
 		}
 	}
 	fates := make([]record.Fate, len(rows))
@@ -133,7 +133,7 @@ func (l *laneWork) atEnd(t time.Time) {
 
 // cut returns the progress since the last cut.
 func (l *laneWork) cut() (driver.LaneCut, bool) {
-	if !l.dirty || !l.ready() && l.e.w.chance(0.7) {
+	if !l.dirty || !l.ready() && l.e.sched.chance(0.7) {
 		return driver.LaneCut{}, false
 	}
 	c := driver.LaneCut{
@@ -151,8 +151,8 @@ func (l *laneWork) cut() (driver.LaneCut, bool) {
 			p.clock.Jump = eventclock.Jump{}
 		}
 		g.MaxEventTime, g.Jump = p.clock.MaxEventTime, driver.Jump(p.clock.Jump)
-		if now := l.e.w.now; g.MaxEventTime.After(now) { // the checker sees it only once it is committed, which takes as long as clocks go ahead
-			l.e.w.check.violation("%s cuts %s at %s, the store's clock is at %s", l.e.p.name, p.p.id.ID, g.MaxEventTime.Format("15:04:05"), now.Format("15:04:05"))
+		if now := l.e.sched.now; g.MaxEventTime.After(now) { // the checker sees it only once it is committed, which takes as long as clocks go ahead
+			l.e.p.g.check.bad.add("%s cuts %s at %s, the store's clock is at %s", l.e.p.name, p.p.id.ID, g.MaxEventTime.Format("15:04:05"), now.Format("15:04:05"))
 		}
 		c.Partitions[p.p.id], c.Counts[p.p.id], c.Read[p.p.id] = g, p.counts, p.read
 		p.base, p.counts, p.read = g, record.Counts{}, 0

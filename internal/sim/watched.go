@@ -35,8 +35,8 @@ func (s *watched) Publish(ctx context.Context, ref []byte) error {
 func (s *watched) Discard(ctx context.Context, st storage.Staging) error {
 	err := s.Memory.Discard(ctx, st)
 	if err == nil {
-		s.check.swept(st)
-		s.check.discarded(st.Key)
+		s.check.owners.swept(st)
+		s.check.objects.discarded(st.Key)
 	}
 	return err
 }
@@ -65,7 +65,7 @@ func (u *watchedUpload) Write(p []byte) (int, error) {
 func (u *watchedUpload) Close(ctx context.Context) ([]byte, error) {
 	ref, err := u.Upload.Close(ctx)
 	if err == nil {
-		u.check.staged(u.key, u.body)
+		u.check.objects.staged(u.key, u.body)
 	}
 	return ref, err
 }
@@ -73,7 +73,7 @@ func (u *watchedUpload) Close(ctx context.Context) ([]byte, error) {
 func (u *watchedUpload) Abort(ctx context.Context) error {
 	err := u.Upload.Abort(ctx)
 	if err == nil {
-		u.check.discarded(u.key)
+		u.check.objects.discarded(u.key)
 	}
 	return err
 }
