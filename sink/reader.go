@@ -80,7 +80,7 @@ func (r *reader) await(ctx context.Context, f func() error) (bool, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err == nil, err
 		}
-		if r.poll < 0 || r.folder.Objects.Env.Sleep(ctx, r.folder.Objects.Env.Jitter(r.poll)) != nil {
+		if r.poll < 0 || retry.Wait(ctx, r.folder.Objects.Env, r.poll) != nil {
 			return false, nil //nolint:nilerr // the same
 		}
 	}

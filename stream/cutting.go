@@ -3,9 +3,10 @@ package stream
 import (
 	"context"
 	"iter"
-	"math/rand/v2"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/retry"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	core "github.com/onceflow/onceflow/stream/internal/lane"
 	"github.com/onceflow/onceflow/stream/internal/reasons"
@@ -29,7 +30,7 @@ type commit[T any] struct {
 func (e *engine[T]) cut(revoked ...*lane[T]) error {
 	reason := e.commits.want
 	e.commits.want = ""
-	e.commits.timer.Reset(jitter(e.opts.CommitEvery))
+	e.commits.timer.Reset(retry.Around(e.opts.CommitEvery))
 	lanes, resume, err := e.workers.barrier(e.hard, revoked, e.fail)
 	if err != nil {
 		return err
@@ -118,9 +119,7 @@ func (e *engine[T]) record(c *commit[T]) {
 		}
 	}
 	for _, l := range e.lanes.all {
-		if t := l.committed.Pending; !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
-			oldest = t
-		}
+		oldest = when.First(oldest, l.committed.Pending)
 	}
 	now := time.Now()
 	e.status.board.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)
@@ -137,9 +136,4 @@ func (e *engine[T]) record(c *commit[T]) {
 	e.opts.Logger.Info("commit", line...)
 	e.status.board.tellBeginnings(e.opts.Logger, now, c.lanes)
 	e.status.observe()
-}
-
-// jitter is d with up to 10 % more or less, so that instances do not act together.
-func jitter(d time.Duration) time.Duration {
-	return d - d/10 + time.Duration(rand.Int64N(int64(d/5)+1))
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	core "github.com/onceflow/onceflow/stream/internal/lane"
 	"github.com/onceflow/onceflow/stream/record"
@@ -83,8 +84,8 @@ func begun(from map[record.Partition]driver.Progress) map[record.Partition]drive
 func clockOf(at map[record.Partition]driver.Progress) record.Clock {
 	c, first := record.Clock{}, true
 	for _, p := range at {
-		if p.Pending.Len() > 0 && !p.PendingTime.IsZero() && (c.Pending.IsZero() || p.PendingTime.Before(c.Pending)) {
-			c.Pending = p.PendingTime
+		if p.Pending.Len() > 0 {
+			c.Pending = when.First(c.Pending, p.PendingTime)
 		}
 		if p.Ended && !slices.ContainsFunc(p.Children, func(c record.Partition) bool { _, ok := at[c]; return !ok }) {
 			continue

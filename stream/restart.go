@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/retry"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	core "github.com/onceflow/onceflow/stream/internal/lane"
 	"github.com/onceflow/onceflow/stream/record"
@@ -154,23 +156,28 @@ func (e *engine[T]) letGo(ctx context.Context) error {
 
 // takeOver retries an acquisition with the same patience as upkeep. With a shorter limit, an outage of 30 seconds of the
 // store ended jobs that were restarting or rebalancing.
-func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (map[record.Partition]driver.Progress, error) {
-	ctx, cancel := context.WithCancel(ctx)
+func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (at map[record.Partition]driver.Progress, err error) {
+	both, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.hard, cancel)()
 	e.status.board.acquires(time.Now())
 	defer e.status.board.acquires(time.Time{})
-	for try := 1; ; try++ {
-		at, err := e.out.Acquire(ctx, lanes)
-		if err == nil || ctx.Err() != nil || stops(err) {
-			return at, err
+	again := func(_ int, err error) bool {
+		if stops(err) {
+			return false
 		}
 		since := e.status.board.fails(&e.status.board.work, time.Now(), err)
 		e.opts.Logger.Warn("acquisition failed", "error", err, "for", since)
-		if err := waitAgain(ctx, e.hard, try); err != nil {
-			return nil, err
-		}
+		return true
 	}
+	err = retry.Loop{First: firstAgain, Most: mostAgain, Again: again}.Do(both, func(ctx context.Context) (err error) {
+		at, err = e.out.Acquire(ctx, lanes)
+		return err
+	})
+	if err != nil && both.Err() != nil { // the last failure is not why it is given up
+		err = errors.Join(cmp.Or(ctx.Err(), context.Cause(e.hard)), err)
+	}
+	return at, err
 }
 
 // handOver commits the work of the revoked lanes before the source's deadline. After an error that work is void, or the
@@ -180,7 +187,7 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 	if !b.Deadline.IsZero() {
 		// A passed deadline still gets a second, since without the commit the other lanes' work in this transaction is
 		// void, too.
-		deadline = maxTime(b.Deadline, time.Now().Add(time.Second))
+		deadline = when.Later(b.Deadline, time.Now().Add(time.Second))
 	}
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
@@ -226,13 +233,6 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 			return context.Cause(e.hard)
 		}
 	}
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 var errDeadline = errors.New("the source's deadline has passed")
@@ -299,7 +299,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 		release(starts)
 	}
 	e.commits.want = ""
-	e.commits.timer.Reset(jitter(e.opts.CommitEvery)) // it may have fired before the restart
+	e.commits.timer.Reset(retry.Around(e.opts.CommitEvery)) // it may have fired before the restart
 	return nil
 }
 
@@ -343,9 +343,12 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 	return nil
 }
 
+// firstAgain and mostAgain bound the pause between two attempts of what fails.
+const firstAgain, mostAgain = 200 * time.Millisecond, 10 * time.Second
+
 // waitAgain waits before the next attempt. The pause grows with the number of failed ones.
 func waitAgain(ctx, hard context.Context, fails int) error {
-	timer := time.NewTimer(jitter(retry.Pause(200*time.Millisecond, 10*time.Second, fails)))
+	timer := time.NewTimer(retry.Around(retry.Pause(firstAgain, mostAgain, fails)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -190,7 +191,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 	})
 	e.group.Go(func() { e.status.run(e.hard) })
 	for timer, d := range map[**time.Timer]time.Duration{&e.commits.timer: e.opts.CommitEvery, &e.upkeep.timer: keepEvery, &e.end.timer: keepEvery} {
-		*timer = time.NewTimer(jitter(d))
+		*timer = time.NewTimer(retry.Around(d))
 		defer (*timer).Stop()
 	}
 	err = e.conduct(ctx)

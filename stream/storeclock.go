@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 // storeClock estimates the output's clock between questions. It adds monotonic time to the last answer, since the machine's
@@ -20,7 +22,7 @@ type clockReading struct {
 
 // set notes an answer of the output. latest is zero if the output has no doubts.
 func (c *storeClock) set(at, latest time.Time) {
-	c.last.Store(&clockReading{at.Round(0), maxTime(at.Round(0), latest.Round(0)), time.Now()})
+	c.last.Store(&clockReading{at.Round(0), when.Later(at.Round(0), latest.Round(0)), time.Now()})
 }
 
 // now returns the earliest and the latest time that the output's clock may show. Both are zero before set.

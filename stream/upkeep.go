@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/retry"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -127,7 +128,7 @@ func (k *upkeeper[T]) idle(ctx, hard context.Context, now time.Time) (map[record
 			for _, l := range w.lanes {
 				if k.fill.patience > 0 {
 					since, ok := l.core.AtRest()
-					rest, all = maxTime(rest, since), all && ok
+					rest, all = when.Later(rest, since), all && ok
 				}
 				part := l.core.Idle(now)
 				maps.Copy(at, part)
@@ -160,7 +161,7 @@ func (k *upkeeper[T]) ended(ctx context.Context, u *upkeep) bool {
 		since := k.status.fails(&k.status.upkeep, time.Now(), u.err)
 		k.log.Warn("upkeep failed", "error", u.err, "for", since)
 	}
-	k.timer.Reset(jitter(retry.Pause(keepEvery, keepPause, k.fails)))
+	k.timer.Reset(retry.Around(retry.Pause(keepEvery, keepPause, k.fails)))
 	if !u.kept {
 		return false
 	}

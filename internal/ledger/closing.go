@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -64,10 +65,10 @@ func (s *State) CloseDue(now time.Time, lateness time.Duration, unpublished map[
 	if from.IsZero() || lateness < 0 || !s.Lanes.begun() {
 		return from, through, false
 	}
-	through = s.Genesis.HourOf(earlier(s.ready(), now.Add(-lateness)))
+	through = s.Genesis.HourOf(when.Earlier(s.ready(), now.Add(-lateness)))
 	for _, p := range unpublished {
 		if len(p.Hours) > 0 {
-			through = earlier(through, p.Hours[0])
+			through = when.Earlier(through, p.Hours[0])
 		}
 	}
 	return from, through, from.Before(through)
@@ -86,7 +87,7 @@ func (s *State) validateClose(e *Entry) error {
 	if !s.Genesis.HourOf(c.Through).Equal(c.Through) {
 		return corrupt(fmt.Sprintf("entry %d", e.ID), "%s is not the end of an hour", c.Through)
 	}
-	if s.Hours.ClosedEntry != 0 && later(s.Hours.Sealed, e.Sealed).Before(s.Hours.Closed) {
+	if s.Hours.ClosedEntry != 0 && when.Later(s.Hours.Sealed, e.Sealed).Before(s.Hours.Closed) {
 		return void("the hours through %s are closed and not known to be sealed", s.Hours.Closed)
 	}
 	if c.Generation != s.Config.Generation {
@@ -112,7 +113,7 @@ func (s *State) validateClose(e *Entry) error {
 // closedBy is Closed as it will be with e.
 func (s *State) closedBy(e *Entry) time.Time {
 	if e.Close != nil {
-		return later(s.Hours.Closed, e.Close.Through)
+		return when.Later(s.Hours.Closed, e.Close.Through)
 	}
 	return s.Hours.Closed
 }

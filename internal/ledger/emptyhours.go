@@ -3,6 +3,8 @@ package ledger
 import (
 	"fmt"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 // Gap is a run of hours without on-time files that is too long for a Close. One odd record of long ago among the first of a
@@ -40,7 +42,7 @@ func (g *Genesis) EmptyHours(at time.Time, extra int64) int64 {
 	}
 	since := g.Created
 	if start := g.Start; !start.IsZero() {
-		since = earlier(since, start)
+		since = when.Earlier(since, start)
 	}
 	return extra + max(0, g.Hours(since, at))
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -53,7 +54,7 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 	for _, id := range e.Published {
 		delete(s.Unpublished, id)
 	}
-	s.Hours.Sealed = later(s.Hours.Sealed, e.Sealed)
+	s.Hours.Sealed = when.Later(s.Hours.Sealed, e.Sealed)
 	switch e.Kind {
 	case KindConfig:
 		s.Config = Config{e.Config.Generation, slices.Clone(e.Config.Topics), slices.Clone(e.Config.Logs)}
@@ -135,11 +136,4 @@ func (s *State) foldPartition(lane string, p *PartitionCommit) (from string) {
 	s.Read += p.Read
 	s.Counts.Add(p.Counts)
 	return from
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

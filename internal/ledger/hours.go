@@ -3,6 +3,8 @@ package ledger
 import (
 	"maps"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 // Hours are the hours of a State: which have files, and how far they are closed and sealed.
@@ -33,7 +35,7 @@ func (hs *Hours) first() time.Time {
 
 func (hs *Hours) last() (last time.Time) {
 	for h := range hs.Open {
-		last = later(last, h)
+		last = when.Later(last, h)
 	}
 	return last
 }

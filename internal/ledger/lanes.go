@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -162,7 +163,7 @@ func (ls *Lanes) AllEnded() bool {
 // Newest is the newest Progress.MaxEventTime; zero if there is none.
 func (ls *Lanes) Newest() (newest time.Time) {
 	for _, p := range ls.Partitions {
-		newest = later(newest, p.Progress.MaxEventTime)
+		newest = when.Later(newest, p.Progress.MaxEventTime)
 	}
 	return newest
 }
@@ -201,9 +202,9 @@ func (ls *Lanes) foldChildren(lane string, p *PartitionCommit) {
 				continue
 			}
 			child = *old
-			child.Progress.MaxEventTime = earlier(old.Progress.MaxEventTime, p.Progress.MaxEventTime)
-			child.Progress.Watermark = earlier(old.Progress.Watermark, p.Progress.Watermark)
-			child.Progress.Arrived = earlier(old.Progress.Arrived, p.Progress.Arrived)
+			child.Progress.MaxEventTime = when.Earlier(old.Progress.MaxEventTime, p.Progress.MaxEventTime)
+			child.Progress.Watermark = when.Earlier(old.Progress.Watermark, p.Progress.Watermark)
+			child.Progress.Arrived = when.Earlier(old.Progress.Arrived, p.Progress.Arrived)
 		}
 		ls.put(c, &child)
 	}

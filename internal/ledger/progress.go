@@ -37,7 +37,7 @@ func Advance(prev, cut driver.Progress, lateness time.Duration, replaying bool) 
 		}
 		return next
 	}
-	next.MaxEventTime = later(prev.MaxEventTime, cut.MaxEventTime)
+	next.MaxEventTime = when.Later(prev.MaxEventTime, cut.MaxEventTime)
 	if lateness < 0 || next.MaxEventTime.IsZero() {
 		return next
 	}
@@ -45,7 +45,7 @@ func Advance(prev, cut driver.Progress, lateness time.Duration, replaying bool) 
 	if !next.PendingTime.IsZero() && next.PendingTime.Before(watermark) {
 		watermark = next.PendingTime
 	}
-	next.Watermark = later(prev.Watermark, watermark)
+	next.Watermark = when.Later(prev.Watermark, watermark)
 	return next
 }
 
@@ -55,13 +55,6 @@ func fitsOr(t, instead time.Time) time.Time {
 		return t
 	}
 	return instead
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 type partitionJSON struct {

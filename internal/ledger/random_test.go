@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -65,7 +66,7 @@ func (w *walker) entry() *Entry {
 		}
 	}
 	for i := range w.r.IntN(3) {
-		h := later(w.s.NextHour(), w.s.Genesis.HourOf(w.now))
+		h := when.Later(w.s.NextHour(), w.s.Genesis.HourOf(w.now))
 		e.Commit.Files = append(e.Commit.Files, File{Flow: "f", Hour: h, Key: fmt.Sprintf("k%d", i), Length: w.r.Int64N(100), Rows: w.r.Int64N(9)})
 	}
 	e.Commit.Hours = SumHours(e.Commit.Files)

@@ -72,17 +72,24 @@ func Jitter(d time.Duration) time.Duration {
 	return d - rand.N(d/2+1)
 }
 
+// Around is a random time within a tenth of d, for what all instances do regularly: so they do not do it together.
+func Around(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
+
 // Wait waits for Jitter(d), or until ctx ends, and then returns its error.
-func Wait(ctx context.Context, d time.Duration) error {
+func Wait(ctx context.Context, d time.Duration) error { return Sleep(ctx, Jitter(d), nil) }
+
+// Sleep waits for d itself, until wake gives something, or until ctx ends, which is its only error. wake may be nil.
+func Sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 	if err := ctx.Err(); err != nil || d <= 0 {
 		return err
 	}
-	t := time.NewTimer(Jitter(d))
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
+	case <-t.C:
+	case <-wake:
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
+	return nil
 }

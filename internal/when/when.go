@@ -1,5 +1,5 @@
-// Package when bounds the times that come from outside: users' code, files, brokers and stores set them, and may set
-// anything that fits into 64 bits.
+// Package when compares times, and bounds those that come from outside: users' code, files, brokers and stores set them,
+// and may set anything that fits into 64 bits.
 package when
 
 import "time"
@@ -11,6 +11,30 @@ const (
 	first = -62135596800 + 24*60*60 // 0001-01-02 00:00 UTC
 	end   = 253402128000            // 9999-12-30 00:00 UTC
 )
+
+// Later returns the later of two times.
+func Later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// Earlier returns the earlier of two times.
+func Earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// First returns the earlier of two times of which the zero one is none.
+func First(a, b time.Time) time.Time {
+	if a.IsZero() || b.IsZero() {
+		return Later(a, b)
+	}
+	return Earlier(a, b)
+}
 
 // Fits reports whether a ledger can hold t, and the bounds of its hour, whatever the length of hours. A time before or
 // after what time.Time can compare is none either: only its seconds are looked at.

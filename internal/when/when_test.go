@@ -6,6 +6,18 @@ import (
 	"time"
 )
 
+func TestTheZeroTimeIsNoneForFirst(t *testing.T) {
+	a, b := time.Unix(1, 0), time.Unix(2, 0)
+	for _, c := range []struct{ a, b, want time.Time }{{a, b, a}, {b, a, a}, {time.Time{}, b, b}, {b, time.Time{}, b}, {}} {
+		if got := First(c.a, c.b); got != c.want {
+			t.Errorf("of %s and %s: got %s, want %s", c.a, c.b, got, c.want)
+		}
+	}
+	if Later(a, b) != b || Later(b, a) != b || Earlier(a, b) != a || Earlier(b, a) != a {
+		t.Error("Later and Earlier want the later and the earlier, in any order")
+	}
+}
+
 func TestTimesThatALedgerHoldsHaveHoursThatItHolds(t *testing.T) {
 	for s, want := range map[int64]bool{
 		math.MinInt64: false, math.MinInt64 + 1: false, first - 1: false, first: true, 0: true, end - 1: true, end: false,

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/retry"
 )
 
 // ErrUnchanged is returned by a load function to say that the version in use is still the newest.
@@ -84,19 +86,8 @@ func Open[V any](ctx context.Context, load func(context.Context) (V, error), opt
 
 func (t *Table[V]) keepLoading(ctx context.Context) {
 	defer close(t.done)
-	if t.opts.Every < 0 {
-		<-ctx.Done()
-		return
-	}
-	for {
-		wait := time.NewTimer(t.opts.Every)
-		select {
-		case <-ctx.Done():
-			wait.Stop()
-			return
-		case <-wait.C:
-			_ = t.Reload(ctx) // kept in the status
-		}
+	for t.opts.Every > 0 && retry.Sleep(ctx, t.opts.Every, nil) == nil {
+		_ = t.Reload(ctx) // kept in the status
 	}
 }
 

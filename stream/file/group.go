@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -58,9 +59,7 @@ func (g *group) start(from map[record.Partition]driver.Progress, warmup time.Dur
 			continue
 		}
 		over = false
-		if !p.MaxEventTime.IsZero() && (oldest.IsZero() || p.MaxEventTime.Before(oldest)) {
-			oldest = p.MaxEventTime
-		}
+		oldest = when.First(oldest, p.MaxEventTime)
 	}
 	g.pass, g.at = warmPass, nil
 	warm := false

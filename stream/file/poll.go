@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -212,14 +213,7 @@ func (s *Source) wait(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	t := time.NewTimer(time.Until(s.next))
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
+	return retry.Sleep(ctx, time.Until(s.next), nil)
 }
 
 // Start begins a lane.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
 	"github.com/onceflow/onceflow/stream/kafka/internal/fault"
@@ -80,7 +81,7 @@ func (s *Source) inspect(ctx context.Context) (*cluster.View, error) {
 	v, err := s.cluster.View(ctx, w.match)
 	// A topic that was made a moment ago is not known to all brokers yet.
 	for range 10 {
-		if err != nil || len(v.Missing) == 0 || !cluster.Pause(ctx, 200*time.Millisecond) {
+		if err != nil || len(v.Missing) == 0 || retry.Wait(ctx, 200*time.Millisecond) != nil {
 			break
 		}
 		v, err = s.cluster.View(ctx, w.match)

@@ -51,7 +51,7 @@ func (w *watcher) run(ctx context.Context) {
 			if attempt++; time.Since(w.viewed) > 2*tick {
 				attempt = 0
 			} else {
-				cluster.Pause(ctx, retry.Pause(20*time.Millisecond, tick, attempt+1))
+				_ = retry.Wait(ctx, retry.Pause(20*time.Millisecond, tick, attempt+1))
 			}
 			w.look(ctx)
 			if w.fetch.Troubled() {

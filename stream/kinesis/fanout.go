@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 )
 
@@ -31,7 +32,7 @@ func (r *reader) subscribe(ctx context.Context) error {
 		}
 		if service.InUse(err) { // the one before it, of this process or of the shard's last owner, is let go within seconds
 			r.iterator = ""
-			if over, err := r.poll(ctx, time.Now().Add(service.Jitter(inUseFor))); over || err != nil {
+			if over, err := r.poll(ctx, time.Now().Add(retry.Around(inUseFor))); over || err != nil {
 				return err
 			}
 			continue

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/lineage"
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
@@ -49,7 +50,7 @@ func (f *follower) follow(ctx context.Context) {
 		f.looked(err)
 		if err != nil {
 			n++
-			_ = service.Pause(ctx, min(service.Backoff(n), f.opts.Refresh), nil)
+			_ = service.Backoff(ctx, n, f.opts.Refresh)
 			continue
 		}
 		n = 0
@@ -68,7 +69,7 @@ func (f *follower) follow(ctx context.Context) {
 		f.release()
 		f.reading.wakePoll()
 		f.mu.Unlock()
-		_ = service.Pause(ctx, service.Jitter(f.opts.Refresh), f.news)
+		_ = retry.Sleep(ctx, retry.Around(f.opts.Refresh), f.news)
 	}
 }
 
@@ -151,7 +152,7 @@ const describeEvery = time.Minute
 // lookAgain checks now and then whether the stream is still the same, and for how long it keeps records.
 func (f *follower) lookAgain(ctx context.Context) error {
 	if now := time.Now(); now.After(f.described) {
-		f.described = now.Add(service.Jitter(describeEvery))
+		f.described = now.Add(retry.Around(describeEvery))
 	} else {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
@@ -118,7 +119,7 @@ func (r *reader) poll(ctx context.Context, until time.Time) (over bool, err erro
 			r.iterator = aws.ToString(out.NextShardIterator)
 		}
 		if a.behind == 0 {
-			if err := service.Pause(ctx, service.Jitter(r.q.opts.Poll)-service.MinPoll, nil); err != nil {
+			if err := retry.Sleep(ctx, retry.Around(r.q.opts.Poll)-service.MinPoll, nil); err != nil {
 				return false, err
 			}
 		}
@@ -270,15 +271,14 @@ func (r *reader) children(ctx context.Context, told []types.ChildShard) (out []r
 	if len(out) > 0 {
 		return out, nil
 	}
-	for n := 0; ; n++ {
+	err = service.Again(func(error) bool { return true }).Do(ctx, func(ctx context.Context) error {
 		shards, err := r.q.svc.List(ctx)
 		if err == nil {
-			return r.q.svc.Is.Children(r.part.ID, shards), nil
+			out = r.q.svc.Is.Children(r.part.ID, shards)
 		}
-		if err := service.Pause(ctx, service.Backoff(n), nil); err != nil {
-			return nil, err
-		}
-	}
+		return err
+	})
+	return out, err
 }
 
 // failed handles the error of a request. It repeats for ever what may pass.
@@ -300,7 +300,7 @@ func (r *reader) failed(ctx context.Context, err error) error {
 		r.pace.Refused()
 		return nil // the pace waits
 	}
-	return service.Pause(ctx, service.Backoff(n), nil)
+	return service.Backoff(ctx, n, service.MaxPace)
 }
 
 var errNoLane = errors.New("kinesis: the lane is not assigned")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/lineage"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
@@ -93,8 +94,8 @@ func (q *reading) begin(l *lane, from map[record.Partition]driver.Progress, warm
 	r := newRun(l, cancel, len(parts)+len(elders))
 	var maxTime time.Time // an elder's records matter as far as the lane's clock reaches back
 	for _, p := range parts {
-		if g := from[p]; !g.Ended && !g.MaxEventTime.IsZero() && (maxTime.IsZero() || g.MaxEventTime.Before(maxTime)) {
-			maxTime = g.MaxEventTime
+		if g := from[p]; !g.Ended {
+			maxTime = when.First(maxTime, g.MaxEventTime)
 		}
 	}
 	for _, p := range parts {

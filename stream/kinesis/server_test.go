@@ -11,9 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/stream/driver"
-	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -52,7 +52,7 @@ func (v *emulator) active(t *testing.T) {
 		if d.StreamDescriptionSummary.StreamStatus == types.StreamStatusActive {
 			return
 		}
-		if err := service.Pause(t.Context(), 20*time.Millisecond, nil); err != nil {
+		if err := retry.Sleep(t.Context(), 20*time.Millisecond, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
-	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -17,7 +17,7 @@ import (
 type slow struct{ *fake }
 
 func (s slow) GetRecords(ctx context.Context, in *kinesis.GetRecordsInput, o ...func(*kinesis.Options)) (*kinesis.GetRecordsOutput, error) {
-	if err := service.Pause(ctx, time.Duration(aws.ToInt32(in.Limit))*5*time.Millisecond, nil); err != nil {
+	if err := retry.Sleep(ctx, time.Duration(aws.ToInt32(in.Limit))*5*time.Millisecond, nil); err != nil {
 		return nil, err
 	}
 	return s.fake.GetRecords(ctx, in, o...)

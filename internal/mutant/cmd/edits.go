@@ -32,7 +32,7 @@ var edits = []edit{
 			flows = s.opts.Flows
 		}`),
 	{"sink", `if err := check(j.state, e); err != nil {`,
-		`if err := check(j.state, e); err != nil && !(mutant.On("T01") && pause == 20*time.Millisecond) {`},
+		`if err := check(j.state, e); err != nil && !(mutant.On("T01") && lost == 1) {`},
 	{"sink", `
 		if !errors.Is(err, fs.ErrExist) {
 			return err
@@ -114,8 +114,8 @@ var edits = []edit{
 	{"sink", `if h.end <= deadline {`, `if h.end <= deadline || mutant.On("T06") && ev.Time.Unix() < deadline {`},
 
 	insert("internal/ledger", `next := s.Hours.first()`, `if mutant.On("T23") { return s.Genesis.HourOf(time.Unix(0, 0)) }`),
-	insert("internal/ledger", `through = s.Genesis.HourOf(earlier(s.ready(), now.Add(-lateness)))`, `if mutant.On("T30b") { now = now.Add(lateness) }`),
-	{"internal/ledger", `if len(p.Hours) > 0 { through = earlier(through, p.Hours[0])`, `if len(p.Hours) > 0 && !mutant.On("T35") { through = earlier(through, p.Hours[0])`},
+	insert("internal/ledger", `through = s.Genesis.HourOf(when.Earlier(s.ready(), now.Add(-lateness)))`, `if mutant.On("T30b") { now = now.Add(lateness) }`),
+	{"internal/ledger", `if len(p.Hours) > 0 { through = when.Earlier(through, p.Hours[0])`, `if len(p.Hours) > 0 && !mutant.On("T35") { through = when.Earlier(through, p.Hours[0])`},
 	{"internal/ledger", `if c.Generation != s.Config.Generation {`, `if c.Generation != s.Config.Generation && !mutant.On("T14c") {`},
 	{"internal/ledger", `if c.At.Add(-c.Lateness).Before(c.Through) {`, `if c.At.Add(-c.Lateness).Before(c.Through) && !mutant.On("T30b") {`},
 	{"internal/ledger", `!slices.Contains(e.Published, id) {`, `!slices.Contains(e.Published, id) && !mutant.On("T35") {`},
@@ -137,7 +137,7 @@ var edits = []edit{
 	{"internal/ledger", `if c.Generation <= s.Config.Generation && !grows {`, `if c.Generation <= s.Config.Generation && !grows && !mutant.On("T29") {`},
 	{"internal/ledger", `if replaying {`, `if replaying && !mutant.On("T25") {`},
 	{"internal/ledger", `if !next.PendingTime.IsZero() && next.PendingTime.Before(watermark) {`, `if !next.PendingTime.IsZero() && next.PendingTime.Before(watermark) && !mutant.On("T04") {`},
-	{"internal/ledger", `next.Watermark = later(prev.Watermark, watermark)`, `next.Watermark = later(prev.Watermark, watermark); if mutant.On("T05") { next.Watermark = watermark }`},
+	{"internal/ledger", `next.Watermark = when.Later(prev.Watermark, watermark)`, `next.Watermark = when.Later(prev.Watermark, watermark); if mutant.On("T05") { next.Watermark = watermark }`},
 	{"internal/ledger", `if p.Jump.Records != 0 {`, `if p.Jump.Records != 0 && !mutant.On("T41") {`},
 	{"internal/ledger", `return p.Progress.Ended && p.PendingLen == 0 && !p.Retired`, `return p.Progress.Ended && (p.PendingLen == 0 || mutant.On("T60")) && !p.Retired`},
 	{"internal/ledger", `ls.Finished.remove(h)`, `if !mutant.On("T62b") { ls.Finished.remove(h) }`},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
+	again "github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/internal/retry"
 )
 
@@ -36,7 +37,7 @@ func (j *Journal) Append(ctx context.Context, e *ledger.Entry, check func(*ledge
 	if err := j.detach(ctx, e); err != nil {
 		return 0, err
 	}
-	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+	for lost := 1; ; lost++ {
 		j.state.Prepare(e)
 		if err := check(j.state, e); err != nil {
 			return 0, err
@@ -52,8 +53,9 @@ func (j *Journal) Append(ctx context.Context, e *ledger.Entry, check func(*ledge
 		if ours {
 			return e.ID, nil
 		}
-		// Others are ahead of us. Read on, so that the next try is not for a slot that was taken long ago.
-		if err := j.Objects.Env.Sleep(ctx, j.Objects.Env.Jitter(pause)); err != nil {
+		// Others are ahead of us. Read on, so that the next try is not for a slot that was taken long ago. This is no retry:
+		// each round is another request, for the next slot, and create and tail try their own again.
+		if err := retry.Wait(ctx, j.Objects.Env, again.Pause(20*time.Millisecond, 2*time.Second, lost)); err != nil {
 			return 0, err
 		}
 		if err := retry.Insist(ctx, j.Objects.Env, j.Log, "read on", j.tail); err != nil {

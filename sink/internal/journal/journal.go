@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 // Journal is the ledger of a job that has begun: its state, which it brings up to date by reading, and appends to. It is
@@ -145,10 +146,7 @@ func (j *Journal) fold(e *ledger.Entry, hash ledger.Hash) error {
 
 func (j *Journal) publishView() {
 	s := j.state
-	at := s.Genesis.Created
-	if s.Hours.ClosedAt.After(at) {
-		at = s.Hours.ClosedAt
-	}
+	at := when.Later(s.Genesis.Created, s.Hours.ClosedAt)
 	j.view.Store(&View{Last: s.Last, Closed: s.Hours.Closed, ClosedEntry: s.Hours.ClosedEntry, At: at})
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 // openFiles remembers the on-time files of entries that were folded while we run, until their hours are sealed: whoever
@@ -62,9 +63,7 @@ func (o *openFiles) add(e *ledger.Entry) {
 
 // sealed forgets the hours that end at or before end, which begin before it.
 func (o *openFiles) sealed(end time.Time) {
-	if end.After(o.over) {
-		o.over = end
-	}
+	o.over = when.Later(o.over, end)
 	for start, entries := range o.hours {
 		if !start.Before(end) {
 			continue

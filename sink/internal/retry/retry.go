@@ -51,9 +51,12 @@ func While(ctx context.Context, e *env.Env, f func(ctx context.Context) error, m
 	return again.Loop{
 		First: 100 * time.Millisecond, Most: 5 * time.Second, Attempt: e.Attempt,
 		Again: func(try int, err error) bool { return !permanent(err) && more(try, err) },
-		Wait:  func(ctx context.Context, d time.Duration) error { return e.Sleep(ctx, e.Jitter(d)) },
+		Wait:  func(ctx context.Context, d time.Duration) error { return Wait(ctx, e, d) },
 	}.Do(ctx, f)
 }
+
+// Wait is again.Wait by the clock and the chance of e.
+func Wait(ctx context.Context, e *env.Env, d time.Duration) error { return e.Sleep(ctx, e.Jitter(d)) }
 
 // Insist calls f, which itself retries, until it succeeds, ctx is done, or its error is permanent.
 func Insist(ctx context.Context, e *env.Env, log *slog.Logger, what string, f func(context.Context) error) error {
@@ -63,7 +66,7 @@ func Insist(ctx context.Context, e *env.Env, log *slog.Logger, what string, f fu
 			return err
 		}
 		log.Warn("the store fails; trying on", "what", what, "err", err)
-		if e.Sleep(ctx, e.Jitter(5*time.Second)) != nil {
+		if Wait(ctx, e, 5*time.Second) != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/journal"
 	"github.com/onceflow/onceflow/sink/internal/retry"
@@ -98,10 +99,7 @@ func (t *Txn) lane(ctx context.Context, name string) (*laneBase, error) {
 		return nil, err
 	}
 	v := t.l.journal.View()
-	deadline := before.watermark
-	if v.Closed.After(deadline) {
-		deadline = v.Closed
-	}
+	deadline := when.Later(before.watermark, v.Closed)
 	b = &laneBase{token: before.token, index: before.index, closedEntry: v.ClosedEntry, deadline: deadline.Unix()}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -91,7 +91,7 @@ func (c *clocks) eventTime() time.Time {
 		newest := c.parts.past
 		waits := false
 		for i := range list {
-			newest = later(newest, list[i].clock.MaxEventTime)
+			newest = when.Later(newest, list[i].clock.MaxEventTime)
 			waits = waits || !list[i].ended && list[i].clock.MaxEventTime.IsZero()
 		}
 		if waits {
@@ -106,9 +106,7 @@ func (c *clocks) eventTime() time.Time {
 		if c.inOrder && p.clock.MaxEventTime.IsZero() {
 			continue
 		}
-		if p.clock.MaxEventTime.Before(eventTime) {
-			eventTime = p.clock.MaxEventTime
-		}
+		eventTime = when.Earlier(eventTime, p.clock.MaxEventTime)
 	}
 	return eventTime
 }
@@ -131,7 +129,7 @@ func (c *clocks) waiting() (j Jumps) {
 func (c *clocks) noteArrivals(b *driver.Batch) {
 	for i := range c.parts.list {
 		if p := &c.parts.list[i]; p.newest > 0 {
-			p.arrived = later(p.arrived, c.arrivalOf(&b.Records[p.newest-1]))
+			p.arrived = when.Later(p.arrived, c.arrivalOf(&b.Records[p.newest-1]))
 			p.newest = 0
 		}
 	}

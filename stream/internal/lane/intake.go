@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
@@ -187,7 +188,7 @@ func (in *intake) enter(at uint32, pos record.Position, rec int) (slot uint32, o
 	if replayed {
 		s.flags |= flagReplayed
 		s.holds = 1 // by the engine, until all are back
-		s.eventTime = min(s.eventTime, later(time.Time{}, p.base.PendingTime).UnixMicro())
+		s.eventTime = min(s.eventTime, when.Later(time.Time{}, p.base.PendingTime).UnixMicro())
 		in.returned = append(in.returned, slot)
 		in.replaying--
 	} else if rec >= 0 {

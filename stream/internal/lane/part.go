@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -134,7 +135,7 @@ func (p *part) progress(t *slotTable) (driver.Progress, error) {
 	// A record that waits before Decode has no event time yet. The clock stays where it was when the record was read, so
 	// that the record is not late when it gets its time.
 	if cap != math.MaxInt64 && time.UnixMicro(cap).Before(g.MaxEventTime) {
-		g.MaxEventTime = later(p.base.MaxEventTime, time.UnixMicro(cap).UTC())
+		g.MaxEventTime = when.Later(p.base.MaxEventTime, time.UnixMicro(cap).UTC())
 	}
 	return g, nil
 }
@@ -147,11 +148,3 @@ func (p *part) spent() bool {
 
 // maxMicro is the clock in microseconds; before its first value it is the smallest number.
 func (p *part) maxMicro() int64 { return p.clock.MaxEventTime.UnixMicro() }
-
-// later is the later of two times; the zero time is before all.
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}

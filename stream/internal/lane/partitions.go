@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -188,7 +189,7 @@ func (ps *partitions) dropSpent(t *slotTable) {
 	for i := range ps.list {
 		p := &ps.list[i]
 		if p.spent() && (len(left) > 0 || i < len(ps.list)-1) {
-			ps.past = later(ps.past, p.clock.MaxEventTime)
+			ps.past = when.Later(ps.past, p.clock.MaxEventTime)
 			continue
 		}
 		for s := p.pending.first; s != 0; s = t.slots[s-1].after {

@@ -3,6 +3,7 @@ package lane
 import (
 	"time"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -46,7 +47,7 @@ func (c *clocks) atRest(ready bool) (since time.Time, all bool) {
 		if p.rest.quiet.IsZero() {
 			return time.Time{}, false
 		}
-		since = later(since, p.rest.quiet)
+		since = when.Later(since, p.rest.quiet)
 	}
 	return since, true
 }
@@ -71,7 +72,7 @@ func (p *part) prove(at time.Time) bool {
 	if !p.clock.Prove(at) {
 		return false
 	}
-	p.arrived = later(p.arrived, at) // nothing that came before it is left to read
+	p.arrived = when.Later(p.arrived, at) // nothing that came before it is left to read
 	return true
 }
 
@@ -82,7 +83,7 @@ func (p *part) proveOld(at time.Time, r Rest) bool {
 	if p.rest.quiet.IsZero() {
 		p.rest.quiet = at
 	}
-	p.arrived = later(p.arrived, at)
+	p.arrived = when.Later(p.arrived, at)
 	moved := p.clock.Confirm(at)
 	if !r.Long {
 		return moved
@@ -92,8 +93,5 @@ func (p *part) proveOld(at time.Time, r Rest) bool {
 		to = p.clock.MaxEventTime.Add(at.Sub(p.rest.paced))
 	}
 	p.rest.paced = at
-	if to.After(at) {
-		to = at
-	}
-	return p.clock.Prove(to) || moved
+	return p.clock.Prove(when.Earlier(to, at)) || moved
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
@@ -116,7 +117,7 @@ func (s *stages) advance(ctx context.Context, eventTime time.Time) error {
 		if f == nil || !eventTime.After(s.advanced[i]) && !s.fed[i] {
 			continue
 		}
-		s.advanced[i], s.fed[i] = later(s.advanced[i], eventTime), false
+		s.advanced[i], s.fed[i] = when.Later(s.advanced[i], eventTime), false
 		if err := f(ctx, s.advanced[i]); err != nil {
 			return err
 		}

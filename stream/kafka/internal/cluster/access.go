@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"time"
 
@@ -166,16 +165,4 @@ func (o *Access) explain(err error) error {
 		return fmt.Errorf("%w (the broker hung up: does this listener want SASL?)", err)
 	}
 	return err
-}
-
-// Pause waits for about d and reports whether ctx still goes on.
-func Pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d/2 + rand.N(d))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -70,7 +70,7 @@ func (l *loop) run() {
 		}
 		l.state(err)
 		l.r.opts.Kick() // the leader may be another broker now
-		cluster.Pause(l.ctx, retry.Pause(20*time.Millisecond, time.Second, attempt+1))
+		_ = retry.Wait(l.ctx, retry.Pause(20*time.Millisecond, time.Second, attempt+1))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
 )
 
@@ -150,7 +151,7 @@ func (m *Member) once() {
 	m.mu.Lock()
 	m.err = err
 	m.mu.Unlock()
-	cluster.Pause(ctx, time.Second)
+	_ = retry.Wait(ctx, time.Second)
 }
 
 // hopeless reports whether trying again cannot help.
@@ -183,7 +184,7 @@ func (m *Member) Setup(cs sarama.ConsumerGroupSession) error {
 			}
 			break
 		}
-		if !cluster.Pause(ctx, 200*time.Millisecond) {
+		if retry.Wait(ctx, 200*time.Millisecond) != nil {
 			break // the session ended meanwhile, and Cleanup comes next
 		}
 	}

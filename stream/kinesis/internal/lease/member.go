@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/retry"
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 // Member is this process among those that share the lanes out. One goroutine each may call SetLanes, Next and Release,
@@ -134,8 +136,8 @@ func (m *Member) now() (lanes []string, deadline time.Time, changed bool, err er
 		h := m.pending[lane]
 		if h.state <= claimed {
 			lanes = append(lanes, lane)
-		} else if slices.Contains(m.said, lane) && !h.deadline.IsZero() && (deadline.IsZero() || h.deadline.Before(deadline)) {
-			deadline = h.deadline
+		} else if slices.Contains(m.said, lane) {
+			deadline = when.First(deadline, h.deadline)
 		}
 	}
 	changed = m.again || !slices.Equal(lanes, m.said)
@@ -197,13 +199,8 @@ func (m *Member) run(ctx context.Context) {
 		if more && err == nil {
 			continue
 		}
-		wait := time.NewTimer(m.opts.Beat*9/10 + rand.N(m.opts.Beat/5+1))
-		select {
-		case <-wait.C:
-		case <-m.wake:
-		case <-ctx.Done():
-		}
-		wait.Stop()
+		// The beat is kept, also after an error: the others count how long we are silent.
+		_ = retry.Sleep(ctx, retry.Around(m.opts.Beat), m.wake)
 	}
 }
 

@@ -2,11 +2,11 @@ package service
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/retry"
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 const (
@@ -14,7 +14,7 @@ const (
 	MinPoll = 200 * time.Millisecond
 
 	shardBytes = 2 << 20          // a second: what all pollers of a shard may read
-	maxPace    = 10 * time.Second // between reads, however often we are refused
+	MaxPace    = 10 * time.Second // between reads, however often we are refused
 )
 
 // Pace spaces the reads of one shard so that they fit its limits, which all processes and applications that poll it share.
@@ -31,13 +31,10 @@ func (p *Pace) Wait(ctx context.Context) error {
 	p.mu.Lock()
 	now := time.Now()
 	p.gap = max(p.gap, MinPoll)
-	at := now
-	if p.next.After(now) {
-		at = p.next
-	}
+	at := when.Later(now, p.next)
 	p.next = at.Add(p.gap)
 	p.mu.Unlock()
-	return Pause(ctx, at.Sub(now), nil)
+	return retry.Sleep(ctx, at.Sub(now), nil)
 }
 
 // Read notes that n bytes came, which keep the shard busy.
@@ -49,42 +46,26 @@ func (p *Pace) Read(n int) {
 		less = p.gap / 2
 	}
 	p.gap = max(MinPoll, p.gap-less)
-	if busy := time.Now().Add(time.Duration(n) * time.Second / shardBytes); busy.After(p.next) {
-		p.next = busy
-	}
+	p.next = when.Later(p.next, time.Now().Add(time.Duration(n)*time.Second/shardBytes))
 }
 
 // Refused notes that the service had enough.
 func (p *Pace) Refused() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.gap = min(maxPace, 2*max(p.gap, MinPoll))
-	p.next = time.Now().Add(Jitter(p.gap))
+	p.gap = min(MaxPace, 2*max(p.gap, MinPoll))
+	p.next = time.Now().Add(retry.Around(p.gap))
 }
 
-// Jitter is d with up to 20 % more or less, so that processes do not ask together.
-func Jitter(d time.Duration) time.Duration {
-	return d - d/5 + time.Duration(rand.Int64N(int64(d)*2/5+1))
+// firstPause is the pause after the first failure in a row. The longest is MaxPace.
+const firstPause = 100 * time.Millisecond
+
+// Again is a loop whose pauses suit the service.
+func Again(more func(err error) bool) retry.Loop {
+	return retry.Loop{First: firstPause, Most: MaxPace, Again: func(_ int, err error) bool { return more(err) }}
 }
 
-// Pause waits for d, until wake gives something, or until ctx is done, which is the only error.
-func Pause(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-wake:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// Backoff is how long to wait after n failures in a row.
-func Backoff(n int) time.Duration {
-	return Jitter(retry.Pause(100*time.Millisecond, maxPace, n+1))
+// Backoff waits after n failures in a row, for at most most.
+func Backoff(ctx context.Context, n int, most time.Duration) error {
+	return retry.Wait(ctx, min(retry.Pause(firstPause, MaxPace, n), most))
 }

@@ -152,15 +152,10 @@ func Open(ctx context.Context, client API, name, region string, timeout time.Dur
 func (s *Stream) Insist(ctx context.Context, what string, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	for n := 0; ; n++ {
-		err := f(ctx)
-		if err == nil {
-			return nil
-		}
-		if hopeless(err) || Pause(ctx, Backoff(n), nil) != nil {
-			return s.Advise(what, err)
-		}
+	if err := Again(func(err error) bool { return !hopeless(err) }).Do(ctx, f); err != nil {
+		return s.Advise(what, err)
 	}
+	return nil
 }
 
 // Register makes the consumer unless there is one of its name, and waits until it can be used.
