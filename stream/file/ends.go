@@ -46,7 +46,7 @@ func (e *ends) prove(ctx context.Context, at map[record.Partition]record.Positio
 func (e *ends) mark(l *lane) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.marks[*l.part] = mark{l.file.path, l.r.in.info, l.r.in.size(), record.Position{Sub: l.r.last}}
+	e.marks[*l.part] = mark{l.file.path, l.r.in.Info, l.r.in.Size(), record.Position{Sub: l.r.last}}
 }
 
 // unmark forgets it.

@@ -1,8 +1,11 @@
 package file
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -12,6 +15,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/onceflow/onceflow/stream/file/internal/cut"
+	"github.com/onceflow/onceflow/stream/file/internal/input"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -20,7 +25,7 @@ type listed struct {
 	id   string // path below Dir, or the absolute path, with slashes
 	path string // to open it
 	info os.FileInfo
-	kind content
+	kind input.Content
 	part record.Partition // without Epoch while the file has no record
 	over bool             // it was read to its end, and that is committed
 }
@@ -29,8 +34,8 @@ type listed struct {
 type finder struct {
 	conf     *Config
 	opts     *Options
-	rules    rules
-	decoders *decoders
+	rules    cut.Rules
+	decoders *input.Pool
 	paths    []listed // of Config.Paths, sorted, without info
 	folder   string   // Config.Dir, absolute
 
@@ -109,14 +114,14 @@ func (n *finder) look() ([]listed, error) {
 }
 
 func (n *finder) identify(f *listed) error {
-	in, err := openInput(f.path, n.decoders)
+	in, err := input.Open(f.path, n.decoders)
 	if err != nil {
 		return err
 	}
-	defer in.close()
-	f.info, f.kind = in.info, in.kind
+	defer in.Close()
+	f.info, f.kind = in.Info, in.Kind
 	f.part = record.Partition{Source: n.opts.Name, ID: f.id}
-	f.part.Epoch, err = fingerprint(in, n.rules, n.grows(in.kind))
+	f.part.Epoch, err = fingerprint(in, n.rules, n.grows(in.Kind))
 	return err
 }
 
@@ -213,7 +218,7 @@ func regular(p string, d fs.DirEntry) (listed, bool, error) {
 }
 
 // grows says whether more may come after the end of a file.
-func (n *finder) grows(kind content) bool { return n.opts.Follow && kind == plain }
+func (n *finder) grows(kind input.Content) bool { return n.opts.Follow && kind == input.Plain }
 
 // finished notes that a lane's file was read to its end, and that this is committed.
 func (n *finder) finished(l *lane) {
@@ -223,4 +228,28 @@ func (n *finder) finished(l *lane) {
 		n.done.add(&f)
 		delete(n.seen, l.file.id)
 	}
+}
+
+// printBytes bounds the part of a file that tells it from another one under its name.
+const printBytes = 4096
+
+// fingerprint is the identity of a text: of its first line that is a record, with all before it, but at most of its
+// first printBytes. It is empty for a text without a record, or whose first line may still grow.
+func fingerprint(in *input.Input, r cut.Rules, grows bool) (string, error) {
+	var buf [printBytes]byte
+	for have, end := 0, false; !end; {
+		// In small steps: what comes after the first line may be damaged.
+		n, err := in.Read(buf[have:min(have+512, printBytes)])
+		have += n
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		end = err != nil || have == printBytes
+		last := end && (have == printBytes || !grows)
+		if n := r.First(buf[:have], last); n > 0 {
+			sum := sha256.Sum256(buf[:n])
+			return hex.EncodeToString(sum[:8]), nil
+		}
+	}
+	return "", nil
 }

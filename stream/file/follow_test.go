@@ -290,7 +290,7 @@ func TestCloseClosesAllFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	files := []*os.File{s.open[0].r.in.file, s.open[1].r.in.file, s.open[2].r.in.file}
+	files := []*os.File{s.open[0].r.in.File, s.open[1].r.in.File, s.open[2].r.in.File}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

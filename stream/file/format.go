@@ -1,13 +1,14 @@
 package file
 
 import (
-	"bytes"
 	"cmp"
+
+	"github.com/onceflow/onceflow/stream/file/internal/cut"
 )
 
 // Format says how the bytes of a file are cut into records: NDJSON, Lines or CSV. A byte order mark is dropped.
 type Format interface {
-	rules() rules
+	rules() cut.Rules
 }
 
 // NDJSON is one record a line. Lines without anything but blanks are no records. A carriage return before the newline
@@ -36,23 +37,8 @@ const HeaderKey = "csv-header"
 
 func (c CSV) delimiter() byte { return cmp.Or(c.Comma, ',') }
 
-type rules struct {
-	comma  byte // 0 if not CSV
-	header bool
-	blank  func(line []byte) bool // no record; nil if all lines are
-}
-
-func (NDJSON) rules() rules { return rules{blank: spaces} }
-func (Lines) rules() rules  { return rules{} }
-func (c CSV) rules() rules {
-	return rules{comma: c.delimiter(), header: !c.NoHeader, blank: empty}
-}
-
-func empty(line []byte) bool { return len(line) == 0 }
-
-func spaces(line []byte) bool {
-	if len(line) > 0 && line[0] > ' ' {
-		return false // nearly always
-	}
-	return len(bytes.TrimLeft(line, " \t\r")) == 0
+func (NDJSON) rules() cut.Rules { return cut.Rules{Blank: cut.Spaces} }
+func (Lines) rules() cut.Rules  { return cut.Rules{} }
+func (c CSV) rules() cut.Rules {
+	return cut.Rules{Comma: c.delimiter(), Header: !c.NoHeader, Blank: cut.Empty}
 }

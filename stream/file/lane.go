@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/file/internal/input"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -105,19 +106,19 @@ func (l *lane) read(ctx context.Context) (*driver.Batch, error) {
 // flipped bit may give other lines long before it is noticed. What is left of a file that was cut short is sound.
 func (l *lane) check(ctx context.Context, buf []byte) error {
 	in := l.r.in
-	if l.sound || in.kind == plain || l.src.opts.Unchecked || l.from.UpTo.Sub > 0 && l.unchanged() {
+	if l.sound || in.Kind == input.Plain || l.src.opts.Unchecked || l.from.UpTo.Sub > 0 && l.unchanged() {
 		return nil
 	}
 	for err := error(nil); err == nil; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err = in.read(buf[:cap(buf)]); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err = in.Read(buf[:cap(buf)]); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return err
 		}
 	}
 	l.sound = true
-	return in.rewind()
+	return in.Rewind()
 }
 
 // recognise reads what was read in the last run before a record of it is given again, since it may be another file's. If
@@ -132,12 +133,12 @@ func (l *lane) recognise(ctx context.Context, buf []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := in.read(buf[:cap(buf)])
+		n, err := in.Read(buf[:cap(buf)])
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		b := buf[:n]
-		if in.out == int64(n) {
+		if in.Offset() == int64(n) {
 			b = bytes.TrimPrefix(b, byteOrderMark)
 		}
 		if wrong := t.check(b); wrong != nil || err != nil {
@@ -150,10 +151,10 @@ func (l *lane) recognise(ctx context.Context, buf []byte) error {
 		t.add(b)
 	}
 	l.known = true
-	if in.kind == plain {
-		return in.seek(0)
+	if in.Kind == input.Plain {
+		return in.Resume(0)
 	}
-	return in.rewind()
+	return in.Rewind()
 }
 
 // openFile makes sure that the file is open and is the one that the lane is about.
@@ -161,9 +162,9 @@ func (l *lane) openFile() error {
 	if l.open || l.idle {
 		return nil
 	}
-	in, err := openInput(l.file.path, l.src.files.decoders)
+	in, err := input.Open(l.file.path, l.src.files.decoders)
 	if err == nil && l.gone {
-		in.close()
+		in.Close()
 		err = os.ErrNotExist
 	}
 	if errors.Is(err, os.ErrNotExist) {
@@ -177,19 +178,19 @@ func (l *lane) openFile() error {
 		return err
 	}
 	if err := l.verify(in); err != nil {
-		in.close()
+		in.Close()
 		return err
 	}
-	if l.r != nil && !os.SameFile(in.info, l.r.in.info) {
+	if l.r != nil && !os.SameFile(in.Info, l.r.in.Info) {
 		// A copy took its place, as editors do: find the line by its number.
 		l.from = driver.Progress{UpTo: record.Position{Sub: l.r.last}, Mark: l.r.trace.mark().String()}
 		l.r = nil
 	}
 	if l.r == nil {
-		l.r = newReader(l.part, l.src.files.rules, l.src.opts.MaxLine, l.src.files.grows(in.kind), l.plan(), newTrace(l.from))
+		l.r = newReader(l.part, l.src.files.rules, l.src.opts.MaxLine, l.src.files.grows(in.Kind), l.plan(), newTrace(l.from))
 	}
 	if err := l.r.sameAsBefore(in); err != nil {
-		in.close()
+		in.Close()
 		return l.lost("%v", err)
 	}
 	l.open = true
@@ -198,9 +199,9 @@ func (l *lane) openFile() error {
 }
 
 // verify looks again at the first line if the file is not as the last look found it.
-func (l *lane) verify(in *input) error {
+func (l *lane) verify(in *input.Input) error {
 	old := l.file.info
-	if os.SameFile(old, in.info) && old.Size() == in.info.Size() && old.ModTime().Equal(in.info.ModTime()) {
+	if os.SameFile(old, in.Info) && old.Size() == in.Info.Size() && old.ModTime().Equal(in.Info.ModTime()) {
 		return nil
 	}
 	now := listed{id: l.file.id, path: l.file.path}
@@ -210,7 +211,7 @@ func (l *lane) verify(in *input) error {
 	if now.part != *l.part {
 		return l.lost("has another first line now")
 	}
-	if l.r != nil && l.r.grows && os.SameFile(now.info, l.r.in.info) && now.info.Size() < l.r.offset() {
+	if l.r != nil && l.r.grows && os.SameFile(now.info, l.r.in.Info) && now.info.Size() < l.r.offset() {
 		return l.lost("was cut to %d bytes, %d were read", now.info.Size(), l.r.offset())
 	}
 	l.file, l.sound, l.known = now, false, false
@@ -234,7 +235,7 @@ func (l *lane) close() {
 	if l.open {
 		l.open = false
 		l.r.leave()
-		l.r.in.close()
+		l.r.in.Close()
 		l.src.open = slices.DeleteFunc(l.src.open, func(o *lane) bool { return o == l })
 	}
 }
@@ -247,18 +248,18 @@ func (l *lane) atEnd(b *driver.Batch) error {
 		return nil
 	}
 	in := l.r.in
-	info, err := in.file.Stat()
+	info, err := in.File.Stat()
 	if err != nil {
 		return fmt.Errorf("file: %w", err)
 	}
-	if info.Size() < in.size() {
-		return l.lost("was cut to %d bytes, %d were read", info.Size(), in.size())
+	if info.Size() < in.Size() {
+		return l.lost("was cut to %d bytes, %d were read", info.Size(), in.Size())
 	}
 	if len(l.r.tail) == 0 {
 		l.src.ends.mark(l)
 	}
 	switch {
-	case l.r.grows && info.Size() > in.size():
+	case l.r.grows && info.Size() > in.Size():
 		l.state = ready
 	case l.r.grows && !l.complete(info):
 		l.state = waiting
@@ -276,7 +277,7 @@ func (l *lane) update(f *listed) error {
 		return l.lost("is gone")
 	case f.part != *l.part:
 		return l.lost("has another first line now")
-	case l.state == waiting && (f.info.Size() != l.r.in.size() || !os.SameFile(f.info, l.r.in.info)):
+	case l.state == waiting && (f.info.Size() != l.r.in.Size() || !os.SameFile(f.info, l.r.in.Info)):
 		l.state = ready
 	case l.state == waiting && l.complete(f.info):
 		l.state = ready // to find its end once more

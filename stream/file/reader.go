@@ -10,14 +10,16 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/file/internal/cut"
+	"github.com/onceflow/onceflow/stream/file/internal/input"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
 // reader goes through one file and gives what its plan wants. It is used by one goroutine.
 type reader struct {
-	in    *input // nil while the file is closed
+	in    *input.Input // nil while the file is closed
 	part  *record.Partition
-	rules rules
+	rules cut.Rules
 	limit int  // bytes of a record
 	grows bool // there may be more after the end of the file
 
@@ -39,36 +41,36 @@ type reader struct {
 	failed error // the plan cannot be kept
 }
 
-func newReader(part *record.Partition, r rules, limit int, grows bool, p plan, t *trace) *reader {
-	return &reader{part: part, rules: r, limit: limit, grows: grows, trace: t, plan: p, line: 1, last: p.upTo, headed: !r.header}
+func newReader(part *record.Partition, r cut.Rules, limit int, grows bool, p plan, t *trace) *reader {
+	return &reader{part: part, rules: r, limit: limit, grows: grows, trace: t, plan: p, line: 1, last: p.upTo, headed: !r.Header}
 }
 
 // errEnd means that all that is there was read. In a file that grows there may be more later.
 var errEnd = errors.New("end of file")
 
 // open gives the reader its file, at first or again.
-func (r *reader) open(in *input) error {
+func (r *reader) open(in *input.Input) error {
 	at := int64(0)
 	if r.in != nil {
 		at = r.offset()
 	}
 	r.in, r.tail, r.short, r.end = in, r.tail[:0], true, false
-	r.changed = in.info.ModTime().UTC()
+	r.changed = in.Info.ModTime().UTC()
 	if at == 0 {
 		return nil
 	}
-	return in.seek(at)
+	return in.Resume(at)
 }
 
 // offset is the byte of the text at which tail begins.
-func (r *reader) offset() int64 { return r.in.out - int64(len(r.tail)) }
+func (r *reader) offset() int64 { return r.in.Offset() - int64(len(r.tail)) }
 
 // left is about how many bytes are to be read yet.
 func (r *reader) left() int64 {
-	if r.in.kind != plain {
+	if r.in.Kind != input.Plain {
 		return chunkBytes
 	}
-	return r.in.info.Size() - r.offset() + 1 // one to see the end
+	return r.in.Info.Size() - r.offset() + 1 // one to see the end
 }
 
 // read fills c. After an error c is empty; what was read before the error has been given by earlier calls, except with
@@ -126,7 +128,10 @@ func (r *reader) mark(c *chunk) {
 	}
 }
 
-var byteOrderMark = []byte("\xef\xbb\xbf")
+var (
+	newline       = []byte{'\n'}
+	byteOrderMark = []byte("\xef\xbb\xbf")
+)
 
 // load makes c.buf the tail and, if that is too short for a record, more of the file.
 func (r *reader) load(c *chunk) {
@@ -138,7 +143,7 @@ func (r *reader) load(c *chunk) {
 	if have > cap(c.buf)/2 {
 		c.buf = slices.Grow(c.buf, 2*have) // a long line
 	}
-	n, err := r.in.read(c.buf[have:cap(c.buf)])
+	n, err := r.in.Read(c.buf[have:cap(c.buf)])
 	c.buf = c.buf[:have+n]
 	switch {
 	case errors.Is(err, io.EOF):
@@ -158,28 +163,28 @@ func (r *reader) cut(b []byte, c *chunk) []byte {
 		if b = r.skip(b); r.short {
 			return b
 		}
-		k := r.rules.split(b, r.end && !r.grows, r.limit)
-		if k.verdict == more {
+		k := r.rules.Split(b, r.end && !r.grows, r.limit)
+		if k.Verdict == cut.More {
 			r.short = true
 			return b
 		}
-		if k.verdict != blank && !r.take(&k, c) {
+		if k.Verdict != cut.Blank && !r.take(&k, c) {
 			return b
 		}
-		b = b[k.n:]
-		r.line += k.lines
-		r.rest = k.verdict == endless
+		b = b[k.N:]
+		r.line += k.Lines
+		r.rest = k.Verdict == cut.Endless
 	}
 	return b
 }
 
 // take gives a record to c if the plan wants it. It returns false if the plan cannot be kept.
-func (r *reader) take(k *cut, c *chunk) bool {
+func (r *reader) take(k *cut.Cut, c *chunk) bool {
 	if !r.headed {
-		if k.verdict != aRecord {
+		if k.Verdict != cut.Record {
 			return r.fail(fmt.Errorf("the header is longer than %d bytes", r.limit))
 		}
-		r.headed, r.header = true, []record.Header{{Key: HeaderKey, Value: bytes.Clone(k.value)}}
+		r.headed, r.header = true, []record.Header{{Key: HeaderKey, Value: bytes.Clone(k.Value)}}
 		return true
 	}
 	deliver, err := r.plan.meet(r.line)
@@ -191,12 +196,12 @@ func (r *reader) take(k *cut, c *chunk) bool {
 		return true
 	}
 	rec := record.Record{
-		Partition: r.part, Position: record.Position{Sub: r.line}, Value: k.value, Headers: r.header, Time: r.changed,
+		Partition: r.part, Position: record.Position{Sub: r.line}, Value: k.Value, Headers: r.header, Time: r.changed,
 	}
-	if k.verdict == aRecord {
+	if k.Verdict == cut.Record {
 		c.records = append(c.records, rec)
 	} else if !r.plan.warm {
-		rec.Value = k.value[:min(r.limit, deadBytes)]
+		rec.Value = k.Value[:min(r.limit, deadBytes)]
 		c.dead = append(c.dead, driver.DeadLetter{Record: rec, Stage: "file", Read: time.Now().UTC(),
 			Err: fmt.Errorf("line %d is longer than %d bytes", r.line, r.limit)})
 	}
@@ -245,7 +250,7 @@ func (r *reader) lines() int64 {
 // fail makes err, if it is one, the end of the reader. It returns false.
 func (r *reader) fail(err error) bool {
 	if err != nil {
-		r.failed = fmt.Errorf("file: %s (%s): %w", r.in.path, r.part, err)
+		r.failed = fmt.Errorf("file: %s (%s): %w", r.in.Path, r.part, err)
 	}
 	return false
 }

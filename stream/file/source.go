@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/file/internal/input"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -42,7 +43,7 @@ func Open(c Config, opts *Options) (*Source, error) {
 	}
 	s := &Source{
 		opts:   &o,
-		files:  &finder{conf: &c, opts: &o, rules: c.Format.rules(), decoders: &decoders{window: o.MaxWindow, keep: o.MaxOpen}, done: doneFiles{}},
+		files:  &finder{conf: &c, opts: &o, rules: c.Format.rules(), decoders: input.NewPool(o.MaxWindow, o.MaxOpen), done: doneFiles{}},
 		ends:   &ends{marks: map[record.Partition]mark{}},
 		byID:   map[string]*lane{},
 		groups: map[string]*group{},
@@ -82,7 +83,7 @@ func (s *Source) Close() error {
 	for _, l := range s.lanes {
 		l.close()
 	}
-	s.files.decoders.close()
+	s.files.decoders.Close()
 	return nil
 }
 

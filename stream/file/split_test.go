@@ -10,11 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onceflow/onceflow/stream/file/internal/cut"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
 // cutAll cuts a text that comes in pieces of the given size, as a reader does.
-func cutAll(r rules, text []byte, piece, limit int) (records []string, lines []int64) {
+func cutAll(r cut.Rules, text []byte, piece, limit int) (records []string, lines []int64) {
 	line := int64(1)
 	rest := false
 	for have := min(piece, len(text)); ; {
@@ -31,23 +32,23 @@ func cutAll(r rules, text []byte, piece, limit int) (records []string, lines []i
 			text, have, rest = text[i+1:], have-i-1, false
 			line++
 		}
-		k := r.split(text[:have], last, limit)
-		switch k.verdict {
-		case more:
+		k := r.Split(text[:have], last, limit)
+		switch k.Verdict {
+		case cut.More:
 			if last {
 				return records, lines
 			}
 			have += min(piece, len(text)-have)
 			continue
-		case aRecord:
-			records, lines = append(records, string(k.value)), append(lines, line)
-		case blank:
-		case tooLong, endless:
+		case cut.Record:
+			records, lines = append(records, string(k.Value)), append(lines, line)
+		case cut.Blank:
+		case cut.TooLong, cut.Endless:
 			records, lines = append(records, "!"), append(lines, line)
-			rest = k.verdict == endless
+			rest = k.Verdict == cut.Endless
 		}
-		text, have = text[k.n:], have-k.n
-		line += k.lines
+		text, have = text[k.N:], have-k.N
+		line += k.Lines
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/onceflow/onceflow/stream/driver"
+
+	"github.com/onceflow/onceflow/stream/file/internal/input"
 )
 
 // trace is a running hash of the text that a reader has consumed, by which the next run finds out whether the file still
@@ -91,14 +93,14 @@ const lookBack = 1024
 // leave is called before the file is closed: it takes down what stands before where a plain file will be gone on with.
 func (r *reader) leave() {
 	r.before = 0
-	if at := r.offset(); r.in.kind == plain && at > 0 {
+	if at := r.offset(); r.in.Kind == input.Plain && at > 0 {
 		r.before, _ = hashBefore(r.in, at) // if it cannot be read the next read says so
 	}
 }
 
 // sameAsBefore looks whether it still stands there. A log that is copied and cut to nothing, and is longer than before when
 // it is looked at again, was once read on from the middle.
-func (r *reader) sameAsBefore(in *input) error {
+func (r *reader) sameAsBefore(in *input.Input) error {
 	if r.in == nil || r.before == 0 {
 		return nil
 	}
@@ -111,10 +113,10 @@ func (r *reader) sameAsBefore(in *input) error {
 }
 
 // hashBefore is the hash of the last bytes before one; it is not 0.
-func hashBefore(in *input, at int64) (uint64, error) {
+func hashBefore(in *input.Input, at int64) (uint64, error) {
 	var room [lookBack]byte
 	b := room[:min(at, lookBack)]
-	if _, err := in.file.ReadAt(b, at-int64(len(b))); err != nil {
+	if _, err := in.File.ReadAt(b, at-int64(len(b))); err != nil {
 		return 0, fmt.Errorf("file: %w", err)
 	}
 	return max(1, xxh3.Hash(b)), nil

@@ -1,4 +1,4 @@
-package file
+package input
 
 import (
 	"bufio"
@@ -9,10 +9,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// decoders keeps what is costly to make for the next file. It is safe for concurrent use.
-type decoders struct {
-	window int // the largest of a zstd frame
-	keep   int // how many of each
+// Pool keeps what is costly to make for the next file. It is safe for concurrent use.
+type Pool struct {
+	window int
+	keep   int
 
 	mu       sync.Mutex
 	gzips    []*gzip.Reader
@@ -20,7 +20,10 @@ type decoders struct {
 	counters []*counter
 }
 
-func take[T any](d *decoders, list *[]T) (v T, ok bool) {
+// NewPool returns an empty pool that keeps so many decoders of each kind. window is the largest of a zstd frame.
+func NewPool(window, keep int) *Pool { return &Pool{window: window, keep: keep} }
+
+func take[T any](d *Pool, list *[]T) (v T, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := len(*list) - 1
@@ -31,7 +34,7 @@ func take[T any](d *decoders, list *[]T) (v T, ok bool) {
 	return v, true
 }
 
-func (d *decoders) counter(f io.Reader) *counter {
+func (d *Pool) counter(f io.Reader) *counter {
 	c, ok := take(d, &d.counters)
 	if !ok {
 		c = &counter{Reader: bufio.NewReaderSize(nil, 64<<10)}
@@ -41,7 +44,7 @@ func (d *decoders) counter(f io.Reader) *counter {
 	return c
 }
 
-func (d *decoders) gzip(c *counter) (io.Reader, error) {
+func (d *Pool) gzip(c *counter) (io.Reader, error) {
 	if z, ok := take(d, &d.gzips); ok {
 		return z, z.Reset(c)
 	}
@@ -52,7 +55,7 @@ func (d *decoders) gzip(c *counter) (io.Reader, error) {
 	return z, nil
 }
 
-func (d *decoders) zstd(c *counter) (io.Reader, error) {
+func (d *Pool) zstd(c *counter) (io.Reader, error) {
 	if z, ok := take(d, &d.zstds); ok {
 		return z, z.Reset(c)
 	}
@@ -65,7 +68,7 @@ func (d *decoders) zstd(c *counter) (io.Reader, error) {
 }
 
 // put takes back what counter, gzip and zstd gave; text may be nil.
-func (d *decoders) put(text io.Reader, c *counter) {
+func (d *Pool) put(text io.Reader, c *counter) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c.Reset(nil)
@@ -86,8 +89,8 @@ func (d *decoders) put(text io.Reader, c *counter) {
 	}
 }
 
-// close frees the decoders.
-func (d *decoders) close() {
+// Close frees the decoders.
+func (d *Pool) Close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, z := range d.zstds {

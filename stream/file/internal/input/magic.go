@@ -1,14 +1,15 @@
-package file
+package input
 
 import "bytes"
 
-// content is what the first bytes of a file say about the rest. Names say nothing: a folder of logs has them all.
-type content string
+// Content is what the first bytes of a file say about the rest. Names say nothing: a folder of logs has them all.
+type Content string
 
+// The contents that are read.
 const (
-	plain   content = "plain"
-	gzipped content = "gzip"
-	zstded  content = "zstd"
+	Plain   Content = "plain"
+	gzipped Content = "gzip"
+	zstded  Content = "zstd"
 )
 
 // foreign are contents that would read as one endless line or as nonsense.
@@ -30,7 +31,7 @@ var foreign = []struct {
 
 // sniff needs the first magicBytes of a file, or all of it. Another name than the three above is a content that this
 // package does not read.
-func sniff(b []byte) content {
+func sniff(b []byte) Content {
 	switch {
 	case bytes.HasPrefix(b, []byte{0x1f, 0x8b}):
 		return gzipped
@@ -41,10 +42,10 @@ func sniff(b []byte) content {
 	}
 	for _, f := range foreign {
 		if bytes.HasPrefix(b, []byte(f.magic)) {
-			return content(f.name)
+			return Content(f.name)
 		}
 	}
-	return plain
+	return Plain
 }
 
 const magicBytes = 10
