@@ -1,6 +1,7 @@
 package scaler
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -125,3 +126,16 @@ func fault(name string, v Value, now time.Time, stale time.Duration) string {
 	}
 	return ""
 }
+
+// Signal measures a job. A Scaler calls it from one goroutine, once a step.
+type Signal interface {
+	// Read returns what is known now; what it could not measure stays unknown. An error is recorded in the decision, and
+	// the values that were returned with it are used all the same, so a signal that knows half of its values says both.
+	Read(ctx context.Context) (Sample, error)
+}
+
+// SignalFunc makes a Signal of a function.
+type SignalFunc func(ctx context.Context) (Sample, error)
+
+// Read calls f.
+func (f SignalFunc) Read(ctx context.Context) (Sample, error) { return f(ctx) }
