@@ -1,8 +1,8 @@
-// Package eventclock tells how far event time has got in one partition, though clocks of those who write it may be wrong.
+// Package eventclock tells how far event time has got in one partition, even if clocks of its writers are wrong.
 //
-// A time that is close to the clock moves it. One that is far ahead is a jump: other records must confirm it before it
-// counts, so that one odd record, or a minority of them, does not make all others late. docs/protocol.md, section 7, has
-// the rules.
+// A time that is close to the clock moves it. A time far ahead is a jump, which other records must confirm before it
+// counts. So one odd record, or a minority of them, does not make all others late. docs/protocol.md, section 7, has the
+// rules.
 package eventclock
 
 import (
@@ -15,9 +15,9 @@ type Rule struct {
 	Records int           // so many more records beyond that than not confirm a jump
 }
 
-// Default is the rule of every job. Five minutes are more than the disorder of one log, where producers wait seconds for
-// a batch, and less than what hours wait for stragglers by default: a clock that is wrong by that much makes no event late
-// that was on time. Sixteen records are more than an odd one brings with it, and come soon where time has gone on.
+// Default is the rule of every job. Five minutes are more than the disorder of one log, where producers wait seconds for a
+// batch. They are less than what hours wait for stragglers by default, so a clock that is wrong by that much makes no event
+// late that was on time. Sixteen records are more than an odd one brings with it, and come soon where time has gone on.
 var Default = Rule{Near: 5 * time.Minute, Records: 16}
 
 // Clock is the clock of a partition. The zero Clock has not begun: any first time is far ahead of it.
@@ -33,8 +33,8 @@ type Jump struct {
 	Records int       // that were far ahead, less those that were not
 }
 
-// Read takes in the times of the oldest and the newest event of a new record, now being the time of the store's clock, above
-// which no record moves a clock; zero is no bound. It reports whether anything changed.
+// Read takes in the times of the oldest and the newest event of a new record. now is the store's clock, beyond which no
+// record moves the clock; zero is no bound. It reports whether anything changed.
 func (c *Clock) Read(r *Rule, oldest, newest, now time.Time) bool {
 	switch {
 	case newest.Sub(c.MaxEventTime) <= r.Near:
@@ -53,7 +53,7 @@ func (c *Clock) Read(r *Rule, oldest, newest, now time.Time) bool {
 	return true
 }
 
-// Again is Read for a record that was read before, so it counted then: it confirms and contradicts nothing.
+// Again is Read for a record that is read again. It counted the first time, so it neither confirms nor contradicts a jump.
 func (c *Clock) Again(r *Rule, oldest, newest, now time.Time) bool {
 	if newest.Sub(c.MaxEventTime) <= r.Near {
 		return c.move(newest, now)
@@ -98,7 +98,7 @@ func (c *Clock) Prove(at time.Time) bool {
 	return true
 }
 
-// Confirm takes in that nothing speaks against a jump any more: the clock goes to the newest time that was read.
+// Confirm ends a jump that nothing contradicts any more: the clock goes to the newest time that was read.
 func (c *Clock) Confirm(now time.Time) bool {
 	if c.Jump.Records == 0 {
 		return false

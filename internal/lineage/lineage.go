@@ -1,10 +1,10 @@
 // Package lineage decides which partitions are read together where partitions end and are replaced by others, as Kinesis
 // shards are. It is pure, so that the Kinesis source and the simulation run the same rules.
 //
-// A partition is read once all its parents have ended, and that is committed. As long as an ancestor holds records it is
-// in one lane with that ancestor, since records of the two may meet; afterwards it is a lane of its own, so that a split
-// really shares the load. All follows from what the ledger says, so every process comes to the same lanes, and one that
-// looks at an old ledger can only do work that is void.
+// A partition is read once the ends of all its parents are committed. While an ancestor holds records, the partition is in
+// one lane with it, since records of the two may meet. Afterwards it is a lane of its own, so that a split really shares
+// the load. All follows from the ledger, so every process comes to the same lanes. A process that looks at an old ledger
+// can only do void work.
 package lineage
 
 import (
@@ -25,13 +25,13 @@ type Shard struct {
 type Lane struct {
 	driver.Assignment // named by its oldest partition, which has the smallest ID
 
-	// Lease is the name under which processes share the lane. It is the lane that the ledger has the oldest partition
-	// in: until the move is committed, whoever has that one must have this one too. Several lanes may have one lease.
+	// Lease is the name under which processes share the lane: the lane that the ledger has the oldest partition in. Until
+	// the move is committed, the process that has that lane must have this one, too. Several lanes may have one lease.
 	Lease string
 }
 
-// Lanes returns the lanes to read, sorted by name. Partitions of it that the service does not list are lost, as far as
-// they are not committed: known is what the ledger has of this stream, including those that it lists no longer.
+// Lanes returns the lanes to read, sorted by name. known is what the ledger has of this stream, also of partitions that the
+// service no longer lists. An unlisted partition that is not committed to its end is lost.
 func Lanes(shards []Shard, known map[record.Partition]driver.Standing) []Lane {
 	g := newGraph(shards, known)
 	groups := map[record.Partition][]record.Partition{}
@@ -85,8 +85,8 @@ func newGraph(shards []Shard, known map[record.Partition]driver.Standing) *graph
 	return g
 }
 
-// ended reports whether nothing new will come of p. One that the service has dropped before we knew of it is as good as
-// never written: a job begins with what is there.
+// ended reports whether nothing new will come of p. A partition that the service dropped before we knew of it counts as
+// never written, since a job begins with what is there.
 func (g *graph) ended(p record.Partition) bool {
 	s, known := g.known[p]
 	if _, listed := g.parents[p]; !known {

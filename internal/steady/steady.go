@@ -1,5 +1,6 @@
-// Package steady keeps a store's clock from being believed while it steps. A machine's clock may be set by hand, by a
-// hypervisor or by a wrong time server, and be set back a moment later; what was decided by it is not taken back.
+// Package steady judges a store's clock, so that a clock that steps is not believed at once. A person, a hypervisor or a
+// wrong time server may set a machine's clock, and set it back a moment later; but what was decided by it cannot be taken
+// back.
 package steady
 
 import (
@@ -14,8 +15,8 @@ type Limits struct {
 	Apart   time.Duration // between the store's clock and the machine's, for the first reading
 }
 
-// Default has room for a clock that is corrected in steps of seconds, replies that take as long, and time zones that are not
-// in question: clocks are in UTC.
+// Default has room for a clock that is corrected in steps of seconds, and for replies that take as long. Time zones do not
+// matter: clocks are in UTC.
 var Default = Limits{Step: time.Minute, Persist: 10 * time.Minute, Apart: time.Hour}
 
 // Clock judges readings of a store's clock. Its zero value has no limits and believes everything. It is safe for concurrent
@@ -41,19 +42,20 @@ func (m mark) now(mono time.Duration) time.Time { return m.at.Add(mono - m.mono)
 
 // Time is what is known after a reading.
 type Time struct {
-	// At is the time to decide by what has passed: the earlier one, while it is in doubt. One that is too early does no harm.
+	// At is the time that decides what has passed. While the clock is in doubt it is the earlier one, since a time that is
+	// too early does no harm.
 	At time.Time
 
-	// Latest is the latest time that it may be. What lies behind it lies in the future whichever clock is right.
+	// Latest is the latest time that it may be. What is after it lies in the future, whichever clock is right.
 	Latest time.Time
 
-	// Doubt says that the reading is not believed, and Expected what it should be.
+	// Doubt says that the reading is not believed. Expected is what it should be.
 	Doubt    bool
 	Expected time.Time
 }
 
-// Read takes in a reading at a monotonic time. machine is the clock of this machine, and newest a time that others have read
-// from the store's clock before; both count for the first reading alone, when nothing is known of the store's clock.
+// Read takes in a reading at a monotonic time. machine is this machine's clock, and newest a time that others have read
+// from the store's clock before. Both count only for the first reading, when nothing is known of the store's clock.
 func (c *Clock) Read(reading time.Time, mono time.Duration, machine, newest time.Time) Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,8 +84,8 @@ func (c *Clock) Read(reading time.Time, mono time.Duration, machine, newest time
 	return t
 }
 
-// persists notes a reading that is not as expected, and reports whether the clock has gone on from there for long enough.
-// Readings that are far from each other may be of two steps.
+// persists notes an unexpected reading, and reports whether the clock has gone on from there for long enough. Readings that
+// are far apart may come from two steps.
 func (c *Clock) persists(reading time.Time, mono time.Duration) bool {
 	if !c.doubting || !near(reading, c.doubted.now(mono), c.Limits.Step) || mono-c.doubted.mono > c.Limits.Persist/2 {
 		c.doubting, c.since = true, mono

@@ -33,11 +33,11 @@ type follower struct {
 	mu       sync.Mutex
 	want     []lineage.Lane  // all lanes there are
 	leases   []string        // that the assigner says are ours
-	owed     map[string]bool // leases that were and of which the assigner is to hear that we have given them up
-	until    time.Time       // deadline to give up those that are not
-	stale    bool            // want or leases have changed since rebalance looked at them
-	told     bool            // rebalance has returned something, and the engine has not come back since
-	watching bool            // lanes hold shards whose end, or whose ancestors' last record, is to be committed
+	owed     map[string]bool // former leases that the assigner must still hear Release of
+	until    time.Time       // deadline to give up lanes that are no longer ours
+	stale    bool            // want or leases have changed since the last rebalance
+	told     bool            // the engine has not yet carried out what rebalance returned
+	watching bool            // a commit may change one of our lanes: see watchful
 	listErr  error           // why the list of shards or the ledger cannot be read
 	listFrom time.Time
 }

@@ -35,8 +35,8 @@ type reader struct {
 	limit    int32     // records of the next answer
 
 	// Guarded by reading.mu.
-	sent    record.Position // the last position that was queued, with all that the service gave beside it
-	caught  bool            // something was read since sent was the ledger's
+	sent    record.Position // the last position that was queued, with all that the service gave up to it
+	caught  bool            // something was read since sent came from the ledger
 	bad     error           // the last error, if the last request failed
 	badFrom time.Time
 	fails   int

@@ -43,8 +43,9 @@ func (c Counts) Sum() (n int64) {
 	return n
 }
 
-// Reason is why records have no row: their fate, and the label given to Emitter.Drop or, if they are Dead, the stage that
-// rejected them and the kind of error. A label may come from an event, so it is cut after 64 bytes and made printable.
+// Reason is why records have no row: their fate and a label. The label is what Emitter.Drop got. For Dead records it names
+// the stage that rejected them and the kind of error. It may come from an event, so it is cut after 64 bytes and made
+// printable.
 type Reason struct {
 	Fate Fate
 	Why  string

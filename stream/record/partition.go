@@ -10,7 +10,8 @@ type Partition struct {
 	// Source is the cluster and topic, the stream's ARN, or the name of a set of files.
 	Source string
 
-	// Epoch is the topic ID or the stream's creation time: a topic made again under its old name is another partition.
+	// Epoch is the topic ID or the stream's creation time, so that a topic made again under its old name is another
+	// partition.
 	Epoch string
 
 	// ID is "17", "shardId-000000000017" or a file's path.
@@ -35,7 +36,7 @@ func plain(s string) string {
 	return s
 }
 
-// Compare orders partitions by source, epoch and ID. The order has no meaning but to be the same everywhere.
+// Compare orders partitions by source, epoch and ID. It only matters that the order is the same everywhere.
 func (p Partition) Compare(q Partition) int {
 	return cmp.Or(cmp.Compare(p.Source, q.Source), cmp.Compare(p.Epoch, q.Epoch), cmp.Compare(p.ID, q.ID))
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Record is what a source gives. Its slices may share a buffer that the source uses again: they are read-only, and valid
-// until the batch they came in has passed all stages and the rows of its finished records are written. What lives
-// longer, because a stage holds it or works on it beside the lane, must own its bytes: Clone it, or let Decode copy.
+// Record is what a source gives. Its slices may share a buffer that the source uses again. They are read-only, and valid
+// until the batch they came in has passed all stages and the rows of its finished records are written. If a stage holds
+// something longer, or works on it in its own goroutines, that must own its bytes: Clone it, or let Decode copy.
 type Record struct {
 	Partition *Partition // shared by all records of the partition
 	Position  Position
@@ -34,16 +34,16 @@ type Header struct {
 	Value []byte
 }
 
-// Origin stands for the record that an event came from. It is opaque, costs 8 bytes, is valid only inside the lane that
-// issued it and until its record is finished, and is comparable with ==. Copy it from the input event into what you
-// make of it: that is how the engine knows when a record's effect is complete.
+// Origin stands for the record that an event came from. It is opaque, costs 8 bytes and is comparable with ==. It is valid
+// only in the lane that issued it and until its record is finished. Copy it from the input event into what you make of it,
+// so that the engine knows when a record's effect is complete.
 type Origin struct{ slot, gen uint32 }
 
 // NewOrigin makes an origin for a test that drives a stage without the engine.
 func NewOrigin(n uint32) Origin { return OriginOf(n, 1) }
 
-// OriginOf makes an origin for an engine, which gives the slots of finished records to others: the generation tells them
-// apart.
+// OriginOf makes an origin for an engine. The engine reuses the slots of finished records, and the generation tells the
+// records apart.
 func OriginOf(slot, gen uint32) Origin { return Origin{slot, gen} }
 
 // Parts is what OriginOf was given.
@@ -53,8 +53,8 @@ func (o Origin) Parts() (slot, gen uint32) { return o.slot, o.gen }
 type Event[T any] struct {
 	Value T
 
-	// Time is the event time, UTC, set by Decode; without a Decode it is the record's. It alone chooses the output hour
-	// and drives the clocks, so stages pass it on as it is.
+	// Time is the event time, in UTC. Decode sets it; without a Decode it is the record's. It alone chooses the output hour
+	// and drives the clocks, so stages must not change it.
 	Time   time.Time
 	Origin Origin
 }

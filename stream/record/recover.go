@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Recover makes an error of a panic of f: with it as an argument of Decode or Map, a record that makes f panic goes to the
-// dead-letter flow, with the place of the panic, and the job goes on. Without it the process dies of a panic, and again at
-// every start, as long as the record is in the log.
+// Recover turns a panic of f into an error. With it around an argument of Decode or Map, a record that makes f panic goes
+// to the dead-letter flow with the place of the panic, and the job goes on. Without it the panic ends the process, and does
+// so again at every start as long as the record is in the log.
 //
-// Only these two choose. Every other function that is called for one record or event, such as Decode's at, a condition, a
-// key or an encoder, is always treated so: it has no signature that Recover could go around.
+// Only these two need it. A panic of any other function that is called for one record or event, such as Decode's at, a
+// condition, a key or an encoder, always makes a dead letter.
 //
-// Use it where what comes from outside can break f, such as a parser. It must not guard a function that changes state which
-// it shares with other calls: what a panic left half done there would spoil the records after it, and nobody would know.
-// It guards neither other goroutines that f starts nor what the runtime cannot recover from, such as too deep a recursion.
+// Use it where input from outside can break f, such as in a parser. It must not guard a function that changes state which
+// it shares with other calls: a panic can leave that state half changed, and it would silently spoil later records. It
+// guards neither goroutines that f starts nor what the runtime cannot recover from, such as too deep a recursion.
 func Recover[In, Out any](f func(*In) (Out, error)) func(*In) (Out, error) {
 	if f == nil {
 		return nil // which Run refuses; else each record would be a dead letter
@@ -30,8 +30,8 @@ func Recover[In, Out any](f func(*In) (Out, error)) func(*In) (Out, error) {
 	}
 }
 
-// Caught makes the error that Recover makes, of what recover() has returned to the deferred function that calls it. It is
-// for stages and outputs that call functions of users which have no error to return.
+// Caught makes Recover's error from recovered, which recover() returned to the deferred function that calls Caught. It is
+// for stages and outputs that call users' functions which cannot return an error.
 func Caught(recovered any) *PanicError { return &PanicError{Value: recovered, Trace: trace()} }
 
 // PanicError says what a function panicked with, and where. It unwraps to Value if that is an error.

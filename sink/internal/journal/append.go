@@ -18,16 +18,15 @@ func NewToken(e *env.Env) ledger.Token {
 	return ledger.Token(fmt.Sprintf("%016x%016x", e.Rand(), e.Rand()))
 }
 
-// ErrUnsettled means that an append was tried and that it is not known whether it took effect: the entry may be there, or
-// come to be there later. Nothing that it names may be deleted.
+// ErrUnsettled means that the outcome of an append is unknown: the entry may exist, or come to exist later. Nothing that it
+// names may be deleted.
 var ErrUnsettled = errors.New("the outcome of an append is unknown")
 
-// Append adds e to the ledger, in the first free slot behind all entries, if it is valid there, and returns its place.
-// check says what is valid; nil is State.Validate. It may look at the state that it is given, and not call j.
+// Append adds e to the ledger, in the first free slot after all entries, if it is valid there, and returns its number.
+// check says what is valid; nil is State.Validate. It may look at the state that it is given, and must not call j.
 //
-// The error matches driver.ErrFenced if e is void, which is settled. It matches ErrUnsettled if the outcome is unknown,
-// which happens when ctx ends or the store refuses for good. After any other error e is not in the ledger and never will
-// be.
+// The error matches driver.ErrFenced if e is void for good. It matches ErrUnsettled if the outcome is unknown, which
+// happens when ctx ends or the store refuses for good. After any other error e is not in the ledger and never will be.
 func (j *Journal) Append(ctx context.Context, e *ledger.Entry, check func(*ledger.State, *ledger.Entry) error) (uint64, error) {
 	j.Objects.Env.Lock(&j.mu)
 	defer j.mu.Unlock()
@@ -73,7 +72,7 @@ func (j *Journal) Add(ctx context.Context, e *ledger.Entry, check func(*ledger.S
 	return id, err
 }
 
-// detach writes the parts of e that are too long for an entry. A part that exists is ours: its name holds the token.
+// detach writes the parts of e that are too long for an entry. An existing part is ours, since its name contains the token.
 func (j *Journal) detach(ctx context.Context, e *ledger.Entry) error {
 	j.state.Prepare(e)
 	o := j.Objects
@@ -96,8 +95,8 @@ func (o *Objects) put(ctx context.Context, name string, body []byte) error {
 	return nil
 }
 
-// create tries to put e into its slot until that is settled one way or the other, folds what is there then, and reports
-// whether it is e. "Not found" would settle nothing, since a request may still be on its way; only seeing an entry does.
+// create tries to put e into its slot until an entry is there, folds that entry, and reports whether it is e. Only an entry
+// in the slot settles the outcome; "not found" does not, since a request may still be on its way.
 func (j *Journal) create(ctx context.Context, e *ledger.Entry, body []byte) (ours bool, err error) {
 	key := j.Objects.Root + ledger.EntryName(e.ID)
 	again := func(try int, err error) bool {
@@ -125,7 +124,8 @@ func (j *Journal) create(ctx context.Context, e *ledger.Entry, body []byte) (our
 	return ours, nil
 }
 
-// notPermanent hides that an entry was not found right after it was said to exist: a store may be that late.
+// notPermanent makes it an error that may pass if an entry is not found right after it was said to exist: a store may lag
+// that much.
 func notPermanent(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%v, though its creation was refused", err) //nolint:errorlint // hidden on purpose
@@ -133,8 +133,8 @@ func notPermanent(err error) error {
 	return err
 }
 
-// Snapshot writes a snapshot if entry id is one of those that get one. It only saves time at the next start, so its
-// failure is no error. Entries may have been folded since; then the next one is in time.
+// Snapshot writes a snapshot if one is due at entry id. It only saves time at the next start, so a failure is no error. If
+// further entries have been folded since, it leaves it to the next one.
 func (j *Journal) Snapshot(ctx context.Context, id uint64) {
 	snaps := j.Folder.snapshots(j.Log)
 	if id%snaps.every() != 0 {

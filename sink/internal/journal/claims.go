@@ -16,7 +16,7 @@ type Claims struct {
 	made   []bool // by flow: its claim is there, and ours
 }
 
-// Claims reads the claims of the flows, without making any, and refuses a flow that is another job's.
+// Claims reads the claims of the flows and refuses a flow that is another job's. It makes no claim.
 func (f *Folder) Claims(ctx context.Context, flows []string) (*Claims, error) {
 	c := &Claims{f, flows, make([]bool, len(flows))}
 	err := f.Objects.Env.Each(ctx, len(flows), func(ctx context.Context, i int) (err error) {
@@ -26,7 +26,7 @@ func (f *Folder) Claims(ctx context.Context, flows []string) (*Claims, error) {
 	return c, err
 }
 
-// isOurs reports whether the flow is ours. The error says that it is another's.
+// isOurs reports whether our job has claimed the flow. It returns an error if another job has.
 func (c *Claims) isOurs(ctx context.Context, flow string) (bool, error) {
 	key := ledger.FlowClaimKey(c.folder.Prefix, flow)
 	body, err := c.folder.Objects.Store.Read(ctx, key, ledger.MaxFlowClaim)
@@ -48,8 +48,8 @@ func (c *Claims) isOurs(ctx context.Context, flow string) (bool, error) {
 	return true, nil
 }
 
-// Make makes the claims that are missing, or refuses a flow that another job has claimed since. It goes by name, so
-// of jobs that want the same flows at once one gets them all.
+// Make makes the missing claims. It refuses a flow that another job has claimed since. It goes in the order of names, so of
+// jobs that want the same flows at once one gets them all.
 func (c *Claims) Make(ctx context.Context) error {
 	for i, flow := range c.flows {
 		if c.made[i] {

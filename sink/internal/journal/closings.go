@@ -8,21 +8,21 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 )
 
-// Closing is a Close and what is needed for the hours' manifests and seals, which is the state right behind it. Only Ours
-// and Sealed change, and only the goroutine of Maintain touches these.
+// Closing is a Close and the state right after it, from which the hours' manifests and seals are made. Only Ours and Sealed
+// change, and only the goroutine of Maintain uses these.
 type Closing struct {
 	Entry  uint64
 	Close  ledger.Close
 	Hours  map[time.Time]ledger.Hour // those that had files
 	Behind *ledger.State             // its Partitions and Counts
-	Ours   bool                      // we have closed, or found it closed when we started
-	Sealed time.Time                 // end of the hours whose seals are known to be there; zero: nothing is known
+	Ours   bool                      // we appended it, or found it when we started
+	Sealed time.Time                 // end of the hours whose seals are known to exist; zero: nothing is known
 }
 
-// closings are the Closes whose seals are not known to exist, ascending. It is the Journal's, under its lock.
+// closings are the Closes whose seals are not known to exist, ascending. The Journal's lock guards them.
 type closings struct{ list []*Closing }
 
-// before returns the closing that entry e makes, while s does not know it yet; nil if it is no Close.
+// before returns the closing that entry e makes; nil if e is no Close. s is the state before e.
 func (c *closings) before(s *ledger.State, e *ledger.Entry) *Closing {
 	if e.Kind != ledger.KindClose {
 		return nil
@@ -30,7 +30,8 @@ func (c *closings) before(s *ledger.State, e *ledger.Entry) *Closing {
 	return &Closing{Entry: e.ID, Close: *e.Close, Hours: Closes(s, e.Close.Through)}
 }
 
-// behind takes in the closing of the last entry of s, if that made one, and lets go of those that are marked as sealed.
+// behind adds made, the closing that the last entry of s made, unless it is nil. It removes closings that are marked as
+// sealed.
 func (c *closings) behind(s *ledger.State, made *Closing) {
 	if made != nil {
 		made.Behind = s.Standing()
@@ -49,7 +50,7 @@ func (c *closings) last(s *ledger.State) *Closing {
 	return nil
 }
 
-// Closes are the hours with files that a Close through an hour's end closes.
+// Closes returns the hours with files that a Close through the end of an hour closes.
 func Closes(s *ledger.State, through time.Time) map[time.Time]ledger.Hour {
 	hours := map[time.Time]ledger.Hour{}
 	for start, h := range s.Hours.Open {
@@ -60,8 +61,8 @@ func Closes(s *ledger.State, through time.Time) map[time.Time]ledger.Hour {
 	return hours
 }
 
-// Unsealed returns the Close whose seals are not known to exist, if sealed is the end of those that the caller knows of; nil
-// if there is none.
+// Unsealed returns the Close whose seals are not known to exist; nil if there is none. sealed is the end of the hours whose
+// seals the caller knows.
 func (j *Journal) Unsealed(ctx context.Context, sealed time.Time) (*Closing, error) {
 	var entry uint64
 	var c *Closing
@@ -86,7 +87,7 @@ func (j *Journal) Unsealed(ctx context.Context, sealed time.Time) (*Closing, err
 	return c, nil
 }
 
-// Closed notes that we have appended the last Close, whose first hour begins at from.
+// Closed notes that we appended the last Close, whose first hour begins at from.
 func (j *Journal) Closed(entry uint64, from time.Time) {
 	j.Look(func(s *ledger.State) {
 		if c := j.closings.last(s); c != nil && c.Entry == entry {
@@ -95,8 +96,8 @@ func (j *Journal) Closed(entry uint64, from time.Time) {
 	})
 }
 
-// replay returns the closing of entry id, by folding again from a snapshot before it. Only a process that finds hours
-// closed and not sealed by a dead one needs it.
+// replay returns the closing of entry id. It folds again from a snapshot before that entry. Only a process that finds
+// unsealed hours of a dead process needs it.
 func (j *Journal) replay(ctx context.Context, id uint64) (*Closing, error) {
 	var g ledger.Genesis
 	var hash ledger.Hash

@@ -47,8 +47,8 @@ func (f *Folder) Genesis(ctx context.Context) (*ledger.Genesis, ledger.Hash, err
 	return g, ledger.HashOf(body), err
 }
 
-// Beginning reads the genesis object; nil if the ledger has not begun. The error is a *ledger.LostError if something is
-// there that is written behind genesis only.
+// Beginning reads the genesis object; nil if the ledger has not begun. The error is a *ledger.LostError if it is missing
+// while objects exist that are written after it only.
 func (f *Folder) Beginning(ctx context.Context) (*ledger.Genesis, ledger.Hash, error) {
 	g, hash, err := f.Genesis(ctx)
 	if g != nil || err != nil {
@@ -64,7 +64,7 @@ func (f *Folder) Beginning(ctx context.Context) (*ledger.Genesis, ledger.Hash, e
 	return nil, "", &ledger.LostError{Job: f.Job, Found: found, Missing: f.Objects.Root + ledger.GenesisName}
 }
 
-// Begun is Beginning for those who cannot do without. The error matches fs.ErrNotExist if the job has not begun.
+// Begun is Beginning for callers that need a genesis. The error matches fs.ErrNotExist if the job has not begun.
 func (f *Folder) Begun(ctx context.Context) (*ledger.Genesis, ledger.Hash, error) {
 	g, hash, err := f.Beginning(ctx)
 	if err != nil {
@@ -76,7 +76,7 @@ func (f *Folder) Begun(ctx context.Context) (*ledger.Genesis, ledger.Hash, error
 	return g, hash, nil
 }
 
-// Begin creates the genesis object, or reads that of another instance which was faster.
+// Begin creates the genesis object. If another instance was faster it reads that one's.
 func (f *Folder) Begin(ctx context.Context, g *ledger.Genesis) (*ledger.Genesis, ledger.Hash, error) {
 	body, err := g.Encode()
 	if err != nil {
@@ -92,8 +92,8 @@ func (f *Folder) Begin(ctx context.Context, g *ledger.Genesis) (*ledger.Genesis,
 	return g, hash, err
 }
 
-// Strangers refuses a folder in which another job has begun. It looks for the first key behind each job's control objects,
-// so it costs a request for each job there is. One that has only tried the store has not begun.
+// Strangers refuses a folder in which another job has begun. It looks for the first key after each job's control objects,
+// so it costs a request for each job. A job that has only probed the store has not begun.
 func (f *Folder) Strangers(ctx context.Context) error {
 	control := f.Prefix + Control
 	for after := ledger.FlowClaims(f.Prefix) + "~"; ; { // "~" is behind all that names of flows are made of
@@ -119,8 +119,8 @@ func (f *Folder) Strangers(ctx context.Context) error {
 // ours is how the files of flows are named.
 var ours = regexp.MustCompile(`^[0-9a-f]{26}-[0-9]+-[0-9]+(\.|$)`)
 
-// CheckData refuses to begin a ledger in a folder that has files which such a job has published: its control objects are
-// gone, all of them, and the source would be read into the same folder once more. Files of other programs do not matter.
+// CheckData refuses to begin a ledger in a folder with files that such a job has published. All its control objects are
+// gone, and the source would be read into the same folder once more. Files of other programs do not matter.
 func (f *Folder) CheckData(ctx context.Context, flows []string) error {
 	const most = 1000 // objects that are looked at for each flow: a page of a listing
 	return f.Objects.Env.Each(ctx, len(flows), func(ctx context.Context, i int) error {

@@ -15,8 +15,8 @@ import (
 	"github.com/onceflow/onceflow/internal/when"
 )
 
-// Journal is the ledger of a job that has begun: its state, which it brings up to date by reading, and appends to. It is
-// safe for concurrent use; reading and appending go one at a time.
+// Journal is the ledger of a job that has begun. It has the ledger's state, updates it by reading, and appends. It is safe
+// for concurrent use; reads and appends go one at a time.
 type Journal struct {
 	Objects *Objects
 	Folder  *Folder
@@ -31,12 +31,12 @@ type Journal struct {
 	view atomic.Pointer[View]
 }
 
-// View is what others may look at while the journal waits for the store.
+// View is what others can see while the journal waits for the store.
 type View struct {
 	Last        uint64
 	Closed      time.Time
 	ClosedEntry uint64
-	At          time.Time // the newest that somebody has read from the store's clock
+	At          time.Time // the newest time that an author has read from the store's clock
 }
 
 // Options are the optional settings of Folder.Open.
@@ -46,7 +46,8 @@ type Options struct {
 	Remember bool         // keep the files of open hours in memory, for who closes hours
 }
 
-// Open reads the ledger that begins with genesis g: the latest snapshot and what follows. It refuses one that lost objects.
+// Open reads the ledger that begins with genesis g: the latest snapshot and the entries after it. It refuses a ledger that
+// lost objects.
 func (f *Folder) Open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, o Options) (*Journal, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -72,7 +73,7 @@ func (f *Folder) Open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, 
 // Genesis is that of the ledger, which never changes.
 func (j *Journal) Genesis() *ledger.Genesis { return &j.state.Genesis }
 
-// View is what is known without waiting for the store. It does not change.
+// View returns what is known without waiting for the store. The result does not change.
 func (j *Journal) View() *View { return j.view.Load() }
 
 // Busy reports whether somebody reads or appends.
@@ -84,7 +85,7 @@ func (j *Journal) Busy() bool {
 	return false
 }
 
-// Look calls f with the state as it is. f must not keep or change it, and not call j.
+// Look calls f with the present state. f must neither keep nor change it, and must not call j.
 func (j *Journal) Look(f func(s *ledger.State)) {
 	j.Objects.Env.Lock(&j.mu)
 	defer j.mu.Unlock()
@@ -96,8 +97,8 @@ func (j *Journal) Read(ctx context.Context) error {
 	return j.ReadAnd(ctx, func(*ledger.State) error { return nil })
 }
 
-// ReadAnd folds all entries there are, and then calls f with the state. f must not keep or change it, and not call j but for
-// Objects.
+// ReadAnd folds all existing entries, and then calls f with the state. f must neither keep nor change it, and of j it may
+// use only Objects.
 func (j *Journal) ReadAnd(ctx context.Context, f func(s *ledger.State) error) error {
 	j.Objects.Env.Lock(&j.mu)
 	defer j.mu.Unlock()
@@ -150,7 +151,8 @@ func (j *Journal) publishView() {
 	j.view.Store(&View{Last: s.Last, Closed: s.Hours.Closed, ClosedEntry: s.Hours.ClosedEntry, At: at})
 }
 
-// Folded reads an entry that was there when the ledger was read. That it is gone now, or was below a snapshot, is a loss.
+// Folded reads an entry that existed when the ledger was read, or is below the snapshot. If it is gone the ledger has lost
+// it.
 func (j *Journal) Folded(ctx context.Context, id uint64) (*ledger.Entry, ledger.Hash, error) {
 	e, hash, err := j.Objects.Entry(ctx, id)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -171,7 +173,8 @@ func (j *Journal) Commit(ctx context.Context, id uint64) (*ledger.Entry, error) 
 	return e, err
 }
 
-// LanesOf returns the lanes of an entry that is not marked as published, reading it only if it was folded before we started.
+// LanesOf returns the lanes of an entry that is not marked as published. It reads the entry only if that was folded before
+// we started.
 func (j *Journal) LanesOf(ctx context.Context, id uint64) ([]string, error) {
 	j.Objects.Env.Lock(&j.mu)
 	lanes, known := j.authors[id]

@@ -8,15 +8,16 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 )
 
-// A ledger that lost its beginning looks like one that has not begun, and one that lost its newest entries like one that
-// has not got so far. Both would write rows again. What was written after the lost objects gives them away, so it is
-// looked for at the start: always listed first, with the ledger read after it, since other instances may run.
+// A ledger that lost its beginning looks like one that has not begun. One that lost its newest entries looks like an
+// earlier one. Both would write rows again. Objects that were written after the lost ones show the loss. So each start
+// lists these first and reads the ledger afterwards, since other instances may be running.
 
-// trace is a kind of objects that are written behind entries, whose names sort by them.
+// trace is a kind of objects that are written after entries. Their names sort by entry.
 type trace struct {
 	prefix, after string // of names, relative to the root
 
-	// missing names what must be there for an object of that name to be; empty if all is in s, or the name is another's.
+	// missing names the object that must exist if one of that name does. It returns "" if s has it, or if the name is
+	// another program's.
 	missing func(s *ledger.State, name string) string
 }
 
@@ -60,8 +61,8 @@ func traces(s *ledger.State) []trace {
 	}
 }
 
-// checkLost refuses a ledger whose end is not its end. j was read before the call. It lists what there is behind the end
-// as j knows it, one request for each kind however long the ledger is, and reads on.
+// checkLost refuses a ledger that has lost its end. j was read before the call. It lists the objects beyond the end that j
+// knows, with one request for each kind however long the ledger is, and then reads on.
 func checkLost(ctx context.Context, j *Journal, flows []string) error {
 	var kinds []trace
 	var empty bool

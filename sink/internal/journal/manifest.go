@@ -37,7 +37,7 @@ func (o *Objects) Hour(ctx context.Context, hour time.Time, length time.Duration
 	return m, nil
 }
 
-// decode reads a manifest. Fields that are not known are those of a newer version that can be read.
+// decode reads a manifest. Unknown fields are those of a newer version that can still be read.
 func (o *Objects) decode(ctx context.Context, key string, format *int, v any) error {
 	body, err := o.Store.Read(ctx, key, manifest.MaxBytes)
 	if err != nil {

@@ -42,7 +42,7 @@ func (o *Objects) Entry(ctx context.Context, id uint64) (*ledger.Entry, ledger.H
 	return e, ledger.HashOf(body), nil
 }
 
-// blob reads a part of an entry. That it is missing is corruption, since it was written first.
+// blob reads a part of an entry. If it is missing the ledger is corrupt, since the part was written first.
 func (o *Objects) blob(ctx context.Context, b *ledger.Blob) ([]byte, error) {
 	body, err := o.Store.Read(ctx, o.Root+b.Key, ledger.MaxBlob)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +66,7 @@ func (o *Objects) Files(ctx context.Context, c *ledger.Commit) ([]ledger.File, e
 	return ledger.DecodeFiles(c.FilesBlob, body)
 }
 
-// Published reports whether the manifest of an entry is there, which comes behind its files.
+// Published reports whether the manifest of an entry exists, which is created after its files.
 func (o *Objects) Published(ctx context.Context, id uint64) (bool, error) {
 	there, err := o.Exists(ctx, o.Root+ledger.ManifestName(id))
 	if err != nil {
@@ -87,7 +87,7 @@ func (o *Objects) Exists(ctx context.Context, key string) (bool, error) {
 	return true, r.Close()
 }
 
-// firstKey is that of the first object with a prefix, behind after; empty if there is none.
+// firstKey returns the first key with a prefix after after; empty if there is none.
 func (o *Objects) firstKey(ctx context.Context, prefix, after string) (string, error) {
 	for object, err := range o.Store.List(ctx, prefix, after) {
 		if err != nil {
@@ -98,7 +98,7 @@ func (o *Objects) firstKey(ctx context.Context, prefix, after string) (string, e
 	return "", nil
 }
 
-// PendingSets reads pending sets that are in blobs. The partitions of one commit share a blob, which is read once.
+// PendingSets reads pending sets from blobs. The partitions of one commit share a blob, which is read once.
 type PendingSets struct {
 	objects *Objects
 	read    map[string]*ledger.PendingSets
@@ -109,7 +109,7 @@ func (o *Objects) PendingSets() *PendingSets {
 	return &PendingSets{o, map[string]*ledger.PendingSets{}}
 }
 
-// Of returns what a partition holds: a whole set, and what the blobs behind it say has changed.
+// Of returns the pending set of a partition. It reads a whole set and applies the changes of the later blobs.
 func (h *PendingSets) Of(ctx context.Context, p record.Partition, st *ledger.Partition) (set driver.PendingSet, err error) {
 	for _, b := range st.PendingBlobs {
 		sets := h.read[b.Key]

@@ -9,9 +9,9 @@ import (
 	"github.com/onceflow/onceflow/internal/when"
 )
 
-// openFiles remembers the on-time files of entries that were folded while we run, until their hours are sealed: whoever
-// closes an hour must list them, and reading some 18,000 entries of 300 instances again takes the better part of a minute
-// where a read takes 20 ms. It is the Journal's, under its lock; nil remembers nothing.
+// openFiles remembers the on-time files of entries that were folded while we run, until their hours are sealed. Whoever
+// closes an hour must list them. To read some 18,000 entries of 300 instances again takes the better part of a minute where
+// a read takes 20 ms. The Journal's lock guards it; nil remembers nothing.
 type openFiles struct {
 	from    uint64 // the first entry that was offered; 0 before it
 	hours   map[time.Time]map[uint64][]ledger.File
@@ -61,7 +61,7 @@ func (o *openFiles) add(e *ledger.Entry) {
 	}
 }
 
-// sealed forgets the hours that end at or before end, which begin before it.
+// sealed forgets the hours that end at or before end.
 func (o *openFiles) sealed(end time.Time) {
 	o.over = when.Later(o.over, end)
 	for start, entries := range o.hours {

@@ -12,7 +12,7 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 )
 
-// listed is how many names of snapshots one look at a listing takes: as many as stores give in one reply.
+// listed is how many names one look at the list of snapshots takes: as many as stores give in one reply.
 const listed = 1000
 
 // snapshots finds and reads the snapshots of a ledger. It is immutable.
@@ -23,7 +23,7 @@ type snapshots struct {
 
 func (f *Folder) snapshots(log *slog.Logger) snapshots { return snapshots{f.Objects, log} }
 
-// latest returns the state of the latest usable snapshot of an entry up to most, or the empty state.
+// latest returns the state of the latest usable snapshot of an entry up to most; without one, the empty state.
 func (d snapshots) latest(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, most uint64) (*ledger.State, error) {
 	var found []uint64
 	above := most // all snapshots above above are in found, or were tried
@@ -61,12 +61,12 @@ func (d snapshots) latest(ctx context.Context, g *ledger.Genesis, hash ledger.Ha
 	}
 }
 
-// last returns the last snapshots there are, ascending, and an entry above which there are no others. Nothing of
-// a ledger is deleted, so a list of all grows for ever: after a year an open once made 164 requests one after the other.
-// Whether there is a snapshot above an entry tells on which side of it the end is, though some are missing; so the
-// distance is doubled until none is above, and then halved.
+// last returns the last snapshots, ascending, and an entry above which there are no others. Nothing of a ledger is deleted,
+// so a list of all grows for ever: after a year an open once made 164 requests one after the other. Whether a snapshot
+// exists above an entry shows on which side of it the end is, even if some are missing. So last doubles the distance until
+// there is none above, and then halves it.
 func (d snapshots) last(ctx context.Context) (found []uint64, above uint64, err error) {
-	var last, end, at uint64 = 0, math.MaxUint64, 0 // there is a snapshot last, or it is 0; there is none above end
+	var last, end, at uint64 = 0, math.MaxUint64, 0 // snapshot last exists, or last is 0; none exists above end
 	for step := listed * d.every(); ; {
 		some, more, err := d.behind(ctx, at, math.MaxUint64, listed)
 		switch {
@@ -90,7 +90,7 @@ func (d snapshots) last(ctx context.Context) (found []uint64, above uint64, err 
 	}
 }
 
-// behind lists the snapshots above from and up to most; more says that it stopped at limit of them.
+// behind lists the snapshots above from and up to most. more says that it stopped after limit of them.
 func (d snapshots) behind(ctx context.Context, from, most uint64, limit int) (found []uint64, more bool, err error) {
 	after := ""
 	if from > 0 {
@@ -116,7 +116,7 @@ func (d snapshots) behind(ctx context.Context, from, most uint64, limit int) (fo
 
 func (d snapshots) every() uint64 { return cmp.Or(d.objects.Env.SnapshotEvery, ledger.SnapshotEvery) }
 
-// chunks reads what a snapshot names. That an object is missing is corruption, since it was written first.
+// chunks reads the chunks that a snapshot names. If one is missing the ledger is corrupt, since chunks are written first.
 func (d snapshots) chunks(ctx context.Context, finished *ledger.Finished) error {
 	missing := finished.Missing()
 	bodies := make([][]byte, len(missing))

@@ -49,7 +49,7 @@ func (p *Publisher) Publish(ctx context.Context, e *ledger.Entry) error {
 		return retry.Insist(ctx, o.Env, log, "publish "+files[i].Key, func(ctx context.Context) error {
 			err := o.Store.Publish(ctx, files[i].Ref)
 			if errors.Is(err, driver.ErrStagingLost) {
-				lost[i] = err // the others are published all the same, and all that are lost are told at once
+				lost[i] = err // publish the others, and report all lost ones at once
 				return nil
 			}
 			if err != nil {

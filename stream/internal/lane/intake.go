@@ -32,7 +32,7 @@ type intake struct {
 	warming   bool
 	replaying int // pending records of the base that are not back
 	returned  []uint32
-	pinned    []*driver.Batch // of records that came back, until all are: their rows wait
+	pinned    []*driver.Batch // kept until all pending records are back, for the rows that wait
 
 	read      int64 // records, since the lane was opened
 	redeliver int64 // records that came again

@@ -33,7 +33,7 @@ type Spec[T any] struct {
 	Source      driver.SourceInfo // prints positions
 	Scratch     *Scratch          // of the worker
 	Worker      int
-	Txn         *driver.Txn[T] // the open transaction; the engine exchanges it between batches
+	Txn         *driver.Txn[T] // the open transaction; the engine replaces it between slices
 }
 
 // Cut is a lane's part of a cut, with what the engine reports elsewhere.

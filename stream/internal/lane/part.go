@@ -17,7 +17,7 @@ type part struct {
 	base    driver.Progress // what the transaction in progress builds on
 	upTo    record.Position
 	clock   eventclock.Clock
-	plain   time.Time // a time up to it moves the clock and is no jump, if none waits: neither far ahead nor beyond now
+	plain   time.Time // a time up to it is neither far ahead nor beyond now; it moves the clock, if no jump waits
 	arrived time.Time
 	ended   bool
 	told    bool // a cut has said that it has ended
@@ -39,9 +39,9 @@ type part struct {
 
 // resting is what is known of the end of a partition's log.
 type resting struct {
-	asked record.Position // part.upTo when it was last looked at for a question whether the log has ended
-	quiet time.Time       // when the log was first proved to end, since its last record; for backfills
-	paced time.Time       // when the clock was last moved by the pace of the output's clock
+	asked record.Position // part.upTo at the last call of idle
+	quiet time.Time       // of the first proof of an end since the last record; for backfills
+	paced time.Time       // when the clock last moved at the pace of the output's clock
 }
 
 // comeback is the pending records of a partition that are not back.

@@ -14,7 +14,7 @@ import (
 type rows[T any] struct {
 	stages  *stages
 	flight  *flight
-	open    *driver.Txn[T] // the open transaction; the engine exchanges it between batches
+	open    *driver.Txn[T] // the open transaction; the engine replaces it between slices
 	w       driver.Writer
 	scratch *rowScratch[T]
 

@@ -31,8 +31,8 @@ type slot struct {
 	flags flags
 
 	ord       uint64 // ordinal; see PendingSet
-	time      int64  // event time, the smallest if it has several; only if flagTimed. In microseconds since 1970
-	eventTime int64  // Progress.MaxEventTime when it was read, in microseconds; of a replayed record at most its event time
+	time      int64  // smallest event time, in microseconds since 1970; only if flagTimed
+	eventTime int64  // Progress.MaxEventTime when it was read, in microseconds; if replayed, at most its event time
 	pos       record.Position
 }
 

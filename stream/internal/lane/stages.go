@@ -23,8 +23,8 @@ type stages struct {
 	warmer  int         // last stage that is warmed up; -1 is none
 
 	advanced []time.Time     // by stage
-	fed      []bool          // by stage: it may have got events since it was told advanced
-	times    []*pendingTimes // by stage; nil where no later stage wants to know
+	fed      []bool          // by stage: it may have got events since it was last told the time
+	times    []*pendingTimes // by stage; nil where no later stage wants event time
 }
 
 // processor is the untyped side of a stage's processor in a lane. A nil func means that the processor has no such method.

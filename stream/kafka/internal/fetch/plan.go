@@ -36,7 +36,7 @@ type plan struct {
 
 	lastEpoch int32 // leader epoch of the batch before next; -1 if unknown
 	baseEpoch int32 // of what was consumed in the last run
-	consumed  int64 // the offset after the last one that we rely on: a log that ends before it was truncated
+	consumed  int64 // the offset after the last one that we rely on; a log that ends before it was truncated
 }
 
 func newPlan(p driver.Progress, warmup, skew time.Duration) *plan {

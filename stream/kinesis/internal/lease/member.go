@@ -45,7 +45,7 @@ type others struct {
 	looked time.Time // at the table, last
 	seen   map[string]sight
 	asked  map[string]time.Time // when we asked for a lease, by key
-	waited map[string]time.Time // since when we leave a lease that nobody has to who may read its lane already
+	waited map[string]time.Time // since when we leave a free lease to a member that may read its lane already
 }
 
 // hold is the state of a lane that is, or was, ours by the table.
