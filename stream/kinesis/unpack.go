@@ -1,6 +1,7 @@
 package kinesis
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -84,7 +85,7 @@ func (u *unpacker) unpack(in []types.Record, k *plan, out []*delivery) (ds []*de
 		if !aggregate.Is(r.Data) {
 			out, over, err = u.one(out, k, r, record.Record{Position: at, Key: key, Value: r.Data})
 		} else {
-			out, at, over, err = u.many(out, k, r, at)
+			out, at, over, err = u.many(out, k, r, at, key)
 		}
 		last = at
 		if over || err != nil {
@@ -118,10 +119,15 @@ func (u *unpacker) one(out []*delivery, k *plan, raw *types.Record, rec record.R
 const recordOverhead = 160
 
 // many passes on the user records of an aggregate. It leaves out those that belong to another shard. Their producer had
-// packed them before the shards changed, and sends them again to where they belong. A broken aggregate is one record.
-func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at record.Position) ([]*delivery, record.Position, bool, error) {
+// packed them before the shards changed, and sends them again to where they belong. An aggregate that is broken, or none, is
+// one record.
+func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at record.Position, key []byte) ([]*delivery, record.Position, bool, error) {
 	records, err := u.agg.Unpack(raw.Data)
 	defer u.agg.Reset()
+	if errors.Is(err, aggregate.ErrPlain) {
+		out, over, err := u.one(out, k, raw, record.Record{Position: at, Key: key, Value: raw.Data})
+		return out, at, over, err
+	}
 	if err != nil {
 		out, over, err := u.bad(out, k, raw, at, err)
 		return out, at, over, err

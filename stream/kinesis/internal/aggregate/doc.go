@@ -10,6 +10,6 @@
 //
 // # Limits
 //
-// The consumer libraries of AWS take an aggregate with a wrong MD5 for a plain record. Here it is an error, since a stage
-// that decodes it would find noise. The caller sends it to the dead letters.
+// A record that begins with the magic bytes and fails its checksum is a plain record, as the consumer libraries of AWS have
+// it. So a damaged aggregate is one record, of which a stage that decodes it makes a dead letter.
 package aggregate

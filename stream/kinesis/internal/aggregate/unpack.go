@@ -8,7 +8,11 @@ import (
 	"slices"
 )
 
-// ErrCorrupt says that a record begins like an aggregate and is not a valid one. Reading it again gives the same bytes.
+// ErrPlain says that a record is no aggregate: it does not begin like one, or does not end with the MD5 of what is in between.
+var ErrPlain = errors.New("kinesis: not an aggregate")
+
+// ErrCorrupt says that a producer made an aggregate, as its MD5 tells, which is not a valid one. Reading it again gives the
+// same bytes.
 var ErrCorrupt = errors.New("kinesis: corrupt aggregate")
 
 const magic = "\xF3\x89\x9A\xC2"
@@ -30,7 +34,7 @@ type Record struct {
 	Value        []byte // never nil
 }
 
-// Is reports whether data begins like an aggregate; other records are plain ones.
+// Is reports whether data begins like an aggregate; all other records are plain ones.
 func Is(data []byte) bool { return len(data) >= len(magic) && string(data[:len(magic)]) == magic }
 
 // Unpacker reads aggregates and keeps its memory for the next one. It is not safe for concurrent use. The zero value is
@@ -53,7 +57,7 @@ const (
 
 // Unpack returns the user records of an aggregate in order; their indexes begin at 0, as Kinesis numbers them in
 // sub-sequences. They are valid until the next call, and as long as data is. An aggregate without records is valid. An
-// error matches ErrCorrupt; then there are no records.
+// error matches ErrPlain or ErrCorrupt; then there are no records.
 func (u *Unpacker) Unpack(data []byte) ([]Record, error) {
 	u.Reset()
 	message, err := check(data)
@@ -91,17 +95,15 @@ func (u *Unpacker) Reset() {
 
 // check returns the message between magic and MD5.
 func check(data []byte) ([]byte, error) {
-	switch {
-	case !Is(data):
-		return nil, fmt.Errorf("%w: it does not begin with the magic bytes", ErrCorrupt)
-	case len(data) < len(magic)+md5.Size:
-		return nil, fmt.Errorf("%w: %d bytes are too few", ErrCorrupt, len(data))
-	case len(data) > maxSize:
+	if !Is(data) || len(data) < len(magic)+md5.Size {
+		return nil, ErrPlain
+	}
+	if len(data) > maxSize {
 		return nil, fmt.Errorf("%w: %d bytes, a record has at most %d", ErrCorrupt, len(data), maxSize)
 	}
 	message, sum := data[len(magic):len(data)-md5.Size], data[len(data)-md5.Size:]
 	if got := md5.Sum(message); !bytes.Equal(got[:], sum) {
-		return nil, fmt.Errorf("%w: MD5 %x of %d bytes, it says %x", ErrCorrupt, got, len(message), sum)
+		return nil, ErrPlain
 	}
 	return message, nil
 }
