@@ -3,7 +3,8 @@
 // # Promise
 //
 // An Avro file is a header and then blocks that each are compressed alone, so the blocks of several workers make one
-// file. A row that does not fit the schema goes to the dead letters, and no part of it to a file.
+// file. A row that does not fit the schema goes to the dead letters, and no part of it to a file. In strings, each byte that
+// is not UTF-8 becomes U+FFFD, as in all formats of text, since readers refuse a whole file for one of them.
 //
 // # Limits
 //

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -40,27 +42,45 @@ type Options struct {
 }
 
 // New makes a format for rows that are Go structs, matched with schema by the tags `avro:"name"` of their fields, else by
-// their names. A row that does not fit the schema goes to the dead-letter flow.
+// their names. A row that does not fit the schema goes to the dead-letter flow, and so does one with a float64 that is too
+// large for a float of the schema.
 func New[T any](schema string, opts *Options) (format.Format[T], error) {
-	s, err := avro.Parse(schema)
+	s, err := avro.Parse(schema, floats)
 	if err != nil {
 		return nil, fmt.Errorf("avro: schema: %w", err)
 	}
-	f := &container[T]{schema: s.String(), encode: func(dst []byte, row *T) ([]byte, error) { return s.AppendEncode(dst, row) }}
+	f := &container[T]{
+		schema: s.String(), text: planOf(s),
+		encode: func(dst []byte, row *T) ([]byte, error) { return s.AppendEncode(dst, row) },
+	}
 	return f, f.open(opts)
 }
 
-// For is New with the schema that follows from T: its exported fields, with their tags.
+// floats refuses what would become infinite.
+var floats = avro.CustomType{AvroType: "float", Encode: func(v any, _ *avro.SchemaNode) (any, error) {
+	if f, ok := v.(float64); ok && !math.IsInf(f, 0) && math.IsInf(float64(float32(f)), 0) {
+		return nil, fmt.Errorf("avro: %g is too large for a float", f)
+	}
+	return v, nil
+}}
+
+// For is New with the schema that follows from T: its exported fields, with their tags. A time.Time without a tag is a
+// timestamp-micros.
 func For[T any](opts *Options) (format.Format[T], error) {
 	s, err := avro.SchemaFor[T]()
 	if err != nil {
+		return nil, fmt.Errorf("avro: schema: %w", err)
+	}
+	root := s.Root()
+	keepMicros(root, reflect.TypeFor[T](), false)
+	if s, err = root.Schema(); err != nil {
 		return nil, fmt.Errorf("avro: schema: %w", err)
 	}
 	return New[T](s.String(), opts)
 }
 
 // NewFunc makes a format for rows that encode themselves: encode appends one row in Avro's binary encoding of schema. It
-// must be safe for concurrent use.
+// must be safe for concurrent use. A row that is not encoded like that goes to the dead-letter flow, if the schema has strings.
 func NewFunc[T any](schema string, encode func(dst []byte, row *T) ([]byte, error), opts *Options) (format.Format[T], error) {
 	s, err := avro.Parse(schema)
 	if err != nil {
@@ -69,13 +89,14 @@ func NewFunc[T any](schema string, encode func(dst []byte, row *T) ([]byte, erro
 	if encode == nil {
 		return nil, errors.New("avro: NewFunc needs a function that encodes a row, and got nil")
 	}
-	f := &container[T]{schema: s.String(), encode: encode}
+	f := &container[T]{schema: s.String(), text: planOf(s), encode: encode}
 	return f, f.open(opts)
 }
 
 type container[T any] struct {
 	schema string
 	encode func(dst []byte, row *T) ([]byte, error)
+	text   *plan // nil: no strings
 	codec  Codec
 	sync   [16]byte
 	codecs sync.Pool // of ocf.Codec, which serve one goroutine
@@ -144,7 +165,17 @@ func (e *encoder[T]) Header(dst []byte) []byte {
 }
 
 // Encode appends a row.
-func (e *encoder[T]) Encode(dst []byte, row *T) ([]byte, error) { return e.encode(dst, row) }
+func (e *encoder[T]) Encode(dst []byte, row *T) ([]byte, error) {
+	start := len(dst)
+	dst, err := e.encode(dst, row)
+	if err != nil || e.text == nil {
+		return dst, err
+	}
+	if len(dst) < start {
+		return dst, errNotOfSchema
+	}
+	return e.text.clean(dst, start)
+}
 
 // Block appends rows as one block. It may be called for several blocks at once.
 func (e *encoder[T]) Block(dst, rows []byte, n int) ([]byte, error) {

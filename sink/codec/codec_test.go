@@ -198,5 +198,5 @@ type click struct {
 	ID, Page, Agent string
 	User            int64
 	Price           float64
-	MaxEventTime    bool
+	Mobile          bool
 }

@@ -24,7 +24,7 @@ type CSVOptions struct {
 // CSV writes rows as RFC 4180 says: lines end with CR LF, and a field that holds a comma, a quote or the end of a line, or
 // begins or ends with white space, is in quotes. Each file begins with header, and each row must have as many fields as it;
 // a nil header is none, and rows of any length. Fields are stored as they are: a value such as "=1+1" is a formula to a
-// spreadsheet, which only its reader can prevent. An empty string and Row.Empty are the same.
+// spreadsheet, which only its reader can prevent. An empty string is "", so that it is not Row.Null.
 //
 // row adds the fields of v to r. It must not keep them, and is called by several goroutines at once. Concatenated files
 // repeat the header; leave it out where files are joined.

@@ -54,11 +54,12 @@ func FuzzCSV(f *testing.F) {
 // checkCSV writes row between two others and reads all with encoding/csv and with a reader of the letter of RFC 4180.
 func checkCSV(t *testing.T, row []string, opts *format.CSVOptions) {
 	t.Helper()
-	want := [][]string{{"first"}, row, {"last"}}
-	text, err := encode(format.CSV(nil, fields, opts), want...)
+	text, err := encode(format.CSV(nil, fields, opts), []string{"first"}, row, []string{"last"})
 	if err != nil {
 		t.Fatalf("%q: %v", row, err)
 	}
+	row = replaced(row)
+	want := [][]string{{"first"}, row, {"last"}}
 	if got := parseCSV(t, text, opts); !slices.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("by RFC 4180: got %q, want %q, of %q", got, want, text)
 	}
@@ -140,10 +141,61 @@ func FuzzTSV(f *testing.F) {
 		for i := range got {
 			got[i] = strings.NewReplacer(`\t`, "\t", `\n`, "\n", `\r`, "\r", `\\`, `\`).Replace(got[i])
 		}
-		if !slices.Equal(got, row) {
+		if row = replaced(row); !slices.Equal(got, row) {
 			t.Errorf("got %q, want %q", got, row)
 		}
 	})
+}
+
+// replaced has U+FFFD for each byte that is not UTF-8.
+func replaced(row []string) []string {
+	row = slices.Clone(row)
+	for i := range row {
+		row[i] = string([]rune(row[i]))
+	}
+	return row
+}
+
+// PostgreSQL's COPY of a column of numbers failed, and took an empty string of CSV for null.
+func TestNullIsNotAnEmptyString(t *testing.T) {
+	row := func(r *format.Row, _ *int) {
+		r.Null()
+		r.String("")
+		r.Bytes(nil)
+		r.String(`\N`)
+		r.Null()
+	}
+	for want, f := range map[string]format.Format[int]{
+		",\"\",\"\",\\N,\n":     format.CSV(nil, row, &format.CSVOptions{LF: true}),
+		"\\N\t\t\t\\\\N\t\\N\n": format.TSV(nil, row),
+	} {
+		if got, err := encode(f, 0); got != want || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	alone := func(r *format.Row, _ *int) { r.Null() }
+	if got, err := encode(format.CSV(nil, alone, nil), 0); err == nil {
+		t.Errorf("a null alone: got %q, an empty line that readers skip", got)
+	}
+	if got, err := encode(format.TSV(nil, alone), 0); got != "\\N\n" || err != nil {
+		t.Errorf("a null alone: got %q, %v", got, err)
+	}
+}
+
+// Years that no reader takes were written all the same.
+func TestAYearThatRFC3339HasNoFormForIsAnError(t *testing.T) {
+	var at time.Time
+	f := format.TSV(nil, func(r *format.Row, _ *int) { r.Int(1); r.Time(at) })
+	for year, ok := range map[int]bool{-1: false, 0: true, 1: true, 9999: true, 10000: false, 292277026596: false} {
+		at = time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC)
+		if got, err := encode(f, 0); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "field 2") {
+			t.Errorf("year %d: got %q, %v", year, got, err)
+		}
+	}
+	at = time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -3600*5)) // next year in UTC
+	if got, err := encode(f, 0); err == nil {
+		t.Errorf("got %q", got)
+	}
 }
 
 func TestHeaderBeginsEachFileAndRowsMatchIt(t *testing.T) {
@@ -179,9 +231,10 @@ func TestRowWritesValuesTheShortWay(t *testing.T) {
 		r.Float(math.Inf(-1))
 		r.Bool(true)
 		r.Time(time.Date(2025, 5, 1, 8, 0, 0, 5e6, time.FixedZone("", 2*3600)))
-		r.Empty()
+		r.Null()
+		r.String("")
 	}, nil)
-	want := "-9223372036854775808,18446744073709551615,0.1,-Inf,true,2025-05-01T06:00:00.005Z,\r\n"
+	want := "-9223372036854775808,18446744073709551615,0.1,-Inf,true,2025-05-01T06:00:00.005Z,,\"\"\r\n"
 	if got, err := encode(f, 0); got != want || err != nil {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}

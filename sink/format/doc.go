@@ -4,6 +4,7 @@
 //
 // A row that a format cannot express is an error, never a row that readers would take for another one or for two. The formats
 // here append to the caller's memory and allocate nothing for a row, but for what a user's function or Marshaler allocates.
+// JSON lines, CSV and TSV are always UTF-8; so are [Lines] and [Raw] within [UTF8].
 //
 // # Limits
 //

@@ -126,7 +126,7 @@ type click struct {
 	ID, Page, Agent string
 	User            int64
 	Price           float64
-	MaxEventTime    bool
+	Mobile          bool
 	Time            time.Time `json:"-"`
 }
 
@@ -144,8 +144,8 @@ func encoders() map[string]format.Encoder[click] {
 		r.Int(c.User)
 		r.Uint(uint64(c.User))
 		r.Float(c.Price)
-		r.Bool(c.MaxEventTime)
-		r.Empty()
+		r.Bool(c.Mobile)
+		r.Null()
 	}
 	return map[string]format.Encoder[click]{
 		"json": format.JSONLines[click]().Open(),

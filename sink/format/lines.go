@@ -9,14 +9,15 @@ import (
 
 // Lines writes each row as what line appends to dst, and a newline. ext is the extension of the files, with its dot. An
 // error of line sends the row to the dead-letter flow, and so does a newline in what it appended, since readers would see
-// two rows. line must not keep dst or row, and is called by several goroutines at once.
+// two rows. Bytes that are not UTF-8 stay as they are, see UTF8. line must not keep dst or row, and is called by several
+// goroutines at once.
 func Lines[T any](ext string, line func(dst []byte, row *T) ([]byte, error)) Format[T] {
 	return lines[T]{ext, line}
 }
 
 // Raw writes the value of each record as it is, and a newline: for pipes without a Decode, and for values that are text.
 // ext is the extension of the files, with its dot. A value that holds a newline, or a record without a value, is an error.
-// Keys and headers are not written.
+// Keys and headers are not written. Bytes that are not UTF-8 stay as they are, see UTF8.
 func Raw(ext string) Format[record.Record] {
 	return Lines(ext, func(dst []byte, r *record.Record) ([]byte, error) {
 		if r.Value == nil {

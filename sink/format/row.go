@@ -1,13 +1,14 @@
 package format
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 )
 
 // Row takes the fields of one row of delimited text, in their order. It belongs to the encoder; a row function must not
-// keep it.
+// keep it. Of text, each byte that is not UTF-8 becomes U+FFFD, since PostgreSQL and others refuse a whole file for one.
 type Row struct {
 	buf    []byte
 	start  int // of the row in buf
@@ -27,6 +28,10 @@ func (r *Row) String(s string) { text(r, s) }
 func (r *Row) Bytes(p []byte) { text(r, p) }
 
 func text[S string | []byte](r *Row, s S) {
+	if !valid(s) {
+		text(r, string(appendValid(nil, s)))
+		return
+	}
 	if r.escapes {
 		r.buf = appendBackslashed(r.next(), s)
 	} else {
@@ -46,11 +51,24 @@ func (r *Row) Float(f float64) { r.buf = strconv.AppendFloat(r.next(), f, 'g', -
 // Bool adds true or false.
 func (r *Row) Bool(b bool) { r.buf = strconv.AppendBool(r.next(), b) }
 
-// Time adds a time in UTC by RFC 3339, with as many digits of the second as it needs.
-func (r *Row) Time(t time.Time) { r.buf = t.UTC().AppendFormat(r.next(), time.RFC3339Nano) }
+// Time adds a time in UTC by RFC 3339, with as many digits of the second as it needs. A year before 0 or after 9999, which
+// has no such form, sends the row to the dead-letter flow.
+func (r *Row) Time(t time.Time) {
+	t = t.UTC()
+	if y := t.Year(); y < 0 || y > 9999 {
+		r.Fail(fmt.Errorf("field %d: the year %d has no form in RFC 3339", r.fields+1, y))
+	}
+	r.buf = t.AppendFormat(r.next(), time.RFC3339Nano)
+}
 
-// Empty adds a field without content.
-func (r *Row) Empty() { r.buf = r.next() }
+// Null adds a field without a value, as PostgreSQL, ClickHouse and MySQL read it: nothing at all in CSV, where an empty
+// string is "", and \N in TSV.
+func (r *Row) Null() {
+	r.buf = r.next()
+	if r.escapes {
+		r.buf = append(r.buf, `\N`...)
+	}
+}
 
 // Fail says that this row cannot be written; its record goes to the dead-letter flow with err.
 func (r *Row) Fail(err error) {
@@ -83,8 +101,8 @@ func (r *Row) end() ([]byte, error) {
 			r.err = fmt.Errorf("row has no field")
 		}
 	}
-	if !r.escapes && r.fields == 1 && len(r.buf) == r.start {
-		r.buf = append(r.buf, '"', '"') // readers skip empty lines
+	if !r.escapes && r.fields == 1 && len(r.buf) == r.start && r.err == nil {
+		r.err = errors.New("row has one field and that is null: readers skip empty lines")
 	}
 	dst, err := append(r.buf, r.newline...), r.err
 	r.buf, r.err = nil, nil
@@ -111,7 +129,7 @@ func appendQuoted[S string | []byte](dst []byte, s S, comma byte) []byte {
 
 func needsQuotes[S string | []byte](s S, comma byte) bool {
 	if len(s) == 0 {
-		return false
+		return true // else it is null
 	}
 	if edge(s[0]) || edge(s[len(s)-1]) || s[0] == 0xef {
 		return true
