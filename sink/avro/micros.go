@@ -39,6 +39,7 @@ func keepMicros(n *avro.SchemaNode, t reflect.Type, tagged bool) {
 				keepMicros(&n.Fields[i].Type, f.Type, strings.Contains(f.Tag.Get("avro"), "timestamp-millis"))
 			}
 		}
+	default: // no time in it
 	}
 }
 
