@@ -171,7 +171,7 @@ func TestLinesOfAPendingRecordKeepTheirFateInASharedStore(t *testing.T) {
 }
 
 func TestOptionsReportAllFaults(t *testing.T) {
-	_, err := dedup.ByID[hit](nil, nil, &dedup.Options{Window: -5, Bucket: -1, Patience: -7}).Open(&stage.Lane{})
+	err := stage.TraitsOf(dedup.ByID[hit](nil, nil, &dedup.Options{Window: -5, Bucket: -1, Patience: -7})).Err
 	for _, want := range []string{"Window", "Bucket", "Patience", "store"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want a word about %s", err, want)

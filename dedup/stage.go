@@ -35,14 +35,11 @@ type byID[T any] struct {
 // time.
 func (s *byID[T]) Traits() stage.Traits {
 	_, local := s.ids.(Local)
-	return stage.Traits{Name: "dedup", ClaimsFirst: true, LaneLocal: local}
+	return stage.Traits{Name: "dedup", ClaimsFirst: true, LaneLocal: local, Err: s.err}
 }
 
 // Open opens the table of one lane.
 func (s *byID[T]) Open(l *stage.Lane) (stage.Processor[T, T], error) {
-	if s.err != nil {
-		return nil, s.err
-	}
 	// Open has no context: the stage's own patience bounds it.
 	space := Space{Name: s.opts.Name, Lane: l.Name, Window: s.opts.Window, Bucket: s.opts.Bucket}
 	p := &processor[T]{byID: s}

@@ -158,7 +158,7 @@ func TestTooManyPendingStopsTheJob(t *testing.T) {
 }
 
 func TestOptionsReportAllFaults(t *testing.T) {
-	_, err := join.Left((*event).key, nil, (*event).merge, &join.Options{Window: -2, Early: -2, Grace: -2, MaxPending: -2}).Open(&stage.Lane{})
+	err := stage.TraitsOf(join.Left((*event).key, nil, (*event).merge, &join.Options{Window: -2, Early: -2, Grace: -2, MaxPending: -2})).Err
 	for _, want := range []string{"Window", "Early", "Grace", "MaxPending", "isLeft"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want a word about %s", err, want)

@@ -51,14 +51,11 @@ func (s *joiner[T, K]) Traits() stage.Traits {
 	if s.inner {
 		name = "inner join"
 	}
-	return stage.Traits{Name: name, Holds: true, LaneLocal: true}
+	return stage.Traits{Name: name, Holds: true, LaneLocal: true, Err: s.err}
 }
 
 // Open makes the processor of one lane, with nothing pending.
 func (s *joiner[T, K]) Open(l *stage.Lane) (stage.Processor[T, T], error) {
-	if s.err != nil {
-		return nil, s.err
-	}
 	p := &processor[T, K]{joiner: s, lane: l.Name, seed: maphash.MakeSeed(), salt: rand.Uint32()}
 	p.timers.init(&p.slab, s.opts)
 	p.timers.less = p.dueBefore

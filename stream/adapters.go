@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 
+	"github.com/onceflow/onceflow/stream/internal/guard"
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
 )
@@ -46,10 +47,10 @@ func (f flatMapper[In, Out]) Open(*stage.Lane) (stage.Processor[In, Out], error)
 func (f flatMapper[In, Out]) Process(_ context.Context, in []Event[In], out *stage.Emitter[Out]) error {
 	var e *Event[In]
 	yield := func(v Out) { out.Emit(record.Derive(e, v)) } // one closure for the batch, not one an event
-	var g guard
-	guarded(&g, in, out, func() {
-		for ; g.at < len(in); g.at++ {
-			e = &in[g.at]
+	var g guard.Guard
+	guard.Run(&g, in, out, func() {
+		for ; g.At < len(in); g.At++ {
+			e = &in[g.At]
 			if err := f(&e.Value, yield); err != nil {
 				out.Reject(e.Origin, err)
 			}
@@ -74,10 +75,10 @@ func (f *filter[T]) Traits() stage.Traits {
 func (f *filter[T]) Open(*stage.Lane) (stage.Processor[T, T], error) { return f, nil }
 
 func (f *filter[T]) Process(_ context.Context, in []Event[T], out *stage.Emitter[T]) error {
-	var g guard
-	guarded(&g, in, out, func() {
-		for ; g.at < len(in); g.at++ {
-			if e := &in[g.at]; f.keep(&e.Value) {
+	var g guard.Guard
+	guard.Run(&g, in, out, func() {
+		for ; g.At < len(in); g.At++ {
+			if e := &in[g.At]; f.keep(&e.Value) {
 				out.Emit(*e)
 			} else {
 				out.Drop(e.Origin, Filtered, f.name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/onceflow/onceflow/stream/internal/guard"
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
@@ -35,15 +36,15 @@ func (d *decode[T]) Open(lane *stage.Lane) (stage.Processor[Record, T], error) {
 
 func (d *decode[T]) Process(_ context.Context, in []Event[Record], out *stage.Emitter[T]) error {
 	host := out.Host()
-	var g guard
-	guarded(&g, in, out, func() {
-		for ; g.at < len(in); g.at++ {
-			r := &in[g.at]
+	var g guard.Guard
+	guard.Run(&g, in, out, func() {
+		for ; g.At < len(in); g.At++ {
+			r := &in[g.At]
 			e := out.Place()
 			var err error
-			g.open = true // Recover can be around parse
+			g.Open = true // Recover can be around parse
 			e.Value, err = d.parse(&r.Value)
-			g.open = false
+			g.Open = false
 			if err != nil {
 				out.Unplace()
 				out.Reject(r.Origin, err)
@@ -97,10 +98,10 @@ func (d *decodeMany[T]) Process(_ context.Context, in []Event[Record], out *stag
 		t := setDecoded(e, r, d.at)
 		many.add(t, host.Usable(t))
 	}
-	var g guard
-	guarded(&g, in, out, func() {
-		for ; g.at < len(in); g.at++ {
-			r, many = &in[g.at], times{}
+	var g guard.Guard
+	guard.Run(&g, in, out, func() {
+		for ; g.At < len(in); g.At++ {
+			r, many = &in[g.At], times{}
 			switch err := d.parse(&r.Value, yield); {
 			case err != nil:
 				out.Reject(r.Origin, err)

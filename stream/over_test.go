@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -183,4 +184,30 @@ func TestManyEndsAreCommittedWithoutTheClock(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A source that was wrapped without its methods of driver.Follower once ran without the ledger: shards of a stream began
+// although nobody knew which of their parents were read.
+func TestASourceThatMustFollowIsRefusedIfItIsWrappedWithoutItsMethods(t *testing.T) {
+	for name, change := range map[string]func(*driver.SourceInfo){
+		"lanes end": func(i *driver.SourceInfo) { i.LanesEnd = true },
+		"follows":   func(i *driver.SourceInfo) { i.Follows = true },
+	} {
+		src := &hiding{Source: streamtest.NewLog(1).Source(nil), change: change}
+		if err := stream.Run(t.Context(), texts(src), newLedger(t).Output(), nil); err == nil || !strings.Contains(err.Error(), "driver.Follower") {
+			t.Errorf("%s: got %v, want a word about driver.Follower", name, err)
+		}
+	}
+}
+
+// hiding is a source of whose methods only those of driver.Source are seen.
+type hiding struct {
+	driver.Source
+	change func(*driver.SourceInfo)
+}
+
+func (h *hiding) Info() driver.SourceInfo {
+	info := h.Source.Info()
+	h.change(&info)
+	return info
 }

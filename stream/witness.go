@@ -51,8 +51,8 @@ type witness struct {
 // begin gives the source the ledger.
 func (w *witness) begin(ctx context.Context, src driver.Source, info *driver.SourceInfo, l driver.Ledger) error {
 	if w.source == nil {
-		if info.LanesEnd {
-			return fmt.Errorf("stream: the lanes of the source %s end one by one, so it must be a driver.Follower, and %T is none; who wraps a "+
+		if info.LanesEnd || info.Follows {
+			return fmt.Errorf("stream: the source %s must know what is committed, so it must be a driver.Follower, and %T is none; who wraps a "+
 				"source must pass on all of its methods, as by embedding its own type", info.ID, src)
 		}
 		return nil

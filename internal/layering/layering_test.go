@@ -19,7 +19,7 @@ const module = "github.com/onceflow/onceflow"
 // that is not listed fails, so a new one gets a decision.
 var may = map[string][]string{
 	"":         nil,
-	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "stream/internal/reasons", "internal/eventclock", "internal/retry", "internal/when"},
+	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "stream/internal/reasons", "stream/internal/guard", "internal/eventclock", "internal/retry", "internal/when"},
 	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/manifest", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/eventclock", "internal/steady", "internal/when", "internal/retry"},
 	"seal":     {"sink", "sink/manifest", "stream/record", "stream/driver"},
 	"dedup":    {"stream/record", "stream/stage", "internal/retry"},
@@ -50,11 +50,12 @@ var may = map[string][]string{
 	// The rooms of the engine.
 	"stream/internal/lane":    {"stream/record", "stream/stage", "stream/driver", "stream/internal/reasons", "internal/eventclock", "internal/when"},
 	"stream/internal/reasons": {"stream/record", "stream/stage"},
+	"stream/internal/guard":   {"stream/record", "stream/stage"},
 
 	"stream/file":       {"stream/record", "stream/driver", "internal/retry", "internal/when"},
 	"stream/kafka":      {"stream/record", "stream/driver", "internal/limits", "internal/retry"},
 	"stream/kinesis":    {"stream/record", "stream/driver", "internal/limits", "internal/lineage", "internal/retry", "internal/when"},
-	"stream/enrich":     {"stream/record", "stream/stage", "internal/retry"},
+	"stream/enrich":     {"stream/record", "stream/stage", "stream/internal/guard", "internal/retry"},
 	"stream/sample":     {"stream/record", "stream/stage"},
 	"stream/window":     {"stream/record", "stream/stage"},
 	"stream/streamtest": {"stream/record", "stream/stage", "stream/driver"},

@@ -86,7 +86,11 @@ type SourceInfo struct {
 	// Position.Sub 42. See Print.
 	FromZero bool
 
-	// LanesEnd says that lanes end one by one, as files do. Such a source must be a Follower, whose Finish is called.
+	// Follows says that the source starts lanes by what is committed, as that of a stream whose shards split does. Run
+	// refuses such a source if it is no Follower, since something that wraps it hides the methods.
+	Follows bool
+
+	// LanesEnd says that lanes end one by one, as files do. Such a source must be a Follower, too, whose Finish is called.
 	// Without it the engine keeps the memory of ended lanes until Run ends.
 	LanesEnd bool
 

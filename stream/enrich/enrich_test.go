@@ -19,6 +19,7 @@ import (
 
 	"github.com/onceflow/onceflow/stream/enrich"
 	"github.com/onceflow/onceflow/stream/record"
+	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -57,6 +58,32 @@ func TestErrorRejectsTheRecord(t *testing.T) {
 	l.Feed(t0, view{Article: "x"})
 	if want := (record.Counts{record.Dead: 1}); l.Fates() != want {
 		t.Errorf("fates %v, want %v", l.Fates(), want)
+	}
+}
+
+func TestAPanicRejectsItsRecordAlone(t *testing.T) {
+	l := streamtest.Open(t, enrich.With(enrich.NewTable(map[string]string{"a": "1"}), func(m *map[string]string, v *view) error {
+		if v.Article == "" {
+			panic("no article")
+		}
+		return price(m, v)
+	}))
+	in := []record.Event[view]{{Value: view{Article: "a"}, Time: t0}, {Time: t0}, {Value: view{Article: "a"}, Time: t0}}
+	if got := l.FeedAll(in); !slices.Equal(got, []view{{"a", "1"}, {"a", "1"}}) {
+		t.Errorf("got %v, want the first and the last", got)
+	}
+	if want := (record.Counts{record.Written: 2, record.Dead: 1}); l.Fates() != want {
+		t.Errorf("fates %v, want %v", l.Fates(), want)
+	}
+}
+
+func TestWhatIsMissingIsFoundBeforeAnythingRuns(t *testing.T) {
+	for what, s := range map[string]stage.Stage[view, view]{
+		"table": enrich.With(nil, price), "function": enrich.With[view](enrich.NewTable(map[string]string{}), nil),
+	} {
+		if stage.TraitsOf(s).Err == nil {
+			t.Errorf("a stage without a %s is not refused", what)
+		}
 	}
 }
 

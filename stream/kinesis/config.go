@@ -123,7 +123,7 @@ func (c *Config) fill(o *Options) (*Options, error) {
 	if f.Limit < 1 || f.Limit > maxLimit {
 		errs = append(errs, fmt.Errorf("Limit %d is not between 1 and %d", f.Limit, maxLimit))
 	}
-	if f.Buffer < minBuffer {
+	if f.Buffer >= 0 && f.Buffer < minBuffer { // below 0 it has been said
 		errs = append(errs, fmt.Errorf("Buffer %d is less than the %d bytes that one answer may have", f.Buffer, minBuffer))
 	}
 	if f.Leases != nil && f.Shards != nil {

@@ -82,7 +82,7 @@ func open(ctx context.Context, c Config, o *Options, client service.API) (*Sourc
 
 // Info names the stream. A stream made again under its name has the same ID; its partitions differ.
 func (s *Source) Info() driver.SourceInfo {
-	return driver.SourceInfo{ID: "kinesis:" + s.svc.Is.ARN, Topics: []string{s.svc.Is.Name}, Keys: driver.KeysByRange}
+	return driver.SourceInfo{ID: "kinesis:" + s.svc.Is.ARN, Topics: []string{s.svc.Is.Name}, Keys: driver.KeysByRange, Follows: true}
 }
 
 // Begin gives the source the ledger, which says which shards have ended.

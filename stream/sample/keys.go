@@ -35,16 +35,11 @@ type keys[T any] struct {
 	err   error
 }
 
-// Traits are a name.
-func (s *keys[T]) Traits() stage.Traits { return stage.Traits{Name: "sample"} }
+// Traits are a name, and what Keys found wrong.
+func (s *keys[T]) Traits() stage.Traits { return stage.Traits{Name: "sample", Err: s.err} }
 
-// Open refuses what Keys found wrong.
-func (s *keys[T]) Open(*stage.Lane) (stage.Processor[T, T], error) {
-	if s.err != nil {
-		return nil, s.err
-	}
-	return s, nil
-}
+// Open returns the stage itself, which has no state of its own.
+func (s *keys[T]) Open(*stage.Lane) (stage.Processor[T, T], error) { return s, nil }
 
 // Process decides by the key's XXH3 hash.
 func (s *keys[T]) Process(_ context.Context, in []record.Event[T], out *stage.Emitter[T]) error {

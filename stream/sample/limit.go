@@ -72,14 +72,11 @@ type limit[T any] struct {
 
 // Traits say that the stage decides which of several records of a lane wins.
 func (s *limit[T]) Traits() stage.Traits {
-	return stage.Traits{Name: "limit", ClaimsFirst: true, LaneLocal: true}
+	return stage.Traits{Name: "limit", ClaimsFirst: true, LaneLocal: true, Err: s.err}
 }
 
 // Open makes the counts of one lane.
 func (s *limit[T]) Open(*stage.Lane) (stage.Processor[T, T], error) {
-	if s.err != nil {
-		return nil, s.err
-	}
 	return &limiter[T]{limit: s, counts: map[int64]map[uint64]uint32{}}, nil
 }
 

@@ -134,7 +134,7 @@ func TestSenselessSamplesAreRefused(t *testing.T) {
 		sample.Limit(0, time.Minute, self, nil), sample.Limit(1, 0, self, nil),
 		sample.Limit(1, time.Minute, self, &sample.LimitOptions{Grace: -2}),
 	} {
-		if _, err := s.Open(&stage.Lane{}); err == nil {
+		if stage.TraitsOf(s).Err == nil {
 			t.Error("no error")
 		}
 	}

@@ -27,7 +27,7 @@ type Traits struct {
 	LaneLocal bool
 
 	// Err says why the stage cannot be opened, for example because a function is nil. Run returns it before it does
-	// anything else.
+	// anything else, and does not call Open.
 	Err error
 }
 

@@ -50,6 +50,9 @@ const Partitions = 4
 // Open opens stage. The Lane is closed with the test.
 func Open[In, Out any](t testing.TB, st stage.Stage[In, Out]) *Lane[In, Out] {
 	t.Helper()
+	if err := stage.TraitsOf(st).Err; err != nil {
+		t.Fatalf("stage: %v", err)
+	}
 	l := &Lane[In, Out]{t: t, stage: st, wake: make(chan struct{}, 1)}
 	l.lane = stage.Lane{Name: "test/0", Now: time.Now, Wake: func() {
 		select {

@@ -63,14 +63,11 @@ type counting[T any, K comparable] struct {
 
 // Traits say that the stage decides which of several records of a lane wins: the one that raises the event.
 func (s *counting[T, K]) Traits() stage.Traits {
-	return stage.Traits{Name: "count", ClaimsFirst: true, LaneLocal: true}
+	return stage.Traits{Name: "count", ClaimsFirst: true, LaneLocal: true, Err: s.err}
 }
 
 // Open makes the counts of one lane.
 func (s *counting[T, K]) Open(*stage.Lane) (stage.Processor[T, T], error) {
-	if s.err != nil {
-		return nil, s.err
-	}
 	return &counter[T, K]{counting: s, keys: map[K]*times{}}, nil
 }
 

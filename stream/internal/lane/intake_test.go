@@ -141,6 +141,21 @@ func TestRecordsThatCameBeforeAreLeftOut(t *testing.T) {
 	}
 }
 
+// An error about the Kafka offsets 0 and 2 once named 1 and 3.
+func TestErrorsNamePositionsAsTheSourceDoes(t *testing.T) {
+	_, at := pendingLane(t)
+	for want, b := range map[string]*driver.Batch{
+		"2 came back, but not the pending record at 0 before it": pending(0, 3, "c"),
+		"6 of p/0 came before 4 pending records":                 {Lane: "p/0", Records: []record.Record{rec(0, 7, "x")}},
+	} {
+		l := newTestLane(t, at, &say{})
+		l.core.flight.source.FromZero = true
+		if err := l.try(b); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
 func TestPositionsOfABatchMustAscend(t *testing.T) {
 	l := newTestLane(t, nil, &say{})
 	b := &driver.Batch{Lane: "p/0", Records: []record.Record{rec(0, 5, "a"), rec(1, 1, "b"), rec(0, 7, "c"), rec(1, 2, "d"), rec(0, 6, "e")}}
