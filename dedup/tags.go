@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// tagBits is how many of a place's bits are its tag.
-const tagBits, tagMask = 16, 1<<16 - 1
+// tagMask has those of a place's bits that are its tag.
+const tagMask = 1<<16 - 1
 
 // maxTags bounds the time buckets that a table distinguishes. It is four times what Options allows for a window, so that
 // buckets of odd times find room. Buckets without a tag of their own share one.

@@ -12,7 +12,6 @@ type need struct {
 	rate      float64 // true rate of one copy
 	lag       float64 // records
 	delay     float64 // seconds; unknown if neither lag nor delay is
-	backlog   float64 // records beyond what is normal
 	use       float64 // utilization of the copies there are
 	predicted float64 // delay when the next step could help
 	steady    float64 // copies for the load at the target utilization
@@ -39,7 +38,6 @@ func (d *Dynamic) weigh(in Input, now *observation) need {
 	n.use = n.load / (n.rate * copies)
 	horizon := (d.pause() + d.o.Window).Seconds()
 	n.predicted = max(0, n.delay) + (n.use-1)*horizon
-	n.backlog = max(0, n.lag-n.load*d.o.Normal.Seconds())
 	n.steady = n.load / (n.rate * d.o.Utilization)
 
 	start := in.Now.Add(-d.stable())

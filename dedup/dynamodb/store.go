@@ -10,11 +10,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/dedup/internal/buckets"
+	"github.com/onceflow/onceflow/internal/steady"
 )
 
 // Options are the optional settings of Open; nil means all defaults.
@@ -51,7 +54,7 @@ type Store struct {
 	table  string
 	name   string
 	opts   Options
-	clock  clock
+	clock  steady.Told
 }
 
 // Create creates a table for Open, paid by request, and waits until it is ready. It turns on DynamoDB's deletion of old
@@ -91,7 +94,7 @@ func Open(ctx context.Context, client *dynamodb.Client, table, name string, opts
 	}
 	s.opts.Parallel = cmp.Or(s.opts.Parallel, 16)
 	if s.opts.Now == nil {
-		s.opts.Now = s.clock.now
+		s.opts.Now = s.now
 	}
 	var errs []error
 	if client == nil {
@@ -110,7 +113,7 @@ func Open(ctx context.Context, client *dynamodb.Client, table, name string, opts
 	if err != nil {
 		return nil, fmt.Errorf("dynamodb: table %s: %w", table, classify(err))
 	}
-	s.clock.hear(d.ResultMetadata)
+	s.hear(d.ResultMetadata)
 	k, a := d.Table.KeySchema, d.Table.AttributeDefinitions
 	if len(k) != 1 || *k[0].AttributeName != keyAttr || len(a) == 0 || a[0].AttributeType != types.ScalarAttributeTypeB {
 		return nil, fmt.Errorf("dynamodb: table %s has not the one binary key %q, so Create did not make it (%w)", table, keyAttr, dedup.ErrRefused)
@@ -137,3 +140,13 @@ func (s *Store) Open(ctx context.Context, sp dedup.Space) (dedup.Table, error) {
 
 // Close does nothing: the client is the caller's.
 func (s *Store) Close() error { return nil }
+
+// hear takes in the service's clock from an answer. By it the service deletes claims.
+func (s *Store) hear(m middleware.Metadata) {
+	if t, ok := awsmiddleware.GetServerTime(m); ok {
+		s.clock.Hear(t)
+	}
+}
+
+// now is that clock, or the machine's before an answer has told it.
+func (s *Store) now() time.Time { return cmp.Or(s.clock.Now(), time.Now()) }

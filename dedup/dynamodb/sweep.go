@@ -33,7 +33,7 @@ func (t *table) begin(ctx context.Context, rs []*request) error {
 		if err != nil {
 			return fmt.Errorf("dynamodb: begin of a bucket: %w", classify(err))
 		}
-		t.clock.hear(out.ResultMetadata)
+		t.hear(out.ResultMetadata)
 		t.buckets.Tell(r.bucket)
 	}
 	return nil
@@ -55,7 +55,7 @@ func (t *table) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("dynamodb: buckets: %w", classify(err))
 	}
-	t.clock.hear(out.ResultMetadata)
+	t.hear(out.ResultMetadata)
 	now := t.opts.Now()
 	var oldest time.Duration
 	for name, v := range out.Item {

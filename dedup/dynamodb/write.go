@@ -40,7 +40,7 @@ func (t *table) insert(ctx context.Context, rs []*request) error {
 	if err != nil {
 		return fmt.Errorf("dynamodb: claim: %w", classify(err))
 	}
-	t.clock.hear(out.ResultMetadata)
+	t.hear(out.ResultMetadata)
 	if len(out.Responses) != len(rs) {
 		return fmt.Errorf("dynamodb: claim: %d answers to %d statements (%w)", len(out.Responses), len(rs), dedup.ErrRefused)
 	}

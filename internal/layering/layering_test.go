@@ -35,8 +35,8 @@ var may = map[string][]string{
 	"sink/manifest": nil,
 	"sink/sinktest": {"sink", "sink/driver", "stream/record", "stream/driver"},
 	"sink/file":     {"sink/driver"},
-	"sink/s3":       {"sink/driver", "internal/retry"},
-	"sink/gcs":      {"sink/driver", "internal/retry"},
+	"sink/s3":       {"sink/driver", "internal/retry", "internal/steady"},
+	"sink/gcs":      {"sink/driver", "internal/retry", "internal/steady"},
 	"sink/avro":     {"sink/format"},
 	"sink/codec":    nil,
 	"sink/escape":   nil,
@@ -61,7 +61,7 @@ var may = map[string][]string{
 	"stream/streamtest": {"stream/record", "stream/stage", "stream/driver"},
 
 	"dedup/deduptest": {"dedup", "stream/record"},
-	"dedup/dynamodb":  {"dedup", "stream/record", "internal/env", "internal/retry", "dedup/internal/buckets"},
+	"dedup/dynamodb":  {"dedup", "stream/record", "internal/env", "internal/retry", "internal/steady", "dedup/internal/buckets"},
 	"dedup/pebble":    {"dedup", "stream/record"},
 	"dedup/redis":     {"dedup", "stream/record", "dedup/internal/buckets"},
 

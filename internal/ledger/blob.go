@@ -72,9 +72,5 @@ func (b *Blob) open(body []byte, v any) (header, error) {
 	if err := b.verify(body); err != nil {
 		return header{}, err
 	}
-	line, h, err := payload(b.object(), body, MaxBlob)
-	if err != nil {
-		return h, err
-	}
-	return h, unpack(b.object(), line, h, v)
+	return open(b.object(), body, MaxBlob, v)
 }

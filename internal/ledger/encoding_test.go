@@ -217,7 +217,7 @@ func TestNewerObjectsAreRefusedByVersion(t *testing.T) {
 			t.Errorf("%s of format 2 that readers of format 1 may read: %v", o.name, err)
 		}
 	}
-	for _, kind := range []Kind{KindNop, KindReplace, KindRepair, KindEnd, "surprise"} {
+	for _, kind := range []Kind{"nop", "replace", "repair", "end", "surprise"} {
 		e := mark(1)
 		e.Format, e.MinReader, e.ID, e.Prev = 1, 1, 2, HashOf(nil)
 		body, err := e.Encode()

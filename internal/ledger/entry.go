@@ -18,12 +18,6 @@ const (
 	KindClose  Kind = "close"
 	KindRetire Kind = "retire"
 	KindForget Kind = "forget"
-
-	// Reserved, refused for now: KindNop, KindReplace, KindRepair, KindEnd.
-	KindNop     Kind = "nop"
-	KindReplace Kind = "replace"
-	KindRepair  Kind = "repair"
-	KindEnd     Kind = "end"
 )
 
 // Format is the version that this code writes and the newest it reads; MinReader the oldest version that can read what it

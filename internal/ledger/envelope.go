@@ -91,6 +91,15 @@ func unpack(object string, line []byte, h header, v any) error {
 	return nil
 }
 
+// open reads an object of at most limit bytes into v.
+func open(object string, body []byte, limit int, v any) (header, error) {
+	line, h, err := payload(object, body, limit)
+	if err != nil {
+		return h, err
+	}
+	return h, unpack(object, line, h, v)
+}
+
 // canonical checks that an object of our format is exactly what we would have written. Then it has only one reading: no key
 // twice or in another case, no other form of a number or a string, no space.
 func canonical(object string, body []byte, h header, encode func() ([]byte, error)) error {

@@ -54,10 +54,6 @@ type finishedChunk struct {
 
 func newFinished() *Finished { return &Finished{at: map[PartitionHash]uint32{}} }
 
-func (f *Finished) clone() *Finished {
-	return &Finished{slices.Clip(f.chunks), bytes.Clone(f.tail), maps.Clone(f.at), f.saved}
-}
-
 // Len is how many partitions there are.
 func (f *Finished) Len() int { return len(f.at) }
 
@@ -195,12 +191,8 @@ func DecodeChunk(want Hash, object []byte) ([]byte, error) {
 	if HashOf(object) != want {
 		return nil, corrupt(name, "it is not the object that the snapshot names")
 	}
-	line, h, err := payload(name, object, MaxChunk)
-	if err != nil {
-		return nil, err
-	}
 	var j chunkJSON
-	if err := unpack(name, line, h, &j); err != nil {
+	if _, err := open(name, object, MaxChunk, &j); err != nil {
 		return nil, err
 	}
 	if len(j.Changes) != chunkLen*changeBytes {

@@ -38,12 +38,9 @@ func (c *FlowClaim) Encode() ([]byte, error) {
 // DecodeFlowClaim reads the claim of a flow. The error is a *VersionError if a newer version is needed, else a *CorruptError.
 func DecodeFlowClaim(body []byte) (*FlowClaim, error) {
 	const object = "flow"
-	line, h, err := payload(object, body, MaxFlowClaim)
-	if err != nil {
-		return nil, err
-	}
 	j := new(flowClaimJSON)
-	if err := unpack(object, line, h, j); err != nil {
+	h, err := open(object, body, MaxFlowClaim, j)
+	if err != nil {
 		return nil, err
 	}
 	c := &FlowClaim{j.Flow, j.Job}

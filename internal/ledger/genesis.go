@@ -72,12 +72,9 @@ func (g *Genesis) Encode() ([]byte, error) {
 // DecodeGenesis reads a genesis object. The error is a *VersionError if a newer version is needed, else a *CorruptError.
 func DecodeGenesis(body []byte) (*Genesis, error) {
 	const object = "genesis"
-	line, h, err := payload(object, body, MaxGenesis)
-	if err != nil {
-		return nil, err
-	}
 	g := new(Genesis)
-	if err := unpack(object, line, h, g); err != nil {
+	h, err := open(object, body, MaxGenesis, g)
+	if err != nil {
 		return nil, err
 	}
 	if err := g.check(); err != nil {

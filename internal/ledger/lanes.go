@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/when"
@@ -20,20 +18,6 @@ type Lanes struct {
 	Floor    uint64
 	Over     int64     // partitions that were forgotten
 	Finished *Finished // those of them that the source may still list; shared by no copy
-}
-
-// clone returns a copy that folds on its own.
-func (ls *Lanes) clone() Lanes {
-	c := *ls
-	c.ByName, c.Partitions, c.Finished = maps.Clone(ls.ByName), maps.Clone(ls.Partitions), ls.Finished.clone()
-	for name, l := range c.ByName {
-		if len(l.parts) < cap(l.parts) {
-			own := *l
-			own.parts = slices.Clip(l.parts)
-			c.ByName[name] = &own
-		}
-	}
-	return c
 }
 
 // Lane is the state of a lane that was touched. A *Lane of a State is never changed, only replaced.

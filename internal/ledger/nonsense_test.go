@@ -84,7 +84,7 @@ func TestNonsenseIsRefused(t *testing.T) {
 		"a year that cannot be written": func(_ *Entry, p *PartitionCommit) { p.Progress.Arrived = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"a part of another kind":        func(e *Entry, _ *PartitionCommit) { e.Config = &Config{Generation: 1, Topics: []string{"t"}} },
 		"without the part of its kind":  func(e *Entry, _ *PartitionCommit) { e.Kind = KindConfig },
-		"a reserved kind":               func(e *Entry, _ *PartitionCommit) { e.Kind, e.Commit = KindRepair, nil },
+		"an unknown kind":               func(e *Entry, _ *PartitionCommit) { e.Kind, e.Commit = "repair", nil },
 		"a blob of no bytes":            func(e *Entry, _ *PartitionCommit) { e.Commit.FilesBlob = &Blob{Key: "k", SHA256: HashOf(nil)} },
 	} {
 		s := base(t)

@@ -83,12 +83,9 @@ func (o *Owner) Encode() ([]byte, error) {
 // DecodeOwner reads an owner object. The error is a *VersionError if a newer version is needed, else a *CorruptError.
 func DecodeOwner(body []byte) (*Owner, error) {
 	const object = "owner"
-	line, h, err := payload(object, body, MaxOwner)
-	if err != nil {
-		return nil, err
-	}
 	var j ownerJSON
-	if err := unpack(object, line, h, &j); err != nil {
+	h, err := open(object, body, MaxOwner, &j)
+	if err != nil {
 		return nil, err
 	}
 	o := &Owner{Lanes: j.Lanes}

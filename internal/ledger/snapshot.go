@@ -102,12 +102,9 @@ func (a snapHourJSON) compare(b snapHourJSON) int               { return a.Hour.
 // or from the first.
 func DecodeState(g Genesis, genesis Hash, n uint64, body []byte) (*State, error) {
 	object := fmt.Sprintf("snapshot %d", n)
-	line, h, err := payload(object, body, MaxSnapshot)
-	if err != nil {
-		return nil, err
-	}
 	var j snapshotJSON
-	if err := unpack(object, line, h, &j); err != nil {
+	h, err := open(object, body, MaxSnapshot, &j)
+	if err != nil {
 		return nil, err
 	}
 	if j.Genesis != genesis || j.Last != n {

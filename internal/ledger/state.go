@@ -42,14 +42,6 @@ func NewState(g Genesis, hash Hash) *State {
 	}
 }
 
-// Clone returns a copy that folds on its own.
-func (s *State) Clone() *State {
-	c := *s
-	c.Lanes, c.Unpublished = s.Lanes.clone(), maps.Clone(s.Unpublished)
-	c.Hours.Open = maps.Clone(s.Hours.Open)
-	return &c
-}
-
 // Standing returns a copy of the present partitions and sums of s, for a later look back. Nothing can be folded into it.
 func (s *State) Standing() *State {
 	return &State{Genesis: s.Genesis, Last: s.Last, Lanes: Lanes{Partitions: maps.Clone(s.Lanes.Partitions)}, Read: s.Read, Counts: s.Counts, Rows: s.Rows}

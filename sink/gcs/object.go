@@ -73,7 +73,7 @@ func (s *Store) put(ctx context.Context, name string, body []byte) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	s.clock.set(w.Attrs().Created)
+	s.clock.Hear(w.Attrs().Created)
 	return nil
 }
 

@@ -138,7 +138,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 		u.failed = fmt.Errorf("gcs: what was staged for %q is not what was sent", u.ref.Key)
 		return nil, u.failed
 	}
-	u.s.clock.set(attrs.Created)
+	u.s.clock.Hear(attrs.Created)
 	u.ref.Generation = attrs.Generation
 	return json.Marshal(u.ref)
 }

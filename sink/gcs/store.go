@@ -9,13 +9,13 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/googleapi"
 
 	"github.com/onceflow/onceflow/internal/retry"
+	"github.com/onceflow/onceflow/internal/steady"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -60,7 +60,7 @@ type Store struct {
 	bucket *storage.BucketHandle
 	name   string
 	opts   Options
-	clock  serverClock
+	clock  steady.Told
 
 	deletes []driver.Deletion
 }
@@ -163,33 +163,10 @@ type answer struct {
 func (a *answer) Error() string   { return a.at + ": " + a.err.Error() + " (" + a.hint + ")" }
 func (a *answer) Unwrap() []error { return []error{a.err, a.sentinel} }
 
-// serverClock remembers the newest time that the service gave; what passed since is measured by the monotonic clock, from
-// after the answer, so the result is at or before the service's time.
-type serverClock struct {
-	mu     sync.Mutex
-	server time.Time
-	asked  time.Time
-}
-
-func (c *serverClock) set(server time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !server.IsZero() {
-		c.server, c.asked = server.UTC(), time.Now()
-	}
-}
-
-func (c *serverClock) get() (time.Time, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	since := time.Since(c.asked)
-	return c.server.Add(since), !c.server.IsZero() && since < time.Minute
-}
-
 // Now returns the service's clock, which is known from the creation time of objects. If none was created for a minute, one
 // of 64 small objects is written anew.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
-	if t, fresh := s.clock.get(); fresh {
+	if t, fresh := s.clock.Fresh(); fresh {
 		return t, ctx.Err()
 	}
 	name := fmt.Sprintf("%sclock/%02d", s.staging(), rand.IntN(64))
@@ -202,12 +179,11 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 		if err := w.Close(); err != nil {
 			return err
 		}
-		s.clock.set(w.Attrs().Created)
+		s.clock.Hear(w.Attrs().Created)
 		return nil
 	})
 	if err != nil {
 		return time.Time{}, s.fail("ask the time by writing", name, err)
 	}
-	t, _ := s.clock.get()
-	return t, nil
+	return s.clock.Now(), nil
 }

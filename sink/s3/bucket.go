@@ -13,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithymiddleware "github.com/aws/smithy-go/middleware"
 
+	"github.com/onceflow/onceflow/internal/steady"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -22,7 +23,7 @@ type bucket struct {
 	name   string
 	opts   Options
 	retry  retrier
-	clock  serverClock
+	clock  steady.Told
 }
 
 func (b *bucket) key(key string) *string { return aws.String(b.opts.Prefix + key) }
@@ -50,7 +51,7 @@ func (b *bucket) askTime(ctx context.Context) error {
 		return b.fail("look at the bucket", "", err)
 	}
 	b.learn(out.ResultMetadata)
-	if _, ok := b.clock.get(); !ok {
+	if _, ok := b.clock.Fresh(); !ok {
 		return fmt.Errorf("s3: bucket %s: the store's answers have no Date header, so its clock is unknown", b.name)
 	}
 	return nil
@@ -58,7 +59,7 @@ func (b *bucket) askTime(ctx context.Context) error {
 
 func (b *bucket) learn(m smithymiddleware.Metadata) {
 	if t, ok := middleware.GetServerTime(m); ok {
-		b.clock.set(t)
+		b.clock.Hear(t)
 	}
 }
 

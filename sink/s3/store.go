@@ -120,14 +120,13 @@ func (s *Store) Traits() driver.Traits {
 
 // Now returns the store's clock. It costs a request about once a minute.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
-	if t, fresh := s.bucket.clock.get(); fresh {
+	if t, fresh := s.bucket.clock.Fresh(); fresh {
 		return t, ctx.Err()
 	}
 	if err := s.bucket.askTime(ctx); err != nil {
 		return time.Time{}, err
 	}
-	t, _ := s.bucket.clock.get()
-	return t, nil
+	return s.bucket.clock.Now(), nil
 }
 
 func fill(opts *Options) (Options, error) {

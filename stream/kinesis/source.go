@@ -20,7 +20,6 @@ import (
 // Its parts have all the state. Two of their locks are held at once in this order: follower, reading, listing.
 type Source struct {
 	svc     *service.Stream
-	list    *service.Listing
 	reading *reading
 	follow  *follower
 	prober  *prober
@@ -68,7 +67,7 @@ func open(ctx context.Context, c Config, o *Options, client service.API) (*Sourc
 	if svc.Is.Auto {
 		o.Logger.Warn("the service spreads records of this stream whatever their keys: equal keys do not meet in a lane")
 	}
-	s := &Source{svc: svc, list: list}
+	s := &Source{svc: svc}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.reading = &reading{
 		svc: svc, list: list, opts: o, ctx: s.ctx, ready: make(chan struct{}, 1), lanes: map[string]*lane{}, room: make(chan struct{}),

@@ -1,5 +1,7 @@
 package lane
 
+import "time"
+
 // pendingTimes finds the oldest record that a stage holds, by the lane's event time when the record was read. A later stage
 // must not be told a newer event time, or the record would reach it behind its timers.
 type pendingTimes struct {
@@ -9,13 +11,7 @@ type pendingTimes struct {
 
 const second = 1_000_000 // of microseconds
 
-func floorSecond(micro int64) int64 {
-	s := micro / second
-	if micro%second < 0 {
-		s--
-	}
-	return s
-}
+func floorSecond(micro int64) int64 { return time.UnixMicro(micro).Unix() }
 
 func (h *pendingTimes) add(micro int64) {
 	s := floorSecond(micro)

@@ -17,7 +17,7 @@ func (p *part) answered(l *loop, a *ask, r *wire.Part, h scanned, now time.Time)
 		p.refused(sarama.KError(r.Err))
 		return
 	}
-	p.highWatermark, p.lastStable = r.HighWatermark, r.LastStable
+	p.lastStable = r.LastStable
 	switch {
 	case r.Diverged:
 		p.truncated(r.DivergedEnd)
@@ -39,7 +39,7 @@ func (p *part) answered(l *loop, a *ask, r *wire.Part, h scanned, now time.Time)
 		return
 	}
 	p.health.good, p.health.bad, p.health.open = now, nil, time.Time{}
-	a.data, a.aborted, a.next = r.Data[:h.whole], r.Aborted, h.next
+	a.data, a.aborted = r.Data[:h.whole], r.Aborted
 	p.plan.next = p.plan.skipTo(h.next)
 	if p.plan.lastEpoch = h.epoch; p.plan.next != h.next {
 		p.plan.lastEpoch = -1

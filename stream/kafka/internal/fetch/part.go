@@ -32,7 +32,7 @@ type part struct {
 	size int64 // what one fetch is expected to bring, in memory
 	want int32 // bytes to ask for
 
-	highWatermark, lastStable int64 // as of the last answer; -1 before it
+	lastStable int64 // as of the last answer; -1 before it
 
 	marks  []mark // times of records that are not committed, ascending by offset
 	health health
@@ -51,7 +51,7 @@ func newPart(l *lane, p *cluster.Part) *part {
 	name, want := p.Name, l.r.opts.FetchBytes
 	return &part{
 		lane: l, topic: p.Topic, num: p.Num, id: p.TopicID, name: &name,
-		broker: -1, epoch: -1, replica: -1, size: int64(want), want: want, highWatermark: -1, lastStable: -1,
+		broker: -1, epoch: -1, replica: -1, size: int64(want), want: want, lastStable: -1,
 	}
 }
 

@@ -26,7 +26,6 @@ type ask struct {
 	// Of an answer that has something to decode; data is nil without.
 	data    []byte
 	aborted []wire.Aborted
-	next    int64 // the offset after the data
 }
 
 // add puts p into the request, and returns where its topic is.
