@@ -49,10 +49,11 @@ func (r Rule) span(day Date, loc *time.Location) (from, to time.Time) {
 	return instant(day, r.From, loc), instant(end, r.To, loc)
 }
 
-// covers reports whether t is in a range of r. Only one that starts on the day before t's can reach into it.
+// covers reports whether t is in a range of r. One that starts on the day before t's can reach into it, and so can one of the
+// next day, where clocks that fell back over midnight show the end of a day again.
 func (r Rule) covers(t time.Time, loc *time.Location) bool {
 	today := dateOf(t.In(loc))
-	for _, day := range []Date{today.add(-1), today} {
+	for _, day := range []Date{today.add(-1), today, today.add(1)} {
 		if !r.startsOn(day) {
 			continue
 		}

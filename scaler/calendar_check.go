@@ -3,7 +3,6 @@ package scaler
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -71,10 +70,13 @@ func label(i int, r Rule) string {
 }
 
 func (s Size) faults() (faults []string) {
+	if s.Copies > mostCopies {
+		faults = append(faults, fmt.Sprintf("%d is not a number of copies", s.Copies))
+	}
 	if s.Copies < 1 {
 		faults = append(faults, fmt.Sprintf("%d copies have no capacity", s.Copies))
 	}
-	if s.Cores < 0 || math.IsNaN(s.Cores) || math.IsInf(s.Cores, 0) {
+	if !(s.Cores >= 0 && s.Cores <= mostCores) {
 		faults = append(faults, fmt.Sprintf("%g cores are not a number of cores", s.Cores))
 	}
 	return faults

@@ -80,6 +80,18 @@ func TestMidnightThatDoesNotExistBeginsWithTheSkip(t *testing.T) {
 	}
 }
 
+// At 00:01 the clocks of St John's went back to 23:01 of the day before, which no rule covered then.
+func TestClocksThatFallBackOverMidnightLeaveNoGap(t *testing.T) {
+	s := static(t, Calendar{Zone: "America/St_Johns", Rules: []Rule{
+		{Days: On(time.Saturday), To: At(24, 0), Size: size(6)}, {Days: On(time.Sunday), To: At(24, 0), Size: size(7)},
+		{Days: On(time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday), To: At(24, 0), Size: size(1)},
+	}})
+	want := []string{"22:00 -0230 6 copies", "00:00 -0230 7 copies", "00:00 -0330 1 copies"} // Sunday is an hour longer
+	if got := switches(s, at(t, "2010-11-07T00:30:00Z"), 30*60); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestARangeOverMidnightBelongsToTheDayItStartsOn(t *testing.T) {
 	s := static(t, Calendar{Zone: "UTC", Otherwise: size(1), Rules: []Rule{
 		{Name: "friday night", Days: On(time.Friday), From: At(18, 0), To: At(2, 0), Size: size(9)},
@@ -188,9 +200,10 @@ func TestCalendarIsTheSameAfterJSON(t *testing.T) {
 
 // Whatever the zone and the rules, each moment has exactly one rule of a plan without gaps and overlaps.
 func FuzzEveryMomentHasOneRule(f *testing.F) {
-	for _, zone := range []string{"Europe/Warsaw", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut", "Africa/Casablanca", "Pacific/Apia"} {
+	for _, zone := range []string{"Europe/Warsaw", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut", "Africa/Casablanca", "Pacific/Apia", "America/St_Johns"} {
 		f.Add(zone, uint16(60), uint16(150), uint16(1200), int64(1774659600))
 		f.Add(zone, uint16(0), uint16(119), uint16(180), int64(1792875600))
+		f.Add(zone, uint16(0), uint16(600), uint16(1410), int64(1289098800)) // 2010-11-07 02:31 UTC, when St John's was back on the sixth
 	}
 	f.Fuzz(func(t *testing.T, zone string, a, b, c uint16, unix int64) {
 		a, b, c = a%minutesOfDay, b%minutesOfDay, c%minutesOfDay

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -122,7 +123,7 @@ func (o *DynamicOptions) check() error {
 	say(!(o.Utilization > 0 && o.Utilization <= 1), "Utilization %g is not above 0 and at most 1", o.Utilization)
 	say(!(o.High >= o.Utilization && o.High <= 1), "High %g is not from Utilization %g to 1", o.High, o.Utilization)
 	say(!(o.MinDown >= 0 && o.MinDown < 1), "MinDown %g is not from 0 to below 1", o.MinDown)
-	say(!(o.Rate >= 0), "Rate %g is negative", o.Rate)
+	say(!(o.Rate >= 0 && o.Rate <= math.MaxFloat64), "Rate %g is not a number of records a second", o.Rate)
 	say(o.MaxUp < 0, "MaxUp %d is negative", o.MaxUp)
 	say(o.MaxDown < 0, "MaxDown %d is negative", o.MaxDown)
 	for _, d := range []struct {

@@ -56,6 +56,27 @@ func TestStepUpComesBeforeTheGoalIsPassed(t *testing.T) {
 	}
 }
 
+// Go converts a number that does not fit into an integer in a way that depends on the processor: a delay of 1e300 seconds
+// became a negative one.
+func TestDurationsOfAnyNumberAreInOrder(t *testing.T) {
+	const century = 100 * 365 * 24 * time.Hour
+	for s, want := range map[float64]time.Duration{
+		math.Inf(-1): -century, -1e300: -century, -1.5: -1500 * time.Millisecond, 0: 0, 2: 2 * time.Second, 1e300: century, math.Inf(1): century,
+	} {
+		if got := duration(s); got != want {
+			t.Errorf("%g seconds: got %s, want %s", s, got, want)
+		}
+	}
+	if got := duration(math.NaN()); got != 0 {
+		t.Errorf("got %s of what is no number", got)
+	}
+	for _, x := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e300, -1e300} {
+		if n := ceil(x); n != 0 && n != mostCopies {
+			t.Errorf("%g copies are %d", x, n)
+		}
+	}
+}
+
 func TestMissingDataNeverMeanThatNothingWaits(t *testing.T) {
 	for name, edit := range map[string]func(*Sample){
 		"nothing":       func(s *Sample) { *s = Sample{} },

@@ -145,6 +145,14 @@ func (d *Dynamic) shape(in Input, to int) (int, string) {
 	return to, why
 }
 
-func seconds(s float64) time.Duration {
-	return time.Duration(math.Round(s)) * time.Second
+func seconds(s float64) time.Duration { return duration(math.Round(s)) }
+
+// duration is a number of seconds, at most a hundred years; what is no number is 0. Go converts a number that does not fit, and
+// NaN, in a way that depends on the processor.
+func duration(seconds float64) time.Duration {
+	const most = 100 * 365 * 24 * 3600
+	if !(math.Abs(seconds) > 0) {
+		return 0
+	}
+	return time.Duration(max(-most, min(seconds, most)) * float64(time.Second))
 }

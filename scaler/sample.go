@@ -104,6 +104,9 @@ func (s *Sample) check(now time.Time, stale time.Duration) (ignored []string) {
 // mostCopies is beyond what any job has.
 const mostCopies = 1_000_000
 
+// mostCores is beyond what any copy has.
+const mostCores = 1_000_000
+
 // busyExcess is how far above 1 a busy share may be: its two readings come from clocks that are not quite the same.
 const busyExcess = 1.05
 

@@ -65,7 +65,7 @@ func (d *Dynamic) recovered(in Input) (ok, proven bool) {
 // pause is what a change costs: measured, or the guess until then.
 func (d *Dynamic) pause() time.Duration {
 	if d.state.Pauses > 0 {
-		return time.Duration(d.state.Pause * float64(time.Second))
+		return duration(d.state.Pause)
 	}
 	return d.o.Pause
 }

@@ -21,7 +21,8 @@ type ValuesConfig struct {
 	Branch     string // required
 	File       string // path in the repository; required
 
-	// Copies and Cores are paths of keys, such as "etl.replicaCount". Copies is required, Cores is not.
+	// Copies and Cores are paths of keys, such as "etl.replicaCount". A dot within a key is \., as in Helm's --set. Copies is
+	// required, Cores is not.
 	Copies, Cores string
 
 	// Author and Email sign the commits.
@@ -108,12 +109,12 @@ func (v *Values) read() (text string, size scaler.Size, err error) {
 		return "", size, fmt.Errorf("argocd: %w", err)
 	}
 	text = string(b)
-	l, err := locate(text, strings.Split(v.c.Copies, "."))
+	l, err := locate(text, keysOf(v.c.Copies))
 	if err == nil {
 		size.Copies, err = l.scalar.copies()
 	}
 	if err == nil && v.c.Cores != "" {
-		if l, err = locate(text, strings.Split(v.c.Cores, ".")); err == nil {
+		if l, err = locate(text, keysOf(v.c.Cores)); err == nil {
 			size.Cores, err = l.scalar.cores()
 		}
 	}
@@ -164,7 +165,7 @@ func (v *Values) Resize(ctx context.Context, c scaler.Change) error {
 
 func (v *Values) commit(ctx context.Context, text string, c scaler.Change) error {
 	set := func(path, number string) error {
-		l, err := locate(text, strings.Split(path, "."))
+		l, err := locate(text, keysOf(path))
 		if err == nil {
 			text, err = l.replace(text, number)
 		}
@@ -174,7 +175,7 @@ func (v *Values) commit(ctx context.Context, text string, c scaler.Change) error
 		return err
 	}
 	if v.c.Cores != "" {
-		l, err := locate(text, strings.Split(v.c.Cores, "."))
+		l, err := locate(text, keysOf(v.c.Cores))
 		if err != nil {
 			return err
 		}

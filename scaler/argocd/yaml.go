@@ -111,9 +111,32 @@ func offset(text string, node *yaml.Node) (int, error) {
 		if !ok {
 			return 0, fmt.Errorf("line %d: the anchor %q is not before the number", node.Line, node.Anchor)
 		}
-		at = len(text) - len(strings.TrimLeft(rest, " \t\r\n"))
+		for {
+			rest = strings.TrimLeft(rest, " \t\r\n")
+			if !strings.HasPrefix(rest, "#") { // else a comment stands between the anchor and the number
+				return len(text) - len(rest), nil
+			}
+			_, rest, _ = strings.Cut(rest, "\n")
+		}
 	}
 	return at, nil
+}
+
+// keysOf splits a path at its dots. As in Helm's --set, a dot within a key is written as \. there.
+func keysOf(path string) (keys []string) {
+	key := ""
+	for {
+		before, rest, more := strings.Cut(path, ".")
+		if head, escaped := strings.CutSuffix(before, `\`); escaped && more {
+			key, path = key+head+".", rest
+			continue
+		}
+		keys = append(keys, key+before)
+		if !more {
+			return keys
+		}
+		key, path = "", rest
+	}
 }
 
 // replace puts another number in the place of one. What else the file says must be the same behind it.

@@ -7,29 +7,36 @@ import (
 
 func TestLocateFindsTheNumberAndNothingElse(t *testing.T) {
 	for text, want := range map[string]string{
-		"a:\n  b: 4\n":                             "4",
-		"a:\n    b:   \"4\"   # c\n":               "4",
-		"a: &x\n  b: '4'\n":                        "4",
-		"---\n# c\na:\n  b: 4":                     "4",
-		"%YAML 1.1\n---\na:\n  b: 4":               "4",
-		"x:\n  b: 9\na:\n  c:\n    b: 9\n  b: 4\n": "4",
-		"a:\n  \"b\": 4\r\n  c: 5\r\n":             "4",
-		"a:\n  l:\n  - b: 9\n    b: 8\n  b: 4\n":   "4",
-		"a:\n  l:\n    - b: 9\n  b: 4\n":           "4",
-		"t: |\n  a:\n    b: 9\na:\n  b: 4\n":       "4",
-		"t: >-\n\n  a:\n    b: 9\na:\n  b: 4\n":    "4",
-		"f: {a: {b: 9},\n  b: 9}\na:\n  b: 4\n":    "4",
-		"s: \"x\n  a:\n  b: 9\"\na:\n  b: 4\n":     "4",
-		"a.b: 9\na:\n  b: 4\n":                     "4",
-		"a:\n  b: 4\nb: 5\n":                       "4",
-		"a: {b: 4} # c\n":                          "4",
-		"a:\n  b:\n    4\n":                        "4",
-		"a:\n  b: &n 4 # c\nc: *n\n":               "4",
-		"a:\n  b: &n \"4\"\nc: *n\n":               "4",
-		"x: &x {b: 9}\na:\n  <<: *x\n  b: 4\n":     "4",
-		"\"ä\": {a: 1, ö: ü}\na: {ä: ö, b: 4}\n":   "4",
-		"\ufeffa: {b: 4}\n":                        "4",
-		"? a\n: b: 4\n":                            "4",
+		"a:\n  b: 4\n":                               "4",
+		"a:\n    b:   \"4\"   # c\n":                 "4",
+		"a: &x\n  b: '4'\n":                          "4",
+		"---\n# c\na:\n  b: 4":                       "4",
+		"%YAML 1.1\n---\na:\n  b: 4":                 "4",
+		"x:\n  b: 9\na:\n  c:\n    b: 9\n  b: 4\n":   "4",
+		"a:\n  \"b\": 4\r\n  c: 5\r\n":               "4",
+		"a:\n  l:\n  - b: 9\n    b: 8\n  b: 4\n":     "4",
+		"a:\n  l:\n    - b: 9\n  b: 4\n":             "4",
+		"t: |\n  a:\n    b: 9\na:\n  b: 4\n":         "4",
+		"t: >-\n\n  a:\n    b: 9\na:\n  b: 4\n":      "4",
+		"f: {a: {b: 9},\n  b: 9}\na:\n  b: 4\n":      "4",
+		"s: \"x\n  a:\n  b: 9\"\na:\n  b: 4\n":       "4",
+		"a.b: 9\na:\n  b: 4\n":                       "4",
+		"a:\n  b: 4\nb: 5\n":                         "4",
+		"a: {b: 4} # c\n":                            "4",
+		"a:\n  b:\n    4\n":                          "4",
+		"a:\n  b: &n 4 # c\nc: *n\n":                 "4",
+		"a:\n  b: &n \"4\"\nc: *n\n":                 "4",
+		"x: &x {b: 9}\na:\n  <<: *x\n  b: 4\n":       "4",
+		"\"ä\": {a: 1, ö: ü}\na: {ä: ö, b: 4}\n":     "4",
+		"\ufeffa: {b: 4}\n":                          "4",
+		"? a\n: b: 4\n":                              "4",
+		"\ufeff# ä\na:\n  b: 4\n":                    "4",
+		"a:\n  b: &n # ä\n    4\n":                   "4",
+		"a:\n  b: &n # 9\n    # &n 9\n\n    \"4\"\n": "4",
+		"a:\n  b: 4\n...\n":                          "4",
+		"a:\n  b:\t4\n":                              "4",
+		"a:\t{b:\t4}\n":                              "4",
+		"a:\n  b: 4\t# c\n":                          "4",
 		// A number that others share, or that is not plain, is refused.
 		"a:\n  b: 4\n  b: 5\n":        "",
 		"a:\n  b: 4\na:\n  b: 5\n":    "",
@@ -67,6 +74,34 @@ func TestLocateFindsTheNumberAndNothingElse(t *testing.T) {
 }
 
 // What a person wrote in the file is still there behind a step of the scaler, down to the spaces.
+// A key with dots could not be named, and 010 is 8 to a reader of YAML 1.1.
+func TestKeysMayHaveDots(t *testing.T) {
+	for path, want := range map[string]string{`a.b`: "1", `a\.b`: "2", `a\.b\.c.d`: "3", `x\y.z`: "4", `e\`: "5"} {
+		l, err := locate("a: {b: 1}\na.b: 2\na.b.c: {d: 3}\n'x\\y': {z: 4}\n'e\\': 5\n", keysOf(path))
+		if err != nil || l.scalar.text != want {
+			t.Errorf("%s: got %v, %v, want %s", path, l.scalar, err, want)
+		}
+	}
+}
+
+func TestNumbersThatReadersReadInTwoWaysAreRefused(t *testing.T) {
+	for _, text := range []string{"010", "00", "+4", "-1", "4.0", "1e3", "0x4", "1_0", "99999999999999999999", "1000001"} {
+		if n, err := (scalar{text: text}).copies(); err == nil {
+			t.Errorf("%s: got %d copies", text, n)
+		}
+	}
+	for _, text := range []string{"010", "+2", "NaN", "Inf", "1e300", "0", "-1", "m", "1000001"} {
+		if n, err := (scalar{text: text}).cores(); err == nil {
+			t.Errorf("%s: got %g cores", text, n)
+		}
+	}
+	for text, want := range map[string]float64{"0.5": 0.5, "500m": 0.5, "2": 2, "1e1": 10} {
+		if n, err := (scalar{text: text}).cores(); err != nil || n != want {
+			t.Errorf("%s: got %g, %v, want %g", text, n, err, want)
+		}
+	}
+}
+
 func TestReplaceKeepsCommentsOrderAndAnchors(t *testing.T) {
 	const file = `# head
 z: 1   # last letter first

@@ -40,10 +40,13 @@ func (p pointer) find(doc any) any {
 	return doc
 }
 
+// most is beyond what any job has, of copies and of cores.
+const most = 1_000_000
+
 // copiesOf reads a number of copies.
 func copiesOf(v any) (int, error) {
 	n, ok := number(v)
-	if !ok || n < 0 || n != math.Trunc(n) {
+	if !ok || !(n >= 0 && n <= most) || n != math.Trunc(n) {
 		return 0, fmt.Errorf("%v is not a number of copies", v)
 	}
 	return int(n), nil
@@ -51,12 +54,14 @@ func copiesOf(v any) (int, error) {
 
 // coresOf reads a number of cores: a number, or a quantity such as "500m".
 func coresOf(v any) (float64, error) {
-	if n, ok := number(v); ok && n > 0 {
+	if n, ok := number(v); ok && n > 0 && n <= most {
 		return n, nil
 	}
 	if s, ok := v.(string); ok {
 		if q, err := resource.ParseQuantity(s); err == nil && q.Sign() > 0 {
-			return q.AsApproximateFloat64(), nil
+			if n := q.AsApproximateFloat64(); n <= most {
+				return n, nil
+			}
 		}
 	}
 	return 0, fmt.Errorf("%v is not a number of cores", v)

@@ -92,6 +92,9 @@ func (s *Signal) Read(ctx context.Context) (scaler.Sample, error) {
 		if err != nil || !known {
 			return sample, fmt.Errorf("prometheus: the age of the data is not known: %w", errors.Join(err, ctx.Err()))
 		}
+		if !(a >= 0 && a < (100*365*24*time.Hour).Seconds()) {
+			return sample, fmt.Errorf("prometheus: the age of the data is %g seconds, which says nothing", a)
+		}
 		age = a
 	}
 	measured := began.Add(-time.Duration(age * float64(time.Second)))

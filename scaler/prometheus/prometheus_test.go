@@ -63,6 +63,21 @@ func TestOneNumberIsAValueAndNoneIsUnknown(t *testing.T) {
 	}
 }
 
+// An age that is not a number of seconds became a time of some other century, which differs by processor.
+func TestAnAgeThatSaysNothingIsAnError(t *testing.T) {
+	for _, age := range []string{"NaN", "+Inf", "-Inf", "-1", "1e300", "4e9"} {
+		s, err := read(t, serve(t, map[string]string{"age": vector(age), "lag": vector("1")}), Queries{Age: "age", Lag: "lag"})
+		if err == nil || s.Lag.Known() {
+			t.Errorf("age %s: got %+v, %v", age, s, err)
+		}
+	}
+	for _, text := range []string{"1e300", "+Inf"} { // a value is not refused here but where all signals are
+		if _, err := read(t, serve(t, map[string]string{"lag": vector(text)}), Queries{Lag: "lag"}); err != nil {
+			t.Errorf("lag %s: %v", text, err)
+		}
+	}
+}
+
 // The moment of the queries was that of this machine's clock: two hours behind, the job was scaled by what it had done two hours
 // ago; ahead, nothing was known.
 func TestQueriesAreForNowByPrometheussClock(t *testing.T) {
