@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -50,12 +51,7 @@ func (b *inbox[T]) push(it item[T]) {
 }
 
 // signal wakes the worker.
-func (b *inbox[T]) signal() {
-	select {
-	case b.poke <- struct{}{}:
-	default:
-	}
-}
+func (b *inbox[T]) signal() { retry.Wake(b.poke) }
 
 // next takes the next thing to do.
 func (b *inbox[T]) next() (it item[T], ok bool) {

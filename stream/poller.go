@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -50,10 +51,7 @@ func (p *poller[T]) do(f func(context.Context) error) {
 	if p.cancel != nil {
 		p.cancel()
 	}
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+	retry.Wake(p.wake)
 }
 
 // rebalance is an assignment message of the source. The poller waits until the conductor replies with the lanes to start.

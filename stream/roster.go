@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
@@ -84,10 +85,7 @@ func (r *roster[T]) letGo(lanes []*lane[T]) {
 	r.mu.Lock()
 	r.closed = append(r.closed, lanes...)
 	r.mu.Unlock()
-	select {
-	case r.over <- struct{}{}:
-	default: // the conductor will look
-	}
+	retry.Wake(r.over) // the conductor will look
 }
 
 // gone returns the lanes that workers have closed. It leaves out those that were begun again or revoked since.

@@ -78,6 +78,14 @@ func Around(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
 // Wait waits for Jitter(d), or until ctx ends, and then returns its error.
 func Wait(ctx context.Context, d time.Duration) error { return Sleep(ctx, Jitter(d), nil) }
 
+// Wake ends a Sleep that c wakes, or the next one. c has room for one.
+func Wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
 // Sleep waits for d itself, until wake gives something, or until ctx ends, which is its only error. wake may be nil.
 func Sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
 	if err := ctx.Err(); err != nil || d <= 0 {

@@ -112,6 +112,36 @@ func TestAnAttemptHasADeadlineOfItsOwn(t *testing.T) {
 	})
 }
 
+func TestSleepEndsWhenItIsWoken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, wake := time.Now(), make(chan struct{}, 1)
+		Wake(wake)
+		Wake(wake) // counts once
+		if err := Sleep(t.Context(), time.Hour, wake); err != nil || time.Since(begun) != 0 {
+			t.Errorf("%v after %s, want to be woken at once", err, time.Since(begun))
+		}
+		if err := Sleep(t.Context(), time.Hour, wake); err != nil || time.Since(begun) != time.Hour {
+			t.Errorf("%v after %s, want to sleep for an hour", err, time.Since(begun))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := Sleep(ctx, 0, nil); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the end of the context even of no sleep", err)
+		}
+	})
+}
+
+func TestRegularPausesAreSpreadByATenth(t *testing.T) {
+	low, high := time.Hour, time.Duration(0)
+	for range 1000 {
+		d := Around(time.Second)
+		low, high = min(low, d), max(high, d)
+	}
+	if low < 900*time.Millisecond || high > 1100*time.Millisecond || high-low < 150*time.Millisecond {
+		t.Errorf("from %s to %s, want spread from 900ms to 1100ms", low, high)
+	}
+}
+
 func TestWaitersOfOthersGetThePauses(t *testing.T) {
 	var pauses []time.Duration
 	errStop := errors.New("stop")

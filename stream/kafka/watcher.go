@@ -66,12 +66,7 @@ func (w *watcher) run(ctx context.Context) {
 }
 
 // wake makes run look at once.
-func (w *watcher) wake() {
-	select {
-	case w.kick <- struct{}{}:
-	default:
-	}
-}
+func (w *watcher) wake() { retry.Wake(w.kick) }
 
 // look asks for metadata and tells everybody.
 func (w *watcher) look(ctx context.Context) {

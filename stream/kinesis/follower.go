@@ -296,12 +296,7 @@ func (f *follower) committed() {
 }
 
 // poke makes follow look at once.
-func (f *follower) poke() {
-	select {
-	case f.news <- struct{}{}:
-	default:
-	}
-}
+func (f *follower) poke() { retry.Wake(f.news) }
 
 // stalled returns an error if the list of shards cannot be read for long.
 func (f *follower) stalled() error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/lineage"
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
@@ -129,7 +130,7 @@ func (q *reading) pause(lane string, on bool) {
 	}
 }
 
-// held is a lane that we have.
+// pending is a lane that we have.
 type pending struct {
 	lease      string
 	partitions []record.Partition
@@ -228,9 +229,4 @@ func (q *reading) stop(err error) {
 	}
 }
 
-func (q *reading) wakePoll() {
-	select {
-	case q.ready <- struct{}{}:
-	default:
-	}
-}
+func (q *reading) wakePoll() { retry.Wake(q.ready) }

@@ -40,8 +40,9 @@ type Processor[In, Out any] interface {
 // that it fires has seen all that the process before the crash had seen.
 type Advancer[Out any] interface {
 	// Advance tells how far event time has got: eventTime is the newest event time of the lane's slowest partition, with no
-	// tolerance subtracted. It never goes back. A stage subtracts its own tolerance: a join waits seconds, a seal many
-	// minutes. At the end of a lane that will never get another record eventTime is EndOfTime.
+	// tolerance subtracted. While a stage before this one holds records, it is at most what it was when the oldest of them
+	// was read, since that one is still to come. It never goes back. A stage subtracts its own tolerance: a join waits
+	// seconds, a seal many minutes. At the end of a lane that will never get another record eventTime is EndOfTime.
 	//
 	// It is called again with the same time if the stage may have got events since, at most once for each batch, because
 	// the time that they wait for may have passed already. Such a call must do only what the first one left undone.

@@ -57,7 +57,7 @@ type mark struct {
 	n int
 }
 
-// deadline is what lateness is decided by: hours that end at or before it, in seconds since 1970, are closed for the lane.
+// write writes rows. Lateness is decided by deadline: hours that end at or before it, in seconds since 1970, are closed for the lane.
 func (w *worker[T]) write(ctx context.Context, deadline int64, rows []record.Event[T], fates []record.Fate) (bad []streamdriver.BadRow, err error) {
 	for from := 0; from < len(rows) && err == nil; {
 		from, bad, err = w.writeFrom(ctx, from, bad, deadline, rows, fates)

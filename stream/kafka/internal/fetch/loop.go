@@ -43,12 +43,7 @@ func newLoop(r *Reader, id int32, addr string) *loop {
 	return l
 }
 
-func (l *loop) signal() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
+func (l *loop) signal() { retry.Wake(l.wake) }
 
 // run connects and reads until the source is closed or the loop is stopped.
 func (l *loop) run() {

@@ -1,6 +1,10 @@
 package fetch
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/onceflow/onceflow/internal/retry"
+)
 
 // queue has the deliveries that Next has not returned, in order. Removing one costs the same wherever it is, since a
 // process may have thousands of lanes, each of which looks for its own at a rebalance. Reader.mu guards it.
@@ -53,9 +57,4 @@ func (q *queue) all() []*delivery {
 }
 
 // signal says that there may be something new.
-func (q *queue) signal() {
-	select {
-	case q.ready <- struct{}{}:
-	default:
-	}
-}
+func (q *queue) signal() { retry.Wake(q.ready) }

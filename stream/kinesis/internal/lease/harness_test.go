@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/retry"
 )
 
 // buffer gets what a member logs.
@@ -85,7 +87,7 @@ func (j *job) begin(lane, name string) {
 	}
 	j.reading[lane][name] = true
 	j.changes++
-	signal(j.news)
+	retry.Wake(j.news)
 	if len(j.reading[lane]) > 1 {
 		j.twice++
 	}
@@ -96,7 +98,7 @@ func (j *job) end(lane, name string) {
 	defer j.mu.Unlock()
 	delete(j.reading[lane], name)
 	j.changes++
-	signal(j.news)
+	retry.Wake(j.news)
 }
 
 func (r *reader) read() {

@@ -105,8 +105,8 @@ func (m *Member) SetLanes(lanes, kept []string) {
 	}
 	m.again = m.again || len(kept) > 0
 	m.mu.Unlock()
-	signal(m.news)
-	signal(m.wake)
+	retry.Wake(m.news)
+	retry.Wake(m.wake)
 }
 
 // Next blocks until the lanes that this process should read differ from what its last call returned, and returns all of
@@ -157,7 +157,7 @@ func (m *Member) Release(lane string) {
 		m.pending[lane] = hold{state: released}
 	}
 	m.mu.Unlock()
-	signal(m.wake)
+	retry.Wake(m.wake)
 }
 
 // Close leaves with one write, for which it waits a moment. After it the others take all that was ours. If the write fails,
@@ -189,7 +189,7 @@ func (m *Member) run(ctx context.Context) {
 			m.mu.Lock()
 			m.err = err
 			m.mu.Unlock()
-			signal(m.news)
+			retry.Wake(m.news)
 			return
 		}
 		if (err != nil) != m.failing {
@@ -201,12 +201,5 @@ func (m *Member) run(ctx context.Context) {
 		}
 		// The beat is kept, also after an error: the others count how long we are silent.
 		_ = retry.Sleep(ctx, retry.Around(m.opts.Beat), m.wake)
-	}
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/retry"
 )
 
 // maxWrites bounds the writes of one step, so that a member beats in between when it gets a thousand leases.
@@ -155,7 +157,7 @@ func (m *Member) settle(leases map[string]Item, alive map[string]bool, now time.
 			m.pending[lane] = hold{state: going}
 		}
 	}
-	signal(m.news)
+	retry.Wake(m.news)
 }
 
 // bury deletes members that died long ago, and leases of lanes that are no more.
