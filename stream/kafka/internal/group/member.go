@@ -171,7 +171,7 @@ func hopeless(err error) bool {
 func (m *Member) Setup(cs sarama.ConsumerGroupSession) error {
 	ctx := cs.Context()
 	x := &session{generation: cs.GenerationID(), id: cs.MemberID(), released: make(chan struct{})}
-	for {
+	for ctx.Err() == nil { // else the session ended meanwhile, and Cleanup comes next
 		v, same, err := m.host.View(ctx)
 		if err == nil && same { // else nothing of the other topic may be read
 			m.mu.Lock()
@@ -184,9 +184,7 @@ func (m *Member) Setup(cs sarama.ConsumerGroupSession) error {
 			}
 			break
 		}
-		if retry.Wait(ctx, 200*time.Millisecond) != nil {
-			break // the session ended meanwhile, and Cleanup comes next
-		}
+		_ = retry.Wait(ctx, 200*time.Millisecond)
 	}
 	m.opts.Logger.Info("joined the group", "group", m.opts.Name, "generation", x.generation, "lanes", len(x.lanes))
 	m.begin(x)
