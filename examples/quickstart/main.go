@@ -2,7 +2,8 @@
 // at any moment and run it again: it goes on from its last commit and ends with the same rows.
 //
 //	go run ./examples/quickstart
-//	go run ./examples/quickstart -in FILE... -time FIELD -by FIELD -out DIR
+//	go run ./examples/quickstart -in FILE... -time FIELD -by FIELD -id FIELD -out DIR
+//	go run ./examples/quickstart -in access.csv -time date,time -zone Europe/Warsaw
 package main
 
 import (

@@ -7,37 +7,55 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/file"
 )
 
-// parseTime reads RFC 3339, or a number of seconds or milliseconds since 1970, in quotes or not.
-func parseTime(raw json.RawMessage) (time.Time, error) {
-	s := strings.Trim(string(raw), `"`)
+// layouts are the forms of times that logs and databases write; fractions of a second may follow the seconds. Those without
+// an offset are times of the zone that the user names.
+var layouts = []string{
+	time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05-07", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05 MST",
+	"02/Jan/2006:15:04:05 -0700", time.RFC1123Z, time.RFC1123,
+	"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006/01/02 15:04:05", "20060102 15:04:05", "2006-01-02 15:04", "2006-01-02",
+}
+
+// parseTime reads a time in one of the layouts, or a number of seconds or milliseconds since 1970.
+func parseTime(s string, zone *time.Location) (time.Time, error) {
+	s = strings.Trim(s, " []")
 	if n, err := strconv.ParseFloat(s, 64); err == nil {
-		if n > 1e11 || n < -1e11 { // as seconds it would be the year 5138
+		if math.Abs(n) <= 1e11 { // else as seconds it would be the year 5138
+			n *= 1000
+		}
+		if math.Abs(n) < 1e15 { // not so for what is no number
 			return time.UnixMilli(int64(n)).UTC(), nil
 		}
-		return time.UnixMilli(int64(n * 1000)).UTC(), nil
 	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%.60s is neither RFC 3339 nor Unix seconds or milliseconds", raw)
+	for _, layout := range layouts {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t.UTC(), nil
+		}
 	}
-	return t.UTC(), nil
+	return time.Time{}, fmt.Errorf("%.60q is no time that this program knows: RFC 3339, 2006-01-02 15:04:05, 02/Jan/2006:15:04:05 -0700, Unix seconds or milliseconds", s)
+}
+
+// text is a value of JSON without its quotes; null is empty.
+func text(raw json.RawMessage) string {
+	var value string
+	if json.Unmarshal(raw, &value) != nil {
+		return string(raw)
+	}
+	return value
 }
 
 // flowName makes a flow's name of a value: lower-case letters, digits, dashes and dots. Values that give the same name
 // share a flow.
-func flowName(raw json.RawMessage) string {
-	var value string
-	if json.Unmarshal(raw, &value) != nil {
-		value = string(raw)
-	}
+func flowName(value string) string {
 	name := strings.Map(func(r rune) rune {
 		switch {
 		case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '.':
@@ -55,9 +73,9 @@ func flowName(raw json.RawMessage) string {
 	return name
 }
 
-// firstLines yields lines from the beginning of each file in turn, n in all; a line is valid until the next.
-func firstLines(ctx context.Context, from file.Config, n int) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
+// first yields records from the beginning of each file in turn, n in all; a record is valid until the next.
+func first(ctx context.Context, from file.Config, n int) iter.Seq2[*stream.Record, error] {
+	return func(yield func(*stream.Record, error) bool) {
 		src, err := file.Open(from, nil)
 		if err != nil {
 			yield(nil, err)
@@ -77,7 +95,7 @@ func firstLines(ctx context.Context, from file.Config, n int) iter.Seq2[[]byte, 
 				return
 			}
 			for i := range batch.Records {
-				if n--; n < 0 || !yield(batch.Records[i].Value, nil) {
+				if n--; n < 0 || !yield(&batch.Records[i], nil) {
 					batch.Release()
 					return
 				}

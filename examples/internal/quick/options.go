@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // for -zone where the system has no zones
 
 	"github.com/onceflow/onceflow/sink/codec"
 )
@@ -18,8 +19,11 @@ import (
 // Options are what the command line says.
 type Options struct {
 	In     []string // none: a generated clickstream
-	Time   string
+	Time   []string // fields
+	Zone   *time.Location
 	By     string
+	ID     []string // fields; none: no dedup
+	Window time.Duration
 	Out    string
 	Codec  codec.Codec
 	Seed   uint64
@@ -41,14 +45,24 @@ func Parse(args []string, w io.Writer) (*Options, error) {
 	fs.SetOutput(w)
 	fs.Usage = func() {
 		fmt.Fprint(w, "usage: quickstart [flags]                              a generated clickstream\n"+
-			"       quickstart -in FILE... [-time FIELD] [flags]    your own files of JSON lines\n\n")
+			"       quickstart -in FILE... [-time FIELD] [flags]    your own files of JSON lines, CSV or TSV\n\n")
 		fs.PrintDefaults()
 	}
-	fs.Func("in", "`FILE`s of JSON lines, plain, gzip or zstd; the first of several, which follow it", func(s string) error {
+	fs.Func("in", "`FILE`s of JSON lines, or of CSV or TSV whose first line names the columns; plain, gzip or zstd; the first of several, which follow it", func(s string) error {
 		o.In = append(o.In, s)
 		return nil
 	})
-	fs.StringVar(&o.Time, "time", "time", "with -in: the `FIELD` of the event time: RFC 3339, Unix seconds or milliseconds")
+	o.Time, o.Zone = []string{"time"}, time.UTC
+	fields := func(into *[]string) func(string) error {
+		return func(s string) error { *into = strings.Split(s, ","); return nil }
+	}
+	fs.Func("time", "with -in: the `FIELD` of the event time, or two as in date,time (default time): RFC 3339, 2006-01-02 15:04:05, that of a web server's log, Unix seconds or milliseconds", fields(&o.Time))
+	fs.Func("zone", "with -in: the `ZONE` of times that name none, such as Europe/Berlin (default UTC)", func(s string) (err error) {
+		o.Zone, err = time.LoadLocation(s)
+		return err
+	})
+	fs.Func("id", "with -in: the `FIELD`s that together tell an event, as in user,order: of several lines with the same values the first one is written", fields(&o.ID))
+	fs.DurationVar(&o.Window, "window", time.Hour, "with -id: how far apart in event time two lines may be and still be told as copies")
 	fs.StringVar(&o.By, "by", "", "with -in: the `FIELD` whose values become flows; none makes one flow")
 	fs.StringVar(&o.Out, "out", "", "`DIR` for the output (default out/quickstart, with -in out/own)")
 	codec := fs.String("codec", "zstd", "how files are compressed: "+strings.Join(slices.Sorted(maps.Keys(codecs)), ", "))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,20 +14,24 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
 
-// Line is a line of the user's own files. It goes to the output as it is.
+// Line is a line of the user's own files. It goes to the output as it is: of JSON the text, of delimited text the columns.
 type Line struct {
-	line []byte
-	at   time.Time
-	flow string
+	line    []byte
+	columns []string
+	at      time.Time
+	by      string
+	flow    string
+	id      string
 }
 
 func (l *Line) eventTime() time.Time { return l.at }
+func (l *Line) key() string          { return l.id }
 
 // maxFlows bounds what -by makes; the rarer values share a flow.
 const (
@@ -46,97 +49,105 @@ func Open(ctx context.Context, o *Options, out io.Writer) (*file.Source, stream.
 			return fail(fmt.Errorf("%s is a folder: name the files in it, such as %s", name, filepath.Join(name, "*")))
 		}
 	}
-	from := file.Config{Paths: o.In}
-	names, err := lookAt(ctx, from, o)
+	s, err := shapeOf(ctx, o.In)
+	if err != nil {
+		return fail(err)
+	}
+	names, err := s.lookAt(ctx, o)
 	if err != nil {
 		return fail(err)
 	}
 	fmt.Fprintf(out, "flows: %s\n", strings.Join(names, ", "))
-	src, err := file.Open(from, &file.Options{Name: "own"})
+	opts := &file.Options{Name: "own"}
+	if len(o.ID) > 0 { // copies of an ID must be in one lane for a local store
+		opts.Lane = func(string) string { return "own" }
+	}
+	src, err := file.Open(s.config(o.In), opts)
 	if err != nil {
 		return fail(err)
 	}
-	parse := func(r *stream.Record) (Line, error) { return parseOwn(r.Value, o, names) }
 	var flows []sink.Flow[Line]
 	for _, name := range names {
 		flows = append(flows, sink.Flow[Line]{
-			Name:  name,
-			Where: func(l *Line) bool { return l.flow == name },
-			Format: format.Lines(".jsonl", func(dst []byte, l *Line) ([]byte, error) {
-				return append(dst, l.line...), nil
-			}),
-			Codec: o.Codec,
+			Name: name, Where: func(l *Line) bool { return l.flow == name }, Format: s.format(), Codec: o.Codec,
 		})
 	}
-	return src, stream.Via(stream.From(src), stream.Decode(parse, (*Line).eventTime)), flows, nil
+	lines := stream.Via(stream.From(src), stream.Decode(s.parser(o, names), (*Line).eventTime))
+	if len(o.ID) > 0 {
+		lines = stream.Via(lines, dedup.ByID(dedup.NewMemory(nil), (*Line).key, &dedup.Options{Window: o.Window}))
+	}
+	return src, lines, flows, nil
 }
 
-// parseOwn finds the fields that were asked for.
-func parseOwn(line []byte, o *Options, flows []string) (Line, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(line, &fields); err != nil {
-		return Line{}, fmt.Errorf("not a JSON object, which is all that this program reads: %w", err)
+// fill takes the fields that were asked for.
+func (l *Line) fill(o *Options, flows []string, field func(name string) (string, bool)) (err error) {
+	join := func(names []string, between string) (string, error) {
+		var values []string
+		for _, name := range names {
+			value, ok := field(name)
+			if !ok {
+				return "", fmt.Errorf("no field %q", name)
+			}
+			values = append(values, value)
+		}
+		return strings.Join(values, between), nil
 	}
-	raw, ok := fields[o.Time]
-	if !ok {
-		return Line{}, fmt.Errorf("no field %q", o.Time)
-	}
-	at, err := parseTime(raw)
+	at, err := join(o.Time, " ")
 	if err != nil {
-		return Line{}, fmt.Errorf("field %q: %w", o.Time, err)
+		return err
 	}
-	l := Line{line: bytes.Clone(line), at: at, flow: flows[len(flows)-1]}
-	if name := flowName(fields[o.By]); o.By != "" && slices.Contains(flows, name) {
-		l.flow = name
+	if l.at, err = parseTime(at, o.Zone); err != nil {
+		return fmt.Errorf("field %q: %w", strings.Join(o.Time, ","), err)
 	}
-	return l, nil
+	if l.id, err = join(o.ID, "\x00"); err != nil {
+		return err
+	}
+	l.flow = flows[len(flows)-1]
+	if o.By != "" {
+		l.by, _ = field(o.By)
+		if name := flowName(l.by); slices.Contains(flows, name) {
+			l.flow = name
+		}
+	}
+	return nil
 }
 
 // lookAt reads the beginning of the files, to say at once what is wrong with them, and returns the names of the flows:
 // of the values that are most frequent there, and one for all others.
-func lookAt(ctx context.Context, from file.Config, o *Options) (flows []string, err error) {
+func (s *shape) lookAt(ctx context.Context, o *Options) (flows []string, err error) {
 	const enough = 20_000
 	var bad error
 	var example []byte
 	counts, good := map[string]int{}, 0
-	for line, err := range firstLines(ctx, from, enough) {
+	parse := s.parser(o, []string{""})
+	for r, err := range first(ctx, s.config(o.In), enough) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := parseOwn(line, o, []string{""}); err != nil {
+		l, err := parse(r)
+		if err != nil {
 			if bad == nil {
-				bad, example = err, bytes.Clone(line)
+				bad, example = err, bytes.Clone(r.Value)
 			}
 			continue
 		}
-		good++
-		var fields map[string]json.RawMessage
-		if json.Unmarshal(line, &fields) == nil && fields[o.By] != nil {
-			counts[flowName(fields[o.By])]++
+		if good++; l.by != "" {
+			counts[flowName(l.by)]++
 		}
 	}
 	switch {
 	case good == 0 && bad != nil:
-		return nil, fmt.Errorf("none of the first lines can be used: %w\nthe first is %.200q%s", bad, example, fieldsOf(example))
+		return nil, fmt.Errorf("none of the first lines can be used: %w\nthe first is %.200q%s", bad, example, s.fieldsOf(example))
 	case good == 0:
 		return nil, errors.New("there is no line in the files")
 	case o.By == "":
 		return []string{"all"}, nil
 	case len(counts) == 0:
-		return nil, fmt.Errorf("no line has the field %q that -by names%s", o.By, fieldsOf(example))
+		return nil, fmt.Errorf("no line has the field %q that -by names%s", o.By, s.fieldsOf(example))
 	}
 	delete(counts, otherFlow)
 	flows = slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		return cmp.Or(counts[b]-counts[a], strings.Compare(a, b))
 	})
 	return append(flows[:min(len(flows), maxFlows-1)], otherFlow), nil
-}
-
-// fieldsOf tells the names that -time and -by may take.
-func fieldsOf(line []byte) string {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(line, &fields) != nil || len(fields) == 0 {
-		return ""
-	}
-	return "\nits fields, for -time and -by, are " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 }
