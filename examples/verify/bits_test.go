@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"time"
 )
 
 // A bit in the name of a field whose value was zero was not noticed: encoding/json passes over names that it does not know,
@@ -45,17 +46,25 @@ func TestEveryBitOfAManifestCounts(t *testing.T) {
 			}
 		}
 	}
-	slices.SortFunc(l.commits, func(a, b *committed) int { return len(a.files) - len(b.files) })
-	few := l.commits[0]
-	flip(fmt.Sprintf("%smanifests/s0000/%020d.json", l.root, few.id), func() any { return new(manifest) }, l.expected(few))
-	c := l.closes[0]
-	h := c.close.From
-	for h.Before(c.close.Through) && len(l.byHour[h.UTC()]) > 0 { // the shortest manifest is that of an hour without files
-		h = h.Add(l.hour)
+	slices.SortFunc(l.commits.list, func(a, b *committed) int { return len(a.files) - len(b.files) })
+	few := l.commits.list[0]
+	flip(fmt.Sprintf("%smanifests/s0000/%020d.json", l.place.root, few.id), func() any { return new(manifest) }, l.place.manifestOf(few))
+	var c *closing
+	var h time.Time // the shortest manifest is that of an hour without files, which any of the Closes may have
+	for _, c = range l.hours.closes {
+		for h = c.close.From; h.Before(c.close.Through) && len(l.hours.files[h.UTC()]) > 0; {
+			h = h.Add(l.place.hour)
+		}
+		if h.Before(c.close.Through) {
+			break
+		}
 	}
-	want := l.expectedHour(c, h)
-	flip(l.root+"hours/"+l.hourName(h)+".json", func() any { return new(hourManifest) }, want)
-	flip(l.prefix+"all/"+l.hourFolder(h)+c.close.Seal, func() any { return new(hourManifest) }, want.only("all"))
+	if !h.Before(c.close.Through) {
+		t.Fatal("no hour is without files")
+	}
+	want := l.hours.manifestOf(c, h)
+	flip(l.place.root+"hours/"+l.place.hourName(h)+".json", func() any { return new(hourManifest) }, want)
+	flip(l.place.prefix+"all/"+l.place.hourFolder(h)+c.close.Seal, func() any { return new(hourManifest) }, want.only("all"))
 	if checked < 3 {
 		t.Errorf("%d objects were looked at, want some of each kind", checked)
 	}

@@ -14,8 +14,10 @@ import (
 	"sync"
 )
 
-// contents is what was found in files.
+// contents reads files, and has what was found in them. It is safe for concurrent use.
 type contents struct {
+	place *place
+
 	mu                 sync.Mutex
 	files, bytes, rows int64
 	uncounted          int64           // files whose format this program does not know
@@ -24,31 +26,9 @@ type contents struct {
 	unpublishedRows    int64
 }
 
-// lost tells whether a committed file that is not in place can never be there; false if the bucket does not tell what is staged.
-func (l *ledger) lost(ctx context.Context, f *file) (bool, error) {
-	s, ok := l.b.(stager)
-	if !ok {
-		return false, nil
-	}
-	if staged, err := s.Staged(ctx, f.Key); staged || err != nil {
-		if err != nil {
-			l.r.note("what is staged cannot be listed, so files that are late are not told from lost ones", err)
-		}
-		return false, ctx.Err()
-	}
-	r, err := l.b.Open(ctx, f.Key) // it may have been published after we looked for it
-	if err == nil {
-		return false, r.Close()
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
-	}
-	return false, err
-}
-
 // checkContents reads all files of the ledger.
-func (l *ledger) checkContents(ctx context.Context) (*contents, error) {
-	found := &contents{headed: map[string]bool{}, plain: map[string]bool{}}
+func checkContents(ctx context.Context, p *place, commits []*committed) (*contents, error) {
+	found := &contents{place: p, headed: map[string]bool{}, plain: map[string]bool{}}
 	type job struct {
 		c *committed
 		f *file
@@ -60,12 +40,12 @@ func (l *ledger) checkContents(ctx context.Context) (*contents, error) {
 		wg.Go(func() {
 			for j := range jobs {
 				if errs[i] == nil {
-					errs[i] = l.checkFile(ctx, found, j.c, j.f)
+					errs[i] = found.file(ctx, j.c, j.f)
 				}
 			}
 		})
 	}
-	for _, c := range l.commits {
+	for _, c := range commits {
 		for i := range c.files {
 			jobs <- job{c, &c.files[i]}
 		}
@@ -73,24 +53,24 @@ func (l *ledger) checkContents(ctx context.Context) (*contents, error) {
 	close(jobs)
 	wg.Wait()
 	for flow := range found.headed {
-		l.r.expect(!found.plain[flow], "flow "+flow, "some of its files begin with a header and some do not, or have a row too many")
+		p.expect(!found.plain[flow], "flow "+flow, "some of its files begin with a header and some do not, or have a row too many")
 	}
 	return found, errors.Join(errs...)
 }
 
-// checkFile reads one file. An error means that it could not be read, which says nothing of the file.
-func (l *ledger) checkFile(ctx context.Context, found *contents, c *committed, f *file) error {
+// file reads one file. An error means that it could not be read, which says nothing of the file.
+func (found *contents) file(ctx context.Context, c *committed, f *file) error {
 	what := fmt.Sprintf("file %s of entry %d", f.Key, c.id)
-	r, err := l.b.Open(ctx, f.Key)
+	r, err := found.place.b.Open(ctx, f.Key)
 	if errors.Is(err, fs.ErrNotExist) {
-		if !l.r.expect(!c.published && !c.manifest, what, "it is missing, though the entry is marked as published or has its manifest") {
+		if !found.place.expect(!c.published && !c.manifest, what, "it is missing, though the entry is marked as published or has its manifest") {
 			return nil
 		}
-		if lost, err := l.lost(ctx, f); lost || err != nil {
+		if lost, err := found.lost(ctx, f); lost || err != nil {
 			if err != nil {
 				return err
 			}
-			l.r.bad(what, "it can never be published: it is neither staged nor in place, and its %d rows are nowhere else here", f.Rows)
+			found.place.bad(what, "it can never be published: it is neither staged nor in place, and its %d rows are nowhere else here", f.Rows)
 			return nil
 		}
 		found.mu.Lock()
@@ -104,10 +84,10 @@ func (l *ledger) checkFile(ctx context.Context, found *contents, c *committed, f
 	}
 	defer r.Close()
 	if _, err := io.CopyN(io.Discard, r, f.Offset); err != nil {
-		l.r.bad(what, "it ends before its rows begin")
+		found.place.bad(what, "it ends before its rows begin")
 		return nil
 	}
-	n, known, err := l.compare(what, r, f)
+	n, known, err := found.compare(what, r, f)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Key, err)
 	}
@@ -124,14 +104,36 @@ func (l *ledger) checkFile(ctx context.Context, found *contents, c *committed, f
 	case n.header && n.is(f.Rows+1):
 		found.headed[f.Flow] = true
 	default:
-		l.r.bad(what, "it has %d rows, the entry says %d", n.rows, f.Rows)
+		found.place.bad(what, "it has %d rows, the entry says %d", n.rows, f.Rows)
 	}
 	found.rows += f.Rows
 	return nil
 }
 
+// lost tells whether a committed file that is not in place can never be there; false if the bucket does not tell what is staged.
+func (found *contents) lost(ctx context.Context, f *file) (bool, error) {
+	s, ok := found.place.b.(stager)
+	if !ok {
+		return false, nil
+	}
+	if staged, err := s.Staged(ctx, f.Key); staged || err != nil {
+		if err != nil {
+			found.place.r.note("what is staged cannot be listed, so files that are late are not told from lost ones", err)
+		}
+		return false, ctx.Err()
+	}
+	r, err := found.place.b.Open(ctx, f.Key) // it may have been published after we looked for it
+	if err == nil {
+		return false, r.Close()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return false, err
+}
+
 // compare reads the bytes of a file once, for its length, its checksum and its rows.
-func (l *ledger) compare(what string, r io.Reader, f *file) (n count, known bool, err error) {
+func (found *contents) compare(what string, r io.Reader, f *file) (n count, known bool, err error) {
 	t := &tally{sum: crc32.New(crc32.MakeTable(crc32.Castagnoli))}
 	limited := io.LimitReader(r, f.Length+1)
 	if f.Offset > 0 {
@@ -146,10 +148,10 @@ func (l *ledger) compare(what string, r io.Reader, f *file) (n count, known bool
 	if err != nil {
 		return n, known, err
 	}
-	ok := l.r.expect(t.n == f.Length, what, "it has %s bytes, the entry says %d", moreThan(t.n, f.Length), f.Length)
-	ok = l.r.expect(t.sum.Sum32() == f.CRC32C || !ok, what, "its CRC-32C is %08x, the entry says %08x", t.sum.Sum32(), f.CRC32C) && ok
+	ok := found.place.expect(t.n == f.Length, what, "it has %s bytes, the entry says %d", moreThan(t.n, f.Length), f.Length)
+	ok = found.place.expect(t.sum.Sum32() == f.CRC32C || !ok, what, "its CRC-32C is %08x, the entry says %08x", t.sum.Sum32(), f.CRC32C) && ok
 	if ok && rowErr != nil {
-		l.r.bad(what, "its rows cannot be read: %v", rowErr)
+		found.place.bad(what, "its rows cannot be read: %v", rowErr)
 	}
 	return n, known && ok && rowErr == nil, nil
 }

@@ -9,7 +9,7 @@ import (
 // entry reads an entry and the blobs that are parts of it.
 func (l *ledger) entry(ctx context.Context, n uint64) (*entry, string, error) {
 	e := new(entry)
-	hash, err := control(ctx, l.b, fmt.Sprintf("%ss0000/%020d", l.root, n), maxEntry, e)
+	hash, err := control(ctx, l.place.b, fmt.Sprintf("%ss0000/%020d", l.place.root, n), maxEntry, e)
 	if err != nil {
 		return nil, "", err
 	}
@@ -27,7 +27,7 @@ func (l *ledger) entry(ctx context.Context, n uint64) (*entry, string, error) {
 // attach puts the contents of blobs where they would stand.
 func (l *ledger) attach(ctx context.Context, c *commit) error {
 	if c.BodyBlob != nil {
-		b, err := l.blob(ctx, c.BodyBlob)
+		b, err := l.place.blob(ctx, c.BodyBlob)
 		if err != nil {
 			return err
 		}
@@ -37,7 +37,7 @@ func (l *ledger) attach(ctx context.Context, c *commit) error {
 		c.Lanes, c.Hours = b.Lanes, b.Hours
 	}
 	if c.FilesBlob != nil {
-		b, err := l.blob(ctx, c.FilesBlob)
+		b, err := l.place.blob(ctx, c.FilesBlob)
 		if err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func (l *ledger) attach(ctx context.Context, c *commit) error {
 			if p.PendingBlob == nil {
 				continue
 			}
-			b, err := l.blob(ctx, p.PendingBlob)
+			b, err := l.place.blob(ctx, p.PendingBlob)
 			if err != nil {
 				return err
 			}
@@ -64,7 +64,7 @@ func (l *ledger) attach(ctx context.Context, c *commit) error {
 				continue
 			}
 			var base *pending
-			if old := l.parts[p.partition]; old != nil {
+			if old := l.lanes.parts[p.partition]; old != nil {
 				base = old.row.Pending
 			}
 			if p.Pending, err = b.Sets[at].Step.from(base); err != nil {
@@ -73,16 +73,4 @@ func (l *ledger) attach(ctx context.Context, c *commit) error {
 		}
 	}
 	return nil
-}
-
-func (l *ledger) blob(ctx context.Context, ref *blobRef) (*blob, error) {
-	b := new(blob)
-	hash, err := control(ctx, l.b, l.root+ref.Key, maxBlob, b)
-	if err != nil {
-		return nil, fmt.Errorf("blob %s: %v", ref.Key, err) //nolint:errorlint // a blob that is missing is no end of the ledger
-	}
-	if hash != ref.SHA256 {
-		return nil, fmt.Errorf("blob %s is not the one that the entry names", ref.Key)
-	}
-	return b, nil
 }

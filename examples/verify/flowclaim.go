@@ -16,32 +16,32 @@ type flowClaim struct {
 }
 
 // checkFlows checks that each flow with a file or a seal of the job is the job's. Dead letters of all jobs lie in one folder.
-func (l *ledger) checkFlows(ctx context.Context) error {
+func checkFlows(ctx context.Context, p *place, commits []*committed, closes []*closing) error {
 	flows := map[string]bool{}
-	for _, c := range l.commits {
+	for _, c := range commits {
 		for i := range c.files {
 			if c.files[i].Kind != "dead" {
 				flows[c.files[i].Flow] = true
 			}
 		}
 	}
-	for _, c := range l.closes { // and those that get seals alone
+	for _, c := range closes { // and those that get seals alone
 		for _, flow := range c.close.Flows {
 			flows[flow] = true
 		}
 	}
 	for _, flow := range slices.Sorted(maps.Keys(flows)) {
-		key := l.prefix + "_onceflow/.flows/" + flow + ".json"
+		key := p.prefix + "_onceflow/.flows/" + flow + ".json"
 		var c flowClaim
-		_, err := control(ctx, l.b, key, maxEntry, &c)
+		_, err := control(ctx, p.b, key, maxEntry, &c)
 		if errors.Is(err, errNewer) {
 			return err
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			err = errors.New("it is missing, and the job has written the flow")
 		}
-		if l.r.expect(err == nil, key, "%v", err) {
-			l.r.expect(c.Flow == flow && c.Job == l.name, key, "it says that job %s writes flow %s, and job %s has written it", c.Job, c.Flow, l.name)
+		if p.expect(err == nil, key, "%v", err) {
+			p.expect(c.Flow == flow && c.Job == p.name, key, "it says that job %s writes flow %s, and job %s has written it", c.Job, c.Flow, p.name)
 		}
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -58,53 +57,49 @@ func (f *finished) tidy() {
 	}
 }
 
-func (l *ledger) foldForget(what string, e *entry) {
+func (s *lanes) forget(what string, e *entry, generation uint64) {
 	f := e.Forget
-	generation := uint64(0)
-	if l.config != nil {
-		generation = l.config.Generation
-	}
-	l.r.expect(f.Generation == generation, what, "it knows the topics of generation %d, the last is %d", f.Generation, generation)
+	s.place.expect(f.Generation == generation, what, "it knows the topics of generation %d, the last is %d", f.Generation, generation)
 	over, ok := splitHashes(f.Over)
 	gone, ok2 := splitHashes(f.Gone)
-	if !l.r.expect(ok && ok2 && len(over)+len(gone) > 0, what, "its hashes are not in order, or there are none") {
+	if !s.place.expect(ok && ok2 && len(over)+len(gone) > 0, what, "its hashes are not in order, or there are none") {
 		return
 	}
 	byHash := map[string]partition{}
-	for p := range l.parts {
+	for p := range s.parts {
 		byHash[hashOfPartition(p)] = p
 	}
 	for _, h := range over {
 		p, known := byHash[h]
-		st := l.parts[p]
-		if !l.r.expect(known && st.row.Ended && st.row.PendingLen == 0 && !st.retired, what, "it forgets partition %x (%s), which is not known, or not over", h, p) {
+		st := s.parts[p]
+		if !s.place.expect(known && st.row.Ended && st.row.PendingLen == 0 && !st.retired, what, "it forgets partition %x (%s), which is not known, or not over", h, p) {
 			continue
 		}
-		l.floor = max(l.floor, l.lanes[st.lane].version+1)
-		delete(l.parts, p)
-		l.over++
+		s.floor = max(s.floor, s.lanes[st.lane].version+1)
+		delete(s.parts, p)
+		s.over++
 		if n, err := strconv.ParseInt(st.row.UpTo, 10, 64); (err == nil || st.row.UpTo == "") && len(st.row.Children) == 0 {
 			arrived := int64(0)
 			if y := st.row.Arrived.Year(); y > 1700 && y < 2200 {
 				arrived = st.row.Arrived.UnixNano()
 			}
-			l.finished.add(h, n, arrived)
+			s.finished.add(h, n, arrived)
 		}
 		empty := true
-		for _, other := range l.parts {
+		for _, other := range s.parts {
 			empty = empty && other.lane != st.lane
 		}
 		if empty {
-			delete(l.lanes, st.lane)
+			delete(s.lanes, st.lane)
 		}
 	}
 	for _, h := range gone {
-		_, known := l.finished.at[h]
-		l.r.expect(known, what, "partition %x is gone, and was not finished", h)
-		delete(l.finished.at, h)
-		l.finished.append(h, -1, 0)
+		_, known := s.finished.at[h]
+		s.place.expect(known, what, "partition %x is gone, and was not finished", h)
+		delete(s.finished.at, h)
+		s.finished.append(h, -1, 0)
 	}
-	l.finished.tidy()
+	s.finished.tidy()
 }
 
 func splitHashes(b []byte) (list []string, ok bool) {
@@ -115,44 +110,36 @@ func splitHashes(b []byte) (list []string, ok bool) {
 }
 
 // checkFinished compares what a snapshot says of finished partitions with what was folded.
-func (l *ledger) checkFinished(ctx context.Context, key string, s *snapshot) error {
+func (s *lanes) checkFinished(ctx context.Context, key string, got *snapshot) error {
 	var changes []byte
-	if s.Finished != nil {
-		for _, hash := range s.Finished.Chunks {
+	if got.Finished != nil {
+		for _, hash := range got.Finished.Chunks {
 			var c chunk
-			name := l.root + "finished/" + hash
-			found, err := control(ctx, l.b, name, maxEntry, &c)
+			name := s.place.root + "finished/" + hash
+			found, err := control(ctx, s.place.b, name, maxEntry, &c)
 			if errors.Is(err, errNewer) {
 				return err
 			}
-			l.r.expect(err == nil && found == hash && len(c.Changes) == chunkLen, key, "%s is not the chunk that it names: %v", name, err)
+			s.place.expect(err == nil && found == hash && len(c.Changes) == chunkLen, key, "%s is not the chunk that it names: %v", name, err)
 			changes = append(changes, c.Changes...)
 		}
-		changes = append(changes, s.Finished.Tail...)
-		l.r.expect(len(s.Finished.Tail) < chunkLen, key, "%d bytes of changes beside the chunks", len(s.Finished.Tail))
+		changes = append(changes, got.Finished.Tail...)
+		s.place.expect(len(got.Finished.Tail) < chunkLen, key, "%d bytes of changes beside the chunks", len(got.Finished.Tail))
 	}
-	l.r.expect(bytes.Equal(changes, l.finished.changes), key, "it has %d changes of finished partitions that are not those of the ledger, which has %d",
-		len(changes)/changeLen, len(l.finished.changes)/changeLen)
-	s.Finished = nil
+	s.place.expect(bytes.Equal(changes, s.finished.changes), key, "it has %d changes of finished partitions that are not those of the ledger, which has %d",
+		len(changes)/changeLen, len(s.finished.changes)/changeLen)
+	got.Finished = nil
 	return nil
 }
 
 // knew checks that an unknown lane was acquired late enough for nobody to have read it and forgotten it since.
-func (l *ledger) knew(what string, ln *laneCommit) {
-	if _, known := l.lanes[ln.Lane]; !known {
-		l.r.expect(ln.Acquired >= l.floor, what, "lane %s was acquired at entry %d, and lanes touched before entry %d were forgotten", ln.Lane, ln.Acquired, l.floor)
+func (s *lanes) knew(what string, ln *laneCommit) {
+	if _, known := s.lanes[ln.Lane]; !known {
+		s.place.expect(ln.Acquired >= s.floor, what, "lane %s was acquired at entry %d, and lanes touched before entry %d were forgotten", ln.Lane, ln.Acquired, s.floor)
 	}
 	for k := range ln.Partitions {
 		p := ln.Partitions[k].partition
-		_, over := l.finished.at[hashOfPartition(p)]
-		l.r.expect(!over || l.parts[p] != nil, what, "partition %s had ended and was forgotten", p)
+		_, over := s.finished.at[hashOfPartition(p)]
+		s.place.expect(!over || s.parts[p] != nil, what, "partition %s had ended and was forgotten", p)
 	}
-}
-
-// partitions says how many there are, for people.
-func (l *ledger) partitions() string {
-	if l.over == 0 {
-		return fmt.Sprintf("%d partitions", len(l.parts))
-	}
-	return fmt.Sprintf("%d partitions, and %d that have ended", len(l.parts), l.over)
 }

@@ -1,38 +1,35 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"regexp"
 	"strings"
 	"time"
 )
 
 // hourFolder is the folder of an hour below that of its flow.
-func (l *ledger) hourFolder(h time.Time) string {
+func (p *place) hourFolder(h time.Time) string {
 	s := h.UTC().Format("day=2006-01-02/")
-	if l.hour < 24*time.Hour {
+	if p.hour < 24*time.Hour {
 		s += h.UTC().Format("hour=15/")
 	}
-	if l.hour < time.Hour {
+	if p.hour < time.Hour {
 		s += h.UTC().Format("minute=04/")
 	}
 	return s
 }
 
 // hourName is the name of an hour's manifest.
-func (l *ledger) hourName(h time.Time) string {
-	if l.hour%time.Hour == 0 {
+func (p *place) hourName(h time.Time) string {
+	if p.hour%time.Hour == 0 {
 		return h.UTC().Format("2006-01-02T15")
 	}
 	return h.UTC().Format("2006-01-02T1504")
 }
 
 // checkKey checks that a file lies where its flow, kind and hour say.
-func (l *ledger) checkKey(what string, f *file) {
-	if !l.r.expect(l.isHour(f.Hour), what, "%s: %s is not the start of an hour", f.Key, f.Hour) {
+func (p *place) checkKey(what string, f *file) {
+	if !p.r.expect(p.isHour(f.Hour), what, "%s: %s is not the start of an hour", f.Key, f.Hour) {
 		return
 	}
 	first := f.Flow + "/"
@@ -47,13 +44,13 @@ func (l *ledger) checkKey(what string, f *file) {
 	default:
 		ok = false
 	}
-	rest, found := strings.CutPrefix(f.Key, l.prefix+first+l.hourFolder(f.Hour))
-	l.r.expect(ok && found, what, "the file %s is not in the folder of flow %q, kind %q, hour %s", f.Key, f.Flow, f.Kind, f.Hour)
+	rest, found := strings.CutPrefix(f.Key, p.prefix+first+p.hourFolder(f.Hour))
+	p.r.expect(ok && found, what, "the file %s is not in the folder of flow %q, kind %q, hour %s", f.Key, f.Flow, f.Kind, f.Hour)
 	levels := strings.Split(rest, "/")
 	for _, level := range levels[:len(levels)-1] {
-		l.r.expect(keyFolder.MatchString(level) && !unfit.MatchString(level) || !found, what, "%s: the folder %q is not how a value is escaped", f.Key, level)
+		p.r.expect(keyFolder.MatchString(level) && !unfit.MatchString(level) || !found, what, "%s: the folder %q is not how a value is escaped", f.Key, level)
 	}
-	l.r.expect(ownerOf(f.Key) != "", what, "the file %s is not named <owner>-<t>-<n>", f.Key)
+	p.r.expect(ownerOf(f.Key) != "", what, "the file %s is not named <owner>-<t>-<n>", f.Key)
 }
 
 // keyFolder is a folder of a key's value: the empty value, one too long, or one without a dot at an end or an underscore
@@ -82,43 +79,4 @@ func ownerOf(key string) string {
 		return m[1]
 	}
 	return ""
-}
-
-// checkOwners checks that each file was staged by an instance that held one of the commit's lanes by the same acquisition.
-func (l *ledger) checkOwners(ctx context.Context) error {
-	owners := map[string]*owner{}
-	for _, c := range l.commits {
-		for i := range c.files {
-			id := ownerOf(c.files[i].Key)
-			o, known := owners[id]
-			if !known {
-				o = new(owner)
-				key := l.root + "owners/" + id
-				_, err := control(ctx, l.b, key, maxOwner, o)
-				if errors.Is(err, errNewer) {
-					return err
-				}
-				if errors.Is(err, fs.ErrNotExist) {
-					err = errors.New("it is missing, and a file has its name")
-				}
-				if !l.r.expect(err == nil, key, "%v", err) {
-					o = nil
-				}
-				owners[id] = o
-			}
-			l.r.expect(o == nil || o.holds(c.lanes), l.what(c.id), "the owner of %s held none of its lanes by their acquisitions", c.files[i].Key)
-		}
-	}
-	return nil
-}
-
-func (o *owner) holds(lanes []laneCommit) bool {
-	for i := range lanes {
-		for _, l := range o.Lanes {
-			if l.Lane == lanes[i].Lane && l.Token == lanes[i].Token {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -23,96 +23,96 @@ func (p partition) String() string {
 	return fmt.Sprintf("%q/%q@%q", p.Source, p.ID, p.Epoch)
 }
 
-// foldPartition checks that p is a step forward in which each record has one fate, and takes it in.
-func (l *ledger) foldPartition(what, laneName string, touched map[string]bool, p *partitionRow) {
+// step checks that p is a step forward in which each record has one fate, and takes it in.
+func (s *lanes) step(what, laneName string, touched map[string]bool, p *partitionRow) {
 	what += " partition " + p.partition.String()
-	old := l.parts[p.partition]
+	old := s.parts[p.partition]
 	if old == nil {
 		old = &part{lane: laneName}
 	}
-	l.r.expect(!old.retired, what, "it was retired")
-	l.r.expect(touched[old.lane], what, "it moves from lane %s to %s, and the first one is not touched", old.lane, laneName)
-	l.r.expect(p.Read >= 0 && !p.Counts.negative(), what, "read %d, counts %+v", p.Read, p.Counts)
-	l.r.expect(old.row.PendingLen+p.Read == p.PendingLen+p.Counts.sum(), what,
+	s.place.expect(!old.retired, what, "it was retired")
+	s.place.expect(touched[old.lane], what, "it moves from lane %s to %s, and the first one is not touched", old.lane, laneName)
+	s.place.expect(p.Read >= 0 && !p.Counts.negative(), what, "read %d, counts %+v", p.Read, p.Counts)
+	s.place.expect(old.row.PendingLen+p.Read == p.PendingLen+p.Counts.sum(), what,
 		"the fates do not add up: pending before %d + read %d, finished %d + pending %d", old.row.PendingLen, p.Read, p.Counts.sum(), p.PendingLen)
-	l.checkClocks(what, &old.row, p)
-	set := l.checkPositions(what, old, p)
+	s.checkClocks(what, &old.row, p)
+	set := s.checkPositions(what, old, p)
 	next := &part{lane: laneName, row: *p, pending: set}
 	if p.PendingBlob != nil {
 		if p.PendingBefore > 0 {
 			next.blobs = slices.Clone(old.blobs)
 		}
-		l.r.expect(p.PendingBefore == len(next.blobs) && p.PendingBefore < 16, what, "its pending set builds on %d blobs, there are %d", p.PendingBefore, len(old.blobs))
+		s.place.expect(p.PendingBefore == len(next.blobs) && p.PendingBefore < 16, what, "its pending set builds on %d blobs, there are %d", p.PendingBefore, len(old.blobs))
 		next.blobs = append(next.blobs, p.PendingBlob)
 	}
 	next.row.Read += old.row.Read
 	next.row.Counts = next.row.Counts.plus(old.row.Counts)
-	l.parts[p.partition] = next
+	s.parts[p.partition] = next
 }
 
-func (l *ledger) checkClocks(what string, old, p *partitionRow) {
-	l.r.expect(!p.MaxEventTime.Before(old.MaxEventTime), what, "max event time goes back from %s to %s", old.MaxEventTime, p.MaxEventTime)
-	l.r.expect(!p.Watermark.Before(old.Watermark), what, "watermark goes back from %s to %s", old.Watermark, p.Watermark)
+func (s *lanes) checkClocks(what string, old, p *partitionRow) {
+	s.place.expect(!p.MaxEventTime.Before(old.MaxEventTime), what, "max event time goes back from %s to %s", old.MaxEventTime, p.MaxEventTime)
+	s.place.expect(!p.Watermark.Before(old.Watermark), what, "watermark goes back from %s to %s", old.Watermark, p.Watermark)
 	if p.Watermark.After(old.Watermark) {
-		l.r.expect(!p.Watermark.After(p.MaxEventTime), what, "watermark %s is ahead of max event time %s", p.Watermark, p.MaxEventTime)
-		l.r.expect(p.PendingTime.IsZero() || !p.Watermark.After(p.PendingTime), what, "watermark %s is ahead of the oldest pending event, of %s", p.Watermark, p.PendingTime)
+		s.place.expect(!p.Watermark.After(p.MaxEventTime), what, "watermark %s is ahead of max event time %s", p.Watermark, p.MaxEventTime)
+		s.place.expect(p.PendingTime.IsZero() || !p.Watermark.After(p.PendingTime), what, "watermark %s is ahead of the oldest pending event, of %s", p.Watermark, p.PendingTime)
 	}
 	if j := p.Jump; j != nil {
-		l.r.expect(j.Records > 0 && !j.To.IsZero() && !j.Newest.Before(j.To), what, "a jump to %s, the newest %s, by %d records", j.To, j.Newest, j.Records)
-		l.r.expect(!p.Ended, what, "it has ended, and a jump to %s waits", j.To)
+		s.place.expect(j.Records > 0 && !j.To.IsZero() && !j.Newest.Before(j.To), what, "a jump to %s, the newest %s, by %d records", j.To, j.Newest, j.Records)
+		s.place.expect(!p.Ended, what, "it has ended, and a jump to %s waits", j.To)
 	}
-	l.r.expect(p.PendingLen > 0 || p.PendingTime.IsZero(), what, "%d records pending, the oldest of %s", p.PendingLen, p.PendingTime)
-	l.r.expect(len(p.Children) == 0 || p.Ended, what, "it has children and has not ended")
+	s.place.expect(p.PendingLen > 0 || p.PendingTime.IsZero(), what, "%d records pending, the oldest of %s", p.PendingLen, p.PendingTime)
+	s.place.expect(len(p.Children) == 0 || p.Ended, what, "it has children and has not ended")
 	if old.Ended {
-		l.r.expect(p.Ended && p.UpTo == old.UpTo && p.Read == 0, what, "it had ended at %s", old.UpTo)
+		s.place.expect(p.Ended && p.UpTo == old.UpTo && p.Read == 0, what, "it had ended at %s", old.UpTo)
 	}
 }
 
 // checkPositions compares what was read and what is pending with what was before. It returns the pending positions if they are
 // numbers.
-func (l *ledger) checkPositions(what string, old *part, p *partitionRow) (set []int64) {
+func (s *lanes) checkPositions(what string, old *part, p *partitionRow) (set []int64) {
 	was, err := parsePosition(old.row.UpTo)
 	is, err2 := parsePosition(p.UpTo)
-	if !l.r.expect(err == nil && err2 == nil, what, "%v, %v", err, err2) {
+	if !s.place.expect(err == nil && err2 == nil, what, "%v, %v", err, err2) {
 		return nil
 	}
-	l.r.expect(is.compare(was) >= 0, what, "its position goes back from %s to %s", old.row.UpTo, p.UpTo)
-	l.r.expect(p.Read == 0 || is.compare(was) > 0, what, "%d records read, and its position stays %s", p.Read, p.UpTo)
+	s.place.expect(is.compare(was) >= 0, what, "its position goes back from %s to %s", old.row.UpTo, p.UpTo)
+	s.place.expect(p.Read == 0 || is.compare(was) > 0, what, "%d records read, and its position stays %s", p.Read, p.UpTo)
 	if is.number() && was.number() {
-		l.r.expect(p.Read <= is.n-was.n, what, "%d records read from %s to %s", p.Read, old.row.UpTo, p.UpTo)
+		s.place.expect(p.Read <= is.n-was.n, what, "%d records read from %s to %s", p.Read, old.row.UpTo, p.UpTo)
 	}
 	if p.Pending == nil {
-		l.r.expect(p.PendingLen == 0, what, "%d records pending, and no set says which", p.PendingLen)
+		s.place.expect(p.PendingLen == 0, what, "%d records pending, and no set says which", p.PendingLen)
 		return nil
 	}
 	first, err := parsePosition(p.Pending.First)
 	ordinals, err2 := p.Pending.ordinals()
-	if !l.r.expect(err == nil && err2 == nil, what, "%v, %v", err, err2) {
+	if !s.place.expect(err == nil && err2 == nil, what, "%v, %v", err, err2) {
 		return nil
 	}
-	l.r.expect(int64(len(ordinals)) == p.PendingLen, what, "pending_len is %d, its set has %d", p.PendingLen, len(ordinals))
-	l.r.expect(first.compare(position{}) > 0 && first.compare(is) <= 0, what, "%s is pending, and above %s", p.Pending.First, p.UpTo)
+	s.place.expect(int64(len(ordinals)) == p.PendingLen, what, "pending_len is %d, its set has %d", p.PendingLen, len(ordinals))
+	s.place.expect(first.compare(position{}) > 0 && first.compare(is) <= 0, what, "%s is pending, and above %s", p.Pending.First, p.UpTo)
 	if !first.number() || !is.number() {
 		return nil
 	}
-	l.r.expect(p.Pending.Through == uint64(is.n-first.n+1), what, "pending through ordinal %d, from %s to %s", p.Pending.Through, p.Pending.First, p.UpTo)
+	s.place.expect(p.Pending.Through == uint64(is.n-first.n+1), what, "pending through ordinal %d, from %s to %s", p.Pending.Through, p.Pending.First, p.UpTo)
 	for _, o := range ordinals {
 		set = append(set, first.n+int64(o))
 	}
 	for _, n := range set {
 		if _, before := slices.BinarySearch(old.pending, n); n <= was.n && !before {
-			l.r.bad(what, "position %d is pending, and was finished before", n)
+			s.place.bad(what, "position %d is pending, and was finished before", n)
 			break
 		}
 	}
 	return set
 }
 
-// foldChildren makes the children of an ended partition known, in its lane and with its clocks. A child of two parents is
+// children makes the children of an ended partition known, in its lane and with its clocks. A child of two parents is
 // in the lane of the one that ended first, and has the earlier clocks.
-func (l *ledger) foldChildren(laneName string, p *partitionRow) {
+func (s *lanes) children(laneName string, p *partitionRow) {
 	for _, c := range p.Children {
-		old := l.parts[c]
+		old := s.parts[c]
 		if old != nil && (old.row.UpTo != "" || old.row.Ended || old.retired) {
 			continue
 		}
@@ -122,7 +122,7 @@ func (l *ledger) foldChildren(laneName string, p *partitionRow) {
 			next.row.MaxEventTime, next.row.Watermark = earlier(old.row.MaxEventTime, p.MaxEventTime), earlier(old.row.Watermark, p.Watermark)
 			next.row.Arrived = earlier(old.row.Arrived, p.Arrived)
 		}
-		l.parts[c] = next
+		s.parts[c] = next
 	}
 }
 

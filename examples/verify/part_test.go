@@ -11,9 +11,9 @@ func TestAChildOfTwoParentsIsInTheLaneOfTheFirst(t *testing.T) {
 	ended := func(id string, at time.Time) *partitionRow {
 		return &partitionRow{partition: partition{Source: "s", ID: id}, Ended: true, MaxEventTime: at, Watermark: at, Arrived: at, Children: []partition{child}}
 	}
-	l := &ledger{parts: map[partition]*part{}}
-	l.foldChildren("b", ended("1", at(8, 30)))
-	l.foldChildren("a", ended("2", at(8, 10)))
+	l := newLanes(&place{}, nil)
+	l.children("b", ended("1", at(8, 30)))
+	l.children("a", ended("2", at(8, 10)))
 	if got := l.parts[child]; got.lane != "b" || !got.row.MaxEventTime.Equal(at(8, 10)) || !got.row.Watermark.Equal(at(8, 10)) || !got.row.Arrived.Equal(at(8, 10)) {
 		t.Errorf("lane %s, max event time %v, watermark %v, arrived %v; want b and the earlier clocks", got.lane, got.row.MaxEventTime, got.row.Watermark, got.row.Arrived)
 	}

@@ -16,27 +16,27 @@ type flowRows struct {
 }
 
 // checkReasons checks that no more records have a reason than have its fate, and the order.
-func (l *ledger) checkReasons(what string, c *commit, finished counts) {
+func (cs *commits) checkReasons(what string, c *commit, finished counts) {
 	fates := []string{"written", "merged", "filtered", "duplicate", "late", "dead"}
 	left := []int64{finished.Written, finished.Merged, finished.Filtered, finished.Duplicate, finished.Late, finished.Dead}
 	at, before := 0, ""
-	l.r.expect(len(c.Reasons) <= 32, what, "%d reasons", len(c.Reasons))
+	cs.place.expect(len(c.Reasons) <= 32, what, "%d reasons", len(c.Reasons))
 	for _, r := range c.Reasons {
 		for at < len(fates) && fates[at] != r.Fate {
 			at, before = at+1, ""
 		}
-		if !l.r.expect(at < len(fates), what, "reason %q: fate %q is none, or not in order", r.Why, r.Fate) {
+		if !cs.place.expect(at < len(fates), what, "reason %q: fate %q is none, or not in order", r.Why, r.Fate) {
 			return
 		}
-		l.r.expect(r.Why > before && len(r.Why) <= 64 && !strings.ContainsFunc(r.Why, func(c rune) bool { return c < ' ' }), what,
+		cs.place.expect(r.Why > before && len(r.Why) <= 64 && !strings.ContainsFunc(r.Why, func(c rune) bool { return c < ' ' }), what,
 			"reason %q is not in order, too long or not text", r.Why)
 		before = r.Why
 		left[at] -= r.Records
-		l.r.expect(r.Records > 0 && left[at] >= 0, what, "more records have a reason to be %s than are", r.Fate)
+		cs.place.expect(r.Records > 0 && left[at] >= 0, what, "more records have a reason to be %s than are", r.Fate)
 	}
 	flow := ""
 	for _, d := range c.LateDropped {
-		l.r.expect(d.Flow > flow && d.Rows > 0, what, "%d rows of flow %q were dropped since they are late, or not in order", d.Rows, d.Flow)
+		cs.place.expect(d.Flow > flow && d.Rows > 0, what, "%d rows of flow %q were dropped since they are late, or not in order", d.Rows, d.Flow)
 		flow = d.Flow
 	}
 }

@@ -26,23 +26,6 @@ type hourManifest struct {
 	Counts     counts             `json:"counts"`
 }
 
-func (l *ledger) expectedHour(c *closing, h time.Time) *hourManifest {
-	m := &hourManifest{
-		Format: 1, Job: l.name, Epoch: 1, Hour: h.UTC(), End: h.UTC().Add(l.hour), Entry: c.id, ClosedAt: c.close.At,
-		Flows: map[string]flowSum{}, Files: []publicFile{}, Partitions: c.partitions, Read: c.read, Counts: c.counts,
-	}
-	for _, flow := range c.close.Flows {
-		m.Flows[flow] = flowSum{}
-	}
-	files := l.byHour[h.UTC()]
-	slices.SortFunc(files, func(a, b *file) int { return strings.Compare(a.Key, b.Key) })
-	for _, f := range files {
-		m.Files = append(m.Files, public(f))
-		m.Flows[f.Flow] = m.Flows[f.Flow].plus(f)
-	}
-	return m
-}
-
 // only returns what the seal of a flow says.
 func (m *hourManifest) only(flow string) *hourManifest {
 	s := *m
@@ -55,8 +38,10 @@ func (m *hourManifest) only(flow string) *hourManifest {
 	return &s
 }
 
-// sealCheck is what was found of seals.
+// sealCheck looks for the manifests and seals of closed hours, and has what was found of them.
 type sealCheck struct {
+	place *place
+
 	hours, sealed int // closed hours, and those with all their seals
 	seals         map[string]bool
 	first, last   time.Time
@@ -65,42 +50,43 @@ type sealCheck struct {
 
 // checkSeals checks the manifest and the seals of each closed hour, in order: there are none behind one that is missing,
 // and none at all for hours that are not closed.
-func (l *ledger) checkSeals(ctx context.Context, objects map[string]int64) (*sealCheck, error) {
-	s := &sealCheck{seals: map[string]bool{}}
+func checkSeals(ctx context.Context, p *place, hs *hours, objects map[string]int64) (*sealCheck, error) {
+	s := &sealCheck{place: p, seals: map[string]bool{}}
 	manifests := map[string]bool{}
-	for _, c := range l.closes {
-		for h := c.close.From; h.Before(c.close.Through) && l.isHour(h); h = h.Add(l.hour) {
+	for _, c := range hs.closes {
+		for h := c.close.From; h.Before(c.close.Through) && p.isHour(h); h = h.Add(p.hour) {
 			if s.hours == 0 {
 				s.first = h
 			}
 			s.hours++
-			s.last = h.Add(l.hour)
-			must := !h.Add(l.hour).After(l.sealed)
-			want := l.expectedHour(c, h)
-			key := l.root + "hours/" + l.hourName(h) + ".json"
+			s.last = h.Add(p.hour)
+			must := !h.Add(p.hour).After(hs.sealed)
+			want := hs.manifestOf(c, h)
+			key := p.root + "hours/" + p.hourName(h) + ".json"
 			manifests[key] = true
-			if _, err := l.checkJSON(ctx, key, must, new(hourManifest), want); err != nil {
+			if _, err := p.checkJSON(ctx, key, must, new(hourManifest), want); err != nil {
 				return nil, err
 			}
-			if err := l.checkHourSeals(ctx, s, c, want, must); err != nil {
+			if err := s.hour(ctx, c, want, must); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for key := range objects {
-		if strings.HasPrefix(key, l.root+"hours/") {
-			l.r.expect(manifests[key], key, "it is the manifest of an hour that is not closed")
+		if strings.HasPrefix(key, p.root+"hours/") {
+			p.expect(manifests[key], key, "it is the manifest of an hour that is not closed")
 		}
 	}
 	return s, nil
 }
 
-func (l *ledger) checkHourSeals(ctx context.Context, s *sealCheck, c *closing, want *hourManifest, must bool) error {
+// hour checks the seals of one hour.
+func (s *sealCheck) hour(ctx context.Context, c *closing, want *hourManifest, must bool) error {
 	all := true
 	for _, flow := range slices.Sorted(maps.Keys(want.Flows)) {
-		key := l.prefix + flow + "/" + l.hourFolder(want.Hour) + c.close.Seal
+		key := s.place.prefix + flow + "/" + s.place.hourFolder(want.Hour) + c.close.Seal
 		s.seals[key] = true
-		found, err := l.checkSeal(ctx, key, must, c.close.JSON, want.only(flow))
+		found, err := s.seal(ctx, key, must, c.close.JSON, want.only(flow))
 		if err != nil {
 			return err
 		}
@@ -108,25 +94,25 @@ func (l *ledger) checkHourSeals(ctx context.Context, s *sealCheck, c *closing, w
 			all = false
 			continue
 		}
-		l.r.expect(s.missing == "", key, "it is there, and the seal of an hour before it is not: %s", s.missing)
+		s.place.expect(s.missing == "", key, "it is there, and the seal of an hour before it is not: %s", s.missing)
 	}
 	if all {
 		s.sealed++
 	} else if s.missing == "" {
-		s.missing = l.prefix + l.hourFolder(want.Hour) + c.close.Seal
+		s.missing = s.place.prefix + s.place.hourFolder(want.Hour) + c.close.Seal
 	}
 	return nil
 }
 
-func (l *ledger) checkSeal(ctx context.Context, key string, must, inJSON bool, want *hourManifest) (found bool, err error) {
+func (s *sealCheck) seal(ctx context.Context, key string, must, inJSON bool, want *hourManifest) (found bool, err error) {
 	if inJSON {
-		return l.checkJSON(ctx, key, must, new(hourManifest), want)
+		return s.place.checkJSON(ctx, key, must, new(hourManifest), want)
 	}
-	body, err := read(ctx, l.b, key, maxManifest)
+	body, err := read(ctx, s.place.b, key, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		l.r.expect(!must, key, "it is missing")
+		s.place.expect(!must, key, "it is missing")
 		return false, nil
 	}
-	l.r.expect(len(body) == 0, key, "it has %d bytes and should be empty", len(body))
+	s.place.expect(len(body) == 0, key, "it has %d bytes and should be empty", len(body))
 	return err == nil, err
 }

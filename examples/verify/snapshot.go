@@ -11,22 +11,22 @@ import (
 
 // checkSnapshot compares the snapshot of the last entry with what was folded.
 func (l *ledger) checkSnapshot(ctx context.Context) error {
-	key := fmt.Sprintf("%ssnapshots/s0000/%020d", l.root, l.last)
+	key := fmt.Sprintf("%ssnapshots/s0000/%020d", l.place.root, l.last)
 	var s snapshot
-	_, err := control(ctx, l.b, key, maxSnapshot, &s)
+	_, err := control(ctx, l.place.b, key, maxSnapshot, &s)
 	if errors.Is(err, errNewer) {
 		return err
 	}
 	if err != nil {
-		l.r.bad(key, "%v", err)
+		l.place.bad(key, "%v", err)
 		return nil
 	}
 	l.compared++
-	if err := l.checkFinished(ctx, key, &s); err != nil {
+	if err := l.lanes.checkFinished(ctx, key, &s); err != nil {
 		return err
 	}
 	if diff := difference(&s, l.state()); diff != "" {
-		l.r.bad(key, "%s", diff)
+		l.place.bad(key, "%s", diff)
 	}
 	return nil
 }
@@ -34,23 +34,23 @@ func (l *ledger) checkSnapshot(ctx context.Context) error {
 // state is the folded state in the form of a snapshot.
 func (l *ledger) state() *snapshot {
 	s := &snapshot{
-		header: header{1, 1}, Genesis: l.genesisHash, Last: l.last, Hash: l.hash, Config: l.config, Closed: l.closed, ClosedEntry: l.closer,
-		ClosedAt: l.closedAt, Sealed: l.sealed, Read: l.read, Counts: l.counts, Rows: l.rows, Floor: l.floor, Over: l.over,
+		header: header{1, 1}, Genesis: l.genesisHash, Last: l.last, Hash: l.hash, Config: l.config, Closed: l.hours.closed, ClosedEntry: l.hours.closer,
+		ClosedAt: l.hours.closedAt, Sealed: l.hours.sealed, Read: l.commits.read, Counts: l.commits.counts, Rows: l.hours.rows, Floor: l.lanes.floor, Over: l.lanes.over,
 	}
-	for name, ln := range l.lanes {
+	for name, ln := range l.lanes.lanes {
 		s.Lanes = append(s.Lanes, snapshotLane{name, ln.version, ln.token})
 	}
-	for _, p := range l.parts {
+	for _, p := range l.lanes.parts {
 		row := p.row
 		if row.PendingBlob, row.PendingBefore = nil, 0; len(p.blobs) > 0 {
 			row.Pending = nil
 		}
 		s.Partitions = append(s.Partitions, snapshotPartition{p.lane, row, p.blobs, p.retired})
 	}
-	for id, hours := range l.pending {
+	for id, hours := range l.commits.pending {
 		s.Unpublished = append(s.Unpublished, snapshotUnpublished{id, hours})
 	}
-	for _, h := range l.hours {
+	for _, h := range l.hours.open {
 		s.Hours = append(s.Hours, snapshotHour{h.hourSum, h.first, h.last})
 	}
 	slices.SortFunc(s.Lanes, func(a, b snapshotLane) int { return cmp.Compare(a.Lane, b.Lane) })

@@ -23,7 +23,7 @@ func verify(ctx context.Context, b bucket, job string, r *report) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(jobs, func(l *ledger) bool { return job == "" || l.name == job }) {
+	if !slices.ContainsFunc(jobs, func(l *ledger) bool { return job == "" || l.place.name == job }) {
 		what := "there is no job"
 		if job != "" {
 			what = fmt.Sprintf("there is no job %q", job)
@@ -33,19 +33,19 @@ func verify(ctx context.Context, b bucket, job string, r *report) error {
 	known := map[string]bool{}
 	broken := false
 	for _, l := range jobs {
-		wanted := job == "" || l.name == job
+		wanted := job == "" || l.place.name == job
 		if !wanted {
-			l.r = &report{out: io.Discard}
+			l.place.r = &report{out: io.Discard}
 		}
-		if err := l.loadInPlace(ctx, before); err != nil {
+		if err := loadInPlace(ctx, l, before); err != nil {
 			return err
 		}
 		broken = broken || l.broken
-		seals, err := l.check(ctx, before, wanted)
+		seals, err := check(ctx, l, before, wanted)
 		if err != nil {
 			return err
 		}
-		for c := range l.claims {
+		for c := range l.commits.claims {
 			known[c.key] = true
 		}
 		for key := range seals {
@@ -61,19 +61,77 @@ func verify(ctx context.Context, b bucket, job string, r *report) error {
 }
 
 // loadInPlace is load, whose violations it prints only if the ledger is where it should be.
-func (l *ledger) loadInPlace(ctx context.Context, objects map[string]int64) error {
-	out := l.r.out
+func loadInPlace(ctx context.Context, l *ledger, objects map[string]int64) error {
+	out := l.place.r.out
 	var found bytes.Buffer
-	l.r.out = &found
+	l.place.r.out = &found
 	err := l.load(ctx, objects)
-	l.r.out = out
-	if misplaced := l.misplaced(objects); misplaced != nil {
-		return misplaced
+	l.place.r.out = out
+	if err := misplaced(l, objects); err != nil {
+		return err
 	}
 	if _, e := found.WriteTo(out); e != nil {
 		return e
 	}
 	return err
+}
+
+// check checks all that the ledger names, prints what it checked, and returns the keys of the seals.
+func check(ctx context.Context, l *ledger, objects map[string]int64, wanted bool) (map[string]bool, error) {
+	seals, err := checkSeals(ctx, l.place, l.hours, objects)
+	if err != nil || !wanted {
+		if seals == nil {
+			return nil, err
+		}
+		return seals.seals, err
+	}
+	manifests, err := checkManifests(ctx, l, objects)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOwners(ctx, l.place, l.commits.list); err != nil {
+		return nil, err
+	}
+	if err := checkFlows(ctx, l.place, l.commits.list, l.hours.closes); err != nil {
+		return nil, err
+	}
+	found, err := checkContents(ctx, l.place, l.commits.list)
+	if err != nil {
+		return nil, err
+	}
+	summarize(l, found, manifests, seals)
+	return seals.seals, nil
+}
+
+func summarize(l *ledger, found *contents, manifests int, seals *sealCheck) {
+	fmt.Fprintf(l.place.r.out, "job %s\n", l.place.name)
+	l.place.r.line("ledger", "%d entries, %d commits, %d closes, %d snapshots: hashes, checksums, bases, clocks", l.last, len(l.commits.list), len(l.hours.closes), l.compared)
+	l.place.r.line("files", "%s with %s rows in %s bytes: lengths, CRC-32C and rows", thousands(found.files), thousands(found.rows), thousands(found.bytes))
+	if found.uncounted > 0 {
+		l.place.r.line("", "of %d files the format is not known, and the rows were not counted", found.uncounted)
+	}
+	if l.place.r.unpublished += found.unpublished; found.unpublished > 0 {
+		l.place.r.unpublishedRows += found.unpublishedRows
+		l.place.r.line("", "%d files of %d entries are committed and not published yet", found.unpublished, len(l.commits.pending))
+	}
+	l.place.r.line("manifests", "%d", manifests)
+	if seals.hours > 0 {
+		l.place.r.line("hours", "%d closed, %d sealed: %s", seals.hours, seals.sealed, span(seals.first, seals.last))
+	} else {
+		l.place.r.line("hours", "none closed")
+	}
+	c := l.commits.counts
+	pending := int64(0)
+	for _, p := range l.lanes.parts {
+		pending += p.row.PendingLen
+	}
+	sign := "="
+	if l.commits.read != c.sum()+pending { // then a partition was reported
+		sign = "is not"
+	}
+	l.place.r.line("records", "%s read %s %s written + %s merged + %s filtered + %s duplicate + %s late + %s dead + %s pending, in %s",
+		thousands(l.commits.read), sign, thousands(c.Written), thousands(c.Merged), thousands(c.Filtered), thousands(c.Duplicate), thousands(c.Late),
+		thousands(c.Dead), thousands(pending), l.lanes.String())
 }
 
 func cmpOr(s, other string) string {
@@ -111,62 +169,4 @@ func strays(r *report, objects map[string]int64, known map[string]bool) {
 		fmt.Fprintf(r.out, "; %d objects elsewhere are not of a job", foreign)
 	}
 	fmt.Fprintln(r.out)
-}
-
-// check checks all that the ledger names, prints what it checked, and returns the keys of the seals.
-func (l *ledger) check(ctx context.Context, objects map[string]int64, wanted bool) (map[string]bool, error) {
-	seals, err := l.checkSeals(ctx, objects)
-	if err != nil || !wanted {
-		if seals == nil {
-			return nil, err
-		}
-		return seals.seals, err
-	}
-	manifests, err := l.checkManifests(ctx, objects)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.checkOwners(ctx); err != nil {
-		return nil, err
-	}
-	if err := l.checkFlows(ctx); err != nil {
-		return nil, err
-	}
-	found, err := l.checkContents(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.print(found, manifests, seals)
-	return seals.seals, nil
-}
-
-func (l *ledger) print(found *contents, manifests int, seals *sealCheck) {
-	fmt.Fprintf(l.r.out, "job %s\n", l.name)
-	l.r.line("ledger", "%d entries, %d commits, %d closes, %d snapshots: hashes, checksums, bases, clocks", l.last, len(l.commits), len(l.closes), l.compared)
-	l.r.line("files", "%s with %s rows in %s bytes: lengths, CRC-32C and rows", thousands(found.files), thousands(found.rows), thousands(found.bytes))
-	if found.uncounted > 0 {
-		l.r.line("", "of %d files the format is not known, and the rows were not counted", found.uncounted)
-	}
-	if l.r.unpublished += found.unpublished; found.unpublished > 0 {
-		l.r.unpublishedRows += found.unpublishedRows
-		l.r.line("", "%d files of %d entries are committed and not published yet", found.unpublished, len(l.pending))
-	}
-	l.r.line("manifests", "%d", manifests)
-	if seals.hours > 0 {
-		l.r.line("hours", "%d closed, %d sealed: %s", seals.hours, seals.sealed, span(seals.first, seals.last))
-	} else {
-		l.r.line("hours", "none closed")
-	}
-	c := l.counts
-	pending := int64(0)
-	for _, p := range l.parts {
-		pending += p.row.PendingLen
-	}
-	sign := "="
-	if l.read != c.sum()+pending { // then a partition was reported
-		sign = "is not"
-	}
-	l.r.line("records", "%s read %s %s written + %s merged + %s filtered + %s duplicate + %s late + %s dead + %s pending, in %s",
-		thousands(l.read), sign, thousands(c.Written), thousands(c.Merged), thousands(c.Filtered), thousands(c.Duplicate), thousands(c.Late),
-		thousands(c.Dead), thousands(pending), l.partitions())
 }

@@ -290,27 +290,27 @@ func (w *world) derive(t *testing.T) {
 		return
 	}
 	root := w.root()
-	for _, c := range l.commits {
+	for _, c := range l.commits.list {
 		if c.published {
-			w.m[fmt.Sprintf("%smanifests/s0000/%020d.json", root, c.id)] = plain(l.expected(c))
+			w.m[fmt.Sprintf("%smanifests/s0000/%020d.json", root, c.id)] = plain(l.place.manifestOf(c))
 		}
 	}
-	for _, c := range l.closes {
+	for _, c := range l.hours.closes {
 		for h := c.close.From; h.Before(c.close.Through); h = h.Add(time.Hour) {
-			m := l.expectedHour(c, h)
-			w.m[root+"hours/"+l.hourName(h)+".json"] = plain(m)
+			m := l.hours.manifestOf(c, h)
+			w.m[root+"hours/"+l.place.hourName(h)+".json"] = plain(m)
 			for flow := range m.Flows {
 				body := []byte{}
 				if c.close.JSON {
 					body = plain(m.only(flow))
 				}
-				w.m[w.prefix+flow+"/"+l.hourFolder(h)+c.close.Seal] = body
+				w.m[w.prefix+flow+"/"+l.place.hourFolder(h)+c.close.Seal] = body
 			}
 		}
 	}
 	s := l.state()
-	if len(l.finished.changes) > 0 {
-		s.Finished = &snapshotFinished{Tail: l.finished.changes}
+	if len(l.lanes.finished.changes) > 0 {
+		s.Finished = &snapshotFinished{Tail: l.lanes.finished.changes}
 	}
 	w.m[fmt.Sprintf("%ssnapshots/s0000/%020d", root, l.last)] = envelope(s)
 }

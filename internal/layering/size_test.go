@@ -31,7 +31,6 @@ var larger = map[string]string{
 	"examples/verify.snapshotPartition": "a wire format, by format.md",
 
 	// These are to be made smaller.
-	"examples/verify.ledger":        "not yet",
 	"internal/torture.world":        "not yet",
 	"internal/torture.kinesisWorld": "not yet: it embeds world",
 }
