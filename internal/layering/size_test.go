@@ -80,7 +80,7 @@ func TestTypesStaySmall(t *testing.T) {
 		}
 	}
 	for full := range unused {
-		t.Errorf("%s is within the limits: take it out of the list of those that are not", full)
+		t.Errorf("%s is gone or within the limits: take it out of the list of those that may have more", full)
 	}
 }
 
