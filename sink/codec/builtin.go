@@ -57,10 +57,9 @@ type leveled struct {
 // Ext is the extension of the codec's files.
 func (c builtin) Ext() string { return string(c) }
 
-// FrameBytes is small for gzip, whose window is 32 KiB, so short members cost little, and the encoder is cheaper begun anew.
-// A new frame of zstd forgets the window, which at 256 KiB costs a third more time and at 4 MiB nothing to speak of. The
-// others have independent blocks, and a frame costs them some 15 bytes. To None it is how much a worker gathers before it
-// writes.
+// FrameBytes is small for gzip. Its window is 32 KiB, so short members cost little, and a new encoder is cheaper. A new
+// frame of zstd forgets the window, which at 256 KiB costs a third more time and at 4 MiB next to nothing. The others have
+// independent blocks, and a frame costs them some 15 bytes. For None it is how much a worker gathers before it writes.
 func (c builtin) FrameBytes() int {
 	if c == Gzip || c == None {
 		return 256 << 10
@@ -79,7 +78,7 @@ func (c builtin) New() Compressor {
 // New makes a compressor.
 func (c leveled) New() Compressor { return c.compressor(c.level) }
 
-// compressor has no goroutines and no second set of buffers: workers are parallel already.
+// compressor has no goroutines and no second set of buffers, since workers are parallel already.
 func (c builtin) compressor(level int) (w Compressor) {
 	var err error
 	switch c {

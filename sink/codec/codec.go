@@ -2,9 +2,9 @@ package codec
 
 import "io"
 
-// Codec compresses a file as a sequence of frames that each can be decompressed alone, such that concatenated frames are
-// one valid file. So files can be joined without being compressed again, several workers can write one file, and a file
-// that waits for rows need not hold a compressor.
+// Codec compresses a file as a sequence of frames. Each frame can be decompressed alone, and concatenated frames are one
+// valid file. So files can be joined without being compressed again, several workers can write one file, and a file that
+// waits for rows need not hold a compressor.
 type Codec interface {
 	// Ext is the file's extension with its dot, such as ".zst"; empty for None.
 	Ext() string
@@ -16,8 +16,7 @@ type Codec interface {
 	New() Compressor
 }
 
-// Compressor writes one frame between Reset and Close; Reset begins another one. The compressors of the usual packages
-// are made like this.
+// Compressor writes one frame between Reset and Close; Reset begins another one. Those of the usual packages fit it.
 type Compressor interface {
 	Reset(w io.Writer)
 	io.WriteCloser

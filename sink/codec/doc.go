@@ -11,6 +11,6 @@
 //
 // # Way in
 //
-// [Zstd] where readers have it, [Gzip] where they may not, go to the Codec of a sink.Flow. Who needs another one, such as a
-// cgo binding, implements [Codec].
+// Give [Zstd] to the Codec of a sink.Flow where readers have it, [Gzip] where they may not. To use another codec, such as a
+// cgo binding, implement [Codec].
 package codec

@@ -10,8 +10,8 @@ import (
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// DeadRow is a line of the dead-letter flow, as JSON: a record that could not be processed, and why. A key or value that
-// is not UTF-8 is in the field that ends in _base64 instead; both are absent for null.
+// DeadRow is a line of the dead-letter flow, as JSON: a record that could not be processed, and why. A key or value that is
+// not UTF-8 is in the field that ends in _base64 instead. A null key or value is in neither.
 type DeadRow struct {
 	Source      string    `json:"source"`
 	Epoch       string    `json:"epoch,omitempty"`

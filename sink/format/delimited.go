@@ -7,14 +7,14 @@ import (
 
 // CSVOptions are the optional settings of CSV; nil means all defaults.
 type CSVOptions struct {
-	// Comma separates fields: a comma, semicolon, bar, tab, or another control character but NUL, CR and LF; CSV panics if it
-	// is none of these, since numbers and times could hold it. With a tab the extension is ".tsv"; see TSV for the other kind
-	// of tab-separated text.
+	// Comma separates fields. It is a comma, semicolon, bar, tab, or another control character except NUL, CR and LF. CSV
+	// panics on any other byte, since numbers and times could hold it. With a tab the extension is ".tsv"; see TSV for the
+	// other kind of tab-separated text.
 	//
 	// Defaults to a comma.
 	Comma byte
 
-	// NoHeader leaves the header out of the files; its length still is the number of fields that rows must have.
+	// NoHeader leaves the header out of the files. Its length is still the number of fields that rows must have.
 	NoHeader bool
 
 	// LF ends lines with LF alone, which Unix tools prefer, instead of CR LF, which RFC 4180 wants.
@@ -54,9 +54,9 @@ func CSV[T any](header []string, row func(r *Row, v *T), opts *CSVOptions) Forma
 }
 
 // TSV writes rows as lines of fields with tabs between them. In fields a tab is written as \t, LF as \n, CR as \r and a
-// backslash as \\, and there are no quotes: so each line is a row and each tab a border, which is what PostgreSQL's COPY,
-// ClickHouse's TabSeparated and MySQL's LOAD DATA read by default. For quotes, as spreadsheets make them, use CSV with a
-// tab for a comma. header and row are as for CSV.
+// backslash as \\, and there are no quotes. So each line is a row and each tab a border, as PostgreSQL's COPY, ClickHouse's
+// TabSeparated and MySQL's LOAD DATA read by default. For quotes, as spreadsheets make them, use CSV with a tab for a
+// comma. header and row are as for CSV.
 func TSV[T any](header []string, row func(r *Row, v *T)) Format[T] {
 	return newDelimited(".tsv", header, row, Row{comma: '\t', newline: "\n", escapes: true})
 }

@@ -9,14 +9,15 @@ type Format[T any] interface {
 	Open() Encoder[T]
 }
 
-// Encoder turns rows into bytes, appending to dst and returning it as append does. It must not retain dst or row. A file
+// Encoder turns rows into bytes. It appends to dst and returns it, as append does, and must not retain dst or row. A file
 // is the bytes of one Header, then those of any number of blocks; blocks may come from different encoders.
 type Encoder[T any] interface {
 	// Header begins a file; often nothing.
 	Header(dst []byte) []byte
 
-	// Encode appends one row. An error says that this row cannot be written in this format; what was appended for it is
-	// taken back and its record goes to the dead-letter flow. So it is with a panic, after which the encoder is used on.
+	// Encode appends one row. An error says that this row cannot be written in this format. Then the sink takes back what
+	// was appended, and sends the row's record to the dead-letter flow. It does the same after a panic, and uses the
+	// encoder further.
 	Encode(dst []byte, row *T) ([]byte, error)
 }
 
@@ -27,6 +28,6 @@ type Blocker interface {
 	Block(dst, rows []byte, n int) ([]byte, error)
 }
 
-// Checker is a Format that can be made wrong, such as without the function it needs. sink.Open asks it and refuses the flow
-// with the error.
+// Checker is a Format that can be made wrong, for example without a function that it needs. sink.Open calls Check, and
+// refuses the flow if it returns an error.
 type Checker interface{ Check() error }

@@ -2,18 +2,18 @@
 //
 // # What it needs
 //
-// storage.objects.create, get, list, delete and move on the bucket. It deletes nothing but staged files. Soft delete and
-// retention policies do no harm, a lifecycle rule that deletes objects under <prefix>_staging/ does: it must wait longer
-// than a job may be stopped between a commit and the publication of its files. storage.buckets.get lets Open see such rules,
-// and those that would delete a ledger.
+// storage.objects.create, get, list, delete and move on the bucket. It deletes only staged files. Soft delete and retention
+// policies do no harm. A lifecycle rule that deletes objects under <prefix>_staging/ must wait longer than a job may be
+// stopped between a commit and the publication of its files. storage.buckets.get lets Open see such rules, and those that
+// would delete a ledger.
 //
 // # What it costs
 //
-// A file of at most Options.ChunkBytes is one upload under a staging name; a longer one is a session and a request for each
-// chunk. Either way one objects.move to its final name makes it visible. A control object is one upload.
+// A file of at most Options.ChunkBytes is one upload under a staging name. A longer one is a session and a request for each
+// chunk. In both cases one objects.move to the final name makes it visible. A control object is one upload.
 //
 // # Staging
 //
-// A file whose upload has not ended is a resumable session, which nobody can list; the service drops it after a week. So
-// Staged shows ended uploads only.
+// A file whose upload has not ended is a resumable session. Nobody can list sessions, so Staged shows ended uploads only.
+// The service drops a session after a week.
 package gcs

@@ -20,8 +20,8 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Create stores body unless key exists. If an attempt ended in the unknown, the next one may find our own object; its
-// bytes tell whose it is.
+// Create stores body unless key exists. If the outcome of an attempt is unknown, the next one may find our own object; its
+// bytes show whose it is.
 func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 	if err := driver.CheckKey(key); err != nil {
 		return fmt.Errorf("gcs: create: %w", err)
@@ -46,7 +46,7 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 	return nil
 }
 
-// taken makes sure that a failed precondition means what it should: some permission errors are reported in its place.
+// taken checks that a failed precondition means that the key exists, since some permission errors look the same.
 func (s *Store) taken(ctx context.Context, key string) error {
 	err := s.do(ctx, 0, func(ctx context.Context) error {
 		_, err := s.object(s.opts.Prefix + key).Attrs(ctx)
@@ -58,8 +58,8 @@ func (s *Store) taken(ctx context.Context, key string) error {
 	return fmt.Errorf("gcs: %q in bucket %s: %w", key, s.name, fs.ErrExist)
 }
 
-// put sends body whole, in one request, with its checksum. The context ends the request before Close could publish half
-// of a body.
+// put sends body whole, in one request, with its checksum. After a failed Write the context ends the request, before Close
+// could publish half of a body.
 func (s *Store) put(ctx context.Context, name string, body []byte) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -34,13 +34,13 @@ func (s *Store) lookAtRules(ctx context.Context) error {
 	return err
 }
 
-// readRules refuses a rule that deletes staged files while a committed one may still wait, and returns those that delete
-// objects of ours: which of them do harm is for the sink to say, which knows where its ledger lies.
+// readRules refuses a rule that deletes staged files while a committed one may still wait. It returns the rules that delete
+// objects of ours. The sink decides which of them do harm, since it knows where its ledger lies.
 func (s *Store) readRules(rules []storage.LifecycleRule) (deletes []driver.Deletion, err error) {
 	for i := range rules {
 		r := &rules[i]
 		c := &r.Condition
-		// Rules for older versions, and by a time that users set on objects, take nothing from us.
+		// Rules for older versions, or by a time that users set on objects, delete nothing of ours.
 		if r.Action.Type != storage.DeleteAction || c.Liveness == storage.Archived || c.NumNewerVersions > 0 ||
 			c.DaysSinceNoncurrentTime > 0 || !c.NoncurrentTimeBefore.IsZero() || c.DaysSinceCustomTime > 0 || !c.CustomTimeBefore.IsZero() {
 			continue

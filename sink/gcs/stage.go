@@ -18,8 +18,9 @@ import (
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
-// Object metadata: the token by which a file is known again, which a move keeps, and its final key. The staging name has
-// the token, so that two uploads for one key do not meet, and not the key, which may be as long as a name may be.
+// Object metadata: the token that identifies a file, which a move keeps, and the file's final key. The staging name
+// contains the token, so that two uploads for one key do not meet. It does not contain the key, which may be as long as a
+// name may be.
 const (
 	tokenKey = "onceflow-token"
 	finalKey = "onceflow-key"
@@ -35,8 +36,8 @@ type ref struct {
 	CRC32C     uint32 `json:"crc32c"`
 }
 
-// upload gathers a file up to a chunk, since most are shorter, and sends it in one request that can be repeated. A longer
-// one goes over a resumable session.
+// upload gathers a file up to a chunk, since most files are shorter, and sends it in one request that can be repeated. A
+// longer file goes over a resumable session.
 type upload struct {
 	s      *Store
 	ctx    context.Context // of Stage: Write has none
@@ -80,7 +81,7 @@ func (u *upload) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// begin opens a session and sends what was gathered. The client repeats a chunk whose answer was lost, or does not come:
+// begin opens a session and sends what was gathered. If the answer to a chunk is lost the client repeats the chunk, since
 // the session knows what it has. Without a retry policy for all errors it would give up at the first 503.
 func (u *upload) begin() error {
 	if u.w != nil {
@@ -95,8 +96,8 @@ func (u *upload) begin() error {
 	return err
 }
 
-// watch ends the session if sending so many bytes takes too long: the client bounds its chunks, but waits without end for
-// the answer that begins a session. The caller calls what it returns when it is done.
+// watch ends the session if sending so many bytes takes too long. The client bounds its chunks, but waits for ever for the
+// answer that begins a session. The caller calls stop when it is done.
 func (u *upload) watch(bytes int) (stop func()) {
 	limit := u.s.patience(len(u.buf) + bytes + 2*u.s.opts.ChunkBytes)
 	t := time.AfterFunc(time.Duration(u.s.opts.Attempts)*limit, u.cancel)
@@ -109,7 +110,7 @@ func (u *upload) writer(ctx context.Context, object *storage.ObjectHandle) *stor
 	return w
 }
 
-// Gathered is what is kept until the next request: with a session, the client's chunk.
+// Gathered counts what is kept until the next request. With a session that is the client's chunk.
 func (u *upload) Gathered() int64 {
 	if u.w == nil {
 		return int64(cap(u.buf))
@@ -117,7 +118,7 @@ func (u *upload) Gathered() int64 {
 	return int64(u.s.opts.ChunkBytes)
 }
 
-// Close ends the upload. If the answer is lost, the object says whether it is there whole.
+// Close ends the upload. If the answer is lost it looks at the object to see whether it is whole.
 func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	if err := errors.Join(u.failed, ctx.Err()); err != nil {
 		u.failed = err
@@ -143,7 +144,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	return json.Marshal(u.ref)
 }
 
-// send sends a short file. If it is there already, an attempt before was answered too late, or not at all.
+// send sends a short file. If the file exists already, the answer to an earlier attempt was late or lost.
 func (u *upload) send(ctx context.Context) (attrs *storage.ObjectAttrs, err error) {
 	err = u.s.do(ctx, len(u.buf), func(ctx context.Context) error {
 		w := u.writer(ctx, u.s.object(u.ref.Staging))
@@ -180,7 +181,7 @@ func (u *upload) endSession(ctx context.Context) (*storage.ObjectAttrs, error) {
 	return attrs, nil
 }
 
-// Abort cancels the upload before it ends it, else the client would store the half of it that was sent.
+// Abort cancels the upload before it ends it, else the client would store the part that was sent.
 func (u *upload) Abort(ctx context.Context) error {
 	u.cancel()
 	u.buf = nil
@@ -191,7 +192,7 @@ func (u *upload) Abort(ctx context.Context) error {
 	return u.s.remove(ctx, u.ref.Staging)
 }
 
-// Publish moves a staged file to its final name. Whatever the answer was but a plain yes, the object there tells.
+// Publish moves a staged file to its final name. Unless the answer is a plain yes it looks at the object there.
 func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 	var r ref
 	if err := json.Unmarshal(encoded, &r); err != nil || r.Key == "" || !strings.HasPrefix(r.Staging, s.staging()) {

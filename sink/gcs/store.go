@@ -21,7 +21,7 @@ import (
 
 // Options are the optional settings of Open; nil means all defaults.
 type Options struct {
-	// Client is used if it is set, and is not closed.
+	// Client is used if it is set. The Store does not close it.
 	//
 	// Defaults to storage.NewClient with the application's default credentials.
 	Client *storage.Client
@@ -35,16 +35,16 @@ type Options struct {
 	// Defaults to 4 MiB.
 	ChunkBytes int
 
-	// Attempts is how often a request is tried before its error is returned, Timeout how long one attempt may take beside
-	// what its body needs at 256 KiB/s.
+	// Attempts is how often a request is tried before its error is returned. Timeout is how long one attempt may take, in
+	// addition to what its body needs at 256 KiB/s.
 	//
 	// Default to 5 and 20 seconds.
 	Attempts int
 	Timeout  time.Duration
 
-	// Recovery is the longest time between a commit and the publication of its files, which spans a stop of the job. Open
-	// refuses a bucket whose lifecycle rules delete staged files earlier, and sink.Open one in which files of the job's
-	// flows are deleted earlier, or its ledger at any time. To look needs storage.buckets.get.
+	// Recovery is the longest time between a commit and the publication of its files, which includes a stop of the job.
+	// Open refuses a bucket whose lifecycle rules delete staged files earlier. sink.Open refuses one whose rules delete
+	// files of the job's flows earlier, or its ledger at any time. Reading the rules needs storage.buckets.get.
 	//
 	// Defaults to 3 days. -1 does not look at the rules.
 	Recovery time.Duration
@@ -67,7 +67,7 @@ type Store struct {
 
 var _ driver.Store = (*Store)(nil)
 
-// Open makes a Store on bucket. It sends a request, so wrong credentials and names are found here.
+// Open makes a Store on bucket. It sends a request, so it finds wrong credentials and names.
 func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
 	var o Options
 	if opts != nil {
@@ -104,12 +104,12 @@ func (s *Store) Traits() driver.Traits { return driver.Traits{HidesOpen: true, D
 // staging is where files wait; List leaves it out.
 func (s *Store) staging() string { return s.opts.Prefix + "_staging/" }
 
-// object is a handle that tries once: retries are ours, since only we can tell our own object from another's.
+// object returns a handle that tries once. Retries are ours, since only we can tell our own object from another's.
 func (s *Store) object(name string) *storage.ObjectHandle {
 	return s.bucket.Object(name).Retryer(storage.WithPolicy(storage.RetryNever))
 }
 
-// do calls f until it succeeds, fails for good, or was tried often enough. Every attempt has a deadline of its own.
+// do calls f until it succeeds, its error is final, or all attempts are used. Every attempt has its own deadline.
 func (s *Store) do(ctx context.Context, bytes int, f func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -141,7 +141,7 @@ func notFound(err error) bool {
 	return errors.Is(err, storage.ErrObjectNotExist) || httpStatus(err) == http.StatusNotFound
 }
 
-// fail says what was done, then what the service answered, in its own words; then what that may mean.
+// fail says what was done, then what the service answered, in its own words, then what that may mean.
 func (s *Store) fail(doing, key string, err error) error {
 	at := fmt.Sprintf("gcs: cannot %s %q in bucket %s", doing, key, s.name)
 	switch {
@@ -163,8 +163,8 @@ type answer struct {
 func (a *answer) Error() string   { return a.at + ": " + a.err.Error() + " (" + a.hint + ")" }
 func (a *answer) Unwrap() []error { return []error{a.err, a.sentinel} }
 
-// Now returns the service's clock, which is known from the creation time of objects. If none was created for a minute, one
-// of 64 small objects is written anew.
+// Now returns the service's clock, which is known from the creation time of objects. If none was created for a minute, it
+// writes one of 64 small objects anew.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	if t, fresh := s.clock.Fresh(); fresh {
 		return t, ctx.Err()

@@ -2,9 +2,9 @@ package manifest
 
 import "time"
 
-// Hour tells readers all that a closed hour holds. The object, plain JSON, exists before the hour's seals, never
-// changes, and says the same whoever creates it. The seal object of a flow, in its JSON form, has the same fields, with
-// that flow alone and without Partitions.
+// Hour tells readers all that a closed hour holds. The object is plain JSON, exists before the hour's seals and never
+// changes. Whoever creates it writes the same. The seal object of a flow, in its JSON form, has the same fields, with that
+// flow alone and without Partitions.
 type Hour struct {
 	Format     int                `json:"format"`
 	Job        string             `json:"job"`
@@ -20,7 +20,7 @@ type Hour struct {
 	Counts     map[string]int64   `json:"counts"`               // and what became of them
 }
 
-// ClosedPartition is how far a partition was when the hour was closed: records behind it are in later hours, or late.
+// ClosedPartition is how far a partition was when the hour was closed. Its later records are in later hours, or late.
 type ClosedPartition struct {
 	Lane      string    `json:"lane"`
 	Source    string    `json:"source"`

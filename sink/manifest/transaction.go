@@ -1,7 +1,7 @@
 package manifest
 
-// Transaction tells readers what a transaction wrote and what became of the records that it read. The object, plain JSON,
-// exists once all of its files do, and says the same whoever creates it.
+// Transaction tells readers what a transaction wrote and what became of the records that it read. The object is plain JSON
+// and exists once all of its files do. Whoever creates it writes the same.
 type Transaction struct {
 	Format     int                `json:"format"`
 	Job        string             `json:"job"`
@@ -11,8 +11,8 @@ type Transaction struct {
 	Flows      map[string]FlowSum `json:"flows"` // on-time files only
 	Partitions []Partition        `json:"partitions"`
 
-	// Reasons are why finished records have no row: labels of stages and kinds of errors, the most frequent ones. LateDropped
-	// are rows by flow that were too late for a flow that drops these.
+	// Reasons counts finished records without a row, by the labels of stages and the kinds of errors, the most frequent
+	// ones. LateDropped counts, by flow, the late rows of flows that drop these.
 	Reasons     []Reason         `json:"reasons,omitempty"`
 	LateDropped map[string]int64 `json:"late_dropped,omitempty"`
 }

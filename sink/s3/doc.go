@@ -9,11 +9,11 @@
 //
 // # What it costs
 //
-// A file is a multipart upload to its final key: one request to create it, one for each part of 8 MiB or more, one to
-// complete it, which is also what makes it visible. A control object is one PutObject.
+// A file is a multipart upload to its final key: one request to create it, one for each part of 8 MiB or more, and one to
+// complete it, which makes it visible. A control object is one PutObject.
 //
 // # Staging
 //
 // A staged file is an incomplete multipart upload. A lifecycle rule that aborts those must wait longer than the longest
-// time between a commit and its publication, which is how long a job may be down in between: see Options.Recovery.
+// time between a commit and its publication, which includes a stop of the job: see Options.Recovery.
 package s3

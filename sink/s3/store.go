@@ -39,16 +39,16 @@ type Options struct {
 	// Defaults to 8 MiB. Parts of long files are larger.
 	PartBytes int
 
-	// Attempts is how often a request is tried before its error is returned, Timeout how long one attempt may take beside
-	// what its body needs at 256 KiB/s.
+	// Attempts is how often a request is tried before its error is returned. Timeout is how long one attempt may take, in
+	// addition to what its body needs at 256 KiB/s.
 	//
 	// Default to 5 and 20 seconds.
 	Attempts int
 	Timeout  time.Duration
 
-	// Recovery is the longest time between a commit and the publication of its files, which spans a stop of the job.
-	// Open refuses a bucket whose lifecycle rules abort multipart uploads earlier, and sink.Open one in which files of
-	// the job's flows expire earlier, or its ledger at any time. Rules for objects with tags are passed over.
+	// Recovery is the longest time between a commit and the publication of its files, which includes a stop of the job.
+	// Open refuses a bucket whose lifecycle rules abort multipart uploads earlier. sink.Open refuses one in which files of
+	// the job's flows expire earlier, or its ledger at any time. Rules for objects with tags are ignored.
 	//
 	// Defaults to 3 days. -1 does not look at the rules.
 	Recovery time.Duration
@@ -70,8 +70,8 @@ type Store struct {
 
 var _ driver.Store = (*Store)(nil)
 
-// Open makes a Store on the bucket of that name. It sends a few requests, so wrong credentials, regions and names are found
-// here. Retries are the Store's own: the client's quota for them is shared by all its users and runs out when it is needed.
+// Open makes a Store on the bucket of that name. It sends a few requests, so it finds wrong credentials, regions and names.
+// The Store does its own retries: all users of a client share its quota for them, which runs out when it is needed.
 func Open(ctx context.Context, cfg aws.Config, name string, opts *Options) (*Store, error) {
 	o, err := fill(opts)
 	if err != nil {

@@ -16,7 +16,7 @@ var _ driver.Follower = (*Source)(nil)
 // mostTold is how many missing files an error names.
 const mostTold = 5
 
-// Begin refuses to go on if a file that the job has begun to read is not there any more, or is another one: see
+// Begin returns an error if a file that the job has begun to read is missing, or was replaced by another one: see
 // driver.Follower. A file that was read to its end may go.
 func (s *Source) Begin(_ context.Context, l driver.Ledger) error {
 	if l.Unfinished == nil {

@@ -10,9 +10,8 @@ import (
 
 // Config says which files to read, and what is in them.
 type Config struct {
-	// Dir is a folder. With it, a file is known by its path below it, so the folder may be moved between runs. Without
-	// Paths it is read with its subfolders; names that begin with a dot or an underscore are left out, and so are links
-	// to folders.
+	// Dir is a folder. With it a file is known by its path below Dir, so the folder may be moved between runs. Without
+	// Paths it is read with its subfolders, except names that begin with a dot or an underscore, and links to folders.
 	Dir string
 
 	// Patterns choose files of Dir, as path.Match does: by its last element if the pattern has no slash, else by its
@@ -35,9 +34,9 @@ type Options struct {
 	// Defaults to "files".
 	Name string
 
-	// Follow goes on at the end of the files: it waits for new lines and for new files, for ever. A last line without
-	// its newline waits. Compressed files are not followed: they must be whole when they appear, so move them in place.
-	// Without Follow a file ends at its end, and a line that is added later is an error of the next run.
+	// Follow goes on at the end of the files: it waits for new lines and new files, for ever. A last line without its
+	// newline waits. Compressed files are not followed: they must be whole when they appear, so move them in place. Without
+	// Follow a file ends at its end, and a line that is added later is an error of the next run.
 	Follow bool
 
 	// Poll is how often followed files are looked at.
@@ -45,38 +44,38 @@ type Options struct {
 	// Defaults to 1 second.
 	Poll time.Duration
 
-	// Complete tells, when all of a followed file was read, that no line will ever be added to it, from its path below
-	// Dir and the time it was last changed. Its partition ends, so it holds up no seal and may be deleted. A followed
-	// file that is deleted before is driver.ErrLost, since nobody knows whether its last lines were read.
+	// Complete is called when all of a followed file was read. It says, from the path below Dir and the time of the last
+	// change, that no line will ever be added. Then the file's partition ends, so it holds up no seal and may be deleted.
+	// If a followed file is deleted before, that is driver.ErrLost, since nobody knows whether its last lines were read.
 	//
 	// Defaults to never.
 	Complete func(path string, changed time.Time) bool
 
-	// Lane names the lane of a file, from its path below Dir. Files with one name share a lane: joins, counts and dedup
-	// with a local store see them together. They are read one after the other, in the order of their names. "" makes a file a
-	// lane of its own.
+	// Lane names the lane of a file, from its path below Dir. Files with one name share a lane, so joins, counts and dedup
+	// with a local store see them together. They are read one after the other, in the order of their names. "" makes a file
+	// a lane of its own.
 	//
-	// The lane begins again whenever a followed folder gets another file: what stages hold is read again and, for dedup
-	// with a local store and counts, the files that were read to their end, as long as they lie in the folder. One is left out if its
-	// last event is further than their window before the oldest file that has begun and not ended, and if the ledger still knows
-	// that: it forgets it some 30 to 60 minutes after the end. A file that was read to its end and is deleted within the window is
-	// missed then: a copy of what was in it counts as new.
+	// Each new file of a followed folder begins the lane again. Then what stages hold is read again. For counts, and dedup
+	// with a local store, so are the files that were read to their end, as long as they lie in the folder. One of those is
+	// left out if its last event is further than the stage's window before the oldest file that has begun and not ended.
+	// That is known until the ledger forgets the file, some 30 to 60 minutes after its end. If such a file is deleted
+	// within the window, a copy of what was in it counts as new.
 	//
 	// Defaults to a lane for each file.
 	Lane func(path string) string
 
 	// InOrder says that the files of a lane follow each other in event time as they do by name, such as those of a log that
-	// is cut each hour. Then event time is that of the files that have begun, and a join lets go of what has waited long
-	// enough. Without it, event time waits for the last file to begin, since that might hold the oldest event: right for any
-	// files, but a join keeps all unmatched events until then.
+	// is cut each hour. Then event time is that of the files that have begun, and a join releases what has waited long
+	// enough. Without it event time waits for the last file to begin, which might hold the oldest event. That is right for
+	// any files, but a join keeps all unmatched events until then.
 	InOrder bool
 
-	// Unchecked gives the records of a compressed file before its checksum, which is at its end, was seen. That saves
-	// reading such files twice; but a damaged one may give wrong lines before the error.
+	// Unchecked gives the records of a compressed file before its checksum, which is at its end, was read. That saves
+	// reading such files twice, but a damaged one may give wrong lines before the error.
 	Unchecked bool
 
-	// MaxLine is the length, in bytes, above which a line is not read but goes to the dead-letter flow, cut short. A CSV
-	// record of several lines that is longer is taken for one line with a quote that was never closed, then others.
+	// MaxLine is the length of a line in bytes above which it is cut short and goes to the dead-letter flow. A longer CSV
+	// record of several lines is taken for one line with a quote that was never closed, and further lines.
 	//
 	// Defaults to 1 MiB.
 	MaxLine int

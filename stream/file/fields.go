@@ -10,9 +10,9 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// Fields makes a parse function for stream.Decode from one that takes the fields of a CSV record. c is the Format of
-// the source. A record that is not CSV, such as one with a quote inside an unquoted field, goes to the dead-letter flow.
-// The fields are valid during the call; those without quotes in them are parts of the record's value.
+// Fields makes a parse function for stream.Decode from one that takes the fields of a CSV record. c is the Format of the
+// source. A record that is not CSV, such as one with a quote inside an unquoted field, goes to the dead-letter flow. The
+// fields are valid during the call. Those without quotes in them are parts of the record's value.
 func Fields[T any](c CSV, parse func(fields [][]byte) (T, error)) func(*record.Record) (T, error) {
 	if parse == nil {
 		return nil // which Run refuses, as the function of Decode
@@ -31,8 +31,9 @@ func Fields[T any](c CSV, parse func(fields [][]byte) (T, error)) func(*record.R
 	}
 }
 
-// Columns is Fields for the columns that a file's header calls names, in that order, wherever they are. A record that
-// ends before one of them goes to the dead-letter flow; so do all records of a file that has no such column.
+// Columns is Fields for the columns that a file's header calls names. It passes them in the order of names, wherever they
+// are in the file. A record that ends before one of them goes to the dead-letter flow. So do all records of a file that has
+// no such column.
 func Columns[T any](c CSV, names []string, parse func(columns [][]byte) (T, error)) func(*record.Record) (T, error) {
 	if parse == nil {
 		return nil // which Run refuses, as the function of Decode

@@ -18,9 +18,9 @@ type NDJSON struct{}
 // Lines is one record a line, also if it is empty. A carriage return before the newline is dropped.
 type Lines struct{}
 
-// CSV is RFC 4180: fields may be quoted and then hold commas, quotes in pairs, and newlines. Empty lines are no records.
-// A record's value is its bytes as they stand, without the newline at its end; [Columns] and [Fields] take it apart. A
-// quote that is out of place, or is never closed, costs its line alone: that line is a record by itself, which they refuse.
+// CSV is RFC 4180: fields may be quoted and then hold commas, quotes in pairs, and newlines. Empty lines are no records. A
+// record's value is its bytes as they are, without the newline at its end; [Columns] and [Fields] parse it. A quote that is
+// out of place, or is never closed, costs its line alone: that line is a record by itself, which they refuse.
 type CSV struct {
 	// Comma separates fields.
 	//

@@ -31,8 +31,8 @@ type Source struct {
 
 var _ driver.Source = (*Source)(nil)
 
-// Open finds the files and reads the first line of each. It fails if there is none, unless they are followed; if one
-// cannot be opened or decompressed; and if a name is not UTF-8.
+// Open finds the files and reads the first line of each. It fails if there is none, unless files are followed. It also
+// fails if one cannot be opened or decompressed, or if a name is not UTF-8.
 func Open(c Config, opts *Options) (*Source, error) {
 	o := opts.filled()
 	if err := c.faults(&o); err != nil {
