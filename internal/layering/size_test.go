@@ -29,10 +29,6 @@ var larger = map[string]string{
 	"internal/ledger.snapPartitionJSON": "a wire format, by format.md",
 	"examples/verify.snapshot":          "a wire format, by format.md",
 	"examples/verify.snapshotPartition": "a wire format, by format.md",
-
-	// These are to be made smaller.
-	"internal/torture.world":        "not yet",
-	"internal/torture.kinesisWorld": "not yet: it embeds world",
 }
 
 // typ is a type as its package's files have it.

@@ -9,11 +9,8 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/onceflow/onceflow/internal/servers"
 )
 
 // gcsBucket is a bucket on an emulator of Google Cloud Storage, read by its JSON API.
@@ -86,31 +83,4 @@ func (b *gcsBucket) list(ctx context.Context, prefix, after string) (out []objec
 
 func (b *gcsBucket) get(ctx context.Context, key string) ([]byte, error) {
 	return b.ask(ctx, http.MethodGet, "/"+b.name+"/o/"+url.PathEscape(key)+"?alt=media", nil)
-}
-
-// setUpGCS starts the emulator. Sessions of long uploads go past the proxy, to where the emulator says that they are.
-func (w *world) setUpGCS(ctx context.Context) (args, env []string, err error) {
-	var host string // by which the emulator knows requests for contents
-	w.gcs, err = servers.StartGCS(ctx, w.cache, func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			r.Host = host
-			h.ServeHTTP(rw, r)
-		})
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	at, err := url.Parse(w.gcs.Endpoint())
-	if err != nil {
-		return nil, nil, err
-	}
-	host = at.Host
-	if w.bucket, err = newGCSBucket(ctx, w.gcs.Endpoint(), "torture"); err != nil {
-		return nil, nil, err
-	}
-	port, err := strconv.Atoi(at.Port())
-	if err == nil && w.Toxics {
-		port, err = w.behind(ctx, "gcs", port)
-	}
-	return []string{"-bucket", "torture"}, []string{fmt.Sprintf("STORAGE_EMULATOR_HOST=127.0.0.1:%d", port)}, err
 }

@@ -14,13 +14,11 @@ import (
 
 // settle stops the faults and waits until the job has caught up and has sealed all that has data.
 func (w *world) settle(ctx context.Context) error {
-	if w.proxy != nil {
-		if err := w.proxy.Reset(ctx); err != nil {
-			return err
-		}
+	if err := w.rig.mend(ctx); err != nil {
+		return err
 	}
-	for i := range w.Brokers {
-		if err := w.kafka.Restart(ctx, i); err != nil {
+	if w.mend != nil {
+		if err := w.mend(ctx); err != nil {
 			return err
 		}
 	}
@@ -29,7 +27,7 @@ func (w *world) settle(ctx context.Context) error {
 	}
 	w.crew.quiet = true
 	want, newest := w.log.acknowledged(), w.log.newest()
-	w.Say("no more faults; %d records must be there", want)
+	w.o.Say("no more faults; %d records must be there", want)
 	if err := w.wait(ctx, 2*time.Minute, "all records", func() bool { return w.watch.rows() >= want }); err != nil {
 		w.report.Wrong = append(w.report.Wrong, err.Error()) // judge says what is missing
 		return nil
@@ -38,7 +36,7 @@ func (w *world) settle(ctx context.Context) error {
 	err := w.wait(ctx, hour+lateness+time.Minute, "the last seals", func() bool {
 		w.watch.mu.Lock()
 		defer w.watch.mu.Unlock()
-		if w.Quick {
+		if w.o.Quick {
 			return len(w.watch.sealed) > 0
 		}
 		for _, t := range w.watch.topics {
@@ -99,7 +97,7 @@ func (w *world) records() {
 			r.Late++
 			if rec.fate == acked && rec.acked.Sub(rec.at) <= lateness {
 				r.EarlySeals++
-				w.Say("%s:%d of %v was acknowledged at %v and is late", topic, n, rec.at, rec.acked)
+				w.o.Say("%s:%d of %v was acknowledged at %v and is late", topic, n, rec.at, rec.acked)
 			}
 		}
 	}
@@ -110,7 +108,7 @@ func (w *world) listing(ctx context.Context) error {
 	r := w.report
 	for _, t := range w.watch.topics {
 		for _, prefix := range []string{t + "/", "late/" + t + "/"} {
-			all, err := w.bucket.list(ctx, prefix, "")
+			all, err := w.rig.bucket.list(ctx, prefix, "")
 			if err != nil {
 				return err
 			}
@@ -129,10 +127,10 @@ func (w *world) listing(ctx context.Context) error {
 			}
 		}
 	}
-	if w.Store != "dir" {
+	if w.o.Store != "dir" {
 		return nil // MinIO lists uploads of one key only
 	}
-	return filepath.WalkDir(filepath.Join(w.Dir, "bucket", "_onceflow", ".staging"), func(p string, e fs.DirEntry, err error) error {
+	return filepath.WalkDir(filepath.Join(w.o.Dir, "bucket", "_onceflow", ".staging"), func(p string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() {
 			r.Wrong = append(r.Wrong, "left in staging: "+p)
 		}
@@ -144,9 +142,9 @@ func sameObject(a, b object) bool { return a.key == b.key && a.size == b.size }
 
 // verify runs the independent checker on a copy of the bucket.
 func (w *world) verify(ctx context.Context) error {
-	dir := filepath.Join(w.Dir, "bucket")
-	if w.Store != "dir" {
-		if err := copyTo(ctx, w.bucket, dir); err != nil {
+	dir := filepath.Join(w.o.Dir, "bucket")
+	if w.o.Store != "dir" {
+		if err := copyTo(ctx, w.rig.bucket, dir); err != nil {
 			return err
 		}
 	}
@@ -155,8 +153,8 @@ func (w *world) verify(ctx context.Context) error {
 		w.report.Wrong = append(w.report.Wrong, fmt.Sprintf("verify: %v\n%s", err, out))
 		return nil
 	}
-	w.Say("verify: %s", strings.TrimSpace(string(out)))
-	if w.Store != "dir" && w.report.OK() {
+	w.o.Say("verify: %s", strings.TrimSpace(string(out)))
+	if w.o.Store != "dir" && w.report.OK() {
 		return os.RemoveAll(dir)
 	}
 	return nil

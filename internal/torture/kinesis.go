@@ -19,7 +19,7 @@ const streamName = "hits"
 // kinesisWorld is a world whose workers read a Kinesis stream that splits and merges, by leases in DynamoDB. Half of them
 // poll, the others read by enhanced fan-out.
 type kinesisWorld struct {
-	*world
+	world   *world
 	kinesis *servers.Kinesis
 	kfront  *servers.KinesisFront
 	dynamo  *servers.DynamoDB
@@ -31,16 +31,14 @@ type kinesisWorld struct {
 func RunKinesis(ctx context.Context, o Options) (_ *Report, err error) {
 	o.Kills, o.Rate, o.Store, o.Brokers = cmp.Or(o.Kills, 10), cmp.Or(o.Rate, 300), cmp.Or(o.Store, "s3"), 0
 	o.Recovery = cmp.Or(o.Recovery, lease+5*time.Second)
-	w := &kinesisWorld{world: &world{
-		Options: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), log: newLog([]string{streamName}), report: &Report{},
-	}}
+	w := &kinesisWorld{world: newWorld(&o, []string{streamName})}
 	defer w.tearDown()
 	defer func() {
-		if err != nil && ctx.Err() == nil && w.crew != nil {
-			w.crew.dump() // something hangs
+		if err != nil && ctx.Err() == nil && w.world.crew != nil {
+			w.world.crew.dump() // something hangs
 			for _, p := range []*servers.Process{w.kinesis.Process, w.dynamo.Process()} {
 				if !p.Alive() {
-					w.Say("a server has ended: %s", p.Tail(20))
+					w.world.o.Say("a server has ended: %s", p.Tail(20))
 				}
 			}
 		}
@@ -49,35 +47,26 @@ func RunKinesis(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	producers := []func(context.Context){w.put.run}
-	return w.report, w.run(ctx, producers, w.whileResharding)
+	return w.world.report, w.world.run(ctx, producers, w.whileResharding)
 }
 
 func (w *kinesisWorld) setUp(ctx context.Context) (err error) {
-	if w.cache, err = servers.Open(); err != nil {
+	if err := w.world.rig.begin(ctx, "kinesis-to-s3"); err != nil {
 		return err
 	}
-	program, err := w.build(ctx, "kinesis-to-s3")
-	if err != nil {
+	if w.kinesis, err = servers.StartKinesisLocal(ctx, w.world.rig.cache); err != nil {
 		return err
 	}
-	if w.Toxics {
-		if w.proxy, err = servers.StartToxiproxy(ctx, w.cache); err != nil {
-			return err
-		}
-	}
-	if w.kinesis, err = servers.StartKinesisLocal(ctx, w.cache); err != nil {
-		return err
-	}
-	if w.kfront, err = w.kinesis.Front(ctx, w.cache); err != nil {
+	if w.kfront, err = w.kinesis.Front(ctx, w.world.rig.cache); err != nil {
 		return err
 	}
 	w.kfront.Set(usual)
-	if w.dynamo, err = servers.StartDynamoDB(ctx, w.cache); err != nil {
+	if w.dynamo, err = servers.StartDynamoDB(ctx, w.world.rig.cache); err != nil {
 		return err
 	}
 	port := w.kfront.Port()
-	if w.Toxics {
-		if port, err = w.behind(ctx, "kinesis", port); err != nil {
+	if w.world.o.Toxics {
+		if port, err = w.world.rig.behind(ctx, "kinesis", port); err != nil {
 			return err
 		}
 	}
@@ -86,19 +75,19 @@ func (w *kinesisWorld) setUp(ctx context.Context) (err error) {
 		"-lease", lease.String(), "-poll", "250ms", "-refresh", "1s", "-job", job, "-time", "at", "-hour", hour.String(),
 		"-lateness", lateness.String(), "-commit", commit.String(), "-memory", fmt.Sprint(64 << 20),
 	}
-	to, env, err := w.setUpStore(ctx)
+	to, env, err := w.world.rig.setUpStore(ctx)
 	if err != nil {
 		return err
 	}
-	w.crew = &crew{program: program, dir: w.Dir, args: append(args, to...), odd: []string{"-fanout", "torture"}, env: env, say: w.Say}
-	w.watch = newWatcher(w.bucket, job, []string{streamName}, hour, w.Say)
+	w.world.crew = &crew{program: w.world.rig.program, dir: w.world.o.Dir, args: append(args, to...), odd: []string{"-fanout", "torture"}, env: env, say: w.world.o.Say}
+	w.world.watch = newWatcher(w.world.rig.bucket, job, []string{streamName}, hour, w.world.o.Say)
 	client := newKinesisClient(w.kinesis.Endpoint())
-	w.shards = &resharder{client: client, rnd: rand.New(rand.NewPCG(w.Seed, 2)), say: w.Say}
+	w.shards = &resharder{client: client, rnd: rand.New(rand.NewPCG(w.world.o.Seed, 2)), say: w.world.o.Say}
 	if err := w.shards.begin(ctx); err != nil {
 		return err
 	}
-	w.put = &putter{client: client, idleFrom: w.shards.idleFrom, log: w.log, rate: w.Rate, say: w.Say}
-	w.what, w.reached = w.faults(
+	w.put = &putter{client: client, idleFrom: w.shards.idleFrom, log: w.world.log, rate: w.world.o.Rate, say: w.world.o.Say}
+	w.world.what, w.world.reached = w.world.faults(
 		fault{"throttle", w.throttle}, fault{"expire iterators", w.expire}, fault{"cut replies", w.cutReplies},
 		fault{"kill the table of leases", w.killTable},
 	), w.firstOfEachShard
@@ -106,7 +95,8 @@ func (w *kinesisWorld) setUp(ctx context.Context) (err error) {
 }
 
 func (w *kinesisWorld) tearDown() {
-	w.world.tearDown()
+	w.world.killAll()
+	w.world.rig.stop()
 	if w.kfront != nil {
 		w.kfront.Stop()
 	}
@@ -123,14 +113,14 @@ func (w *kinesisWorld) whileResharding(ctx context.Context) error {
 	resharding, stop := context.WithCancel(ctx)
 	defer stop()
 	var shards sync.WaitGroup
-	if !w.Calm {
+	if !w.world.o.Calm {
 		shards.Go(func() { w.shards.run(resharding) })
 	}
-	err := w.chaos(ctx)
+	err := w.world.chaos(ctx)
 	stop()
 	shards.Wait()
 	w.kfront.Set(usual)
-	w.Say("%d splits, %d merges; %+v", w.shards.splits, w.shards.merges, w.kfront.Counts())
+	w.world.o.Say("%d splits, %d merges; %+v", w.shards.splits, w.shards.merges, w.kfront.Counts())
 	return err
 }
 
@@ -140,11 +130,11 @@ var usual = servers.KinesisFaults{ReadsPerSecond: 5, Subscription: 8 * time.Seco
 // throttle lets the service refuse what it is asked for a while.
 func (w *kinesisWorld) throttle(ctx context.Context) error {
 	bad := usual
-	if bad.Throttle = w.rnd.IntN(2) == 0; !bad.Throttle {
+	if bad.Throttle = w.world.rnd.IntN(2) == 0; !bad.Throttle {
 		bad.ReadsPerSecond = 1
 	}
 	w.kfront.Set(bad)
-	sleep(ctx, time.Second+time.Duration(w.rnd.Int64N(int64(3*time.Second))))
+	sleep(ctx, time.Second+time.Duration(w.world.rnd.Int64N(int64(3*time.Second))))
 	w.kfront.Set(usual)
 	return nil
 }
@@ -156,9 +146,9 @@ func (w *kinesisWorld) expire(context.Context) error {
 
 func (w *kinesisWorld) cutReplies(ctx context.Context) error {
 	bad := usual
-	bad.Cut = 2 + w.rnd.IntN(4)
+	bad.Cut = 2 + w.world.rnd.IntN(4)
 	w.kfront.Set(bad)
-	sleep(ctx, time.Second+time.Duration(w.rnd.Int64N(int64(3*time.Second))))
+	sleep(ctx, time.Second+time.Duration(w.world.rnd.Int64N(int64(3*time.Second))))
 	w.kfront.Set(usual)
 	return nil
 }
@@ -166,7 +156,7 @@ func (w *kinesisWorld) cutReplies(ctx context.Context) error {
 // killTable takes the leases away for a while. The workers go on with what they have.
 func (w *kinesisWorld) killTable(ctx context.Context) error {
 	w.dynamo.Process().Kill()
-	sleep(ctx, time.Duration(w.rnd.Int64N(int64(2*lease))))
+	sleep(ctx, time.Duration(w.world.rnd.Int64N(int64(2*lease))))
 	return w.dynamo.Restart(ctx)
 }
 
@@ -177,16 +167,16 @@ func (w *kinesisWorld) firstOfEachShard(since time.Time) bool {
 	if time.Now().Before(until) {
 		return false // all busy shards have had some by then
 	}
-	first := w.log.earliestBetween(since, until)
+	first := w.world.log.earliestBetween(since, until)
 	if len(first) == 0 { // the emulator took none
-		first = w.log.earliestBetween(since, time.Now())
-		w.awaited = "any record"
+		first = w.world.log.earliestBetween(since, time.Now())
+		w.world.awaited = "any record"
 	}
-	w.watch.mu.Lock()
-	defer w.watch.mu.Unlock()
+	w.world.watch.mu.Lock()
+	defer w.world.watch.mu.Unlock()
 	for k, n := range first {
-		if onTime, late := w.watch.tally.times(streamName, n); onTime+late == 0 {
-			w.awaited = fmt.Sprintf("record %d of shard %d", n, k.n)
+		if onTime, late := w.world.watch.tally.times(streamName, n); onTime+late == 0 {
+			w.world.awaited = fmt.Sprintf("record %d of shard %d", n, k.n)
 			return false
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path"
 	"slices"
 	"sync"
@@ -31,9 +30,11 @@ type sample struct {
 // MeasureLatency lets one process read o.Rate records a second for a while, with nothing being broken.
 func MeasureLatency(ctx context.Context, o Options, during time.Duration) (*Latency, error) {
 	o.Brokers, o.Toxics, o.Rate = 1, false, cmp.Or(o.Rate, 1000)
-	w := &world{Options: o, rnd: rand.New(rand.NewPCG(1, 1)), log: newLog(topics[:]), report: &Report{}}
-	defer w.tearDown()
-	if err := w.setUp(ctx); err != nil {
+	o.Seed = 1
+	k := &kafkaWorld{world: newWorld(&o, topics[:])}
+	w := k.world
+	defer k.tearDown()
+	if err := k.setUp(ctx); err != nil {
 		return nil, err
 	}
 	if err := w.crew.add(); err != nil {
@@ -50,7 +51,7 @@ func MeasureLatency(ctx context.Context, o Options, during time.Duration) (*Late
 	for _, t := range topics {
 		for p := range int32(parts) {
 			all.Go(func() {
-				errs <- w.pump(producing, t, p, o.Rate/len(topics)/parts, func(n int, s sample) {
+				errs <- k.pump(producing, t, p, o.Rate/len(topics)/parts, func(n int, s sample) {
 					mu.Lock()
 					defer mu.Unlock()
 					r.Records += n
@@ -68,7 +69,7 @@ func MeasureLatency(ctx context.Context, o Options, during time.Duration) (*Late
 			return nil, err
 		}
 	}
-	took, err := w.covered(ctx, samples)
+	took, err := k.covered(ctx, samples)
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +80,9 @@ func MeasureLatency(ctx context.Context, o Options, during time.Duration) (*Late
 }
 
 // pump writes records to one partition at a pace.
-func (w *world) pump(ctx context.Context, topic string, partition int32, rate int, done func(int, sample)) error {
-	c := w.prod.config()
-	sp, err := sarama.NewSyncProducer(w.kafka.Brokers(), c)
+func (k *kafkaWorld) pump(ctx context.Context, topic string, partition int32, rate int, done func(int, sample)) error {
+	c := k.prod.config()
+	sp, err := sarama.NewSyncProducer(k.kafka.Brokers(), c)
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (w *world) pump(ctx context.Context, topic string, partition int32, rate in
 }
 
 // covered reads all manifests, with the times at which they were created, and returns how long each sample took.
-func (w *world) covered(ctx context.Context, samples map[string][]sample) (took []time.Duration, err error) {
+func (k *kafkaWorld) covered(ctx context.Context, samples map[string][]sample) (took []time.Duration, err error) {
 	type cover struct {
 		at   time.Time
 		upTo int64
@@ -116,7 +117,7 @@ func (w *world) covered(ctx context.Context, samples map[string][]sample) (took 
 	covers := map[string][]cover{}
 	read := map[string]bool{}
 	complete := func() bool {
-		list, e := w.bucket.list(ctx, "_onceflow/"+job+"/e0001/manifests/", "")
+		list, e := k.world.rig.bucket.list(ctx, "_onceflow/"+job+"/e0001/manifests/", "")
 		err = e
 		for _, o := range list {
 			if read[o.key] || err != nil {
@@ -124,7 +125,7 @@ func (w *world) covered(ctx context.Context, samples map[string][]sample) (took 
 			}
 			var body []byte
 			var m manifest
-			if body, err = w.bucket.get(ctx, o.key); err == nil {
+			if body, err = k.world.rig.bucket.get(ctx, o.key); err == nil {
 				err = json.Unmarshal(body, &m)
 			}
 			read[o.key] = true
@@ -143,7 +144,7 @@ func (w *world) covered(ctx context.Context, samples map[string][]sample) (took 
 		}
 		return true
 	}
-	if e := w.wait(ctx, time.Minute, "all records", complete); e != nil || err != nil {
+	if e := k.world.wait(ctx, time.Minute, "all records", complete); e != nil || err != nil {
 		return nil, errors.Join(e, err)
 	}
 	for name, ss := range samples {
