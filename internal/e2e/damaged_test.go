@@ -17,6 +17,7 @@ import (
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
+	"github.com/onceflow/onceflow/stream/record"
 )
 
 // A compressed file that was cut short stops the job with an error that names it, what is left of it is kept, and the
@@ -83,4 +84,63 @@ func TestFileThatWasCutShortIsKeptAndContinued(t *testing.T) {
 		t.Fatal(err)
 	}
 	compare(t, "after the whole file came", read(t, out), want)
+}
+
+// One bad file among many stopped a job for good, and with it all the others. By choice it is left out: its dead letter says
+// why, the hours are sealed, and a second run has nothing to do.
+func TestABadFileIsLeftOutAndTheHoursAreSealed(t *testing.T) {
+	in, out := t.TempDir(), t.TempDir()
+	want := byHour{}
+	begin := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
+	for f := range 5 {
+		var text, packed bytes.Buffer
+		for i := range 300 {
+			at := begin.Add(time.Duration(i) * 20 * time.Second)
+			row := fmt.Sprintf("%s %d-%d", at.Format(time.RFC3339), f, i)
+			fmt.Fprintln(&text, row)
+			if f != 2 {
+				want.add(at, row)
+			}
+		}
+		z := gzip.NewWriter(&packed)
+		z.Write(text.Bytes())
+		z.Close()
+		if f == 2 {
+			packed.Bytes()[packed.Len()-5] ^= 1 // of the checksum
+		}
+		if err := os.WriteFile(filepath.Join(in, fmt.Sprintf("%d.gz", f)), packed.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(in, "foreign.zip"), []byte("PK\x03\x04"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		src, err := file.Open(file.Config{Dir: in}, &file.Options{SkipBad: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		store, err := sinkfile.Open(out, &sinkfile.Options{NoSync: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		text := format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil })
+		files, err := sink.Open(t.Context(), store, "e2e", []sink.Flow[event]{{Name: "all", Format: text, Codec: codec.Gzip}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.Run(t.Context(), stream.Via(stream.From(src), stream.Decode(parseLine, (*event).eventTime)), seal.Hourly(files, nil), nil); err != nil {
+			t.Fatal(err)
+		}
+		state, err := sink.Inspect(t.Context(), store, "e2e", nil)
+		if err != nil || state.Counts[record.Dead] != 1 || !state.Sealed.Equal(begin.Add(2*time.Hour)) {
+			t.Errorf("%v; %d dead letters, want 1; sealed through %s", err, state.Counts[record.Dead], state.Sealed)
+		}
+	}
+	if err := os.RemoveAll(filepath.Join(out, "dead")); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "without the bad files", read(t, out), want)
 }

@@ -4,8 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
 	"time"
+
+	"github.com/onceflow/onceflow/stream/driver"
+	"github.com/onceflow/onceflow/stream/file/internal/input"
 )
 
 // Config says which files to read, and what is in them.
@@ -70,6 +74,11 @@ type Options struct {
 	// any files, but a join keeps all unmatched events until then.
 	InOrder bool
 
+	// SkipBad goes on with the other files where one cannot be opened, is of a kind that cannot be read, or is damaged. One
+	// that was not begun is left out, and looked at again when it changes. Of one that was begun a dead letter says what is
+	// wrong, and that is its end: a mended file must have another name. Without it the job stops.
+	SkipBad bool
+
 	// Unchecked gives the records of a compressed file before its checksum, which is at its end, was read. That saves
 	// reading such files twice, but a damaged one may give wrong lines before the error.
 	Unchecked bool
@@ -90,6 +99,10 @@ type Options struct {
 	//
 	// Defaults to 32 MiB.
 	MaxWindow int
+
+	// Logger gets a line for what a file or a pattern has less of than its author may have meant: a file without a record, a
+	// header that comes again, files that no pattern chooses, and what SkipBad leaves out. Defaults to discarding.
+	Logger *slog.Logger
 }
 
 func (o *Options) filled() Options {
@@ -101,8 +114,15 @@ func (o *Options) filled() Options {
 	f.Poll = cmp.Or(f.Poll, time.Second)
 	f.MaxLine = cmp.Or(f.MaxLine, 1<<20)
 	f.MaxOpen = cmp.Or(f.MaxOpen, 16)
+	f.Logger = cmp.Or(f.Logger, slog.New(slog.DiscardHandler))
 	f.MaxWindow = cmp.Or(f.MaxWindow, 32<<20)
 	return f
+}
+
+// skips reports whether err is of a file that SkipBad goes on without.
+func (o *Options) skips(err error) bool {
+	var of *input.Error
+	return o.SkipBad && errors.As(err, &of) && !errors.Is(err, driver.ErrLost)
 }
 
 func (c *Config) faults(o *Options) error {

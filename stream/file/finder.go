@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -26,6 +27,7 @@ type listed struct {
 	path string // to open it
 	info os.FileInfo
 	kind input.Content
+	bare bool             // it has text and no record, which was told
 	part record.Partition // without Epoch while the file has no record
 	over bool             // it was read to its end, and that is committed
 }
@@ -39,9 +41,38 @@ type finder struct {
 	paths    []listed // of Config.Paths, sorted, without info
 	folder   string   // Config.Dir, absolute
 
-	mu   sync.Mutex        // is held while the files are looked at
-	seen map[string]listed // by ID: the last look, but for files that are done
-	done doneFiles         // those that are there yet
+	selection selection // by the last look; used with mu
+
+	mu   sync.Mutex             // is held while the files are looked at
+	seen map[string]listed      // by ID: the last look, but for files that are done
+	done doneFiles              // those that are there yet
+	bad  map[string]os.FileInfo // by ID: what was left out, as it was then
+}
+
+// selection is what a look at a folder did not choose.
+type selection struct {
+	used          []bool // of the patterns
+	unwanted      int    // files that no pattern chooses
+	example       string
+	hidden        int // names that begin with a dot or an underscore
+	hiddenExample string
+}
+
+// tell says what was not chosen: a pattern may choose less than its author meant.
+func (n *finder) tell() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i, used := range n.selection.used {
+		if !used {
+			n.opts.Logger.Warn("a pattern chooses no file", "pattern", n.conf.Patterns[i], "folder", n.folder)
+		}
+	}
+	if n.selection.unwanted > 0 {
+		n.opts.Logger.Info("files are left out that no pattern chooses", "files", n.selection.unwanted, "such_as", n.selection.example, "patterns", n.conf.Patterns)
+	}
+	if n.selection.hidden > 0 {
+		n.opts.Logger.Info("names are left out that begin with a dot or an underscore", "names", n.selection.hidden, "such_as", n.selection.hiddenExample)
+	}
 }
 
 // resolve finds out where Config.Dir and Config.Paths are and what these are called.
@@ -82,7 +113,7 @@ func (n *finder) look() ([]listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen, done := make(map[string]listed, len(n.seen)), make(doneFiles, len(n.done))
+	seen, done, bad := make(map[string]listed, len(n.seen)), make(doneFiles, len(n.done)), map[string]os.FileInfo{}
 	for i := range found {
 		f := &found[i]
 		key := hashName(f.id)
@@ -92,11 +123,19 @@ func (n *finder) look() ([]listed, error) {
 			continue
 		}
 		old, ok := n.seen[f.id]
-		if ok && os.SameFile(old.info, f.info) && old.info.Size() == f.info.Size() && old.info.ModTime().Equal(f.info.ModTime()) {
-			f.part, f.kind = old.part, old.kind
+		if ok && asBefore(old.info, f.info) {
+			f.part, f.kind, f.bare = old.part, old.kind, old.bare
+		} else if was, ok := n.bad[f.id]; ok && asBefore(was, f.info) {
+			bad[f.id] = was
+			continue
 		} else if err := n.identify(f); err != nil {
 			if errors.Is(err, fs.ErrNotExist) && (len(n.conf.Paths) == 0 || n.seen != nil) {
 				continue // deleted while we looked
+			}
+			if f.part = (record.Partition{}); n.opts.skips(err) {
+				bad[f.id] = f.info
+				n.opts.Logger.Error("a file is left out", "file", f.path, "error", err)
+				continue
 			}
 			return nil, err
 		}
@@ -107,10 +146,15 @@ func (n *finder) look() ([]listed, error) {
 		}
 		seen[f.id] = *f
 	}
-	n.seen, n.done = seen, done
+	n.seen, n.done, n.bad = seen, done, bad
 	found = slices.DeleteFunc(found, func(f listed) bool { return f.part == record.Partition{} })
 	slices.SortFunc(found, func(a, b listed) int { return strings.Compare(a.id, b.id) })
 	return found, nil
+}
+
+// asBefore reports whether a file is as it was.
+func asBefore(was, is os.FileInfo) bool {
+	return os.SameFile(was, is) && was.Size() == is.Size() && was.ModTime().Equal(is.ModTime())
 }
 
 func (n *finder) identify(f *listed) error {
@@ -121,7 +165,11 @@ func (n *finder) identify(f *listed) error {
 	defer in.Close()
 	f.info, f.kind = in.Info, in.Kind
 	f.part = record.Partition{Source: n.opts.Name, ID: f.id}
-	f.part.Epoch, err = fingerprint(in, n.rules, n.grows(in.Kind))
+	epoch, text, err := fingerprint(in, n.rules, n.grows(in.Kind))
+	if f.part.Epoch = epoch; err == nil && epoch == "" && text && !n.grows(in.Kind) {
+		f.bare = true
+		n.opts.Logger.Warn("a file has no record", "file", f.path, "header", n.rules.Header)
+	}
 	return err
 }
 
@@ -157,6 +205,7 @@ func (n *finder) named() ([]listed, error) {
 }
 
 func (n *finder) walk() (found []listed, err error) {
+	n.selection = selection{used: make([]bool, len(n.conf.Patterns))}
 	root := n.conf.Dir + string(filepath.Separator) // if it is a link, what it points to
 	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -169,14 +218,21 @@ func (n *finder) walk() (found []listed, err error) {
 			return nil
 		}
 		if strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") {
+			n.selection.hidden++
+			n.selection.hiddenExample = cmp.Or(n.selection.hiddenExample, p)
 			if d.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
 		}
 		rel, err := filepath.Rel(root, p)
-		if err != nil || d.IsDir() || !n.wanted(filepath.ToSlash(rel)) {
+		if err != nil || d.IsDir() {
 			return err
+		}
+		if !n.wanted(filepath.ToSlash(rel)) {
+			n.selection.unwanted++
+			n.selection.example = cmp.Or(n.selection.example, filepath.ToSlash(rel))
+			return nil
 		}
 		f, ok, err := regular(p, d)
 		if err != nil || !ok {
@@ -192,12 +248,13 @@ func (n *finder) walk() (found []listed, err error) {
 }
 
 func (n *finder) wanted(id string) bool {
-	for _, p := range n.conf.Patterns {
+	for i, p := range n.conf.Patterns {
 		name := id
 		if !strings.Contains(p, "/") {
 			name = path.Base(id)
 		}
 		if ok, _ := path.Match(p, name); ok { // Open has checked the pattern
+			n.selection.used[i] = true
 			return true
 		}
 	}
@@ -234,22 +291,26 @@ func (n *finder) finished(l *lane) {
 const printBytes = 4096
 
 // fingerprint is the identity of a text: of its first line that is a record, with all before it, but at most of its
-// first printBytes. It is empty for a text without a record, or whose first line may still grow.
-func fingerprint(in *input.Input, r cut.Rules, grows bool) (string, error) {
+// first printBytes. It is empty for a text without a record, or whose first line may still grow. some says that there is a text.
+func fingerprint(in *input.Input, r cut.Rules, grows bool) (epoch string, some bool, err error) {
 	var buf [printBytes]byte
 	for have, end := 0, false; !end; {
 		// In small steps: what comes after the first line may be damaged.
 		n, err := in.Read(buf[have:min(have+512, printBytes)])
 		have += n
 		if err != nil && !errors.Is(err, io.EOF) {
-			return "", err
+			return "", true, err
 		}
+		if r.OldMac(buf[:have]) {
+			return "", true, input.Bad("%s: its lines end with carriage returns alone, as on old Macs, and would be one line: convert them, such as with tr '\\r' '\\n'", in.Path)
+		}
+		some = have > 0
 		end = err != nil || have == printBytes
 		last := end && (have == printBytes || !grows)
 		if n := r.First(buf[:have], last); n > 0 {
 			sum := sha256.Sum256(buf[:n])
-			return hex.EncodeToString(sum[:8]), nil
+			return hex.EncodeToString(sum[:8]), true, nil
 		}
 	}
-	return "", nil
+	return "", some, nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/file/internal/input"
@@ -102,6 +103,29 @@ func (l *lane) read(ctx context.Context) (*driver.Batch, error) {
 	return nil, err
 }
 
+// giveUp ends a file that cannot be read on, and says why by a dead letter in the place of its next line. What a stage holds of
+// it cannot be done without.
+func (l *lane) giveUp(why error) (*driver.Batch, error) {
+	switch {
+	case l.from.Pending.Len() > 0:
+		return nil, why
+	case l.warm:
+		return &driver.Batch{Lane: l.name, Warm: true, WarmDone: l.endPass()}, nil
+	}
+	l.src.opts.Logger.Error("the rest of a file is left out", "file", l.file.path, "error", why)
+	at := l.from.UpTo.Sub
+	if l.r != nil {
+		at = l.r.last
+	}
+	l.close()
+	l.state = ended
+	rec := record.Record{Partition: l.part, Position: record.Position{Sub: at + 1}, Time: l.file.info.ModTime().UTC()}
+	return &driver.Batch{
+		Lane: l.name, Ended: []driver.Ended{{Partition: *l.part}},
+		Unreadable: []driver.DeadLetter{{Record: rec, Stage: "file", Read: time.Now().UTC(), Err: why}},
+	}, nil
+}
+
 // check reads a compressed file through before the first record is taken from it, since its checksum is at its end: a
 // flipped bit may give other lines long before it is noticed. What is left of a file that was cut short is sound.
 func (l *lane) check(ctx context.Context, buf []byte) error {
@@ -187,7 +211,7 @@ func (l *lane) openFile() error {
 		l.r = nil
 	}
 	if l.r == nil {
-		l.r = newReader(l.part, l.src.files.rules, l.src.opts.MaxLine, l.src.files.grows(in.Kind), l.plan(), newTrace(l.from))
+		l.r = newReader(l.part, l.src.files.rules, l.src.opts.MaxLine, l.src.files.grows(in.Kind), l.plan(), newTrace(l.from), l.src.opts.Logger)
 	}
 	if err := l.r.sameAsBefore(in); err != nil {
 		in.Close()
@@ -201,7 +225,7 @@ func (l *lane) openFile() error {
 // verify looks again at the first line if the file is not as the last look found it.
 func (l *lane) verify(in *input.Input) error {
 	old := l.file.info
-	if os.SameFile(old, in.Info) && old.Size() == in.Info.Size() && old.ModTime().Equal(in.Info.ModTime()) {
+	if asBefore(old, in.Info) {
 		return nil
 	}
 	now := listed{id: l.file.id, path: l.file.path}

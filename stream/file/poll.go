@@ -36,6 +36,9 @@ func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
 		}
 		if l := s.pick(); l != nil {
 			b, err := l.read(ctx)
+			if s.opts.skips(err) {
+				b, err = l.giveUp(err)
+			}
 			if l.over && l.state == ended {
 				s.drop()
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -32,8 +33,7 @@ type reader struct {
 	short   bool   // no record ends in tail
 	rest    bool   // tail is within line, whose start was dropped; so is its rest
 	opened  bool   // the byte order mark was looked for
-	headed  bool   // the header was read, or there is none
-	header  []record.Header
+	heading heading
 	changed time.Time
 
 	end    bool  // the end of the file was read
@@ -41,8 +41,8 @@ type reader struct {
 	failed error // the plan cannot be kept
 }
 
-func newReader(part *record.Partition, r cut.Rules, limit int, grows bool, p plan, t *trace) *reader {
-	return &reader{part: part, rules: r, limit: limit, grows: grows, trace: t, plan: p, line: 1, last: p.upTo, headed: !r.Header}
+func newReader(part *record.Partition, r cut.Rules, limit int, grows bool, p plan, t *trace, log *slog.Logger) *reader {
+	return &reader{part: part, rules: r, limit: limit, grows: grows, trace: t, plan: p, line: 1, last: p.upTo, heading: heading{read: !r.Header, log: log}}
 }
 
 // errEnd means that all that is there was read. In a file that grows there may be more later.
@@ -180,11 +180,14 @@ func (r *reader) cut(b []byte, c *chunk) []byte {
 
 // take gives a record to c if the plan wants it. It returns false if the plan cannot be kept.
 func (r *reader) take(k *cut.Cut, c *chunk) bool {
-	if !r.headed {
+	if !r.heading.read {
 		if k.Verdict != cut.Record {
 			return r.fail(fmt.Errorf("the header is longer than %d bytes", r.limit))
 		}
-		r.headed, r.header = true, []record.Header{{Key: HeaderKey, Value: bytes.Clone(k.Value)}}
+		r.heading.read, r.heading.header = true, []record.Header{{Key: HeaderKey, Value: bytes.Clone(k.Value)}}
+		return true
+	}
+	if r.heading.again(r, k.Value) {
 		return true
 	}
 	deliver, err := r.plan.meet(r.line)
@@ -196,7 +199,7 @@ func (r *reader) take(k *cut.Cut, c *chunk) bool {
 		return true
 	}
 	rec := record.Record{
-		Partition: r.part, Position: record.Position{Sub: r.line}, Value: k.Value, Headers: r.header, Time: r.changed,
+		Partition: r.part, Position: record.Position{Sub: r.line}, Value: k.Value, Headers: r.heading.header, Time: r.changed,
 	}
 	if k.Verdict == cut.Record {
 		c.records = append(c.records, rec)
@@ -224,7 +227,7 @@ func (r *reader) skip(b []byte) []byte {
 		r.rest = false
 	}
 	to := r.plan.skip()
-	if r.line >= to || !r.headed {
+	if r.line >= to || !r.heading.read {
 		return b
 	}
 	if n := int64(bytes.Count(b, newline)); r.line+n < to {

@@ -56,8 +56,13 @@ func Open(c Config, opts *Options) (*Source, error) {
 		return nil, err
 	}
 	if len(found) == 0 && !o.Follow {
-		return nil, fmt.Errorf("file: no file in %s%s", c.Dir, matching(c.Patterns))
+		others := ""
+		if n := s.files.selection.unwanted; n > 0 {
+			others = fmt.Sprintf("; %d others are there, such as %s", n, s.files.selection.example)
+		}
+		return nil, fmt.Errorf("file: no file in %s%s%s", c.Dir, matching(c.Patterns), others)
 	}
+	s.files.tell()
 	s.first = found
 	return s, nil
 }

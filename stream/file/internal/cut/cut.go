@@ -179,3 +179,30 @@ func (r *Rules) First(b []byte, last bool) int {
 	}
 	return 0
 }
+
+// OldMac reports whether b, the beginning of a text, has lines that end with a carriage return alone: all of them would be one
+// line. Of lines without rules nobody can say.
+func (r *Rules) OldMac(b []byte) bool {
+	line := bytes.TrimRight(b[:end(b)], "\r")
+	if r.Comma == 0 {
+		return r.Blank != nil && bytes.Contains(line, []byte("}\r{"))
+	}
+	for quoted, rest := false, line; ; quoted = !quoted {
+		part, after, more := bytes.Cut(rest, []byte{'"'})
+		if !quoted && bytes.IndexByte(part, '\r') >= 0 {
+			return true
+		}
+		if !more {
+			return false
+		}
+		rest = after
+	}
+}
+
+// end is where the first line of b ends.
+func end(b []byte) int {
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return i
+	}
+	return len(b)
+}

@@ -9,6 +9,15 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
+// Error says that a file cannot be opened, or that what is in it cannot be read.
+type Error struct{ err error }
+
+func (e *Error) Error() string { return e.err.Error() }
+func (e *Error) Unwrap() error { return e.err }
+
+// Bad makes an Error.
+func Bad(format string, args ...any) error { return &Error{fmt.Errorf("file: "+format, args...)} }
+
 // Input is the text of an open file. It is not safe for concurrent use.
 type Input struct {
 	Path string
@@ -26,7 +35,7 @@ type Input struct {
 func Open(path string, pool *Pool) (*Input, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("file: %w", err)
+		return nil, Bad("%w", err)
 	}
 	in := &Input{Path: path, File: f, text: f, pool: pool}
 	if err := in.begin(); err != nil {
@@ -38,15 +47,15 @@ func Open(path string, pool *Pool) (*Input, error) {
 
 func (in *Input) begin() (err error) {
 	if in.Info, err = in.File.Stat(); err != nil {
-		return fmt.Errorf("file: %w", err)
+		return Bad("%w", err)
 	}
 	if !in.Info.Mode().IsRegular() {
-		return fmt.Errorf("file: %s is not a regular file", in.Path)
+		return Bad("%s is not a regular file", in.Path)
 	}
 	var magic [magicBytes]byte
 	n, err := in.File.ReadAt(magic[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("file: %w", err)
+		return Bad("%w", err)
 	}
 	switch in.Kind = sniff(magic[:n]); in.Kind {
 	case Plain:
@@ -55,7 +64,7 @@ func (in *Input) begin() (err error) {
 		in.raw = in.pool.counter(in.File)
 		return in.decompress()
 	}
-	return fmt.Errorf("file: %s holds %s; plain text, gzip and zstd can be read", in.Path, in.Kind)
+	return Bad("%s holds %s; plain text, gzip and zstd can be read", in.Path, in.Kind)
 }
 
 func (in *Input) decompress() (err error) {
@@ -73,7 +82,7 @@ func (in *Input) decompress() (err error) {
 // Rewind goes back to the start of a compressed file.
 func (in *Input) Rewind() error {
 	if _, err := in.File.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("file: %w", err)
+		return Bad("%w", err)
 	}
 	in.pool.put(in.text, in.raw)
 	in.raw, in.out = in.pool.counter(in.File), 0
@@ -83,7 +92,7 @@ func (in *Input) Rewind() error {
 // Resume goes on at an offset of a plain file.
 func (in *Input) Resume(at int64) error {
 	if _, err := in.File.Seek(at, io.SeekStart); err != nil {
-		return fmt.Errorf("file: %w", err)
+		return Bad("%w", err)
 	}
 	in.out = at
 	return nil
@@ -97,6 +106,11 @@ func (in *Input) Read(p []byte) (n int, err error) {
 		m, err = in.text.Read(p[n:])
 		n += m
 	}
+	if in.raw != nil && in.out == 0 {
+		if k := sniff(p[:min(n, magicBytes)]); k != Plain {
+			return 0, Bad("%s holds %s within %s; plain text within it can be read", in.Path, k, in.Kind)
+		}
+	}
 	in.out += int64(n)
 	switch {
 	case n == len(p):
@@ -104,21 +118,25 @@ func (in *Input) Read(p []byte) (n int, err error) {
 	case errors.Is(err, io.EOF):
 		return n, io.EOF
 	case in.raw == nil:
-		return n, fmt.Errorf("file: %s: at byte %d: %w", in.Path, in.out, err)
+		return n, Bad("%s: at byte %d: %w", in.Path, in.out, err)
 	}
 	return n, in.damaged(err)
 }
 
 func (in *Input) damaged(err error) error {
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		return fmt.Errorf("file: %s: its zstd window is larger than Options.MaxWindow, %d bytes: %w",
+		return Bad("%s: its zstd window is larger than Options.MaxWindow, %d bytes: %w",
 			in.Path, in.pool.window, err)
+	}
+	if errors.Is(err, errGarbage) || errors.Is(err, zstd.ErrMagicMismatch) && in.out > 0 {
+		return Bad("%s: the %s data ends at byte %d or shortly before, and something else follows: garbage, or a file that was not compressed; "+
+			"%d bytes of text came out of it: %w", in.Path, in.Kind, in.raw.offset(), in.out, err)
 	}
 	what := "may be damaged"
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		what = "may be cut short, or still be written,"
 	}
-	return fmt.Errorf("file: %s: the %s data %s at byte %d or shortly before; %d bytes of text came out of it: %w",
+	return Bad("%s: the %s data %s at byte %d or shortly before; %d bytes of text came out of it: %w",
 		in.Path, in.Kind, what, in.raw.offset(), in.out, err)
 }
 

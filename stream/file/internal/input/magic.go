@@ -23,6 +23,11 @@ var foreign = []struct {
 	{"snappy", "\xff\x06\x00\x00sNaPpY"},
 	{"s2", "\xff\x06\x00\x00S2sTwO"},
 	{"zip", "PK\x03\x04"},
+	{"compress (.Z)", "\x1f\x9d"},
+	{"7z", "7z\xbc\xaf\x27\x1c"},
+	{"a SequenceFile", "SEQ\x04"},
+	{"a SequenceFile", "SEQ\x05"},
+	{"a SequenceFile", "SEQ\x06"},
 	{"Parquet", "PAR1"},
 	{"Avro", "Obj\x01"},
 	{"UTF-16", "\xff\xfe"},
@@ -39,6 +44,9 @@ func sniff(b []byte) Content {
 		return zstded
 	case len(b) >= 4 && b[0]&0xf0 == 0x50 && bytes.Equal(b[1:4], []byte{0x2a, 0x4d, 0x18}):
 		return zstded // begins with a skippable frame
+	}
+	if bytes.HasPrefix(b, []byte("ORC")) && bytes.ContainsFunc(b, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' }) {
+		return "ORC"
 	}
 	for _, f := range foreign {
 		if bytes.HasPrefix(b, []byte(f.magic)) {

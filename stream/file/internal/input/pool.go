@@ -15,7 +15,7 @@ type Pool struct {
 	keep   int
 
 	mu       sync.Mutex
-	gzips    []*gzip.Reader
+	gzips    []*members
 	zstds    []*zstd.Decoder
 	counters []*counter
 }
@@ -48,9 +48,9 @@ func (d *Pool) gzip(c *counter) (io.Reader, error) {
 	if z, ok := take(d, &d.gzips); ok {
 		return z, z.Reset(c)
 	}
-	z, err := gzip.NewReader(c)
-	if err != nil {
-		return nil, err // not z: a nil pointer in an interface is not nil
+	z := &members{z: new(gzip.Reader)}
+	if err := z.Reset(c); err != nil {
+		return nil, err
 	}
 	return z, nil
 }
@@ -76,7 +76,7 @@ func (d *Pool) put(text io.Reader, c *counter) {
 		d.counters = append(d.counters, c)
 	}
 	switch z := text.(type) {
-	case *gzip.Reader:
+	case *members:
 		if len(d.gzips) < d.keep {
 			d.gzips = append(d.gzips, z)
 		}
