@@ -2,7 +2,6 @@ package sink_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink"
-	"github.com/onceflow/onceflow/sink/manifest"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -66,7 +64,7 @@ func processAll(t *testing.T, store sink.Store, seed uint64, input map[string][]
 	if err != nil {
 		return err
 	}
-	out.Seal(&sink.SealOptions{Lateness: 15 * time.Minute, JSON: true})
+	out.Seal(&sink.SealOptions{Lateness: 15 * time.Minute})
 	if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
 		return err
 	}
@@ -306,28 +304,5 @@ func TestARunOverAFinishedFolderWritesNothing(t *testing.T) {
 	after = slices.DeleteFunc(after, func(k string) bool { return slices.Contains(before, k) })
 	if len(after) > 0 {
 		t.Errorf("it wrote %s", after)
-	}
-}
-
-func TestSealObjectInJSONListsTheFlowAlone(t *testing.T) {
-	mem, _ := memory(noon.Add(5 * time.Hour))
-	if err := process(t, mem, 1); err != nil {
-		t.Fatal(err)
-	}
-	body, err := mem.Read(t.Context(), "odd/day=2025-05-01/hour=12/_SEALED", 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var m manifest.Hour
-	if err := json.Unmarshal(body, &m); err != nil {
-		t.Fatal(err)
-	}
-	if len(m.Flows) != 1 || m.Flows["odd"].Rows != 2 || len(m.Files) == 0 {
-		t.Errorf("seal %s\nwant flow odd alone, with 2 rows", body)
-	}
-	for _, f := range m.Files {
-		if f.Flow != "odd" {
-			t.Errorf("it lists %s", f.Key)
-		}
 	}
 }

@@ -14,15 +14,12 @@ import (
 // SealOptions are the optional settings for closing and sealing hours; nil means all defaults. Package seal has them as its
 // Options. All instances of a job should have the same.
 type SealOptions struct {
-	// Name is the name of the seal object in the hour's folder of each flow. Readers such as Spark and Athena skip names
+	// Name is the name of the seal object in the hour's folder of each flow. The object is empty, since some readers take
+	// every file of a folder for data; the hour's manifest says what the hour has, see seal.Read. Readers such as Spark and Athena skip names
 	// that begin with an underscore.
 	//
 	// Defaults to "_SEALED", or "_SEALED.<job>" if several jobs share the folder (Options.Shared).
 	Name string
-
-	// JSON lists the hour's files and counts in the seal object. Without it the object is empty. The hour's manifest lists
-	// them in either case.
-	JSON bool
 
 	// Lateness is how far an event may be behind the newest event of its partition and still be on time. It delays the seal
 	// by as much.
@@ -97,7 +94,7 @@ func (o *SealOptions) lateness() time.Duration {
 // filled are the options with their defaults.
 func (o *SealOptions) filled(of *Options, flows []string) hours.Options {
 	return hours.Options{
-		Name: o.Name, JSON: o.JSON, Lateness: o.lateness(), EmptyHours: cmp.Or(o.EmptyHours, DefaultEmptyHours), Verify: o.Verify,
+		Name: o.Name, Lateness: o.lateness(), EmptyHours: cmp.Or(o.EmptyHours, DefaultEmptyHours), Verify: o.Verify,
 		Layout: of.layout(), Flows: flows, Generation: of.Generation,
 	}
 }

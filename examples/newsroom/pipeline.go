@@ -95,7 +95,7 @@ func runJob(ctx context.Context, o *options, store sink.Store, flows []sink.Flow
 		return err
 	}
 	return stream.Run(ctx, pipeline(o, src, ids, enrich.NewTable(countryRanges)),
-		seal.Hourly(out, &seal.Options{JSON: true}),
+		seal.Hourly(out, nil),
 		&stream.Options{
 			CommitEvery: o.commit, Memory: 128 << 20, Progress: os.Stderr, Observe: observe,
 			KeysInLanes: true, // all hits of a page view, and all copies of one, are in one partition or file

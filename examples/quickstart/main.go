@@ -97,7 +97,7 @@ func runJob[T any](ctx context.Context, o *quick.Options, input string, events s
 	if err != nil {
 		return err
 	}
-	err = stream.Run(ctx, events, seal.Hourly(files, &seal.Options{JSON: true}), &stream.Options{CommitEvery: o.Commit, Progress: terminal})
+	err = stream.Run(ctx, events, seal.Hourly(files, nil), &stream.Options{CommitEvery: o.Commit, Progress: terminal})
 	if err != nil {
 		return fmt.Errorf("%w\nNothing is lost: %s keeps what was committed. Once that is mended, the same command goes on from there", err, o.Out)
 	}

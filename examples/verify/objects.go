@@ -158,7 +158,6 @@ type closeEntry struct {
 	ListedHash string    `json:"listed_hash"`
 	Flows      []string  `json:"flows"`
 	Seal       string    `json:"seal"`
-	JSON       bool      `json:"json"`
 	Generation uint64    `json:"generation"`
 }
 

@@ -26,18 +26,6 @@ type hourManifest struct {
 	Counts     counts             `json:"counts"`
 }
 
-// only returns what the seal of a flow says.
-func (m *hourManifest) only(flow string) *hourManifest {
-	s := *m
-	s.Flows, s.Partitions, s.Files = map[string]flowSum{flow: m.Flows[flow]}, nil, []publicFile{}
-	for _, f := range m.Files {
-		if f.Flow == flow {
-			s.Files = append(s.Files, f)
-		}
-	}
-	return &s
-}
-
 // sealCheck looks for the manifests and seals of closed hours, and has what was found of them.
 type sealCheck struct {
 	place *place
@@ -86,7 +74,7 @@ func (s *sealCheck) hour(ctx context.Context, c *closing, want *hourManifest, mu
 	for _, flow := range slices.Sorted(maps.Keys(want.Flows)) {
 		key := s.place.prefix + flow + "/" + s.place.hourFolder(want.Hour) + c.close.Seal
 		s.seals[key] = true
-		found, err := s.seal(ctx, key, must, c.close.JSON, want.only(flow))
+		found, err := s.seal(ctx, key, must)
 		if err != nil {
 			return err
 		}
@@ -104,10 +92,7 @@ func (s *sealCheck) hour(ctx context.Context, c *closing, want *hourManifest, mu
 	return nil
 }
 
-func (s *sealCheck) seal(ctx context.Context, key string, must, inJSON bool, want *hourManifest) (found bool, err error) {
-	if inJSON {
-		return s.place.checkJSON(ctx, key, must, new(hourManifest), want)
-	}
+func (s *sealCheck) seal(ctx context.Context, key string, must bool) (found bool, err error) {
 	body, err := read(ctx, s.place.b, key, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		s.place.expect(!must, key, "it is missing")

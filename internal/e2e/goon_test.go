@@ -77,7 +77,7 @@ func (j *goonJob) run(ctx context.Context, observe func(stream.Status)) error {
 	if j.changed {
 		flows[0].Keys = []sink.Key[event]{{Name: "key", Value: func(*event) string { return "k" }}}
 		flows = append(flows, sink.Flow[event]{Name: "more", Format: text, Codec: codec.Zstd})
-		sealing, opts = &seal.Options{JSON: true, Lateness: time.Minute}, &stream.Options{CommitBytes: 100 << 10, Parallel: 3}
+		sealing, opts = &seal.Options{Lateness: time.Minute}, &stream.Options{CommitBytes: 100 << 10, Parallel: 3}
 	}
 	files, err := sink.Open(ctx, store, "e2e", flows, nil)
 	if err != nil {

@@ -24,9 +24,8 @@ type Close struct {
 	// on-time files. Sorted.
 	Flows []string `json:"flows"`
 
-	// Seal is the name of the seal object; JSON says which form it has.
+	// Seal is the name of the seal object.
 	Seal string `json:"seal"`
-	JSON bool   `json:"json,omitempty"`
 
 	Generation uint64 `json:"generation"` // of the Config by which the closer knew the topics
 }

@@ -66,7 +66,7 @@ func objects(t testing.TB) []object {
 	add("mark", mark(2))
 	add("retire", retire(s, "shard", "shard-2"))
 	end := closing(clock("09:00"), clock("10:00"), clock("10:15"), part("a"))
-	end.Close.Generation, end.Close.JSON = 1, true
+	end.Close.Generation = 1
 	add("close", end)
 	other := lane(s, "a", 91, clock("10:20"), clock("10:00")).pending(clock("10:00"), 90)
 	other.Partitions[0].Progress.Pending, other.Partitions[0].PendingBlob = driver.PendingSet{}, NewBlob("blobs/x-0", []byte("pending"))

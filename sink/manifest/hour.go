@@ -32,17 +32,3 @@ type ClosedPartition struct {
 	Ended     bool      `json:"ended,omitempty"`
 	Retired   bool      `json:"retired,omitempty"`
 }
-
-// OfFlow is the JSON form of the seal object of a flow.
-func (h *Hour) OfFlow(flow string) *Hour {
-	s := *h
-	s.Flows = map[string]FlowSum{flow: h.Flows[flow]}
-	s.Partitions = nil
-	s.Files = []File{}
-	for _, f := range h.Files {
-		if f.Flow == flow {
-			s.Files = append(s.Files, f)
-		}
-	}
-	return &s
-}

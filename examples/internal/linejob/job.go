@@ -39,7 +39,7 @@ func (o *Options) Run(ctx context.Context, out io.Writer, topics []string, sourc
 	if err != nil {
 		return errors.Join(errOpen, err)
 	}
-	hourly := seal.Hourly(files, &seal.Options{Lateness: o.lateness, JSON: true})
+	hourly := seal.Hourly(files, &seal.Options{Lateness: o.lateness})
 	events := stream.Via(stream.From(src), stream.Decode(o.parse, (*event).time))
 	return stream.Run(ctx, events, hourly, &stream.Options{
 		CommitEvery: o.commit, Memory: o.memory, Shutdown: o.shutdown, Logger: log, Observe: (&observer{log: log}).observe,

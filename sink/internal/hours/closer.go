@@ -20,7 +20,6 @@ import (
 // Options say how hours are closed and sealed. All of them are set.
 type Options struct {
 	Name       string // of seal objects
-	JSON       bool   // list files and counts in them
 	Lateness   time.Duration
 	EmptyHours int64 // -1 is any number
 	Verify     bool  // compare the files of an hour with what was published before it closes
@@ -155,7 +154,7 @@ func (c *Closer) once(ctx context.Context, list func(context.Context) ([]record.
 	e := c.publisher.Entry(ledger.KindClose)
 	e.Close = &ledger.Close{
 		From: from, Through: through, At: at, Lateness: c.opts.Lateness, EmptyHours: c.opts.EmptyHours, Listed: len(parts), ListedHash: ledger.HashPartitions(parts),
-		Flows: c.opts.Flows, Seal: c.opts.Name, JSON: c.opts.JSON, Generation: c.opts.Generation,
+		Flows: c.opts.Flows, Seal: c.opts.Name, Generation: c.opts.Generation,
 	}
 	asked := false
 	id, err := c.journal.Append(ctx, e, func(s *ledger.State, e *ledger.Entry) error {

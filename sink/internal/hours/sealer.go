@@ -172,14 +172,7 @@ func (s *Sealer) sealHour(ctx context.Context, c *journal.Closing, m, next *mani
 		if i == len(flows) {
 			return s.createManifest(ctx, next)
 		}
-		flow, body := flows[i], []byte{}
-		if c.Close.JSON {
-			var err error
-			if body, err = journal.EncodeManifest(m.OfFlow(flow)); err != nil {
-				return err
-			}
-		}
-		return s.createSame(ctx, s.key(c, flow, m.Hour), body)
+		return s.createSame(ctx, s.key(c, flows[i], m.Hour), []byte{})
 	})
 }
 
