@@ -51,7 +51,7 @@ func run(ctx context.Context, in, out string) error {
 	}
 	hits := stream.Via(stream.From(src), stream.Decode(parse, (*hit).time)) // what fails goes to the dead-letter flow
 	files, err := sink.Open(ctx, store, "etl", []sink.Flow[hit]{
-		{Name: "all", Format: format.JSONLines[hit](), Codec: codec.Zstd},
+		{Name: "all", Format: format.JSONLines[hit](), Codec: codec.Gzip},
 		{Name: "clicks", Where: (*hit).isClick, Format: format.JSONLines[hit](), Codec: codec.Gzip},
 	}, nil)
 	if err != nil {

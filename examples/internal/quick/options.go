@@ -65,7 +65,7 @@ func Parse(args []string, w io.Writer) (*Options, error) {
 	fs.DurationVar(&o.Window, "window", time.Hour, "with -id: how far apart in event time two lines may be and still be told as copies")
 	fs.StringVar(&o.By, "by", "", "with -in: the `FIELD` whose values become flows; none makes one flow")
 	fs.StringVar(&o.Out, "out", "", "`DIR` for the output (default out/quickstart, with -in out/own)")
-	codec := fs.String("codec", "zstd", "how files are compressed: "+strings.Join(slices.Sorted(maps.Keys(codecs)), ", "))
+	codec := fs.String("codec", "gzip", "how files are compressed: "+strings.Join(slices.Sorted(maps.Keys(codecs)), ", "))
 	fs.Uint64Var(&o.Seed, "seed", 1, "of the generated clickstream")
 	fs.IntVar(&o.Events, "events", 1_000_000, "in the generated clickstream")
 	fs.DurationVar(&o.Commit, "commit", time.Second, "the longest `TIME` between two commits, such as 500ms or 1m")

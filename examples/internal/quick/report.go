@@ -165,12 +165,12 @@ func printNext(w io.Writer, o *Options, took time.Duration, interrupted bool, li
 	fmt.Fprintf(t, "  rm -r %s, run, kill -9, run\tkill it as often as you like: the rows end up the same\n", o.Out)
 	fmt.Fprintf(t, "  go run ./examples/verify %s\tan independent checker of the folder\n", o.Out)
 	sealed := slices.IndexFunc(lines, func(l *line) bool { return l.sum.Rows > 0 && !l.sealed.IsZero() })
-	if sealed >= 0 && o.Codec == codec.Codec(codec.Zstd) {
+	if show, ok := map[codec.Codec]string{codec.Gzip: "zcat %s/%s/%s/*.gz", codec.Zstd: "zstd -dc %s/%s/%s/*.zst"}[o.Codec]; sealed >= 0 && ok {
 		l := lines[sealed]
-		fmt.Fprintf(t, "  zstd -dc %s/%s/%s/*.zst\tthe rows of an hour\n", o.Out, l.flow, l.hour.Format("day=2006-01-02/hour=15"))
+		fmt.Fprintf(t, "  "+show+"\tthe rows of an hour\n", o.Out, l.flow, l.hour.Format("day=2006-01-02/hour=15"))
 	}
 	if len(o.In) == 0 {
-		fmt.Fprintf(t, "  go run ./examples/quickstart -in FILE... -time FIELD -by FIELD\tyour own JSON lines\n")
+		fmt.Fprintf(t, "  go run ./examples/quickstart -in FILE... -time FIELD -by FIELD\tyour own JSON lines, CSV or TSV\n")
 	}
 	fmt.Fprintf(t, "  less examples/minimal/main.go\tthe whole program in 25 lines; the README explains it\n")
 	t.Flush()
