@@ -121,16 +121,7 @@ func TestABadFileIsLeftOutAndTheHoursAreSealed(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer src.Close()
-		store, err := sinkfile.Open(out, &sinkfile.Options{NoSync: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
-		text := format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil })
-		files, err := sink.Open(t.Context(), store, "e2e", []sink.Flow[event]{{Name: "all", Format: text, Codec: codec.Gzip}}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		store, files := openText(t, out, "e2e", codec.Gzip, nil)
 		if err := stream.Run(t.Context(), stream.Via(stream.From(src), stream.Decode(parseLine, (*event).eventTime)), seal.Hourly(files, nil), nil); err != nil {
 			t.Fatal(err)
 		}

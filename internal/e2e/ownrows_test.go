@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
@@ -61,6 +62,22 @@ func TestAJobNeverReadsItsOwnRows(t *testing.T) {
 	}
 }
 
+// openText opens a job with one flow of lines on a folder.
+func openText(t *testing.T, out, job string, c codec.Codec, opts *sink.Options) (sink.Store, *sink.Sink[event]) {
+	t.Helper()
+	store, err := sinkfile.Open(out, &sinkfile.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	text := format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil })
+	files, err := sink.Open(t.Context(), store, job, []sink.Flow[event]{{Name: "all", Format: text, Codec: c}}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, files
+}
+
 // runOwnRows runs a job until its input has ended or, if it is followed, until it has committed.
 func runOwnRows(t *testing.T, in, out, prefix string, follow bool) error {
 	t.Helper()
@@ -69,16 +86,7 @@ func runOwnRows(t *testing.T, in, out, prefix string, follow bool) error {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	store, err := sinkfile.Open(out, &sinkfile.Options{NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	text := format.Lines(".txt", func(dst []byte, e *event) ([]byte, error) { return append(dst, e.text...), nil })
-	files, err := sink.Open(t.Context(), store, "own", []sink.Flow[event]{{Name: "all", Format: text}}, &sink.Options{Prefix: prefix})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, files := openText(t, out, "own", nil, &sink.Options{Prefix: prefix})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	pipe := stream.Via(stream.From(src), stream.Decode(parseLine, (*event).eventTime))

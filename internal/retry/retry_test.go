@@ -32,12 +32,18 @@ func TestPausesDoubleUpToTheBound(t *testing.T) {
 	}
 }
 
-func TestJitterIsBetweenHalfAndAll(t *testing.T) {
-	low, high := time.Hour, time.Duration(0)
+// spread is the shortest and the longest of many random times for a second.
+func spread(random func(time.Duration) time.Duration) (low, high time.Duration) {
+	low = time.Hour
 	for range 1000 {
-		d := Jitter(time.Second)
+		d := random(time.Second)
 		low, high = min(low, d), max(high, d)
 	}
+	return low, high
+}
+
+func TestJitterIsBetweenHalfAndAll(t *testing.T) {
+	low, high := spread(Jitter)
 	if low < 500*time.Millisecond || high > time.Second || high-low < 400*time.Millisecond {
 		t.Errorf("from %s to %s, want spread from 500ms to 1s", low, high)
 	}
@@ -132,11 +138,7 @@ func TestSleepEndsWhenItIsWoken(t *testing.T) {
 }
 
 func TestRegularPausesAreSpreadByATenth(t *testing.T) {
-	low, high := time.Hour, time.Duration(0)
-	for range 1000 {
-		d := Around(time.Second)
-		low, high = min(low, d), max(high, d)
-	}
+	low, high := spread(Around)
 	if low < 900*time.Millisecond || high > 1100*time.Millisecond || high-low < 150*time.Millisecond {
 		t.Errorf("from %s to %s, want spread from 900ms to 1100ms", low, high)
 	}

@@ -16,15 +16,15 @@ type scalar struct {
 // most is beyond what any application has, of copies and of cores.
 const most = 1_000_000
 
-// zeros reports whether s begins with zeros for which some readers take it for octal: YAML 1.1 reads 010 as 8.
-func (s scalar) zeros() bool {
+// ambiguous reports whether readers read s in two ways: YAML 1.1 reads 010 as 8, and not all take +4 for a number.
+func (s scalar) ambiguous() bool {
 	return len(s.text) > 1 && s.text[0] == '0' && '0' <= s.text[1] && s.text[1] <= '9' || strings.HasPrefix(s.text, "+")
 }
 
 // copies reads a number of copies.
 func (s scalar) copies() (int, error) {
 	n, err := strconv.Atoi(s.text)
-	if err != nil || n < 0 || n > most || s.zeros() {
+	if err != nil || n < 0 || n > most || s.ambiguous() {
 		return 0, fmt.Errorf("%q is not a number of copies", s.text)
 	}
 	return n, nil
@@ -37,7 +37,7 @@ func (s scalar) cores() (float64, error) {
 	if milli {
 		n /= 1000
 	}
-	if err != nil || !(n > 0 && n <= most) || s.zeros() {
+	if err != nil || !(n > 0 && n <= most) || s.ambiguous() {
 		return 0, fmt.Errorf("%q is not a number of cores", s.text)
 	}
 	return n, nil

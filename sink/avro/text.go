@@ -14,37 +14,34 @@ type plan struct {
 	kind  string
 	size  int     // of what has a fixed size
 	parts []*plan // fields of a record, branches of a union, the items or values of the others
-	text  bool    // there are strings in it
 }
 
-// planOf returns nil if there is nothing to look at.
+// planOf returns nil if the schema has no strings.
 func planOf(s *avro.Schema) *plan {
-	named := map[string]*plan{}
-	p := newPlan(s.Root(), named)
-	for changed := true; changed; { // types may refer to themselves
-		changed = false
-		for _, n := range named {
-			changed = n.find(map[*plan]bool{}) || changed
-		}
-		changed = p.find(map[*plan]bool{}) || changed
+	b := planner{named: map[string]*plan{}}
+	if p := b.plan(s.Root()); b.text {
+		return p
 	}
-	if !p.text {
-		return nil
-	}
-	return p
+	return nil
+}
+
+// planner makes the plan of a schema, whose types may refer to themselves.
+type planner struct {
+	named map[string]*plan
+	text  bool // there are strings
 }
 
 var fixedSizes = map[string]int{"null": 0, "boolean": 1, "float": 4, "double": 8}
 
-func newPlan(n *avro.SchemaNode, named map[string]*plan) *plan {
-	if p := named[n.Type]; p != nil {
+func (b *planner) plan(n *avro.SchemaNode) *plan {
+	if p := b.named[n.Type]; p != nil {
 		return p
 	}
 	p := &plan{kind: n.Type}
 	if n.Name != "" {
-		named[n.Name] = p
+		b.named[n.Name] = p
 		if n.Namespace != "" {
-			named[n.Namespace+"."+n.Name] = p
+			b.named[n.Namespace+"."+n.Name] = p
 		}
 	}
 	size, isFixed := fixedSizes[n.Type]
@@ -54,35 +51,20 @@ func newPlan(n *avro.SchemaNode, named map[string]*plan) *plan {
 	case n.Type == "fixed":
 		p.size = n.Size
 	case n.Type == "string" || n.Type == "map":
-		p.text = true
+		b.text = true
 	}
 	for i := range n.Fields {
-		p.parts = append(p.parts, newPlan(&n.Fields[i].Type, named))
+		p.parts = append(p.parts, b.plan(&n.Fields[i].Type))
 	}
 	for i := range n.Branches {
-		p.parts = append(p.parts, newPlan(&n.Branches[i], named))
+		p.parts = append(p.parts, b.plan(&n.Branches[i]))
 	}
 	for _, c := range []*avro.SchemaNode{n.Items, n.Values} {
 		if c != nil {
-			p.parts = append(p.parts, newPlan(c, named))
+			p.parts = append(p.parts, b.plan(c))
 		}
 	}
 	return p
-}
-
-// find notes what has strings below it, and reports whether it found anything new.
-func (p *plan) find(seen map[*plan]bool) (changed bool) {
-	if seen[p] {
-		return false
-	}
-	seen[p] = true
-	for _, c := range p.parts {
-		changed = c.find(seen) || changed
-		if c.text && !p.text {
-			p.text, changed = true, true
-		}
-	}
-	return changed
 }
 
 // clean makes the row that begins at start of dst valid: each byte of a string that is no UTF-8 becomes U+FFFD.

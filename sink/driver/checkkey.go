@@ -24,11 +24,13 @@ func CheckKey(key string) error {
 	if len(key) == 0 || len(key) > MaxKey {
 		return fmt.Errorf("key %.80q has %d bytes, not 1 to %d", key, len(key), MaxKey)
 	}
-	for i, r := range key {
-		if strings.ContainsRune("/%=", r) || escape.Plain(r) && (r != utf8.RuneError || strings.HasPrefix(key[i:], "\ufffd")) {
-			continue
+	if !utf8.ValidString(key) {
+		return fmt.Errorf("key %q is not UTF-8", key)
+	}
+	for _, r := range key {
+		if !strings.ContainsRune("/%=", r) && !escape.Plain(r) {
+			return fmt.Errorf("key %q has the character %q", key, r)
 		}
-		return fmt.Errorf("key %q has the character %q", key, r)
 	}
 	for s := range strings.SplitSeq(key, "/") {
 		switch {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // Row takes the fields of one row of delimited text, in their order. It belongs to the encoder; a row function must not
@@ -22,16 +23,23 @@ type Row struct {
 }
 
 // String adds a field.
-func (r *Row) String(s string) { text(r, s) }
+func (r *Row) String(s string) {
+	if !utf8.ValidString(s) {
+		s = replaced(s)
+	}
+	text(r, s)
+}
 
 // Bytes adds a field, as String does, without making a string of it.
-func (r *Row) Bytes(p []byte) { text(r, p) }
-
-func text[S string | []byte](r *Row, s S) {
-	if !valid(s) {
-		text(r, string(appendValid(nil, s)))
+func (r *Row) Bytes(p []byte) {
+	if !utf8.Valid(p) {
+		r.String(string(p))
 		return
 	}
+	text(r, p)
+}
+
+func text[S string | []byte](r *Row, s S) {
 	if r.escapes {
 		r.buf = appendBackslashed(r.next(), s)
 	} else {

@@ -27,51 +27,18 @@ func (u utf8Format[T]) Check() error {
 	return nil
 }
 
-func (u utf8Format[T]) Open() Encoder[T] { return &utf8Encoder[T]{Encoder: u.Format.Open()} }
+func (u utf8Format[T]) Open() Encoder[T] { return utf8Encoder[T]{u.Format.Open()} }
 
-type utf8Encoder[T any] struct {
-	Encoder[T]
-	scratch []byte
-}
+type utf8Encoder[T any] struct{ Encoder[T] }
 
-func (u *utf8Encoder[T]) Encode(dst []byte, row *T) ([]byte, error) {
+func (u utf8Encoder[T]) Encode(dst []byte, row *T) ([]byte, error) {
 	start := len(dst)
 	dst, err := u.Encoder.Encode(dst, row)
 	if err != nil || len(dst) < start || utf8.Valid(dst[start:]) {
 		return dst, err
 	}
-	u.scratch = append(u.scratch[:0], dst[start:]...)
-	return appendValid(dst[:start], u.scratch), nil
+	return append(dst[:start], replaced(string(dst[start:]))...), nil
 }
 
-// appendValid appends s with U+FFFD in place of each byte that is not UTF-8.
-func appendValid[S string | []byte](dst []byte, s S) []byte {
-	for i := 0; i < len(s); {
-		r, n := rune(s[i]), 1
-		if r >= utf8.RuneSelf {
-			r, n = runeAt(s, i)
-		}
-		dst = utf8.AppendRune(dst, r)
-		i += n
-	}
-	return dst
-}
-
-func valid[S string | []byte](s S) bool {
-	for i := 0; i < len(s); {
-		if s[i] < utf8.RuneSelf {
-			i++
-			continue
-		}
-		r, n := runeAt(s, i)
-		if r == utf8.RuneError && n == 1 {
-			return false
-		}
-		i += n
-	}
-	return true
-}
-
-func runeAt[S string | []byte](s S, i int) (rune, int) {
-	return utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)])) // so short that it stays on the stack
-}
+// replaced is s with U+FFFD in place of each byte that is not UTF-8.
+func replaced(s string) string { return string([]rune(s)) }

@@ -27,7 +27,6 @@ type listed struct {
 	path string // to open it
 	info os.FileInfo
 	kind input.Content
-	bare bool             // it has text and no record, which was told
 	part record.Partition // without Epoch while the file has no record
 	over bool             // it was read to its end, and that is committed
 }
@@ -124,7 +123,7 @@ func (n *finder) look() ([]listed, error) {
 		}
 		old, ok := n.seen[f.id]
 		if ok && asBefore(old.info, f.info) {
-			f.part, f.kind, f.bare = old.part, old.kind, old.bare
+			f.part, f.kind = old.part, old.kind
 		} else if was, ok := n.bad[f.id]; ok && asBefore(was, f.info) {
 			bad[f.id] = was
 			continue
@@ -132,7 +131,7 @@ func (n *finder) look() ([]listed, error) {
 			if errors.Is(err, fs.ErrNotExist) && (len(n.conf.Paths) == 0 || n.seen != nil) {
 				continue // deleted while we looked
 			}
-			if f.part = (record.Partition{}); n.opts.skips(err) {
+			if n.opts.skips(err) {
 				bad[f.id] = f.info
 				n.opts.Logger.Error("a file is left out", "file", f.path, "error", err)
 				continue
@@ -164,13 +163,15 @@ func (n *finder) identify(f *listed) error {
 	}
 	defer in.Close()
 	f.info, f.kind = in.Info, in.Kind
-	f.part = record.Partition{Source: n.opts.Name, ID: f.id}
 	epoch, text, err := fingerprint(in, n.rules, n.grows(in.Kind))
-	if f.part.Epoch = epoch; err == nil && epoch == "" && text && !n.grows(in.Kind) {
-		f.bare = true
+	if err != nil {
+		return err
+	}
+	f.part = record.Partition{Source: n.opts.Name, Epoch: epoch, ID: f.id}
+	if epoch == "" && text && !n.grows(in.Kind) {
 		n.opts.Logger.Warn("a file has no record", "file", f.path, "header", n.rules.Header)
 	}
-	return err
+	return nil
 }
 
 func (n *finder) find() (found []listed, err error) {

@@ -82,13 +82,7 @@ func TestUserRecordsOfOtherShardsAreLeftOut(t *testing.T) {
 		f.put(0, "x", kpl.Pack(kpl.Record{Key: "a", Hash: half, Data: []byte("in")}, kpl.Record{Key: "a", Hash: halfLess, Data: []byte("out")}))
 		f.put(0, "x", kpl.Pack(kpl.Record{Key: "a", Hash: "0", Data: []byte("out")}))
 		last := f.put(0, "x", kpl.Pack())
-		p := f.tap(t, nil)
-		if err := p.start(nil); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.poll(5 * time.Second); err != nil {
-			t.Fatal(err)
-		}
+		p := f.read(t, 5*time.Second)
 		p.want("in")
 		if got := p.at[f.partition(0)]; got != last {
 			t.Errorf("consumed up to %v, want %v", got, last)
@@ -107,13 +101,7 @@ func TestABrokenAggregateIsOneDeadLetter(t *testing.T) {
 		numbers(f, 0, 0, 1)
 		at := f.put(0, "x", bad)
 		numbers(f, 0, 1, 2)
-		p := f.tap(t, nil)
-		if err := p.start(nil); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.poll(5 * time.Second); err != nil {
-			t.Fatal(err)
-		}
+		p := f.read(t, 5*time.Second)
 		p.want("v0", "v1")
 		if len(p.dead) != 1 || p.dead[0].Record.Position != at || !bytes.Equal(p.dead[0].Record.Value, bad) {
 			t.Errorf("dead letters: %+v, want the one at %v with its bytes", p.dead, at)
@@ -133,13 +121,7 @@ func TestARecordThatOnlyBeginsLikeAnAggregateIsAPlainOne(t *testing.T) {
 		f.put(0, "x", damaged)
 		f.put(0, "y", plain)
 		numbers(f, 0, 1, 2)
-		p := f.tap(t, nil)
-		if err := p.start(nil); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.poll(5 * time.Second); err != nil {
-			t.Fatal(err)
-		}
+		p := f.read(t, 5*time.Second)
 		p.want("v0", string(damaged), string(plain), "v1")
 		if len(p.dead) != 0 {
 			t.Errorf("dead letters: %+v, want none", p.dead)

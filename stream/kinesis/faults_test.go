@@ -46,6 +46,19 @@ func (f *fake) tap(t *testing.T, o *Options) *tap {
 	return p
 }
 
+// read is a tap that was started at the beginning and polled for a time.
+func (f *fake) read(t *testing.T, during time.Duration) *tap {
+	t.Helper()
+	p := f.tap(t, nil)
+	if err := p.start(nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.poll(during); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 func (p *tap) start(from map[record.Partition]driver.Progress) error {
 	for _, a := range p.lanes {
 		st := driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{}}
@@ -127,13 +140,7 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 					}
 					return nil
 				}
-				p := f.tap(t, nil)
-				if err := p.start(nil); err != nil {
-					t.Fatal(err)
-				}
-				if err := p.poll(5 * time.Minute); err != nil {
-					t.Fatal(err)
-				}
+				p := f.read(t, 5*time.Minute)
 				p.want(want...)
 			})
 		})
@@ -159,13 +166,7 @@ func TestReadsKeepToTheLimitsOfAShard(t *testing.T) {
 			}
 			return nil
 		}
-		p := f.tap(t, nil)
-		if err := p.start(nil); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.poll(8 * time.Second); err != nil {
-			t.Fatal(err)
-		}
+		p := f.read(t, 8*time.Second)
 		mu.Lock()
 		for i := 5; i < len(reads); i++ {
 			if d := reads[i].Sub(reads[i-5]); d < time.Second {
@@ -231,13 +232,7 @@ func TestAClosedShardProvesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1)
 		numbers(f, 0, 0, 3)
-		p := f.tap(t, nil)
-		if err := p.start(nil); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.poll(900 * time.Millisecond); err != nil {
-			t.Fatal(err)
-		}
+		p := f.read(t, 900*time.Millisecond)
 		f.replace([]int{0}, "0", halfLess, half, wholeRange)
 		if proved, err := p.s.AtEnd(t.Context(), p.at); len(proved) != 0 || err != nil {
 			t.Errorf("AtEnd proved %v (%v) of a closed shard", proved, err)

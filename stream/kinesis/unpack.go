@@ -129,7 +129,7 @@ func (u *unpacker) many(out []*delivery, k *plan, raw *types.Record, at record.P
 		return out, at, over, err
 	}
 	if err != nil {
-		out, over, err := u.bad(out, k, raw, at, err)
+		out, over, err := u.bad(out, k, raw, at, key, err)
 		return out, at, over, err
 	}
 	if u.filter {
@@ -178,12 +178,12 @@ func (u *unpacker) here(r *aggregate.Record) bool {
 }
 
 // bad passes on a record that cannot be unpacked.
-func (u *unpacker) bad(out []*delivery, k *plan, raw *types.Record, at record.Position, why error) ([]*delivery, bool, error) {
+func (u *unpacker) bad(out []*delivery, k *plan, raw *types.Record, at record.Position, key []byte, why error) ([]*delivery, bool, error) {
 	v, err := k.judge(at)
 	if v != give || err != nil || k.phase == warming {
 		return out, v == stop, err
 	}
-	rec := record.Record{Partition: u.part, Position: at, Key: []byte(aws.ToString(raw.PartitionKey)), Value: raw.Data}
+	rec := record.Record{Partition: u.part, Position: at, Key: key, Value: raw.Data}
 	if t := raw.ApproximateArrivalTimestamp; t != nil {
 		rec.Time = t.UTC()
 	}

@@ -36,9 +36,10 @@ func shapeOf(ctx context.Context, paths []string) (s shape, err error) {
 		if strings.HasPrefix(strings.TrimSpace(line), "{") {
 			return s, nil
 		}
+		most := 0
 		for _, c := range []byte(commas) {
-			if n := strings.Count(line, string(c)); n > strings.Count(line, string(s.csv.Comma)) || s.csv.Comma == 0 && n > 0 {
-				s.csv.Comma = c
+			if n := strings.Count(line, string(c)); n > most {
+				s.csv.Comma, most = c, n
 			}
 		}
 		if s.csv.Comma == 0 {

@@ -183,7 +183,8 @@ func (r *Rules) First(b []byte, last bool) int {
 // OldMac reports whether b, the beginning of a text, has lines that end with a carriage return alone: all of them would be one
 // line. Of lines without rules nobody can say.
 func (r *Rules) OldMac(b []byte) bool {
-	line := bytes.TrimRight(b[:end(b)], "\r")
+	line, _, _ := bytes.Cut(b, newline)
+	line = bytes.TrimRight(line, "\r")
 	if r.Comma == 0 {
 		return r.Blank != nil && bytes.Contains(line, []byte("}\r{"))
 	}
@@ -197,12 +198,4 @@ func (r *Rules) OldMac(b []byte) bool {
 		}
 		rest = after
 	}
-}
-
-// end is where the first line of b ends.
-func end(b []byte) int {
-	if i := bytes.IndexByte(b, '\n'); i >= 0 {
-		return i
-	}
-	return len(b)
 }
