@@ -21,8 +21,8 @@ import (
 // blackHole is a Store whose uploads, but for those of probes, keep nothing: a benchmark on it measures this package alone.
 type blackHole struct{ *sinktest.Memory }
 
-func (b blackHole) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
-	up, err := b.Memory.Stage(ctx, key, owner)
+func (b blackHole) Stage(ctx context.Context, key, owner string, most int64) (storage.Upload, error) {
+	up, err := b.Memory.Stage(ctx, key, owner, most)
 	if strings.Contains(key, "/probe/") {
 		return up, err
 	}

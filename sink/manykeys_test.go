@@ -22,9 +22,9 @@ type counter struct {
 	staged, published, listed atomic.Int64
 }
 
-func (c *counter) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
+func (c *counter) Stage(ctx context.Context, key, owner string, most int64) (storage.Upload, error) {
 	if strings.Contains(key, "/probe/") {
-		return c.Memory.Stage(ctx, key, owner)
+		return c.Memory.Stage(ctx, key, owner, most)
 	}
 	c.staged.Add(1)
 	return nothing{}, nil

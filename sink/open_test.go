@@ -142,9 +142,9 @@ func TestAStoreWithoutCreateIfAbsentIsRefused(t *testing.T) {
 // visibleStaging is a Store whose staged files can be read.
 type visibleStaging struct{ *sinktest.Memory }
 
-func (s visibleStaging) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
+func (s visibleStaging) Stage(ctx context.Context, key, owner string, most int64) (storage.Upload, error) {
 	s.Overwrite(key, nil)
-	return s.Memory.Stage(ctx, key, owner)
+	return s.Memory.Stage(ctx, key, owner, most)
 }
 
 func TestAStoreThatShowsStagedFilesIsRefused(t *testing.T) {

@@ -19,8 +19,8 @@ import (
 // of Stage when they write.
 type gathering struct{ *sinktest.Memory }
 
-func (g gathering) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
-	up, err := g.Memory.Stage(ctx, key, owner)
+func (g gathering) Stage(ctx context.Context, key, owner string, most int64) (storage.Upload, error) {
+	up, err := g.Memory.Stage(ctx, key, owner, most)
 	return &gatherer{up, ctx, 0}, err
 }
 

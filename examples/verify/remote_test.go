@@ -109,7 +109,7 @@ func TestABucketOfS3IsChecked(t *testing.T) {
 	if staged, err := b.Staged(t.Context(), key); staged || err != nil {
 		t.Errorf("before it is staged: %v, %v", staged, err)
 	}
-	u, err := store.Stage(t.Context(), key, "o1")
+	u, err := store.Stage(t.Context(), key, "o1", 0)
 	if err == nil {
 		_, err = u.Write([]byte("row\n"))
 	}

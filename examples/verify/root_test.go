@@ -95,7 +95,7 @@ func TestStagedFilesOfAFolderAreFoundByTheirKeys(t *testing.T) {
 	defer store.Close()
 	want := []string{"all/day=2025-05-01/hour=06/o1-1-0.jsonl", "all/" + strings.Repeat("key=value/", 30) + "o1-1-1.jsonl"}
 	for _, key := range want {
-		u, err := store.Stage(t.Context(), key, "o1")
+		u, err := store.Stage(t.Context(), key, "o1", 0)
 		if err == nil {
 			_, err = u.Write([]byte("row\n"))
 		}

@@ -41,8 +41,8 @@ func (s *watched) Discard(ctx context.Context, st storage.Staging) error {
 	return err
 }
 
-func (s *watched) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
-	up, err := s.Memory.Stage(ctx, key, owner)
+func (s *watched) Stage(ctx context.Context, key, owner string, most int64) (storage.Upload, error) {
+	up, err := s.Memory.Stage(ctx, key, owner, most)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (readOnly) Create(_ context.Context, key string, _ []byte) error {
 	return fmt.Errorf("create %q: %w", key, fs.ErrPermission)
 }
 
-func (readOnly) Stage(_ context.Context, key, _ string) (driver.Upload, error) {
+func (readOnly) Stage(_ context.Context, key, _ string, _ int64) (driver.Upload, error) {
 	return nil, fmt.Errorf("stage %q: %w", key, fs.ErrPermission)
 }
 

@@ -43,8 +43,10 @@ type Object struct {
 type Stager interface {
 	// Stage starts uploading the file whose final name will be key. ctx stays valid until Close or Abort. Staged must
 	// report owner, which is made of lower-case letters and digits. The base name of key starts with owner and a dash, for
-	// stores that can recover owner only from the name.
-	Stage(ctx context.Context, key, owner string) (Upload, error)
+	// stores that can recover owner only from the name. most is the size in bytes at which the caller means to end the
+	// file, 0 if it does not know. It is a hint, for stores that choose the length of parts before the first: a file may
+	// get longer, mostly by less than the caller's last write.
+	Stage(ctx context.Context, key, owner string, most int64) (Upload, error)
 
 	// Publish makes a closed file visible under its key. It succeeds, too, if the file was published before, by whomever;
 	// it checks the identity of what is there against ref. The error matches ErrStagingLost if neither staging nor the file

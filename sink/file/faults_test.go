@@ -160,7 +160,7 @@ func TestPublishLooksAtWhatIsThere(t *testing.T) {
 		t.Errorf("it is there: %v", err)
 	}
 
-	up, err := s.Stage(t.Context(), "a/c", "o")
+	up, err := s.Stage(t.Context(), "a/c", "o", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestPublishLooksAtWhatIsThere(t *testing.T) {
 // An upload learns at Close, before an entry names its file, that somebody discarded it.
 func TestCloseNoticesADiscard(t *testing.T) {
 	_, s := newFake(t)
-	up, err := s.Stage(t.Context(), "a/b", "o")
+	up, err := s.Stage(t.Context(), "a/b", "o", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestKeysInStagingAreRefused(t *testing.T) {
 		if err := s.Create(t.Context(), key, nil); !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("Create(%q): got %v, want fs.ErrInvalid", key, err)
 		}
-		if _, err := s.Stage(t.Context(), key, "o"); !errors.Is(err, fs.ErrInvalid) {
+		if _, err := s.Stage(t.Context(), key, "o", 0); !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("Stage(%q): got %v, want fs.ErrInvalid", key, err)
 		}
 	}
@@ -254,7 +254,7 @@ func TestManyUploadsKeepFewHandles(t *testing.T) {
 	ups := make([]driver.Upload, n)
 	for i := range ups {
 		var err error
-		if ups[i], err = s.Stage(t.Context(), fmt.Sprintf("a/%d", i), "o"); err != nil {
+		if ups[i], err = s.Stage(t.Context(), fmt.Sprintf("a/%d", i), "o", 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,7 +25,7 @@ func TestUploadsThatShareHandlesLoseNothing(t *testing.T) {
 				for i := range ups {
 					if part == 0 {
 						var err error
-						if ups[i], err = s.Stage(t.Context(), fmt.Sprintf("a/%d/%d", w, i), "o"); err != nil {
+						if ups[i], err = s.Stage(t.Context(), fmt.Sprintf("a/%d/%d", w, i), "o", 0); err != nil {
 							t.Error(err)
 							return
 						}

@@ -68,7 +68,7 @@ func work(t *testing.T, d disk, tries int) claims {
 }
 
 func stage(ctx context.Context, s *Store, key string) (ref []byte, err error) {
-	up, err := s.Stage(ctx, key, "o")
+	up, err := s.Stage(ctx, key, "o", 0)
 	if err != nil {
 		return nil, err
 	}

@@ -180,7 +180,7 @@ func appendAndStage(dir, who string, out io.Writer) error {
 		case !errors.Is(err, fs.ErrExist):
 			return err
 		}
-		up, err := s.Stage(ctx, key(i)+"-"+who+strings.Repeat("x", 100), "o")
+		up, err := s.Stage(ctx, key(i)+"-"+who+strings.Repeat("x", 100), "o", 0)
 		if err != nil {
 			return err
 		}

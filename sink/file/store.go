@@ -187,7 +187,7 @@ func notExist(err error) error {
 }
 
 // Stage makes an empty file in staging.
-func (s *Store) Stage(ctx context.Context, key, owner string) (driver.Upload, error) {
+func (s *Store) Stage(ctx context.Context, key, owner string, _ int64) (driver.Upload, error) {
 	if err := s.tree.check(ctx, "stage", key); err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 	if err := s.Create(t.Context(), "a", nil); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("Create: got %v, want fs.ErrPermission", err)
 	}
-	if _, err := s.Stage(t.Context(), "a", "o"); !errors.Is(err, fs.ErrPermission) {
+	if _, err := s.Stage(t.Context(), "a", "o", 0); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("Stage: got %v, want fs.ErrPermission", err)
 	}
 	for st, err := range s.Staged(t.Context()) {
@@ -110,7 +110,7 @@ func TestSymbolicLinksAreNotFollowedOut(t *testing.T) {
 		if err := s.Create(t.Context(), key, []byte("x")); err == nil || errors.Is(err, fs.ErrExist) {
 			t.Errorf("Create(%q): got %v, want another error", key, err)
 		}
-		if up, err := s.Stage(t.Context(), key, "o"); err != nil {
+		if up, err := s.Stage(t.Context(), key, "o", 0); err != nil {
 			t.Errorf("Stage(%q): %v", key, err) // it is the publication that would follow the link
 		} else if ref, err := up.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -236,7 +236,7 @@ func BenchmarkStageAndPublish(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(block)))
 			for i := 0; b.Loop(); i++ {
-				up, err := s.Stage(b.Context(), key(i), "o")
+				up, err := s.Stage(b.Context(), key(i), "o", 0)
 				if err != nil {
 					b.Fatal(err)
 				}

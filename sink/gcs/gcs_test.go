@@ -77,7 +77,7 @@ func open(t *testing.T, sp interface {
 
 func stage(t *testing.T, s *Store, key string, body []byte) []byte {
 	t.Helper()
-	u, err := s.Stage(t.Context(), key, "own")
+	u, err := s.Stage(t.Context(), key, "own", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestAStagedFileIsWholeWhenTheLastReplyIsLost(t *testing.T) {
 	sp := &spoiler{}
 	s := open(t, sp)
 	body := bytes.Repeat([]byte("0123456789abcdef"), 50_000) // 800 KB in chunks of 256 KiB
-	u, err := s.Stage(t.Context(), "own-1-1", "own")
+	u, err := s.Stage(t.Context(), "own-1-1", "own", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestAStagedFileIsWholeWhenTheLastReplyIsLost(t *testing.T) {
 
 func TestAnAbortedUploadLeavesNothing(t *testing.T) {
 	s := open(t, &spoiler{})
-	u, err := s.Stage(t.Context(), "own-1-1", "own")
+	u, err := s.Stage(t.Context(), "own-1-1", "own", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

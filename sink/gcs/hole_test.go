@@ -52,7 +52,7 @@ func TestABlackHoleAtTheStartOfALongFileEndsInAnError(t *testing.T) {
 
 func publish(t *testing.T, s *Store, body []byte) error {
 	t.Helper()
-	u, err := s.Stage(t.Context(), "a", "own")
+	u, err := s.Stage(t.Context(), "a", "own", 0)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ type upload struct {
 }
 
 // Stage begins a file under its staging name.
-func (s *Store) Stage(ctx context.Context, key, owner string) (driver.Upload, error) {
+func (s *Store) Stage(ctx context.Context, key, owner string, _ int64) (driver.Upload, error) {
 	if err := errors.Join(driver.CheckKey(key), driver.CheckOwner(owner), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("gcs: stage: %w", err)
 	}

@@ -64,7 +64,7 @@ func TestAKeyForEncryptionThatCannotBeUsedIsSaid(t *testing.T) {
 		s, f := inBucket(t, Options{Attempts: 2}, func(_ int, op string) fault {
 			return fault{before: &answer{400, "<Error><Code>" + code + "</Code></Error>"}}
 		})
-		u, err := s.Stage(t.Context(), "own-1-1", "own")
+		u, err := s.Stage(t.Context(), "own-1-1", "own", 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -86,7 +86,7 @@ func TestARefusalWhileRunningIsNotTriedAgain(t *testing.T) {
 		}
 		return fault{}
 	})
-	u, err := s.Stage(t.Context(), "own-1-1", "own")
+	u, err := s.Stage(t.Context(), "own-1-1", "own", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

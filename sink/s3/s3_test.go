@@ -70,7 +70,7 @@ func inBucket(t *testing.T, o Options, spoil func(n int, op string) fault) (*Sto
 
 func stage(t *testing.T, s driver.Store, key string, body []byte) []byte {
 	t.Helper()
-	u, err := s.Stage(t.Context(), key, "own")
+	u, err := s.Stage(t.Context(), key, "own", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

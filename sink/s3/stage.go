@@ -46,7 +46,7 @@ type upload struct {
 }
 
 // Stage begins a file. It sends nothing before there is a part to send.
-func (s *Store) Stage(ctx context.Context, key, owner string) (driver.Upload, error) {
+func (s *Store) Stage(ctx context.Context, key, owner string, most int64) (driver.Upload, error) {
 	if err := errors.Join(driver.CheckKey(key), driver.CheckOwner(owner), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("s3: stage: %w", err)
 	}

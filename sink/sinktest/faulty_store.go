@@ -121,10 +121,10 @@ func (f *Faulty) Discard(ctx context.Context, s storage.Staging) error {
 }
 
 // Stage begins an upload whose calls count and fail like those of the store.
-func (f *Faulty) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
+func (f *Faulty) Stage(ctx context.Context, key, owner string, most int64) (storage.Upload, error) {
 	var up storage.Upload
 	err := f.do(ctx, OpStage, key, false, func(ctx context.Context) (err error) {
-		u, err := f.store.Stage(ctx, key, owner)
+		u, err := f.store.Stage(ctx, key, owner, most)
 		if err == nil {
 			up = u
 		}

@@ -51,7 +51,7 @@ func TestModesTellAndDoWhatTheySay(t *testing.T) {
 func TestCrashLastsUntilRevive(t *testing.T) {
 	mem := sinktest.NewMemory()
 	f := sinktest.FailAt(mem, 1, sinktest.Crash)
-	up, err := f.Stage(t.Context(), "k", "o")
+	up, err := f.Stage(t.Context(), "k", "o", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestLandAppliesALateCall(t *testing.T) {
 		return sinktest.Pass
 	})
 	f.Delay = -1
-	up, err := f.Stage(t.Context(), "k", "o")
+	up, err := f.Stage(t.Context(), "k", "o", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

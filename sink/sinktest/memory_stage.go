@@ -31,7 +31,7 @@ type memoryRef struct {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Stage begins an upload.
-func (m *Memory) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
+func (m *Memory) Stage(ctx context.Context, key, owner string, _ int64) (storage.Upload, error) {
 	if err := cmp.Or(check(ctx, "stage", key), storage.CheckOwner(owner)); err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func staging(t *testing.T, s sink.Store) []storage.Staging {
 // A test that goes on from one state in two ways must not see one way in the other, uploads under way included.
 func TestCloneIsIndependent(t *testing.T) {
 	m := sinktest.NewMemory()
-	up, err := m.Stage(t.Context(), "f", "o")
+	up, err := m.Stage(t.Context(), "f", "o", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

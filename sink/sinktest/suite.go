@@ -141,7 +141,7 @@ func (s *suite) list(store sink.Store, prefix, after string) []storage.Object {
 // stage stages body and returns the open upload.
 func (s *suite) stage(store sink.Store, key string, body []byte) storage.Upload {
 	s.Helper()
-	up, err := store.Stage(s.Context(), s.dir+key, s.owner)
+	up, err := store.Stage(s.Context(), s.dir+key, s.owner, 0)
 	if err != nil {
 		s.Fatalf("Stage(%q): %v", key, err)
 	}

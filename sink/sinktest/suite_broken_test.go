@@ -410,8 +410,8 @@ func (s stagedHasOne) Staged(ctx context.Context) iter.Seq2[storage.Staging, err
 
 type writeRetains struct{ *sinktest.Memory }
 
-func (s writeRetains) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
-	up, err := s.Memory.Stage(ctx, key, owner)
+func (s writeRetains) Stage(ctx context.Context, key, owner string, most int64) (storage.Upload, error) {
+	up, err := s.Memory.Stage(ctx, key, owner, most)
 	if err != nil {
 		return nil, err
 	}
@@ -443,8 +443,8 @@ type writeShares struct {
 	buf []byte
 }
 
-func (s *writeShares) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
-	up, err := s.Memory.Stage(ctx, key, owner)
+func (s *writeShares) Stage(ctx context.Context, key, owner string, most int64) (storage.Upload, error) {
+	up, err := s.Memory.Stage(ctx, key, owner, most)
 	return &sharingUpload{Upload: up, s: s}, err
 }
 
@@ -469,8 +469,8 @@ func (u *sharingUpload) Write(p []byte) (int, error) {
 
 type abortNothing struct{ *sinktest.Memory }
 
-func (s abortNothing) Stage(ctx context.Context, key, owner string) (storage.Upload, error) {
-	up, err := s.Memory.Stage(ctx, key, owner)
+func (s abortNothing) Stage(ctx context.Context, key, owner string, most int64) (storage.Upload, error) {
+	up, err := s.Memory.Stage(ctx, key, owner, most)
 	return noAbort{up}, err
 }
 

@@ -182,13 +182,13 @@ func badKeysAreRefused(s *suite) {
 			s.Errorf("Open(%q): got no error", key)
 			_ = r.Close()
 		}
-		if up, err := s.a.Stage(s.Context(), key, s.owner); err == nil {
+		if up, err := s.a.Stage(s.Context(), key, s.owner, 0); err == nil {
 			s.Errorf("Stage(%q): got no error", key)
 			_ = up.Abort(s.Context())
 		}
 	}
 	for _, owner := range []string{"", "A", "../x", "a/b", "a b", "a-b"} {
-		if up, err := s.a.Stage(s.Context(), s.dir+"k", owner); err == nil {
+		if up, err := s.a.Stage(s.Context(), s.dir+"k", owner, 0); err == nil {
 			s.Errorf("Stage by %q: got no error", owner)
 			_ = up.Abort(s.Context())
 		}
@@ -238,7 +238,7 @@ func endedContextEndsCalls(s *suite) {
 	check("Open", err)
 	_, err = s.a.Now(ctx)
 	check("Now", err)
-	_, err = s.a.Stage(ctx, s.dir+"k", s.owner)
+	_, err = s.a.Stage(ctx, s.dir+"k", s.owner, 0)
 	check("Stage", err)
 	check("Publish", s.a.Publish(ctx, ref))
 	_, err = up.Close(ctx)

@@ -248,7 +248,7 @@ func uploadsDoNotMix(s *suite) {
 			store, other = s.b, s.a
 		}
 		wg.Go(func() {
-			up, err := store.Stage(s.Context(), s.dir+fmt.Sprint("f", i), s.owner)
+			up, err := store.Stage(s.Context(), s.dir+fmt.Sprint("f", i), s.owner, 0)
 			if err != nil {
 				s.Errorf("Stage: %v", err)
 				return

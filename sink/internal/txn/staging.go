@@ -17,6 +17,7 @@ type Staging struct {
 	Env      *env.Env
 	Owner    func(context.Context) (string, error) // see Lanes.Owner
 	Sequence uint64                                // of the transaction, unique in this process
+	Most     int64                                 // the size at which a file is cut; 0 if it is not
 
 	number atomic.Int64
 }
@@ -32,7 +33,7 @@ func (s *Staging) Begin(ctx, live context.Context, folder, ext string) (up drive
 			return err
 		}
 		key = folder + owner + "-" + strconv.FormatUint(s.Sequence, 10) + "-" + strconv.FormatInt(s.number.Add(1), 10) + ext
-		up, err = s.Store.Stage(live, key, owner)
+		up, err = s.Store.Stage(live, key, owner, s.Most)
 		return err
 	})
 	if err != nil {

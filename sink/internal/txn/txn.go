@@ -57,7 +57,7 @@ type carriedLane struct {
 // Begin starts a transaction on top of after, or of what is committed if after is nil.
 func (l *Lanes) Begin(after *Txn) *Txn {
 	o := l.journal.Objects
-	staging := &Staging{Store: o.Store, Env: o.Env, Owner: l.Owner, Sequence: l.sequence.Add(1)}
+	staging := &Staging{Store: o.Store, Env: o.Env, Owner: l.Owner, Sequence: l.sequence.Add(1), Most: l.opts.FileBytes}
 	t := &Txn{
 		l: l, lanes: map[string]*laneBase{}, set: files.NewSet(staging.Begin, l.opts.FileBytes, o.Env, l.opts.Budget),
 		cut: make(chan struct{}), settled: make(chan struct{}),
