@@ -28,8 +28,8 @@ func (c *Combined) Want(in Input) Want {
 	floor := c.floor.Want(in)
 	in.Floor = larger(in.Floor, floor.Size)
 	need := c.correction.Want(in)
-	w := Want{Policy: "combined", Parts: []Want{floor, need}, Size: larger(in.Floor, need.Size).fill(in.Current)}
-	w.Size.Cores = in.Floor.fill(in.Current).Cores
+	w := Want{Policy: "combined", Parts: []Want{floor, need}, Size: larger(in.Floor, need.Size).Fill(in.Current)}
+	w.Size.Cores = in.Floor.Fill(in.Current).Cores
 	w.Hold = need.Hold && w.Size == in.Current
 	switch {
 	case need.Hold && need.Size.Copies > in.Floor.Copies:

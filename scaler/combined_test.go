@@ -1,8 +1,6 @@
 package scaler
 
 import (
-	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -40,48 +38,5 @@ func TestTheFloorHoldsAndTheCorrectionRaisesIt(t *testing.T) {
 		if got := p.Want(Input{Current: size(c.current)}); got.Size.Copies != c.want || len(got.Parts) != 2 || got.Why == "" {
 			t.Errorf("%s: %+v, want %d copies", name, got, c.want)
 		}
-	}
-}
-
-func TestCoresComeFromTheFloor(t *testing.T) {
-	p := NewCombined(&answer{Want{Size: Size{4, 2}}, 4}, dynamic(t, &DynamicOptions{Rate: 500}))
-	j := newFake(4, 5300)
-	j.size.Cores, j.rate = 1, 500
-	j.run(t, p, 30*time.Minute)
-	if want := (Size{8, 2}); j.size != want { // 5300 / (2 * 500) / 0.7 = 7.6
-		t.Errorf("size %s, want %s", j.size, want)
-	}
-}
-
-func TestAManualChangeIsRespectedForAWhile(t *testing.T) {
-	j := newFake(8, 5300)
-	d := dynamic(t, nil)
-	j.run(t, d, time.Hour)
-	j.last = Change{At: j.now, From: j.size, To: size(20), Outside: true}
-	j.set(size(20))
-	changes := j.run(t, d, time.Hour)
-	if len(changes) != 1 || changes[0].At.Sub(j.last.At) > 0 && changes[0].To.Copies > 9 {
-		t.Fatalf("changes %v, want one back to what is needed", changes)
-	}
-	if after := changes[0].At.Sub(j.started.Add(time.Hour)); after < 10*time.Minute {
-		t.Errorf("undone after %s, want at least the stable time", after)
-	}
-}
-
-func TestCombinedKeepsTheMemoryOfItsParts(t *testing.T) {
-	make := func() *Combined { return NewCombined(&wants{3}, dynamic(t, nil)) }
-	j, p := newFake(8, 5300), make()
-	j.run(t, p, time.Hour)
-	b, err := p.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := make()
-	if err := again.UnmarshalJSON(b); err != nil {
-		t.Fatal(err)
-	}
-	in := Input{Now: j.now.Add(j.every), Current: j.size, Sample: j.step(), Last: j.last}
-	if got, want := again.Want(in), p.Want(in); got.Why != want.Why || strings.Contains(got.Why, "not") || !slices.EqualFunc(got.Parts, want.Parts, func(a, b Want) bool { return a.Why == b.Why }) {
-		t.Errorf("after a restart %+v, want %+v", got, want)
 	}
 }

@@ -12,14 +12,15 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/scaler"
+	"github.com/onceflow/onceflow/scaler/calendar"
 )
 
 // A service with a known rush from 18:00 to 02:00 in Warsaw. Ten minutes before it the new copies are ordered, so that
 // they are warm. Anything that can be resized by a function is a target.
 func Example() {
-	plan, err := scaler.NewStatic(scaler.Calendar{Zone: "Europe/Warsaw", Lead: 10 * time.Minute, Rules: []scaler.Rule{
-		{Name: "rush", From: scaler.At(18, 0), To: scaler.At(2, 0), Size: scaler.Size{Copies: 12}},
-		{Name: "rest", From: scaler.At(2, 0), To: scaler.At(18, 0), Size: scaler.Size{Copies: 4}},
+	plan, err := calendar.New(calendar.Plan{Zone: "Europe/Warsaw", Lead: 10 * time.Minute, Rules: []calendar.Rule{
+		{Name: "rush", From: calendar.At(18, 0), To: calendar.At(2, 0), Size: scaler.Size{Copies: 12}},
+		{Name: "rest", From: calendar.At(2, 0), To: calendar.At(18, 0), Size: scaler.Size{Copies: 4}},
 	}})
 	if err != nil {
 		fmt.Println(err)
@@ -48,21 +49,9 @@ func Example() {
 	// kept 12 copies: rule rush 18:00-02:00 Europe/Warsaw
 }
 
-// All faults of a calendar come at once, so that one look is enough to repair it.
-func ExampleCalendar_Check() {
-	c := scaler.Calendar{Zone: "UTC", Rules: []scaler.Rule{
-		{Name: "rush", From: scaler.At(18, 0), To: scaler.At(2, 0), Size: scaler.Size{Copies: 12}},
-		{Name: "day", From: scaler.At(6, 0), To: scaler.At(19, 0), Size: scaler.Size{Copies: 5}},
-	}}
-	fmt.Println(c.Check())
-	// Output:
-	// scaler: calendar: no rule covers every day 02:00-06:00
-	// scaler: calendar: rule "rush" and rule "day" overlap on every day 18:00-19:00
-}
-
 // The newest decisions are kept in memory, for a status page of the service.
 func ExampleScaler_Decisions() {
-	plan, err := scaler.NewStatic(scaler.Calendar{Zone: "UTC", Otherwise: scaler.Size{Copies: 4}})
+	plan, err := calendar.New(calendar.Plan{Zone: "UTC", Otherwise: scaler.Size{Copies: 4}})
 	if err != nil {
 		fmt.Println(err)
 		return

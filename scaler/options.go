@@ -11,7 +11,7 @@ import (
 
 // Options are the optional settings of New; nil means all defaults.
 type Options struct {
-	// Signals measure the job. Where two know the same value, the first wins. Static needs none.
+	// Signals measure the job. Where two know the same value, the first wins. Package calendar needs none.
 	Signals []Signal
 
 	// Min and Max bound the copies, whatever a policy wants.

@@ -84,8 +84,8 @@ func (s *Sample) fillFrom(other Sample) {
 	}
 }
 
-// check clears the values that cannot be used and says why.
-func (s *Sample) check(now time.Time, stale time.Duration) (ignored []string) {
+// Check clears the values that cannot be used and says why. A Scaler calls it before a policy gets the sample.
+func (s *Sample) Check(now time.Time, stale time.Duration) (ignored []string) {
 	for _, f := range s.fields() {
 		if !f.value.Known() {
 			continue
@@ -100,12 +100,6 @@ func (s *Sample) check(now time.Time, stale time.Duration) (ignored []string) {
 	}
 	return ignored
 }
-
-// mostCopies is beyond what any job has.
-const mostCopies = 1_000_000
-
-// mostCores is beyond what any copy has.
-const mostCores = 1_000_000
 
 // busyExcess is how far above 1 a busy share may be: its two readings come from clocks that are not quite the same.
 const busyExcess = 1.05

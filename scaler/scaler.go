@@ -155,7 +155,7 @@ func (s *Scaler) measure(ctx context.Context, d *Decision) {
 		if err != nil {
 			d.Ignored = append(d.Ignored, fmt.Sprintf("signal %d: %v", i+1, err))
 		}
-		d.Ignored = append(d.Ignored, sample.check(d.At, s.o.Stale)...)
+		d.Ignored = append(d.Ignored, sample.Check(d.At, s.o.Stale)...)
 		d.Sample.fillFrom(sample)
 	}
 }
@@ -163,7 +163,7 @@ func (s *Scaler) measure(ctx context.Context, d *Decision) {
 // bound keeps what a policy wants within Min and Max. A policy that holds is not overruled: if somebody set the size by
 // hand to more than Max, missing data do not undo it.
 func (s *Scaler) bound(w Want, current Size) (Size, string) {
-	size := w.Size.fill(current)
+	size := w.Size.Fill(current)
 	if w.Hold && size == current {
 		return size, w.Why
 	}

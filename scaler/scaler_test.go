@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +50,8 @@ type wants struct{ copies int }
 func (p *wants) Want(in Input) Want {
 	return Want{Policy: "test", Size: Size{Copies: p.copies}, Why: fmt.Sprintf("wants %d", p.copies)}
 }
+
+func size(copies int) Size { return Size{Copies: copies} }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
@@ -361,82 +362,6 @@ func TestNewListsAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
-func TestMemoryOutlivesTheProcess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		memory := FileMemory(filepath.Join(t.TempDir(), "memory.json"))
-		j := newFake(4, 5600)
-		j.now = time.Now()
-		target := TargetFunc(func(context.Context) (Size, error) { return j.size, nil }, func(_ context.Context, c Change) error {
-			j.set(c.To)
-			return nil
-		})
-		var d Decision
-		for range 40 { // each step by a new process, as cron does
-			sample := j.step()
-			<-time.After(j.every)
-			s := open(t, target, dynamic(t, nil), Options{
-				Memory: memory, Signals: []Signal{SignalFunc(func(context.Context) (Sample, error) { return sample, nil })},
-				Now: func() time.Time { return j.now },
-			})
-			var err error
-			if d, err = s.Once(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if j.size.Copies < 8 || j.size.Copies > 9 || j.lag > 0 {
-			t.Errorf("size %s, lag %g after 20 minutes, want 8 or 9 copies and none; last: %s", j.size, j.lag, d)
-		}
-	})
-}
-
-// A clock that was set back by two hours held the scaler for two hours: the step before lay in the future, and all that was
-// measured counted as the last minutes.
-func TestAClockThatIsSetBackHoldsNothing(t *testing.T) {
-	for _, back := range []time.Duration{2 * time.Hour, 24 * time.Hour} {
-		synctest.Test(t, func(t *testing.T) {
-			memory := FileMemory(filepath.Join(t.TempDir(), "memory.json"))
-			j := newFake(4, 5600)
-			j.now = time.Now().Add(back)
-			j.started = j.now
-			j.arrival = func(t time.Duration) float64 {
-				if t > 15*time.Minute {
-					return 11200
-				}
-				return 5600
-			}
-			target := TargetFunc(func(context.Context) (Size, error) { return j.size, nil }, func(_ context.Context, c Change) error {
-				j.set(c.To)
-				return nil
-			})
-			var d Decision
-			for i := range 60 { // half an hour
-				sample := j.step()
-				<-time.After(j.every)
-				now := j.now
-				if i >= 20 { // it has stepped up, and the clock is right again
-					now = now.Add(-back)
-				}
-				for _, f := range sample.fields() {
-					if f.value.Known() {
-						f.value.At = now
-					}
-				}
-				s := open(t, target, dynamic(t, nil), Options{
-					Memory: memory, Signals: []Signal{SignalFunc(func(context.Context) (Sample, error) { return sample, nil })},
-					Now: func() time.Time { return now },
-				})
-				var err error
-				if d, err = s.Once(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if j.size.Copies < 15 {
-				t.Errorf("%v: size %s, lag %g, want 15 copies or more: the load has doubled ten minutes ago; last: %s", back, j.size, j.lag, d)
-			}
-		})
-	}
-}
-
 // badMemory gives what is in it.
 type badMemory struct {
 	b   []byte
@@ -449,14 +374,7 @@ func (m *badMemory) Save(_ context.Context, b []byte) error {
 	return nil
 }
 
-func TestADamagedMemoryStartsAnewAndAnUnreachableOneWaits(t *testing.T) {
-	for _, b := range []string{"", "{", `{"policy":7}`, `{"policy":{"seen":3}}`} {
-		target := &fakeTarget{size: size(4)}
-		p := NewCombined(&wants{8}, dynamic(t, nil))
-		if d, err := open(t, target, p, Options{Memory: &badMemory{b: []byte(b)}}).Once(t.Context()); err != nil || d.Action != Changed {
-			t.Errorf("memory %q: %s (%v), want a change", b, d, err)
-		}
-	}
+func TestNothingIsDecidedWhileTheMemoryIsAway(t *testing.T) {
 	m := &badMemory{err: errors.New("away")}
 	target := &fakeTarget{size: size(4)}
 	s := open(t, target, &wants{8}, Options{Memory: m})
@@ -497,6 +415,18 @@ func TestCountersGiveRatesAndAResetGivesNone(t *testing.T) {
 		}
 		if k > 0 && got.Busy.Number != 0.5 {
 			t.Errorf("reading %d: busy %g, want 2 of 4 copies", k, got.Busy.Number)
+		}
+	}
+}
+
+func wantAll(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, p := range parts {
+		if !strings.Contains(err.Error(), p) {
+			t.Errorf("the error does not say %q:\n%v", p, err)
 		}
 	}
 }

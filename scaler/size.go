@@ -21,21 +21,38 @@ func (s Size) String() string {
 	return fmt.Sprintf("%d copies of %g cores", s.Copies, s.Cores)
 }
 
-// fill replaces what s leaves open by what the target has.
-func (s Size) fill(current Size) Size {
+// Fill replaces what s leaves open by what the target has.
+func (s Size) Fill(current Size) Size {
 	if s.Cores == 0 {
 		s.Cores = current.Cores
 	}
 	return s
 }
 
-// capacity orders sizes. It takes a size without cores as one of a core per copy.
-func (s Size) capacity() float64 {
+// Capacity orders sizes. It takes a size without cores as one of a core per copy.
+func (s Size) Capacity() float64 {
 	if s.Cores == 0 {
 		return float64(s.Copies)
 	}
 	return float64(s.Copies) * s.Cores
 }
+
+// Faults says why nothing can have this size; nil is none.
+func (s Size) Faults() (faults []string) {
+	if s.Copies > mostCopies {
+		faults = append(faults, fmt.Sprintf("%d is not a number of copies", s.Copies))
+	}
+	if s.Copies < 1 {
+		faults = append(faults, fmt.Sprintf("%d copies have no capacity", s.Copies))
+	}
+	if !(s.Cores >= 0 && s.Cores <= mostCores) {
+		faults = append(faults, fmt.Sprintf("%g cores are not a number of cores", s.Cores))
+	}
+	return faults
+}
+
+// mostCopies is beyond what any job has, and mostCores beyond what any copy has.
+const mostCopies, mostCores = 1_000_000, 1_000_000
 
 // larger is the greater of two sizes, number by number: more copies of one and more cores of the other give both, so
 // that nobody's floor is broken.

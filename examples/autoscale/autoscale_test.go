@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/scaler"
+	"github.com/onceflow/onceflow/scaler/dynamic"
 )
 
 // The figures that docs/scaling.md promises. They are simulations on a clock of their own, so they are the same everywhere.
@@ -87,7 +88,7 @@ func TestCombinedHoldsItsPromiseOnEveryTrace(t *testing.T) {
 func TestDefaultsKeepEveryGoal(t *testing.T) {
 	for _, tr := range traces() {
 		for _, goal := range []time.Duration{90 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute} {
-			p, err := combined(tr, &scaler.DynamicOptions{Goal: goal})
+			p, err := combined(tr, &dynamic.Options{Goal: goal})
 			if err != nil {
 				t.Fatal(err)
 			}

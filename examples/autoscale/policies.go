@@ -5,31 +5,33 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/scaler"
+	"github.com/onceflow/onceflow/scaler/calendar"
+	"github.com/onceflow/onceflow/scaler/dynamic"
 )
 
 // lead is how early the calendar's copies are ordered.
 const lead = 5 * time.Minute
 
-func rule(name string, from, to, copies int) scaler.Rule {
-	return scaler.Rule{Name: name, From: scaler.At(from, 0), To: scaler.At(to, 0), Size: scaler.Size{Copies: copies}}
+func rule(name string, from, to, copies int) calendar.Rule {
+	return calendar.Rule{Name: name, From: calendar.At(from, 0), To: calendar.At(to, 0), Size: scaler.Size{Copies: copies}}
 }
 
 // planned is a calendar that is meant to do alone: each part of the day has what its greatest load needs, and some room.
-func planned(t trace) scaler.Calendar {
+func planned(t trace) calendar.Plan {
 	if t.even {
-		return scaler.Calendar{Zone: "UTC", Rules: []scaler.Rule{rule("always", 0, 24, 9)}}
+		return calendar.Plan{Zone: "UTC", Rules: []calendar.Rule{rule("always", 0, 24, 9)}}
 	}
-	return scaler.Calendar{Zone: "UTC", Lead: lead, Rules: []scaler.Rule{
+	return calendar.Plan{Zone: "UTC", Lead: lead, Rules: []calendar.Rule{
 		rule("night", 2, 6, 8), rule("day", 6, 17, 9), rule("rush", 17, 2, 17),
 	}}
 }
 
 // floor is the calendar below the measurements: what each part of the day needs at the least.
-func floor(t trace) scaler.Calendar {
+func floor(t trace) calendar.Plan {
 	if t.even {
-		return scaler.Calendar{Zone: "UTC", Rules: []scaler.Rule{rule("always", 0, 24, 3)}}
+		return calendar.Plan{Zone: "UTC", Rules: []calendar.Rule{rule("always", 0, 24, 3)}}
 	}
-	return scaler.Calendar{Zone: "UTC", Lead: lead, Rules: []scaler.Rule{
+	return calendar.Plan{Zone: "UTC", Lead: lead, Rules: []calendar.Rule{
 		rule("night", 2, 7, 3), rule("day", 7, 18, 5), rule("rush", 18, 1, 12), rule("late", 1, 2, 8),
 	}}
 }
@@ -54,24 +56,24 @@ const (
 )
 
 // options are the defaults, but for a utilization that is not 0.
-func options(utilization float64) *scaler.DynamicOptions {
-	return &scaler.DynamicOptions{Utilization: utilization, Goal: goal}
+func options(utilization float64) *dynamic.Options {
+	return &dynamic.Options{Utilization: utilization, Goal: goal}
 }
 
-func combined(t trace, o *scaler.DynamicOptions) (scaler.Policy, error) {
-	s, err := scaler.NewStatic(floor(t))
+func combined(t trace, o *dynamic.Options) (scaler.Policy, error) {
+	s, err := calendar.New(floor(t))
 	if err != nil {
 		return nil, err
 	}
-	d, err := scaler.NewDynamic(o)
+	d, err := dynamic.New(o)
 	return scaler.NewCombined(s, d), err
 }
 
 // contenders are the policies, in the order of the table.
 func contenders() []contender {
 	return []contender{
-		{"static", 0.68, func(t trace) (scaler.Policy, error) { return scaler.NewStatic(planned(t)) }},
-		{"dynamic", tight, func(trace) (scaler.Policy, error) { return scaler.NewDynamic(options(0)) }},
+		{"static", 0.68, func(t trace) (scaler.Policy, error) { return calendar.New(planned(t)) }},
+		{"dynamic", tight, func(trace) (scaler.Policy, error) { return dynamic.New(options(0)) }},
 		{"combined", tight, func(t trace) (scaler.Policy, error) { return combined(t, options(0)) }},
 		{"combined 0.7", roomy, func(t trace) (scaler.Policy, error) { return combined(t, options(roomy)) }},
 		{"lag threshold", tight, func(trace) (scaler.Policy, error) { return &threshold{lag: usual}, nil }},

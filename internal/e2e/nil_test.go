@@ -14,6 +14,7 @@ import (
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/scaler"
 	"github.com/onceflow/onceflow/scaler/argocd"
+	"github.com/onceflow/onceflow/scaler/calendar"
 	scalerkafka "github.com/onceflow/onceflow/scaler/kafka"
 	"github.com/onceflow/onceflow/scaler/prometheus"
 	"github.com/onceflow/onceflow/seal"
@@ -115,7 +116,7 @@ func TestWhatIsNilIsToldInASentence(t *testing.T) {
 		"scaler/kafka":    func() error { _, err := scalerkafka.Open(scalerkafka.Config{}, nil); return err },
 		"OpenValues":      func() error { _, err := argocd.OpenValues(ctx, argocd.ValuesConfig{}); return err },
 		"OpenApplication": func() error { _, err := argocd.OpenApplication(ctx, argocd.ApplicationConfig{}); return err },
-		"NewStatic":       func() error { _, err := scaler.NewStatic(scaler.Calendar{}); return err },
+		"calendar.New":    func() error { _, err := calendar.New(calendar.Plan{}); return err },
 		"seal.Wait":       func() error { _, err := seal.Wait(ctx, nil, "job", time.Now(), nil); return err },
 		"Explain":         func() error { _, err := seal.Explain(ctx, nil, "job", time.Now(), nil); return err },
 		"EarliestHour":    func() error { _, err := seal.EarliestHour(ctx, nil, "job", nil); return err },

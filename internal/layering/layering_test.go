@@ -65,6 +65,8 @@ var may = map[string][]string{
 	"dedup/pebble":    {"dedup", "stream/record"},
 	"dedup/redis":     {"dedup", "stream/record", "dedup/internal/buckets"},
 
+	"scaler/calendar":   {"scaler"},
+	"scaler/dynamic":    {"scaler"},
 	"scaler/kafka":      {"scaler"},
 	"scaler/prometheus": {"scaler"},
 	"scaler/kubernetes": {"scaler"},
@@ -72,7 +74,7 @@ var may = map[string][]string{
 	"scaler/keda":       {"scaler", "scaler/keda/externalscaler"},
 
 	"scaler/keda/externalscaler": nil,
-	"scaler/kubernetes/example":  {"scaler", "scaler/kubernetes"},
+	"scaler/kubernetes/example":  {"scaler", "scaler/calendar", "scaler/kubernetes"},
 }
 
 // testing packages are for tests of ours and of users; production code never imports them.

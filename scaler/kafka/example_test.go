@@ -5,20 +5,22 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/scaler"
+	"github.com/onceflow/onceflow/scaler/calendar"
+	"github.com/onceflow/onceflow/scaler/dynamic"
 	"github.com/onceflow/onceflow/scaler/kafka"
 )
 
 // keepFresh keeps a consumer group at the size that it needs, whose rush is known and whose surprises are not: the calendar
 // is the floor, the measurements correct it.
 func keepFresh(ctx context.Context, target scaler.Target) error {
-	plan, err := scaler.NewStatic(scaler.Calendar{Zone: "Europe/Warsaw", Lead: 10 * time.Minute, Rules: []scaler.Rule{
-		{Name: "rush", From: scaler.At(18, 0), To: scaler.At(2, 0), Size: scaler.Size{Copies: 12}},
-		{Name: "rest", From: scaler.At(2, 0), To: scaler.At(18, 0), Size: scaler.Size{Copies: 4}},
+	plan, err := calendar.New(calendar.Plan{Zone: "Europe/Warsaw", Lead: 10 * time.Minute, Rules: []calendar.Rule{
+		{Name: "rush", From: calendar.At(18, 0), To: calendar.At(2, 0), Size: scaler.Size{Copies: 12}},
+		{Name: "rest", From: calendar.At(2, 0), To: calendar.At(18, 0), Size: scaler.Size{Copies: 4}},
 	}})
 	if err != nil {
 		return err
 	}
-	need, err := scaler.NewDynamic(&scaler.DynamicOptions{Goal: 10 * time.Minute})
+	need, err := dynamic.New(&dynamic.Options{Goal: 10 * time.Minute})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/scaler"
+	"github.com/onceflow/onceflow/scaler/calendar"
 	"github.com/onceflow/onceflow/scaler/keda"
 	"github.com/onceflow/onceflow/scaler/keda/externalscaler"
 )
@@ -16,9 +17,9 @@ import (
 func ExampleServer() {
 	ctx := context.Background()
 	server := keda.New(func(context.Context) (scaler.Size, error) { return scaler.Size{Copies: 4}, nil })
-	plan, err := scaler.NewStatic(scaler.Calendar{Zone: "UTC", Rules: []scaler.Rule{
-		{Name: "rush", From: scaler.At(18, 0), To: scaler.At(2, 0), Size: scaler.Size{Copies: 12}},
-		{Name: "rest", From: scaler.At(2, 0), To: scaler.At(18, 0), Size: scaler.Size{Copies: 4}},
+	plan, err := calendar.New(calendar.Plan{Zone: "UTC", Rules: []calendar.Rule{
+		{Name: "rush", From: calendar.At(18, 0), To: calendar.At(2, 0), Size: scaler.Size{Copies: 12}},
+		{Name: "rest", From: calendar.At(2, 0), To: calendar.At(18, 0), Size: scaler.Size{Copies: 4}},
 	}})
 	if err != nil {
 		fmt.Println(err)

@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/scaler"
+	"github.com/onceflow/onceflow/scaler/calendar"
 	"github.com/onceflow/onceflow/scaler/kubernetes"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	plan, err := scaler.NewStatic(scaler.Calendar{Zone: "Europe/Warsaw", Lead: 10 * time.Minute, Rules: []scaler.Rule{
-		{Name: "rush", From: scaler.At(18, 0), To: scaler.At(2, 0), Size: scaler.Size{Copies: 12}},
-		{Name: "rest", From: scaler.At(2, 0), To: scaler.At(18, 0), Size: scaler.Size{Copies: 4}},
+	plan, err := calendar.New(calendar.Plan{Zone: "Europe/Warsaw", Lead: 10 * time.Minute, Rules: []calendar.Rule{
+		{Name: "rush", From: calendar.At(18, 0), To: calendar.At(2, 0), Size: scaler.Size{Copies: 12}},
+		{Name: "rest", From: calendar.At(2, 0), To: calendar.At(18, 0), Size: scaler.Size{Copies: 4}},
 	}})
 	must(err)
 	target, err := kubernetes.Open(ctx, kubernetes.Deployment("default", "etl"), nil)

@@ -1,4 +1,4 @@
-package scaler
+package calendar
 
 import (
 	"encoding/json"
@@ -7,13 +7,15 @@ import (
 	"testing"
 	"time"
 	_ "time/tzdata"
+
+	"github.com/onceflow/onceflow/scaler"
 )
 
-func size(copies int) Size { return Size{Copies: copies} }
+func size(copies int) scaler.Size { return scaler.Size{Copies: copies} }
 
 // warsaw is a plan whose ranges cross midnight and both changes of the clocks (at 02:00 and at 03:00 local time).
-func warsaw() Calendar {
-	return Calendar{Zone: "Europe/Warsaw", Rules: []Rule{
+func warsaw() Plan {
+	return Plan{Zone: "Europe/Warsaw", Rules: []Rule{
 		{Name: "rush", From: At(18, 0), To: At(2, 0), Size: size(12)},
 		{Name: "night", From: At(2, 0), To: At(2, 30), Size: size(3)},
 		{Name: "early", From: At(2, 30), To: At(6, 0), Size: size(2)},
@@ -21,9 +23,9 @@ func warsaw() Calendar {
 	}}
 }
 
-func static(t *testing.T, c Calendar) *Static {
+func static(t *testing.T, c Plan) *Policy {
 	t.Helper()
-	s, err := NewStatic(c)
+	s, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,11 +42,11 @@ func at(t *testing.T, text string) time.Time {
 }
 
 // switches lists the size at from and each later change, minute by minute.
-func switches(s *Static, from time.Time, minutes int) (list []string) {
+func switches(s *Policy, from time.Time, minutes int) (list []string) {
 	last := -1
 	for m := range minutes {
 		u := from.Add(time.Duration(m) * time.Minute)
-		if n := s.Want(Input{Now: u}).Size.Copies; n != last {
+		if n := s.Want(scaler.Input{Now: u}).Size.Copies; n != last {
 			list = append(list, u.In(s.zone).Format("15:04 -0700")+" "+size(n).String())
 			last = n
 		}
@@ -71,7 +73,7 @@ func TestRangesHoldOnDaysWhenTheClocksChange(t *testing.T) {
 }
 
 func TestMidnightThatDoesNotExistBeginsWithTheSkip(t *testing.T) {
-	beirut := static(t, Calendar{Zone: "Asia/Beirut", Rules: []Rule{ // the clocks go from 00:00 to 01:00
+	beirut := static(t, Plan{Zone: "Asia/Beirut", Rules: []Rule{ // the clocks go from 00:00 to 01:00
 		{From: At(0, 0), To: At(0, 30), Size: size(2)}, {From: At(0, 30), To: At(24, 0), Size: size(3)},
 	}})
 	want := []string{"23:00 +0200 3 copies"} // 00:00-00:30 is skipped as a whole
@@ -82,7 +84,7 @@ func TestMidnightThatDoesNotExistBeginsWithTheSkip(t *testing.T) {
 
 // At 00:01 the clocks of St John's went back to 23:01 of the day before, which no rule covered then.
 func TestClocksThatFallBackOverMidnightLeaveNoGap(t *testing.T) {
-	s := static(t, Calendar{Zone: "America/St_Johns", Rules: []Rule{
+	s := static(t, Plan{Zone: "America/St_Johns", Rules: []Rule{
 		{Days: On(time.Saturday), To: At(24, 0), Size: size(6)}, {Days: On(time.Sunday), To: At(24, 0), Size: size(7)},
 		{Days: On(time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday), To: At(24, 0), Size: size(1)},
 	}})
@@ -93,7 +95,7 @@ func TestClocksThatFallBackOverMidnightLeaveNoGap(t *testing.T) {
 }
 
 func TestARangeOverMidnightBelongsToTheDayItStartsOn(t *testing.T) {
-	s := static(t, Calendar{Zone: "UTC", Otherwise: size(1), Rules: []Rule{
+	s := static(t, Plan{Zone: "UTC", Otherwise: size(1), Rules: []Rule{
 		{Name: "friday night", Days: On(time.Friday), From: At(18, 0), To: At(2, 0), Size: size(9)},
 	}})
 	want := []string{"00:00 +0000 1 copies", "18:00 +0000 9 copies", "02:00 +0000 1 copies"}
@@ -103,7 +105,7 @@ func TestARangeOverMidnightBelongsToTheDayItStartsOn(t *testing.T) {
 }
 
 func TestTheLeapDayIsADay(t *testing.T) {
-	s := static(t, Calendar{Zone: "UTC", Otherwise: size(1), Rules: []Rule{
+	s := static(t, Plan{Zone: "UTC", Otherwise: size(1), Rules: []Rule{
 		{Name: "leap", Dates: []Date{{Month: time.February, Day: 29}}, To: At(24, 0), Size: size(7)},
 	}})
 	if got, want := switches(s, at(t, "2028-02-28T00:00:00Z"), 3*24*60), 3; len(got) != want {
@@ -131,25 +133,25 @@ func TestLeadMakesRisesEarlyAndFallsNever(t *testing.T) {
 	if got := switches(s, at(t, "2026-03-10T03:00:00Z"), 1345); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	w := s.Want(Input{Now: at(t, "2026-03-10T16:52:00Z")})
+	w := s.Want(scaler.Input{Now: at(t, "2026-03-10T16:52:00Z")})
 	if want := "rule rush 18:00-02:00 Europe/Warsaw, which begins in 8m0s"; w.Why != want {
 		t.Errorf("why is %q, want %q", w.Why, want)
 	}
 }
 
 func TestCalendarListsAllFaultsAtOnce(t *testing.T) {
-	_, err := NewStatic(Calendar{Zone: "Europe/Warszawa", Lead: -1, Rules: []Rule{
+	_, err := New(Plan{Zone: "Europe/Warszawa", Lead: -1, Rules: []Rule{
 		{Name: "nobody", From: At(1, 0), To: At(2, 0)},
 		{Name: "late", From: At(25, 0), To: At(3, 0), Size: size(1)},
 		{Name: "february", Dates: []Date{{2026, time.February, 29}}, To: At(24, 0), Size: size(1)},
-		{Days: Weekend, Dates: []Date{{0, 12, 24}}, To: At(24, 0), Size: Size{Copies: 1, Cores: -2}},
+		{Days: Weekend, Dates: []Date{{0, 12, 24}}, To: At(24, 0), Size: scaler.Size{Copies: 1, Cores: -2}},
 	}})
 	wantAll(t, err, `zone "Europe/Warszawa" is unknown`, "lead", `rule "nobody": 0 copies have no capacity`, `rule "late": from 25:00`,
 		`rule "february": there is no 2026-02-29`, "rule 4: has weekdays and dates", "rule 4: -2 cores")
 }
 
 func TestCalendarFindsGapsAndOverlaps(t *testing.T) {
-	_, err := NewStatic(Calendar{Zone: "UTC", Rules: []Rule{
+	_, err := New(Plan{Zone: "UTC", Rules: []Rule{
 		{Name: "a", From: At(18, 0), To: At(2, 0), Size: size(1)},
 		{Name: "b", From: At(6, 0), To: At(19, 0), Size: size(1)},
 		{Name: "c", Days: Weekend, From: At(2, 0), To: At(4, 0), Size: size(1)},
@@ -179,12 +181,12 @@ func TestCalendarIsTheSameAfterJSON(t *testing.T) {
 	c := warsaw()
 	c.Lead = 10 * time.Minute
 	c.Rules[0].Days = Weekdays
-	c.Rules = append(c.Rules, Rule{Name: "d", Dates: []Date{{0, 2, 29}, {2026, 11, 27}}, To: At(24, 0), Size: Size{2, 1.5}})
+	c.Rules = append(c.Rules, Rule{Name: "d", Dates: []Date{{0, 2, 29}, {2026, 11, 27}}, To: At(24, 0), Size: scaler.Size{Copies: 2, Cores: 1.5}})
 	b, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back Calendar
+	var back Plan
 	if err := json.Unmarshal(b, &back); err != nil || !reflect.DeepEqual(back, c) {
 		t.Errorf("got %+v (%v)\nwant %+v\nfrom %s", back, err, c, b)
 	}
@@ -192,7 +194,7 @@ func TestCalendarIsTheSameAfterJSON(t *testing.T) {
 		`{"zone":"UTC","ruls":[]}`, `{"rules":[{"from":"24:01"}]}`, `{"rules":[{"days":"mon-fry"}]}`,
 		`{"rules":[{"dates":["2026-02-29"]}]}`, `{"lead":"ten"}`, `{"rules":[{"from":"1800"}]}`,
 	} {
-		if err := json.Unmarshal([]byte(bad), new(Calendar)); err == nil {
+		if err := json.Unmarshal([]byte(bad), new(Plan)); err == nil {
 			t.Errorf("%s was read", bad)
 		}
 	}
@@ -211,7 +213,7 @@ func FuzzEveryMomentHasOneRule(f *testing.F) {
 		if err != nil || zone == "" || !(a < b && b < c) {
 			return
 		}
-		cal := Calendar{Zone: zone, Rules: []Rule{
+		cal := Plan{Zone: zone, Rules: []Rule{
 			{Name: "1", From: Clock(a), To: Clock(b), Size: size(1)}, {Name: "2", From: Clock(b), To: Clock(c), Size: size(2)},
 			{Name: "3", From: Clock(c), To: Clock(a), Size: size(3)},
 		}}
@@ -219,7 +221,7 @@ func FuzzEveryMomentHasOneRule(f *testing.F) {
 		from := time.Unix(unix%4e9, 0)
 		for m := 0; m < 26*60; m += 5 {
 			u, n := from.Add(time.Duration(m)*time.Minute), 0
-			for _, r := range s.calendar.Rules {
+			for _, r := range s.plan.Rules {
 				if r.covers(u, loc) {
 					n++
 				}

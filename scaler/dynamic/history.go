@@ -1,4 +1,4 @@
-package scaler
+package dynamic
 
 import (
 	"math"
@@ -8,7 +8,7 @@ import (
 // unknown stands for a value that was not measured, in observations. Measured values are never negative.
 const unknown = -1
 
-// observation is one step's sample, as Dynamic remembers it.
+// observation is one step's sample, as the policy remembers it.
 type observation struct {
 	At       time.Time `json:"at"`
 	Arrival  float64   `json:"arrival"`

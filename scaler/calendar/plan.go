@@ -1,10 +1,12 @@
-package scaler
+package calendar
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/onceflow/onceflow/scaler"
 )
 
 // Rule gives a size to a part of the day.
@@ -21,7 +23,7 @@ type Rule struct {
 	From Clock `json:"from"`
 	To   Clock `json:"to"`
 
-	Size Size `json:"size"`
+	Size scaler.Size `json:"size"`
 }
 
 // dated reports whether r goes before rules by weekday.
@@ -64,9 +66,9 @@ func (r Rule) covers(t time.Time, loc *time.Location) bool {
 	return false
 }
 
-// Calendar is a plan of sizes. In JSON times of day are "18:00", days "mon-fri sun", dates "2026-11-27" or "12-24", and
+// Plan says which size a job has when. In JSON times of day are "18:00", days "mon-fri sun", dates "2026-11-27" or "12-24", and
 // the lead is "10m".
-type Calendar struct {
+type Plan struct {
 	// Zone is the time zone of the rules, such as "Europe/Warsaw". Required; "UTC" is one. An image without zone files
 	// needs the import of time/tzdata in its main.
 	Zone string `json:"zone"`
@@ -74,7 +76,7 @@ type Calendar struct {
 	Rules []Rule `json:"rules"`
 
 	// Otherwise is the size when no rule applies. If it has no copies, the rules must leave no gap.
-	Otherwise Size `json:"otherwise,omitzero"`
+	Otherwise scaler.Size `json:"otherwise,omitzero"`
 
 	// Lead is how much earlier a larger size is there, so that copies are warm when the rush begins. A smaller size
 	// always comes at its time.
@@ -82,7 +84,7 @@ type Calendar struct {
 }
 
 // find is the rule that applies at t; nil is none.
-func (c *Calendar) find(t time.Time, loc *time.Location) *Rule {
+func (c *Plan) find(t time.Time, loc *time.Location) *Rule {
 	var found *Rule
 	for i := range c.Rules {
 		if r := &c.Rules[i]; r.covers(t, loc) && (found == nil || r.dated() && !found.dated()) {
@@ -92,24 +94,24 @@ func (c *Calendar) find(t time.Time, loc *time.Location) *Rule {
 	return found
 }
 
-// plain is a Calendar without its methods; its lead is text.
-type plain Calendar
+// plain is a Plan without its methods; its lead is text.
+type plain Plan
 
-type jsonCalendar struct {
+type jsonPlan struct {
 	*plain
 	Lead string `json:"lead,omitempty"`
 }
 
-// MarshalJSON writes the calendar as UnmarshalJSON reads it.
-func (c Calendar) MarshalJSON() ([]byte, error) {
-	return json.Marshal(jsonCalendar{(*plain)(&c), c.Lead.String()})
+// MarshalJSON writes the plan as UnmarshalJSON reads it.
+func (c Plan) MarshalJSON() ([]byte, error) {
+	return json.Marshal(jsonPlan{(*plain)(&c), c.Lead.String()})
 }
 
-// UnmarshalJSON reads a calendar and refuses fields that it does not know, since a misspelled one would be a plan that
+// UnmarshalJSON reads a plan and refuses fields that it does not know, since a misspelled one would be a plan that
 // nobody meant.
-func (c *Calendar) UnmarshalJSON(b []byte) error {
-	*c = Calendar{}
-	in := jsonCalendar{plain: (*plain)(c)}
+func (c *Plan) UnmarshalJSON(b []byte) error {
+	*c = Plan{}
+	in := jsonPlan{plain: (*plain)(c)}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil {

@@ -1,4 +1,4 @@
-package scaler
+package dynamic
 
 import (
 	"math"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/onceflow/onceflow/scaler"
 )
 
 func TestNeedIsArrivalByTrueRateAtTheTargetUtilization(t *testing.T) {
@@ -33,7 +35,7 @@ func TestNeedIsArrivalByTrueRateAtTheTargetUtilization(t *testing.T) {
 func TestBacklogIsWorkedOffInTheTimeToCatchUp(t *testing.T) {
 	j := newFake(6, 4000)
 	j.lag = 4000 * 1800 // half an hour
-	d := dynamic(t, &DynamicOptions{CatchUp: 20 * time.Minute})
+	d := dynamic(t, &Options{CatchUp: 20 * time.Minute})
 	changes := j.run(t, d, 5*time.Minute)
 	// (4000/1000)/0.7 = 5.7 and about (7.2 M - what is normal)/(1000 * 1200 s) = 5.7 more
 	if len(changes) != 1 || changes[0].To.Copies < 11 || changes[0].To.Copies > 13 {
@@ -49,7 +51,7 @@ func TestStepUpComesBeforeTheGoalIsPassed(t *testing.T) {
 	j := newFake(8, 0)
 	j.arrival = func(d time.Duration) float64 { return 5000 * (1 + 1.5*min(1, max(0, (d-time.Hour).Minutes()/10))) }
 	worst := 0.0
-	j.edit = func(_ time.Duration, s *Sample) { worst = max(worst, s.Lag.Number/s.Arrival.Number) }
+	j.edit = func(_ time.Duration, s *scaler.Sample) { worst = max(worst, s.Lag.Number/s.Arrival.Number) }
 	changes := j.run(t, dynamic(t, nil), 3*time.Hour)
 	if worst > 150 || len(changes) > 3 {
 		t.Errorf("worst delay %.0f s with changes to %v, want at most half of the goal of 300 s in at most 3 steps", worst, copiesOf(changes))
@@ -78,17 +80,19 @@ func TestDurationsOfAnyNumberAreInOrder(t *testing.T) {
 }
 
 func TestMissingDataNeverMeanThatNothingWaits(t *testing.T) {
-	for name, edit := range map[string]func(*Sample){
-		"nothing":       func(s *Sample) { *s = Sample{} },
-		"no arrival":    func(s *Sample) { s.Arrival, s.Lag = Value{}, Value{} },
-		"no lag":        func(s *Sample) { s.Lag, s.Delay = Value{}, Value{} },
-		"NaN":           func(s *Sample) { s.Arrival.Number, s.Done.Number, s.Lag.Number = math.NaN(), math.NaN(), math.NaN() },
-		"negative":      func(s *Sample) { s.Lag.Number, s.Arrival.Number = -5, -1 },
-		"stale":         func(s *Sample) { back(s, time.Hour) },
-		"from tomorrow": func(s *Sample) { back(s, -24*time.Hour) },
+	for name, edit := range map[string]func(*scaler.Sample){
+		"nothing":    func(s *scaler.Sample) { *s = scaler.Sample{} },
+		"no arrival": func(s *scaler.Sample) { s.Arrival, s.Lag = scaler.Value{}, scaler.Value{} },
+		"no lag":     func(s *scaler.Sample) { s.Lag, s.Delay = scaler.Value{}, scaler.Value{} },
+		"NaN": func(s *scaler.Sample) {
+			s.Arrival.Number, s.Done.Number, s.Lag.Number = math.NaN(), math.NaN(), math.NaN()
+		},
+		"negative":      func(s *scaler.Sample) { s.Lag.Number, s.Arrival.Number = -5, -1 },
+		"stale":         func(s *scaler.Sample) { back(s, time.Hour) },
+		"from tomorrow": func(s *scaler.Sample) { back(s, -24*time.Hour) },
 	} {
 		j := newFake(8, 5000)
-		j.edit = func(d time.Duration, s *Sample) {
+		j.edit = func(d time.Duration, s *scaler.Sample) {
 			if d > time.Hour {
 				s.Arrival.Number, s.Done.Number = 10, 10 // would allow one copy
 				edit(s)
@@ -100,9 +104,9 @@ func TestMissingDataNeverMeanThatNothingWaits(t *testing.T) {
 	}
 }
 
-func back(s *Sample, by time.Duration) {
-	for _, f := range s.fields() {
-		f.value.At = f.value.At.Add(-by)
+func back(s *scaler.Sample, by time.Duration) {
+	for _, v := range values(s) {
+		v.At = v.At.Add(-by)
 	}
 }
 
@@ -111,7 +115,7 @@ func TestFlatNoiseMakesNoChange(t *testing.T) {
 		for _, utilization := range []float64{0.7, 0.9} {
 			j := newFake(int(math.Ceil(load/1000/utilization)), 0)
 			j.arrival = func(d time.Duration) float64 { return load * (1 + 0.3*wobble(d)) }
-			if got := j.run(t, dynamic(t, &DynamicOptions{Utilization: utilization}), 6*time.Hour); len(got) > 0 {
+			if got := j.run(t, dynamic(t, &Options{Utilization: utilization}), 6*time.Hour); len(got) > 0 {
 				t.Errorf("load %g at %g: changes %v, want none in 6 hours", load, utilization, got)
 			}
 		}
@@ -121,15 +125,15 @@ func TestFlatNoiseMakesNoChange(t *testing.T) {
 // Lag by committed offsets goes up and down with each commit, and the rate is nothing or double.
 func TestCommitsOnceAMinuteMakeNoChange(t *testing.T) {
 	j := newFake(8, 5000)
-	j.edit = func(d time.Duration, s *Sample) {
-		s.Busy = Value{}
+	j.edit = func(d time.Duration, s *scaler.Sample) {
+		s.Busy = scaler.Value{}
 		if int(d.Seconds())%60 != 0 {
 			s.Done.Number, s.Lag.Number = 0, 5000*60
 		} else {
 			s.Done.Number = 10000
 		}
 	}
-	d := dynamic(t, &DynamicOptions{Rate: 1000})
+	d := dynamic(t, &Options{Rate: 1000})
 	if got := j.run(t, d, 6*time.Hour); len(got) > 0 {
 		t.Errorf("changes %v, want none", got)
 	}
@@ -143,7 +147,7 @@ func TestAStepThatDidNotHelpIsNotRepeatedSoon(t *testing.T) {
 	if len(changes) == 0 || len(changes) > 5 {
 		t.Errorf("%d steps up in 2 hours, want few: %v", len(changes), copiesOf(changes))
 	}
-	if w := d.Want(Input{Now: j.now.Add(j.every), Current: j.size, Sample: j.step(), Last: j.last}); !strings.Contains(w.Why, "bottleneck") {
+	if w := d.Want(scaler.Input{Now: j.now.Add(j.every), Current: j.size, Sample: j.step(), Last: j.last}); !strings.Contains(w.Why, "bottleneck") {
 		t.Errorf("why is %q, want it to name the bottleneck", w.Why)
 	}
 	for i := 2; i < len(changes); i++ {
@@ -174,7 +178,7 @@ func TestPartitionsCapTheCopies(t *testing.T) {
 	}{{false, 10, 11}, {true, 12, 12}} {
 		j := newFake(6, 6700)
 		j.parts = 12
-		got := copiesOf(j.run(t, dynamic(t, &DynamicOptions{Even: c.even}), 30*time.Minute))
+		got := copiesOf(j.run(t, dynamic(t, &Options{Even: c.even}), 30*time.Minute))
 		if len(got) != 1 || got[0] < c.least || got[0] > c.most {
 			t.Errorf("even %v: changes to %v, want one to %d-%d", c.even, got, c.least, c.most)
 		}
@@ -188,12 +192,12 @@ func TestPartitionsCapTheCopies(t *testing.T) {
 
 func TestStepsThatCanWaitComeAtTheBorderOfTheHour(t *testing.T) {
 	j := newFake(20, 4000)
-	changes := j.run(t, dynamic(t, &DynamicOptions{HourBorders: true}), 3*time.Hour)
+	changes := j.run(t, dynamic(t, &Options{HourBorders: true}), 3*time.Hour)
 	if len(changes) != 1 || changes[0].At.Minute() >= hourBorder {
 		t.Errorf("changes %v, want one within the first ten minutes of an hour", changes)
 	}
 	j = newFake(6, 5000)
-	d := dynamic(t, &DynamicOptions{HourBorders: true})
+	d := dynamic(t, &Options{HourBorders: true})
 	j.run(t, d, 20*time.Minute)
 	j.arrival = func(time.Duration) float64 { return 15000 }
 	if got := j.run(t, d, 10*time.Minute); len(got) == 0 {
@@ -221,11 +225,11 @@ func TestNothingIsChangedWhileCopiesStart(t *testing.T) {
 
 func TestBoundsOfAStep(t *testing.T) {
 	j := newFake(6, 30000)
-	if got := copiesOf(j.run(t, dynamic(t, &DynamicOptions{MaxUp: 5}), 10*time.Minute)); len(got) == 0 || got[0] != 11 {
+	if got := copiesOf(j.run(t, dynamic(t, &Options{MaxUp: 5}), 10*time.Minute)); len(got) == 0 || got[0] != 11 {
 		t.Errorf("changes to %v, want 11 first", got)
 	}
 	j = newFake(30, 3000)
-	if got := copiesOf(j.run(t, dynamic(t, &DynamicOptions{MaxDown: 4}), 25*time.Minute)); !slices.Equal(got, []int{26}) {
+	if got := copiesOf(j.run(t, dynamic(t, &Options{MaxDown: 4}), 25*time.Minute)); !slices.Equal(got, []int{26}) {
 		t.Errorf("changes to %v, want 26", got)
 	}
 }
@@ -233,7 +237,7 @@ func TestBoundsOfAStep(t *testing.T) {
 // Without a busy share the true rate shows only when there is a backlog.
 func TestTrueRateWithoutBusyComesFromBacklogs(t *testing.T) {
 	j := newFake(4, 3000)
-	j.edit = func(_ time.Duration, s *Sample) { s.Busy = Value{} }
+	j.edit = func(_ time.Duration, s *scaler.Sample) { s.Busy = scaler.Value{} }
 	d := dynamic(t, nil)
 	if got := j.run(t, d, time.Hour); len(got) > 0 || d.state.Rate != 0 {
 		t.Fatalf("changes %v and rate %g before any backlog, want none", got, d.state.Rate)
@@ -247,7 +251,7 @@ func TestTrueRateWithoutBusyComesFromBacklogs(t *testing.T) {
 
 func TestArrivalIsDerivedFromWorkAndLag(t *testing.T) {
 	j := newFake(4, 6000)
-	j.edit = func(_ time.Duration, s *Sample) { s.Arrival, s.Busy = Value{}, Value{} }
+	j.edit = func(_ time.Duration, s *scaler.Sample) { s.Arrival, s.Busy = scaler.Value{}, scaler.Value{} }
 	changes := j.run(t, dynamic(t, nil), 20*time.Minute)
 	if len(changes) == 0 || changes[0].To.Copies < 8 {
 		t.Errorf("changes to %v, want enough for 6000/s", copiesOf(changes))
@@ -255,15 +259,15 @@ func TestArrivalIsDerivedFromWorkAndLag(t *testing.T) {
 }
 
 func TestDecisionsAreTheSameForTheSameInputsAndAfterRestarts(t *testing.T) {
-	play := func(restored bool) []Change {
+	play := func(restored bool) []scaler.Change {
 		j := newFake(6, 0)
 		j.restored = restored
 		j.arrival = func(d time.Duration) float64 {
 			return max(0, 6000*(1+0.8*math.Sin(d.Hours()))+3000*wobble(d))
 		}
-		j.edit = func(d time.Duration, s *Sample) {
+		j.edit = func(d time.Duration, s *scaler.Sample) {
 			if int(d.Minutes())%97 < 9 {
-				*s = Sample{}
+				*s = scaler.Sample{}
 			}
 		}
 		return j.run(t, dynamic(t, nil), 24*time.Hour)
@@ -283,7 +287,7 @@ func TestDecisionsAreTheSameForTheSameInputsAndAfterRestarts(t *testing.T) {
 func TestReadingsFiveMinutesApartAreEnough(t *testing.T) {
 	j := newFake(4, 5600)
 	j.every = 5 * time.Minute
-	d := dynamic(t, &DynamicOptions{Window: 15 * time.Minute, Stable: 30 * time.Minute})
+	d := dynamic(t, &Options{Window: 15 * time.Minute, Stable: 30 * time.Minute})
 	if got := copiesOf(j.run(t, d, 4*time.Hour)); len(got) == 0 || got[len(got)-1] != 8 && got[len(got)-1] != 9 {
 		t.Errorf("changes to %v, want 8 or 9 in the end", got)
 	}
@@ -293,7 +297,7 @@ func TestReadingsFiveMinutesApartAreEnough(t *testing.T) {
 }
 
 func TestDynamicListsAllBadOptionsAtOnce(t *testing.T) {
-	_, err := NewDynamic(&DynamicOptions{
+	_, err := New(&Options{
 		Utilization: 1.2, High: math.NaN(), Goal: -1, Window: time.Hour, MaxUp: -1, Rate: -1, MinDown: 1,
 	})
 	wantAll(t, err, "Utilization 1.2", "High NaN", "Goal -1ns", "Stable 10m0s is below Window 1h0m0s", "MaxUp -1", "Rate -1", "MinDown 1")
@@ -304,7 +308,7 @@ func TestRoomFollowsTheGoal(t *testing.T) {
 	for goal, want := range map[time.Duration]float64{
 		0: 0.95, 20 * time.Second: 0.7, time.Minute: 0.75, 150 * time.Second: 0.9, 5 * time.Minute: 0.95, time.Hour: 0.95,
 	} {
-		d, err := NewDynamic(&DynamicOptions{Goal: goal})
+		d, err := New(&Options{Goal: goal})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -312,7 +316,19 @@ func TestRoomFollowsTheGoal(t *testing.T) {
 			t.Errorf("goal %s: utilization %g, want %g", goal, got, want)
 		}
 	}
-	if d, err := NewDynamic(&DynamicOptions{Utilization: 0.6}); err != nil || d.o.Utilization != 0.6 {
+	if d, err := New(&Options{Utilization: 0.6}); err != nil || d.o.Utilization != 0.6 {
 		t.Errorf("got %+v, %v, want the utilization that was asked for", d, err)
+	}
+}
+
+func wantAll(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, p := range parts {
+		if !strings.Contains(err.Error(), p) {
+			t.Errorf("the error does not say %q:\n%v", p, err)
+		}
 	}
 }

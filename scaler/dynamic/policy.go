@@ -1,4 +1,4 @@
-package scaler
+package dynamic
 
 import (
 	"encoding/json"
@@ -6,21 +6,23 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/onceflow/onceflow/scaler"
 )
 
-// Dynamic computes the number of copies from measurements; the package comment has the model. It changes copies only,
-// and takes the cores of a copy as they are.
+// Policy computes the number of copies from measurements; the package comment has the model. It changes copies only, and
+// takes the cores of a copy as they are.
 //
 // It steps up when the delay is predicted to pass half the goal, or when the utilization was too high for long. It steps
 // down when less was enough for long, nothing waits and the saving is worth a pause. In between it does nothing: both
 // rules look at the same figures from two sides with room between them, so noise makes no steps.
-type Dynamic struct {
-	o     DynamicOptions
-	state dynamicState
+type Policy struct {
+	o     Options
+	state state
 }
 
-// dynamicState is all that a decision depends on besides its input.
-type dynamicState struct {
+// state is all that a decision depends on besides its input.
+type state struct {
 	Seen     history   `json:"seen"`
 	Rate     float64   `json:"rate"` // true rate of one core, records a second; 0 is not known
 	Measured bool      `json:"measured"`
@@ -32,66 +34,66 @@ type dynamicState struct {
 	Useless  string    `json:"useless,omitempty"`
 }
 
-// NewDynamic refuses options that make no sense, all faults in one error.
-func NewDynamic(o *DynamicOptions) (*Dynamic, error) {
+// New refuses options that make no sense, all faults in one error.
+func New(o *Options) (*Policy, error) {
 	f, err := o.fill()
 	if err != nil {
 		return nil, err
 	}
-	return &Dynamic{o: f, state: dynamicState{Rate: f.Rate}}, nil
+	return &Policy{o: f, state: state{Rate: f.Rate}}, nil
 }
 
 // Want computes the size. It wants values for arrival (or done and lag), done, and lag or delay; busy and ready make it
 // better.
-func (d *Dynamic) Want(in Input) Want {
-	d.setBack(in.Now)
-	d.follow(in)
-	d.observe(in)
-	recent := d.state.Seen.since(in.Now.Add(-d.o.Window))
-	d.measureRate(recent)
+func (p *Policy) Want(in scaler.Input) scaler.Want {
+	p.setBack(in.Now)
+	p.follow(in)
+	p.observe(in)
+	recent := p.state.Seen.since(in.Now.Add(-p.o.Window))
+	p.measureRate(recent)
 	if len(recent) > 0 {
-		d.judge(in.Now, recent)
+		p.judge(in.Now, recent)
 	}
-	hold := func(format string, args ...any) Want {
-		return Want{Policy: "dynamic", Size: in.Current, Hold: true, Why: fmt.Sprintf(format, args...)}
+	hold := func(format string, args ...any) scaler.Want {
+		return scaler.Want{Policy: "dynamic", Size: in.Current, Hold: true, Why: fmt.Sprintf(format, args...)}
 	}
-	now := &d.state.Seen[len(d.state.Seen)-1]
+	now := &p.state.Seen[len(p.state.Seen)-1]
 	switch {
 	case now.Load < 0:
 		return hold("the arrival rate is not known")
 	case now.Arrival < 0 && now.Done < 0:
 		return hold("nothing was measured now")
-	case d.state.Rate <= 0:
+	case p.state.Rate <= 0:
 		return hold("the true rate of a copy is not measured yet")
-	case d.state.Step.At.After(d.state.Step.Settled):
-		return hold("the job settles after the step from %d to %d copies", d.state.Step.From.Copies, d.state.Step.To.Copies)
-	case len(recent) < minReadings && !d.state.Seen.spans(in.Now.Add(-d.o.Window), in.Now, loadOf):
+	case p.state.Step.At.After(p.state.Step.Settled):
+		return hold("the job settles after the step from %d to %d copies", p.state.Step.From.Copies, p.state.Step.To.Copies)
+	case len(recent) < minReadings && !p.state.Seen.spans(in.Now.Add(-p.o.Window), in.Now, loadOf):
 		return hold("only %d readings yet", len(recent))
-	case d.stalled():
+	case p.stalled():
 		return hold("records wait and the job does nothing; more copies would not help")
 	}
-	return d.decide(in, d.weigh(in, now))
+	return p.decide(in, p.weigh(in, now))
 }
 
 // setBack forgets what lies in the future: the clock was set back since, in another process whose memory this is, or in one whose
 // times have no monotonic reading. What was held until a moment would else be held for as long as the clock was wrong.
-func (d *Dynamic) setBack(now time.Time) {
-	s := &d.state
+func (p *Policy) setBack(now time.Time) {
+	s := &p.state
 	s.Seen = slices.DeleteFunc(s.Seen, func(o observation) bool { return o.At.After(now) })
 	for _, t := range []*time.Time{&s.Step.At, &s.Step.Settled} {
 		if t.After(now) {
 			*t = now
 		}
 	}
-	if most := now.Add(d.o.Backoff << 4); s.Blocked.After(most) {
+	if most := now.Add(p.o.Backoff << 4); s.Blocked.After(most) {
 		s.Blocked = now
 	}
 }
 
 // observe appends the sample to the history and forgets what no rule looks at any more.
-func (d *Dynamic) observe(in Input) {
-	s := &d.state
-	num := func(v Value) float64 {
+func (p *Policy) observe(in scaler.Input) {
+	s := &p.state
+	num := func(v scaler.Value) float64 {
 		if !v.Known() {
 			return unknown
 		}
@@ -111,20 +113,20 @@ func (d *Dynamic) observe(in Input) {
 	}
 	o.Cores *= coresOf(in.Current)
 	s.Seen = append(s.Seen, o)
-	s.Seen = s.Seen.since(in.Now.Add(-max(longMemory, 2*d.stable()+d.o.Window)))
+	s.Seen = s.Seen.since(in.Now.Add(-max(longMemory, 2*p.stable()+p.o.Window)))
 	last := &s.Seen[len(s.Seen)-1]
-	last.Load = s.Seen.since(in.Now.Add(-d.o.Window)).arrival()
-	d.completeLag(last)
+	last.Load = s.Seen.since(in.Now.Add(-p.o.Window)).arrival()
+	p.completeLag(last)
 }
 
 // completeLag derives the delay from the lag, or the lag from the delay: a record waits for as long as those before it
 // took to arrive.
-func (d *Dynamic) completeLag(o *observation) {
+func (p *Policy) completeLag(o *observation) {
 	switch load := o.Load; {
 	case o.Lag >= 0 && load > 0:
 		o.Delay = max(o.Delay, o.Lag/load)
-	case o.Lag > 0 && o.Delay < 0 && d.state.Rate*o.Cores > 0: // nothing arrives any more, and something waits
-		o.Delay = o.Lag / (d.state.Rate * o.Cores)
+	case o.Lag > 0 && o.Delay < 0 && p.state.Rate*o.Cores > 0: // nothing arrives any more, and something waits
+		o.Delay = o.Lag / (p.state.Rate * o.Cores)
 	case o.Lag == 0 && o.Delay < 0:
 		o.Delay = 0
 	case o.Lag < 0 && o.Delay >= 0 && load >= 0:
@@ -133,13 +135,13 @@ func (d *Dynamic) completeLag(o *observation) {
 }
 
 // stalled reports whether the last readings all show a backlog and no work.
-func (d *Dynamic) stalled() bool {
-	seen := d.state.Seen
+func (p *Policy) stalled() bool {
+	seen := p.state.Seen
 	if len(seen) < minReadings {
 		return false
 	}
 	for _, o := range seen[len(seen)-minReadings:] {
-		if o.Done < 0 || o.Done > stallShare*d.state.Rate*max(o.Cores, 1) || o.Delay <= d.o.Normal.Seconds() {
+		if o.Done < 0 || o.Done > stallShare*p.state.Rate*max(o.Cores, 1) || o.Delay <= p.o.Normal.Seconds() {
 			return false
 		}
 	}
@@ -147,8 +149,8 @@ func (d *Dynamic) stalled() bool {
 }
 
 // stable is the time after which less is believed to be enough.
-func (d *Dynamic) stable() time.Duration {
-	return max(d.o.Stable, stablePauses*d.pause()).Round(time.Second)
+func (p *Policy) stable() time.Duration {
+	return max(p.o.Stable, stablePauses*p.pause()).Round(time.Second)
 }
 
 // longMemory is how much of the past tells the noise of the load.
@@ -158,12 +160,15 @@ const longMemory = time.Hour
 const stablePauses = 5
 
 // coresOf is what the true rate of a core is multiplied by to give that of a copy.
-func coresOf(s Size) float64 {
+func coresOf(s scaler.Size) float64 {
 	if s.Cores > 0 {
 		return s.Cores
 	}
 	return 1
 }
+
+// mostCopies is beyond what any job has.
+const mostCopies = 1_000_000
 
 // ceil rounds a number of copies up, but not for an excess that only floating point made.
 // What is no number is none.
@@ -175,17 +180,17 @@ func ceil(x float64) int {
 }
 
 // MarshalJSON saves what the policy has learned.
-func (d *Dynamic) MarshalJSON() ([]byte, error) { return json.Marshal(d.state) }
+func (p *Policy) MarshalJSON() ([]byte, error) { return json.Marshal(p.state) }
 
 // UnmarshalJSON restores what MarshalJSON saved.
-func (d *Dynamic) UnmarshalJSON(b []byte) error {
-	var s dynamicState
+func (p *Policy) UnmarshalJSON(b []byte) error {
+	var s state
 	if err := json.Unmarshal(b, &s); err != nil {
 		return fmt.Errorf("scaler: memory of the dynamic policy: %w", err)
 	}
 	if s.Rate <= 0 {
-		s.Rate = d.o.Rate
+		s.Rate = p.o.Rate
 	}
-	d.state = s
+	p.state = s
 	return nil
 }

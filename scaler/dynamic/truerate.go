@@ -1,4 +1,4 @@
-package scaler
+package dynamic
 
 import "math"
 
@@ -17,35 +17,35 @@ const (
 // measureRate moves the true rate of a core towards what the last window shows: records done per second of useful time
 // (DS2, section 3.2). A copy with a backlog is busy all the time, so without a measured busy share only windows with a
 // backlog tell; the others give a lower bound.
-func (d *Dynamic) measureRate(h history) {
+func (p *Policy) measureRate(h history) {
 	var done, useful, floor, worked float64
 	readings, n := 0, 0
 	for i := range h {
 		o := &h[i]
-		if o.Settling || o.Done < 0 || o.Cores <= 0 || d.still(h, i) {
+		if o.Settling || o.Done < 0 || o.Cores <= 0 || p.still(h, i) {
 			continue
 		}
 		floor, worked, n = floor+o.Done, worked+o.Cores, n+1
 		switch {
 		case o.Busy >= minBusy:
 			done, useful, readings = done+o.Done, useful+o.Cores*o.Busy, readings+1
-		case o.Busy < 0 && o.Delay > d.o.Normal.Seconds():
+		case o.Busy < 0 && o.Delay > p.o.Normal.Seconds():
 			done, useful, readings = done+o.Done, useful+o.Cores, readings+1
 		}
 	}
 	if readings >= minReadings && done > 0 {
-		d.moveRate(done/useful, h)
+		p.moveRate(done/useful, h)
 	}
-	if n >= minReadings && d.state.Rate > 0 {
-		d.state.Rate = max(d.state.Rate, floor/worked)
+	if n >= minReadings && p.state.Rate > 0 {
+		p.state.Rate = max(p.state.Rate, floor/worked)
 	}
 }
 
 // still reports whether h[i] is one of several readings in a row without work. A single one is no stall: a job that
 // reports its work when it commits does nothing in most readings and much in some, and its mean is right.
-func (d *Dynamic) still(h history, i int) bool {
+func (p *Policy) still(h history, i int) bool {
 	idle := func(i int) bool {
-		return i >= 0 && i < len(h) && h[i].Done >= 0 && h[i].Done <= stallShare*d.state.Rate*h[i].Cores
+		return i >= 0 && i < len(h) && h[i].Done >= 0 && h[i].Done <= stallShare*p.state.Rate*h[i].Cores
 	}
 	if !idle(i) {
 		return false
@@ -61,16 +61,16 @@ func (d *Dynamic) still(h history, i int) bool {
 }
 
 // moveRate is an exponential mean with the window as its time constant. One window moves it by a factor of two at most.
-func (d *Dynamic) moveRate(measured float64, h history) {
-	s := &d.state
+func (p *Policy) moveRate(measured float64, h history) {
+	s := &p.state
 	if !s.Measured {
 		s.Rate, s.Measured = measured, true
 		return
 	}
-	passed := d.o.Window
+	passed := p.o.Window
 	if len(h) > 1 {
 		passed = h[len(h)-1].At.Sub(h[len(h)-2].At)
 	}
-	weight := 1 - math.Exp(-passed.Seconds()/d.o.Window.Seconds())
+	weight := 1 - math.Exp(-passed.Seconds()/p.o.Window.Seconds())
 	s.Rate += weight * (min(max(measured, s.Rate/2), s.Rate*2) - s.Rate)
 }

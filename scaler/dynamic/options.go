@@ -1,4 +1,4 @@
-package scaler
+package dynamic
 
 import (
 	"cmp"
@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// DynamicOptions are the optional settings of NewDynamic; nil means all defaults.
-type DynamicOptions struct {
+// Options are the optional settings of New; nil means all defaults.
+type Options struct {
 	// Utilization is the share of its true rate that a copy is meant to work at. The rest is for noise, for growth until
 	// the next step and for catching up.
 	//
@@ -85,8 +85,8 @@ type DynamicOptions struct {
 	HourBorders bool
 }
 
-func (o *DynamicOptions) fill() (DynamicOptions, error) {
-	var f DynamicOptions
+func (o *Options) fill() (Options, error) {
+	var f Options
 	if o != nil {
 		f = *o
 	}
@@ -112,7 +112,7 @@ func roomFor(goal time.Duration) float64 {
 	return min(max(1-wait.Seconds()/goal.Seconds(), least), most)
 }
 
-func (o *DynamicOptions) check() error {
+func (o *Options) check() error {
 	var errs []error
 	say := func(bad bool, format string, args ...any) {
 		if bad {

@@ -1,18 +1,20 @@
-package scaler
+package dynamic
 
 import (
 	"cmp"
 	"math"
 	"testing"
 	"time"
+
+	"github.com/onceflow/onceflow/scaler"
 )
 
 // fakeJob is a fluid model of a job, in steps of a policy. Its zero fields are a healthy job.
 type fakeJob struct {
 	now      time.Time
 	every    time.Duration
-	size     Size
-	last     Change
+	size     scaler.Size
+	last     scaler.Change
 	ready    int
 	join     time.Time // when ready becomes size.Copies
 	startUp  time.Duration
@@ -21,9 +23,16 @@ type fakeJob struct {
 	bound    float64                       // the job cannot do more, whatever its copies; 0 is no bound
 	lag      float64
 	parts    float64
-	edit     func(t time.Duration, s *Sample) // spoils or removes measurements
+	edit     func(t time.Duration, s *scaler.Sample) // spoils or removes measurements
 	started  time.Time
 	restored bool // the policy is saved and restored after each step
+}
+
+func size(copies int) scaler.Size { return scaler.Size{Copies: copies} }
+
+// values are those of a sample.
+func values(s *scaler.Sample) []*scaler.Value {
+	return []*scaler.Value{&s.Arrival, &s.Done, &s.Lag, &s.Delay, &s.Busy, &s.Ready, &s.Partitions}
 }
 
 func newFake(copies int, arrival float64) *fakeJob {
@@ -35,7 +44,7 @@ func newFake(copies int, arrival float64) *fakeJob {
 }
 
 // step lets time pass and returns what was measured in it.
-func (j *fakeJob) step() Sample {
+func (j *fakeJob) step() scaler.Sample {
 	j.now = j.now.Add(j.every)
 	if !j.join.IsZero() && !j.now.Before(j.join) {
 		j.ready, j.join = j.size.Copies, time.Time{}
@@ -51,12 +60,12 @@ func (j *fakeJob) step() Sample {
 	if can > 0 {
 		busy = min(1, done/can)
 	}
-	s := Sample{
-		Arrival: Known(arrival, j.now), Done: Known(done, j.now), Lag: Known(j.lag, j.now),
-		Busy: Known(busy, j.now), Ready: Known(float64(j.ready), j.now),
+	s := scaler.Sample{
+		Arrival: scaler.Known(arrival, j.now), Done: scaler.Known(done, j.now), Lag: scaler.Known(j.lag, j.now),
+		Busy: scaler.Known(busy, j.now), Ready: scaler.Known(float64(j.ready), j.now),
 	}
 	if j.parts > 0 {
-		s.Partitions = Known(j.parts, j.now)
+		s.Partitions = scaler.Known(j.parts, j.now)
 	}
 	if j.edit != nil {
 		j.edit(j.now.Sub(j.started), &s)
@@ -65,17 +74,17 @@ func (j *fakeJob) step() Sample {
 }
 
 // obey makes the change that a policy wants.
-func (j *fakeJob) obey(w Want) bool {
-	to := w.Size.fill(j.size)
+func (j *fakeJob) obey(w scaler.Want) bool {
+	to := w.Size.Fill(j.size)
 	if to == j.size {
 		return false
 	}
-	j.last = Change{At: j.now, From: j.size, To: to, Why: w.Why}
+	j.last = scaler.Change{At: j.now, From: j.size, To: to, Why: w.Why}
 	j.set(to)
 	return true
 }
 
-func (j *fakeJob) set(to Size) {
+func (j *fakeJob) set(to scaler.Size) {
 	if j.size = to; to.Copies > j.ready {
 		j.join = j.now.Add(j.startUp)
 	} else {
@@ -84,12 +93,12 @@ func (j *fakeJob) set(to Size) {
 }
 
 // run lets a policy rule for some time and returns its changes.
-func (j *fakeJob) run(t *testing.T, p Policy, d time.Duration) (changes []Change) {
+func (j *fakeJob) run(t *testing.T, p scaler.Policy, d time.Duration) (changes []scaler.Change) {
 	t.Helper()
 	for end := j.now.Add(d); j.now.Before(end); {
 		s := j.step()
-		s.check(j.now, 3*j.every)
-		w := p.Want(Input{Now: j.now, Current: j.size, Sample: s, Last: j.last})
+		s.Check(j.now, 3*j.every)
+		w := p.Want(scaler.Input{Now: j.now, Current: j.size, Sample: s, Last: j.last})
 		if j.obey(w) {
 			changes = append(changes, j.last)
 		}
@@ -100,15 +109,15 @@ func (j *fakeJob) run(t *testing.T, p Policy, d time.Duration) (changes []Change
 	return changes
 }
 
-// reborn is a new Dynamic with p's memory.
-func reborn(t *testing.T, p Policy) Policy {
+// reborn is a new policy with p's memory.
+func reborn(t *testing.T, p scaler.Policy) scaler.Policy {
 	t.Helper()
-	d := p.(*Dynamic)
+	d := p.(*Policy)
 	b, err := d.MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := &Dynamic{o: d.o}
+	again := &Policy{o: d.o}
 	if err := again.UnmarshalJSON(b); err != nil {
 		t.Fatal(err)
 	}
@@ -116,21 +125,21 @@ func reborn(t *testing.T, p Policy) Policy {
 }
 
 // dynamic has a utilization of 0.7 if o does not say another: the figures of the tests are made for that.
-func dynamic(t *testing.T, o *DynamicOptions) *Dynamic {
+func dynamic(t *testing.T, o *Options) *Policy {
 	t.Helper()
-	var filled DynamicOptions
+	var filled Options
 	if o != nil {
 		filled = *o
 	}
 	filled.Utilization = cmp.Or(filled.Utilization, 0.7)
-	d, err := NewDynamic(&filled)
+	d, err := New(&filled)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-func copiesOf(changes []Change) (n []int) {
+func copiesOf(changes []scaler.Change) (n []int) {
 	for _, c := range changes {
 		n = append(n, c.To.Copies)
 	}

@@ -1,4 +1,4 @@
-package scaler
+package calendar
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/onceflow/onceflow/scaler"
 )
 
 const (
@@ -13,9 +15,9 @@ const (
 	minutesOfWeek = 7 * minutesOfDay
 )
 
-// Check lists all faults of the calendar at once: an unknown zone, rules that cannot be, ranges that overlap, and hours
-// that no rule covers if there is no Otherwise. nil is a calendar that NewStatic takes.
-func (c *Calendar) Check() error {
+// Check lists all faults of the plan at once: an unknown zone, rules that cannot be, ranges that overlap, and hours
+// that no rule covers if there is no Otherwise. nil is a plan that New takes.
+func (c *Plan) Check() error {
 	var errs []error
 	say := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("scaler: calendar: "+format, args...))
@@ -26,8 +28,8 @@ func (c *Calendar) Check() error {
 	if c.Lead < 0 || c.Lead > 24*time.Hour {
 		say("lead %s is not between 0 and 24h", c.Lead)
 	}
-	if c.Otherwise != (Size{}) {
-		for _, f := range c.Otherwise.faults() {
+	if c.Otherwise != (scaler.Size{}) {
+		for _, f := range c.Otherwise.Faults() {
 			say("otherwise: %s", f)
 		}
 	}
@@ -51,7 +53,7 @@ func (c *Calendar) Check() error {
 	return errors.Join(errs...)
 }
 
-func (c *Calendar) location() (*time.Location, error) {
+func (c *Plan) location() (*time.Location, error) {
 	if c.Zone == "" {
 		return nil, errors.New(`zone is missing; UTC is one`)
 	}
@@ -69,21 +71,8 @@ func label(i int, r Rule) string {
 	return fmt.Sprintf("rule %q", r.Name)
 }
 
-func (s Size) faults() (faults []string) {
-	if s.Copies > mostCopies {
-		faults = append(faults, fmt.Sprintf("%d is not a number of copies", s.Copies))
-	}
-	if s.Copies < 1 {
-		faults = append(faults, fmt.Sprintf("%d copies have no capacity", s.Copies))
-	}
-	if !(s.Cores >= 0 && s.Cores <= mostCores) {
-		faults = append(faults, fmt.Sprintf("%g cores are not a number of cores", s.Cores))
-	}
-	return faults
-}
-
 func (r Rule) faults() []string {
-	faults := r.Size.faults()
+	faults := r.Size.Faults()
 	if r.From < 0 || r.From >= endOfDay {
 		faults = append(faults, fmt.Sprintf("from %s is not a time of day from 00:00 to 23:59", r.From))
 	}
@@ -105,7 +94,7 @@ func (r Rule) faults() []string {
 }
 
 // weeklyFaults finds minutes of the week with two rules or none.
-func (c *Calendar) weeklyFaults() []string {
+func (c *Plan) weeklyFaults() []string {
 	cover := make([]string, minutesOfWeek) // what is wrong with each minute
 	for m := range cover {
 		var found []string
@@ -170,7 +159,7 @@ func ranges(cover []string) (faults []string) {
 }
 
 // datedFaults finds days on which two rules with dates overlap.
-func (c *Calendar) datedFaults() (faults []string) {
+func (c *Plan) datedFaults() (faults []string) {
 	for i, a := range c.Rules {
 		for j, b := range c.Rules[:i] {
 			if day, ok := meet(a, b); ok {
