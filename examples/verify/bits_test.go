@@ -6,14 +6,16 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 )
 
 // A bit in the name of a field whose value was zero was not noticed: encoding/json passes over names that it does not know,
 // and takes capital letters for small ones.
 func TestEveryBitOfAManifestCounts(t *testing.T) {
-	dir := folder(realOutput(t))
+	dir := bucket.Folder(realOutput(t))
 	r := &report{out: io.Discard}
-	objects, err := list(t.Context(), dir)
+	objects, err := bucket.Sizes(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +30,7 @@ func TestEveryBitOfAManifestCounts(t *testing.T) {
 	checked := 0
 	flip := func(key string, empty func() any, want any) {
 		t.Helper()
-		body, err := read(t.Context(), dir, key, maxManifest)
+		body, err := bucket.Read(t.Context(), dir, key, maxManifest)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,8 +10,10 @@ import (
 	"io/fs"
 	"path"
 	"runtime"
-	"strings"
 	"sync"
+
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
+	"github.com/onceflow/onceflow/examples/verify/internal/rows"
 )
 
 // contents reads files, and has what was found in them. It is safe for concurrent use.
@@ -99,12 +101,12 @@ func (found *contents) file(ctx context.Context, c *committed, f *file) error {
 	case !known:
 		found.uncounted++
 		return nil
-	case n.is(f.Rows):
-		found.plain[f.Flow] = found.plain[f.Flow] || n.header
-	case n.header && n.is(f.Rows+1):
+	case n.Is(f.Rows):
+		found.plain[f.Flow] = found.plain[f.Flow] || n.Header
+	case n.Header && n.Is(f.Rows+1):
 		found.headed[f.Flow] = true
 	default:
-		found.place.bad(what, "it has %d rows, the entry says %d", n.rows, f.Rows)
+		found.place.bad(what, "it has %d rows, the entry says %d", n.Rows, f.Rows)
 	}
 	found.rows += f.Rows
 	return nil
@@ -112,7 +114,7 @@ func (found *contents) file(ctx context.Context, c *committed, f *file) error {
 
 // lost tells whether a committed file that is not in place can never be there; false if the bucket does not tell what is staged.
 func (found *contents) lost(ctx context.Context, f *file) (bool, error) {
-	s, ok := found.place.b.(stager)
+	s, ok := found.place.b.(bucket.Stager)
 	if !ok {
 		return false, nil
 	}
@@ -133,14 +135,14 @@ func (found *contents) lost(ctx context.Context, f *file) (bool, error) {
 }
 
 // compare reads the bytes of a file once, for its length, its checksum and its rows.
-func (found *contents) compare(what string, r io.Reader, f *file) (n count, known bool, err error) {
+func (found *contents) compare(what string, r io.Reader, f *file) (n rows.Count, known bool, err error) {
 	t := &tally{sum: crc32.New(crc32.MakeTable(crc32.Castagnoli))}
 	limited := io.LimitReader(r, f.Length+1)
 	if f.Offset > 0 {
 		limited = io.LimitReader(r, f.Length) // other rows follow
 	}
 	tee := &teeReader{r: limited, t: t}
-	n, known, rowErr := countRows(path.Base(f.Key), tee)
+	n, known, rowErr := rows.In(path.Base(f.Key), tee)
 	_, err = io.Copy(io.Discard, tee) // what a decoder did not want
 	if err == nil {
 		err = tee.err
@@ -184,14 +186,4 @@ func (t *teeReader) Read(p []byte) (int, error) {
 		t.err = err
 	}
 	return n, err
-}
-
-// formatOf takes a file's name apart.
-func formatOf(name string) (format, codec string) {
-	_, ext, _ := strings.Cut(name, ".")
-	format = ext
-	if i := strings.LastIndexByte(ext, '.'); i >= 0 {
-		format, codec = ext[:i], ext[i+1:]
-	}
-	return format, codec
 }

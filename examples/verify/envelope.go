@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 )
 
 // Limits of control objects, and of manifests, in bytes.
@@ -30,8 +32,8 @@ type header struct {
 }
 
 // control reads a control object into v, which has its fields behind a header, and returns the hash of the object.
-func control(ctx context.Context, b bucket, key string, limit int64, v any) (hash string, err error) {
-	body, err := read(ctx, b, key, limit)
+func control(ctx context.Context, b bucket.Bucket, key string, limit int64, v any) (hash string, err error) {
+	body, err := bucket.Read(ctx, b, key, limit)
 	if err != nil {
 		return "", err
 	}

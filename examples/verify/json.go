@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"reflect"
 	"strings"
+
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 )
 
 // checkJSON reads a plain JSON object into v and compares it with want, which has the same type.
 func (p *place) checkJSON(ctx context.Context, key string, must bool, v, want any) (found bool, err error) {
-	body, err := read(ctx, p.b, key, maxManifest)
+	body, err := bucket.Read(ctx, p.b, key, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		p.r.expect(!must, key, "it is missing")
 		return false, nil

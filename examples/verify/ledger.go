@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 )
 
 // ledger is a job's ledger, read and folded.
@@ -46,7 +48,7 @@ const genesisName = "e0001/genesis.json"
 var ledgerFolder = regexp.MustCompile(`^((?:.*/)?)_onceflow/([^/]+)/(e\d{4})/[^/]`)
 
 // findJobs returns the ledgers of a bucket, also those that have lost their genesis.
-func findJobs(b bucket, r *report, objects map[string]int64) (jobs []*ledger, err error) {
+func findJobs(b bucket.Bucket, r *report, objects map[string]int64) (jobs []*ledger, err error) {
 	found := map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(objects)) {
 		m := ledgerFolder.FindStringSubmatch(key)

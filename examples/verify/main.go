@@ -6,10 +6,11 @@
 //	go run ./examples/verify s3://BUCKET/PREFIX [-job NAME] [-endpoint URL]
 //	go run ./examples/verify gs://BUCKET/PREFIX [-job NAME] [-endpoint URL]
 //
-// PREFIX is that of the store's options, with the slash at its end; DIR is what the store was opened on. For S3 the credentials come from where the AWS tools take them; they need s3:ListBucket and s3:GetObject, and
-// s3:ListBucketMultipartUploads to tell files that are lost from those that are not published yet. For Google
-// Cloud Storage an access token is taken from $GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints it,
-// else from the metadata server that machines of Google have; it needs storage.objects.list and get.
+// PREFIX is that of the store's options, with the slash at its end; DIR is what the store was opened on. For S3 the
+// credentials come from where the AWS tools take them; they need s3:ListBucket and s3:GetObject, and
+// s3:ListBucketMultipartUploads to tell files that are lost from those that are not published yet. For Google Cloud Storage
+// an access token is taken from $GOOGLE_OAUTH_ACCESS_TOKEN, as `gcloud auth print-access-token` prints it, else from the
+// metadata server that machines of Google have; it needs storage.objects.list and get.
 //
 // It prints what it checked and exits with 0; with 1 after the first violations, each with its place; or with 2 if it
 // could not check. It only reads. A job may run meanwhile: what it has not finished yet is not held against it.
@@ -24,6 +25,8 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 )
 
 func main() {
@@ -92,14 +95,14 @@ func parse(flags *flag.FlagSet, args []string) (place string, err error) {
 }
 
 // open finds the bucket that a place names.
-func open(ctx context.Context, place, endpoint string) (bucket, error) {
+func open(ctx context.Context, place, endpoint string) (bucket.Bucket, error) {
 	scheme, rest, remote := strings.Cut(place, "://")
 	name, prefix, _ := strings.Cut(rest, "/")
 	switch {
 	case !remote && endpoint != "":
 		return nil, errors.New("-endpoint is for s3:// and gs://")
 	case !remote:
-		return folder(place), nil
+		return bucket.Folder(place), nil
 	case name == "":
 		return nil, errors.New("it names no bucket")
 	case scheme == "s3" || scheme == "gs":
@@ -109,9 +112,9 @@ func open(ctx context.Context, place, endpoint string) (bucket, error) {
 	}
 	switch scheme {
 	case "s3":
-		return openS3(ctx, endpoint, name, prefix)
+		return bucket.OpenS3(ctx, endpoint, name, prefix)
 	case "gs":
-		return openGCS(endpoint, name, prefix), nil
+		return bucket.OpenGCS(endpoint, name, prefix), nil
 	}
 	return nil, fmt.Errorf("%s:// is none of s3:// and gs://", scheme)
 }

@@ -6,11 +6,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 )
 
 // place is where the objects of a job are.
 type place struct {
-	b      bucket
+	b      bucket.Bucket
 	r      *report
 	prefix string // of all keys of the job
 	root   string // the folder of genesis, with a slash

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/codec"
@@ -110,7 +111,7 @@ func TestRealOutputPassesUntilItIsChanged(t *testing.T) {
 		t.Errorf("it did not count all rows:\n%s", &out)
 	}
 	n := 0
-	for o, err := range folder(dir).List(context.Background()) {
+	for o, err := range bucket.Folder(dir).List(context.Background()) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,23 +2,21 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/sink/s3"
@@ -49,7 +47,7 @@ func passes(t *testing.T, place, endpoint string, remove func(key string)) {
 }
 
 // firstFile is the key of a file of a flow that all hours have.
-func firstFile(t *testing.T, b bucket) string {
+func firstFile(t *testing.T, b bucket.Bucket) string {
 	t.Helper()
 	for o, err := range b.List(t.Context()) {
 		if err != nil {
@@ -64,13 +62,13 @@ func firstFile(t *testing.T, b bucket) string {
 }
 
 // manyPages lists with few objects in an answer, and compares with one answer.
-func manyPages(t *testing.T, whole, paged bucket) {
+func manyPages(t *testing.T, whole, paged bucket.Bucket) {
 	t.Helper()
-	want, err := list(t.Context(), whole)
+	want, err := bucket.Sizes(t.Context(), whole)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := list(t.Context(), paged)
+	got, err := bucket.Sizes(t.Context(), paged)
 	if err != nil || len(got) != len(want) || len(want) < 100 {
 		t.Errorf("many pages have %d objects, %v; want the %d of one page", len(got), err, len(want))
 	}
@@ -98,12 +96,12 @@ func TestABucketOfS3IsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeReal(t, store)
-	b, err := openS3(t.Context(), m.Endpoint(), name, remotePrefix)
+	b, err := bucket.OpenS3(t.Context(), m.Endpoint(), name, remotePrefix)
 	if err != nil {
 		t.Fatal(err)
 	}
 	paged := *b
-	paged.page = 7
+	paged.Page = 7
 	manyPages(t, b, &paged)
 	key := "all/day=2025-05-01/hour=23/o1-1-0.jsonl"
 	if staged, err := b.Staged(t.Context(), key); staged || err != nil {
@@ -164,22 +162,22 @@ func TestABucketOfGCSIsChecked(t *testing.T) {
 	upload := func(key string, body []byte) {
 		send(http.MethodPost, "/upload/storage/v1/b/"+name+"/o?uploadType=media&name="+url.QueryEscape(key), body)
 	}
-	from := folder(realOutput(t))
-	sizes, err := list(t.Context(), from)
+	from := bucket.Folder(realOutput(t))
+	sizes, err := bucket.Sizes(t.Context(), from)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for key := range sizes {
-		body, err := read(t.Context(), from, key, 1<<30)
+		body, err := bucket.Read(t.Context(), from, key, 1<<30)
 		if err != nil {
 			t.Fatal(err)
 		}
 		upload(remotePrefix+key, body)
 	}
-	upload(remotePrefix+gcsStaging+"day=2025-05-01/x", nil) // would be a stray file elsewhere
-	b := openGCS(g.Endpoint(), name, remotePrefix)
+	upload(remotePrefix+"_staging/day=2025-05-01/x", nil) // would be a stray file elsewhere
+	b := bucket.OpenGCS(g.Endpoint(), name, remotePrefix)
 	paged := *b
-	paged.page = 7
+	paged.Page = 7
 	manyPages(t, b, &paged)
 	if n := listings.Load(); n < 10 {
 		t.Errorf("%d listings: the emulator did not make pages", n)
@@ -190,77 +188,5 @@ func TestABucketOfGCSIsChecked(t *testing.T) {
 	var out, errOut bytes.Buffer
 	if code := run(t.Context(), []string{"gs://no-" + name, "-endpoint", g.Endpoint()}, &out, &errOut); code != 2 || !strings.Contains(errOut.String(), "there is no bucket no-") {
 		t.Errorf("a bucket that is not there: exit %d, %s", code, &errOut)
-	}
-}
-
-func TestStagedObjectsOfGCSAreFoundByTheirMetadata(t *testing.T) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if got, want := r.URL.Query().Get("prefix"), remotePrefix+gcsStaging; got != want {
-			t.Errorf("listed %q, want %q", got, want)
-		}
-		_, _ = io.WriteString(w, `{"items":[{"name":"team/_staging/now","size":"0"},{"name":"team/_staging/x/o1-1","size":"4","metadata":{"onceflow-key":"all/o1-1"}}]}`)
-	}))
-	defer s.Close()
-	b := openGCS(s.URL, "bucket", remotePrefix)
-	for key, want := range map[string]bool{"all/o1-1": true, "all/o1-2": false, "": false} {
-		if got, err := b.Staged(t.Context(), key); got != want || err != nil {
-			t.Errorf("%q: staged %v, %v, want %v", key, got, err, want)
-		}
-	}
-}
-
-// An answer of a service that stumbles is asked for again; one that says no is not, and the token is in neither error.
-func TestTheServiceIsAskedAgainIfItStumbles(t *testing.T) {
-	const canary = "ya29.canary"
-	t.Setenv("GOOGLE_OAUTH_ACCESS_TOKEN", canary)
-	var asked []string
-	status := []int{http.StatusServiceUnavailable, http.StatusOK, http.StatusForbidden}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = append(asked, r.Header.Get("Authorization")+" "+r.URL.EscapedPath())
-		w.WriteHeader(status[len(asked)-1])
-		_, _ = io.WriteString(w, "body")
-	}))
-	defer s.Close()
-	b := openGCS(s.URL, "bucket", "team/")
-	if got, err := read(t.Context(), b, "a/b c", 100); string(got) != "body" || err != nil {
-		t.Errorf("got %q, %v after a 503, want the body", got, err)
-	}
-	if _, err := read(t.Context(), b, "a/b c", 100); err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), "not allowed") {
-		t.Errorf("a refusal: %v, want an error that says so without the token", err)
-	}
-	for i, got := range asked {
-		if want := "Bearer " + canary + " /storage/v1/b/bucket/o/team%2Fa%2Fb%20c"; got != want {
-			t.Errorf("request %d: got %q, want %q", i, got, want)
-		}
-	}
-	if len(asked) != len(status) {
-		t.Errorf("%d requests, want %d", len(asked), len(status))
-	}
-}
-
-func TestAMachinesTokenIsKeptWhileItIsValid(t *testing.T) {
-	asked, valid := 0, "3600"
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked++
-		if r.Header.Get("Metadata-Flavor") != "Google" {
-			w.WriteHeader(http.StatusForbidden)
-		}
-		_, _ = io.WriteString(w, `{"access_token":"t`+valid+`","expires_in":`+valid+`}`)
-	}))
-	m := &machineToken{url: s.URL}
-	get := func(want string, times int) {
-		t.Helper()
-		if got, err := m.get(context.Background()); got != want || err != nil || asked != times {
-			t.Errorf("got %q, %v after %d requests, want %q after %d", got, err, asked, want, times)
-		}
-	}
-	get("t3600", 1)
-	get("t3600", 1)
-	m.until, valid = time.Now().Add(time.Minute), "1800"
-	get("t1800", 2)
-	s.Close()
-	m.until = time.Time{}
-	if _, err := m.get(context.Background()); err == nil || !strings.Contains(err.Error(), "set $GOOGLE_OAUTH_ACCESS_TOKEN") {
-		t.Errorf("without a metadata server: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 )
 
@@ -112,7 +113,7 @@ func TestStagedFilesOfAFolderAreFoundByTheirKeys(t *testing.T) {
 		staged bool
 	}{{dir, want, true}, {dir, []string{"all", want[0] + "x", want[1][1:]}, false}, {t.TempDir(), want, false}} {
 		for _, key := range b.keys {
-			if got, err := folder(b.dir).Staged(t.Context(), key); got != b.staged || err != nil {
+			if got, err := bucket.Folder(b.dir).Staged(t.Context(), key); got != b.staged || err != nil {
 				t.Errorf("%s: staged %v, %v, want %v", key, got, err, b.staged)
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 )
 
 // hourManifest is the manifest of a closed hour, and of one flow as its seal.
@@ -93,7 +95,7 @@ func (s *sealCheck) hour(ctx context.Context, c *closing, want *hourManifest, mu
 }
 
 func (s *sealCheck) seal(ctx context.Context, key string, must bool) (found bool, err error) {
-	body, err := read(ctx, s.place.b, key, maxManifest)
+	body, err := bucket.Read(ctx, s.place.b, key, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		s.place.expect(!must, key, "it is missing")
 		return false, nil

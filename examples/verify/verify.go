@@ -8,14 +8,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 )
 
 // verify checks one job of b, or all.
 //
 // A job may run meanwhile, so the order matters. What a first listing shows was named by an entry before; what the ledger
 // says is published was there before.
-func verify(ctx context.Context, b bucket, job string, r *report) error {
-	before, err := list(ctx, b)
+func verify(ctx context.Context, b bucket.Bucket, job string, r *report) error {
+	before, err := bucket.Sizes(ctx, b)
 	if err != nil {
 		return err
 	}

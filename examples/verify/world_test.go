@@ -16,15 +16,17 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 )
 
 // memory is a bucket.
 type memory map[string][]byte
 
-func (m memory) List(context.Context) iter.Seq2[object, error] {
-	return func(yield func(object, error) bool) {
+func (m memory) List(context.Context) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
 		for key, body := range m {
-			if !yield(object{key, int64(len(body))}, nil) {
+			if !yield(bucket.Object{Key: key, Size: int64(len(body))}, nil) {
 				return
 			}
 		}

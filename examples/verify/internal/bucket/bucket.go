@@ -1,4 +1,5 @@
-package main
+// Package bucket reads what package main checks: a folder, or a bucket of S3 or Google Cloud Storage. It writes nothing.
+package bucket
 
 import (
 	"context"
@@ -7,29 +8,29 @@ import (
 	"iter"
 )
 
-// bucket is what is checked: a folder, or a bucket of an object store. It only reads. Its methods are safe for concurrent
-// use. Keys have no prefix of the place.
-type bucket interface {
+// Bucket is what is checked. Its methods are safe for concurrent use. Keys have no prefix of the place.
+type Bucket interface {
 	// List yields all objects, in any order. Staging is none.
-	List(ctx context.Context) iter.Seq2[object, error]
+	List(ctx context.Context) iter.Seq2[Object, error]
 
 	// Open reads an object; the error matches fs.ErrNotExist if there is none.
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 }
 
-// stager is a bucket that tells what is staged.
-type stager interface {
+// Stager is a Bucket that tells what is staged.
+type Stager interface {
 	// Staged tells whether a file is staged that is to be published under key.
 	Staged(ctx context.Context, key string) (bool, error)
 }
 
-type object struct {
+// Object is what a listing tells.
+type Object struct {
 	Key  string
 	Size int64
 }
 
-// list returns the size of each object.
-func list(ctx context.Context, b bucket) (map[string]int64, error) {
+// Sizes lists all objects and returns the size of each.
+func Sizes(ctx context.Context, b Bucket) (map[string]int64, error) {
 	sizes := make(map[string]int64)
 	for o, err := range b.List(ctx) {
 		if err != nil {
@@ -40,8 +41,8 @@ func list(ctx context.Context, b bucket) (map[string]int64, error) {
 	return sizes, nil
 }
 
-// read returns a whole object of at most limit bytes.
-func read(ctx context.Context, b bucket, key string, limit int64) ([]byte, error) {
+// Read returns a whole object of at most limit bytes.
+func Read(ctx context.Context, b Bucket, key string, limit int64) ([]byte, error) {
 	r, err := b.Open(ctx, key)
 	if err != nil {
 		return nil, err

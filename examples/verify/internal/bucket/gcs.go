@@ -1,4 +1,4 @@
-package main
+package bucket
 
 import (
 	"context"
@@ -16,20 +16,20 @@ import (
 	"time"
 )
 
-// gcsBucket is a bucket of Google Cloud Storage, read by its JSON API. The client for it would bring a hundred modules to
+// GCS is a Bucket of Google Cloud Storage, read by its JSON API. The client for it would bring a hundred modules to
 // a program that sends two kinds of requests.
-type gcsBucket struct {
+type GCS struct {
 	endpoint, name, prefix string
 	token                  func(context.Context) (string, error)
-	page                   int // objects in an answer to a listing
+	Page                   int // objects in an answer to a listing
 }
 
 // gcsStaging begins the names, behind the prefix, of what is not published.
 const gcsStaging = "_staging/"
 
-// openGCS asks nothing yet. Another endpoint gets no token but an explicit one.
-func openGCS(endpoint, name, prefix string) *gcsBucket {
-	b := &gcsBucket{endpoint: strings.TrimSuffix(endpoint, "/"), name: name, prefix: prefix, page: 1000}
+// OpenGCS asks nothing yet. Another endpoint gets no token but an explicit one.
+func OpenGCS(endpoint, name, prefix string) *GCS {
+	b := &GCS{endpoint: strings.TrimSuffix(endpoint, "/"), name: name, prefix: prefix, Page: 1000}
 	explicit := os.Getenv("GOOGLE_OAUTH_ACCESS_TOKEN")
 	b.token = func(context.Context) (string, error) { return explicit, nil }
 	if endpoint == "" {
@@ -41,15 +41,16 @@ func openGCS(endpoint, name, prefix string) *gcsBucket {
 	return b
 }
 
-func (b *gcsBucket) List(ctx context.Context) iter.Seq2[object, error] {
-	return func(yield func(object, error) bool) {
+// List leaves out what is staged.
+func (b *GCS) List(ctx context.Context) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
 		for o, err := range b.items(ctx, b.prefix) {
 			if err != nil {
-				yield(object{}, err)
+				yield(Object{}, err)
 				return
 			}
 			key := strings.TrimPrefix(o.Name, b.prefix)
-			if !strings.HasPrefix(key, gcsStaging) && !yield(object{key, o.Size}, nil) {
+			if !strings.HasPrefix(key, gcsStaging) && !yield(Object{key, o.Size}, nil) {
 				return
 			}
 		}
@@ -57,7 +58,7 @@ func (b *gcsBucket) List(ctx context.Context) iter.Seq2[object, error] {
 }
 
 // Staged looks at the metadata of staged objects.
-func (b *gcsBucket) Staged(ctx context.Context, key string) (bool, error) {
+func (b *GCS) Staged(ctx context.Context, key string) (bool, error) {
 	for o, err := range b.items(ctx, b.prefix+gcsStaging) {
 		if staged := o.Metadata["onceflow-key"]; err != nil || staged != "" && staged == key {
 			return err == nil, err
@@ -73,9 +74,9 @@ type gcsItem struct {
 	Metadata map[string]string
 }
 
-func (b *gcsBucket) items(ctx context.Context, prefix string) iter.Seq2[gcsItem, error] {
+func (b *GCS) items(ctx context.Context, prefix string) iter.Seq2[gcsItem, error] {
 	return func(yield func(gcsItem, error) bool) {
-		q := url.Values{"prefix": {prefix}, "maxResults": {strconv.Itoa(b.page)}, "fields": {"nextPageToken,items(name,size,metadata)"}}
+		q := url.Values{"prefix": {prefix}, "maxResults": {strconv.Itoa(b.Page)}, "fields": {"nextPageToken,items(name,size,metadata)"}}
 		for {
 			var page struct {
 				NextPageToken string
@@ -106,12 +107,13 @@ func (b *gcsBucket) items(ctx context.Context, prefix string) iter.Seq2[gcsItem,
 	}
 }
 
-func (b *gcsBucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+// Open reads an object as it lies there.
+func (b *GCS) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	return b.ask(ctx, "/storage/v1/b/"+url.PathEscape(b.name)+"/o/"+url.PathEscape(b.prefix+key)+"?alt=media")
 }
 
 // ask sends a GET, again if the service stumbles, and returns the body of an answer that is 200.
-func (b *gcsBucket) ask(ctx context.Context, path string) (io.ReadCloser, error) {
+func (b *GCS) ask(ctx context.Context, path string) (io.ReadCloser, error) {
 	for wait := 200 * time.Millisecond; ; wait *= 2 {
 		body, again, err := b.try(ctx, path)
 		if !again || wait > 3*time.Second {
@@ -125,7 +127,7 @@ func (b *gcsBucket) ask(ctx context.Context, path string) (io.ReadCloser, error)
 	}
 }
 
-func (b *gcsBucket) try(ctx context.Context, path string) (body io.ReadCloser, again bool, err error) {
+func (b *GCS) try(ctx context.Context, path string) (body io.ReadCloser, again bool, err error) {
 	token, err := b.token(ctx)
 	if err != nil {
 		return nil, false, err

@@ -1,4 +1,5 @@
-package main
+// Package rows counts the rows of a file, by the format and the codec that its name tells.
+package rows
 
 import (
 	"bufio"
@@ -7,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
@@ -14,18 +16,18 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// count is how many rows were found.
-type count struct {
-	rows   int64
+// Count is how many rows were found.
+type Count struct {
+	Rows   int64
+	Header bool  // the format may begin a file with a header
 	alike  int64 // by the other meaning of the extension; 0 if there is none
-	header bool  // the format may begin a file with a header
 }
 
-// is tells whether there are n rows, by either meaning.
-func (c count) is(n int64) bool { return c.rows == n || c.alike > 0 && c.alike == n }
+// Is tells whether there are n rows, by either meaning of the extension.
+func (c Count) Is(n int64) bool { return c.Rows == n || c.alike > 0 && c.alike == n }
 
-// countRows counts the rows of a file whose extension it knows. The rows of other files are not counted.
-func countRows(name string, r io.Reader) (n count, known bool, err error) {
+// In counts the rows of a file whose extension it knows. It does not count those of other files.
+func In(name string, r io.Reader) (n Count, known bool, err error) {
 	format, codec := formatOf(name)
 	if codec == "" && decoders[format] != nil { // "x.gz" has no format
 		return n, false, nil
@@ -52,17 +54,17 @@ func countRows(name string, r io.Reader) (n count, known bool, err error) {
 	}
 	switch format {
 	case "jsonl", "ndjson":
-		n.rows, err = lines(r, json.Valid)
+		n.Rows, err = lines(r, json.Valid)
 	case "csv":
-		n.header = true
-		n.rows, err = records(r)
+		n.Header = true
+		n.Rows, err = records(r)
 	case "tsv": // with backslashes or with quotes
-		n.header = true
+		n.Header = true
 		var quoted recordCounter
-		n.rows, err = lines(io.TeeReader(r, &quoted), nil)
+		n.Rows, err = lines(io.TeeReader(r, &quoted), nil)
 		n.alike = quoted.n
 	default:
-		n.rows, err = lines(r, nil)
+		n.Rows, err = lines(r, nil)
 	}
 	return n, true, err
 }
@@ -152,4 +154,14 @@ func (c *recordCounter) Write(p []byte) (int, error) {
 		c.ended = p[len(p)-1] == '\n'
 	}
 	return len(p), nil
+}
+
+// formatOf takes a file's name apart.
+func formatOf(name string) (format, codec string) {
+	_, ext, _ := strings.Cut(name, ".")
+	format = ext
+	if i := strings.LastIndexByte(ext, '.'); i >= 0 {
+		format, codec = ext[:i], ext[i+1:]
+	}
+	return format, codec
 }

@@ -1,4 +1,4 @@
-package main
+package bucket
 
 import (
 	"context"
@@ -11,14 +11,15 @@ import (
 	"strings"
 )
 
-// folder is a bucket on a local disk.
-type folder string
+// Folder is a Bucket on a local disk.
+type Folder string
 
 // staging is where the file store keeps what is not published.
 const staging = "_onceflow/.staging"
 
-func (f folder) List(ctx context.Context) iter.Seq2[object, error] {
-	return func(yield func(object, error) bool) {
+// List leaves out what is staged.
+func (f Folder) List(ctx context.Context) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
 		stopped := errors.New("stopped")
 		err := filepath.WalkDir(string(f), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || ctx.Err() != nil {
@@ -36,19 +37,19 @@ func (f folder) List(ctx context.Context) iter.Seq2[object, error] {
 			if err != nil {
 				return err
 			}
-			if !yield(object{key, info.Size()}, nil) {
+			if !yield(Object{key, info.Size()}, nil) {
 				return stopped
 			}
 			return nil
 		})
 		if err != nil && !errors.Is(err, stopped) {
-			yield(object{}, err)
+			yield(Object{}, err)
 		}
 	}
 }
 
 // Staged takes the names of staged files apart: see docs/format.md.
-func (f folder) Staged(ctx context.Context, key string) (staged bool, err error) {
+func (f Folder) Staged(ctx context.Context, key string) (staged bool, err error) {
 	top := filepath.Join(string(f), filepath.FromSlash(staging))
 	err = filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) { // published meanwhile, or there is no staging
@@ -67,6 +68,7 @@ func (f folder) Staged(ctx context.Context, key string) (staged bool, err error)
 	return staged, err
 }
 
-func (f folder) Open(_ context.Context, key string) (io.ReadCloser, error) {
+// Open opens a file.
+func (f Folder) Open(_ context.Context, key string) (io.ReadCloser, error) {
 	return os.Open(filepath.Join(string(f), filepath.FromSlash(key)))
 }

@@ -1,4 +1,4 @@
-package main
+package bucket
 
 import (
 	"context"
@@ -15,15 +15,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// s3Bucket is a bucket of Amazon S3, or of what speaks its protocol. What is staged there is no object.
-type s3Bucket struct {
+// S3 is a Bucket of Amazon S3, or of what speaks its protocol. What is staged there is no object.
+type S3 struct {
 	client       *s3.Client
 	name, prefix string
-	page         int32 // objects in an answer to a listing
+	Page         int32 // objects in an answer to a listing
 }
 
-// openS3 asks nothing yet. With an endpoint the bucket is named in the path, since not every server has names for it.
-func openS3(ctx context.Context, endpoint, name, prefix string) (*s3Bucket, error) {
+// OpenS3 asks nothing yet. With an endpoint the bucket is named in the path, since not every server has names for it.
+func OpenS3(ctx context.Context, endpoint, name, prefix string) (*S3, error) {
 	cfg, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, err
@@ -34,20 +34,21 @@ func openS3(ctx context.Context, endpoint, name, prefix string) (*s3Bucket, erro
 			o.BaseEndpoint, o.UsePathStyle = &endpoint, true
 		}
 	})
-	return &s3Bucket{client: client, name: name, prefix: prefix, page: 1000}, nil
+	return &S3{client: client, name: name, prefix: prefix, Page: 1000}, nil
 }
 
-func (b *s3Bucket) List(ctx context.Context) iter.Seq2[object, error] {
-	return func(yield func(object, error) bool) {
-		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: &b.prefix, MaxKeys: &b.page})
+// List asks for page after page.
+func (b *S3) List(ctx context.Context) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: &b.prefix, MaxKeys: &b.Page})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				yield(object{}, err)
+				yield(Object{}, err)
 				return
 			}
 			for _, o := range page.Contents {
-				if !yield(object{strings.TrimPrefix(aws.ToString(o.Key), b.prefix), aws.ToInt64(o.Size)}, nil) {
+				if !yield(Object{strings.TrimPrefix(aws.ToString(o.Key), b.prefix), aws.ToInt64(o.Size)}, nil) {
 					return
 				}
 			}
@@ -56,7 +57,7 @@ func (b *s3Bucket) List(ctx context.Context) iter.Seq2[object, error] {
 }
 
 // Staged looks for a multipart upload of key that is not completed. MinIO lists uploads only if it is asked for their whole key.
-func (b *s3Bucket) Staged(ctx context.Context, key string) (bool, error) {
+func (b *S3) Staged(ctx context.Context, key string) (bool, error) {
 	key = b.prefix + key
 	out, err := b.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: &key})
 	if err != nil {
@@ -65,7 +66,8 @@ func (b *s3Bucket) Staged(ctx context.Context, key string) (bool, error) {
 	return slices.ContainsFunc(out.Uploads, func(u types.MultipartUpload) bool { return aws.ToString(u.Key) == key }), nil
 }
 
-func (b *s3Bucket) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+// Open reads an object.
+func (b *S3) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	key = b.prefix + key
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: &key})
 	var none *types.NoSuchKey
