@@ -37,6 +37,7 @@ var may = map[string][]string{
 	"sink/file":     {"sink/driver"},
 	"sink/s3":       {"sink/driver", "internal/retry", "internal/steady"},
 	"sink/gcs":      {"sink/driver", "internal/retry", "internal/steady"},
+	"sink/azure":    {"sink/driver", "internal/retry", "internal/steady"},
 	"sink/avro":     {"sink/format"},
 	"sink/codec":    nil,
 	"sink/escape":   nil,

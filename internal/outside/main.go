@@ -24,6 +24,7 @@ import (
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/avro"
+	"github.com/onceflow/onceflow/sink/azure"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/gcs"
 	"github.com/onceflow/onceflow/stream"
@@ -115,6 +116,9 @@ func servers(ctx context.Context) {
 
 	_, err = gcs.Open(ctx, "", &gcs.Options{Client: client(ctx)})
 	fmt.Println("sink/gcs refuses a bucket without a name:", err != nil)
+
+	_, err = azure.Open(ctx, "", nil)
+	fmt.Println("sink/azure refuses a container without a URL:", err != nil)
 
 	_, err = kubernetes.NewLease("", "", nil)
 	fmt.Println("scaler/kubernetes refuses a lease without a name:", err != nil)

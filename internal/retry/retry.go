@@ -4,7 +4,7 @@
 // Pauses are measured by the monotonic clock. They double up to a bound, and each is shortened by up to a half at random, so
 // that those who failed together do not come back together.
 //
-// Modules of their own (sink/gcs) use the package: whoever changes what it exports releases all of them together.
+// Modules of their own (sink/gcs, sink/azure) use the package: whoever changes what it exports releases all of them together.
 package retry
 
 import (

@@ -99,6 +99,7 @@ func npm(ctx context.Context, dir, pkg, version string) error {
 // Installs are the functions that install each server, by its name.
 func Installs() map[string]func(context.Context, *Cache) (string, error) {
 	return map[string]func(context.Context, *Cache) (string, error){
+		"azurite":       InstallAzurite,
 		"dynamodb":      InstallDynamoDB,
 		"gcs":           InstallGCS,
 		"kafka":         InstallKafka,

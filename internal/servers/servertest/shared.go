@@ -12,9 +12,10 @@ import (
 // Shared holds the servers that the tests of one binary share. Each is started by the first test that wants it and
 // stopped by Main. The zero value is ready; it is safe for concurrent use.
 type Shared struct {
-	mu    sync.Mutex
-	kafka *servers.Kafka
-	minio *servers.MinIO
+	mu      sync.Mutex
+	kafka   *servers.Kafka
+	minio   *servers.MinIO
+	azurite *servers.Azurite
 }
 
 // Main runs the tests and stops the servers afterwards. Call it in TestMain: servers.Main(m).
@@ -34,7 +35,10 @@ func (s *Shared) Stop() {
 	if s.minio != nil {
 		s.minio.Stop()
 	}
-	s.kafka, s.minio = nil, nil
+	if s.azurite != nil {
+		s.azurite.Stop()
+	}
+	s.kafka, s.minio, s.azurite = nil, nil, nil
 }
 
 // Kafka is a cluster of one broker. Tests may not kill it.
@@ -59,4 +63,15 @@ func (s *Shared) MinIO(t testing.TB) *servers.MinIO {
 		s.minio = begin(t, servers.StartMinIO)
 	}
 	return s.minio
+}
+
+// Azurite is an emulator of Azure Blob Storage. Tests may not kill it.
+func (s *Shared) Azurite(t testing.TB) *servers.Azurite {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.azurite == nil {
+		s.azurite = begin(t, servers.StartAzurite)
+	}
+	return s.azurite
 }

@@ -1,0 +1,68 @@
+package azure
+
+import (
+	"crypto/rand"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
+
+	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/sinktest"
+)
+
+func randomName() string { return "c-" + strings.ToLower(rand.Text()) }
+
+func TestConformance(t *testing.T) {
+	at := newContainer(t, shared.Azurite(t).Endpoint())
+	sinktest.Run(t, func(t *testing.T) driver.Store { return open(t, at, &Options{}) })
+}
+
+// signed returns the URL of a container with a signature that allows what the package comment asks for.
+func signed(t *testing.T, at string, life time.Duration) (full, signature string) {
+	t.Helper()
+	c, err := container.NewClientWithSharedKeyCredential(at, key(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err = c.GetSASURL(sas.ContainerPermissions{Read: true, Create: true, Write: true, Delete: true, List: true}, time.Now().Add(life), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return full, u.Query().Get("sig")
+}
+
+// With a signature for the container alone, files are staged, listed, published and read.
+func TestASignatureForTheContainerIsEnough(t *testing.T) {
+	full, _ := signed(t, newContainer(t, shared.Azurite(t).Endpoint()), time.Hour)
+	s := open(t, full, &Options{Prefix: "team/"})
+	if err := s.Create(t.Context(), "a", []byte("mine")); err != nil {
+		t.Error(err)
+	}
+	ref := stage(t, s, "own-1", []byte("rows"))
+	for st, err := range s.Staged(t.Context()) {
+		if err != nil || st.Key != "own-1" || st.Owner != "own" || st.Bytes != 4 {
+			t.Errorf("staged: %+v, %v", st, err)
+		}
+	}
+	if err := s.Publish(t.Context(), ref); err != nil {
+		t.Error(err)
+	}
+	var got []string
+	for o, err := range s.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, o.Key)
+	}
+	if strings.Join(got, " ") != "a own-1" {
+		t.Errorf("listed %q, want a and own-1", got)
+	}
+}

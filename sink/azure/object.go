@@ -1,0 +1,173 @@
+package azure
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"github.com/onceflow/onceflow/sink/driver"
+)
+
+// absent is the condition that there is no such blob.
+func absent() *blob.AccessConditions {
+	return &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}}
+}
+
+// Create stores body unless key exists. If the outcome of an attempt is unknown, the next one may find our own object; its
+// bytes show whose it is.
+func (s *Store) Create(ctx context.Context, key string, body []byte) error {
+	if err := driver.CheckKey(key); err != nil {
+		return fmt.Errorf("azure: create: %w", err)
+	}
+	sum := md5.Sum(body)
+	unknown := false
+	err := s.box.do(ctx, len(body), func(ctx context.Context) error {
+		_, err := s.box.blob(s.box.blobName(key)).Upload(ctx, streaming.NopCloser(bytes.NewReader(body)), &blockblob.UploadOptions{
+			AccessConditions: absent(), TransactionalValidation: blob.TransferValidationTypeMD5(sum[:]),
+		})
+		if exists(err) && unknown {
+			if got, readErr := s.read(ctx, key, int64(len(body))); readErr == nil && bytes.Equal(got, body) {
+				return nil
+			}
+		}
+		unknown = unknown || passing(err)
+		return err
+	})
+	if exists(err) {
+		return fmt.Errorf("azure: %q in container %s: %w", key, s.box.name, fs.ErrExist)
+	}
+	if err != nil {
+		return s.box.fail("create", key, err)
+	}
+	return nil
+}
+
+// Read returns an object of at most limit bytes.
+func (s *Store) Read(ctx context.Context, key string, limit int64) (body []byte, err error) {
+	if err := driver.CheckKey(key); err != nil {
+		return nil, fmt.Errorf("azure: read: %w", err)
+	}
+	err = s.box.do(ctx, 0, func(ctx context.Context) (err error) {
+		body, err = s.read(ctx, key, limit)
+		return err
+	})
+	if err != nil {
+		return nil, s.box.fail("read", key, err)
+	}
+	return body, nil
+}
+
+func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	out, err := s.box.blob(s.box.blobName(key)).DownloadStream(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	if out.ContentLength == nil {
+		return nil, io.ErrUnexpectedEOF
+	}
+	n := *out.ContentLength
+	if n > limit {
+		return nil, fmt.Errorf("it has %d bytes, more than the %d expected", n, limit)
+	}
+	body := make([]byte, n)
+	_, err = io.ReadFull(out.Body, body)
+	return body, err
+}
+
+// Open reads an object as a stream. The stream is not retried.
+func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	if err := driver.CheckKey(key); err != nil {
+		return nil, fmt.Errorf("azure: open: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	late := time.AfterFunc(s.box.opts.Timeout, func() { cancel(fmt.Errorf("no answer: %w", context.DeadlineExceeded)) })
+	out, err := s.box.blob(s.box.blobName(key)).DownloadStream(ctx, nil)
+	late.Stop()
+	if err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
+			err = cause
+		}
+		cancel(nil)
+		return nil, s.box.fail("open", key, err)
+	}
+	return &body{out.Body, cancel}, nil
+}
+
+// body is that of an answer, whose context ends with it.
+type body struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+func (b *body) Close() error {
+	defer b.cancel(nil)
+	return b.ReadCloser.Close()
+}
+
+// List yields objects in the order of their keys' bytes, without those in staging.
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Object, error] {
+	return func(yield func(driver.Object, error) bool) {
+		from := ""
+		if strings.HasPrefix(after, prefix) && after != "" {
+			from = start(s.box.opts.Prefix + after)
+		} else if after > prefix || ctx.Err() != nil { // all keys with the prefix are before it
+			if err := ctx.Err(); err != nil {
+				yield(driver.Object{}, err)
+			}
+			return
+		}
+		var o order
+		last, ok := "", true
+		give := func(ready []driver.Object) bool {
+			for _, object := range ready {
+				if object.Key <= last {
+					ok = false
+					yield(driver.Object{}, fmt.Errorf("azure: container %s lists %q after %q, which is not the order of bytes; has the "+
+						"account a hierarchical namespace? %w", s.box.name, object.Key, last, driver.ErrPermanent))
+					return false
+				}
+				last = object.Key
+				if ok = yield(object, nil); !ok {
+					return false
+				}
+			}
+			return true
+		}
+		for item, err := range s.box.items(ctx, toPrefix(s.box.opts.Prefix+prefix), from, container.ListBlobsInclude{}) {
+			if err != nil {
+				yield(driver.Object{}, s.box.fail("list", prefix, err))
+				return
+			}
+			if strings.HasPrefix(*item.Name, toPrefix(s.box.staging())) {
+				continue
+			}
+			if key := strings.TrimPrefix(toKey(*item.Name), s.box.opts.Prefix); key > after {
+				o.add(driver.Object{Key: key, Size: size(item)})
+			}
+			if !give(o.take(strings.TrimPrefix(*item.Name, toPrefix(s.box.opts.Prefix)))) {
+				return
+			}
+		}
+		if ok {
+			give(o.waiting)
+		}
+	}
+}
