@@ -107,6 +107,7 @@ func Installs() map[string]func(context.Context, *Cache) (string, error) {
 		"kinesis-local": InstallKinesisLocal,
 		"minio":         InstallMinIO,
 		"moto":          InstallMoto,
+		"postgres":      InstallPostgres,
 		"redis":         InstallRedis,
 		"toxiproxy":     InstallToxiproxy,
 	}
