@@ -18,7 +18,7 @@ RELEASE := go run ./internal/release/cmd/release
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale newsroom newsroom-kill newsroom-latency tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-short
+.PHONY: autoscale engines newsroom newsroom-kill newsroom-latency tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-short
 
 test: vet lint check-tidy servers unit race sim-short mutants modules installable api torture-short torture-kinesis-short bench-short
 	@echo all tests passed
@@ -106,6 +106,10 @@ newsroom-kill:
 newsroom-latency:
 	cd examples/newsroom && go run . -out $(abspath $(OUT))/newsroom-live-2s -live 1m
 	cd examples/newsroom && go run . -out $(abspath $(OUT))/newsroom-live-1m -live 3m -commit 1m
+
+# What the usual readers make of the output: each line of docs/reading.md. The first time it installs them, 1.5 GB.
+engines:
+	cd internal/engines && $(SERVERS) ONCEFLOW_ENGINES=1 go test -count=1 -timeout 60m -v ./...
 
 # go mod tidy for all modules, which know each other by go.work only. test has the check.
 tidy:
