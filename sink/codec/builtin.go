@@ -13,25 +13,28 @@ const (
 	// None stores rows as they are.
 	None = builtin("")
 
-	// Gzip compresses to gzip (RFC 1952) at level 1, as members of 256 KiB of rows: everything that reads gzip reads several
-	// members as one file. Zstd is as fast and denser, where readers have it.
+	// Gzip compresses to gzip (RFC 1952) at level 1, as members of 256 KiB of rows. All readers that docs/reading.md lists
+	// read several members as one file. Functions for one stream, such as Python's zlib.decompressobj, stop after the first.
+	// Zstd is as fast and denser, where readers have it.
 	Gzip = builtin(".gz")
 
 	// Zstd compresses to Zstandard (RFC 8878), in frames of 4 MiB of rows or more, each with a checksum. Readers need a window
-	// of 1 MiB. It is the encoder's fastest speed: on JSON rows the next one was slower and no denser.
+	// of 1 MiB. Some do not read text in .zst: datasets of pyarrow, Spark 3.5, Node 20. It is the encoder's fastest speed: on JSON
+	// rows the next one was slower and no denser.
 	Zstd = builtin(".zst")
 
-	// LZ4 compresses to the LZ4 frame format (lz4_Frame_format.md), with blocks of 256 KiB and a checksum of each frame: the
-	// lz4 tool reads it, several frames as one file. It is not the LZ4 of Hadoop's native codec.
+	// LZ4 compresses to the LZ4 frame format (lz4_Frame_format.md), with blocks of 256 KiB and a checksum of each frame. The
+	// tools lz4 and zstd, ClickHouse and datasets of pyarrow read several frames as one file. DuckDB, Polars and pandas do not
+	// read it. It is not the LZ4 of Hadoop's codec, with which a Spark ended that read it.
 	LZ4 = builtin(".lz4")
 
 	// S2 compresses to S2, the extension of the Snappy framing format that the s2d tool and the Go package
 	// github.com/klauspost/compress/s2 read: denser and faster than Snappy, unknown elsewhere.
 	S2 = builtin(".s2")
 
-	// Snappy compresses to the Snappy framing format (framing_format.txt), which snzip and the framed readers of most
-	// languages' Snappy packages read, several streams in a row as one. It is not the block format of Hadoop, nor a raw Snappy
-	// block: Spark and Hive do not read it as .snappy files.
+	// Snappy compresses to the Snappy framing format (framing_format.txt), for programs that read it with snzip or the framed
+	// reader of a Snappy package. It is not the block format of Hadoop, nor a raw Snappy block. None of the readers in
+	// docs/reading.md reads its files.
 	Snappy = builtin(".sz")
 )
 

@@ -3,7 +3,7 @@
 // # Promise
 //
 // Different values have different folders. Every folder is a name in UTF-8 that all stores and file systems take as it is, and
-// no longer than [MaxBytes]. Readers of Hive's layout, such as Spark and Trino, read the value that was written.
+// no longer than [MaxBytes]. Readers of Hive's layout, such as Spark and DuckDB, read the value that was written.
 //
 // # Limits
 //

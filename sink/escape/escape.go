@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// Empty is the folder of the empty value. Hive, Spark, Trino and Athena read it as NULL. No other value has it,
-	// since a leading underscore is escaped.
+	// Empty is the folder of the empty value. Readers of Hive's layout, such as Spark, DuckDB and pyarrow, read it as NULL. No
+	// other value has it, since a leading underscore is escaped.
 	Empty = "__HIVE_DEFAULT_PARTITION__"
 
 	// MaxBytes is the longest escaped value in bytes. A longer one is cut and gets a hash.
@@ -30,8 +30,9 @@ const (
 //   - If all that takes more than [MaxBytes] bytes it is "_", its first 120 bytes or a few less, "~", and the SHA-256 of
 //     the value in hex. Only that cannot be undone by [Undo]; no other value begins with "_" and something else than "_".
 //
-// Hive, Spark, Trino and Athena take each %XX for one character. So they read every value of ASCII and of plain characters
-// as it was, but take the bytes of an escaped character beyond ASCII, and those that are not UTF-8, for Latin-1.
+// Hive, Spark, Trino and Athena take each %XX for one character, ClickHouse takes it for three. So all but ClickHouse read every
+// value of ASCII and of plain characters as it was, but take the bytes of an escaped character beyond ASCII, and those that are not
+// UTF-8, for Latin-1.
 //
 // Upper and lower case stay apart in the key, and so do é and e with an accent behind it. A file system that ignores either,
 // as on Macs and Windows, puts the files of both into one folder: nothing is lost, as file names are unique, but who reads

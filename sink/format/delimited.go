@@ -55,8 +55,8 @@ func CSV[T any](header []string, row func(r *Row, v *T), opts *CSVOptions) Forma
 
 // TSV writes rows as lines of fields with tabs between them. In fields a tab is written as \t, LF as \n, CR as \r and a
 // backslash as \\, and there are no quotes. So each line is a row and each tab a border, as PostgreSQL's COPY, ClickHouse's
-// TabSeparated and MySQL's LOAD DATA read by default. For quotes, as spreadsheets make them, use CSV with a tab for a
-// comma. header and row are as for CSV.
+// TabSeparated and MySQL's LOAD DATA read by default. Readers of CSV that are told of the tab leave the backslashes in. For
+// quotes, as spreadsheets make them, use CSV with a tab for a comma. header and row are as for CSV.
 func TSV[T any](header []string, row func(r *Row, v *T)) Format[T] {
 	return newDelimited(".tsv", header, row, Row{comma: '\t', newline: "\n", escapes: true})
 }

@@ -69,8 +69,8 @@ func (r *Row) Time(t time.Time) {
 	r.buf = t.AppendFormat(r.next(), time.RFC3339Nano)
 }
 
-// Null adds a field without a value, as PostgreSQL, ClickHouse and MySQL read it: nothing at all in CSV, where an empty
-// string is "", and \N in TSV.
+// Null adds a field without a value, as PostgreSQL and ClickHouse read it: nothing at all in CSV, where an empty string is "",
+// and \N in TSV, which MySQL reads, too. Other readers of CSV take both for null, or both for an empty string.
 func (r *Row) Null() {
 	r.buf = r.next()
 	if r.escapes {
