@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ type reader struct {
 	env     string   // Python packages that are installed for it
 	program string   // that runs its lines: python, node, bash or psql
 	long    bool     // it is run by make engines only
+	jar     string   // group:artifact:version of an extension
 	needs   []string // programs that must be on the machine
 }
 
@@ -43,7 +45,7 @@ var readers = []reader{
 	{name: "pandas", version: "3.1.1", env: "full", program: "python", long: true},
 	{name: "pyarrow", version: "26.0.1", env: "full", program: "python", long: true},
 	{name: "ClickHouse", env: "full", program: "python", long: true},
-	{name: "Spark 3.5", env: "spark35", program: "python", long: true},
+	{name: "Spark 3.5", env: "spark35", program: "python", long: true, jar: "org.apache.spark:spark-avro_2.12:3.5.9"},
 	{name: "Spark 4.3", env: "spark43", program: "python", long: true},
 }
 
@@ -56,6 +58,20 @@ var packages = map[string][]string{
 	},
 	"spark35": {"pyspark==3.5.9", "py4j==0.10.9.9"},
 	"spark43": {"pyspark==4.3.0", "py4j==0.10.9.9"},
+}
+
+// extensionFile is the file of the reader's jar, which is installed if need be.
+func (r reader) extensionFile(ctx context.Context, t *testing.T) string {
+	t.Helper()
+	at := strings.Split(r.jar, ":")
+	if len(at) != 3 {
+		return ""
+	}
+	file, err := servers.InstallJar(ctx, servertest.Need(t), at[0], at[1], at[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // patience bounds an install, or all lines of one reader.

@@ -85,7 +85,7 @@ func (r reader) interpret(ctx context.Context, t *testing.T, dir string, tasks [
 	if r.program == "node" {
 		args = []string{"node", "--input-type=module", "-e", readNode}
 	}
-	out, err := command(ctx, dir, in, append(env, "TZ=UTC", "PYTHONWARNINGS=ignore", "PYTHONUTF8=1"), args...)
+	out, err := command(ctx, dir, in, append(env, "TZ=UTC", "PYTHONWARNINGS=ignore", "PYTHONUTF8=1", "SPARK_JARS="+r.extensionFile(ctx, t)), args...)
 	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
 		d.UseNumber()
 		var a answer

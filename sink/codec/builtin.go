@@ -25,7 +25,7 @@ const (
 
 	// LZ4 compresses to the LZ4 frame format (lz4_Frame_format.md), with blocks of 256 KiB and a checksum of each frame. The
 	// tools lz4 and zstd, ClickHouse and datasets of pyarrow read several frames as one file. DuckDB, Polars and pandas do not
-	// read it. It is not the LZ4 of Hadoop's codec, with which a Spark ended that read it.
+	// read it. It is not the LZ4 of Hadoop's codec: Spark runs out of memory on it.
 	LZ4 = builtin(".lz4")
 
 	// S2 compresses to S2, the extension of the Snappy framing format that the s2d tool and the Go package
