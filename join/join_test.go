@@ -91,6 +91,20 @@ func TestZeroKeyTakesNoPart(t *testing.T) {
 	}
 }
 
+// Left events without a match are dropped, right ones are kept: a right outer join.
+func TestInnerMayKeepRightEvents(t *testing.T) {
+	l := streamtest.Open(t, join.Inner((*event).key, (*event).isLeft, (*event).merge, &join.Options{KeepRight: true}))
+	l.Feed(t0, load(1, "a"))
+	l.Feed(t0, load(2, "b"))
+	l.Feed(t0, beat(3, "b"))
+	l.Feed(t0, beat(4, "c"))
+	l.CrashShuffled(1)
+	l.Advance(record.EndOfTime)
+	if got := rows(l); !slices.Equal(got, []string{"2+3", "4+0"}) || l.Reasons()["unmatched left"] != 1 {
+		t.Errorf("got %v, reasons %v; want load 2 with its beat, beat 4 alone, and load 1 dropped", got, l.Reasons())
+	}
+}
+
 func TestInnerDropsUnmatchedLeft(t *testing.T) {
 	l := streamtest.Open(t, join.Inner((*event).key, (*event).isLeft, (*event).merge, nil))
 	l.Feed(t0, load(1, "a"))

@@ -114,3 +114,57 @@ func BenchmarkJoin(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
 }
+
+// Views and pings at 20,000 events a second, two pings to a view, the second one 60 s later.
+func BenchmarkAsOf(b *testing.B) {
+	p, err := join.AsOf((*wide).key, (*wide).isLeft, (*wide).merge, &join.Options{MaxPending: -1}).Open(&stage.Lane{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const lag = 400_000
+	out := stage.NewEmitter[wide](&onePartition{})
+	batch := make([]record.Event[wide], 0, 1000)
+	keys := make([]string, lag+1000)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("%032d", i)
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		i := n / 3
+		at := t0.Add(time.Duration(n) * 50 * time.Microsecond)
+		e := record.Event[wide]{Time: at, Origin: record.NewOrigin(uint32(n + 1))}
+		switch n % 3 {
+		case 0:
+			e.Value = wide{Session: keys[i%len(keys)]}
+		case 1:
+			e.Value = wide{Session: keys[i%len(keys)], Load: true}
+		case 2:
+			e.Value = wide{Session: keys[max(0, i-lag)%len(keys)], Load: true}
+		}
+		n++
+		if batch = append(batch, e); len(batch) == cap(batch) {
+			if err := p.Process(b.Context(), batch, out); err != nil {
+				b.Fatal(err)
+			}
+			if err := p.(stage.Advancer[wide]).Advance(b.Context(), at, out); err != nil {
+				b.Fatal(err)
+			}
+			out.Take()
+			batch = batch[:0]
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
+}
+
+// onePartition is a host that allocates nothing.
+type onePartition struct {
+	stage.LookupFunc
+	record.Partition
+}
+
+func (h *onePartition) Lookup(o record.Origin) record.Ref {
+	n, _ := o.Parts()
+	return record.Ref{Partition: &h.Partition, Position: record.Position{Sub: int64(n)}}
+}
+func (*onePartition) Size(record.Origin) int64 { return 300 }

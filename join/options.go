@@ -9,7 +9,7 @@ import (
 
 // Options are the optional settings of a join; nil means all defaults.
 type Options struct {
-	// Window is how much later than its left event a right one may be, inclusive.
+	// Window is how much later than its left event a right one may be, inclusive; in an as-of join, how much earlier.
 	//
 	// Defaults to 90 seconds.
 	Window time.Duration
@@ -20,7 +20,8 @@ type Options struct {
 	Early time.Duration
 
 	// Grace is how far event time may run ahead of an event that is still to come. A left event without a match leaves
-	// Window + Grace after its time, a right one Early + Grace, by event time alone.
+	// Window + Grace after its time, a right one Early + Grace, by event time alone. In an as-of join each left event leaves
+	// Grace after its time.
 	//
 	// Defaults to 10 seconds. -1 is none.
 	Grace time.Duration
@@ -34,7 +35,11 @@ type Options struct {
 	// matters.
 	Settled bool
 
-	// MaxPending is the most events that may wait in one lane. Beyond it the job stops with a *PendingError, and nothing is
+	// KeepRight lets right events without a match leave alone, under their own time, where they would be dropped. With it
+	// Left is a full outer join, and Inner a right outer one.
+	KeepRight bool
+
+	// MaxPending is the most events that may wait in one lane, with the right ones that an as-of join keeps. Beyond it the job stops with a *PendingError, and nothing is
 	// lost. Pausing the source would not help: event time moves only by reading, so the lane would wait for ever. When two
 	// topics are read after a long stop, the one with fewer records is ahead until the other has caught up, and all its
 	// events wait.
@@ -68,6 +73,8 @@ func (o *Options) filled() (Options, error) {
 	return f, errors.Join(errs...)
 }
 
+func (o *Options) exceeded(n int) bool { return o.MaxPending > 0 && n > o.MaxPending }
+
 func orOff(d, otherwise time.Duration) time.Duration {
 	if d == -1 {
 		return 0
@@ -75,7 +82,7 @@ func orOff(d, otherwise time.Duration) time.Duration {
 	return cmp.Or(d, otherwise)
 }
 
-// PendingError says that more events wait for a partner than Options.MaxPending allows.
+// PendingError says that more events wait for a partner, or are kept for others, than Options.MaxPending allows.
 type PendingError struct {
 	Lane         string
 	Pending      int

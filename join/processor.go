@@ -2,28 +2,36 @@ package join
 
 import (
 	"context"
-	"hash/maphash"
 	"time"
 
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
-// processor joins the events of one lane. No two waiting events match, or, with Settled, none were decided. So the state
-// depends on which events are pending, not on the order in which they came.
+// processor joins the events of one lane one to one. No two waiting events match, or, with Settled, none were decided. So the
+// state depends on which events are pending, not on the order in which they came.
 type processor[T any, K comparable] struct {
 	*joiner[T, K]
 	lane      string
-	seed      maphash.Seed
-	salt      uint32 // of rank
 	eventTime time.Time
-	slab      slab[T]
-	index     index
+	table     table[T, K]
 	timers    timers[T]
 	live      int // without those that are gone and only wait for the heap
 
 	left, right record.Event[T] // the pair that is being merged
 	out         *stage.Emitter[T]
+}
+
+func (s *joiner[T, K]) openPairs(l *stage.Lane) stage.Processor[T, T] {
+	p := &processor[T, K]{joiner: s, lane: l.Name}
+	p.table.init(s.key, func(o record.Origin) record.Ref { return p.out.Lookup(o) })
+	o := &s.opts
+	left := o.Window + o.Grace
+	if o.Settled {
+		left += o.Early // a right event that may take it is decided before it leaves
+	}
+	p.timers.init(&p.table.slab, left, o.Early+o.Grace, o.Window+o.Early+o.Grace, p.dueBefore)
+	return p
 }
 
 // Process pairs what it can and holds the rest.
@@ -48,36 +56,32 @@ func (p *processor[T, K]) Process(_ context.Context, in []record.Event[T], out *
 			}
 		}
 		p.hold(k, e, right)
-		if p.live > p.opts.MaxPending && p.opts.MaxPending > 0 {
+		if p.opts.exceeded(p.live) {
 			return &PendingError{Lane: p.lane, Pending: p.live, MaxEventTime: p.eventTime}
 		}
 	}
 	return nil
 }
 
-// look calls key and isLeft. An event that makes one of them panic is rejected, so later calls need no guard.
-func (p *processor[T, K]) look(e *T) (k K, right bool, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = record.Caught(v)
+// mate is the waiting event that an event of key k takes, or none.
+func (p *processor[T, K]) mate(k K, at time.Time, right bool) ref {
+	t := &p.table
+	prev, next := t.around(k, !right, at, right) // one of the same time counts as the left before the right
+	// A right event looks back first, a left one forward. If the nearest is too far away, so are all behind it.
+	backward, forward := p.opts.Window, p.opts.Early
+	if !right {
+		backward, forward = p.opts.Early, p.opts.Window
+		if next != none && t.slab.get(next).ev.Time.Sub(at) <= forward {
+			return next
 		}
-	}()
-	var zero K
-	if k = p.key(e); k == zero {
-		return k, false, nil
 	}
-	return k, !p.isLeft(e), nil
-}
-
-// merged is merge of left and right.
-func (p *processor[T, K]) merged() (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = record.Caught(v)
-		}
-	}()
-	p.merge(&p.left.Value, &p.right.Value)
-	return nil
+	if prev != none && at.Sub(t.slab.get(prev).ev.Time) <= backward {
+		return prev
+	}
+	if next != none && t.slab.get(next).ev.Time.Sub(at) <= forward {
+		return next
+	}
+	return none
 }
 
 // Advance lets go of what no event within Grace can match any more.
@@ -88,7 +92,7 @@ func (p *processor[T, K]) Advance(_ context.Context, eventTime time.Time, out *s
 		if r == none {
 			return nil
 		}
-		q := p.slab.get(r)
+		q := p.table.slab.get(r)
 		if q.right && p.opts.Settled {
 			if mate := p.mate(p.key(&q.ev.Value), q.ev.Time, true); mate != none {
 				e := q.ev
@@ -103,9 +107,9 @@ func (p *processor[T, K]) Advance(_ context.Context, eventTime time.Time, out *s
 		p.drop(r)
 		out.Release(e.Origin)
 		switch {
-		case right:
+		case right && !p.opts.KeepRight:
 			out.Drop(e.Origin, record.Filtered, "unmatched")
-		case p.inner:
+		case !right && p.kind == innerJoin:
 			out.Drop(e.Origin, record.Filtered, "unmatched left")
 		default:
 			out.Emit(e)
@@ -116,13 +120,13 @@ func (p *processor[T, K]) Advance(_ context.Context, eventTime time.Time, out *s
 // pair merges e, which does not wait, with mate, which does, and emits the left one.
 func (p *processor[T, K]) pair(e *record.Event[T], mate ref, right bool) {
 	// merge gets pointers, so what they point to is on the heap: one place for all pairs.
-	p.left, p.right = p.slab.get(mate).ev, *e
+	p.left, p.right = p.table.slab.get(mate).ev, *e
 	p.drop(mate)
 	p.out.Release(p.left.Origin)
 	if !right {
 		p.left, p.right = p.right, p.left
 	}
-	if err := p.merged(); err != nil { // nobody knows which of them it was
+	if err := p.merged(&p.left.Value, &p.right.Value); err != nil { // nobody knows which of them it was
 		p.out.Reject(p.left.Origin, err)
 		p.out.Reject(p.right.Origin, err)
 		p.left, p.right = record.Event[T]{}, record.Event[T]{}
@@ -136,26 +140,21 @@ func (p *processor[T, K]) pair(e *record.Event[T], mate ref, right bool) {
 }
 
 func (p *processor[T, K]) hold(k K, e *record.Event[T], right bool) {
-	r, q := p.slab.add()
-	q.ev, q.right, q.hash = *e, right, p.hash(k, right)
-	p.plant(k, r)
+	r, q := p.table.slab.add()
+	q.ev, q.right, q.hash = *e, right, p.table.hash(k, right)
+	if right {
+		q.timer = 1
+	}
+	p.table.plant(k, r)
 	p.timers.add(r)
 	p.live++
 	p.out.Hold(e.Origin)
 }
 
 func (p *processor[T, K]) drop(r ref) {
-	p.uproot(r)
+	p.table.uproot(r)
 	p.timers.remove(r)
 	p.live--
-}
-
-func (p *processor[T, K]) hash(k K, right bool) uint32 {
-	h := maphash.Comparable(p.seed, k)
-	if right {
-		h ^= 1 << 31
-	}
-	return uint32(h)
 }
 
 // dueBefore orders timers by their moment. At one moment right events come first, so that each is decided while the left
@@ -164,7 +163,7 @@ func (p *processor[T, K]) dueBefore(a, b dueRef) bool {
 	if a.micro != b.micro {
 		return a.micro < b.micro
 	}
-	x, y := p.slab.get(a.ref), p.slab.get(b.ref)
+	x, y := p.table.slab.get(a.ref), p.table.slab.get(b.ref)
 	if c := p.timers.at(x).Compare(p.timers.at(y)); c != 0 {
 		return c < 0
 	}
@@ -172,20 +171,5 @@ func (p *processor[T, K]) dueBefore(a, b dueRef) bool {
 		return x.right
 	}
 	// Among those of one side the order matters only where timers form pairs.
-	return p.opts.Settled && x.state != gone && y.state != gone && p.before(&x.ev, &y.ev)
-}
-
-// before is the order of events: by time, then by partition and position.
-func (p *processor[T, K]) before(a, b *record.Event[T]) bool {
-	if c := a.Time.Compare(b.Time); c != 0 {
-		return c < 0
-	}
-	if a.Origin == b.Origin {
-		return false
-	}
-	x, y := p.out.Lookup(a.Origin), p.out.Lookup(b.Origin)
-	if c := x.Partition.Compare(*y.Partition); c != 0 {
-		return c < 0
-	}
-	return x.Position.Compare(y.Position) < 0
+	return p.opts.Settled && x.state != gone && y.state != gone && p.table.before(&x.ev, &y.ev)
 }

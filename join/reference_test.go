@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,9 +24,15 @@ type event struct {
 	Left bool
 	At   time.Time
 	Mate int
+	Raw  bool // a copy for the raw flow, that takes no part
 }
 
-func (e *event) key() string     { return e.Key }
+func (e *event) key() string {
+	if e.Raw {
+		return ""
+	}
+	return e.Key
+}
 func (e *event) isLeft() bool    { return e.Left }
 func (e *event) merge(r *event)  { e.Mate = r.ID }
 func (e *event) eventID() string { return fmt.Sprint("id", e.ID) }
@@ -96,25 +103,57 @@ func arrivals(r *rand.Rand, o *join.Options, unique bool) []fed {
 	for i := range all {
 		all[i].ID = i + 1
 	}
+	return disorder(r, all, parts, o.Grace)
+}
+
+// disorder is an order of arrival of events that are sorted.
+func disorder(r *rand.Rand, all []fed, parts int, grace time.Duration) (out []fed) {
 	queues := make([][]fed, parts)
 	for _, e := range all {
 		queues[e.partition] = append(queues[e.partition], e)
 	}
-	var out []fed
 	for p := range queues {
 		late := map[int]time.Time{}
 		for _, e := range queues[p] {
-			late[e.ID] = e.At.Add(time.Duration(r.Int64N(int64(o.Grace) + 1)))
+			late[e.ID] = e.At.Add(time.Duration(r.Int64N(int64(grace) + 1)))
 		}
 		slices.SortFunc(queues[p], func(a, b fed) int { return late[a.ID].Compare(late[b.ID]) })
 	}
-	for len(out) < n {
+	for len(out) < len(all) {
 		if p := r.IntN(parts); len(queues[p]) > 0 {
 			out = append(out, queues[p][0])
 			queues[p] = queues[p][1:]
 		}
 	}
 	return out
+}
+
+// With KeepRight a left join is a full outer one: what has no match has a row, on both sides.
+func TestRightEventsWithoutAMatchAreKept(t *testing.T) {
+	for seed := range inputs() / 4 {
+		r := rand.New(rand.NewPCG(seed, 10))
+		o := options(r)
+		in := arrivals(r, o, false)
+		outer := given(o, true)
+		outer.KeepRight = true
+		l := drive(t, r, join.Left((*event).key, (*event).isLeft, (*event).merge, outer), in)
+		want, _ := sortAndScan(in, o)
+		matched := map[string]bool{}
+		for _, row := range want {
+			_, right, _ := strings.Cut(row, "+")
+			matched[right] = true
+		}
+		for _, e := range in {
+			if id := fmt.Sprint(e.ID); !e.Left && !matched[id] {
+				want = append(want, id+"+0")
+			}
+		}
+		slices.Sort(want)
+		if got := rows(l); !slices.Equal(got, want) || len(l.Reasons()) > 0 || l.Pending() > 0 {
+			t.Fatalf("seed %d, %+v:\n in  %v\n got  %v\n want %v, reasons %v", seed, *o, in, got, want, l.Reasons())
+		}
+		l.Close()
+	}
 }
 
 // drive feeds the events with crashes, fences and commits in between, moves the clock as an engine would, and returns

@@ -22,6 +22,7 @@ type pending[T any] struct {
 	prev, next   ref // in its timer bucket
 	hash         uint32
 	right        bool
+	timer        uint8 // index of timers.delay
 	state        state
 }
 

@@ -7,7 +7,7 @@ import "time"
 type timers[T any] struct {
 	slab  *slab[T]
 	less  func(a, b dueRef) bool
-	delay [2]time.Duration // of left and right events
+	delay [2]time.Duration // by pending.timer, from an event's time on
 	width int64            // seconds of a bucket
 
 	buckets map[int64]ref // the first of each bucket that is still unordered
@@ -24,22 +24,15 @@ type dueRef struct {
 
 const minBucket = -1 << 63
 
-func (t *timers[T]) init(s *slab[T], o Options) {
-	t.slab = s
-	t.delay = [2]time.Duration{o.Window + o.Grace, o.Early + o.Grace}
-	if o.Settled {
-		t.delay[0] += o.Early // a right event that may take it is decided before it leaves
-	}
-	t.width = max(1, int64((o.Window+o.Early+o.Grace)/time.Second/128))
+// init gives the two delays, and how much event time the events that wait are of, about.
+func (t *timers[T]) init(s *slab[T], first, second, span time.Duration, less func(a, b dueRef) bool) {
+	t.slab, t.less = s, less
+	t.delay = [2]time.Duration{first, second}
+	t.width = max(1, int64(span/time.Second/128))
 	t.buckets, t.reached = map[int64]ref{}, minBucket
 }
 
-func (t *timers[T]) at(p *pending[T]) time.Time {
-	if p.right {
-		return p.ev.Time.Add(t.delay[1])
-	}
-	return p.ev.Time.Add(t.delay[0])
-}
+func (t *timers[T]) at(p *pending[T]) time.Time { return p.ev.Time.Add(t.delay[p.timer&1]) }
 
 func (t *timers[T]) bucket(p *pending[T]) int64 {
 	s := t.at(p).Unix()
@@ -77,7 +70,7 @@ func (t *timers[T]) arm(r ref, p *pending[T]) {
 func (t *timers[T]) remove(r ref) {
 	p := t.slab.get(r)
 	if p.state == due {
-		*p = pending[T]{ev: p.ev, right: p.right, state: gone} // the heap still compares its time
+		*p = pending[T]{ev: p.ev, right: p.right, timer: p.timer, state: gone} // the heap still compares its time
 		var zero T
 		p.ev.Value = zero
 		return
@@ -126,6 +119,13 @@ func (t *timers[T]) next(eventTime time.Time) ref {
 		delete(t.buckets, b)
 		t.reached = b
 	}
+}
+
+// again gives r, which next has just returned, its second delay.
+func (t *timers[T]) again(r ref) {
+	t.due = pop(t.due, t.less)
+	t.slab.get(r).timer = 1
+	t.add(r)
 }
 
 func lessInt(a, b int64) bool { return a < b }

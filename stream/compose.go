@@ -142,4 +142,13 @@ func (d *pair[A, B, C]) Committed(ctx context.Context, c record.Clocks) error {
 	return nil
 }
 
+func (d *pair[A, B, C]) Kept() (n int64) {
+	for _, p := range []any{d.p, d.q} {
+		if k, ok := p.(stage.Keeper); ok {
+			n += k.Kept()
+		}
+	}
+	return n
+}
+
 func (d *pair[A, B, C]) Close() error { return errors.Join(closeProcessor(d.p), closeProcessor(d.q)) }

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -66,19 +65,6 @@ func (l *lane[T]) publish() {
 
 // size estimates how much memory a batch occupies.
 func size(b *driver.Batch) int64 { return max(b.Bytes, int64(len(b.Records))*core.RecordOverhead) }
-
-// begun gives a MaxEventTime to partitions whose first times still wait for confirmation. Without one the source could not
-// tell what to read again for a warm-up. Jump.To is at or before all times that were read.
-func begun(from map[record.Partition]driver.Progress) map[record.Partition]driver.Progress {
-	from = maps.Clone(from)
-	for p, g := range from {
-		if g.MaxEventTime.IsZero() && g.Jump.Records > 0 {
-			g.MaxEventTime = g.Jump.To
-			from[p] = g
-		}
-	}
-	return from
-}
 
 // clockOf returns the committed clock of a lane.
 func clockOf(at map[record.Partition]driver.Progress) record.Clock {

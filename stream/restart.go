@@ -123,7 +123,7 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 			l.w.end(l)
 			return err
 		})
-		starts = append(starts, starting[T]{l, driver.Start{Lane: a.Lane, From: begun(from), Warmup: l.core.Warmup()}})
+		starts = append(starts, starting[T]{l, driver.Start{Lane: a.Lane, From: from, Warmup: l.core.Warmup(), WarmFrom: l.core.WarmFrom()}})
 	}
 	e.lanes.share()
 	if slices.ContainsFunc(assigned, func(a driver.Assignment) bool { return a.Moved }) {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -165,8 +166,11 @@ func clicksOf(rows []placed) string {
 
 // mate is the partner that a right join gives r; nil if it has none.
 func (f *fates) mate(r *logRecord) *logRecord {
-	if r.key == "" {
+	switch {
+	case r.key == "":
 		return nil
+	case f.cfg.asof:
+		return f.latest(r)
 	}
 	for _, p := range f.src.partList {
 		if p.lane != r.part.lane && !f.cfg.reshards {
@@ -186,6 +190,27 @@ func (f *fates) mate(r *logRecord) *logRecord {
 		}
 	}
 	return nil
+}
+
+// latest is the right record that an as-of join gives l.
+func (f *fates) latest(l *logRecord) (best *logRecord) {
+	if !l.left {
+		return nil
+	}
+	for _, p := range f.src.partList {
+		if p.lane != l.part.lane && !f.cfg.reshards {
+			continue
+		}
+		for _, m := range p.log {
+			if m.key != l.key || m.left || !m.delivered() || m.time.After(l.time) || l.time.Sub(m.time) > window {
+				continue
+			}
+			if best == nil || cmp.Or(m.time.Compare(best.time), m.part.id.Compare(best.part.id), cmp.Compare(m.pos, best.pos)) > 0 {
+				best = m
+			}
+		}
+	}
+	return best
 }
 
 // copied reports whether another record has the ID of r, so that r may be the one that is not written.

@@ -12,7 +12,7 @@ import (
 const (
 	hour        = time.Minute
 	lateness    = 15 * time.Second
-	window      = 20 * time.Second // of the join
+	window      = 20 * time.Second // of both joins
 	early       = 5 * time.Second
 	grace       = 3 * time.Second // records that are joined never come later than this
 	copyWithin  = 30 * time.Second
@@ -32,8 +32,9 @@ var rule = eventclock.Rule{Near: 14 * time.Second, Records: 8}
 type config struct {
 	instances int
 	lanes     int
-	pairs     bool // lanes have two partitions, which are joined
+	pairs     bool // lanes have two partitions, whose records meet
 	join      bool
+	asof      bool // an as-of join, many left events to one right one
 	dedup     bool
 	txns      bool // producers have transactions
 	grows     bool // partitions appear
@@ -70,9 +71,10 @@ func draw(s *scheduler, steps int, reshard bool) (*config, *mishaps) {
 	c, m := &config{}, &mishaps{}
 	c.instances, c.lanes = 1+s.rng.IntN(3), 1+s.rng.IntN(3)
 	c.join, c.dedup = s.chance(0.7), s.chance(0.6)
-	c.pairs = c.join && s.chance(0.6)
+	c.asof = !c.join && s.chance(0.5)
+	c.pairs = (c.join || c.asof) && s.chance(0.6)
 	c.txns, c.grows, m.skew = s.chance(0.3), s.chance(0.5), s.chance(0.5)
-	c.upgrade, c.retires = s.chance(0.25), !c.join && !c.dedup // a partner that is deleted has no one right answer
+	c.upgrade, c.retires = s.chance(0.25), !c.join && !c.asof && !c.dedup // a partner that is deleted has no one right answer
 	c.small, c.deploys = s.chance(0.3), s.chance(0.3)
 	if c.reshards = s.chance(0.4) || reshard; c.reshards {
 		c.pairs, c.txns, c.retires = false, false, false // what has shards has no transactions, and nothing to pair
@@ -94,7 +96,7 @@ func draw(s *scheduler, steps int, reshard bool) (*config, *mishaps) {
 	m.faults, m.crashes, m.pauses, m.moves = rate(0.15), rate(0.004), rate(0.01), rate(0.01)
 	m.storm = s.chance(0.15)
 	m.jumpy = s.chance(0.3)
-	if c.odd = s.chance(0.5); !c.join && s.chance(0.5) {
+	if c.odd = s.chance(0.5); !c.join && !c.asof && s.chance(0.5) {
 		c.ahead = rule.Near
 	}
 	s.sticky = []float64{0, 0.5, 0.9}[s.rng.IntN(3)]

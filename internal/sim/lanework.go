@@ -8,6 +8,7 @@ import (
 
 	"github.com/onceflow/onceflow/dedup"
 	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/join"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -20,12 +21,13 @@ type laneWork struct {
 	assignment driver.Assignment
 	parts      []*partWork
 	ids        stage.Processor[*logRecord, *logRecord] // nil without dedup
-	pairs      stage.Processor[*logRecord, *logRecord] // nil without join
+	pairs      stage.Processor[*logRecord, *logRecord] // nil without a join of either kind
 	em         *stage.Emitter[*logRecord]
 
 	origins map[record.Origin]*origin
 	next    uint32
-	warm    bool // warmed up
+	from    time.Time // see reached
+	warm    bool      // warmed up
 	dirty   bool
 }
 
@@ -90,7 +92,8 @@ func newLaneWork(e *engine, a driver.Assignment, from map[record.Partition]drive
 		}
 		l.parts = append(l.parts, pw)
 	}
-	sl := &stage.Lane{Name: a.Lane, Partitions: a.Partitions, Now: func() time.Time { return e.sched.now.Add(e.p.skew) }, Wake: func() {}}
+	l.from = l.reached()
+	sl := &stage.Lane{Name: a.Lane, Partitions: a.Partitions, Reached: l.from, Now: func() time.Time { return e.sched.now.Add(e.p.skew) }, Wake: func() {}}
 	var err error
 	if e.cfg.dedup {
 		st := dedup.ByID(e.ids, func(r **logRecord) string { return (*r).id },
@@ -99,14 +102,15 @@ func newLaneWork(e *engine, a driver.Assignment, from map[record.Partition]drive
 			return nil, err
 		}
 	}
-	if e.cfg.join {
-		st := join.Left(func(r **logRecord) string { return (*r).key }, func(r **logRecord) bool { return (*r).left },
-			func(left, right **logRecord) { l.pair(*left, *right) }, &join.Options{Window: window, Early: early, Grace: grace})
-		if l.pairs, err = st.Open(sl); err != nil {
-			return nil, err
-		}
+	key, isLeft := func(r **logRecord) string { return (*r).key }, func(r **logRecord) bool { return (*r).left }
+	merge := func(left, right **logRecord) { l.pair(*left, *right) }
+	switch {
+	case e.cfg.join:
+		l.pairs, err = join.Left(key, isLeft, merge, &join.Options{Window: window, Early: early, Grace: grace}).Open(sl)
+	case e.cfg.asof:
+		l.pairs, err = join.AsOf(key, isLeft, merge, &join.Options{Window: window, Grace: grace}).Open(sl)
 	}
-	return l, nil
+	return l, err
 }
 
 // pair notes which right side a left one got. Records are shared by all instances, so it is kept at the origin.
@@ -171,33 +175,68 @@ func (p *partWork) fresh(n int) (batch []*logRecord) {
 	return batch
 }
 
-// warmUp gives the stages the finished records again.
+// warmUp gives the stages the finished records again that are not too old for it. Partitions take turns as they like.
 func (l *laneWork) warmUp(ctx context.Context) error {
 	l.warm = true
-	w, ok := l.ids.(stage.Warmer[*logRecord, *logRecord])
-	if l.ids != nil && ok && w.Warmup() > 0 {
-		parts := slices.Clone(l.parts)
-		for _, id := range l.assignment.Elders {
-			p := l.e.src.parts[id]
-			parts = append(parts, &partWork{p: p, upTo: int64(len(p.log))})
+	var stages []stage.Warmer[*logRecord, *logRecord]
+	var reach time.Duration
+	for _, st := range []stage.Processor[*logRecord, *logRecord]{l.ids, l.pairs} {
+		if w, ok := st.(stage.Warmer[*logRecord, *logRecord]); ok && w.Warmup() > 0 {
+			stages, reach = append(stages, w), max(reach, w.Warmup())
 		}
-		for _, p := range parts {
-			for pos := int64(1); pos <= p.upTo; pos++ {
-				r := p.p.log[pos-1]
-				if !r.delivered() || r.bad || slices.Contains(p.replay, pos) {
-					continue
-				}
-				o := l.add(p, r, false)
-				err := w.Warm(ctx, []record.Event[*logRecord]{{Value: r, Time: r.time, Origin: o.id}}, l.em)
-				l.em.Take()
-				delete(l.origins, o.id)
-				if err != nil {
-					return err
-				}
-			}
+	}
+	if reach == 0 {
+		return l.advance(ctx)
+	}
+	from := l.from.Add(-reach)
+	parts := slices.Clone(l.parts)
+	for _, id := range l.assignment.Elders {
+		p := l.e.src.parts[id]
+		parts = append(parts, &partWork{p: p, upTo: int64(len(p.log))})
+	}
+	next := make([]int64, len(parts))
+	for len(parts) > 0 {
+		i := l.e.sched.rng.IntN(len(parts))
+		p := parts[i]
+		if next[i]++; next[i] > p.upTo {
+			parts, next = slices.Delete(parts, i, i+1), slices.Delete(next, i, i+1)
+			continue
+		}
+		r := p.p.log[next[i]-1]
+		if !r.delivered() || r.bad || r.time.Before(from) || slices.Contains(p.replay, r.pos) {
+			continue
+		}
+		if err := l.warmWith(ctx, p, r, stages); err != nil {
+			return err
 		}
 	}
 	return l.advance(ctx)
+}
+
+// reached is where a warm-up counts from: event time, or the oldest pending record if that is older.
+func (l *laneWork) reached() time.Time {
+	at := l.eventTime()
+	for _, p := range l.parts {
+		if p.base.Pending.Len() > 0 {
+			at = when.Earlier(at, p.base.PendingTime)
+		}
+	}
+	return at
+}
+
+// warmWith passes a finished record through the stages.
+func (l *laneWork) warmWith(ctx context.Context, p *partWork, r *logRecord, stages []stage.Warmer[*logRecord, *logRecord]) error {
+	o := l.add(p, r, false)
+	defer delete(l.origins, o.id)
+	in := []record.Event[*logRecord]{{Value: r, Time: r.time, Origin: o.id}}
+	for _, w := range stages {
+		if err := w.Warm(ctx, in, l.em); err != nil {
+			return err
+		}
+		events, _ := l.em.Take()
+		in = slices.Clone(events)
+	}
+	return nil
 }
 
 func (l *laneWork) add(p *partWork, r *logRecord, back bool) *origin {

@@ -59,6 +59,9 @@ func (w *producers) append(p *partition) {
 			w.copyLater(r, 0.2)
 		}
 		return
+	case w.cfg.asof && c < 0.45:
+		w.history(p, r)
+		return
 	case c < 0.52:
 		r.bad = true
 	case c < 0.58:
@@ -76,6 +79,33 @@ func (w *producers) append(p *partition) {
 	if !r.bad && !r.unwanted && r.produced.Sub(r.time) <= lateness {
 		w.copyLater(r, 0.35)
 	}
+}
+
+// history begins a key of the as-of join: right events, and left ones that may get one of them.
+func (w *producers) history(p *partition, r *logRecord) {
+	r.key, r.left, r.time = "k"+r.id, w.sched.chance(0.3), w.recent()
+	if w.sched.chance(0.05) { // it is alone
+		r.time, r.left = w.sched.now.Add(-lateness-window-w.sched.upTo(3*time.Minute)), true
+		w.put(p, r)
+		return
+	}
+	w.put(p, r)
+	for i := range w.sched.rng.IntN(6) {
+		other := &logRecord{id: fmt.Sprintf("%s.%d", r.id, i), key: r.key, left: w.sched.chance(0.6), click: r.click, hash: r.hash}
+		w.partners = append(w.partners, partnerOf{r, other, w.sched.now.Add(w.sched.upTo(window * 3 / 2))})
+	}
+	if r.left {
+		w.copyLater(r, 0.2)
+	}
+}
+
+// recent is the time of a record that is joined. In the as-of join several of a key have one time now and then.
+func (w *producers) recent() time.Time {
+	const step = grace * 2 / 3
+	if w.cfg.asof {
+		return w.sched.now.Add(-w.sched.upTo(grace - step)).Truncate(step)
+	}
+	return w.sched.now.Add(-w.sched.upTo(grace))
 }
 
 // onTime is the time of a record that comes now and is not late, though others go ahead.
@@ -108,7 +138,7 @@ func (w *producers) later() {
 		}
 		w.partners = slices.Delete(w.partners, i, i+1)
 		i--
-		p.other.time = w.sched.now.Add(-w.sched.upTo(grace))
+		p.other.time = w.recent()
 		w.put(w.sibling(p.of), p.other)
 	}
 	if len(w.copies) > 0 && w.sched.chance(0.05) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/eventclock"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
@@ -101,12 +102,7 @@ func (l *laneWork) advance(ctx context.Context) error {
 	if err := l.settle(ctx); err != nil {
 		return err
 	}
-	eventTime := record.EndOfTime
-	for _, p := range l.parts {
-		if l.bounds(p) && p.clock.MaxEventTime.Before(eventTime) {
-			eventTime = p.clock.MaxEventTime
-		}
-	}
+	eventTime := l.eventTime()
 	a, ok := l.pairs.(stage.Advancer[*logRecord])
 	if l.pairs == nil || !ok || eventTime.IsZero() {
 		return nil
@@ -120,6 +116,17 @@ func (l *laneWork) advance(ctx context.Context) error {
 	}
 	l.emit(events)
 	return l.settle(ctx)
+}
+
+// eventTime is the clock of the slowest partition.
+func (l *laneWork) eventTime() time.Time {
+	eventTime := record.EndOfTime
+	for _, p := range l.parts {
+		if l.bounds(p) {
+			eventTime = when.Earlier(eventTime, p.clock.MaxEventTime)
+		}
+	}
+	return eventTime
 }
 
 // atEnd asks whether the logs end at our positions; t was read before.

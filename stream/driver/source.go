@@ -115,10 +115,14 @@ type Start struct {
 	// From holds every partition of the lane; a zero Progress is the first record of the log.
 	From map[record.Partition]Progress
 
-	// Warmup, if positive, asks for finished records again: those at or below UpTo, not pending, whose event time may lie
-	// within Warmup before Progress.MaxEventTime. More may come. They are delivered before everything else, in Batches with
-	// Warm set.
+	// Warmup, if positive, asks for finished records again: those at or below UpTo, not pending, whose event time may be
+	// WarmFrom or later. More may come. They are delivered before everything else, in Batches with Warm set. Warmup itself is
+	// how much event time the stages need, for a source that knows how long its logs keep records.
 	Warmup time.Duration
+
+	// WarmFrom is one time for all partitions of the lane: those that are ahead are read again from there, too. The zero
+	// time asks for all finished records that the logs still have.
+	WarmFrom time.Time
 }
 
 // Batch is the result of one Poll. It belongs to the engine until Release is called.

@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
-	"github.com/onceflow/onceflow/stream/record"
 )
 
 // group is the files that Options.Lane puts into one lane. They are read one after the other, in the order of their
@@ -51,26 +48,21 @@ func (g *group) assign(b *driver.Batch, inOrder bool) {
 
 // start begins the lane. Of the files that were read to their end those are left out of the warm-up whose last event is
 // too old for it, where the ledger still knows how old that is.
-func (g *group) start(from map[record.Partition]driver.Progress, warmup time.Duration) {
-	oldest, over := time.Time{}, true
-	for _, l := range g.files {
-		p := from[*l.part]
-		if p.Ended && p.Pending.Len() == 0 {
-			continue
-		}
-		over = false
-		oldest = when.First(oldest, p.MaxEventTime)
-	}
+func (g *group) start(st *driver.Start) {
+	over := !slices.ContainsFunc(g.files, func(l *lane) bool {
+		p := st.From[*l.part]
+		return !p.Ended || p.Pending.Len() > 0
+	})
 	g.pass, g.at = warmPass, nil
 	warm := false
 	for _, l := range g.files {
-		p := from[*l.part]
-		tooOld := p.Ended && !oldest.IsZero() && !p.MaxEventTime.IsZero() && p.MaxEventTime.Before(oldest.Add(-warmup))
-		l.start(p, warmup > 0 && !over && !p.UpTo.IsZero() && !tooOld)
+		p := st.From[*l.part]
+		tooOld := p.Ended && !p.MaxEventTime.IsZero() && p.MaxEventTime.Before(st.WarmFrom)
+		l.start(p, st.Warmup > 0 && !over && !p.UpTo.IsZero() && !tooOld)
 		l.pending = p.Pending.Len() > 0
 		warm = warm || l.warm
 	}
-	if warmup > 0 && !warm { // somebody has to say that it is done
+	if st.Warmup > 0 && !warm { // somebody has to say that it is done
 		l := g.files[0]
 		l.warm, l.idle, l.state = true, true, ready
 	}
@@ -138,7 +130,7 @@ func (g *group) begin(st driver.Start) error {
 			return fmt.Errorf("file: %s is in lane %s no more; its lines after %s are gone with it: %w", &p, g.name, from.UpTo, driver.ErrLost)
 		}
 	}
-	g.start(st.From, st.Warmup)
+	g.start(&st)
 	return nil
 }
 

@@ -167,10 +167,11 @@ func (w *world) openGroup(group string, o *kafka.Options, topics ...string) *kaf
 
 // reader plays the engine: it starts each lane that is assigned and keeps what comes.
 type reader struct {
-	t      testing.TB
-	src    *kafka.Source
-	from   func(record.Partition) driver.Progress // nil: from the first record
-	warmup time.Duration
+	t        testing.TB
+	src      *kafka.Source
+	from     func(record.Partition) driver.Progress // nil: from the first record
+	warmup   time.Duration
+	warmFrom time.Time
 
 	lanes   map[string][]record.Partition
 	got     map[record.Partition][]record.Record
@@ -207,7 +208,7 @@ func (r *reader) step(ctx context.Context) error {
 	for _, a := range b.Assigned {
 		r.lanes[a.Lane] = a.Partitions
 		r.event("assigned " + a.Lane)
-		st := driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{}, Warmup: r.warmup}
+		st := driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{}, Warmup: r.warmup, WarmFrom: r.warmFrom}
 		for _, p := range a.Partitions {
 			st.From[p] = driver.Progress{}
 			if r.from != nil {

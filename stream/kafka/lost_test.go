@@ -164,7 +164,7 @@ func TestAWarmUpBeginsAtItsTimeAndLeavesOutWhatIsPending(t *testing.T) {
 	w.must(p.Close())
 	r := read(t, w.open(&kafka.Options{Skew: time.Minute}, topic))
 	name := r.partition(topic, 0)
-	r.warmup = 30 * time.Minute
+	r.warmup, r.warmFrom = 30*time.Minute, begin.Add(69*time.Minute)
 	r.from = func(record.Partition) driver.Progress {
 		return driver.Progress{
 			UpTo: record.Position{Sub: 100}, MaxEventTime: begin.Add(99 * time.Minute),

@@ -26,7 +26,8 @@ type plan struct {
 	pending driver.PendingSet
 	ended   bool
 
-	warmFrom time.Time // arrivals before it need no warm-up; zero: no warm-up
+	warms    bool      // a warm-up is asked for
+	warmFrom time.Time // arrivals before it need no warm-up; zero: all need one
 	elder    bool      // it is read for warm-up only
 
 	ordinal uint64 // of the next record from pending.First on
@@ -35,10 +36,10 @@ type plan struct {
 	beyond  bool   // a record behind upTo was seen
 }
 
-func newPlan(p driver.Progress, maxTime time.Time, warmup, skew time.Duration) *plan {
-	k := &plan{upTo: p.UpTo, pending: p.Pending, ended: p.Ended}
-	if warmup > 0 && !maxTime.IsZero() {
-		k.warmFrom = maxTime.Add(-warmup - skew)
+func newPlan(p driver.Progress, st *driver.Start, skew time.Duration) *plan {
+	k := &plan{upTo: p.UpTo, pending: p.Pending, ended: p.Ended, warms: st.Warmup > 0}
+	if !st.WarmFrom.IsZero() {
+		k.warmFrom = st.WarmFrom.Add(-skew)
 	}
 	return k
 }
@@ -48,8 +49,11 @@ func (k *plan) enter(ph phase) (from origin, skip bool) {
 	k.phase, k.ordinal, k.next, k.done = ph, 0, 0, false
 	switch ph {
 	case warming:
-		if k.warmFrom.IsZero() || k.upTo.IsZero() && !k.elder {
+		if !k.warms || k.upTo.IsZero() && !k.elder {
 			return from, true
+		}
+		if k.warmFrom.IsZero() {
+			return from, false
 		}
 		// Pending records are found by counting from the first of them on.
 		return origin{time: k.warmFrom, seq: k.pending.First.Seq}, false

@@ -8,11 +8,9 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/onceflow/onceflow/internal/lineage"
 	"github.com/onceflow/onceflow/internal/retry"
-	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/kinesis/internal/service"
 	"github.com/onceflow/onceflow/stream/record"
@@ -80,33 +78,27 @@ func (q *reading) start(st *driver.Start) error {
 		}
 	}
 	l.paused = false
-	q.begin(l, st.From, st.Warmup)
+	q.begin(l, st)
 	return nil
 }
 
 // begin makes the readers of a lane. It needs q.mu.
-func (q *reading) begin(l *lane, from map[record.Partition]driver.Progress, warmup time.Duration) {
+func (q *reading) begin(l *lane, st *driver.Start) {
 	ctx, cancel := context.WithCancel(q.ctx)
 	parts := l.assignment.Partitions
 	var elders []record.Partition
-	if warmup > 0 {
+	if st.Warmup > 0 {
 		elders = l.assignment.Elders
 	}
 	r := newRun(l, cancel, len(parts)+len(elders))
-	var maxTime time.Time // an elder's records matter as far as the lane's clock reaches back
 	for _, p := range parts {
-		if g := from[p]; !g.Ended {
-			maxTime = when.First(maxTime, g.MaxEventTime)
-		}
-	}
-	for _, p := range parts {
-		g := from[p]
-		rd := newReader(q, r, p, newPlan(g, g.MaxEventTime, warmup, q.opts.Skew))
+		g := st.From[p]
+		rd := newReader(q, r, p, newPlan(g, st, q.opts.Skew))
 		rd.bound, rd.armed, rd.sent = g.Arrived, !g.Arrived.IsZero(), g.UpTo
 		r.shards = append(r.shards, rd)
 	}
 	for _, p := range elders {
-		rd := newReader(q, r, p, newPlan(driver.Progress{Ended: true}, maxTime, warmup, q.opts.Skew))
+		rd := newReader(q, r, p, newPlan(driver.Progress{Ended: true}, st, q.opts.Skew))
 		rd.plan.elder = true
 		r.shards = append(r.shards, rd)
 	}
@@ -116,7 +108,7 @@ func (q *reading) begin(l *lane, from map[record.Partition]driver.Progress, warm
 		q.drop(old)
 	}
 	for _, rd := range r.shards {
-		q.tasks.Go(func() { rd.main(ctx, warmup > 0) })
+		q.tasks.Go(func() { rd.main(ctx, st.Warmup > 0) })
 	}
 }
 

@@ -12,6 +12,9 @@ type Host interface {
 	// Lookup returns where a live origin came from; the zero Ref if it is not live.
 	Lookup(o record.Origin) record.Ref
 
+	// Size is about how many bytes of memory the record of a live origin needs.
+	Size(o record.Origin) int64
+
 	// Usable reports whether t is an acceptable event time. A record with an event of another time must be rejected with
 	// ErrEventTime.
 	Usable(t time.Time) bool
@@ -29,6 +32,9 @@ type LookupFunc func(record.Origin) record.Ref
 
 // Lookup calls f.
 func (f LookupFunc) Lookup(o record.Origin) record.Ref { return f(o) }
+
+// Size is 0.
+func (LookupFunc) Size(record.Origin) int64 { return 0 }
 
 // Usable is UsableTime.
 func (LookupFunc) Usable(t time.Time) bool { return UsableTime(t) }

@@ -21,12 +21,17 @@ type Stage[In, Out any] interface {
 type Lane struct {
 	Name       string // stable across restarts, unique in the job
 	Partitions []record.Partition
-	Now        func() time.Time // wall clock; a fake one in tests
-	Wake       func()           // asks for a call of Puller.Pull; safe for concurrent use
-	Host       Host             // who drives the lane; nil is nobody
+
+	// Reached is how far event time had got when the lane was acquired, or the time of its oldest pending record if that is
+	// older. Zero is not known. From there on a Warmer is told what happened.
+	Reached time.Time
+
+	Now  func() time.Time // wall clock; a fake one in tests
+	Wake func()           // asks for a call of Puller.Pull; safe for concurrent use
+	Host Host             // who drives the lane; nil is nobody
 }
 
-// Processor does the work of a stage in one lane. It may also implement Advancer, Puller, Warmer, ClockWatcher and
+// Processor does the work of a stage in one lane. It may also implement Advancer, Puller, Warmer, ClockWatcher, Keeper and
 // io.Closer.
 type Processor[In, Out any] interface {
 	// Process handles in and adds its results to out. It owns neither and must keep neither; it may keep values and Origins
@@ -58,15 +63,23 @@ type Puller[Out any] interface {
 	Pull(ctx context.Context, out *Emitter[Out]) error
 }
 
-// Warmer is a processor whose state depends on finished records, such as a table of known IDs or a windowed counter. At
-// each acquisition of a lane the engine first reads the last Warmup of event time again and gives it to Warm.
+// Warmer is a processor whose state depends on finished records, such as a table of known IDs, a windowed counter, or an as-of
+// join. At each acquisition of a lane the engine first gives Warm again what is at most Warmup older than the lane's event
+// time, or than its oldest pending record if that is older.
 type Warmer[In, Out any] interface {
 	// Warmup is how much event time Warm needs. Zero needs none.
 	Warmup() time.Duration
 
-	// Warm is Process for state only. in holds events of finished records at or below the lane's committed position. Events
+	// Warm is Process for state only. It is called before the first Process. in holds events of finished records at or below the lane's committed position. Events
 	// that Warm emits go to the Warm of a later stage and nowhere else; Hold, Merge, Drop and Reject do nothing.
 	Warm(ctx context.Context, in []record.Event[In], out *Emitter[Out]) error
+}
+
+// Keeper is a processor that keeps finished records in memory, such as the right events of an as-of join. They count in
+// stream.Options.Memory, as held records do without it.
+type Keeper interface {
+	// Kept is about how many bytes they need: see Host.Size. It is called after each step of the lane.
+	Kept() int64
 }
 
 // ClockWatcher is told the committed clocks. State shared with other lanes or processes may expire by these alone.

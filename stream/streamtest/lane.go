@@ -74,6 +74,7 @@ func Open[In, Out any](t testing.TB, st stage.Stage[In, Out]) *Lane[In, Out] {
 func (l *Lane[In, Out]) open() {
 	l.t.Helper()
 	lane := l.lane
+	lane.Reached = l.reached()
 	p, err := l.stage.Open(&lane)
 	if err != nil {
 		l.t.Fatalf("Open: %v", err)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -106,11 +105,15 @@ func (r *reading) take(b *driver.Batch, rec record.Record) {
 	into[*rec.Partition] = append(into[*rec.Partition], rec)
 }
 
-// start begins all lanes at from; partitions that from does not name begin at their first record.
-func (r *reading) start(from map[record.Partition]driver.Progress, warmup time.Duration) {
+// start begins all lanes at from; partitions that from does not name begin at their first record. warm says what to read
+// again for a warm-up; nil is none.
+func (r *reading) start(from map[record.Partition]driver.Progress, warm *driver.Start) {
 	r.t.Helper()
 	for _, a := range r.lanes {
-		s := driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{}, Warmup: warmup}
+		s := driver.Start{Lane: a.Lane, From: map[record.Partition]driver.Progress{}}
+		if warm != nil {
+			s.Warmup, s.WarmFrom = warm.Warmup, warm.WarmFrom
+		}
 		for _, p := range a.Partitions {
 			s.From[p] = from[p]
 		}

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/stage"
 )
 
@@ -65,7 +66,7 @@ func (l *Lane[In, Out]) crash(shuffle *rand.Rand) []Out {
 	l.Close() // so that goroutines of the old processor end; nothing that it does then counts
 	l.em.Take()
 	l.open()
-	l.warm()
+	l.warm(shuffle)
 	var pending []*fed[In]
 	for _, r := range l.log {
 		if r.pending {
@@ -83,24 +84,32 @@ func (l *Lane[In, Out]) crash(shuffle *rand.Rand) []Out {
 	return out
 }
 
-// warm gives the finished records of the stage's warm-up window to its Warm.
-func (l *Lane[In, Out]) warm() {
+// warm gives the finished records of the stage's warm-up to its Warm, those of each partition in order.
+func (l *Lane[In, Out]) warm(shuffle *rand.Rand) {
 	l.t.Helper()
 	w, ok := l.proc.(stage.Warmer[In, Out])
 	if !ok || w.Warmup() <= 0 {
 		return
 	}
-	var newest time.Time
+	from := l.reached()
+	if !from.IsZero() {
+		from = from.Add(-w.Warmup())
+	}
+	parts := map[*record.Partition][]*fed[In]{}
+	var order []*record.Partition // whose record comes next
 	for _, r := range l.log {
-		if r.event.Time.After(newest) {
-			newest = r.event.Time
+		if !r.pending && !r.event.Time.Before(from) {
+			parts[r.ref.Partition] = append(parts[r.ref.Partition], r)
+			order = append(order, r.ref.Partition)
 		}
 	}
+	if shuffle != nil {
+		shuffle.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	}
 	var warm []*fed[In]
-	for _, r := range l.log {
-		if !r.pending && r.event.Time.After(newest.Add(-w.Warmup()-time.Nanosecond)) {
-			warm = append(warm, r)
-		}
+	for _, p := range order {
+		warm = append(warm, parts[p][0])
+		parts[p] = parts[p][1:]
 	}
 	in := l.flight.admit(warm)
 	if err := w.Warm(l.t.Context(), in, l.em); err != nil {
@@ -109,6 +118,17 @@ func (l *Lane[In, Out]) warm() {
 	l.em.Take()
 	l.flight.spoil(in)
 	clear(l.flight.live)
+}
+
+// reached is event time, or that of the oldest pending record.
+func (l *Lane[In, Out]) reached() time.Time {
+	at := l.eventTime
+	for _, r := range l.log {
+		if r.pending && r.event.Time.Before(at) {
+			at = r.event.Time
+		}
+	}
+	return at
 }
 
 // process runs one batch.

@@ -245,7 +245,7 @@ func (s *Source) Start(_ context.Context, st driver.Start) error {
 		if !ok {
 			return fmt.Errorf("Start of lane %s says nothing of %v", st.Lane, p)
 		}
-		if err := r.position(s.log, p, from, st.Warmup); err != nil {
+		if err := r.position(s.log, p, from, &st); err != nil {
 			return err
 		}
 	}
@@ -253,7 +253,7 @@ func (s *Source) Start(_ context.Context, st driver.Start) error {
 	return nil
 }
 
-func (r *reader) position(l *Log, p record.Partition, from driver.Progress, warmup time.Duration) error {
+func (r *reader) position(l *Log, p record.Partition, from driver.Progress, st *driver.Start) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	log := l.parts[p]
@@ -276,7 +276,7 @@ func (r *reader) position(l *Log, p record.Partition, from driver.Progress, warm
 		r.pending = append(r.pending, log.records[i])
 	}
 	for i := log.kept; i < r.at[p]; i++ {
-		if warmup > 0 && !pending[i] && !log.records[i].Time.Before(from.MaxEventTime.Add(-warmup)) {
+		if st.Warmup > 0 && !pending[i] && !log.records[i].Time.Before(st.WarmFrom) {
 			r.warm = append(r.warm, log.records[i])
 		}
 	}

@@ -28,6 +28,7 @@ func RunSource(t *testing.T, open func(t *testing.T) driver.Source) {
 		{"StartsAfterUpTo", (*sourceSuite).afterUpTo},
 		{"DeliversPendingRecordsFirst", (*sourceSuite).pendingFirst},
 		{"DeliversWarmUpBeforeEverything", (*sourceSuite).warmUp},
+		{"WarmsUpFromTheTimeThatItIsTold", (*sourceSuite).warmFrom},
 		{"StartDropsWhatWasRead", (*sourceSuite).startAgain},
 		{"PausedLanesDeliverOneMoreBatch", (*sourceSuite).pause},
 		{"InterruptedPollLosesNothing", (*sourceSuite).interrupt},
@@ -58,7 +59,7 @@ func (s *sourceSuite) records(t *testing.T) map[record.Partition][]record.Record
 		return s.all
 	}
 	r := s.read(t)
-	r.start(nil, 0)
+	r.start(nil, nil)
 	r.until("the proof of the end", func() bool { return r.eof || r.enough() && r.proved() })
 	s.all = r.got
 	if len(s.all) < 2 {
@@ -99,7 +100,7 @@ func (s *sourceSuite) afterUpTo(t *testing.T) {
 	for p, records := range all {
 		from[p] = driver.Progress{UpTo: records[6].Position}
 	}
-	r.start(from, 0)
+	r.start(from, nil)
 	r.toEnd(all)
 	for p, records := range all {
 		r.want(p, r.got[p], records[7:])
@@ -138,7 +139,7 @@ func (s *sourceSuite) middle(t *testing.T) (from map[record.Partition]driver.Pro
 func (s *sourceSuite) pendingFirst(t *testing.T) {
 	from, back := s.middle(t)
 	r := s.read(t)
-	r.start(from, 0)
+	r.start(from, nil)
 	r.toEnd(s.all)
 	r.checkPendingFirst(s.all, from, back)
 }
@@ -146,7 +147,7 @@ func (s *sourceSuite) pendingFirst(t *testing.T) {
 func (s *sourceSuite) warmUp(t *testing.T) {
 	from, back := s.middle(t)
 	r := s.read(t)
-	r.start(from, 100*365*24*time.Hour)
+	r.start(from, &driver.Start{Warmup: time.Hour})
 	r.toEnd(s.all)
 	r.checkPendingFirst(s.all, from, back)
 	for p, records := range s.all {
@@ -170,12 +171,36 @@ func (s *sourceSuite) warmUp(t *testing.T) {
 	}
 }
 
+// Contract: what a partition's own clock says does not matter; a lane's slowest partition may need records of the others.
+func (s *sourceSuite) warmFrom(t *testing.T) {
+	from, back := s.middle(t)
+	var at time.Time // in the middle of some partition
+	for _, records := range s.all {
+		at = records[6].Time
+	}
+	r := s.read(t)
+	r.start(from, &driver.Start{Warmup: time.Hour, WarmFrom: at})
+	r.toEnd(s.all)
+	r.checkPendingFirst(s.all, from, back)
+	for p, records := range s.all {
+		for _, rec := range records[:13] {
+			same := func(b record.Record) bool { return b.Position == rec.Position }
+			switch got, pending := slices.ContainsFunc(r.warm[p], same), slices.ContainsFunc(back[p], same); {
+			case got && pending:
+				t.Errorf("%v: the pending record %v came for the warm-up", p, rec.Position)
+			case !got && !pending && !rec.Time.Before(at):
+				t.Errorf("%v: record %v of %v did not come, want all from %v on", p, rec.Position, rec.Time, at)
+			}
+		}
+	}
+}
+
 func (s *sourceSuite) startAgain(t *testing.T) {
 	all, r := s.records(t), s.read(t)
-	r.start(nil, 0)
+	r.start(nil, nil)
 	r.until("some records", func() bool { return len(r.order) >= 5 })
 	from, back := s.middle(t)
-	r.start(from, 0)
+	r.start(from, nil)
 	r.order = nil
 	clear(r.got)
 	r.toEnd(all)
@@ -184,7 +209,7 @@ func (s *sourceSuite) startAgain(t *testing.T) {
 
 func (s *sourceSuite) pause(t *testing.T) {
 	all, r := s.records(t), s.read(t)
-	r.start(nil, 0)
+	r.start(nil, nil)
 	r.until("a record", func() bool { return len(r.order) > 0 })
 	lane := r.order[0].lane
 	r.src.Pause(lane, true)
@@ -215,7 +240,7 @@ func (s *sourceSuite) pause(t *testing.T) {
 
 func (s *sourceSuite) interrupt(t *testing.T) {
 	all, r := s.records(t), s.read(t)
-	r.start(nil, 0)
+	r.start(nil, nil)
 	done, cancel := context.WithCancel(r.ctx)
 	cancel()
 	for i := range 5 {
@@ -237,7 +262,7 @@ func (s *sourceSuite) interrupt(t *testing.T) {
 
 func (s *sourceSuite) atEnd(t *testing.T) {
 	all, r := s.records(t), s.read(t)
-	r.start(nil, 0)
+	r.start(nil, nil)
 	before := map[record.Partition]record.Position{}
 	for p, records := range all {
 		before[p] = records[len(records)-2].Position
@@ -268,7 +293,7 @@ func (s *sourceSuite) partitions(t *testing.T) {
 
 func (s *sourceSuite) bytes(t *testing.T) {
 	all, r := s.records(t), s.read(t)
-	r.start(nil, 0)
+	r.start(nil, nil)
 	var kept []*driver.Batch
 	n := 0
 	for want := total(all); n < want && !r.eof; {

@@ -235,6 +235,29 @@ var edits = []edit{
 	insert("stream/kinesis", `if k.beyond = k.beyond || at.Compare(k.upTo) > 0; k.beyond {`, `if mutant.On("T38a") && at.Seq == k.upTo.Seq { return skip, nil }`),
 	insert("stream/kinesis", `return d.Created.UTC().Format(`, `if mutant.On("T21b") { return "" }`),
 
+	{"join", `return p.opts.Window + p.opts.Grace`, `if mutant.On("T12") { return 0 }; return p.opts.Window + p.opts.Grace`},
+	{"join", `p.decide.init(&p.lefts, grace,`, `now := grace; if mutant.On("T12b") { now = 0 }; p.decide.init(&p.lefts, now,`},
+	{"join", `p.expire.init(&p.rights.slab, grace, s.opts.Window+grace,`, `
+	if mutant.On("T12c") {
+		p.expire.init(&p.rights.slab, 0, s.opts.Window, grace, byMoment(&p.expire))
+		return p
+	}
+	p.expire.init(&p.rights.slab, grace, s.opts.Window+grace,`},
+	insert("stream", `for i := range l.parts.list { if g := &l.parts.list[i].base; g.Pending.Len() > 0 &&`, `
+	for i := range l.parts.list {
+		if mutant.On("T77") {
+			at = when.Later(at, l.parts.list[i].clock.MaxEventTime)
+		}
+	}`),
+	{"stream", `at = when.Earlier(at, g.PendingTime)`, `if !mutant.On("T77b") { at = when.Earlier(at, g.PendingTime) }`},
+	{"internal/sim", `at := l.eventTime()`, `
+	at := l.eventTime()
+	for _, p := range l.parts {
+		if mutant.On("T77") {
+			at = when.Later(at, p.clock.MaxEventTime)
+		}
+	}`},
+
 	{"internal/sim", `&& !p.p.closed {`, `&& (!p.p.closed || mutant.On("T16f")) {`},
 	{"internal/sim", `return !p.ended || slices.ContainsFunc(p.children,`, `return !p.ended || !mutant.On("T16b") && slices.ContainsFunc(p.children,`},
 	insert("internal/lineage", `return !slices.ContainsFunc(g.parents[p], func(`, `if mutant.On("T16c") && len(g.parents[p]) > 0 { return slices.ContainsFunc(g.parents[p], g.ended) }`),

@@ -21,6 +21,9 @@ var mutants = []mutant{
 	{"T09", "a claim that failed is taken for won", in("dedup")},
 	{"T10", "partitions of one lane come to different members", in("stream/kafka/internal/group#OfALane")},
 	{"T11", "new records of a lane are taken before all pending ones are back", in("stream/internal/lane", "stream")},
+	{"T12", "the right events of an as-of join do not come back", in("join#AsOf", "internal/sim")},
+	{"T12b", "an as-of join decides a left event before event time has passed it by the grace", in("join#AsOf", "internal/sim")},
+	{"T12c", "an as-of join forgets a right event that a late left one may get", in("join#AsOf", "internal/sim")},
 	{"T13", "rows of a pending origin are written", in("stream/internal/lane", "stream")},
 	{"T14a", "hours close by the ledger's partitions only", in("internal/ledger")},
 	{"T14b", "hours close by a cached list of partitions", in("sink#ListedAnew")},
@@ -99,6 +102,8 @@ var mutants = []mutant{
 	{"T72", "a partition that is added while a job runs is read by a stage that sees one lane", in("stream#AddedWhile")},
 	{"T73", "a file that begins with the same line is taken for the one that was read", in("stream/file#BeginsTheSame")},
 	{"T74", "the first fetch of a run does not say of which leader epoch the last one read", in("stream/kafka/internal/fetch#ByTheEpoch")},
+	{"T77", "a warm-up reaches back from the newest clock of the lane", in("stream/internal/lane#SlowestPartition", "internal/sim")},
+	{"T77b", "a warm-up reaches back from event time, whatever is pending", in("stream/internal/lane#OldestPendingRecord", "join#AStageBehindAsOf")},
 	{"T76", "a worker goes on after a write to the transaction that failed", in("stream#WritesThatFail")},
 }
 

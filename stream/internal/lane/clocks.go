@@ -13,8 +13,9 @@ import (
 // clocks moves the clocks of a lane's partitions, by events of records and by proofs that a log has ended. It computes how
 // far event time has got. It is the Host of the lane's stages.
 type clocks struct {
-	parts *partitions
-	slots *slotTable
+	parts  *partitions
+	slots  *slotTable
+	flight *flight
 
 	decodes bool      // a stage sets event times
 	inOrder bool      // Assignment.InOrder
@@ -32,6 +33,18 @@ func (c *clocks) Lookup(o record.Origin) record.Ref {
 		return record.Ref{}
 	}
 	return record.Ref{Partition: c.parts.id(s.part), Position: s.pos, Replayed: s.flags&flagReplayed != 0}
+}
+
+// Size is about how much memory the record of a live origin needs.
+func (c *clocks) Size(o record.Origin) int64 {
+	s := c.slots.get(o)
+	switch {
+	case s == nil:
+		return 0
+	case s.rec >= 0:
+		return recordSize(&c.flight.records[s.rec])
+	}
+	return int64(s.bytes)
 }
 
 // Usable reports whether t is an acceptable event time. Another one would close hours too early, or begin the job's hours

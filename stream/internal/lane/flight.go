@@ -17,6 +17,9 @@ var errOrigin = errors.New("the origin is finished or was never given")
 // RecordOverhead estimates what a pending record costs besides its bytes: its slot, and what the stage keeps.
 const RecordOverhead = 200
 
+// recordSize estimates what a pending record costs.
+func recordSize(r *record.Record) int64 { return int64(len(r.Key) + len(r.Value) + RecordOverhead) }
+
 // flight has the records of a lane that are in flight or pending. Stages and the output report to it what became of
 // records. A record finishes when its batch has passed all stages and nobody holds it or the record that it was merged
 // into.
@@ -143,7 +146,7 @@ func (f *flight) endBatch() {
 			}
 			if s.rec >= 0 {
 				r := &f.records[s.rec]
-				s.bytes = uint32(min(len(r.Key)+len(r.Value)+RecordOverhead, 1<<31))
+				s.bytes = uint32(min(recordSize(r), 1<<31))
 				if f.keep {
 					f.kept[i] = r.Clone()
 				}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/internal/reasons"
 	"github.com/onceflow/onceflow/stream/record"
@@ -55,13 +56,15 @@ func (e *OutputError) Unwrap() error { return e.err }
 // Open builds the stages of a lane. After an error nothing is left open.
 func Open[T any](chain Chain[T], s Spec[T]) (*Lane, error) {
 	l := &Lane{parts: newPartitions(s.Assignment, s.From)}
-	l.clocks = clocks{parts: &l.parts, slots: &l.flight.slots, inOrder: s.InOrder}
+	l.clocks = clocks{parts: &l.parts, slots: &l.flight.slots, flight: &l.flight, inOrder: s.InOrder}
 	l.flight = flight{
 		parts: &l.parts, scratch: s.Scratch, now: s.Now, keep: s.KeepRecords, source: s.Source,
 		deaths: map[uint32]driver.DeadLetter{}, kept: map[uint32]record.Record{}, reasons: reasons.New(),
 	}
 	l.intake = intake{parts: &l.parts, clocks: &l.clocks, flight: &l.flight, scratch: s.Scratch, replaying: l.parts.replaying()}
-	lane := stage.Lane{Name: s.Lane, Partitions: slices.Clone(s.Partitions), Now: s.Now, Wake: s.Wake, Host: &l.clocks}
+	lane := stage.Lane{
+		Name: s.Lane, Partitions: slices.Clone(s.Partitions), Reached: l.reached(), Now: s.Now, Wake: s.Wake, Host: &l.clocks,
+	}
 	l.stages = newStages(lane, chain.Stages, &l.flight)
 	r := &rows[T]{stages: &l.stages, flight: &l.flight, scratch: ofRows[T](s.Scratch), w: driver.Writer{Lane: s.Lane, Worker: s.Worker}, open: s.Txn}
 	l.flight.end = r
@@ -87,6 +90,26 @@ func (l *Lane) Close() error {
 
 // Warmup is how much event time the stages want to see again.
 func (l *Lane) Warmup() time.Duration { return l.stages.warmup() }
+
+// WarmFrom is the event time from which on the stages want to see finished records again. Zero is from the first record on.
+func (l *Lane) WarmFrom() time.Time {
+	if at := l.stages.lane.Reached; !at.IsZero() {
+		return at.Add(-l.stages.warmup())
+	}
+	return time.Time{}
+}
+
+// reached is where a warm-up reaches back from, before the first record: the lane's slowest partition, since what is still to
+// come there may need records of those that are ahead, or the oldest pending record, which passes the stages once more.
+func (l *Lane) reached() time.Time {
+	at := l.clocks.eventTime()
+	for i := range l.parts.list {
+		if g := &l.parts.list[i].base; g.Pending.Len() > 0 && !g.PendingTime.IsZero() {
+			at = when.Earlier(at, g.PendingTime)
+		}
+	}
+	return at
+}
 
 // At sets the time for the next call that works on records. No record moves a clock beyond now, which is by the output's
 // clock. oldest and limit bound event times. Zero is none.

@@ -48,6 +48,9 @@ func openStage[In, Out any](s *stages, index int, st stage.Stage[In, Out], next 
 	if a, ok := proc.(stage.ClockWatcher); ok {
 		p.committed = func(ctx context.Context, c record.Clocks) error { return s.failed(index, a.Committed(ctx, c)) }
 	}
+	if a, ok := proc.(stage.Keeper); ok {
+		s.keepers = append(s.keepers, a.Kept)
+	}
 	if a, ok := proc.(io.Closer); ok {
 		p.close = func() error { return s.failed(index, a.Close()) }
 	}

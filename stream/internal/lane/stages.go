@@ -19,8 +19,9 @@ type stages struct {
 	traits  []stage.Traits
 	flight  *flight
 	procs   []processor // by stage
-	claimer int         // last stage that must not have a holder before it; -1 is none
-	warmer  int         // last stage that is warmed up; -1 is none
+	keepers []func() int64
+	claimer int // last stage that must not have a holder before it; -1 is none
+	warmer  int // last stage that is warmed up; -1 is none
 
 	advanced []time.Time     // by stage
 	fed      []bool          // by stage: it may have got events since it was last told the time
@@ -193,6 +194,14 @@ func (s *stages) committed(ctx context.Context, k record.Clocks) error {
 		}
 	}
 	return nil
+}
+
+// kept is how many bytes of finished records the stages keep.
+func (s *stages) kept() (n int64) {
+	for _, f := range s.keepers {
+		n += f()
+	}
+	return n
 }
 
 // close closes the processors, the last stage first.

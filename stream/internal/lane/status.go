@@ -42,8 +42,8 @@ func (l *Lane) Unfinished() int64 { return int64(l.flight.slots.live + l.intake.
 // Dirty reports whether there is anything to commit.
 func (l *Lane) Dirty() bool { return l.parts.dirty }
 
-// PendingBytes is about how much memory pending records need.
-func (l *Lane) PendingBytes() int64 { return l.flight.pendingBytes }
+// PendingBytes is about how much memory pending records need, and what stages keep of finished ones.
+func (l *Lane) PendingBytes() int64 { return l.flight.pendingBytes + l.stages.kept() }
 
 // Pulls reports whether a stage takes in results of other goroutines.
 func (l *Lane) Pulls() bool { return l.stages.pulls() }

@@ -30,7 +30,7 @@ func newFollowing() (*Reader, *part, *loop) {
 	l := r.lanes["0"]
 	l.started, l.phase = true, following
 	p := l.parts[0]
-	p.broker, p.epoch, p.plan = 1, 3, newPlan(driver.Progress{UpTo: at(39)}, 0, 0)
+	p.broker, p.epoch, p.plan = 1, 3, newPlan(driver.Progress{UpTo: at(39)}, &driver.Start{}, 0)
 	p.plan.enter(following)
 	p.plan.next, p.plan.consumed, p.plan.lastEpoch = 50, 45, 3 // offsets 45 to 49 were markers
 	r.loops[1] = &loop{r: r, id: 1, wake: make(chan struct{}, 1)}
@@ -75,7 +75,7 @@ func TestALogThatWasTruncatedBelowWhatWasConsumedIsLost(t *testing.T) {
 func TestAnswersOfAnOldRouteOrPlanAreWorthless(t *testing.T) {
 	for name, change := range map[string]func(*part){
 		"another route": func(p *part) { p.reroute(2) },
-		"another plan":  func(p *part) { p.plan = newPlan(driver.Progress{}, 0, 0) },
+		"another plan":  func(p *part) { p.plan = newPlan(driver.Progress{}, &driver.Start{}, 0) },
 		"revoked":       func(p *part) { p.lane.gone = true },
 	} {
 		r, p, l := newFollowing()

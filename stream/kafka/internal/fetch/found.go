@@ -42,7 +42,7 @@ func (p *part) found(first, last, start int64) {
 // tooShort returns an error if retention may have taken records that a warm-up needs. The log begins at first.
 func (p *part) tooShort(first int64) error {
 	keeps := p.lane.r.opts.Retention(p.topic)
-	if first == 0 || p.plan.next > first || keeps <= 0 || time.Since(p.plan.warmFrom) < keeps {
+	if first == 0 || p.plan.next > first || keeps <= 0 || p.plan.warmFrom.IsZero() || time.Since(p.plan.warmFrom) < keeps {
 		return nil
 	}
 	return p.lost(0, first, "records since %s are needed to warm up, and the topic keeps them for %s",

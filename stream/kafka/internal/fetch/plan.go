@@ -30,8 +30,9 @@ type plan struct {
 
 	upTo     int64 // the first new offset; 0 if nothing was consumed
 	pending  driver.PendingSet
-	at       int // index of the pending record that comes next
-	warmFrom time.Time
+	at       int       // index of the pending record that comes next
+	warms    bool      // a warm-up is asked for
+	warmFrom time.Time // by the broker's times; zero: from the first record on
 	ended    bool
 
 	lastEpoch int32 // leader epoch of the batch before next; -1 if unknown
@@ -39,10 +40,13 @@ type plan struct {
 	consumed  int64 // the offset after the last one that we rely on; a log that ends before it was truncated
 }
 
-func newPlan(p driver.Progress, warmup, skew time.Duration) *plan {
-	k := &plan{upTo: p.UpTo.Sub, pending: p.Pending, ended: p.Ended, consumed: p.UpTo.Sub, lastEpoch: -1, baseEpoch: epochOf(p.Mark)}
-	if warmup > 0 && !p.MaxEventTime.IsZero() {
-		k.warmFrom = p.MaxEventTime.Add(-warmup - skew)
+func newPlan(p driver.Progress, st *driver.Start, skew time.Duration) *plan {
+	k := &plan{
+		upTo: p.UpTo.Sub, pending: p.Pending, ended: p.Ended, consumed: p.UpTo.Sub, lastEpoch: -1, baseEpoch: epochOf(p.Mark),
+		warms: st.Warmup > 0,
+	}
+	if !st.WarmFrom.IsZero() {
+		k.warmFrom = st.WarmFrom.Add(-skew)
 	}
 	return k
 }
@@ -53,7 +57,7 @@ func (k *plan) enter(ph phase) {
 	switch ph {
 	case warming:
 		k.stop = k.upTo
-		k.done = k.upTo == 0 || k.warmFrom.IsZero()
+		k.done = k.upTo == 0 || !k.warms
 	case replaying:
 		k.at = 0
 		if k.done = k.pending.Len() == 0; !k.done {

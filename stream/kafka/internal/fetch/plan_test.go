@@ -38,7 +38,7 @@ func got(recs []record.Record) (out []int64) {
 }
 
 func TestAPlanGoesThroughItsPhases(t *testing.T) {
-	k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40, 60), MaxEventTime: time.Unix(1e9, 0)}, time.Hour, time.Minute)
+	k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40, 60)}, &driver.Start{Warmup: time.Hour, WarmFrom: time.Unix(1e9-3600, 0)}, time.Minute)
 	k.enter(warming)
 	if k.done || k.next != -1 || k.stop != 100 || !k.warmFrom.Equal(time.Unix(1e9-3660, 0)) {
 		t.Errorf("warming: %+v", k)
@@ -54,7 +54,7 @@ func TestAPlanGoesThroughItsPhases(t *testing.T) {
 }
 
 func TestAFreshPlanHasNothingBeforeItsStart(t *testing.T) {
-	k := newPlan(driver.Progress{}, time.Hour, 0)
+	k := newPlan(driver.Progress{}, &driver.Start{Warmup: time.Hour}, 0)
 	for _, ph := range []phase{warming, replaying} {
 		if k.enter(ph); !k.done {
 			t.Errorf("phase %d has something to do", ph)
@@ -66,7 +66,7 @@ func TestAFreshPlanHasNothingBeforeItsStart(t *testing.T) {
 }
 
 func TestAnEndedPlanDeliversItsPendingRecordsOnly(t *testing.T) {
-	k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40), Ended: true}, 0, 0)
+	k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40), Ended: true}, &driver.Start{}, 0)
 	if k.enter(replaying); k.done {
 		t.Error("pending records are left out")
 	}
@@ -89,7 +89,7 @@ func TestReplayingAndWarmingLeaveOutTheRightRecords(t *testing.T) {
 		if len(pending) == 0 {
 			pending = []int64{0}
 		}
-		k := newPlan(driver.Progress{UpTo: at(upTo - 1), Pending: pendingAt(pending...), MaxEventTime: time.Now()}, time.Hour, 0)
+		k := newPlan(driver.Progress{UpTo: at(upTo - 1), Pending: pendingAt(pending...)}, &driver.Start{Warmup: time.Hour, WarmFrom: time.Now().Add(-time.Hour)}, 0)
 		for _, ph := range []phase{warming, replaying, following} {
 			k.enter(ph)
 			next := max(0, k.next)
@@ -125,7 +125,7 @@ func TestAPendingRecordThatIsNotThereIsMissed(t *testing.T) {
 	for name, recs := range map[string][]record.Record{
 		"a hole": append(offsets(40, 50), offsets(51, 70)...), "the end of the data": offsets(40, 50), "nothing": nil,
 	} {
-		k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40, 50)}, 0, 0)
+		k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40, 50)}, &driver.Start{}, 0)
 		if name == "nothing" {
 			k.pending = pendingAt(50)
 		}
@@ -137,7 +137,7 @@ func TestAPendingRecordThatIsNotThereIsMissed(t *testing.T) {
 }
 
 func TestOnlyBatchesThatCanHoldSomethingAreDecoded(t *testing.T) {
-	k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40, 60), MaxEventTime: time.Now()}, time.Hour, 0)
+	k := newPlan(driver.Progress{UpTo: at(99), Pending: pendingAt(40, 60)}, &driver.Start{Warmup: time.Hour, WarmFrom: time.Now().Add(-time.Hour)}, 0)
 	k.enter(replaying)
 	for _, c := range []struct {
 		first, last int64

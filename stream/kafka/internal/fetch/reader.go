@@ -156,7 +156,7 @@ func (r *Reader) Start(st *driver.Start) (known bool, err error) {
 	l.discard()
 	now := time.Now()
 	for _, p := range l.parts {
-		p.plan = newPlan(st.From[*p.name], st.Warmup, r.opts.Skew)
+		p.plan = newPlan(st.From[*p.name], st, r.opts.Skew)
 		r.read[*p.name] = p
 		p.route++
 		p.asked, p.health = false, health{good: now}
