@@ -21,7 +21,6 @@ import (
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/record"
-	"github.com/onceflow/onceflow/stream/stage"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
@@ -172,7 +171,7 @@ func TestAStageBehindAsOfMayHoldForLong(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), most)
 			defer cancel()
 			p := stream.Via(stream.From(log.Source(nil)), stream.Decode(parseEvent, (*event).time))
-			p = again(stream.Via(p, stage.Stage[event, event](asOf(&join.Options{Window: 10 * time.Second, Grace: time.Second}))))
+			p = again(stream.Via(p, asOf(&join.Options{Window: 10 * time.Second, Grace: time.Second})))
 			return stream.Run(ctx, p, ledger.Output(), nil)
 		}
 		if err := run(time.Minute); err != nil {

@@ -36,6 +36,7 @@ type config struct {
 	join      bool
 	asof      bool // an as-of join, many left events to one right one
 	dedup     bool
+	uneven    bool // some partitions of a lane are read more slowly than the others
 	txns      bool // producers have transactions
 	grows     bool // partitions appear
 	upgrade   bool // a second generation of instances reads another topic
@@ -72,7 +73,8 @@ func draw(s *scheduler, steps int, reshard bool) (*config, *mishaps) {
 	c.instances, c.lanes = 1+s.rng.IntN(3), 1+s.rng.IntN(3)
 	c.join, c.dedup = s.chance(0.7), s.chance(0.6)
 	c.asof = !c.join && s.chance(0.5)
-	c.pairs = (c.join || c.asof) && s.chance(0.6)
+	c.pairs = c.asof && s.chance(0.8) || c.join && s.chance(0.6)
+	c.uneven = c.pairs && s.chance(0.7)
 	c.txns, c.grows, m.skew = s.chance(0.3), s.chance(0.5), s.chance(0.5)
 	c.upgrade, c.retires = s.chance(0.25), !c.join && !c.asof && !c.dedup // a partner that is deleted has no one right answer
 	c.small, c.deploys = s.chance(0.3), s.chance(0.3)

@@ -142,6 +142,9 @@ func (l *laneWork) read(ctx context.Context) error {
 	}
 	if l.ready() {
 		p := l.parts[l.e.sched.rng.IntN(len(l.parts))]
+		if l.e.cfg.uneven && !l.e.p.g.calm && p == l.parts[0] && l.e.sched.chance(0.98) {
+			p = l.parts[len(l.parts)-1]
+		}
 		batch := p.fresh(1 + l.e.sched.rng.IntN(5))
 		if was := p.ended; !was {
 			p.end()

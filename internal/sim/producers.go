@@ -92,7 +92,11 @@ func (w *producers) history(p *partition, r *logRecord) {
 	w.put(p, r)
 	for i := range w.sched.rng.IntN(6) {
 		other := &logRecord{id: fmt.Sprintf("%s.%d", r.id, i), key: r.key, left: w.sched.chance(0.6), click: r.click, hash: r.hash}
-		w.partners = append(w.partners, partnerOf{r, other, w.sched.now.Add(w.sched.upTo(window * 3 / 2))})
+		within := window * 3 / 2
+		if w.sched.chance(0.3) {
+			within = grace
+		}
+		w.partners = append(w.partners, partnerOf{r, other, w.sched.now.Add(w.sched.upTo(within))})
 	}
 	if r.left {
 		w.copyLater(r, 0.2)
