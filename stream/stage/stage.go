@@ -23,7 +23,7 @@ type Lane struct {
 	Partitions []record.Partition
 
 	// Reached is how far event time had got when the lane was acquired, or the time of its oldest pending record if that is
-	// older. Zero is not known. From there on a Warmer is told what happened.
+	// older; zero if the lane has no event time. A Warmer may forget what only older events would need.
 	Reached time.Time
 
 	Now  func() time.Time // wall clock; a fake one in tests
