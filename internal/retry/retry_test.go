@@ -118,6 +118,40 @@ func TestAnAttemptHasADeadlineOfItsOwn(t *testing.T) {
 	})
 }
 
+// A store's Open once waited without end for an answer, since what it returns is read after the call and has no deadline.
+func TestWhatIsBegunInTimeHasNoDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := make(chan context.Context, 1)
+		end, err := Begin(t.Context(), time.Second, func(ctx context.Context) error {
+			kept <- ctx
+			return Sleep(ctx, time.Second/2, nil)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := <-kept
+		if err := Sleep(ctx, time.Hour, nil); err != nil {
+			t.Errorf("after it was begun: %v, want no deadline", err)
+		}
+		if end(); ctx.Err() == nil {
+			t.Error("the context lasts after its end")
+		}
+		begun := time.Now()
+		_, err = Begin(t.Context(), time.Second, func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || took != time.Second {
+			t.Errorf("%v after %s, want a deadline after a second", err, took)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err = Begin(ctx, time.Second, func(ctx context.Context) error { return ctx.Err() }); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the end of the context", err)
+		}
+	})
+}
+
 func TestSleepEndsWhenItIsWoken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun, wake := time.Now(), make(chan struct{}, 1)

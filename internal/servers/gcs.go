@@ -49,7 +49,11 @@ func StartGCS(ctx context.Context, c *Cache, wrap func(http.Handler) http.Handle
 	if wrap != nil {
 		h = wrap(h)
 	}
-	g := &GCS{front: httptest.NewServer(h), dir: dir}
+	g := &GCS{dir: dir}
+	g.front = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Host = g.front.Listener.Addr().String() // the emulator goes by it, also if there is another proxy in front
+		h.ServeHTTP(w, r)
+	}))
 	g.Process, err = start(ctx, spec{
 		name: "gcs", log: filepath.Join(dir, "gcs.log"), ready: listens(port),
 		args: []string{

@@ -10,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 
+	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
@@ -17,8 +18,19 @@ import (
 func randomName() string { return "c-" + strings.ToLower(rand.Text()) }
 
 func TestConformance(t *testing.T) {
-	at := newContainer(t, shared.Azurite(t).Endpoint())
-	sinktest.Run(t, func(t *testing.T) driver.Store { return open(t, at, &Options{}) })
+	sinktest.Run(t, sinktest.Config{
+		Setup: func(t *testing.T) sinktest.Place {
+			at, err := url.Parse(newContainer(t, shared.Azurite(t).Endpoint()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return sinktest.Place{Server: at.Scheme + "://" + at.Host, Name: strings.TrimPrefix(at.Path, "/")}
+		},
+		Open: func(t *testing.T, at sinktest.Place) (driver.Store, error) {
+			return Open(t.Context(), at.Server+"/"+at.Name, &Options{SharedKey: key(t), Timeout: 3 * time.Second, Attempts: 3})
+		},
+		Secrets: []string{servers.AzuriteKey},
+	})
 }
 
 // signed returns the URL of a container with a signature that allows what the package comment asks for.

@@ -162,6 +162,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	if u.err != nil {
 		return nil, u.err
 	}
+	u.err = errors.New("azure: the upload has ended")
 	return json.Marshal(u.ref)
 }
 

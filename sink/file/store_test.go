@@ -15,14 +15,18 @@ import (
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
-func TestConformance(t *testing.T) {
-	dir := t.TempDir()
-	sinktest.Run(t, func(t *testing.T) driver.Store { return open(t, dir, nil) })
-}
+func TestConformance(t *testing.T) { sinktest.Run(t, conformance(nil)) }
 
 func TestConformanceWithoutSync(t *testing.T) {
-	dir := t.TempDir()
-	sinktest.Run(t, func(t *testing.T) driver.Store { return open(t, dir, &file.Options{NoSync: true}) })
+	sinktest.Run(t, conformance(&file.Options{NoSync: true}))
+}
+
+func conformance(o *file.Options) sinktest.Config {
+	return sinktest.Config{
+		Setup: func(t *testing.T) sinktest.Place { return sinktest.Place{Name: t.TempDir()} },
+		Open:  func(t *testing.T, at sinktest.Place) (driver.Store, error) { return open(t, at.Name, o), nil },
+		Page:  5, // a folder has none
+	}
 }
 
 func open(t *testing.T, dir string, opts *file.Options) *file.Store {

@@ -15,6 +15,7 @@ import (
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/iterator"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -107,19 +108,34 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 	return io.ReadAll(r)
 }
 
-// Open reads an object as a stream. The stream is not retried.
+// Open reads an object as a stream. The stream is not retried, and once it has begun only ctx bounds it.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("gcs: open: %w", err)
 	}
-	r, err := s.object(s.opts.Prefix + key).ReadCompressed(true).NewReader(ctx)
+	var r *storage.Reader
+	end, err := retry.Begin(ctx, s.opts.Timeout, func(ctx context.Context) (err error) {
+		r, err = s.object(s.opts.Prefix + key).ReadCompressed(true).NewReader(ctx)
+		return err
+	})
 	if notFound(err) {
 		return nil, fmt.Errorf("gcs: %q in bucket %s: %w", key, s.name, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, s.fail("open", key, err)
 	}
-	return r, nil
+	return &reader{r, end}, nil
+}
+
+// reader is an answer's body, and what its request holds.
+type reader struct {
+	io.ReadCloser
+	end func()
+}
+
+func (r *reader) Close() error {
+	defer r.end()
+	return r.ReadCloser.Close()
 }
 
 // List yields objects in the order of their keys' bytes, without those in staging.
@@ -140,6 +156,7 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver
 	}
 }
 
+// list asks for a page at a time. The client would repeat its requests without end, each without a deadline.
 func (s *Store) list(ctx context.Context, prefix, after string) iter.Seq2[*storage.ObjectAttrs, error] {
 	return func(yield func(*storage.ObjectAttrs, error) bool) {
 		q := &storage.Query{Prefix: prefix, Projection: storage.ProjectionNoACL}
@@ -150,15 +167,25 @@ func (s *Store) list(ctx context.Context, prefix, after string) iter.Seq2[*stora
 			yield(nil, err)
 			return
 		}
-		// Listing changes nothing, so the client may repeat it.
-		objects := s.bucket.Retryer(storage.WithPolicy(storage.RetryAlways)).Objects(ctx, q)
-		for {
-			attrs, err := objects.Next()
-			if errors.Is(err, iterator.Done) {
+		for token, more := "", true; more; more = token != "" {
+			var page []*storage.ObjectAttrs
+			err := s.do(ctx, 0, func(ctx context.Context) error {
+				page = nil
+				objects := s.bucket.Retryer(storage.WithPolicy(storage.RetryNever)).Objects(ctx, q)
+				next, err := iterator.NewPager(objects, s.page, token).NextPage(&page)
+				if err == nil {
+					token = next
+				}
+				return err
+			})
+			if err != nil {
+				yield(nil, err)
 				return
 			}
-			if !yield(attrs, err) || err != nil {
-				return
+			for _, attrs := range page {
+				if !yield(attrs, nil) {
+					return
+				}
 			}
 		}
 	}

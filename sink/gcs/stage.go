@@ -140,6 +140,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 		return nil, u.failed
 	}
 	u.s.clock.Hear(attrs.Created)
+	u.failed = errors.New("gcs: the upload has ended")
 	u.ref.Generation = attrs.Generation
 	return json.Marshal(u.ref)
 }

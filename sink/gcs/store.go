@@ -61,6 +61,7 @@ type Store struct {
 	name   string
 	opts   Options
 	clock  steady.Told
+	page   int // objects of a page of a listing
 
 	deletes []driver.Deletion
 }
@@ -91,7 +92,7 @@ func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
 		}
 		o.Client = client
 	}
-	s := &Store{bucket: o.Client.Bucket(bucket), name: bucket, opts: o}
+	s := &Store{bucket: o.Client.Bucket(bucket), name: bucket, opts: o, page: 1000}
 	if _, err := s.Now(ctx); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type bucket struct {
 	opts   Options
 	retry  retrier
 	clock  steady.Told
+	page   *int32 // entries of a page of a listing; nil is what the service does, 1,000
 }
 
 func (b *bucket) key(key string) *string { return aws.String(b.opts.Prefix + key) }
@@ -101,7 +102,7 @@ func (b *bucket) fail(doing, key string, err error) error {
 	switch errorCode(err) {
 	case "NoSuchBucket":
 		hint = "the bucket may not exist, or be in another account's or region's hands"
-	case "AccessDenied", "Forbidden":
+	case "AccessDenied", "Forbidden", "Unauthorized":
 		hint = "the credentials, a policy of the bucket, or the key for encryption may not allow it; what is needed is in the package comment"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
 		hint = "the store may not know these credentials, or something on the way may have changed the request"

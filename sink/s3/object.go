@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -86,22 +87,37 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 	return body, err
 }
 
-// Open reads an object as a stream. The stream is not retried.
+// Open reads an object as a stream. The stream is not retried, and once it has begun only ctx bounds it.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("s3: open: %w", err)
 	}
-	out, err := s.bucket.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key)})
+	var out *s3.GetObjectOutput
+	end, err := retry.Begin(ctx, s.bucket.opts.Timeout, func(ctx context.Context) (err error) {
+		out, err = s.bucket.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key)})
+		return err
+	})
 	if err != nil {
 		return nil, s.bucket.fail("open", key, err)
 	}
-	return out.Body, nil
+	return &reader{out.Body, end}, nil
+}
+
+// reader is an answer's body, and what its request holds.
+type reader struct {
+	io.ReadCloser
+	end func()
+}
+
+func (r *reader) Close() error {
+	defer r.end()
+	return r.ReadCloser.Close()
 }
 
 // List yields objects in the order of their keys' bytes, a request for each 1,000.
 func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Object, error] {
 	return func(yield func(driver.Object, error) bool) {
-		in := &s3.ListObjectsV2Input{Bucket: &s.bucket.name, Prefix: s.bucket.key(prefix)}
+		in := &s3.ListObjectsV2Input{Bucket: &s.bucket.name, Prefix: s.bucket.key(prefix), MaxKeys: s.bucket.page}
 		if after != "" {
 			in.StartAfter = s.bucket.key(after)
 		}

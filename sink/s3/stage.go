@@ -168,6 +168,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	if err := u.wait(); err != nil {
 		return nil, err
 	}
+	u.err = errors.New("s3: the upload has ended")
 	return u.encode()
 }
 

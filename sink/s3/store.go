@@ -89,7 +89,7 @@ func Open(ctx context.Context, cfg aws.Config, name string, opts *Options) (*Sto
 		if o.Endpoint != "" {
 			c.BaseEndpoint = aws.String(o.Endpoint)
 		}
-		if c.HTTPClient == nil {
+		if cfg.HTTPClient == nil { // c has one in any case
 			c.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 				t.ResponseHeaderTimeout = o.Timeout
 				t.MaxIdleConnsPerHost = 64

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
@@ -24,7 +25,16 @@ import (
 // A process dies while it ends its staged files. The multipart uploads that it leaves are found by listing and aborted once
 // others have its lanes.
 func TestUploadsOfADeadProcessAreAborted(t *testing.T) {
-	open := inNewBucket(t, servertest.Moto(t).Endpoint())
+	endpoint := servertest.Moto(t).Endpoint()
+	name := newBucket(t, endpoint)
+	open := func(t *testing.T) driver.Store {
+		t.Helper()
+		s, err := Open(t.Context(), config(servers.MinIOAccessKey, canarySecret), name, &Options{Endpoint: endpoint, PathStyle: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
 	in := filepath.Join(t.TempDir(), "in")
 	if err := os.Mkdir(in, 0o777); err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func (b *bucket) canList(ctx context.Context) (bool, error) {
 // uploads lists the incomplete uploads of ours, a request for each 1,000.
 func (b *bucket) uploads(ctx context.Context, prefix string) iter.Seq2[driver.Staging, error] {
 	return func(yield func(driver.Staging, error) bool) {
-		in := &s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: b.key(prefix)}
+		in := &s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: b.key(prefix), MaxUploads: b.page}
 		for {
 			var out *s3.ListMultipartUploadsOutput
 			err := b.retry.do(ctx, 0, func(ctx context.Context) (err error) {

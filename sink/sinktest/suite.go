@@ -3,7 +3,6 @@ package sinktest
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
@@ -15,57 +14,97 @@ import (
 	storage "github.com/onceflow/onceflow/sink/driver"
 )
 
-// Run tests a Store. Each call of open must return a new handle on the same storage, as two processes have it; if there is
-// only one it may return that. The storage need not be empty: Run writes below conformance/ and a random name, and leaves
-// what it wrote. It takes some thousand calls.
-func Run(t *testing.T, open func(*testing.T) sink.Store) {
-	run := strings.ToLower(rand.Text()[:12])
-	for _, c := range contracts {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			owner := run + strings.ToLower(c.name)
-			s := &suite{T: t, a: open(t), b: open(t), owner: owner, dir: "conformance/" + run + "/" + owner + "-"}
-			s.traits = storage.TraitsOf(s.a)
-			c.test(s)
+// Run tests a Store: that it keeps the contract of driver.Store, driver.Stager and driver.Upload. Each rule is a subtest,
+// whose comment says what is asked. A failure names the call, and no call is waited for longer than Config.Patience.
+//
+// Run writes below conformance/ and a random name, and leaves what it wrote. It takes some thousand calls. If there is a
+// Config.Setup it starts the test binary again, for processes that open the same storage. There the test function runs too,
+// up to Run, which does not return before its end; so what must happen once belongs into Setup.
+func Run(t *testing.T, c Config) {
+	if c.serve(t) {
+		return
+	}
+	b := newBench(t, c)
+	for _, rule := range contracts {
+		if rule.when == onServer && b.place.Server == "" || rule.when == withProcess && b.second == nil {
+			continue
+		}
+		t.Run(rule.name, func(t *testing.T) {
+			if rule.when != alone {
+				t.Parallel()
+			}
+			rule.test(b.suite(t, rule.name))
 		})
+	}
+	if b.place.Server == "" {
+		t.Log("no Place.Server: what a Store makes of lost, spoiled and missing answers was not tried")
 	}
 }
 
-// contracts are the rules of Store, Stager and Upload, each with its test.
+// when says in which circumstances a contract's test runs.
+type when uint8
+
+const (
+	anywhere    when = iota
+	onServer         // only if there is a server that speaks HTTP
+	withProcess      // only if there can be a second process
+	alone            // while no other test writes
+)
+
+// contracts are the rules of Store, Stager and Upload, each with its test. The first sees all that is in the storage.
 var contracts = []struct {
 	name string
 	test func(*suite)
+	when when
 }{
-	{"CreateIsExclusive", createIsExclusive},
-	{"CreateIsWholeOrNotAtAll", createIsWholeOrNotAtAll},
-	{"CreateKeepsTheFirst", createKeepsTheFirst},
-	{"CreateDoesNotRetainBody", createDoesNotRetainBody},
-	{"ReadSeesWhatReturned", readSeesWhatReturned},
-	{"ReadStopsAtLimit", readStopsAtLimit},
-	{"MissingIsErrNotExist", missingIsErrNotExist},
-	{"OddKeysAreKept", oddKeysAreKept},
-	{"BadKeysAreRefused", badKeysAreRefused},
-	{"ListIsInByteOrder", listIsInByteOrder},
-	{"ListHasManyPages", listHasManyPages},
-	{"NowIsAClock", nowIsAClock},
-	{"EndedContextEndsCalls", endedContextEndsCalls},
-	{"StagingIsInvisible", stagingIsInvisible},
-	{"PublishShowsWhatWasWritten", publishShowsWhatWasWritten},
-	{"PublishIsIdempotent", publishIsIdempotent},
-	{"PublishByMany", publishByMany},
-	{"PublishNeverOverwrites", publishNeverOverwrites},
-	{"PublishOfLostStaging", publishOfLostStaging},
-	{"StagedListsOpenAndClosed", stagedListsOpenAndClosed},
-	{"DiscardSparesThePublished", discardSparesThePublished},
-	{"DiscardEndsAnUpload", discardEndsAnUpload},
-	{"AbortLeavesNothing", abortLeavesNothing},
-	{"UploadsDoNotMix", uploadsDoNotMix},
+	{"ListShowsNoStaging", listShowsNoStaging, alone},
+	{"CreateIsExclusive", createIsExclusive, anywhere},
+	{"CreateIsWholeOrNotAtAll", createIsWholeOrNotAtAll, anywhere},
+	{"CreateKeepsTheFirst", createKeepsTheFirst, anywhere},
+	{"CreateDoesNotRetainBody", createDoesNotRetainBody, anywhere},
+	{"ReadSeesWhatReturned", readSeesWhatReturned, anywhere},
+	{"ReadStopsAtLimit", readStopsAtLimit, anywhere},
+	{"MissingIsErrNotExist", missingIsErrNotExist, anywhere},
+	{"OddKeysAreKept", oddKeysAreKept, anywhere},
+	{"BadKeysAreRefused", badKeysAreRefused, anywhere},
+	{"ListIsInByteOrder", listIsInByteOrder, anywhere},
+	{"ListHasManyPages", listHasManyPages, anywhere},
+	{"NowIsAClock", nowIsAClock, anywhere},
+	{"NowIsTheServersClock", nowIsTheServersClock, onServer},
+	{"EndedContextEndsCalls", endedContextEndsCalls, anywhere},
+	{"StagingIsInvisible", stagingIsInvisible, anywhere},
+	{"StagingOutlivesItsProcess", stagingOutlivesItsProcess, withProcess},
+	{"PublishShowsWhatWasWritten", publishShowsWhatWasWritten, anywhere},
+	{"PublishIsIdempotent", publishIsIdempotent, anywhere},
+	{"PublishByMany", publishByMany, anywhere},
+	{"PublishNeverOverwrites", publishNeverOverwrites, anywhere},
+	{"PublishRacesCreate", publishRacesCreate, anywhere},
+	{"PublishOfLostStaging", publishOfLostStaging, anywhere},
+	{"StagedListsOpenAndClosed", stagedListsOpenAndClosed, anywhere},
+	{"StagedHasManyPages", stagedHasManyPages, anywhere},
+	{"DiscardSparesThePublished", discardSparesThePublished, anywhere},
+	{"DiscardEndsAnUpload", discardEndsAnUpload, anywhere},
+	{"DiscardShowsNothing", discardShowsNothing, anywhere},
+	{"AbortLeavesNothing", abortLeavesNothing, anywhere},
+	{"AbortSparesThePublished", abortSparesThePublished, anywhere},
+	{"UploadsEndOnce", uploadsEndOnce, anywhere},
+	{"UploadsDoNotMix", uploadsDoNotMix, anywhere},
+	{"UploadsOfOneKeyAreTwo", uploadsOfOneKeyAreTwo, anywhere},
+	{"MissingStorageIsNoEmptyOne", missingStorageIsNoEmptyOne, onServer},
+	{"AnswersAreNotGuessed", answersAreNotGuessed, onServer},
+	{"LostRepliesAreSettled", lostRepliesAreSettled, onServer},
+	{"RetriesKeepTheCondition", retriesKeepTheCondition, onServer},
+	{"NothingHalfIsSeen", nothingHalfIsSeen, onServer},
+	{"FlippedBitsAreNoticed", flippedBitsAreNoticed, onServer},
+	{"SilenceEnds", silenceEnds, onServer},
+	{"EndedContextEndsRequests", endedContextEndsRequests, onServer},
 }
 
 // suite is what one contract's test works with.
 type suite struct {
 	*testing.T
-	a, b       sink.Store // two handles on one storage
+	bench      *bench
+	a, b       sink.Store // two handles on one storage; b is in another process if one can be started
 	owner, dir string     // nobody else's; every key begins with dir, so its last element begins with owner
 	traits     storage.Traits
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 
@@ -32,15 +33,19 @@ func stagingIsInvisible(s *suite) {
 	}
 }
 
-// Contract: a published file has the bytes of all Writes in their order, however many and long. Write must not retain p.
+// Contract: a published file has the bytes of all Writes in their order, however many and long, also if it gets longer than
+// Stage was told. Write must not retain p.
 func publishShowsWhatWasWritten(s *suite) {
-	for i, c := range []struct{ size, chunk int }{{0, 1}, {1, 1}, {1000, 7}, {64 << 10, 64 << 10}, {13<<20 + 17, 1<<20 + 3}} {
+	for i, c := range []struct {
+		size, chunk int
+		most        int64
+	}{{0, 1, 0}, {1, 1, 1 << 40}, {1000, 7, 10}, {64 << 10, 64 << 10, 0}, {13<<20 + 17, 1<<20 + 3, 12 << 20}} {
 		key := fmt.Sprint("f", i)
-		want := make([]byte, c.size)
-		for j := range want {
-			want[j] = byte(j>>16 ^ j>>8 ^ j)
+		want := sized(c.size)
+		up, err := s.a.Stage(s.Context(), s.dir+key, s.owner, c.most)
+		if err != nil {
+			s.Fatalf("Stage(%q): %v", key, err)
 		}
-		up := s.stage(s.a, key, nil)
 		buf := make([]byte, c.chunk)
 		for rest := want; len(rest) > 0; {
 			n := copy(buf, rest)
@@ -118,12 +123,45 @@ func publishNeverOverwrites(s *suite) {
 		s.want(created, []byte(body))
 		s.want(published, []byte(body))
 	}
+	keyIsTakenBefore(s)
 	// The other way round: Create never overwrites what was published.
 	s.publish(s.a, s.staged(s.a, "first", []byte("mine")))
-	if err := s.b.Create(s.Context(), s.dir+"first", []byte("else")); err == nil {
-		s.Error("Create over a published file: got no error")
+	if err := s.b.Create(s.Context(), s.dir+"first", []byte("else")); !errors.Is(err, fs.ErrExist) {
+		s.Errorf("Create over a published file: got %v, want fs.ErrExist", err)
 	}
 	s.want("first", []byte("mine"))
+}
+
+// keyIsTakenBefore takes the key at other moments of an upload. Stage and Close may fail then, as Publish must.
+func keyIsTakenBefore(s *suite) {
+	s.Helper()
+	for _, moment := range []string{"Stage", "Write", "Close"} {
+		key := "taken-before-" + moment
+		take := func(now string) {
+			if now == moment {
+				s.create(s.b, key, []byte("theirs"))
+			}
+		}
+		take("Stage")
+		up, err := s.a.Stage(s.Context(), s.dir+key, s.owner, 0)
+		take("Write")
+		if err == nil {
+			_, err = up.Write([]byte("mine"))
+		}
+		take("Close")
+		if err == nil {
+			var ref []byte
+			if ref, err = up.Close(s.Context()); err == nil {
+				if err = s.a.Publish(s.Context(), ref); !errors.Is(err, storage.ErrStagingLost) {
+					s.Errorf("Publish(%q): got %v, want ErrStagingLost", key, err)
+				}
+			}
+		}
+		if err == nil {
+			s.Errorf("%q: the file was published over another object", key)
+		}
+		s.want(key, []byte("theirs"))
+	}
 }
 
 // Contract: Publish of a file that is neither in staging nor in place matches ErrStagingLost, each time. A ref that no

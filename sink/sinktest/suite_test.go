@@ -9,11 +9,11 @@ import (
 
 func TestConformance(t *testing.T) {
 	m := sinktest.NewMemory()
-	sinktest.Run(t, func(*testing.T) sink.Store { return m })
+	sinktest.Run(t, sinktest.Config{Open: func(*testing.T, sinktest.Place) (sink.Store, error) { return m, nil }, Page: page})
 }
 
 // A Faulty without faults changes nothing.
 func TestFaultyConformance(t *testing.T) {
 	m := sinktest.NewMemory()
-	sinktest.Run(t, func(*testing.T) sink.Store { return sinktest.NewFaulty(m, nil) })
+	sinktest.Run(t, sinktest.Config{Open: func(*testing.T, sinktest.Place) (sink.Store, error) { return sinktest.NewFaulty(m, nil), nil }, Page: page})
 }

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	storage "github.com/onceflow/onceflow/sink/driver"
 )
@@ -156,7 +156,7 @@ func oddKeysAreKept(s *suite) {
 	long := strings.Repeat("s", storage.MaxSegment)
 	full := strings.Repeat(strings.Repeat("t", storage.MaxSegment)+"/", 3)
 	full += strings.Repeat("x", storage.MaxKey-len(s.dir)-len("d/")-len(full))
-	for i, key := range []string{"...", ".hidden", "_x", "~", "-", "--help", "%2F", "%", "a=b=c", "day=2025-05-01/hour=06/k=%C3%A9/f.jsonl.zst", "UPPER", "a.",
+	for i, key := range []string{"...", ".hidden", "_x", "~", "-", "--help", "%2F", "%", "a=b=c", "day=2025-05-01/hour=06/k=%C3%A9/f.jsonl.zst", "UPPER", "a.", "b./c", "b..", "c.../d",
 		"site=日本/f", "site=e\u0301", "site=é.x", "😀", "\ufffd", strings.Repeat("日", storage.MaxSegment/3), long, full} {
 		key = "d/" + key // as a segment of its own
 		body := fmt.Appendf(nil, "%d %s", i, key)
@@ -192,29 +192,6 @@ func badKeysAreRefused(s *suite) {
 			s.Errorf("Stage by %q: got no error", owner)
 			_ = up.Abort(s.Context())
 		}
-	}
-}
-
-// Contract: Now is the time of the day, in UTC, and does not go back by more than a clock is wrong.
-func nowIsAClock(s *suite) {
-	var last time.Time
-	for i := range 6 {
-		store := s.a
-		if i%2 == 1 {
-			store = s.b
-		}
-		now, err := store.Now(s.Context())
-		switch {
-		case err != nil:
-			s.Fatalf("Now: %v", err)
-		case now.Location() != time.UTC:
-			s.Errorf("Now: %v is not in UTC", now)
-		case now.Before(last.Add(-2 * time.Second)):
-			s.Errorf("Now: %v after %v", now, last)
-		case time.Until(now).Abs() > 24*time.Hour:
-			s.Errorf("Now: %v, more than a day from this machine's %v", now, time.Now())
-		}
-		last = now
 	}
 }
 
@@ -256,8 +233,109 @@ func endedContextEndsCalls(s *suite) {
 	for _, st := range s.staging(s.a) {
 		check("Discard", s.a.Discard(ctx, st))
 	}
+	late, cancel := context.WithTimeout(s.Context(), -1)
+	defer cancel()
+	for op, err := range map[string]error{"Create": s.a.Create(late, s.dir+"k", nil), "Publish": s.a.Publish(late, ref)} {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			s.Errorf("%s: got %v, want context.DeadlineExceeded", op, err)
+		}
+	}
 	s.wantStaging("closed", "open")
 	if err := up.Abort(s.Context()); err != nil {
 		s.Errorf("Abort after a Close that failed: %v", err)
+	}
+}
+
+// Contract: List yields the keys that begin with prefix and come after after, in the order of their bytes: of whole keys,
+// so that "a-b" and "a.b" come before "a/b", not as a walk of folders has them.
+func listIsInByteOrder(s *suite) {
+	keys := []string{"a-b", "a.b/x", "a/b", "a/b-c/x", "a/b.c", "a/c", "a0", "a=1/x", "aa/b", "b/%2F/x", "b/0/x", "b/A", "b/_", "b/a", "b/~", "b/é", "b/日本/x", "b/～", "b/😀"} // the last two change places in UTF-16
+	if !slices.IsSorted(keys) {
+		s.Fatal("the test's keys are not sorted")
+	}
+	for i := range keys {
+		k := keys[(i*7)%len(keys)] // 7 and 19 have no common divisor
+		s.create(s.a, k, []byte(k))
+	}
+	prefixes := []string{"", "a", "a/", "a/b", "a/b/", "a-", "b/", "b/0", "b/~", "c", "a/b-c/x", "a."}
+	afters := append([]string{"", "0", "a", "a/", "a/b-", "a/b-c", "a/b-c/", "a/b-c/y", "a1", "b", "b/%", "b/0/", "b/~~", "b/日", "b/～x", "zz"}, keys...)
+	for _, prefix := range prefixes {
+		for _, after := range afters {
+			want := []string{}
+			for _, k := range keys {
+				if strings.HasPrefix(k, prefix) && k > after {
+					want = append(want, k)
+				}
+			}
+			full := s.dir + after
+			if after == "" {
+				full = "" // no bound at all
+			}
+			got := []string{}
+			for _, o := range s.list(s.b, s.dir+prefix, full) {
+				k := strings.TrimPrefix(o.Key, s.dir)
+				if got = append(got, k); o.Size != int64(len(k)) {
+					s.Errorf("List: %q has %d bytes, want %d", k, o.Size, len(k))
+				}
+			}
+			if !slices.Equal(got, want) {
+				s.Errorf("List(%q, %q): got %q, want %q", prefix, after, got, want)
+			}
+		}
+	}
+	// after may lie before or behind all keys with the prefix, and not begin with it.
+	if got := s.list(s.a, s.dir, "A"); len(got) != len(keys) {
+		s.Errorf("List after a key before the prefix: got %d, want all %d", len(got), len(keys))
+	}
+	if got := s.list(s.a, s.dir, "zzzz"); len(got) != 0 {
+		s.Errorf("List after a key behind the prefix: got %v, want none", got)
+	}
+	listStops(s)
+}
+
+// listStops checks that a listing may be left at any object and begun again, also from the same iterator.
+func listStops(s *suite) {
+	s.Helper()
+	seq := s.a.List(s.Context(), s.dir, "")
+	for range 2 {
+		for o, err := range seq {
+			if want := s.dir + "a-b"; o.Key != want || err != nil {
+				s.Errorf("first of a listing: got %q, %v, want %q", o.Key, err, want)
+			}
+			break
+		}
+	}
+}
+
+// Contract: List yields all objects, however many and wherever it begins: stores answer in pages.
+func listHasManyPages(s *suite) {
+	n := s.bench.many()
+	workers(n, func(i int) {
+		if err := s.a.Create(s.Context(), s.dir+fmt.Sprintf("%d/%04d", i%3, i), nil); err != nil {
+			s.Errorf("Create: %v", err)
+		}
+	})
+	var want []string
+	for d := range 3 {
+		for i := d; i < n; i += 3 {
+			want = append(want, s.dir+fmt.Sprintf("%d/%04d", d, i))
+		}
+	}
+	page := s.bench.Page
+	for _, begin := range []int{0, 1, page - 1, page, page + 1, n - 1, n} {
+		if begin < 0 || begin > n {
+			continue
+		}
+		after := ""
+		if begin > 0 {
+			after = want[begin-1]
+		}
+		got := []string{}
+		for _, o := range s.list(s.b, s.dir, after) {
+			got = append(got, o.Key)
+		}
+		if !slices.Equal(got, want[begin:]) {
+			s.Errorf("List of %d objects from number %d on: got %d, not the same or not in order", n, begin, len(got))
+		}
 	}
 }
