@@ -38,6 +38,10 @@ func TestRulesThatTakeWhatAJobNeedsAreRefused(t *testing.T) {
 		"late rows of a flow, early":     {storage.Deletion{Prefix: "out/late/", Early: true}, "in out/late/rows/"},
 		"dead letters, early":            {storage.Deletion{Prefix: "out/dead/", Early: true}, "in out/dead/"},
 		"a folder that is no flow's":     {storage.Deletion{Prefix: "out/rows2/", Early: true}, ""},
+		"staging, late enough":           {storage.Deletion{Staging: true, After: 7 * 24 * time.Hour}, ""},
+		"staging, early":                 {storage.Deletion{Staging: true, After: 7 * 24 * time.Hour, Early: true}, "deletes staged files after 168h"},
+		"staging of a flow, early":       {storage.Deletion{Staging: true, Prefix: "out/rows/", Early: true}, "committed for out/rows/"},
+		"staging of another, early":      {storage.Deletion{Staging: true, Prefix: "out/rows2/", Early: true}, ""},
 		"a folder that begins as a flow": {storage.Deletion{Prefix: "out/row", Early: true}, "in out/rows/"},
 	} {
 		store, _ := memory(noon)

@@ -37,17 +37,24 @@ func TraitsOf(s Store) Traits {
 	return Traits{}
 }
 
-// Deletion is a rule by which a Store deletes objects of its own accord, as lifecycle rules of buckets do.
+// Deletion is a rule by which a Store deletes objects or staged files of its own accord, as lifecycle rules of buckets do. A
+// limit that a service has in any case is a rule, too: blocks that Azure drops a week after they were staged.
 type Deletion struct {
 	Rule string // its name, or where it stands
 
-	// Prefix selects the keys that the rule deletes, relative to what the Store was opened on. Empty is all keys.
+	// Staging says that the rule deletes staged files, such as uploads that were not completed, and not objects.
+	Staging bool
+
+	// Prefix selects the keys that the rule deletes, relative to what the Store was opened on. Empty is all keys. Those of
+	// staged files are their final ones.
 	Prefix string
 
 	// After is the age at which the rule deletes; 0 if it is unknown or the rule has a date.
 	After time.Duration
 
-	// Early says that the rule could delete a committed file before a job that was stopped looks at it again.
+	// Early says that the rule could delete a committed file before a job that was stopped looks at it again: After is less
+	// than the longest stop that the user has allowed for, in the Options of the Store (Recovery, 3 days if nothing is said).
+	// sink.Open refuses such a rule if it is for files of the job.
 	Early bool
 }
 

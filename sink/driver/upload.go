@@ -5,17 +5,19 @@ import (
 	"io"
 )
 
-// Upload is a file being staged. It is not safe for concurrent use.
+// Upload is a file being staged. It is not safe for concurrent use. It ends with the first Close or Abort: after it Write and
+// Close fail.
 type Upload interface {
-	// Write stages p and must not retain it. After an error only Abort is allowed.
+	// Write stages p and must not retain it. It has the context of Stage. After an error only Abort is allowed.
 	io.Writer
 
 	// Close makes the staged file durable and returns ref, which lets Publish find it in any process. ref has at most 8
-	// KiB. After an error only Abort is allowed.
+	// KiB. After an error only Abort is allowed. If somebody has discarded the staging meanwhile, either Close fails or
+	// Publish does.
 	Close(ctx context.Context) (ref []byte, err error)
 
 	// Abort deletes the staged file. It is called instead of Close, or after Close if certainly no entry names the file. If
-	// it fails the sweeper deletes the file later.
+	// it fails the sweeper deletes the file later. A published file it does not touch. It may be called again.
 	Abort(ctx context.Context) error
 }
 

@@ -1,7 +1,6 @@
 package gcs
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -30,13 +29,13 @@ func (s *Store) lookAtRules(ctx context.Context) error {
 			"bucket", s.name, "needed", s.opts.Recovery, "err", err)
 		return nil
 	}
-	s.deletes, err = s.readRules(attrs.Lifecycle.Rules)
-	return err
+	s.deletes = s.readRules(attrs.Lifecycle.Rules)
+	return nil
 }
 
-// readRules refuses a rule that deletes staged files while a committed one may still wait. It returns the rules that delete
-// objects of ours. The sink decides which of them do harm, since it knows where its ledger lies.
-func (s *Store) readRules(rules []storage.LifecycleRule) (deletes []driver.Deletion, err error) {
+// readRules returns the rules that delete objects or staged files of ours. The sink decides which of them do harm, since it
+// knows where its ledger lies.
+func (s *Store) readRules(rules []storage.LifecycleRule) (deletes []driver.Deletion) {
 	for i := range rules {
 		r := &rules[i]
 		c := &r.Condition
@@ -60,14 +59,12 @@ func (s *Store) readRules(rules []storage.LifecycleRule) (deletes []driver.Delet
 			if len(prefix) > len(s.opts.Prefix) {
 				d.Prefix = prefix[len(s.opts.Prefix):]
 			}
-			staging := strings.HasPrefix(s.staging(), prefix) || strings.HasPrefix(prefix, s.staging())
-			if staging && d.Early {
-				return nil, fmt.Errorf("gcs: %s deletes objects below %q after %s, but files may stay staged for "+
-					"Options.Recovery, %s: a committed file could be lost. Make the rule longer, or Recovery shorter if a stopped job is "+
-					"always started again sooner", d.Rule, cmp.Or(prefix, "the bucket"), after, s.opts.Recovery)
-			}
 			deletes = append(deletes, d)
+			if strings.HasPrefix(s.staging(), prefix) || strings.HasPrefix(prefix, s.staging()) {
+				d.Staging, d.Prefix = true, "" // names in staging do not tell whose flows the files are of
+				deletes = append(deletes, d)
+			}
 		}
 	}
-	return deletes, nil
+	return deletes
 }

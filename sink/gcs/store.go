@@ -43,8 +43,8 @@ type Options struct {
 	Timeout  time.Duration
 
 	// Recovery is the longest time between a commit and the publication of its files, which includes a stop of the job.
-	// Open refuses a bucket whose lifecycle rules delete staged files earlier. sink.Open refuses one whose rules delete
-	// files of the job's flows earlier, or its ledger at any time. Reading the rules needs storage.buckets.get.
+	// sink.Open refuses a bucket whose lifecycle rules delete staged files or files of the job's flows earlier, or its ledger
+	// at any time. Reading the rules needs storage.buckets.get.
 	//
 	// Defaults to 3 days. -1 does not look at the rules.
 	Recovery time.Duration

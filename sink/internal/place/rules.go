@@ -16,6 +16,12 @@ func checkRules(rules []driver.Deletion, control string, o *Options) error {
 		if d.After > 0 {
 			when = "after " + d.After.String()
 		}
+		if d.Staging {
+			if err := checkStaging(&d, when, o); err != nil {
+				return err
+			}
+			continue
+		}
 		if d.Hits(control) {
 			return fmt.Errorf("%s deletes objects below %q %s, so also the ledger of this job, %s, of which nothing may ever be deleted: "+
 				"without its beginning the job could not go on. Limit the rule to the folders of flows, or to another prefix", d.Rule, d.Prefix, when, control)
@@ -24,15 +30,33 @@ func checkRules(rules []driver.Deletion, control string, o *Options) error {
 			return fmt.Errorf("%s deletes objects below %q %s, so also those that say whose a flow is, %s: another job could then write there. "+
 				"Limit the rule to the folders of flows, or to another prefix", d.Rule, d.Prefix, when, claims)
 		}
-		for _, flow := range o.Flows {
-			for _, folder := range []string{o.Prefix + flow + "/", o.Prefix + files.LateFolder + "/" + flow + "/", o.Prefix + files.DeadFolder + "/"} {
-				if d.Early && d.Hits(folder) {
-					return fmt.Errorf("%s deletes files below %q %s, which is sooner than a stopped job may look for those that it has "+
-						"committed in %s: make the rule longer, or the Recovery of the store's options shorter if a job is always started again sooner",
-						d.Rule, d.Prefix, when, folder)
-				}
-			}
+		if folder := hit(&d, o); d.Early && folder != "" {
+			return fmt.Errorf("%s deletes files below %q %s, which is sooner than a stopped job may look for those that it has "+
+				"committed in %s: make the rule longer, or the Recovery of the store's options shorter if a job is always started again sooner",
+				d.Rule, d.Prefix, when, folder)
 		}
 	}
 	return nil
+}
+
+// hit returns a folder of the job's files that the rule is for; empty if there is none.
+func hit(d *driver.Deletion, o *Options) string {
+	for _, flow := range o.Flows {
+		for _, folder := range []string{o.Prefix + flow + "/", o.Prefix + files.LateFolder + "/" + flow + "/", o.Prefix + files.DeadFolder + "/"} {
+			if d.Hits(folder) {
+				return folder
+			}
+		}
+	}
+	return ""
+}
+
+// checkStaging refuses a rule that takes a committed file out of staging before a stopped job publishes it.
+func checkStaging(d *driver.Deletion, when string, o *Options) error {
+	folder := hit(d, o)
+	if !d.Early || folder == "" {
+		return nil
+	}
+	return fmt.Errorf("%s deletes staged files %s, which is sooner than a stopped job may publish those that it has committed for %s: "+
+		"make the rule longer if you can, or the Recovery of the store's options shorter if a job is always started again sooner", d.Rule, when, folder)
 }

@@ -1,0 +1,46 @@
+package release
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// CONTRIBUTING.md once told how to make a module for a store in words that left out four steps. Who runs its commands gets one
+// that passes.
+func TestTheCommandsForANewStoreWork(t *testing.T) {
+	here, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(here, "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, script, found := strings.Cut(string(text), "```sh\nname=mine\n")
+	script, _, ended := strings.Cut(script, "```")
+	script, _, _ = strings.Cut(script, "go test ./internal/layering") // the tests of the copy are those of this repository
+	if !found || !ended || !strings.Contains(script, "go test ./...") {
+		t.Fatal("CONTRIBUTING.md does not have the commands for a store called mine")
+	}
+	root := t.TempDir()
+	for _, name := range strings.Fields(git(t, here, "ls-files")) {
+		body, err := os.ReadFile(filepath.Join(here, name))
+		if os.IsNotExist(err) {
+			continue // deleted, and not committed
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		write(t, root, map[string]string{name: string(body)})
+	}
+	git(t, root, "init", "-q", "-b", "main")
+	commit(t, root)
+	out, err := output(t.Context(), root, nil, "bash", "-e", "-c", "name=mine\n"+script)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !strings.Contains(out, "ok  \tgithub.com/onceflow/onceflow/sink/mine") {
+		t.Errorf("the store was not tested:\n%s", out)
+	}
+}
