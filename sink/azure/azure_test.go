@@ -155,22 +155,34 @@ func TestPublishLooksAtTheObjectWhenTheAnswerIsUnclear(t *testing.T) {
 	}
 }
 
-// A file of more than 256 MiB is copied in pieces. Here it is a shorter one that says so.
+// A file of more than 256 MiB is copied in pieces. Here it is a shorter one that says so. A copy that is broken off goes on where it
+// was: once each attempt began anew, and a long file ran out of them.
 func TestALongFileIsCopiedInPieces(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789abcdef"), 10_000)
 	s, f := inContainer(t, Options{}, nil)
-	s.box.piece = 50_000
-	for name, ft := range map[string]fault{"at once": {}, "list cut": {cut: true}, "list busy": {status: 503, code: "ServerBusy"}} {
-		ref := stage(t, s, "own-"+strings.ReplaceAll(name, " ", "-"), body)
-		f.reset(first("PutBlockList", ft))
-		for range 2 {
-			if err := s.Publish(t.Context(), ref); err != nil {
-				t.Errorf("%s: publish: %v, want success", name, err)
+	s.box.mostCopied, s.box.piece = 50_000, 50_000
+	for name, spoil := range map[string]func(int, string) fault{
+		"no fault": nil, "list cut": first("PutBlockList", fault{cut: true}), "look cut": first("GetBlockList", fault{cut: true}), "list busy": first("PutBlockList", fault{status: 503, code: "ServerBusy"}),
+		"third piece busy": func(n int, op string) fault {
+			if op == "PutBlockFromURL" && n == 2 {
+				return fault{status: 503, code: "ServerBusy"}
 			}
+			return fault{}
+		},
+	} {
+		key := "own-" + strings.ReplaceAll(name, " ", "-")
+		ref := stage(t, s, key, body)
+		f.reset(spoil)
+		if err := s.Publish(t.Context(), ref); err != nil {
+			t.Errorf("%s: publish: %v, want success", name, err)
 		}
-		wantBody(t, s, "own-"+strings.ReplaceAll(name, " ", "-"), body)
-		if f.calls("PutBlockFromURL") < 4 || f.calls("Copy") > 0 {
-			t.Errorf("%s: %v, want four pieces", name, f.all())
+		pieces := f.calls("PutBlockFromURL")
+		if err := s.Publish(t.Context(), ref); err != nil {
+			t.Errorf("%s: publish again: %v, want success", name, err)
+		}
+		wantBody(t, s, key, body)
+		if want := map[string]int{"third piece busy": 5}[name]; pieces != max(4, want) || f.calls("Copy") > 0 {
+			t.Errorf("%s: %d of %v, want four pieces, and one again if it was busy", name, pieces, f.all())
 		}
 	}
 	wantNoStaging(t, s)

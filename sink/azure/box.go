@@ -22,7 +22,8 @@ type box struct {
 	name   string // of the container
 	opts   Options
 	clock  steady.Told
-	piece  int64 // mostCopied, but for tests
+
+	mostCopied, piece int64 // the constants, but for tests
 }
 
 // blob is the client of the blob with that name.

@@ -17,8 +17,8 @@
 //
 // A file of at most Options.BlockBytes is one Put Blob under a staging name. A longer one is a Put Block for each block, and a
 // Put Block List. A Copy Blob From URL within the account makes it visible under its final name, and a Delete Blob, which is
-// free, removes the staged one. A file of more than 256 MiB is copied by a Put Block From URL for each 256 MiB and a Put Block
-// List. A control object is one Put Blob.
+// free, removes the staged one. A file of more than 256 MiB is copied by a Get Block List, a Put Block From URL for each 64 MiB
+// and a Put Block List. A control object is one Put Blob.
 //
 // # Names and order
 //

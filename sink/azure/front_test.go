@@ -139,6 +139,8 @@ func opOf(r *http.Request) string {
 		return "PutBlockFromURL"
 	case q.Get("comp") == "block":
 		return "PutBlock"
+	case q.Get("comp") == "blocklist" && r.Method == http.MethodGet:
+		return "GetBlockList"
 	case q.Get("comp") == "blocklist":
 		return "PutBlockList"
 	case r.Header.Get("x-ms-copy-source") != "":

@@ -65,7 +65,7 @@ func Open(ctx context.Context, containerURL string, opts *Options) (*Store, erro
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
-	b := &box{opts: o, piece: mostCopied}
+	b := &box{opts: o, mostCopied: mostCopied, piece: pieceBlob}
 	if b.access, b.name, err = newAccess(containerURL, &o, &b.clock); err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
