@@ -44,31 +44,43 @@ func heap() int {
 }
 
 func TestPendingEventsCostAtMostHalfTheirBytesMore(t *testing.T) {
+	costs(t, join.Left((*wide).key, (*wide).isLeft, (*wide).merge, nil), true)
+}
+
+// They are finished, so each says itself where it came from.
+func TestRightEventsOfAnAsOfJoinCostAtMostHalfTheirBytesMore(t *testing.T) {
+	costs(t, join.AsOf((*wide).key, (*wide).isLeft, (*wide).merge, nil), false)
+}
+
+// costs fills a join with events of one side that wait, or are kept, and lets them go.
+func costs(t *testing.T, s stage.Stage[wide, wide], left bool) {
 	if testing.Short() {
 		t.Skip("measures memory")
 	}
 	for _, n := range []int{30_000, 120_000} {
-		p, err := join.Left((*wide).key, (*wide).isLeft, (*wide).merge, nil).Open(&stage.Lane{})
+		p, err := s.Open(&stage.Lane{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var out stage.Emitter[wide]
+		out := stage.NewEmitter[wide](&onePartition{})
 		before := heap()
 		for i := range n {
-			if err := p.Process(t.Context(), []record.Event[wide]{wideEvent(i)}, &out); err != nil {
+			e := wideEvent(i)
+			e.Value.Load = left
+			if err := p.Process(t.Context(), []record.Event[wide]{e}, out); err != nil {
 				t.Fatal(err)
 			}
 			out.Take()
 		}
 		got := float64(heap()-before) / float64(n*wideBytes)
-		t.Logf("%d pending: %.2f of their bytes", n, got)
+		t.Logf("%d events: %.2f of their bytes", n, got)
 		if got > 1.5 {
-			t.Errorf("%d pending events take %.2f times their bytes, want at most 1.5", n, got)
+			t.Errorf("%d events take %.2f times their bytes, want at most 1.5", n, got)
 		}
-		if err := p.(stage.Advancer[wide]).Advance(t.Context(), record.EndOfTime, &out); err != nil {
+		if err := p.(stage.Advancer[wide]).Advance(t.Context(), record.EndOfTime, out); err != nil {
 			t.Fatal(err)
 		}
-		out = stage.Emitter[wide]{}
+		*out = stage.Emitter[wide]{}
 		if left := float64(heap()-before) / float64(n*wideBytes); left > 0.05 {
 			t.Errorf("%.2f of their bytes are still there when all have left", left)
 		}
