@@ -68,12 +68,14 @@ func fields(r *format.Row, e *event) {
 	r.String(e.Place)
 }
 
-// flows has a flow for each kind, and one of some of the events, so that an event is in two flows with one extension.
+// flows has a flow for each kind, and one of some of the events, so that an event is in two flows with one extension. The key of
+// that one has the name of a field.
 func flows(kinds []kind) (all []sink.Flow[event]) {
 	keys := []sink.Key[event]{{Name: "site", Value: (*event).place}}
 	for _, k := range kinds {
 		all = append(all, sink.Flow[event]{Name: k.name, Format: k.format, Codec: k.codec, Keys: keys})
 	}
+	keys = []sink.Key[event]{{Name: "place", Value: (*event).place}}
 	return append(all, sink.Flow[event]{Name: "some", Where: (*event).isOK, Format: format.JSONLines[event](), Codec: codec.Gzip, Keys: keys})
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/onceflow/onceflow/sink/escape"
 )
 
 // Each reader gets the rows that went in, by its line, from each kind of files of which the document says so; and it fails, or gives
@@ -141,6 +143,8 @@ func wholeFolder(t *testing.T, row []string, a answer, folders bool) {
 		if a.Error == "" {
 			t.Errorf("%s: got %d rows, want an error", row[2], len(a.Rows))
 		}
+	case "the folder's value", "the folder's name":
+		samePlaces(t, row, a)
 	case "other values":
 		if got, _ := judge(a, onTime(), folders); got != "part" || len(a.Rows) != len(onTime()) {
 			t.Errorf("%s: got %d rows, %s, %s", row[2], len(a.Rows), got, a.Error)
@@ -169,5 +173,29 @@ func wholeFolder(t *testing.T, row []string, a answer, folders bool) {
 		}
 	default:
 		t.Errorf("%q is none of the results", row[3])
+	}
+}
+
+// samePlaces checks what a reader gives for place, which is a field of the rows and a key of the flow "some".
+func samePlaces(t *testing.T, row []string, a answer) {
+	t.Helper()
+	want := map[any]int{}
+	for _, e := range onTime() {
+		switch {
+		case !e.OK:
+		case row[3] == "the folder's name":
+			want[string(escape.Append(nil, e.Place))]++
+		case e.Place == "":
+			want[nil]++
+		default:
+			want[e.Place]++
+		}
+	}
+	got := map[any]int{}
+	for _, r := range a.Rows {
+		got[r["place"]]++
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%s: got rows %v, %s, want %v", row[2], got, a.Error, want)
 	}
 }
