@@ -70,7 +70,7 @@ func (r *Row) Time(t time.Time) {
 }
 
 // Null adds a field without a value, as PostgreSQL and ClickHouse read it: nothing at all in CSV, where an empty string is "",
-// and \N in TSV, which MySQL reads, too. Other readers of CSV take both for null, or both for an empty string.
+// and \N in TSV, as MySQL's manual has it, too. Other readers of CSV take both for null, or both for an empty string.
 func (r *Row) Null() {
 	r.buf = r.next()
 	if r.escapes {
