@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"cmp"
 	"crypto/rand"
 	"net/url"
 	"strings"
@@ -27,7 +28,7 @@ func TestConformance(t *testing.T) {
 			return sinktest.Place{Server: at.Scheme + "://" + at.Host, Name: strings.TrimPrefix(at.Path, "/")}
 		},
 		Open: func(t *testing.T, at sinktest.Place) (driver.Store, error) {
-			return Open(t.Context(), at.Server+"/"+at.Name, &Options{SharedKey: key(t), Timeout: 3 * time.Second, Attempts: 3})
+			return Open(t.Context(), at.Server+"/"+at.Name, &Options{SharedKey: key(t), Timeout: cmp.Or(at.Timeout, 20*time.Second), Attempts: 3})
 		},
 		Secrets: []string{servers.AzuriteKey},
 	})

@@ -1,6 +1,7 @@
 package gcs
 
 import (
+	"cmp"
 	"crypto/rand"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ func TestConformance(t *testing.T) {
 			return at
 		},
 		Open: func(t *testing.T, at sinktest.Place) (driver.Store, error) {
-			o := &Options{Client: client(t, at), Prefix: "team/", Timeout: 3 * time.Second, Attempts: 3, ChunkBytes: 256 << 10}
+			o := &Options{Client: client(t, at), Prefix: "team/", Timeout: cmp.Or(at.Timeout, 20*time.Second), Attempts: 3, ChunkBytes: 256 << 10}
 			s, err := Open(t.Context(), at.Name, o)
 			if err != nil {
 				return nil, err

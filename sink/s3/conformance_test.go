@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"crypto/rand"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	sinktest.Run(t, conformance(3*time.Second, func(t *testing.T) string { return shared.MinIO(t).Endpoint() }))
+	sinktest.Run(t, conformance(20*time.Second, func(t *testing.T) string { return shared.MinIO(t).Endpoint() }))
 }
 
 // Moto lists uploads by prefix, as Amazon does and MinIO does not, so here the rules about listed staging are tried too. It
@@ -48,7 +49,7 @@ func conformance(timeout time.Duration, start func(*testing.T) string) sinktest.
 			return sinktest.Place{Server: server, Name: newBucket(t, server)}
 		},
 		Open: func(t *testing.T, at sinktest.Place) (driver.Store, error) {
-			o := &Options{Endpoint: at.Server, PathStyle: true, Timeout: timeout, Attempts: 3}
+			o := &Options{Endpoint: at.Server, PathStyle: true, Timeout: cmp.Or(at.Timeout, timeout), Attempts: 3}
 			s, err := Open(t.Context(), config(servers.MinIOAccessKey, canarySecret), at.Name, o)
 			if err != nil {
 				return nil, err

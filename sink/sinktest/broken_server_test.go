@@ -1,6 +1,7 @@
 package sinktest_test
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -13,9 +14,10 @@ import (
 
 // client makes the right store, for mistakes to be planted.
 func client(at sinktest.Place) *example.Store {
-	transport := &http.Transport{ResponseHeaderTimeout: 500 * time.Millisecond}
+	timeout := cmp.Or(at.Timeout, 20*time.Second)
 	return &example.Store{
-		URL: at.Server + "/" + at.Name, Token: "canary-token", Timeout: 500 * time.Millisecond, Page: page, Client: &http.Client{Transport: transport},
+		URL: at.Server + "/" + at.Name, Token: "canary-token", Timeout: timeout, Page: page,
+		Client: &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: timeout}},
 	}
 }
 

@@ -21,8 +21,8 @@ import (
 // Config says what Run tests and how to reach it.
 type Config struct {
 	// Open opens a Store as a process does that has just begun, with a client of its own. The requests must go to
-	// at.Server, which may be a [Front]. The Store's time-outs must be short: all attempts of one call together take less
-	// than half of Patience. Run calls Open often, also in other processes and in several goroutines, and closes nothing.
+	// at.Server, which may be a [Front], and have the time-out at.Timeout unless that is 0. Run calls Open often, also in
+	// other processes and in several goroutines, and closes nothing.
 	Open func(t *testing.T, at Place) (sink.Store, error)
 
 	// Setup makes an empty storage, such as a folder, or a bucket on a server that it starts, and says where it is. It is
@@ -37,7 +37,7 @@ type Config struct {
 	// Defaults to 1000.
 	Page int
 
-	// Patience is how long a call may take, however the server behaves.
+	// Patience is how long a call may take, however the server behaves: more than all attempts together with Place.Timeout.
 	//
 	// Defaults to 1 minute.
 	Patience time.Duration
@@ -54,7 +54,14 @@ type Place struct {
 	Server string
 
 	Name string // of the folder or bucket, or whatever Open needs
+
+	// Timeout is how long an attempt may take, 2 seconds, where Run will leave requests without an answer. Elsewhere it is 0:
+	// the Store's own, which no busy machine exceeds.
+	Timeout time.Duration
 }
+
+// silent is the Timeout of a Place whose server will not answer.
+const silent = 2 * time.Second
 
 // processEnv tells a process that Run has started that it is the second, and where the storage is.
 const processEnv = "ONCEFLOW_SINKTEST_PLACE"
@@ -159,13 +166,13 @@ func (b *bench) watch(t *testing.T, store sink.Store) sink.Store {
 }
 
 // behind opens a handle whose requests go over a Front of its own.
-func (b *bench) behind(t *testing.T) (sink.Store, *Front, error) {
+func (b *bench) behind(t *testing.T, timeout time.Duration) (sink.Store, *Front, error) {
 	t.Helper()
 	f := NewFront(t, b.place.Server)
 	b.mu.Lock()
 	b.fronts = append(b.fronts, f)
 	b.mu.Unlock()
-	store, err := b.Open(t, Place{Server: f.URL, Name: b.place.Name})
+	store, err := b.Open(t, Place{Server: f.URL, Name: b.place.Name, Timeout: timeout})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	storage "github.com/onceflow/onceflow/sink/driver"
 )
@@ -49,7 +50,7 @@ func answersAreNotGuessed(s *suite) {
 		for i := range netCalls {
 			c := &netCalls[i]
 			all = append(all, func() {
-				x := s.trial(c, fmt.Sprintf("every request answered with %d", status))
+				x := s.trial(c, fmt.Sprintf("every request answered with %d", status), 0)
 				if x == nil {
 					return
 				}
@@ -94,7 +95,7 @@ func (x *trial) judge(c *netCall, status int, err error) {
 // each makes a call again and again, and spoils its first request, its second, and so on, until it has no more.
 func each(s *suite, c *netCall, how string, ft Fault) {
 	for n := range 10 {
-		x := s.trial(c, fmt.Sprintf("request %d %s", n+1, how))
+		x := s.trial(c, fmt.Sprintf("request %d %s", n+1, how), timeoutFor(ft))
 		if x == nil {
 			return
 		}
@@ -116,6 +117,13 @@ func each(s *suite, c *netCall, how string, ft Fault) {
 			return
 		}
 	}
+}
+
+func timeoutFor(ft Fault) time.Duration {
+	if ft.Kind == Silence || ft.Kind == Stall {
+		return silent
+	}
+	return 0
 }
 
 // everyCall spoils each request of each call in each of the ways.
@@ -155,7 +163,7 @@ func silenceEnds(s *suite) {
 	for i := range netCalls {
 		c := &netCalls[i]
 		all = append(all, func() { each(s, c, "not answered", Fault{Kind: Silence}) }, func() {
-			x := s.trial(c, "no request answered")
+			x := s.trial(c, "no request answered", silent)
 			if x == nil {
 				return
 			}
@@ -178,7 +186,7 @@ func endedContextEndsRequests(s *suite) {
 	for i := range netCalls {
 		c := &netCalls[i]
 		all = append(all, func() {
-			x := s.trial(c, "context ended while the server was silent")
+			x := s.trial(c, "context ended while the server was silent", 0)
 			if x == nil {
 				return
 			}
@@ -228,7 +236,7 @@ func retriesKeepTheCondition(s *suite) {
 
 // takenBefore takes the key before the nth request that may write, and reports whether there was one.
 func takenBefore(s *suite, c *netCall, n int, how string, ft Fault) bool {
-	x := s.trial(c, fmt.Sprintf("key taken before a request that is %s", how))
+	x := s.trial(c, fmt.Sprintf("key taken before a request that is %s", how), timeoutFor(ft))
 	if x == nil {
 		return false
 	}
@@ -281,7 +289,7 @@ func nothingHalfIsSeen(s *suite) {
 		if c.done == nil {
 			continue
 		}
-		x := s.trial(c, "looked at after each request")
+		x := s.trial(c, "looked at after each request", 0)
 		if x == nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package example_test
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -21,10 +22,10 @@ func TestConformance(t *testing.T) {
 			return sinktest.Place{Server: server.URL, Name: "bucket"}
 		},
 		Open: func(_ *testing.T, at sinktest.Place) (sink.Store, error) {
-			client := &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: 2 * time.Second}}
-			return &example.Store{URL: at.Server + "/" + at.Name, Token: token, Timeout: 2 * time.Second, Page: 5, Client: client}, nil
+			s := &example.Store{URL: at.Server + "/" + at.Name, Token: token, Timeout: cmp.Or(at.Timeout, 20*time.Second), Page: 5}
+			s.Client = &http.Client{Transport: &http.Transport{}}
+			return s, nil
 		},
-		Page:     5,
-		Patience: 30 * time.Second,
+		Page: 5,
 	})
 }
