@@ -31,17 +31,6 @@ type object struct {
 	id   string // the Identity header of its PUT; it stays when the object gets another name
 }
 
-// page is a part of a listing.
-type page struct {
-	Objects []entry
-	More    bool
-}
-
-type entry struct {
-	Name string
-	Size int64
-}
-
 // NewServer makes a Server with one bucket, for those who have the token.
 func NewServer(bucket, token string) *Server {
 	return &Server{bucket: bucket, token: token, objects: map[string]object{}}

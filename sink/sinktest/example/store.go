@@ -82,6 +82,17 @@ func (s *Store) list(ctx context.Context, prefix, after string, yield func(entry
 	}
 }
 
+// page is a part of a listing, as the server sends it.
+type page struct {
+	Objects []entry
+	More    bool
+}
+
+type entry struct {
+	Name string
+	Size int64
+}
+
 // Now is the Date of an answer: the server's clock, to the second.
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	a, err := s.ask(ctx, "-", request{method: http.MethodGet, query: url.Values{"max": {"1"}}, limit: 1 << 20})
