@@ -3,6 +3,7 @@ package sink_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -102,9 +103,12 @@ func TestALedgerThatLostObjectsIsRefused(t *testing.T) {
 		"a hole, and nothing but what is behind it": {either(func(key string) bool { return key == jobRoot+ledger.EntryName(last-1) },
 			after("manifests/"), after("owners/"), after("hours/")), jobRoot + ledger.EntryName(last) + " is there"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		check := func(t *testing.T, foreign bool) {
 			store := all.Clone()
 			lose(t, store, c.gone)
+			if foreign {
+				litter(store)
+			}
 			before := keys(t, store, "")
 			_, err := tryOpen(t, store, quarter, nil, rowsFlow("rows"))
 			if c.want == "" { // nothing that is left tells, or nothing is missing that is needed
@@ -127,8 +131,31 @@ func TestALedgerThatLostObjectsIsRefused(t *testing.T) {
 			if _, err := sink.Inspect(t.Context(), store, "job", nil); !strings.Contains(errText(err), c.want) {
 				t.Errorf("Inspect: got %v, want an error with %q", err, c.want)
 			}
-		})
+		}
+		t.Run(name, func(t *testing.T) { check(t, false) })
+		t.Run(name+", among what others put there", func(t *testing.T) { check(t, true) })
 	}
+}
+
+// litter puts other programs' objects wherever a job looks, before and behind its own. One of them once hid what was left of a
+// ledger, and so the loss.
+func litter(store *sinktest.Memory) {
+	for _, folder := range []string{"", "s0000/", "snapshots/s0000/", "manifests/s0000/", "hours/", "owners/", "blobs/", "finished/"} {
+		for _, name := range []string{"", "0", "00000000000000000001.bak", "00000000000000000128.json~", "2025-05-01T12.json.bak", "zz"} {
+			store.Overwrite(jobRoot+folder+"x-"+name, nil)
+			if name != "" {
+				store.Overwrite(jobRoot+folder+name, nil)
+			}
+			for n := range uint64(160) {
+				store.Overwrite(jobRoot+folder+fmt.Sprintf("%020d.copy", n), nil)
+			}
+		}
+	}
+	for i := range 1100 {
+		store.Overwrite(fmt.Sprintf("rows/0-%d", i), nil)
+	}
+	store.Overwrite("_onceflow/notes", nil)
+	store.Overwrite("_onceflow/other/notes", nil)
 }
 
 func errText(err error) string {
@@ -143,6 +170,7 @@ func errText(err error) string {
 func TestALedgerThatLostNothingIsNotRefused(t *testing.T) {
 	store, _ := memory(noon)
 	store.Overwrite("rows/day=2025-05-01/part-00001.parquet", []byte("of another program"))
+	litter(store)
 	in := open(t, store, nil, nil, rowsFlow("rows"))
 	in.acquire("a")
 	in.write("a", noon, 1)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -55,8 +56,17 @@ func ParseOwnerID(id string) (index uint64, ok bool) {
 		return 0, false
 	}
 	index, err := strconv.ParseUint(id[:10], 16, 64)
-	return index, err == nil && index > 0
+	random, errRandom := strconv.ParseUint(id[10:], 16, 64)
+	return index, err == nil && errRandom == nil && index > 0 && OwnerID(index, random) == id
 }
+
+// later is how all objects are named that are written after the genesis.
+var later = regexp.MustCompile(`^(s0000/\d{20}|snapshots/s0000/\d{20}|manifests/s0000/\d{20}\.json|hours/\d{4}-\d\d-\d\dT\d\d(\d\d)?\.json|` +
+	`blobs/[0-9a-f]+-\d+|owners/[0-9a-f]{26}|finished/[0-9a-f]{64})$`)
+
+// Later reports whether a name is of an object that is written only after the genesis. Other programs may put objects of
+// other names there, which tell nothing.
+func Later(name string) bool { return later.MatchString(name) }
 
 // HourName is the name of the manifest of the hour that begins at start.
 func HourName(start time.Time, hour time.Duration) string {

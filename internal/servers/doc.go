@@ -1,6 +1,6 @@
 // Package servers installs, starts and stops the real servers that tests, the torture program and the examples run
-// against: Kafka, MinIO, an emulator of S3 that lists what MinIO does not, a GCS emulator, Azurite, toxiproxy, Redis,
-// PostgreSQL, DynamoDB Local and Kinesis emulators. It also installs packages of Python and jars for programs that read files.
+// against: Kafka, the S3 servers MinIO and versitygw, a GCS emulator, Azurite, toxiproxy, Redis, PostgreSQL, DynamoDB Local and
+// Kinesis emulators. It also installs packages of Python and jars for programs that read files.
 //
 // Everything is installed by ordinary package clients (Maven, Go, npm, pip, apt) into one cache folder, once, also when
 // several processes want it at the same time. Servers listen on loopback, on a free port outside the range from which

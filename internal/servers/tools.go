@@ -106,9 +106,9 @@ func Installs() map[string]func(context.Context, *Cache) (string, error) {
 		"kinesalite":    InstallKinesalite,
 		"kinesis-local": InstallKinesisLocal,
 		"minio":         InstallMinIO,
-		"moto":          InstallMoto,
 		"postgres":      InstallPostgres,
 		"redis":         InstallRedis,
 		"toxiproxy":     InstallToxiproxy,
+		"versitygw":     InstallVersity,
 	}
 }

@@ -22,7 +22,6 @@ type rig struct {
 
 	cache   *servers.Cache
 	minio   *servers.MinIO
-	front   *servers.MinIOFront
 	gcs     *servers.GCS
 	proxy   *servers.Toxiproxy
 	proxies []string // names
@@ -60,10 +59,7 @@ func (g *rig) setUpStore(ctx context.Context) (args, env []string, err error) {
 		if g.bucket, err = newS3Bucket(ctx, g.minio.Endpoint(), servers.MinIOAccessKey, servers.MinIOSecretKey, name); err != nil {
 			return nil, nil, err
 		}
-		if g.front, err = g.minio.Front(ctx, g.cache); err != nil {
-			return nil, nil, err
-		}
-		port := g.front.Port()
+		port := g.minio.Port()
 		if g.o.Toxics {
 			if port, err = g.behind(ctx, "minio", port); err != nil {
 				return nil, nil, err
@@ -113,7 +109,7 @@ func (g *rig) behind(ctx context.Context, name string, port int) (int, error) {
 }
 
 func (g *rig) killStore(ctx context.Context) error {
-	g.front.Kill()
+	g.minio.Process().Kill()
 	sleep(ctx, time.Duration(g.rnd.Int64N(int64(3*time.Second))))
 	return g.minio.Restart(ctx)
 }
@@ -160,9 +156,6 @@ func (g *rig) mend(ctx context.Context) error {
 }
 
 func (g *rig) stop() {
-	if g.front != nil {
-		g.front.Stop()
-	}
 	if g.gcs != nil {
 		g.gcs.Stop()
 	}

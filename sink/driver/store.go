@@ -62,7 +62,7 @@ type Store interface {
 
 	// List yields the objects whose keys begin with prefix and sort after after, in the order of their bytes. It sees every
 	// Create and Publish that returned before it was called. It never shows staging, nor what the Store keeps for itself,
-	// whatever the prefix. It asks for page after page until there is no more; a listing that ends without an error is
+	// nor objects of other programs whose names are no keys ([CheckKey]), whatever the prefix. It asks for page after page until there is no more; a listing that ends without an error is
 	// whole. Its caller may stop at any object.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Object, error]
 

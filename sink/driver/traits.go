@@ -10,9 +10,13 @@ type Describer interface{ Traits() Traits }
 
 // Traits describe a Store: mostly which parts of the contract of Store and Stager it cannot keep.
 type Traits struct {
-	// Overwrites: Publish replaces an object that another writer put under its key. Jobs are safe, since final names are
+	// Overwrites: Publish may replace an object that another writer put under its key. Jobs are safe, since final names are
 	// unique.
 	Overwrites bool
+
+	// PartBytes is the length of the parts in which the Store sends a file, 0 if it sends none. The first start of a job
+	// stages and publishes a file of more than one, so that a store that refuses it does so before a commit.
+	PartBytes int64
 
 	// HidesOpen: Staged does not show files before they are closed. HidesAll: it shows none. The sweeper cannot delete what
 	// it does not see, so the Store's own expiry has to.

@@ -2,8 +2,9 @@
 //
 // # What it needs
 //
-// storage.objects.create, get, list, delete and move on the bucket. It deletes only staged files. Soft delete and retention
-// policies do no harm. A lifecycle rule that deletes objects under <prefix>_staging/ must wait longer than a job may be
+// storage.objects.create, get, list, delete and move on the bucket. It deletes only staged files. Soft delete does no harm. A
+// retention policy, or a hold that new objects get by default, keeps staged files from being moved: what was committed waits
+// until that is allowed. A lifecycle rule that deletes objects under <prefix>_staging/ must wait longer than a job may be
 // stopped between a commit and the publication of its files. storage.buckets.get lets Open see such rules, and those that
 // would delete a ledger.
 //

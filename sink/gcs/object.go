@@ -138,7 +138,8 @@ func (r *reader) Close() error {
 	return r.ReadCloser.Close()
 }
 
-// List yields objects in the order of their keys' bytes, without those in staging.
+// List yields objects in the order of their keys' bytes. It leaves out staging, and names that are no keys, which are other
+// programs'.
 func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Object, error] {
 	return func(yield func(driver.Object, error) bool) {
 		for attrs, err := range s.list(ctx, s.opts.Prefix+prefix, after) {
@@ -146,10 +147,11 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver
 				yield(driver.Object{}, s.fail("list", prefix, err))
 				return
 			}
-			if strings.HasPrefix(attrs.Name, s.staging()) {
+			key := strings.TrimPrefix(attrs.Name, s.opts.Prefix)
+			if strings.HasPrefix(attrs.Name, s.staging()) || driver.CheckKey(key) != nil {
 				continue
 			}
-			if !yield(driver.Object{Key: strings.TrimPrefix(attrs.Name, s.opts.Prefix), Size: attrs.Size}, nil) {
+			if !yield(driver.Object{Key: key, Size: attrs.Size}, nil) {
 				return
 			}
 		}

@@ -240,8 +240,8 @@ func (s *Store) Staged(ctx context.Context) iter.Seq2[driver.Staging, error] {
 				return
 			}
 			owner, _, ok := strings.Cut(path.Base(attrs.Name), "-")
-			if !ok || attrs.Metadata[finalKey] == "" {
-				continue // the clock
+			if !ok || driver.CheckOwner(owner) != nil || driver.CheckKey(attrs.Metadata[finalKey]) != nil {
+				continue // the clock, or another program's
 			}
 			if !yield(driver.Staging{Key: attrs.Metadata[finalKey], Owner: owner, ID: attrs.Name, Bytes: attrs.Size}, nil) {
 				return

@@ -138,6 +138,15 @@ func httpStatus(err error) int {
 	return 0
 }
 
+// reason is the service's word for why it refused.
+func reason(err error) string {
+	var api *googleapi.Error
+	if errors.As(err, &api) && len(api.Errors) > 0 {
+		return api.Errors[0].Reason
+	}
+	return ""
+}
+
 func notFound(err error) bool {
 	return errors.Is(err, storage.ErrObjectNotExist) || httpStatus(err) == http.StatusNotFound
 }
@@ -145,9 +154,19 @@ func notFound(err error) bool {
 // fail says what was done, then what the service answered, in its own words, then what that may mean.
 func (s *Store) fail(doing, key string, err error) error {
 	at := fmt.Sprintf("gcs: cannot %s %q in bucket %s", doing, key, s.name)
+	switch reason(err) {
+	case "retentionPolicyNotMet":
+		return &answer{at: at, err: err, sentinel: driver.ErrPermanent, hint: "a retention policy keeps objects from being deleted and replaced. " +
+			"Files wait below " + s.staging() + " and are moved from there, which deletes them there; nothing is lost, and it goes on once the " +
+			"policy allows it. Use a bucket without such a policy, or take it away"}
+	case "objectUnderActiveHold":
+		return &answer{at: at, err: err, sentinel: driver.ErrPermanent, hint: "a hold keeps the object from being deleted and replaced. Files wait " +
+			"below " + s.staging() + " and are moved from there, which deletes them there; nothing is lost, and it goes on once the hold is " +
+			"released. The bucket must not put new objects under a hold by default"}
+	}
 	switch {
 	case httpStatus(err) == http.StatusForbidden, httpStatus(err) == http.StatusUnauthorized:
-		return &answer{at: at, err: err, sentinel: driver.ErrPermanent, hint: "the credentials, a retention policy or hold, or the account's billing may not allow it"}
+		return &answer{at: at, err: err, sentinel: driver.ErrPermanent, hint: "the credentials or the account's billing may not allow it"}
 	case errors.Is(err, storage.ErrBucketNotExist):
 		return &answer{at: at, err: err, sentinel: driver.ErrPermanent, hint: "the bucket may not exist, or be another's"}
 	}

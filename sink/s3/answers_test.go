@@ -21,12 +21,12 @@ func TestA200ThatCarriesAnErrorIsNoSuccess(t *testing.T) {
 		"an inner error, done":       {after: &answer{200, "<Error><Code>InternalError</Code></Error>"}},
 		"412, undone":                {before: &answer{412, failedCondition}},
 	} {
-		for _, op := range []string{"PutObject", "CompleteMultipartUpload"} {
+		for op, staging := range map[string]string{"PutObject": stagingUploads, "CompleteMultipartUpload": stagingUploads, "CopyObject": stagingObjects} {
 			if op == "PutObject" && ft.before != nil && ft.before.status == 412 {
 				continue // that is the answer to a condition of ours
 			}
 			t.Run(name+" "+op, func(t *testing.T) {
-				s, f := inBucket(t, Options{}, first(op, ft))
+				s, f := inBucket(t, Options{Staging: staging}, first(op, ft))
 				if err := s.Create(t.Context(), "a", []byte("mine")); err != nil {
 					t.Errorf("create: %v, want success", err)
 				}
@@ -88,28 +88,5 @@ func TestARedirectToAnotherRegionIsNeitherFollowedNorTriedAgain(t *testing.T) {
 		if !errors.Is(err, driver.ErrPermanent) || !strings.Contains(err.Error(), "another region") || f.calls(op) != 1 {
 			t.Errorf("%s: %v after %d requests, want that it is permanent, another region, and one request", op, err, f.calls(op))
 		}
-	}
-}
-
-// A file is sent in parts whose number and size stay within what the service takes, up to the longest file that its
-// reference has room for; what is longer is refused, not cut.
-func TestPartsStayWithinTheServicesLimits(t *testing.T) {
-	const mostParts, mostPart = 10_000, 5 << 30
-	u := &upload{b: &bucket{opts: Options{PartBytes: 5 << 20}}}
-	var total, last int64
-	for n := 1; ; n++ {
-		size := int64(u.partBytes())
-		if n > mostParts || size > mostPart || size < 5<<20 {
-			t.Fatalf("part %d has %d bytes", n, size)
-		}
-		u.ref.Parts = append(u.ref.Parts, part{ETag: `"0123456789abcdef0123456789abcdef"`, CRC: "AAAAAA=="})
-		if _, err := u.encode(); err != nil {
-			t.Logf("%d parts of up to %d MiB: %d GiB in one file; then: %v", n-1, last>>20, total>>30, err)
-			break
-		}
-		last, total = size, total+size
-	}
-	if total < 8<<30 {
-		t.Errorf("the longest file has %d bytes, want 8 GiB, 32 times what a sink cuts at by default", total)
 	}
 }

@@ -24,7 +24,10 @@ type bucket struct {
 	opts   Options
 	retry  retrier
 	clock  steady.Told
-	page   *int32 // entries of a page of a listing; nil is what the service does, 1,000
+
+	copies  bool          // files wait as objects in staging, not as uploads
+	patient s3.HTTPClient // waits for the answer to a copy as long as the attempt may take; nil if the client is the caller's
+	page    *int32        // of listings; nil is what the store does
 }
 
 func (b *bucket) key(key string) *string { return aws.String(b.opts.Prefix + key) }
@@ -84,7 +87,7 @@ func (b *bucket) deletes(ctx context.Context) ([]driver.Deletion, error) {
 	case ctx.Err() != nil:
 		return nil, b.fail("read the lifecycle rules", "", err)
 	}
-	b.opts.Logger.Warn("cannot read the bucket's lifecycle rules: make sure that none deletes below _onceflow/ or aborts multipart uploads early",
+	b.opts.Logger.Warn("cannot read the bucket's lifecycle rules: make sure that none deletes below _onceflow/ or _staging/, or aborts multipart uploads early",
 		"bucket", b.name, "needed", b.opts.Recovery, "err", errorCode(err))
 	return nil, nil
 }

@@ -1,58 +1,46 @@
 package s3
 
 import (
-	"cmp"
 	"crypto/rand"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/onceflow/onceflow/internal/servers"
-	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 func TestConformance(t *testing.T) {
-	sinktest.Run(t, conformance(20*time.Second, func(t *testing.T) string { return shared.MinIO(t).Endpoint() }))
-}
-
-// Moto lists uploads by prefix, as Amazon does and MinIO does not, so here the rules about listed staging are tried too. It
-// is slow, and checks no sums, so the network is not spoiled. It has no small pages of uploads.
-func TestConformanceWhereUploadsAreListed(t *testing.T) {
-	c := conformance(time.Minute, func(t *testing.T) string { return servertest.Moto(t).Endpoint() })
-	c.Patience = 3 * time.Minute
-	setup, open := c.Setup, c.Open
-	c.Setup = func(t *testing.T) sinktest.Place {
-		at := setup(t)
-		return sinktest.Place{Name: at.Server + " " + at.Name}
-	}
-	c.Open = func(t *testing.T, at sinktest.Place) (driver.Store, error) {
-		at.Server, at.Name, _ = strings.Cut(at.Name, " ")
-		s, err := open(t, at)
-		if err == nil && driver.TraitsOf(s).HidesAll {
-			t.Errorf("traits %+v: nothing staged would be listed", driver.TraitsOf(s))
+	for server, start := range map[string]func(*testing.T) string{
+		"MinIO":     func(t *testing.T) string { return shared.MinIO(t).Endpoint() },
+		"versitygw": func(t *testing.T) string { return shared.Versity(t).Endpoint() },
+	} {
+		for _, staging := range []string{stagingUploads, stagingObjects} {
+			t.Run(server+" "+staging, func(t *testing.T) {
+				sinktest.Run(t, conformance(staging, server == "MinIO" && staging == stagingUploads, start))
+			})
 		}
-		return s, err
 	}
-	sinktest.Run(t, c)
 }
 
 // conformance tests a store in a new bucket on a server.
-func conformance(timeout time.Duration, start func(*testing.T) string) sinktest.Config {
+func conformance(staging string, hides bool, start func(*testing.T) string) sinktest.Config {
 	return sinktest.Config{
 		Setup: func(t *testing.T) sinktest.Place {
 			server := start(t)
 			return sinktest.Place{Server: server, Name: newBucket(t, server)}
 		},
 		Open: func(t *testing.T, at sinktest.Place) (driver.Store, error) {
-			o := &Options{Endpoint: at.Server, PathStyle: true, Timeout: cmp.Or(at.Timeout, timeout), Attempts: 3}
+			o := &Options{Endpoint: at.Server, PathStyle: true, Timeout: at.Timeout, Attempts: 3, Staging: staging}
 			s, err := Open(t.Context(), config(servers.MinIOAccessKey, canarySecret), at.Name, o)
 			if err != nil {
 				return nil, err
+			}
+			if driver.TraitsOf(s).HidesAll != hides {
+				t.Errorf("traits %+v: MinIO alone lists no uploads", driver.TraitsOf(s))
 			}
 			s.bucket.page = aws.Int32(7)
 			return s, nil
@@ -62,13 +50,47 @@ func conformance(timeout time.Duration, start func(*testing.T) string) sinktest.
 	}
 }
 
-// newBucket makes a bucket.
-func newBucket(t *testing.T, endpoint string) string {
+// place is a server, and as what files wait there.
+type place struct{ server, endpoint, staging string }
+
+// everywhere runs a test on each server with each kind of staging.
+func everywhere(t *testing.T, f func(*testing.T, place)) {
 	t.Helper()
-	name := "bucket-" + strings.ToLower(rand.Text())
-	admin := s3.NewFromConfig(config(servers.MinIOAccessKey, canarySecret), func(c *s3.Options) { c.UsePathStyle, c.BaseEndpoint = true, aws.String(endpoint) })
-	if _, err := admin.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+	endpoints := map[string]string{"MinIO": shared.MinIO(t).Endpoint(), "versitygw": shared.Versity(t).Endpoint()}
+	for server, endpoint := range endpoints {
+		for _, staging := range []string{stagingUploads, stagingObjects} {
+			t.Run(server+" "+staging, func(t *testing.T) { f(t, place{server, endpoint, staging}) })
+		}
+	}
+}
+
+// admin is a client as others have it.
+func admin(endpoint string) *s3.Client {
+	return s3.NewFromConfig(config(servers.MinIOAccessKey, canarySecret), func(c *s3.Options) {
+		c.UsePathStyle, c.BaseEndpoint = true, aws.String(endpoint)
+	})
+}
+
+func newBucket(t *testing.T, endpoint string) (name string) {
+	t.Helper()
+	name = "bucket-" + strings.ToLower(rand.Text())
+	if _, err := admin(endpoint).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// inNewBucket makes a bucket and returns what opens it.
+func inNewBucket(t *testing.T, p place) func(*testing.T) driver.Store {
+	t.Helper()
+	o := Options{Endpoint: p.endpoint, PathStyle: true, Staging: p.staging}
+	name := newBucket(t, p.endpoint)
+	return func(t *testing.T) driver.Store {
+		t.Helper()
+		s, err := Open(t.Context(), config(servers.MinIOAccessKey, canarySecret), name, &o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
 }

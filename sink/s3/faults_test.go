@@ -20,31 +20,44 @@ import (
 // Whichever request of a file's life the network spoils, the next attempt settles it.
 func TestEachRequestIsTriedAgain(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789abcdef"), 64)
-	for how, ft := range map[string]fault{"not read": {stall: true}, "never answered": {hang: true}, "trickles": {trickle: true}, "bit flipped": {flip: true}} {
-		for _, op := range []string{"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject", "GetObject"} {
-			checked := op == "UploadPart" || op == "PutObject" // bodies with a checksum, answers without a body
-			if ft.flip && !checked || ft.trickle && checked {
-				continue
+	requests := map[string][]string{
+		stagingUploads: {"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "PutObject", "GetObject"},
+		stagingObjects: {"PutObject", "HeadObject", "CopyObject"},
+	}
+	everywhere(t, func(t *testing.T, p place) {
+		for how, ft := range map[string]fault{"not read": {stall: true}, "never answered": {hang: true}, "trickles": {trickle: true}, "bit flipped": {flip: true}} {
+			for _, op := range requests[p.staging] {
+				checked := op == "UploadPart" || op == "PutObject" // bodies with a checksum, answers without a body
+				if ft.flip && !checked || ft.trickle && (checked || op == "HeadObject") {
+					continue
+				}
+				t.Run(how+" "+op, func(t *testing.T) {
+					t.Parallel()
+					p.triesAgain(t, op, ft, body)
+				})
 			}
-			t.Run(how+" "+op, func(t *testing.T) {
-				t.Parallel()
-				s, f := inBucket(t, Options{Timeout: 700 * time.Millisecond}, first(op, ft))
-				if err := s.Publish(t.Context(), stage(t, s, "own-1-1", body)); err != nil {
-					t.Error(err)
-				}
-				if err := s.Create(t.Context(), "b", body); err != nil {
-					t.Error(err)
-				}
-				for _, key := range []string{"own-1-1", "b"} {
-					if got, err := s.Read(t.Context(), key, 1<<20); err != nil || !bytes.Equal(got, body) {
-						t.Errorf("%s: read %d bytes, %v, want what was written", key, len(got), err)
-					}
-				}
-				if n := f.calls(op); n < 2 {
-					t.Errorf("%d requests %s: none was tried again", n, op)
-				}
-			})
 		}
+	})
+}
+
+func (p place) triesAgain(t *testing.T, op string, ft fault, body []byte) {
+	s, f := p.inBucket(t, Options{Timeout: 700 * time.Millisecond}, first(op, ft))
+	if err := s.Publish(t.Context(), stage(t, s, "own-1-1", body)); err != nil {
+		t.Error(err)
+	}
+	if err := s.Create(t.Context(), "b", body); err != nil {
+		t.Error(err)
+	}
+	for _, key := range []string{"own-1-1", "b"} {
+		if got, err := s.Read(t.Context(), key, 1<<20); err != nil || !bytes.Equal(got, body) {
+			t.Errorf("%s: read %d bytes, %v, want what was written", key, len(got), err)
+		}
+	}
+	if op == "CopyObject" {
+		op = "HeadObject" // which may tell that the copy is there
+	}
+	if n := f.calls(op); n < 2 {
+		t.Errorf("%d requests %s: none was tried again", n, op)
 	}
 }
 
@@ -127,7 +140,7 @@ func TestRequestsAreSignedByTheServicesClock(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	store, err := Open(t.Context(), config("k", canarySecret), "b", &Options{Endpoint: s.URL, PathStyle: true})
+	store, err := Open(t.Context(), config("k", canarySecret), "b", &Options{Endpoint: s.URL, PathStyle: true, Staging: stagingUploads})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,8 @@ type front struct {
 	spoil func(n int, op string) fault // n counts the requests of this op from 0
 	count map[string]int
 	over  chan struct{}
+
+	denied string // an operation
 }
 
 // fault is what becomes of a request: Before answers in place of the server, After replaces the server's answer.
@@ -57,9 +59,12 @@ func newFront(t *testing.T, target string, spoil func(n int, op string) fault) *
 		n := f.count[op]
 		f.count[op]++
 		f.seen = append(f.seen, op)
+		denied := f.denied == op
 		f.mu.Unlock()
 		var ft fault
-		if f.spoil != nil {
+		if denied {
+			ft.before = &answer{http.StatusForbidden, "<Error><Code>AccessDenied</Code></Error>"}
+		} else if f.spoil != nil {
 			ft = f.spoil(n, op)
 		}
 		switch {
@@ -127,6 +132,13 @@ func (f *front) calls(op string) int {
 	return f.count[op]
 }
 
+// deny refuses an operation from now on.
+func (f *front) deny(op string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.denied = op
+}
+
 func (f *front) reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,8 +160,12 @@ func opOf(r *http.Request) string {
 		return "UploadPart"
 	case q.Has("uploadId") && r.Method == http.MethodDelete:
 		return "AbortMultipartUpload"
+	case r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source") != "":
+		return "CopyObject"
 	case r.Method == http.MethodPut:
 		return "PutObject"
+	case r.Method == http.MethodDelete:
+		return "DeleteObject"
 	case r.Method == http.MethodHead:
 		return "HeadObject"
 	}

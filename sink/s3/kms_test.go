@@ -1,10 +1,10 @@
 package s3
 
 import (
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,16 +20,10 @@ import (
 func demanding(t *testing.T, key string) (endpoint, bucket string) {
 	t.Helper()
 	f := newFront(t, shared.MinIO(t).Endpoint(), nil)
-	admin := s3.NewFromConfig(config(servers.MinIOAccessKey, canarySecret), func(c *s3.Options) {
-		c.UsePathStyle, c.BaseEndpoint = true, aws.String(f.URL)
-	})
-	bucket = "bucket-" + strings.ToLower(rand.Text())
-	if _, err := admin.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-		t.Fatal(err)
-	}
+	bucket = newBucket(t, f.URL)
 	policy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := r.Header
-		begins := opOf(r) == "PutObject" || opOf(r) == "CreateMultipartUpload"
+		begins := slices.Contains([]string{"PutObject", "CopyObject", "CreateMultipartUpload"}, opOf(r))
 		if begins && (h.Get("X-Amz-Server-Side-Encryption") != "aws:kms" || h.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id") != key) {
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = w.Write([]byte("<Error><Code>AccessDenied</Code></Error>"))
@@ -43,9 +37,15 @@ func demanding(t *testing.T, key string) (endpoint, bucket string) {
 
 // All that a job writes, control objects too, asks for the encryption that it was told, and is stored with that key.
 func TestAllThatIsWrittenAsksForTheEncryptionThatABucketDemands(t *testing.T) {
+	for _, staging := range []string{stagingUploads, stagingObjects} {
+		t.Run(staging, func(t *testing.T) { asksForEncryption(t, staging) })
+	}
+}
+
+func asksForEncryption(t *testing.T, staging string) {
 	endpoint, bucket := demanding(t, servers.MinIOKMSKey)
 	cfg := config(servers.MinIOAccessKey, canarySecret)
-	o := &Options{Endpoint: endpoint, PathStyle: true, Encryption: "aws:kms", KMSKey: servers.MinIOKMSKey}
+	o := &Options{Endpoint: endpoint, PathStyle: true, Encryption: "aws:kms", KMSKey: servers.MinIOKMSKey, Staging: staging}
 	s, err := Open(t.Context(), cfg, bucket, o)
 	if err != nil {
 		t.Fatal(err)

@@ -89,3 +89,31 @@ func TestRulesThatDeleteAreTold(t *testing.T) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
 }
+
+// Files that wait as objects are lost to a rule that deletes below their folder, not to one that aborts uploads.
+func TestOpenRefusesARuleThatDeletesStagingTooEarly(t *testing.T) {
+	rule := func(prefix string, days int32) types.LifecycleRule {
+		return types.LifecycleRule{
+			ID: aws.String("clean"), Status: "Enabled", Filter: &types.LifecycleRuleFilter{Prefix: &prefix},
+			Expiration:                     &types.LifecycleExpiration{Days: &days},
+			AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(1)},
+		}
+	}
+	for name, c := range map[string]struct {
+		rule   types.LifecycleRule
+		copies bool
+		bad    bool
+	}{
+		"too early":            {rule("team/_staging/", 1), true, true},
+		"all, too early":       {rule("", 2), true, true},
+		"late enough":          {rule("team/_staging/", 3), true, false},
+		"for flows":            {rule("team/views/", 1), true, false},
+		"nothing waits there":  {rule("team/_staging/", 1), false, true}, // but uploads do
+		"for another's folder": {rule("_staging/", 1), true, false},
+	} {
+		b := &bucket{name: "b", opts: Options{Prefix: "team/", Recovery: 72 * time.Hour}, copies: c.copies}
+		if _, err := b.readRules([]types.LifecycleRule{c.rule}); (err != nil) != c.bad {
+			t.Errorf("%s: %v, want an error: %t", name, err, c.bad)
+		}
+	}
+}

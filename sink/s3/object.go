@@ -114,33 +114,17 @@ func (r *reader) Close() error {
 	return r.ReadCloser.Close()
 }
 
-// List yields objects in the order of their keys' bytes, a request for each 1,000.
+// List yields objects in the order of their keys' bytes, a request for each 1,000. It leaves out staging, and names that are
+// no keys, which are other programs'.
 func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Object, error] {
 	return func(yield func(driver.Object, error) bool) {
-		in := &s3.ListObjectsV2Input{Bucket: &s.bucket.name, Prefix: s.bucket.key(prefix), MaxKeys: s.bucket.page}
-		if after != "" {
-			in.StartAfter = s.bucket.key(after)
-		}
-		for {
-			var out *s3.ListObjectsV2Output
-			err := s.bucket.retry.do(ctx, 0, func(ctx context.Context) (err error) {
-				out, err = s.bucket.client.ListObjectsV2(ctx, in)
-				return err
-			})
-			if err != nil {
-				yield(driver.Object{}, s.bucket.fail("list", prefix, err))
+		for o, err := range list(ctx, s.bucket, prefix, after) {
+			if err == nil && (strings.HasPrefix(o.Key, stagingFolder) || driver.CheckKey(o.Key) != nil) {
+				continue
+			}
+			if !yield(o, err) || err != nil {
 				return
 			}
-			for _, o := range out.Contents {
-				key := strings.TrimPrefix(aws.ToString(o.Key), s.bucket.opts.Prefix)
-				if !yield(driver.Object{Key: key, Size: aws.ToInt64(o.Size)}, nil) {
-					return
-				}
-			}
-			if !aws.ToBool(out.IsTruncated) {
-				return
-			}
-			in.ContinuationToken = out.NextContinuationToken
 		}
 	}
 }

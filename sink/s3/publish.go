@@ -3,54 +3,32 @@ package s3
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"strings"
 
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
-// Publish completes the upload. Whatever the answer was but a plain yes, the object itself says whether it worked: a
-// repeat of a completed upload is answered with "no such upload", and an answer may be lost or empty.
+// Publish completes the upload, or copies the object in staging.
 func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 	var r ref
-	if err := json.Unmarshal(encoded, &r); err != nil || r.Key == "" || r.Upload == "" {
+	err := json.Unmarshal(encoded, &r)
+	if staged := strings.HasPrefix(r.Staged, stagingFolder); err != nil || r.Key == "" || staged == (r.Upload != "") {
 		return fmt.Errorf("s3: not a reference to a staged file: %w", err)
 	}
-	in := &s3.CompleteMultipartUploadInput{
-		Bucket: &s.bucket.name, Key: s.bucket.key(r.Key), UploadId: &r.Upload, MultipartUpload: &types.CompletedMultipartUpload{},
+	if r.Staged != "" {
+		err = s.bucket.publish(ctx, &r)
+	} else {
+		err = s.bucket.complete(ctx, r.Key, r.Upload, r.Parts, &r)
 	}
-	for i, p := range r.Parts {
-		in.MultipartUpload.Parts = append(in.MultipartUpload.Parts, types.CompletedPart{
-			PartNumber: aws.Int32(int32(i + 1)), ETag: aws.String(p.ETag), ChecksumCRC32C: aws.String(p.CRC),
-		})
-	}
-	err := s.bucket.retry.do(ctx, 0, func(ctx context.Context) error {
-		out, err := s.bucket.client.CompleteMultipartUpload(ctx, in)
-		if err == nil && aws.ToString(out.ETag) != "" {
-			s.bucket.learn(out.ResultMetadata)
-			return nil
-		}
-		ours, headErr := s.isOurs(ctx, r)
-		switch {
-		case headErr != nil:
-			return headErr // unknown: asked again, if that may pass
-		case ours:
-			return nil
-		case err == nil, exists(err): // no condition was set, so none has failed
-			return &emptyAnswer{}
-		}
-		return err
-	})
-	// Parts that the store does not know any more are as lost as the whole upload.
-	if err != nil && (notFound(err) || errorCode(err) == "InvalidPart") {
+	// Parts that the store does not know any more are as lost as the whole upload, and so is what it only believes to have.
+	if err != nil && (notFound(err) || errorCode(err) == "InvalidPart" || errors.Is(err, unseen{})) {
 		return &refusal{
 			at: fmt.Sprintf("s3: cannot publish %q in bucket %s", r.Key, s.bucket.name), err: err, sentinel: driver.ErrStagingLost,
-			hint: "and there is no object of this job under that key. A lifecycle rule or a person may have aborted the upload or deleted " +
-				"the object, or the store may have lost it",
+			hint: "and there is no object of this job under that key. A lifecycle rule or a person may have deleted the staged file or " +
+				"the object, or the store may have lost it when it was killed",
 		}
 	}
 	if err != nil {
@@ -59,42 +37,47 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 	return nil
 }
 
-// emptyAnswer is a completion whose answer says nothing of use, while the object is not there yet.
-type emptyAnswer struct{}
-
-func (*emptyAnswer) Error() string   { return "the store answered without saying what it stored" }
-func (*emptyAnswer) Timeout() bool   { return true }
-func (*emptyAnswer) Temporary() bool { return true }
-
-// isOurs looks at the object under r.Key. An object of another owner, of another size, or with another checksum is not ours.
-func (s *Store) isOurs(ctx context.Context, r ref) (bool, error) {
-	out, err := s.bucket.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(r.Key)})
-	if err != nil {
-		if notFound(err) {
-			return false, nil
-		}
-		return false, err
-	}
-	if out.Metadata[tokenKey] != r.Token || aws.ToInt64(out.ContentLength) != r.Size {
-		return false, fmt.Errorf("%w: another object has the key", driver.ErrStagingLost)
-	}
-	return true, nil
-}
-
-// Staged yields the incomplete multipart uploads under the prefix, a request for each 1,000; nothing where the store
-// does not list them.
+// Staged yields the objects in staging and the incomplete multipart uploads, a request for each 1,000 of all that are in the
+// bucket; nothing where files wait as uploads and the store does not list these.
 func (s *Store) Staged(ctx context.Context) iter.Seq2[driver.Staging, error] {
-	if !s.listsUploads {
-		return func(yield func(driver.Staging, error) bool) {
+	return func(yield func(driver.Staging, error) bool) {
+		if s.hidesAll() {
 			if err := ctx.Err(); err != nil {
 				yield(driver.Staging{}, err)
 			}
+			return
+		}
+		for st, err := range stagedObjects(ctx, s.bucket) {
+			if !yield(st, err) || err != nil {
+				return
+			}
+		}
+		if !s.listsUploads {
+			return
+		}
+		for u, err := range listUploads(ctx, s.bucket, "") {
+			if err != nil {
+				yield(driver.Staging{}, err)
+				return
+			}
+			key, id := u.name, u.id
+			if strings.HasPrefix(key, stagingFolder) { // a long file that is being written
+				key, id = keyOfStaged(u.name), u.name+" "+u.id
+			}
+			if st, ok := stagingOf(key, id); ok && !yield(st, nil) {
+				return
+			}
 		}
 	}
-	return s.bucket.uploads(ctx, "")
 }
 
-// Discard aborts the upload, which cannot touch an object.
+// Discard aborts the upload or deletes the object in staging. Neither can touch a published file.
 func (s *Store) Discard(ctx context.Context, st driver.Staging) error {
-	return s.bucket.abort(ctx, st.Key, st.ID)
+	if !strings.HasPrefix(st.ID, stagingFolder) {
+		return s.bucket.abort(ctx, st.Key, st.ID)
+	}
+	if name, id, ok := strings.Cut(st.ID, " "); ok { // names in staging have no spaces
+		return s.bucket.abort(ctx, name, id)
+	}
+	return s.bucket.remove(ctx, st.ID)
 }

@@ -24,7 +24,7 @@ func (b *bucket) readRules(rules []types.LifecycleRule) (deletes []driver.Deleti
 			continue
 		}
 		name := fmt.Sprintf("lifecycle rule %q of bucket %s", aws.ToString(r.ID), b.name)
-		if abort := r.AbortIncompleteMultipartUpload; abort != nil && abort.DaysAfterInitiation != nil {
+		if abort := r.AbortIncompleteMultipartUpload; abort != nil && abort.DaysAfterInitiation != nil && !b.copies {
 			if after := time.Duration(*abort.DaysAfterInitiation) * day; after < b.opts.Recovery {
 				return nil, fmt.Errorf("s3: %s aborts multipart uploads after %s, but files may stay "+
 					"staged for Options.Recovery, %s: a committed file could be lost. Make the rule longer, or Recovery "+
@@ -38,6 +38,11 @@ func (b *bucket) readRules(rules []types.LifecycleRule) (deletes []driver.Deleti
 			})
 			if len(prefix) < len(b.opts.Prefix) {
 				deletes[len(deletes)-1].Prefix = "" // all that is ours
+			}
+			if d := deletes[len(deletes)-1]; b.copies && d.Early && d.Hits(stagingFolder) {
+				return nil, fmt.Errorf("s3: %s deletes objects below %q after %s, but files may stay staged there for Options.Recovery, %s: "+
+					"a committed file could be lost. Make the rule longer, or Recovery shorter if a stopped job is always started again "+
+					"sooner", name, b.opts.Prefix+stagingFolder, after, b.opts.Recovery)
 			}
 		}
 	}

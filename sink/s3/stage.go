@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -10,39 +11,65 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
-// tokenKey is the object metadata by which a published file is known again.
+// tokenKey is the object metadata by which a file is known again.
 const tokenKey = "onceflow-token"
 
-// ref is what Publish needs. It names parts by what the store answered when they were uploaded.
+// ref is what Publish needs: an object in staging to copy, or an upload to complete, with its parts as the store answered
+// when they were sent.
 type ref struct {
 	Key    string `json:"key"`
-	Upload string `json:"upload"`
 	Token  string `json:"token"`
 	Size   int64  `json:"size"`
-	Parts  []part `json:"parts"`
+	Staged string `json:"staged,omitempty"` // name of the object
+	Upload string `json:"upload,omitempty"`
+	Parts  []part `json:"parts,omitempty"`
 }
 
-type part struct {
-	ETag string `json:"e"`
-	CRC  string `json:"c"`
+// part is a part that was sent. As text it is its ETag, a space and its checksum.
+type part struct{ ETag, CRC string }
+
+func (p part) MarshalText() ([]byte, error) { return []byte(p.ETag + " " + p.CRC), nil }
+
+func (p *part) UnmarshalText(b []byte) error {
+	i := bytes.LastIndexByte(b, ' ')
+	if i < 0 {
+		return fmt.Errorf("part %q without a checksum", b)
+	}
+	p.ETag, p.CRC = string(b[:i]), string(b[i+1:])
+	return nil
+}
+
+// partsOfFile is in how many parts a file goes that ends where Stage was told. A ref has room for some more: for 140 with
+// ETags of 32 bytes, for 85 with ETags of 64.
+const partsOfFile = 80
+
+// partLength is the length of all parts of a file but the last. It is fixed before the first part: some stores, such as R2,
+// refuse to complete an upload whose parts differ. Two parts are in memory, hence the upper bound.
+func partLength(least int, most int64) int {
+	const unit, bound = 1 << 20, 1 << 30
+	return int(min(max(int64(least), (most/partsOfFile+unit)&^(unit-1)), bound))
 }
 
 // upload is one staged file. A full part is sent by a goroutine while the next one is gathered; there is never more than
 // one on its way, and Close and Abort wait for it.
 type upload struct {
-	b     *bucket
-	spare *spare
-	ctx   context.Context // of Stage: io.Writer has no place for one
-	ref   ref
-	part  body
-	sent  chan error   // of the part on its way; nil if there is none
-	away  atomic.Int64 // bytes of memory of the part on its way
-	err   error
+	b      *bucket
+	spare  *spare
+	ctx    context.Context // of Stage: io.Writer has no place for one
+	length int             // of all parts but the last
+	name   string          // where it is written: its key, or a name in staging
+	id     string          // of the multipart upload; empty before its first part
+	parts  []part
+	ref    ref
+	object bool // one may be under name
+	part   body
+	sent   chan error   // of the part on its way; nil if there is none
+	away   atomic.Int64 // bytes of memory of the part on its way
+	err    error
 }
 
 // Stage begins a file. It sends nothing before there is a part to send.
@@ -50,14 +77,22 @@ func (s *Store) Stage(ctx context.Context, key, owner string, most int64) (drive
 	if err := errors.Join(driver.CheckKey(key), driver.CheckOwner(owner), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("s3: stage: %w", err)
 	}
-	return &upload{b: s.bucket, spare: &s.spare, ctx: ctx, ref: ref{Key: key, Token: rand.Text()}}, nil
+	u := &upload{
+		b: s.bucket, spare: &s.spare, ctx: ctx, length: partLength(s.bucket.opts.PartBytes, most),
+		name: key, ref: ref{Key: key, Token: rand.Text()},
+	}
+	if s.bucket.copies {
+		if most > mostCopied {
+			return nil, tooLong(key)
+		}
+		u.ref.Staged = stagingName(s.bucket.opts.Prefix, owner, u.ref.Token, key)
+		u.name = u.ref.Staged
+	}
+	return u, nil
 }
 
 // Gathered counts both parts, the one that is filled and the one on its way.
 func (u *upload) Gathered() int64 { return u.part.memory() + u.away.Load() }
-
-// partBytes grows with the file, so that a ref stays small and 10,000 parts are enough for any file.
-func (u *upload) partBytes() int { return u.b.opts.PartBytes << (len(u.ref.Parts) / 16) }
 
 func (u *upload) Write(p []byte) (int, error) {
 	if u.err != nil {
@@ -65,11 +100,10 @@ func (u *upload) Write(p []byte) (int, error) {
 	}
 	n := len(p)
 	for len(p) > 0 {
-		room := u.partBytes() - u.part.n
-		take := min(room, len(p))
+		take := min(u.length-u.part.n, len(p))
 		u.part.add(p[:take], u.spare)
 		p = p[take:]
-		if u.part.n < u.partBytes() {
+		if u.part.n < u.length {
 			continue
 		}
 		if err := u.flush(u.ctx); err != nil {
@@ -84,15 +118,14 @@ func (u *upload) flush(ctx context.Context) error {
 	if err := u.wait(); err != nil {
 		return err
 	}
-	if u.ref.Upload == "" {
-		if err := u.begin(ctx); err != nil {
-			u.err = err
-			return err
+	if u.id == "" {
+		if u.id, u.err = u.b.begin(ctx, u.name, &u.ref); u.err != nil {
+			return u.err
 		}
 	}
-	b, number := u.part, int32(len(u.ref.Parts)+1)
+	b, number := u.part, int32(len(u.parts)+1)
 	u.ref.Size += int64(b.n)
-	u.ref.Parts = append(u.ref.Parts, part{CRC: b.checksum()})
+	u.parts = append(u.parts, part{CRC: b.checksum()})
 	u.part = body{}
 	u.away.Store(b.memory())
 	u.sent = make(chan error, 1)
@@ -112,33 +145,13 @@ func (u *upload) wait() error {
 	return u.err
 }
 
-func (u *upload) begin(ctx context.Context) error {
-	in := &s3.CreateMultipartUploadInput{
-		Bucket: &u.b.name, Key: u.b.key(u.ref.Key), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c,
-		Metadata: map[string]string{tokenKey: u.ref.Token},
-	}
-	in.ServerSideEncryption, in.SSEKMSKeyId = u.b.encryption()
-	err := u.b.retry.do(ctx, 0, func(ctx context.Context) error {
-		out, err := u.b.client.CreateMultipartUpload(ctx, in)
-		if err == nil {
-			u.ref.Upload = aws.ToString(out.UploadId)
-			u.b.learn(out.ResultMetadata)
-		}
-		return err
-	})
-	if err != nil {
-		return u.b.fail("begin", u.ref.Key, err)
-	}
-	return nil
-}
-
 // send gives the memory of b back. An attempt that failed may still be reading it, though, when the next one succeeds.
 func (u *upload) send(ctx context.Context, number int32, b body) error {
-	p, attempts := &u.ref.Parts[number-1], 0
+	p, attempts := &u.parts[number-1], 0
 	err := u.b.retry.do(ctx, b.n, func(ctx context.Context) error {
 		attempts++
 		out, err := u.b.client.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: &u.b.name, Key: u.b.key(u.ref.Key), UploadId: &u.ref.Upload, PartNumber: &number,
+			Bucket: &u.b.name, Key: u.b.key(u.name), UploadId: &u.id, PartNumber: &number,
 			Body: b.reader(), ChecksumCRC32C: &p.CRC,
 		})
 		if err == nil {
@@ -158,9 +171,21 @@ func (u *upload) send(ctx context.Context, number int32, b body) error {
 	return nil
 }
 
-// Close sends the last part, which may be short or empty.
+// Close sends the last part, which may be short or empty. A file without a full part that is to be an object in staging is
+// put there in one request.
 func (u *upload) Close(ctx context.Context) ([]byte, error) {
-	if u.part.n > 0 || len(u.ref.Parts) == 0 {
+	if u.err != nil {
+		return nil, u.err
+	}
+	if u.ref.Staged != "" && u.id == "" {
+		u.object = true
+		u.ref.Size = int64(u.part.n)
+		if u.err = u.b.put(ctx, &u.ref, &u.part, u.spare); u.err != nil {
+			return nil, u.err
+		}
+		return u.encode()
+	}
+	if u.part.n > 0 || len(u.parts) == 0 {
 		if err := u.flush(ctx); err != nil {
 			return nil, err
 		}
@@ -168,25 +193,43 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	if err := u.wait(); err != nil {
 		return nil, err
 	}
-	u.err = errors.New("s3: the upload has ended")
+	if u.ref.Staged == "" {
+		u.ref.Upload, u.ref.Parts = u.id, u.parts
+		return u.encode()
+	}
+	if u.ref.Size > mostCopied {
+		u.err = tooLong(u.ref.Key)
+		return nil, u.err
+	}
+	u.object = true
+	if u.err = u.b.complete(ctx, u.name, u.id, u.parts, &u.ref); u.err != nil {
+		u.err = u.b.fail("stage", u.ref.Key, u.err)
+		return nil, u.err
+	}
 	return u.encode()
 }
 
 func (u *upload) encode() ([]byte, error) {
+	u.err = errors.New("s3: the upload has ended")
 	b, err := json.Marshal(u.ref)
 	if err == nil && len(b) > 8<<10 {
-		err = fmt.Errorf("s3: file %q has %d parts, too many to name in 8 KiB: make PartBytes larger", u.ref.Key, len(u.ref.Parts))
+		err = fmt.Errorf("s3: file %q has %d parts of %d bytes, too many to name in 8 KiB: make PartBytes larger, or tell Stage how long "+
+			"the file gets", u.ref.Key, len(u.parts), u.length)
 	}
 	return b, err
 }
 
-// Abort deletes the upload, also if it was closed.
+// Abort deletes the upload and the object in staging, also if the file was closed.
 func (u *upload) Abort(ctx context.Context) error {
 	_ = u.wait() // its parts go with the upload
 	u.err = errors.New("s3: the upload was aborted")
 	u.part.release(u.spare)
-	if u.ref.Upload == "" {
-		return nil
+	var failed error
+	if u.id != "" {
+		failed = u.b.abort(ctx, u.name, u.id)
 	}
-	return u.b.abort(ctx, u.ref.Key, u.ref.Upload)
+	if u.object {
+		failed = errors.Join(failed, u.b.remove(ctx, u.name))
+	}
+	return failed
 }

@@ -34,10 +34,19 @@ type Options struct {
 	Encryption string
 	KMSKey     string
 
-	// PartBytes is the size of the parts of a staged file, at least 5 MiB. Each open file keeps up to two in memory.
+	// PartBytes is the length of the parts of a staged file, at least 5 MiB. All parts of a file but the last have one length,
+	// which is an 80th of sink.Options.FileBytes if that is more. Each open file keeps up to two in memory.
 	//
-	// Defaults to 8 MiB. Parts of long files are larger.
+	// Defaults to 8 MiB.
 	PartBytes int
+
+	// Staging says as what files wait for their publication. "uploads": as multipart uploads that are not completed. "objects": as
+	// objects below <prefix>_staging/, which are copied to their keys and deleted. That needs s3:DeleteObject there, and takes
+	// files of at most 5 GiB.
+	//
+	// Defaults to uploads where the store lists these, else to objects. Stores like MinIO, which lists none, show no
+	// abandoned upload, and the MinIO that was tried loses committed uploads if it is killed while it completes them.
+	Staging string
 
 	// Attempts is how often a request is tried before its error is returned. Timeout is how long one attempt may take, in
 	// addition to what its body needs at 256 KiB/s.
@@ -53,7 +62,7 @@ type Options struct {
 	// Defaults to 3 days. -1 does not look at the rules.
 	Recovery time.Duration
 
-	// Logger gets a warning when the lifecycle rules cannot be read, or when the store does not list uploads.
+	// Logger gets a warning when the lifecycle rules cannot be read, or when files wait as uploads that the store does not list.
 	//
 	// Defaults to discarding.
 	Logger *slog.Logger
@@ -90,10 +99,9 @@ func Open(ctx context.Context, cfg aws.Config, name string, opts *Options) (*Sto
 			c.BaseEndpoint = aws.String(o.Endpoint)
 		}
 		if cfg.HTTPClient == nil { // c has one in any case
-			c.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-				t.ResponseHeaderTimeout = o.Timeout
-				t.MaxIdleConnsPerHost = 64
-			})
+			client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 64 })
+			b.patient = client
+			c.HTTPClient = client.WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = o.Timeout })
 		}
 	})
 	if cache, ok := b.client.Options().Credentials.(interface{ Invalidate() }); ok {
@@ -103,19 +111,49 @@ func Open(ctx context.Context, cfg aws.Config, name string, opts *Options) (*Sto
 		return nil, err
 	}
 	s := &Store{bucket: b}
-	if s.deletes, err = b.deletes(ctx); err != nil {
+	if err := s.chooseStaging(ctx); err != nil {
 		return nil, err
 	}
-	if s.listsUploads, err = b.canList(ctx); err != nil {
+	if s.deletes, err = b.deletes(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// Traits say that Publish overwrites, since a completion with a condition that meets a conflict would ask for all parts
-// again; and that an upload is not to be seen before its first part is sent.
+// chooseStaging finds out what the store can do with uploads, and with objects if files are to wait as such.
+func (s *Store) chooseStaging(ctx context.Context) (err error) {
+	b := s.bucket
+	if s.listsUploads, err = b.canList(ctx); err != nil {
+		return err
+	}
+	b.copies = b.opts.Staging == stagingObjects || b.opts.Staging == "" && !s.listsUploads
+	switch {
+	case b.copies:
+		return b.canCopy(ctx)
+	case !s.listsUploads:
+		b.opts.Logger.Warn("the store does not list multipart uploads: what crashed processes staged stays until the "+
+			"store drops it by itself, which must not be before a stopped job publishes what it committed",
+			"bucket", b.name, "needed", b.opts.Recovery)
+	}
+	return nil
+}
+
+// The values of Options.Staging.
+const (
+	stagingUploads = "uploads"
+	stagingObjects = "objects"
+)
+
+// hidesAll reports whether nothing that is staged can be listed.
+func (s *Store) hidesAll() bool { return !s.bucket.copies && !s.listsUploads }
+
+// Traits say that Publish may overwrite, since a completion with a condition that meets a conflict would ask for all parts
+// again, and no store that was tried heeds a condition on a copy; that an upload is not to be seen before its first part is
+// sent; and how long a file has to be to show whether the store takes parts.
 func (s *Store) Traits() driver.Traits {
-	return driver.Traits{Overwrites: true, HidesOpen: true, HidesAll: !s.listsUploads, Deletes: s.deletes}
+	return driver.Traits{
+		Overwrites: true, HidesOpen: true, HidesAll: s.hidesAll(), Deletes: s.deletes, PartBytes: int64(s.bucket.opts.PartBytes),
+	}
 }
 
 // Now returns the store's clock. It costs a request about once a minute.
@@ -148,6 +186,11 @@ func fill(opts *Options) (Options, error) {
 	}
 	if o.Timeout < 0 {
 		errs = append(errs, fmt.Errorf("Timeout %s is negative", o.Timeout))
+	}
+	switch o.Staging {
+	case "", stagingUploads, stagingObjects:
+	default:
+		errs = append(errs, fmt.Errorf("Staging %q is neither uploads nor objects", o.Staging))
 	}
 	switch o.Encryption {
 	case "", string(types.ServerSideEncryptionAes256), string(types.ServerSideEncryptionAwsKms):

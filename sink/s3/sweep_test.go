@@ -22,19 +22,23 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// A process dies while it ends its staged files. The multipart uploads that it leaves are found by listing and aborted once
+// A process dies while it ends its staged files, and then the server. What they leave is found by listing and deleted once
 // others have its lanes.
 func TestUploadsOfADeadProcessAreAborted(t *testing.T) {
-	endpoint := servertest.Moto(t).Endpoint()
-	name := newBucket(t, endpoint)
-	open := func(t *testing.T) driver.Store {
-		t.Helper()
-		s, err := Open(t.Context(), config(servers.MinIOAccessKey, canarySecret), name, &Options{Endpoint: endpoint, PathStyle: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
+	for _, staging := range []string{stagingUploads, stagingObjects} {
+		t.Run("versitygw "+staging, func(t *testing.T) {
+			v := servertest.Versity(t)
+			isSwept(t, place{"versitygw", v.Endpoint(), staging}, v.Process, v.Restart)
+		})
 	}
+	t.Run("MinIO objects", func(t *testing.T) {
+		m := servertest.MinIO(t)
+		isSwept(t, place{"MinIO", m.Endpoint(), stagingObjects}, m.Process, m.Restart)
+	})
+}
+
+func isSwept(t *testing.T, p place, server func() *servers.Process, restart func(context.Context) error) {
+	open := inNewBucket(t, p)
 	in := filepath.Join(t.TempDir(), "in")
 	if err := os.Mkdir(in, 0o777); err != nil {
 		t.Fatal(err)
@@ -60,8 +64,12 @@ func TestUploadsOfADeadProcessAreAborted(t *testing.T) {
 	if err := job(faulty); !errors.Is(err, sinktest.ErrCrashed) {
 		t.Fatalf("the first process: %v, want a crash", err)
 	}
+	server().Kill()
+	if err := restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if left() == 0 {
-		t.Fatal("the crash left no upload, so this tests nothing")
+		t.Fatal("the crash left nothing in staging, so this tests nothing")
 	}
 	for range 2 { // the second sweeps when it starts
 		if err := job(open(t)); err != nil {
@@ -69,7 +77,7 @@ func TestUploadsOfADeadProcessAreAborted(t *testing.T) {
 		}
 	}
 	if n := left(); n > 0 {
-		t.Errorf("%d uploads are left", n)
+		t.Errorf("%d are left in staging", n)
 	}
 }
 

@@ -4,12 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"iter"
-	"path"
-	"strings"
+	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/onceflow/onceflow/sink/driver"
 )
@@ -17,65 +16,121 @@ import (
 // canList finds out whether the store lists incomplete uploads by a prefix. MinIO lists those of one key only, so that
 // abandoned staging cannot be found there; it drops it by itself a day after it was begun.
 func (b *bucket) canList(ctx context.Context) (bool, error) {
-	u := &upload{b: b, spare: new(spare), ctx: ctx, ref: ref{Key: "_onceflow/probe-" + rand.Text(), Token: "probe"}}
-	if err := u.begin(ctx); err != nil {
+	key := "_onceflow/probe-" + rand.Text()
+	id, err := b.begin(ctx, key, &ref{Key: key, Token: "probe"})
+	if err != nil {
 		return false, err
 	}
 	found := false
-	for st, err := range b.uploads(ctx, "_onceflow/") {
+	for u, err := range listUploads(ctx, b, "_onceflow/") {
 		if err != nil {
-			return false, errors.Join(err, u.Abort(ctx))
+			return false, errors.Join(err, b.abort(ctx, key, id))
 		}
-		found = found || st.ID == u.ref.Upload
+		found = found || u.id == id
 	}
-	if !found {
-		b.opts.Logger.Warn("the store does not list multipart uploads: what crashed processes staged stays until the "+
-			"store drops it by itself, which must not be before a stopped job publishes what it committed",
-			"bucket", b.name, "needed", b.opts.Recovery)
-	}
-	return found, u.Abort(ctx)
+	return found, b.abort(ctx, key, id)
 }
 
-// uploads lists the incomplete uploads of ours, a request for each 1,000.
-func (b *bucket) uploads(ctx context.Context, prefix string) iter.Seq2[driver.Staging, error] {
-	return func(yield func(driver.Staging, error) bool) {
-		in := &s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: b.key(prefix), MaxUploads: b.page}
-		for {
-			var out *s3.ListMultipartUploadsOutput
-			err := b.retry.do(ctx, 0, func(ctx context.Context) (err error) {
-				out, err = b.client.ListMultipartUploads(ctx, in)
-				return err
-			})
-			if err != nil {
-				yield(driver.Staging{}, b.fail("list the uploads", "", err))
-				return
-			}
-			for _, u := range out.Uploads {
-				key := strings.TrimPrefix(aws.ToString(u.Key), b.opts.Prefix)
-				owner, _, ok := strings.Cut(path.Base(key), "-")
-				if !ok {
-					continue // not one of ours
-				}
-				if !yield(driver.Staging{Key: key, Owner: owner, ID: aws.ToString(u.UploadId)}, nil) {
-					return
-				}
-			}
-			if !aws.ToBool(out.IsTruncated) {
-				return
-			}
-			in.KeyMarker, in.UploadIdMarker = out.NextKeyMarker, out.NextUploadIdMarker
-		}
+// begin creates a multipart upload of an object that r describes, under its key or in staging.
+func (b *bucket) begin(ctx context.Context, name string, r *ref) (id string, err error) {
+	in := &s3.CreateMultipartUploadInput{
+		Bucket: &b.name, Key: b.key(name), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c, Metadata: r.metadata(),
 	}
+	in.ServerSideEncryption, in.SSEKMSKeyId = b.encryption()
+	err = b.retry.do(ctx, 0, func(ctx context.Context) error {
+		out, err := b.client.CreateMultipartUpload(ctx, in)
+		if err == nil {
+			id = aws.ToString(out.UploadId)
+			b.learn(out.ResultMetadata)
+		}
+		return err
+	})
+	if err != nil {
+		return "", b.fail("begin", r.Key, err)
+	}
+	return id, nil
+}
+
+// complete makes an object of an upload. A repeat of a completed upload is answered with "no such upload" by some stores. And
+// versitygw says yes while another completion of the upload is under way, or was when it was killed; so a yes is not believed
+// before the object is seen.
+func (b *bucket) complete(ctx context.Context, name, id string, parts []part, r *ref) error {
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket: &b.name, Key: b.key(name), UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{},
+	}
+	for i, p := range parts {
+		in.MultipartUpload.Parts = append(in.MultipartUpload.Parts, types.CompletedPart{
+			PartNumber: aws.Int32(int32(i + 1)), ETag: aws.String(p.ETag), ChecksumCRC32C: aws.String(p.CRC),
+		})
+	}
+	err := b.retry.do(ctx, 0, func(ctx context.Context) error {
+		out, err := b.client.CompleteMultipartUpload(ctx, in)
+		if err == nil && aws.ToString(out.ETag) != "" {
+			err = unseen{}
+		}
+		return b.settle(ctx, name, r, err)
+	})
+	if !errors.Is(err, unseen{}) {
+		return err
+	}
+	longer := b.retry
+	longer.attempts += 3
+	return longer.do(ctx, 0, func(ctx context.Context) error { return b.settle(ctx, name, r, unseen{}) })
+}
+
+// unseen is what a store says to have, and has not.
+type unseen struct{}
+
+func (unseen) Error() string   { return "the store says that it has made the object, and has none" }
+func (unseen) Timeout() bool   { return true }
+func (unseen) Temporary() bool { return true }
+
+// settle says whether a request that was to make an object has done so. Whatever the answer was but a plain yes, the object
+// itself tells: an answer may be lost, or empty.
+func (b *bucket) settle(ctx context.Context, name string, r *ref, err error) error {
+	ours, headErr := b.isOurs(ctx, name, r)
+	switch {
+	case headErr != nil:
+		return headErr // unknown: asked again, if that may pass
+	case ours:
+		return nil
+	case err == nil, exists(err): // no condition was set, so none has failed
+		return &emptyAnswer{}
+	}
+	return err
+}
+
+// emptyAnswer is the answer to a request that says nothing of use, while the object is not there yet.
+type emptyAnswer struct{}
+
+func (*emptyAnswer) Error() string   { return "the store answered without saying what it stored" }
+func (*emptyAnswer) Timeout() bool   { return true }
+func (*emptyAnswer) Temporary() bool { return true }
+
+// isOurs looks at an object. One of another owner, or of another size, is not the file of r.
+func (b *bucket) isOurs(ctx context.Context, name string, r *ref) (bool, error) {
+	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: b.key(name)})
+	if err != nil {
+		if notFound(err) {
+			return false, nil
+		}
+		return false, err
+	}
+	b.learn(out.ResultMetadata)
+	if out.Metadata[tokenKey] != r.Token || aws.ToInt64(out.ContentLength) != r.Size {
+		return false, fmt.Errorf("%w: another object has the key", driver.ErrStagingLost)
+	}
+	return true, nil
 }
 
 // abort deletes an upload. None there is success.
-func (b *bucket) abort(ctx context.Context, key, id string) error {
+func (b *bucket) abort(ctx context.Context, name, id string) error {
 	err := b.retry.do(ctx, 0, func(ctx context.Context) error {
-		_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &b.name, Key: b.key(key), UploadId: &id})
+		_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &b.name, Key: b.key(name), UploadId: &id})
 		return err
 	})
 	if err != nil && !notFound(err) {
-		return b.fail("abort", key, err)
+		return b.fail("abort", name, err)
 	}
 	return nil
 }

@@ -59,12 +59,12 @@ func MinIO(t testing.TB) *servers.MinIO {
 	return m
 }
 
-// Moto starts an emulator of S3 for this test alone.
-func Moto(t testing.TB) *servers.Moto {
+// Versity starts another S3 server for this test alone.
+func Versity(t testing.TB) *servers.Versity {
 	t.Helper()
-	m := begin(t, servers.StartMoto)
-	t.Cleanup(m.Stop)
-	return m
+	v := begin(t, servers.StartVersity)
+	t.Cleanup(v.Stop)
+	return v
 }
 
 // Toxiproxy starts a proxy server for this test alone.

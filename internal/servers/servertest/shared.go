@@ -16,6 +16,7 @@ type Shared struct {
 	kafka   *servers.Kafka
 	minio   *servers.MinIO
 	azurite *servers.Azurite
+	versity *servers.Versity
 }
 
 // Main runs the tests and stops the servers afterwards. Call it in TestMain: servers.Main(m).
@@ -38,7 +39,10 @@ func (s *Shared) Stop() {
 	if s.azurite != nil {
 		s.azurite.Stop()
 	}
-	s.kafka, s.minio, s.azurite = nil, nil, nil
+	if s.versity != nil {
+		s.versity.Stop()
+	}
+	s.kafka, s.minio, s.azurite, s.versity = nil, nil, nil, nil
 }
 
 // Kafka is a cluster of one broker. Tests may not kill it.
@@ -74,4 +78,15 @@ func (s *Shared) Azurite(t testing.TB) *servers.Azurite {
 		s.azurite = begin(t, servers.StartAzurite)
 	}
 	return s.azurite
+}
+
+// Versity is another S3 server. Tests may not kill it.
+func (s *Shared) Versity(t testing.TB) *servers.Versity {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.versity == nil {
+		s.versity = begin(t, servers.StartVersity)
+	}
+	return s.versity
 }

@@ -54,7 +54,7 @@ func (f *Folder) Beginning(ctx context.Context) (*ledger.Genesis, ledger.Hash, e
 	if g != nil || err != nil {
 		return g, hash, err
 	}
-	found, err := f.Objects.firstKey(ctx, f.Objects.Root, "")
+	found, err := f.Objects.firstKey(ctx, f.Objects.Root, "", ledger.Later)
 	if err != nil || found == "" {
 		return nil, "", err
 	}
@@ -97,24 +97,30 @@ func (f *Folder) Begin(ctx context.Context, g *ledger.Genesis) (*ledger.Genesis,
 func (f *Folder) Strangers(ctx context.Context) error {
 	control := f.Prefix + Control
 	for after := ledger.FlowClaims(f.Prefix) + "~"; ; { // "~" is behind all that names of flows are made of
-		found, err := f.Objects.firstKey(ctx, control, after)
+		found, err := f.Objects.firstKey(ctx, control, after, ofJob)
 		if err != nil || found == "" {
 			return err
 		}
 		job, _, _ := strings.Cut(found[len(control):], "/")
-		begun := ""
+		other := ""
 		if job != f.Job {
-			if begun, err = f.Objects.firstKey(ctx, ledger.Root(f.Prefix, job, Epoch), ""); err != nil {
+			if other, err = f.Objects.firstKey(ctx, ledger.Root(f.Prefix, job, Epoch), "", begun); err != nil {
 				return err
 			}
 		}
-		if begun != "" {
+		if other != "" {
 			return fmt.Errorf("the folder %q is the output of the job %q: choose another Options.Prefix, use that job's name, "+
 				"or set Options.Shared in all jobs that write there", f.Prefix, job)
 		}
 		after = control + job + "0" // "0" is the character behind "/"
 	}
 }
+
+// ofJob reports whether a name in the folder of control objects lies in that of a job.
+func ofJob(name string) bool { return strings.Contains(name, "/") }
+
+// begun reports whether a name, relative to the root of a ledger, is of an object that makes it a ledger.
+func begun(name string) bool { return name == ledger.GenesisName || ledger.Later(name) }
 
 // ours is how the files of flows are named.
 var ours = regexp.MustCompile(`^[0-9a-f]{26}-[0-9]+-[0-9]+(\.|$)`)
@@ -124,7 +130,7 @@ var ours = regexp.MustCompile(`^[0-9a-f]{26}-[0-9]+-[0-9]+(\.|$)`)
 func (f *Folder) CheckData(ctx context.Context, flows []string) error {
 	const most = 1000 // objects that are looked at for each flow: a page of a listing
 	return f.Objects.Env.Each(ctx, len(flows), func(ctx context.Context, i int) error {
-		folder, n := f.Prefix+flows[i]+"/", 0
+		folder, n := f.Prefix+flows[i]+"/day=", 0
 		for o, err := range f.Objects.Store.List(ctx, folder, "") {
 			if err != nil {
 				return fmt.Errorf("sink: list %s: %w", folder, err)

@@ -14,50 +14,53 @@ import (
 
 // trace is a kind of objects that are written after entries. Their names sort by entry.
 type trace struct {
-	prefix, after string // of names, relative to the root
+	prefix, after string                 // of names, relative to the root
+	ours          func(name string) bool // or the name is another program's
 
-	// missing names the object that must exist if one of that name does. It returns "" if s has it, or if the name is
-	// another program's.
+	// missing names the object that must exist if one of that name does. It returns "" if s has it.
 	missing func(s *ledger.State, name string) string
+}
+
+// numbered is a trace whose names tell an entry that must exist.
+func numbered(prefix, after string, entry func(name string) (uint64, bool)) trace {
+	return trace{
+		prefix: prefix, after: after,
+		ours: func(name string) bool { _, ok := entry(name); return ok },
+		missing: func(s *ledger.State, name string) string {
+			if n, ok := entry(name); !ok || n <= s.Last {
+				return ""
+			}
+			return fmt.Sprintf("entry %d", s.Last+1)
+		},
+	}
 }
 
 // traces are the kinds, each from behind what s explains.
 func traces(s *ledger.State) []trace {
-	entry := func(s *ledger.State, n uint64, ok bool) string {
-		if !ok || n <= s.Last {
-			return ""
-		}
-		return fmt.Sprintf("entry %d", s.Last+1)
-	}
-	closed := ""
+	closed, length := "", s.Genesis.Hour
 	if !s.Hours.Closed.IsZero() {
-		closed = ledger.HourName(s.Hours.Closed.Add(-s.Genesis.Hour), s.Genesis.Hour)
+		closed = ledger.HourName(s.Hours.Closed.Add(-length), length)
 	}
 	return []trace{
-		{ledger.EntryPrefix, ledger.EntryName(s.Last), func(s *ledger.State, name string) string {
-			n, ok := ledger.ParseEntryName(name)
-			return entry(s, n, ok)
-		}},
-		{ledger.ManifestPrefix, ledger.ManifestName(s.Last), func(s *ledger.State, name string) string {
-			n, ok := ledger.ParseManifestName(name)
-			return entry(s, n, ok)
-		}},
-		{ledger.SnapshotPrefix, ledger.SnapshotName(s.Last), func(s *ledger.State, name string) string {
-			n, ok := ledger.ParseSnapshotName(name)
-			return entry(s, n, ok)
-		}},
+		numbered(ledger.EntryPrefix, ledger.EntryName(s.Last), ledger.ParseEntryName),
+		numbered(ledger.ManifestPrefix, ledger.ManifestName(s.Last), ledger.ParseManifestName),
+		numbered(ledger.SnapshotPrefix, ledger.SnapshotName(s.Last), ledger.ParseSnapshotName),
 		// An owner that has folded all entries below n knows of n - 1.
-		{ledger.OwnerPrefix, ledger.OwnerName(ledger.OwnerID(s.Last+2, 0)), func(s *ledger.State, name string) string {
+		numbered(ledger.OwnerPrefix, ledger.OwnerName(ledger.OwnerID(s.Last+2, 0)), func(name string) (uint64, bool) {
 			n, ok := ledger.ParseOwnerID(strings.TrimPrefix(name, ledger.OwnerPrefix))
-			return entry(s, n-1, ok)
-		}},
-		{ledger.HourPrefix, closed, func(s *ledger.State, name string) string {
-			start, ok := ledger.ParseHourName(name, s.Genesis.Hour)
-			if !ok || start.Before(s.Hours.Closed) {
-				return ""
-			}
-			return fmt.Sprintf("the entry that closes it, behind entry %d", s.Last)
-		}},
+			return n - 1, ok
+		}),
+		{
+			prefix: ledger.HourPrefix, after: closed,
+			ours: func(name string) bool { _, ok := ledger.ParseHourName(name, length); return ok },
+			missing: func(s *ledger.State, name string) string {
+				start, ok := ledger.ParseHourName(name, s.Genesis.Hour)
+				if !ok || start.Before(s.Hours.Closed) {
+					return ""
+				}
+				return fmt.Sprintf("the entry that closes it, behind entry %d", s.Last)
+			},
+		},
 	}
 }
 
@@ -74,7 +77,7 @@ func checkLost(ctx context.Context, j *Journal, flows []string) error {
 		if kinds[i].after != "" {
 			after = o.Root + kinds[i].after
 		}
-		found[i], err = o.firstKey(ctx, o.Root+kinds[i].prefix, after)
+		found[i], err = o.firstKey(ctx, o.Root+kinds[i].prefix, after, func(rest string) bool { return kinds[i].ours(kinds[i].prefix + rest) })
 		return err
 	})
 	if err != nil {

@@ -87,13 +87,16 @@ func (o *Objects) Exists(ctx context.Context, key string) (bool, error) {
 	return true, r.Close()
 }
 
-// firstKey returns the first key with a prefix after after; empty if there is none.
-func (o *Objects) firstKey(ctx context.Context, prefix, after string) (string, error) {
+// firstKey returns the first key with a prefix after after whose rest is one of ours; empty if there is none. What other
+// programs put there must not hide it.
+func (o *Objects) firstKey(ctx context.Context, prefix, after string, ours func(rest string) bool) (string, error) {
 	for object, err := range o.Store.List(ctx, prefix, after) {
 		if err != nil {
 			return "", fmt.Errorf("sink: list %s: %w", prefix, err)
 		}
-		return object.Key, nil
+		if ours(object.Key[len(prefix):]) {
+			return object.Key, nil
+		}
 	}
 	return "", nil
 }

@@ -1,9 +1,11 @@
 package place
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/onceflow/onceflow/internal/env"
@@ -23,7 +25,8 @@ func probe(ctx context.Context, store *retry.Store, e *env.Env, dir string, firs
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
-	if _, err := up.Write([]byte("probe\n")); err != nil {
+	body := probeBody(store.Traits().PartBytes)
+	if _, err := up.Write(body); err != nil {
 		return fmt.Errorf("probe: write to a staged file: %w", err)
 	}
 	ref, err := up.Close(ctx)
@@ -38,10 +41,22 @@ func probe(ctx context.Context, store *retry.Store, e *env.Env, dir string, firs
 			return fmt.Errorf("probe: publish a staged file: %w", err)
 		}
 	}
-	if body, err := store.Read(ctx, key, 64); err != nil || string(body) != "probe\n" {
-		return fmt.Errorf("probe: read a published file: %q, %w", body, err)
+	r, err := store.Open(ctx, key)
+	if err != nil {
+		return fmt.Errorf("probe: read a published file: %w", err)
+	}
+	got, err := io.ReadAll(io.LimitReader(r, int64(len(body))+1))
+	if err = errors.Join(err, r.Close()); err != nil || !bytes.Equal(got, body) {
+		return fmt.Errorf("probe: read a published file: got %d bytes, want the %d that were written: %w", len(got), len(body), err)
 	}
 	return nil
+}
+
+// probeBody is longer than two parts, so that a store that takes no third one, or no shorter last one, is found out before a
+// committed file is.
+func probeBody(part int64) []byte {
+	line := []byte("probe\n")
+	return bytes.Repeat(line, 1+int(2*part)/len(line))
 }
 
 // probeCreate checks that a second Create of one key is refused.
