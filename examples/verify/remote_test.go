@@ -19,6 +19,7 @@ import (
 	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
+	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/s3"
 )
 
@@ -103,22 +104,27 @@ func TestABucketOfS3IsChecked(t *testing.T) {
 	paged := *b
 	paged.Page = 7
 	manyPages(t, b, &paged)
-	key := "all/day=2025-05-01/hour=23/o1-1-0.jsonl"
-	if staged, err := b.Staged(t.Context(), key); staged || err != nil {
-		t.Errorf("before it is staged: %v, %v", staged, err)
+	long := "all/day=2025-05-01/hour=23/" + strings.Repeat("k=v/", 220) + "o1-1-0.jsonl" // no name in staging has room for it
+	for _, staging := range []string{"uploads", "objects"} {
+		for _, key := range []string{"all/day=2025-05-01/hour=23/o1-" + staging + ".jsonl", staging + long} {
+			o := &s3.Options{Endpoint: m.Endpoint(), PathStyle: true, Prefix: remotePrefix, Staging: staging}
+			if store, err = s3.Open(t.Context(), cfg, name, o); err != nil {
+				t.Fatal(err)
+			}
+			if staged, err := b.Staged(t.Context(), key); staged || err != nil {
+				t.Errorf("before it is staged: %v, %v", staged, err)
+			}
+			stageRow(t, store, key)
+			if staged, err := b.Staged(t.Context(), key); !staged || err != nil {
+				t.Errorf("%.60s, as %s: staged: %v, %v", key, staging, staged, err)
+			}
+		}
 	}
-	u, err := store.Stage(t.Context(), key, "o1", 0)
-	if err == nil {
-		_, err = u.Write([]byte("row\n"))
-	}
-	if err == nil {
-		_, err = u.Close(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if staged, err := b.Staged(t.Context(), key); !staged || err != nil {
-		t.Errorf("staged: %v, %v", staged, err)
+	for _, foreign := range []string{"photo\x01.jpg", "_staging/photo\x01", "a b/%zz"} {
+		in := &awss3.PutObjectInput{Bucket: &name, Key: aws.String(remotePrefix + foreign), Body: strings.NewReader("x")}
+		if _, err := client.PutObject(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
 	}
 	passes(t, "s3://"+name+"/"+remotePrefix, m.Endpoint(), func(key string) {
 		if _, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: &name, Key: aws.String(remotePrefix + key)}); err != nil {
@@ -128,6 +134,20 @@ func TestABucketOfS3IsChecked(t *testing.T) {
 	var out, errOut bytes.Buffer
 	if code := run(t.Context(), []string{"s3://no-" + name, "-endpoint", m.Endpoint()}, &out, &errOut); code != 2 || !strings.Contains(errOut.String(), "NoSuchBucket") {
 		t.Errorf("a bucket that is not there: exit %d, %s", code, &errOut)
+	}
+}
+
+func stageRow(t *testing.T, store driver.Store, key string) {
+	t.Helper()
+	u, err := store.Stage(t.Context(), key, "o1", 0)
+	if err == nil {
+		_, err = u.Write([]byte("row\n"))
+	}
+	if err == nil {
+		_, err = u.Close(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
