@@ -262,6 +262,36 @@ func TestStagingThatNobodyCanCommitIsSwept(t *testing.T) {
 	verify(t, mem, "after the sweep")
 }
 
+// What other programs upload beside a job is neither deleted nor asked for: each of thousands of uploads of pictures once cost a
+// read of an owner that cannot be there.
+func TestUploadsOfOtherProgramsAreLeftAlone(t *testing.T) {
+	mem, _ := memory(noon.Add(5 * time.Hour))
+	for _, owner := range []string{"photo", "0", "00000000001", "zzzzzzzzzzzzzzzzzzzzzzzzzz", "0000000000ffffffffffffffff"} {
+		if _, err := mem.Stage(t.Context(), "odd/"+owner+"-1.jpg", owner, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := staged(t, mem)
+	asked := 0
+	store := sinktest.NewFaulty(mem, func(_ context.Context, c sinktest.Call) sinktest.Mode {
+		if c.Op == sinktest.OpRead && strings.Contains(c.Key, "/owners/") {
+			asked++
+		}
+		return sinktest.Pass
+	})
+	for seed := range uint64(2) {
+		if err := process(t, store, 1+seed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := staged(t, mem); n != before || before == 0 {
+		t.Errorf("%d files are staged, want the %d of others", n, before)
+	}
+	if asked > 0 {
+		t.Errorf("%d owners were read", asked)
+	}
+}
+
 // swept checks that all staging goes once another process has committed in all lanes, but for a probe whose process died.
 func swept(t *testing.T, store sink.Store, context string) {
 	t.Helper()

@@ -203,7 +203,7 @@ func (z *zombieTest) rows(prefix string) map[string]int {
 	return ids
 }
 
-// objects is all that is there, but for probes and what a clock leaves.
+// objects is all that is there, but for staging.
 func (z *zombieTest) objects() map[string]object {
 	z.Helper()
 	objects, err := z.bucket.list(z.Context(), "", "")
@@ -212,7 +212,9 @@ func (z *zombieTest) objects() map[string]object {
 	}
 	all := map[string]object{}
 	for _, o := range objects {
-		all[o.key] = o
+		if !strings.HasPrefix(o.key, "_staging/") { // which comes and goes
+			all[o.key] = o
+		}
 	}
 	return all
 }

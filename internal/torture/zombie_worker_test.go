@@ -14,7 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
+	"regexp"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -36,15 +36,18 @@ import (
 
 // step is a request of the protocol at which a worker stops itself.
 type step struct {
-	method, in, body string // of the request: its method, a part of its URL, a part of its body
+	method, in, body string // of the request: its method, a pattern for its URL, a part of its body
 	after            bool   // when the answer is there and nobody has seen it, not before it is sent
+	staging          string // s3.Options.Staging; empty is what the store chooses
 }
 
 var steps = map[string]step{
-	"in upload":                    {method: http.MethodPut, in: "partNumber="},
+	"in upload":                    {method: http.MethodPut, in: "/rows/.*partNumber=", staging: "uploads"},
+	"in a put to staging":          {method: http.MethodPut, in: "rows%2C/", staging: "objects"},
 	"before append":                {method: http.MethodPut, in: "/e0001/s0000/", body: `"kind":"commit"`},
 	"between append and its reply": {method: http.MethodPut, in: "/e0001/s0000/", body: `"kind":"commit"`, after: true},
-	"before publish":               {method: http.MethodPost, in: "uploadId="},
+	"before a completion":          {method: http.MethodPost, in: "/rows/.*uploadId=", staging: "uploads"},
+	"before a copy":                {method: http.MethodPut, in: "/rows/day", staging: "objects"},
 	"between publish and manifest": {method: http.MethodPut, in: "/manifests/s0000/"},
 	"before close":                 {method: http.MethodPut, in: "/e0001/s0000/", body: `"kind":"close"`},
 	"before seal":                  {method: http.MethodPut, in: "/_SEALED"},
@@ -100,7 +103,7 @@ func (s *workerSpec) run() (err error) {
 	}
 	cfg := aws.Config{Region: "us-east-1", HTTPClient: &http.Client{Transport: stopper},
 		Credentials: credentials.NewStaticCredentialsProvider(servers.MinIOAccessKey, servers.MinIOSecretKey, "")}
-	store, err := s3.Open(ctx, cfg, s.Bucket, &s3.Options{Endpoint: s.Endpoint, PathStyle: true, Logger: log})
+	store, err := s3.Open(ctx, cfg, s.Bucket, &s3.Options{Endpoint: s.Endpoint, PathStyle: true, Logger: log, Staging: steps[s.Step].staging})
 	if err != nil {
 		return err
 	}
@@ -136,7 +139,7 @@ type stopper struct {
 
 func (s *stopper) RoundTrip(r *http.Request) (*http.Response, error) {
 	at := s.at.Load()
-	if at == nil || r.Method != at.method || !strings.Contains(r.URL.String(), at.in) {
+	if at == nil || r.Method != at.method || !regexp.MustCompile(at.in).MatchString(r.URL.String()) {
 		return http.DefaultTransport.RoundTrip(r)
 	}
 	if at.body != "" {

@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -87,6 +89,29 @@ func TestARedirectToAnotherRegionIsNeitherFollowedNorTriedAgain(t *testing.T) {
 	for op, err := range map[string]error{"Bucket": opened, "PutObject": s.Create(t.Context(), "a", nil), "GetObject": read} {
 		if !errors.Is(err, driver.ErrPermanent) || !strings.Contains(err.Error(), "another region") || f.calls(op) != 1 {
 			t.Errorf("%s: %v after %d requests, want that it is permanent, another region, and one request", op, err, f.calls(op))
+		}
+	}
+}
+
+// A store that was killed and has no parts of a committed file any more once got 434 warnings a minute, for ever. The job ends
+// at its first file that cannot come back, and says which one it is.
+func TestAJobEndsWhenTheStoreHasLostACommittedFile(t *testing.T) {
+	for code, status := range map[string]int{"InvalidPart": 400, "NoSuchUpload": 404} {
+		s, f := inBucket(t, Options{}, func(n int, op string) fault {
+			if op != "CompleteMultipartUpload" || n < 2 { // the probe is published twice
+				return fault{}
+			}
+			return fault{before: &answer{status, "<Error><Code>" + code + "</Code></Error>"}}
+		})
+		in := t.TempDir()
+		write(t, in+"/a.txt", 100, time.Second)
+		err := run(t, s, in, nil)
+		lost, ok := errors.AsType[*sink.LostFileError](err)
+		if !ok || !errors.Is(err, driver.ErrStagingLost) || len(lost.Files) != 1 || !strings.HasPrefix(lost.Files[0].Key, "rows/") {
+			t.Errorf("%s: the job ended with %v, want an error that names the file", code, err)
+		}
+		if n := f.calls("CompleteMultipartUpload"); n > 6 {
+			t.Errorf("%s: %d completions were tried", code, n)
 		}
 	}
 }
