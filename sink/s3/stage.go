@@ -82,9 +82,6 @@ func (s *Store) Stage(ctx context.Context, key, owner string, most int64) (drive
 		name: key, ref: ref{Key: key, Token: rand.Text()},
 	}
 	if s.bucket.copies {
-		if most > mostCopied {
-			return nil, tooLong(key)
-		}
 		u.ref.Staged = stagingName(s.bucket.opts.Prefix, owner, u.ref.Token, key)
 		u.name = u.ref.Staged
 	}
@@ -117,6 +114,10 @@ func (u *upload) Write(p []byte) (int, error) {
 func (u *upload) flush(ctx context.Context) error {
 	if err := u.wait(); err != nil {
 		return err
+	}
+	if u.ref.Staged != "" && u.ref.Size+int64(u.part.n) > mostCopied {
+		u.err = tooLong(u.ref.Key)
+		return u.err
 	}
 	if u.id == "" {
 		if u.id, u.err = u.b.begin(ctx, u.name, &u.ref); u.err != nil {
@@ -196,10 +197,6 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	if u.ref.Staged == "" {
 		u.ref.Upload, u.ref.Parts = u.id, u.parts
 		return u.encode()
-	}
-	if u.ref.Size > mostCopied {
-		u.err = tooLong(u.ref.Key)
-		return nil, u.err
 	}
 	u.object = true
 	if u.err = u.b.complete(ctx, u.name, u.id, u.parts, &u.ref); u.err != nil {
