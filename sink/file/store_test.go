@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/file"
@@ -142,9 +143,11 @@ func TestForeignFilesArePassedOver(t *testing.T) {
 	for _, name := range []string{
 		"lost+found/x", "a b/c", "Icon\r", "\u202e", "_onceflow/.staging/readme", "_onceflow/.staging/x,y", "_onceflow/.staging/x,o,..,y,", "_onceflow/.staging/x+/y",
 		"_onceflow/.staging/tmp/y", "_onceflow/.staging/x,o,y,/z",
+		"rows/\x01", "rows/a\x1f-1&<>\"", "rows/a b-1", "rows/100 %", "rows/plus+1", "rows/\xff\xfe", "_onceflow/job/e0001/s0000/\x01", "_onceflow/.staging/\xff,o,y,", "_onceflow/.staging/a b,o,y,",
 	} {
 		p := filepath.Join(dir, filepath.FromSlash(name))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o777), os.WriteFile(p, nil, 0o666)); err != nil {
+		err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o777), os.WriteFile(p, nil, 0o666))
+		if err != nil && utf8.ValidString(name) { // not every system has names that are not
 			t.Fatal(err)
 		}
 	}
