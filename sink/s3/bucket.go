@@ -81,7 +81,7 @@ func (b *bucket) deletes(ctx context.Context) ([]driver.Deletion, error) {
 	var api smithy.APIError
 	switch {
 	case err == nil:
-		return b.readRules(out.Rules)
+		return b.readRules(out.Rules), nil
 	case errors.As(err, &api) && api.ErrorCode() == "NoSuchLifecycleConfiguration":
 		return nil, nil
 	case ctx.Err() != nil:

@@ -13,40 +13,37 @@ import (
 
 const day = 24 * time.Hour
 
-// readRules refuses a lifecycle rule that aborts uploads while a committed file may still wait in one, and returns those
-// that delete objects of ours: which of them do harm is for the sink to say, which knows where its ledger lies. Rules for
-// older versions of objects and for delete markers take nothing from us.
-func (b *bucket) readRules(rules []types.LifecycleRule) (deletes []driver.Deletion, err error) {
+// readRules returns the lifecycle rules that delete objects of ours or files that wait for their publication: which of them
+// do harm is for the sink to say, which knows where its ledger lies. Rules for older versions of objects and for delete
+// markers take nothing from us.
+func (b *bucket) readRules(rules []types.LifecycleRule) (deletes []driver.Deletion) {
 	for i := range rules {
 		r := &rules[i]
 		prefix, ours := scope(r)
 		if r.Status != types.ExpirationStatusEnabled || !ours || !touches(prefix, b.opts.Prefix) {
 			continue
 		}
-		name := fmt.Sprintf("lifecycle rule %q of bucket %s", aws.ToString(r.ID), b.name)
+		d := driver.Deletion{Rule: fmt.Sprintf("lifecycle rule %q of bucket %s", aws.ToString(r.ID), b.name)}
+		if len(prefix) > len(b.opts.Prefix) {
+			d.Prefix = prefix[len(b.opts.Prefix):]
+		}
 		if abort := r.AbortIncompleteMultipartUpload; abort != nil && abort.DaysAfterInitiation != nil && !b.copies {
-			if after := time.Duration(*abort.DaysAfterInitiation) * day; after < b.opts.Recovery {
-				return nil, fmt.Errorf("s3: %s aborts multipart uploads after %s, but files may stay "+
-					"staged for Options.Recovery, %s: a committed file could be lost. Make the rule longer, or Recovery "+
-					"shorter if a stopped job is always started again sooner", name, after, b.opts.Recovery)
-			}
+			d := d
+			d.Staging, d.After = true, time.Duration(*abort.DaysAfterInitiation)*day
+			d.Early = d.After < b.opts.Recovery
+			deletes = append(deletes, d)
 		}
 		if e := r.Expiration; e != nil && (e.Days != nil || e.Date != nil) {
-			after := time.Duration(aws.ToInt32(e.Days)) * day
-			deletes = append(deletes, driver.Deletion{
-				Rule: name, Prefix: strings.TrimPrefix(prefix, b.opts.Prefix), After: after, Early: after < b.opts.Recovery,
-			})
-			if len(prefix) < len(b.opts.Prefix) {
-				deletes[len(deletes)-1].Prefix = "" // all that is ours
-			}
-			if d := deletes[len(deletes)-1]; b.copies && d.Early && d.Hits(stagingFolder) {
-				return nil, fmt.Errorf("s3: %s deletes objects below %q after %s, but files may stay staged there for Options.Recovery, %s: "+
-					"a committed file could be lost. Make the rule longer, or Recovery shorter if a stopped job is always started again "+
-					"sooner", name, b.opts.Prefix+stagingFolder, after, b.opts.Recovery)
+			d.After = time.Duration(aws.ToInt32(e.Days)) * day
+			d.Early = d.After < b.opts.Recovery
+			deletes = append(deletes, d)
+			if b.copies && d.Hits(stagingFolder) {
+				d.Staging, d.Prefix = true, "" // names in staging do not tell whose flows the files are of
+				deletes = append(deletes, d)
 			}
 		}
 	}
-	return deletes, nil
+	return deletes
 }
 
 // touches reports whether a rule for a prefix is for keys of ours.
