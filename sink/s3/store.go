@@ -56,8 +56,8 @@ type Options struct {
 	Timeout  time.Duration
 
 	// Recovery is the longest time between a commit and the publication of its files, which includes a stop of the job.
-	// Open refuses a bucket whose lifecycle rules abort multipart uploads earlier. sink.Open refuses one in which files of
-	// the job's flows expire earlier, or its ledger at any time. Rules for objects with tags are ignored.
+	// sink.Open refuses a bucket whose lifecycle rules abort multipart uploads earlier, or let staged files or those of the
+	// job's flows expire earlier, or its ledger at any time. Rules for objects with tags are ignored.
 	//
 	// Defaults to 3 days. -1 does not look at the rules.
 	Recovery time.Duration
