@@ -61,7 +61,7 @@ func (s *Sweeper) IfDue(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// sweep uses no clock to decide: see State.Sweepable. The order of its steps matters. It lists staging first and reads the
+// sweep uses no clock to decide: see Lanes.Sweepable. The order of its steps matters. It lists staging first and reads the
 // ledger afterwards; an entry that names a listed file is in the ledger by then, or never will be. A file that cannot be
 // deleted does not stop it; the error is the first one.
 func (s *Sweeper) sweep(ctx context.Context) error {
