@@ -12,13 +12,13 @@ OUT    ?= out
 # The modules beside the root, each with its own go.mod.
 MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 
-SHARED  := env eventclock ledger limits lineage retry steady when
+SHARED  := env eventclock gather ledger limits lineage retry steady when
 RELEASE := go run ./internal/release/cmd/release
 
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: autoscale engines newsroom newsroom-kill newsroom-latency tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-short
+.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-short
 
 test: vet lint check-tidy servers unit race sim-short mutants modules installable api torture-short torture-kinesis-short bench-short
 	@echo all tests passed
@@ -73,6 +73,10 @@ sim:
 # The same with partitions that split and merge in every seed; in sim they do in two of five.
 sim-reshard:
 	go run ./internal/sim/cmd/sim -seeds $(SEEDS) -reshard
+
+# Joins beside their references, on more inputs than make test has.
+oracle:
+	ONCEFLOW_INPUTS=10000 go test -count=1 -timeout 90m ./join
 
 sim-short:
 	go run ./internal/sim/cmd/sim -seeds 1000

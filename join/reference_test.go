@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -211,10 +213,13 @@ func given(o *join.Options, settled bool) *join.Options {
 
 // inputs is the number of random inputs of a test.
 func inputs() uint64 {
-	if testing.Short() {
-		return 500
+	if n, err := strconv.ParseUint(os.Getenv("ONCEFLOW_INPUTS"), 10, 32); err == nil {
+		return n // make oracle
 	}
-	return 10_000
+	if testing.Short() {
+		return 200
+	}
+	return 1500
 }
 
 func TestSettledEqualsSortAndScanInAnyOrderOfArrival(t *testing.T) {

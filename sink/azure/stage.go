@@ -2,6 +2,7 @@ package azure
 
 import (
 	"context"
+	"crypto/md5"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
+	"github.com/onceflow/onceflow/internal/gather"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -39,10 +41,10 @@ type ref struct {
 // is sent by a goroutine while the next one is gathered. There is never more than one on its way; Close and Abort wait for it.
 type upload struct {
 	box   *box
-	spare *spare
+	spare *gather.Spare
 	ctx   context.Context // of Stage: io.Writer has no place for one
 	ref   ref
-	block block
+	block gather.Bytes
 	ids   []string     // of the blocks that were sent
 	sent  chan error   // of the block on its way; nil if there is none
 	away  atomic.Int64 // bytes of memory of the block on its way
@@ -61,7 +63,7 @@ func (s *Store) Stage(ctx context.Context, key, owner string, _ int64) (driver.U
 }
 
 // Gathered counts both blocks, the one that is filled and the one on its way.
-func (u *upload) Gathered() int64 { return u.block.memory() + u.away.Load() }
+func (u *upload) Gathered() int64 { return u.block.Memory() + u.away.Load() }
 
 func (u *upload) staged() *blockblob.Client {
 	return u.box.blob(toName(u.box.staging() + u.ref.Staging))
@@ -78,13 +80,13 @@ func (u *upload) Write(p []byte) (int, error) {
 	}
 	n := len(p)
 	for len(p) > 0 {
-		if u.block.n == u.box.opts.BlockBytes {
+		if u.block.Len() == u.box.opts.BlockBytes {
 			if err := u.flush(u.ctx); err != nil {
 				return 0, err
 			}
 		}
-		take := min(u.box.opts.BlockBytes-u.block.n, len(p))
-		u.block.add(p[:take], u.spare)
+		take := min(u.box.opts.BlockBytes-u.block.Len(), len(p))
+		u.block.Add(p[:take], u.spare)
 		p = p[take:]
 	}
 	u.ref.Size += int64(n)
@@ -97,12 +99,12 @@ func (u *upload) flush(ctx context.Context) error {
 		return err
 	}
 	b, id := u.block, base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%08d", len(u.ids)))
-	u.ids, u.block, u.began = append(u.ids, id), block{}, true
-	u.away.Store(b.memory())
+	u.ids, u.block, u.began = append(u.ids, id), gather.Bytes{}, true
+	u.away.Store(b.Memory())
 	u.sent = make(chan error, 1)
 	go func() {
 		err := u.send(ctx, &b, func(ctx context.Context, check blob.TransferValidationType) error {
-			_, err := u.staged().StageBlock(ctx, id, b.reader(), &blockblob.StageBlockOptions{TransactionalValidation: check})
+			_, err := u.staged().StageBlock(ctx, id, streaming.NopCloser(b.Reader()), &blockblob.StageBlockOptions{TransactionalValidation: check})
 			return err
 		})
 		u.away.Store(0)
@@ -121,9 +123,9 @@ func (u *upload) wait() error {
 
 // send sends b by put and gives its memory back. An attempt that failed may still be reading it, though, when the next one
 // succeeds.
-func (u *upload) send(ctx context.Context, b *block, put func(context.Context, blob.TransferValidationType) error) error {
-	check, attempts := blob.TransferValidationTypeMD5(b.sum()), 0
-	err := u.box.do(ctx, b.n, func(ctx context.Context) error {
+func (u *upload) send(ctx context.Context, b *gather.Bytes, put func(context.Context, blob.TransferValidationType) error) error {
+	check, attempts := blob.TransferValidationTypeMD5(b.Sum(md5.New())), 0
+	err := u.box.do(ctx, b.Len(), func(ctx context.Context) error {
 		attempts++
 		return put(ctx, check)
 	})
@@ -131,7 +133,7 @@ func (u *upload) send(ctx context.Context, b *block, put func(context.Context, b
 		return u.box.fail("stage", u.ref.Key, err)
 	}
 	if attempts == 1 {
-		b.release(u.spare)
+		b.Release(u.spare)
 	}
 	return nil
 }
@@ -144,12 +146,12 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	if len(u.ids) == 0 {
 		u.began = true
 		u.err = u.send(ctx, &u.block, func(ctx context.Context, check blob.TransferValidationType) error {
-			out, err := u.staged().Upload(ctx, u.block.reader(), &blockblob.UploadOptions{
+			out, err := u.staged().Upload(ctx, streaming.NopCloser(u.block.Reader()), &blockblob.UploadOptions{
 				AccessConditions: absent(), Metadata: u.metadata(), TransactionalValidation: check,
 			})
 			return u.settle(ctx, out.ETag, err)
 		})
-		u.block = block{}
+		u.block = gather.Bytes{}
 	} else {
 		if err := u.flush(ctx); err != nil {
 			return nil, err
@@ -198,7 +200,7 @@ func (u *upload) settle(ctx context.Context, etag *azcore.ETag, err error) error
 func (u *upload) Abort(ctx context.Context) error {
 	_ = u.wait() // its blocks go with the upload
 	u.err = errors.New("azure: the upload was aborted")
-	u.block.release(u.spare)
+	u.block.Release(u.spare)
 	if !u.began {
 		return nil
 	}

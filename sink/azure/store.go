@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
+	"github.com/onceflow/onceflow/internal/gather"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -52,7 +53,7 @@ type Options struct {
 // Store is a driver.Store on one container. It is safe for concurrent use.
 type Store struct {
 	box   *box
-	spare spare
+	spare gather.Spare
 }
 
 var _ driver.Store = (*Store)(nil)

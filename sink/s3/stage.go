@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/onceflow/onceflow/internal/gather"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -58,7 +59,7 @@ func partLength(least int, most int64) int {
 // one on its way, and Close and Abort wait for it.
 type upload struct {
 	b      *bucket
-	spare  *spare
+	spare  *gather.Spare
 	ctx    context.Context // of Stage: io.Writer has no place for one
 	length int             // of all parts but the last
 	name   string          // where it is written: its key, or a name in staging
@@ -66,7 +67,7 @@ type upload struct {
 	parts  []part
 	ref    ref
 	object bool // one may be under name
-	part   body
+	part   gather.Bytes
 	sent   chan error   // of the part on its way; nil if there is none
 	away   atomic.Int64 // bytes of memory of the part on its way
 	err    error
@@ -89,7 +90,7 @@ func (s *Store) Stage(ctx context.Context, key, owner string, most int64) (drive
 }
 
 // Gathered counts both parts, the one that is filled and the one on its way.
-func (u *upload) Gathered() int64 { return u.part.memory() + u.away.Load() }
+func (u *upload) Gathered() int64 { return u.part.Memory() + u.away.Load() }
 
 func (u *upload) Write(p []byte) (int, error) {
 	if u.err != nil {
@@ -97,10 +98,10 @@ func (u *upload) Write(p []byte) (int, error) {
 	}
 	n := len(p)
 	for len(p) > 0 {
-		take := min(u.length-u.part.n, len(p))
-		u.part.add(p[:take], u.spare)
+		take := min(u.length-u.part.Len(), len(p))
+		u.part.Add(p[:take], u.spare)
 		p = p[take:]
-		if u.part.n < u.length {
+		if u.part.Len() < u.length {
 			continue
 		}
 		if err := u.flush(u.ctx); err != nil {
@@ -115,7 +116,7 @@ func (u *upload) flush(ctx context.Context) error {
 	if err := u.wait(); err != nil {
 		return err
 	}
-	if u.ref.Staged != "" && u.ref.Size+int64(u.part.n) > mostCopied {
+	if u.ref.Staged != "" && u.ref.Size+int64(u.part.Len()) > mostCopied {
 		u.err = tooLong(u.ref.Key)
 		return u.err
 	}
@@ -125,10 +126,10 @@ func (u *upload) flush(ctx context.Context) error {
 		}
 	}
 	b, number := u.part, int32(len(u.parts)+1)
-	u.ref.Size += int64(b.n)
-	u.parts = append(u.parts, part{CRC: b.checksum()})
-	u.part = body{}
-	u.away.Store(b.memory())
+	u.ref.Size += int64(b.Len())
+	u.parts = append(u.parts, part{CRC: checksum(&b)})
+	u.part = gather.Bytes{}
+	u.away.Store(b.Memory())
 	u.sent = make(chan error, 1)
 	go func() {
 		err := u.send(ctx, number, b)
@@ -147,13 +148,13 @@ func (u *upload) wait() error {
 }
 
 // send gives the memory of b back. An attempt that failed may still be reading it, though, when the next one succeeds.
-func (u *upload) send(ctx context.Context, number int32, b body) error {
+func (u *upload) send(ctx context.Context, number int32, b gather.Bytes) error {
 	p, attempts := &u.parts[number-1], 0
-	err := u.b.retry.do(ctx, b.n, func(ctx context.Context) error {
+	err := u.b.retry.do(ctx, b.Len(), func(ctx context.Context) error {
 		attempts++
 		out, err := u.b.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &u.b.name, Key: u.b.key(u.name), UploadId: &u.id, PartNumber: &number,
-			Body: b.reader(), ChecksumCRC32C: &p.CRC,
+			Body: b.Reader(), ChecksumCRC32C: &p.CRC,
 		})
 		if err == nil {
 			p.ETag = aws.ToString(out.ETag)
@@ -167,7 +168,7 @@ func (u *upload) send(ctx context.Context, number int32, b body) error {
 		return u.b.fail(fmt.Sprintf("upload part %d of", number), u.ref.Key, err)
 	}
 	if attempts == 1 {
-		b.release(u.spare)
+		b.Release(u.spare)
 	}
 	return nil
 }
@@ -180,13 +181,13 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 	}
 	if u.ref.Staged != "" && u.id == "" {
 		u.object = true
-		u.ref.Size = int64(u.part.n)
+		u.ref.Size = int64(u.part.Len())
 		if u.err = u.b.put(ctx, &u.ref, &u.part, u.spare); u.err != nil {
 			return nil, u.err
 		}
 		return u.encode()
 	}
-	if u.part.n > 0 || len(u.parts) == 0 {
+	if u.part.Len() > 0 || len(u.parts) == 0 {
 		if err := u.flush(ctx); err != nil {
 			return nil, err
 		}
@@ -220,7 +221,7 @@ func (u *upload) encode() ([]byte, error) {
 func (u *upload) Abort(ctx context.Context) error {
 	_ = u.wait() // its parts go with the upload
 	u.err = errors.New("s3: the upload was aborted")
-	u.part.release(u.spare)
+	u.part.Release(u.spare)
 	var failed error
 	if u.id != "" {
 		failed = u.b.abort(ctx, u.name, u.id)

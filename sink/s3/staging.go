@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/onceflow/onceflow/internal/gather"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -76,11 +77,11 @@ func (r *ref) metadata() map[string]string {
 }
 
 // put stages a file whole. It gives the memory of body back, unless an attempt that failed may still be reading it.
-func (b *bucket) put(ctx context.Context, r *ref, file *body, s *spare) error {
-	sum, attempts := file.checksum(), 0
-	err := b.retry.do(ctx, file.n, func(ctx context.Context) error {
+func (b *bucket) put(ctx context.Context, r *ref, file *gather.Bytes, s *gather.Spare) error {
+	sum, attempts := checksum(file), 0
+	err := b.retry.do(ctx, file.Len(), func(ctx context.Context) error {
 		attempts++
-		in := &s3.PutObjectInput{Bucket: &b.name, Key: b.key(r.Staged), Body: file.reader(), ChecksumCRC32C: &sum, Metadata: r.metadata()}
+		in := &s3.PutObjectInput{Bucket: &b.name, Key: b.key(r.Staged), Body: file.Reader(), ChecksumCRC32C: &sum, Metadata: r.metadata()}
 		in.ServerSideEncryption, in.SSEKMSKeyId = b.encryption()
 		out, err := b.client.PutObject(ctx, in)
 		if err == nil {
@@ -92,9 +93,9 @@ func (b *bucket) put(ctx context.Context, r *ref, file *body, s *spare) error {
 		return b.fail("stage", r.Key, err)
 	}
 	if attempts == 1 {
-		file.release(s)
+		file.Release(s)
 	}
-	*file = body{}
+	*file = gather.Bytes{}
 	return nil
 }
 
@@ -153,9 +154,9 @@ func (b *bucket) remove(ctx context.Context, name string) error {
 func (b *bucket) canCopy(ctx context.Context) error {
 	token := rand.Text()
 	r := &ref{Key: stagingFolder + token + "-copy", Token: token, Size: 6, Staged: stagingFolder + token + "-probe"}
-	var file body
-	file.add([]byte("probe\n"), new(spare))
-	if err := b.put(ctx, r, &file, new(spare)); err != nil {
+	var file gather.Bytes
+	file.Add([]byte("probe\n"), new(gather.Spare))
+	if err := b.put(ctx, r, &file, new(gather.Spare)); err != nil {
 		return err
 	}
 	if err := b.publish(ctx, r); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/onceflow/onceflow/internal/gather"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -71,7 +72,7 @@ type Options struct {
 // Store is a driver.Store on one bucket. It is safe for concurrent use.
 type Store struct {
 	bucket *bucket
-	spare  spare
+	spare  gather.Spare
 
 	listsUploads bool // see canList
 	deletes      []driver.Deletion

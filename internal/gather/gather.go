@@ -1,19 +1,18 @@
-package s3
+// Package gather keeps the part of a file that a store is to send.
+package gather
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
-	"hash/crc32"
+	"hash"
 	"io"
 	"sync"
 )
 
-// body gathers a part in pieces. A slice that grows to the size of a part is copied again and again, and what it leaves
-// behind is several times its size; pieces stay where they are, and the next part takes those of one that has arrived.
+// Bytes gathers a part of a file in pieces. A slice that grows to the size of a part is copied again and again, and what it
+// leaves behind is several times its size; pieces stay where they are, and the next part takes those of one that has arrived.
 //
 // All pieces but the last are full. Its zero value is empty. It is not safe for concurrent use.
-type body struct {
+type Bytes struct {
 	pieces [][]byte
 	n      int
 }
@@ -21,18 +20,18 @@ type body struct {
 // pieceBytes is the size of a piece. A body that never gets that far, of one of thousands of files, has a smaller one.
 const pieceBytes = 256 << 10
 
-// spare is pieces that nobody uses. Its zero value is ready; it is safe for concurrent use.
-type spare struct{ pool sync.Pool }
+// Spare is pieces that nobody uses. Its zero value is ready; it is safe for concurrent use.
+type Spare struct{ pool sync.Pool }
 
-func (s *spare) piece() []byte {
+func (s *Spare) piece() []byte {
 	if p, ok := s.pool.Get().(*[pieceBytes]byte); ok {
 		return p[:0]
 	}
 	return make([]byte, 0, pieceBytes)
 }
 
-// add appends a copy of p.
-func (b *body) add(p []byte, s *spare) {
+// Add appends a copy of p.
+func (b *Bytes) Add(p []byte, s *Spare) {
 	b.n += len(p)
 	for len(p) > 0 {
 		last := len(b.pieces) - 1
@@ -52,54 +51,51 @@ func (b *body) add(p []byte, s *spare) {
 }
 
 // grown is a larger copy of a small piece.
-func (*body) grown(p []byte, more int, s *spare) []byte {
+func (*Bytes) grown(p []byte, more int, s *Spare) []byte {
 	if want := max(2*cap(p), len(p)+more); want < pieceBytes {
 		return append(make([]byte, 0, want), p...)
 	}
 	return append(s.piece(), p...)
 }
 
-// memory is the number of bytes of memory.
-func (b *body) memory() (n int64) {
+// Memory is the number of bytes of memory.
+func (b *Bytes) Memory() (n int64) {
 	for _, p := range b.pieces {
 		n += int64(cap(p))
 	}
 	return n
 }
 
-// release empties b and keeps its pieces for others. Nothing may read them any more.
-func (b *body) release(s *spare) {
+// Release empties b and keeps its pieces for others. Nothing may read them any more.
+func (b *Bytes) Release(s *Spare) {
 	for _, p := range b.pieces {
 		if cap(p) == pieceBytes {
 			s.pool.Put((*[pieceBytes]byte)(p[:pieceBytes]))
 		}
 	}
-	*b = body{}
+	*b = Bytes{}
 }
 
-// checksum is CRC-32C as S3 writes it.
-func (b *body) checksum() string {
-	sum := uint32(0)
+// Sum writes what was gathered to h and returns h's checksum.
+func (b *Bytes) Sum(h hash.Hash) []byte {
 	for _, p := range b.pieces {
-		sum = crc32.Update(sum, castagnoli, p)
+		_, _ = h.Write(p) // never fails
 	}
-	return encodeSum(sum)
+	return h.Sum(nil)
 }
 
-// encodeSum is a checksum as S3 writes it: big-endian, base64.
-func encodeSum(sum uint32) string {
-	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
-}
+// Len is how many bytes were gathered.
+func (b *Bytes) Len() int { return b.n }
 
-// reader reads b from its start. The client reads a body twice, for the signature and to send it.
-func (b *body) reader() io.ReadSeeker { return &bodyReader{b: *b} }
+// Reader reads b from its start. Clients read a body twice, for the signature and to send it.
+func (b *Bytes) Reader() io.ReadSeeker { return &reader{b: *b} }
 
-type bodyReader struct {
-	b  body
+type reader struct {
+	b  Bytes
 	at int64
 }
 
-func (r *bodyReader) Read(p []byte) (n int, err error) {
+func (r *reader) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -114,7 +110,7 @@ func (r *bodyReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (r *bodyReader) Seek(offset int64, whence int) (int64, error) {
+func (r *reader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
 		offset += r.at
@@ -122,7 +118,7 @@ func (r *bodyReader) Seek(offset int64, whence int) (int64, error) {
 		offset += int64(r.b.n)
 	}
 	if offset < 0 {
-		return 0, errors.New("s3: seek before the start of a part")
+		return 0, errors.New("seek before the start of a part")
 	}
 	r.at = offset
 	return offset, nil
