@@ -7,8 +7,8 @@ import (
 )
 
 // ErrPermanent matches errors that a retry does not cure, such as a bucket that does not exist, or credentials that are
-// refused. A Store wraps it where it knows. It need not for errors that match fs.ErrPermission, nor for a full disk. The sink
-// retries everything else for a while, and goes on: so what may pass must not match it.
+// refused. A Store wraps it where it knows. It need not for errors that match fs.ErrPermission or, of a full disk,
+// syscall.ENOSPC. The sink retries everything else for a while, and goes on: so what may pass must not match it.
 var ErrPermanent = errors.New("sink: the store refuses")
 
 // ErrStagingLost means that a committed file is neither in staging nor in place. A person or a lifecycle rule may have

@@ -69,7 +69,8 @@ type Store interface {
 	// Now is the store's clock, in UTC. It may cost a request. It must not be this machine's: hours close, and the staging of
 	// dead processes is swept, by times that processes on many machines compare, and all their handles must have one clock.
 	// It may be what an answer said, with the monotonic time that has passed since, if that is less than a minute. If the
-	// server does not answer, an error is right and this machine's time is not.
+	// server does not answer, an error is right and this machine's time is not. A store that all its processes use on one
+	// machine, such as a folder, has that machine's clock.
 	Now(ctx context.Context) (time.Time, error)
 
 	Stager
@@ -99,8 +100,8 @@ type Stager interface {
 	// before, by whomever, also at the same time; it checks the identity of what is there against ref. The error matches
 	// ErrStagingLost if neither staging nor the file exists, as after Abort or Discard, or if another file has the key,
 	// since whenever: the key is taken on the condition that it is free. After any other error the file may be visible or
-	// not; calling Publish again settles it. A second request that finds no staging says nothing before the object was
-	// looked at, since the reply to the first may be lost.
+	// not; calling Publish again settles it. What is no ref of this Store is an error. A second request that finds no staging
+	// says nothing before the object was looked at, since the reply to the first may be lost.
 	Publish(ctx context.Context, ref []byte) error
 
 	// Staged yields all files in staging, closed or not, of this and other processes, each once, page after page.

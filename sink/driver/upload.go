@@ -8,7 +8,8 @@ import (
 // Upload is a file being staged. It is not safe for concurrent use. It ends with the first Close or Abort: after it Write and
 // Close fail.
 type Upload interface {
-	// Write stages p and must not retain it. It has the context of Stage. After an error only Abort is allowed.
+	// Write stages p and must not retain it. What it sends has the context of Stage; a Write that only gathers may succeed
+	// after that has ended. After an error only Abort is allowed.
 	io.Writer
 
 	// Close makes the staged file durable and returns ref, which lets Publish find it in any process. ref has at most 8

@@ -54,11 +54,15 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(b)), err
 }
 
-// List asks for page after page, each from the last name of the one before.
+// List asks for page after page, each from the last name of the one before. Names that are no keys are other programs'.
 func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Object, error] {
 	return func(yield func(driver.Object, error) bool) {
 		s.list(ctx, "data/"+prefix, "data/"+after, func(e entry, err error) bool {
-			return yield(driver.Object{Key: strings.TrimPrefix(e.Name, "data/"), Size: e.Size}, err)
+			key := strings.TrimPrefix(e.Name, "data/")
+			if err == nil && driver.CheckKey(key) != nil {
+				return true
+			}
+			return yield(driver.Object{Key: key, Size: e.Size}, err)
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,4 +29,35 @@ func TestConformance(t *testing.T) {
 		},
 		Page: 5,
 	})
+}
+
+// Other programs put what they like into a bucket. A listing once gave their names to the sink.
+func TestNamesThatAreNoKeysAreNotListed(t *testing.T) {
+	server := httptest.NewServer(example.NewServer("bucket", token))
+	defer server.Close()
+	s := &example.Store{URL: server.URL + "/bucket", Token: token, Client: server.Client(), Timeout: time.Minute, Page: 2}
+	for _, key := range []string{"a", "b"} {
+		if err := s.Create(t.Context(), key, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.URL+"/bucket/data/a%20b", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Sum", "00000000")
+	if res, err := server.Client().Do(req); err != nil || res.Body.Close() != nil || res.StatusCode >= 300 {
+		t.Fatalf("put another program's object: %+v, %v", res, err)
+	}
+	var got []string
+	for o, err := range s.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, o.Key)
+	}
+	if !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("listed %q, want a and b alone", got)
+	}
 }
