@@ -9,8 +9,6 @@ package retry
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -52,25 +50,6 @@ func Attempt(ctx context.Context, limit time.Duration, f func(context.Context) e
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return f(ctx)
-}
-
-// Begin calls f, which must return within limit, with a context that lasts until the caller calls end: for an answer whose
-// body is read later. end is nil if there is an error.
-func Begin(ctx context.Context, limit time.Duration, f func(context.Context) error) (end func(), err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	t := time.AfterFunc(limit, func() { cancel(context.DeadlineExceeded) })
-	err = f(ctx)
-	if !t.Stop() && err == nil {
-		err = context.DeadlineExceeded
-	}
-	if err == nil {
-		return func() { cancel(nil) }, nil
-	}
-	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer within %s: %w", limit, context.DeadlineExceeded)
-	}
-	cancel(nil)
-	return nil, err
 }
 
 // Pause is how long to wait after n failures in a row: first after one, doubled for each more, and most in the end.

@@ -3,6 +3,7 @@ package retry
 import (
 	"context"
 	"errors"
+	"io"
 	"math"
 	"slices"
 	"testing"
@@ -122,9 +123,9 @@ func TestAnAttemptHasADeadlineOfItsOwn(t *testing.T) {
 func TestWhatIsBegunInTimeHasNoDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := make(chan context.Context, 1)
-		end, err := Begin(t.Context(), time.Second, func(ctx context.Context) error {
+		body, err := Stream(t.Context(), time.Second, func(ctx context.Context) (io.ReadCloser, error) {
 			kept <- ctx
-			return Sleep(ctx, time.Second/2, nil)
+			return io.NopCloser(nil), Sleep(ctx, time.Second/2, nil)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -133,20 +134,20 @@ func TestWhatIsBegunInTimeHasNoDeadline(t *testing.T) {
 		if err := Sleep(ctx, time.Hour, nil); err != nil {
 			t.Errorf("after it was begun: %v, want no deadline", err)
 		}
-		if end(); ctx.Err() == nil {
+		if err := body.Close(); err != nil || ctx.Err() == nil {
 			t.Error("the context lasts after its end")
 		}
 		begun := time.Now()
-		_, err = Begin(t.Context(), time.Second, func(ctx context.Context) error {
+		_, err = Stream(t.Context(), time.Second, func(ctx context.Context) (io.ReadCloser, error) {
 			<-ctx.Done()
-			return ctx.Err()
+			return nil, ctx.Err()
 		})
 		if took := time.Since(begun); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || took != time.Second {
 			t.Errorf("%v after %s, want a deadline after a second", err, took)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err = Begin(ctx, time.Second, func(ctx context.Context) error { return ctx.Err() }); !errors.Is(err, context.Canceled) {
+		if _, err = Stream(ctx, time.Second, func(ctx context.Context) (io.ReadCloser, error) { return nil, ctx.Err() }); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want the end of the context", err)
 		}
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -21,6 +20,7 @@ type box struct {
 	access access
 	name   string // of the container
 	opts   Options
+	retry  retry.Requests
 	clock  steady.Told
 
 	mostCopied, piece int64 // the constants, but for tests
@@ -32,25 +32,12 @@ func (b *box) blob(name string) *blockblob.Client { return b.access.client.NewBl
 // blobName is that of the blob for a key.
 func (b *box) blobName(key string) string { return toName(b.opts.Prefix + key) }
 
-// do calls f until it succeeds, its error is final, or all attempts are used. Each attempt has its own deadline, with time for
-// a body of that many bytes.
-func (b *box) do(ctx context.Context, bytes int, f func(context.Context) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return retry.Loop{
-		First: 100 * time.Millisecond, Most: 5 * time.Second,
-		Attempt: b.opts.Timeout + time.Duration(bytes)*time.Second/(256<<10),
-		Again:   func(n int, err error) bool { return n < b.opts.Attempts && passing(err) },
-	}.Do(ctx, f)
-}
-
 // staging is where files wait; List leaves it out.
 func (b *box) staging() string { return b.opts.Prefix + "_staging/" }
 
 // askTime looks for a blob that is not there. The answer tells the time, and whether the container is there.
 func (b *box) askTime(ctx context.Context) error {
-	err := b.do(ctx, 0, func(ctx context.Context) error {
+	err := b.retry.Do(ctx, 0, func(ctx context.Context) error {
 		_, err := b.blob(toName(b.staging()+"clock")).GetProperties(ctx, nil)
 		return err
 	})
@@ -66,7 +53,7 @@ func (b *box) askTime(ctx context.Context) error {
 // checkKind refuses an account with a hierarchical namespace. Who may not ask is warned; List notices the wrong order, too.
 func (b *box) checkKind(ctx context.Context) error {
 	var folders bool
-	err := b.do(ctx, 0, func(ctx context.Context) error {
+	err := b.retry.Do(ctx, 0, func(ctx context.Context) error {
 		info, err := b.access.client.GetAccountInfo(ctx, nil)
 		folders = info.IsHierarchicalNamespaceEnabled != nil && *info.IsHierarchicalNamespaceEnabled
 		return err
@@ -121,7 +108,7 @@ func metadata(m map[string]*string, name string) (value string, ok bool) {
 
 // remove deletes a staged file with what a person may have made of it.
 func (b *box) remove(ctx context.Context, staging string) error {
-	err := b.do(ctx, 0, func(ctx context.Context) error {
+	err := b.retry.Do(ctx, 0, func(ctx context.Context) error {
 		_, err := b.blob(toName(b.staging()+staging)).Delete(ctx, &blob.DeleteOptions{DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude)})
 		return err
 	})

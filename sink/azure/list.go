@@ -26,7 +26,7 @@ func (b *box) items(ctx context.Context, prefix, from string, include container.
 		}
 		for {
 			var page container.ListBlobsFlatResponse
-			err := b.do(ctx, 0, func(ctx context.Context) (err error) {
+			err := b.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
 				page, err = b.access.client.NewListBlobsFlatPager(in).NextPage(ctx)
 				return err
 			})

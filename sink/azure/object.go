@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"iter"
 	"strings"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
@@ -19,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -35,7 +34,7 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 	}
 	sum := md5.Sum(body)
 	unknown := false
-	err := s.box.do(ctx, len(body), func(ctx context.Context) error {
+	err := s.box.retry.Do(ctx, len(body), func(ctx context.Context) error {
 		_, err := s.box.blob(s.box.blobName(key)).Upload(ctx, streaming.NopCloser(bytes.NewReader(body)), &blockblob.UploadOptions{
 			AccessConditions: absent(), TransactionalValidation: blob.TransferValidationTypeMD5(sum[:]),
 		})
@@ -61,7 +60,7 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) (body []byte,
 	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("azure: read: %w", err)
 	}
-	err = s.box.do(ctx, 0, func(ctx context.Context) (err error) {
+	err = s.box.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
 		body, err = s.read(ctx, key, limit)
 		return err
 	})
@@ -97,29 +96,14 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	late := time.AfterFunc(s.box.opts.Timeout, func() { cancel(fmt.Errorf("no answer: %w", context.DeadlineExceeded)) })
-	out, err := s.box.blob(s.box.blobName(key)).DownloadStream(ctx, nil)
-	late.Stop()
+	r, err := retry.Stream(ctx, s.box.opts.Timeout, func(ctx context.Context) (io.ReadCloser, error) {
+		out, err := s.box.blob(s.box.blobName(key)).DownloadStream(ctx, nil)
+		return out.Body, err
+	})
 	if err != nil {
-		if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
-			err = cause
-		}
-		cancel(nil)
 		return nil, s.box.fail("open", key, err)
 	}
-	return &body{out.Body, cancel}, nil
-}
-
-// body is that of an answer, whose context ends with it.
-type body struct {
-	io.ReadCloser
-	cancel context.CancelCauseFunc
-}
-
-func (b *body) Close() error {
-	defer b.cancel(nil)
-	return b.ReadCloser.Close()
+	return r, nil
 }
 
 // List yields objects in the order of their keys' bytes, without those in staging.

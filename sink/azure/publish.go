@@ -21,7 +21,7 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 		return fmt.Errorf("azure: not a reference to a staged file: %w", err)
 	}
 	final := s.box.blob(s.box.blobName(r.Key))
-	err := s.box.do(ctx, int(r.Size/copySpeed), func(ctx context.Context) error {
+	err := s.box.retry.Do(ctx, int(r.Size/copySpeed), func(ctx context.Context) error {
 		err := s.box.copy(ctx, final, &r)
 		if err == nil {
 			return nil

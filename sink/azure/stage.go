@@ -125,7 +125,7 @@ func (u *upload) wait() error {
 // succeeds.
 func (u *upload) send(ctx context.Context, b *gather.Bytes, put func(context.Context, blob.TransferValidationType) error) error {
 	check, attempts := blob.TransferValidationTypeMD5(b.Sum(md5.New())), 0
-	err := u.box.do(ctx, b.Len(), func(ctx context.Context) error {
+	err := u.box.retry.Do(ctx, b.Len(), func(ctx context.Context) error {
 		attempts++
 		return put(ctx, check)
 	})
@@ -170,7 +170,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 
 // list makes a blob of the blocks.
 func (u *upload) list(ctx context.Context) error {
-	err := u.box.do(ctx, 0, func(ctx context.Context) error {
+	err := u.box.retry.Do(ctx, 0, func(ctx context.Context) error {
 		out, err := u.staged().CommitBlockList(ctx, u.ids, &blockblob.CommitBlockListOptions{AccessConditions: absent(), Metadata: u.metadata()})
 		return u.settle(ctx, out.ETag, err)
 	})
@@ -205,7 +205,7 @@ func (u *upload) Abort(ctx context.Context) error {
 		return nil
 	}
 	if len(u.ids) > 0 {
-		err := u.box.do(ctx, 0, func(ctx context.Context) error {
+		err := u.box.retry.Do(ctx, 0, func(ctx context.Context) error {
 			_, err := u.staged().Upload(ctx, streaming.NopCloser(strings.NewReader("")), nil)
 			return err
 		})

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/onceflow/onceflow/internal/gather"
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -66,7 +67,7 @@ func Open(ctx context.Context, containerURL string, opts *Options) (*Store, erro
 	if err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}
-	b := &box{opts: o, mostCopied: mostCopied, piece: pieceBlob}
+	b := &box{opts: o, retry: retry.Requests{Attempts: o.Attempts, Timeout: o.Timeout, Passing: passing}, mostCopied: mostCopied, piece: pieceBlob}
 	if b.access, b.name, err = newAccess(containerURL, &o, &b.clock); err != nil {
 		return nil, fmt.Errorf("azure: %w", err)
 	}

@@ -28,7 +28,7 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 		return fmt.Errorf("gcs: create: %w", err)
 	}
 	unknown := false
-	err := s.do(ctx, len(body), func(ctx context.Context) error {
+	err := s.retry.Do(ctx, len(body), func(ctx context.Context) error {
 		err := s.put(ctx, s.opts.Prefix+key, body)
 		if httpStatus(err) == http.StatusPreconditionFailed && unknown {
 			if got, readErr := s.read(ctx, key, int64(len(body))); readErr == nil && bytes.Equal(got, body) {
@@ -49,7 +49,7 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 
 // taken checks that a failed precondition means that the key exists, since some permission errors look the same.
 func (s *Store) taken(ctx context.Context, key string) error {
-	err := s.do(ctx, 0, func(ctx context.Context) error {
+	err := s.retry.Do(ctx, 0, func(ctx context.Context) error {
 		_, err := s.object(s.opts.Prefix + key).Attrs(ctx)
 		return err
 	})
@@ -83,7 +83,7 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) (body []byte,
 	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("gcs: read: %w", err)
 	}
-	err = s.do(ctx, 0, func(ctx context.Context) (err error) {
+	err = s.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
 		body, err = s.read(ctx, key, limit)
 		return err
 	})
@@ -113,10 +113,12 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("gcs: open: %w", err)
 	}
-	var r *storage.Reader
-	end, err := retry.Begin(ctx, s.opts.Timeout, func(ctx context.Context) (err error) {
-		r, err = s.object(s.opts.Prefix + key).ReadCompressed(true).NewReader(ctx)
-		return err
+	r, err := retry.Stream(ctx, s.opts.Timeout, func(ctx context.Context) (io.ReadCloser, error) {
+		r, err := s.object(s.opts.Prefix + key).ReadCompressed(true).NewReader(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return r, nil
 	})
 	if notFound(err) {
 		return nil, fmt.Errorf("gcs: %q in bucket %s: %w", key, s.name, fs.ErrNotExist)
@@ -124,18 +126,7 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, s.fail("open", key, err)
 	}
-	return &reader{r, end}, nil
-}
-
-// reader is an answer's body, and what its request holds.
-type reader struct {
-	io.ReadCloser
-	end func()
-}
-
-func (r *reader) Close() error {
-	defer r.end()
-	return r.ReadCloser.Close()
+	return r, nil
 }
 
 // List yields objects in the order of their keys' bytes. It leaves out staging, and names that are no keys, which are other
@@ -171,7 +162,7 @@ func (s *Store) list(ctx context.Context, prefix, after string) iter.Seq2[*stora
 		}
 		for token, more := "", true; more; more = token != "" {
 			var page []*storage.ObjectAttrs
-			err := s.do(ctx, 0, func(ctx context.Context) error {
+			err := s.retry.Do(ctx, 0, func(ctx context.Context) error {
 				page = nil
 				objects := s.bucket.Retryer(storage.WithPolicy(storage.RetryNever)).Objects(ctx, q)
 				next, err := iterator.NewPager(objects, s.page, token).NextPage(&page)

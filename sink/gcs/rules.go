@@ -17,7 +17,7 @@ func (s *Store) lookAtRules(ctx context.Context) error {
 		return nil
 	}
 	var attrs *storage.BucketAttrs
-	err := s.do(ctx, 0, func(ctx context.Context) (err error) {
+	err := s.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
 		attrs, err = s.bucket.Attrs(ctx)
 		return err
 	})

@@ -89,7 +89,7 @@ func (u *upload) begin() error {
 	}
 	u.w = u.writer(u.ctx, u.s.bucket.Object(u.ref.Staging).Retryer(storage.WithPolicy(storage.RetryAlways)))
 	u.w.ChunkSize = u.s.opts.ChunkBytes
-	u.w.ChunkTransferTimeout = u.s.patience(u.s.opts.ChunkBytes)
+	u.w.ChunkTransferTimeout = u.s.retry.Patience(u.s.opts.ChunkBytes)
 	u.w.ChunkRetryDeadline = time.Duration(u.s.opts.Attempts) * u.w.ChunkTransferTimeout
 	_, err := u.w.Write(u.buf)
 	u.buf = nil
@@ -99,7 +99,7 @@ func (u *upload) begin() error {
 // watch ends the session if sending so many bytes takes too long. The client bounds its chunks, but waits for ever for the
 // answer that begins a session. The caller calls stop when it is done.
 func (u *upload) watch(bytes int) (stop func()) {
-	limit := u.s.patience(len(u.buf) + bytes + 2*u.s.opts.ChunkBytes)
+	limit := u.s.retry.Patience(len(u.buf) + bytes + 2*u.s.opts.ChunkBytes)
 	t := time.AfterFunc(time.Duration(u.s.opts.Attempts)*limit, u.cancel)
 	return func() { t.Stop() }
 }
@@ -147,7 +147,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 
 // send sends a short file. If the file exists already, the answer to an earlier attempt was late or lost.
 func (u *upload) send(ctx context.Context) (attrs *storage.ObjectAttrs, err error) {
-	err = u.s.do(ctx, len(u.buf), func(ctx context.Context) error {
+	err = u.s.retry.Do(ctx, len(u.buf), func(ctx context.Context) error {
 		w := u.writer(ctx, u.s.object(u.ref.Staging))
 		w.ChunkSize = 0
 		w.CRC32C, w.SendCRC32C = u.ref.CRC32C, true
@@ -172,7 +172,7 @@ func (u *upload) endSession(ctx context.Context) (*storage.ObjectAttrs, error) {
 		return u.w.Attrs(), nil
 	}
 	var attrs *storage.ObjectAttrs
-	lookErr := u.s.do(ctx, 0, func(ctx context.Context) (err error) {
+	lookErr := u.s.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
 		attrs, err = u.s.object(u.ref.Staging).Attrs(ctx)
 		return err
 	})
@@ -200,7 +200,7 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 		return fmt.Errorf("gcs: not a reference to a staged file: %w", err)
 	}
 	from := s.object(r.Staging).If(storage.Conditions{GenerationMatch: r.Generation})
-	err := s.do(ctx, 0, func(ctx context.Context) error {
+	err := s.retry.Do(ctx, 0, func(ctx context.Context) error {
 		_, err := from.Move(ctx, storage.MoveObjectDestination{
 			Object: s.opts.Prefix + r.Key, Conditions: &storage.Conditions{DoesNotExist: true},
 		})
@@ -259,7 +259,7 @@ func (s *Store) Discard(ctx context.Context, st driver.Staging) error {
 }
 
 func (s *Store) remove(ctx context.Context, name string) error {
-	err := s.do(ctx, 0, func(ctx context.Context) error { return s.object(name).Delete(ctx) })
+	err := s.retry.Do(ctx, 0, func(ctx context.Context) error { return s.object(name).Delete(ctx) })
 	if err != nil && !notFound(err) {
 		return s.fail("delete", name, err)
 	}

@@ -60,6 +60,7 @@ type Store struct {
 	bucket *storage.BucketHandle
 	name   string
 	opts   Options
+	retry  retry.Requests
 	clock  steady.Told
 	page   int // objects of a page of a listing
 
@@ -92,7 +93,9 @@ func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
 		}
 		o.Client = client
 	}
-	s := &Store{bucket: o.Client.Bucket(bucket), name: bucket, opts: o, page: 1000}
+	s := &Store{bucket: o.Client.Bucket(bucket), name: bucket, opts: o, page: 1000,
+		retry: retry.Requests{Attempts: o.Attempts, Timeout: o.Timeout, Passing: passing},
+	}
 	if _, err := s.Now(ctx); err != nil {
 		return nil, err
 	}
@@ -108,22 +111,6 @@ func (s *Store) staging() string { return s.opts.Prefix + "_staging/" }
 // object returns a handle that tries once. Retries are ours, since only we can tell our own object from another's.
 func (s *Store) object(name string) *storage.ObjectHandle {
 	return s.bucket.Object(name).Retryer(storage.WithPolicy(storage.RetryNever))
-}
-
-// do calls f until it succeeds, its error is final, or all attempts are used. Every attempt has its own deadline.
-func (s *Store) do(ctx context.Context, bytes int, f func(context.Context) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return retry.Loop{
-		First: 100 * time.Millisecond, Most: 5 * time.Second, Attempt: s.patience(bytes),
-		Again: func(n int, err error) bool { return n < s.opts.Attempts && passing(err) },
-	}.Do(ctx, f)
-}
-
-// patience is how long one attempt may take.
-func (s *Store) patience(bytes int) time.Duration {
-	return s.opts.Timeout + time.Duration(bytes)*time.Second/(256<<10)
 }
 
 func passing(err error) bool {
@@ -190,7 +177,7 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 		return t, ctx.Err()
 	}
 	name := fmt.Sprintf("%sclock/%02d", s.staging(), rand.IntN(64))
-	err := s.do(ctx, 0, func(ctx context.Context) error {
+	err := s.retry.Do(ctx, 0, func(ctx context.Context) error {
 		w := s.object(name).NewWriter(ctx)
 		w.ChunkSize = 0
 		if _, err := w.Write([]byte("now\n")); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithymiddleware "github.com/aws/smithy-go/middleware"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/internal/steady"
 	"github.com/onceflow/onceflow/sink/driver"
 )
@@ -22,7 +23,7 @@ type bucket struct {
 	client *s3.Client
 	name   string
 	opts   Options
-	retry  retrier
+	retry  retry.Requests
 	clock  steady.Told
 
 	copies  bool          // files wait as objects in staging, not as uploads
@@ -47,9 +48,9 @@ func (b *bucket) askTime(ctx context.Context) error {
 		out, err = b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.name})
 		return err
 	}
-	err := b.retry.do(ctx, 0, ask)
+	err := b.retry.Do(ctx, 0, ask)
 	if skewed(err) { // an answer to HEAD has no body that would tell it from a refusal
-		err = b.retry.do(ctx, 0, ask)
+		err = b.retry.Do(ctx, 0, ask)
 	}
 	if err != nil {
 		return b.fail("look at the bucket", "", err)
@@ -73,7 +74,7 @@ func (b *bucket) deletes(ctx context.Context) ([]driver.Deletion, error) {
 		return nil, nil
 	}
 	var out *s3.GetBucketLifecycleConfigurationOutput
-	err := b.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+	err := b.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
 		out, err = b.client.GetBucketLifecycleConfiguration(ctx,
 			&s3.GetBucketLifecycleConfigurationInput{Bucket: &b.name})
 		return err

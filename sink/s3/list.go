@@ -24,7 +24,7 @@ func list(ctx context.Context, b *bucket, prefix, after string) iter.Seq2[driver
 		}
 		for {
 			var out *s3.ListObjectsV2Output
-			err := b.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+			err := b.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
 				out, err = b.client.ListObjectsV2(ctx, in)
 				return err
 			})
@@ -55,7 +55,7 @@ func listUploads(ctx context.Context, b *bucket, prefix string) iter.Seq2[incomp
 		in := &s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: b.key(prefix), EncodingType: types.EncodingTypeUrl, MaxUploads: b.page}
 		for {
 			var out *s3.ListMultipartUploadsOutput
-			err := b.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+			err := b.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
 				out, err = b.client.ListMultipartUploads(ctx, in)
 				return err
 			})

@@ -26,7 +26,7 @@ func (s *Store) Create(ctx context.Context, key string, body []byte) error {
 		return fmt.Errorf("s3: create: %w", err)
 	}
 	unknown := false
-	err := s.bucket.retry.do(ctx, len(body), func(ctx context.Context) error {
+	err := s.bucket.retry.Do(ctx, len(body), func(ctx context.Context) error {
 		in := &s3.PutObjectInput{
 			Bucket: &s.bucket.name, Key: s.bucket.key(key), Body: bytes.NewReader(body),
 			IfNoneMatch: aws.String("*"), ChecksumCRC32C: aws.String(encodeSum(crc32.Checksum(body, castagnoli))),
@@ -61,7 +61,7 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, erro
 		return nil, fmt.Errorf("s3: read: %w", err)
 	}
 	var body []byte
-	err := s.bucket.retry.do(ctx, 0, func(ctx context.Context) (err error) {
+	err := s.bucket.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
 		body, err = s.read(ctx, key, limit)
 		return err
 	})
@@ -92,26 +92,17 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := driver.CheckKey(key); err != nil {
 		return nil, fmt.Errorf("s3: open: %w", err)
 	}
-	var out *s3.GetObjectOutput
-	end, err := retry.Begin(ctx, s.bucket.opts.Timeout, func(ctx context.Context) (err error) {
-		out, err = s.bucket.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key)})
-		return err
+	r, err := retry.Stream(ctx, s.bucket.opts.Timeout, func(ctx context.Context) (io.ReadCloser, error) {
+		out, err := s.bucket.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key)})
+		if err != nil {
+			return nil, err
+		}
+		return out.Body, nil
 	})
 	if err != nil {
 		return nil, s.bucket.fail("open", key, err)
 	}
-	return &reader{out.Body, end}, nil
-}
-
-// reader is an answer's body, and what its request holds.
-type reader struct {
-	io.ReadCloser
-	end func()
-}
-
-func (r *reader) Close() error {
-	defer r.end()
-	return r.ReadCloser.Close()
+	return r, nil
 }
 
 // List yields objects in the order of their keys' bytes, a request for each 1,000. It leaves out staging, and names that are

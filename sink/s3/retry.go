@@ -1,10 +1,7 @@
 package s3
 
 import (
-	"context"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"time"
 
@@ -13,34 +10,6 @@ import (
 
 	"github.com/onceflow/onceflow/internal/retry"
 )
-
-// retrier tries a request again when its error may pass. Every attempt has a deadline of its own, since a connection
-// whose other end is gone is otherwise waited for until the caller's context ends.
-type retrier struct {
-	attempts int
-	timeout  time.Duration
-	renew    func() // called when the credentials have expired, before the next attempt
-}
-
-// do calls f until it succeeds, fails for good, or was tried often enough. bytes is the size of the body.
-func (r retrier) do(ctx context.Context, bytes int, f func(context.Context) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return retry.Loop{
-		First: 100 * time.Millisecond, Most: 5 * time.Second,
-		Attempt: r.timeout + time.Duration(bytes)*time.Second/(256<<10),
-		Again: func(n int, err error) bool {
-			if n >= r.attempts || !passing(err) {
-				return false
-			}
-			if errorCode(err) == "ExpiredToken" && r.renew != nil {
-				r.renew()
-			}
-			return true
-		},
-	}.Do(ctx, f)
-}
 
 // passing reports whether the same request may succeed later. It is a closed list: what it does not know is final.
 func passing(err error) bool {
@@ -58,13 +27,7 @@ func passing(err error) bool {
 	case status >= 300:
 		return false
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) && dns.IsNotFound {
-		return false
-	}
-	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) ||
-		errors.Is(err, io.ErrUnexpectedEOF)
+	return retry.Network(err)
 }
 
 // skewed reports whether a request was refused by a service whose clock is far from ours. The client signs the next one by

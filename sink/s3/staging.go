@@ -79,7 +79,7 @@ func (r *ref) metadata() map[string]string {
 // put stages a file whole. It gives the memory of body back, unless an attempt that failed may still be reading it.
 func (b *bucket) put(ctx context.Context, r *ref, file *gather.Bytes, s *gather.Spare) error {
 	sum, attempts := checksum(file), 0
-	err := b.retry.do(ctx, file.Len(), func(ctx context.Context) error {
+	err := b.retry.Do(ctx, file.Len(), func(ctx context.Context) error {
 		attempts++
 		in := &s3.PutObjectInput{Bucket: &b.name, Key: b.key(r.Staged), Body: file.Reader(), ChecksumCRC32C: &sum, Metadata: r.metadata()}
 		in.ServerSideEncryption, in.SSEKMSKeyId = b.encryption()
@@ -103,7 +103,7 @@ func (b *bucket) put(ctx context.Context, r *ref, file *gather.Bytes, s *gather.
 // heeds a condition on a copy, so the key is looked at before. Two that copy at the same time write the same bytes. What
 // cannot be deleted stays for the sweeper: the file is published all the same.
 func (b *bucket) publish(ctx context.Context, r *ref) error {
-	err := b.retry.do(ctx, int(r.Size/32), func(ctx context.Context) error { // the store copies faster than we send
+	err := b.retry.Do(ctx, int(r.Size/32), func(ctx context.Context) error { // the store copies faster than we send
 		if ours, err := b.isOurs(ctx, r.Key, r); ours || err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (b *bucket) copy(ctx context.Context, from, to string) error {
 
 // remove deletes an object in staging. None there is success.
 func (b *bucket) remove(ctx context.Context, name string) error {
-	err := b.retry.do(ctx, 0, func(ctx context.Context) error {
+	err := b.retry.Do(ctx, 0, func(ctx context.Context) error {
 		_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: b.key(name)})
 		return err
 	})
@@ -206,7 +206,7 @@ func stagingOf(key, id string) (st driver.Staging, ok bool) {
 
 // keyInMetadata is the key of a staged file whose name does not say it; empty if there is none, or not any more.
 func (b *bucket) keyInMetadata(ctx context.Context, name string) (key string, err error) {
-	err = b.retry.do(ctx, 0, func(ctx context.Context) error {
+	err = b.retry.Do(ctx, 0, func(ctx context.Context) error {
 		out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.name, Key: b.key(name)})
 		if err == nil {
 			raw, _ := base64.RawURLEncoding.DecodeString(out.Metadata[stagedKey])

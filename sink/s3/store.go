@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/onceflow/onceflow/internal/gather"
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -90,7 +91,7 @@ func Open(ctx context.Context, cfg aws.Config, name string, opts *Options) (*Sto
 	if name == "" {
 		return nil, errors.New("s3: no bucket named")
 	}
-	b := &bucket{name: name, opts: o, retry: retrier{attempts: o.Attempts, timeout: o.Timeout}}
+	b := &bucket{name: name, opts: o, retry: retry.Requests{Attempts: o.Attempts, Timeout: o.Timeout, Passing: passing}}
 	b.client = s3.NewFromConfig(cfg, func(c *s3.Options) {
 		c.Retryer = aws.NopRetryer{}
 		c.UsePathStyle = o.PathStyle
@@ -106,7 +107,12 @@ func Open(ctx context.Context, cfg aws.Config, name string, opts *Options) (*Sto
 		}
 	})
 	if cache, ok := b.client.Options().Credentials.(interface{ Invalidate() }); ok {
-		b.retry.renew = cache.Invalidate
+		b.retry.Passing = func(err error) bool {
+			if errorCode(err) == "ExpiredToken" {
+				cache.Invalidate()
+			}
+			return passing(err)
+		}
 	}
 	if err := b.askTime(ctx); err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func (b *bucket) begin(ctx context.Context, name string, r *ref) (id string, err
 		Bucket: &b.name, Key: b.key(name), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c, Metadata: r.metadata(),
 	}
 	in.ServerSideEncryption, in.SSEKMSKeyId = b.encryption()
-	err = b.retry.do(ctx, 0, func(ctx context.Context) error {
+	err = b.retry.Do(ctx, 0, func(ctx context.Context) error {
 		out, err := b.client.CreateMultipartUpload(ctx, in)
 		if err == nil {
 			id = aws.ToString(out.UploadId)
@@ -63,7 +63,7 @@ func (b *bucket) complete(ctx context.Context, name, id string, parts []part, r 
 			PartNumber: aws.Int32(int32(i + 1)), ETag: aws.String(p.ETag), ChecksumCRC32C: aws.String(p.CRC),
 		})
 	}
-	err := b.retry.do(ctx, 0, func(ctx context.Context) error {
+	err := b.retry.Do(ctx, 0, func(ctx context.Context) error {
 		out, err := b.client.CompleteMultipartUpload(ctx, in)
 		if err == nil && aws.ToString(out.ETag) != "" {
 			err = unseen{}
@@ -74,8 +74,8 @@ func (b *bucket) complete(ctx context.Context, name, id string, parts []part, r 
 		return err
 	}
 	longer := b.retry
-	longer.attempts += 3
-	return longer.do(ctx, 0, func(ctx context.Context) error { return b.settle(ctx, name, r, unseen{}) })
+	longer.Attempts += 3
+	return longer.Do(ctx, 0, func(ctx context.Context) error { return b.settle(ctx, name, r, unseen{}) })
 }
 
 // unseen is what a store says to have, and has not.
@@ -125,7 +125,7 @@ func (b *bucket) isOurs(ctx context.Context, name string, r *ref) (bool, error) 
 
 // abort deletes an upload. None there is success.
 func (b *bucket) abort(ctx context.Context, name, id string) error {
-	err := b.retry.do(ctx, 0, func(ctx context.Context) error {
+	err := b.retry.Do(ctx, 0, func(ctx context.Context) error {
 		_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &b.name, Key: b.key(name), UploadId: &id})
 		return err
 	})

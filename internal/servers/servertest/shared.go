@@ -48,45 +48,36 @@ func (s *Shared) Stop() {
 // Kafka is a cluster of one broker. Tests may not kill it.
 func (s *Shared) Kafka(t testing.TB) *servers.Kafka {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.kafka == nil {
-		s.kafka = begin(t, func(ctx context.Context, c *servers.Cache) (*servers.Kafka, error) {
-			return servers.StartKafka(ctx, c, nil)
-		})
-	}
-	return s.kafka
+	return once(s, t, &s.kafka, func(ctx context.Context, c *servers.Cache) (*servers.Kafka, error) {
+		return servers.StartKafka(ctx, c, nil)
+	})
 }
 
 // MinIO is an S3 server. Tests may not kill it.
 func (s *Shared) MinIO(t testing.TB) *servers.MinIO {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.minio == nil {
-		s.minio = begin(t, servers.StartMinIO)
-	}
-	return s.minio
+	return once(s, t, &s.minio, servers.StartMinIO)
 }
 
 // Azurite is an emulator of Azure Blob Storage. Tests may not kill it.
 func (s *Shared) Azurite(t testing.TB) *servers.Azurite {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.azurite == nil {
-		s.azurite = begin(t, servers.StartAzurite)
-	}
-	return s.azurite
+	return once(s, t, &s.azurite, servers.StartAzurite)
 }
 
 // Versity is another S3 server. Tests may not kill it.
 func (s *Shared) Versity(t testing.TB) *servers.Versity {
 	t.Helper()
+	return once(s, t, &s.versity, servers.StartVersity)
+}
+
+// once returns the server that at is for. The first call starts it.
+func once[S any](s *Shared, t testing.TB, at **S, start func(context.Context, *servers.Cache) (*S, error)) *S {
+	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.versity == nil {
-		s.versity = begin(t, servers.StartVersity)
+	if *at == nil {
+		*at = begin(t, start)
 	}
-	return s.versity
+	return *at
 }
