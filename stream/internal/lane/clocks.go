@@ -22,6 +22,7 @@ type clocks struct {
 	now     time.Time // of the output's clock, as the engine knows it: no record moves a clock beyond; zero is none
 	limit   time.Time // event times after it are rejected; zero is none
 	oldest  time.Time // and those before it
+	gave    time.Time // when the lane last gave a record, by the output's clock
 
 	oddTimes int64 // of records, that were taken for none
 }

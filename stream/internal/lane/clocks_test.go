@@ -84,6 +84,35 @@ func TestEventTimeIsThatOfTheSlowestPartition(t *testing.T) {
 	}
 }
 
+// A burst's last hour was sealed one commit later than need be: only a log that had given nothing for a whole round of upkeep
+// was asked for its end.
+func TestALaneThatFellSilentIsAskedForItsEndsAtOnce(t *testing.T) {
+	l := newTestLane(t, nil)
+	now := minute(30)
+	l.core.At(now, time.Time{}, time.Time{})
+	l.feed(0, "a")
+	l.feed(1, "b")
+	for _, c := range []struct {
+		name  string
+		after time.Duration
+		want  int
+	}{
+		{"while it gives records", silence - time.Nanosecond, 0},
+		{"one round later", silence - time.Nanosecond, 2},
+	} {
+		if got := l.core.Idle(now.Add(c.after)); len(got) != c.want {
+			t.Errorf("%s: asked for %v, want %d partitions", c.name, got, c.want)
+		}
+	}
+	l.feed(0, "c")
+	if got := l.core.Idle(now.Add(silence)); len(got) != 2 {
+		t.Errorf("asked for %v, want both partitions of a lane that gave nothing for %s", got, silence)
+	}
+	if got := l.core.Idle(minute(0)); len(got) != 0 {
+		t.Errorf("asked for %v, but the clocks are not behind", got)
+	}
+}
+
 func TestAnEndedPartitionWithChildrenStillBoundsEventTime(t *testing.T) {
 	var said []string
 	l := newTestLane(t, nil, watch{said: &said})

@@ -172,6 +172,9 @@ func (l *Lane) step(ctx context.Context, b *driver.Batch, from, to int, last boo
 	if err := l.flight.settle(ctx); err != nil {
 		return err
 	}
+	if to > from {
+		l.clocks.gave = l.clocks.now
+	}
 	if last {
 		l.clocks.noteArrivals(b)
 		if err := l.parts.pass(b.Passed); err != nil {
@@ -239,7 +242,8 @@ func (l *Lane) Pull(ctx context.Context) error {
 	return l.advance(ctx)
 }
 
-// Idle returns the positions of partitions that gave no record since its last call and whose clocks are behind.
+// Idle returns the positions of partitions whose clocks are behind and that gave no record since its last call, or whose
+// lane gave none for a moment. now is by the output's clock.
 func (l *Lane) Idle(now time.Time) map[record.Partition]record.Position {
 	return l.clocks.idle(now, l.intake.ready())
 }

@@ -10,6 +10,9 @@ import (
 // proveLag is how far a clock must be behind now before the lane asks whether its log has ended.
 const proveLag = 2 * time.Second
 
+// silence is how long a lane must have given no record before it asks. A log that is read all the time would answer no.
+const silence = 500 * time.Millisecond
+
 // Rest tells a lane of a backfill about all logs of its process: whether all were at their ends for long enough, and how
 // far a clock then goes.
 type Rest struct {
@@ -17,12 +20,13 @@ type Rest struct {
 	To   time.Time
 }
 
-// idle returns the positions of partitions that gave no record since its last call and whose clocks are behind. A lane that
-// is not ready has none.
+// idle returns the positions of partitions whose clocks are behind and that gave no record since its last call, or whose lane
+// gave none for long enough. A lane that is not ready has none.
 func (c *clocks) idle(now time.Time, ready bool) (at map[record.Partition]record.Position) {
+	silent := !now.Before(c.gave.Add(silence))
 	for i := range c.parts.list {
 		p := &c.parts.list[i]
-		if ready && !p.ended && p.rest.asked == p.upTo && p.clock.MaxEventTime.Before(now.Add(-proveLag)) {
+		if ready && !p.ended && (silent || p.rest.asked == p.upTo) && p.clock.MaxEventTime.Before(now.Add(-proveLag)) {
 			if at == nil { // for most of thousands of lanes there is none
 				at = map[record.Partition]record.Position{}
 			}
