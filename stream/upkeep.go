@@ -112,7 +112,7 @@ func (k *upkeeper[T]) prove(ctx, hard context.Context, now time.Time) error {
 	return nil
 }
 
-// idle returns the positions of partitions that gave no record since its last call. It returns none if ctx ends, since a
+// idle returns the positions of partitions that may have ended: see core.Lane.Idle. It returns none if ctx ends, since a
 // worker may spend long in one slice while whoever ended ctx waits for upkeep. The time is when the last of all partitions
 // was found at its end; zero if one was not.
 func (k *upkeeper[T]) idle(ctx, hard context.Context, now time.Time) (map[record.Partition]record.Position, map[record.Partition]*lane[T], time.Time) {
