@@ -57,6 +57,7 @@ func (w *world) settle(ctx context.Context) error {
 
 // judge compares the bucket with the log.
 func (w *world) judge(ctx context.Context) error {
+	w.watch.whole = time.Time{}
 	w.watch.look(ctx)
 	r := w.report
 	for _, err := range w.crew.failed {

@@ -45,6 +45,7 @@ type watcher struct {
 	hourAfter string               // last hour manifest seen
 	waiting   map[string]time.Time // folders whose hour manifest was seen, and when
 	lastEntry string
+	whole     time.Time // when all manifests were listed last
 	seen      map[string]bool // manifests
 }
 
@@ -73,6 +74,9 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
+// wholeEvery is how often all manifests are listed, since any may come late.
+const wholeEvery = 5 * time.Second
+
 // look reads what is new. A store that is down is asked again the next time.
 func (w *watcher) look(ctx context.Context) {
 	w.mu.Lock()
@@ -87,7 +91,11 @@ func (w *watcher) look(ctx context.Context) {
 // that are no commits, or of clocks alone.
 func (w *watcher) manifests(ctx context.Context) error {
 	prefix := w.ledger + "manifests/s0000/"
-	list, err := w.bucket.list(ctx, prefix, w.lastEntry)
+	after := w.lastEntry
+	if time.Since(w.whole) > wholeEvery {
+		after, w.whole = "", time.Now()
+	}
+	list, err := w.bucket.list(ctx, prefix, after)
 	if err != nil {
 		return err
 	}
@@ -117,7 +125,8 @@ func (w *watcher) manifests(ctx context.Context) error {
 		}
 		w.seen[o.key] = true
 	}
-	// A manifest may be created after that of a later entry, so look again at the last ones.
+	// A manifest may be created after that of a later entry, so look again at the last ones. One that a dead process owed is
+	// made once its hour waits for it, hundreds of entries later.
 	if n := len(list); n > 64 {
 		w.lastEntry = list[n-64].key
 	}
