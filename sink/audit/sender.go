@@ -1,0 +1,35 @@
+package audit
+
+import (
+	"context"
+	"time"
+)
+
+// Event is what a producer accepts.
+type Event struct {
+	Key, Value []byte
+	Time       time.Time // event time; zero if the producer does not know it
+}
+
+// Line is an event of a batch.
+type Line struct {
+	Mark  Mark
+	Event Event
+}
+
+// Sender sends lines to the source of a job. It is safe for concurrent use.
+//
+// It sends the Mark with each line: as the header Header, made by Mark.Append, or in front of the value, made by
+// Mark.AppendPrefix. If it gives records a time, that is the event's, unless that is zero. Lines of one key go where all of
+// that key go, also when they are sent again, or stages that see one lane do not know them again.
+type Sender interface {
+	// Send returns once the source has all lines. After an error it may have any of them, also later. It must not change or
+	// keep lines.
+	Send(ctx context.Context, lines []Line) error
+}
+
+// SenderFunc is a function that is a Sender.
+type SenderFunc func(ctx context.Context, lines []Line) error
+
+// Send calls f.
+func (f SenderFunc) Send(ctx context.Context, lines []Line) error { return f(ctx, lines) }
