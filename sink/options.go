@@ -58,7 +58,9 @@ func (o *Options) filled() Options {
 	return f
 }
 
-func (o *Options) layout() files.Layout { return files.Layout{Prefix: o.Prefix, Hour: o.Hour} }
+func (o *Options) layout(job string) files.Layout {
+	return files.Layout{Prefix: o.Prefix, Job: job, Hour: o.Hour}
+}
 
 func (o *Options) validate() error {
 	var errs []error

@@ -95,6 +95,6 @@ func (o *SealOptions) lateness() time.Duration {
 func (o *SealOptions) filled(of *Options, flows []string) hours.Options {
 	return hours.Options{
 		Name: o.Name, Lateness: o.lateness(), EmptyHours: cmp.Or(o.EmptyHours, DefaultEmptyHours), Verify: o.Verify,
-		Layout: of.layout(), Flows: flows, Generation: of.Generation,
+		Layout: of.layout(""), Flows: flows, Generation: of.Generation,
 	}
 }

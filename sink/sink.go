@@ -67,7 +67,7 @@ func (s *Sink[T]) Attach(ctx context.Context, job driver.Job) error {
 		job.Logger = slog.New(slog.DiscardHandler)
 	}
 	s.pool = files.NewPool(files.Config[T]{
-		Layout: s.opts.layout(), Flows: s.flows, Workers: max(job.Workers, 1), Budget: job.Budget, Env: s.place.Env,
+		Layout: s.opts.layout(s.place.Folder.Job), Flows: s.flows, Workers: max(job.Workers, 1), Budget: job.Budget, Env: s.place.Env,
 	})
 	rooms, err := attach(ctx, s.place, &s.opts, s.names, &job, s.seal)
 	if err != nil {

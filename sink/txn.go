@@ -59,8 +59,28 @@ func (t *txn[T]) Bytes() int64 { return t.writers.Bytes() }
 // Commit makes everything durable.
 func (t *txn[T]) Commit(ctx context.Context, cut driver.Cut) (driver.Committed, error) {
 	defer t.writers.Close() // the next transaction keeps us until it is settled itself
+	if !t.work.Void() && !t.work.Begun() {
+		if err := t.note(cut.Lanes); err != nil {
+			return driver.Committed{}, errors.Join(retry.Stop(err), t.work.Drop(ctx))
+		}
+	}
 	late, err := t.work.Commit(ctx, cut, t.writers.Dropped())
 	return driver.Committed{LateRows: late}, err
+}
+
+// note adds what stages wrote down. It makes no call of the store: Commit writes it, and fails if it cannot.
+func (t *txn[T]) note(lanes []driver.LaneCut) error {
+	for i := range lanes {
+		for j := range lanes[i].Notes {
+			if err := checkName("notes", lanes[i].Notes[j].Name); err != nil {
+				return err
+			}
+		}
+		if err := t.writers.Note(lanes[i].Notes); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Drop deletes everything.

@@ -15,12 +15,13 @@ type flowClaim struct {
 	Job  string `json:"job"`
 }
 
-// checkFlows checks that each flow with a file or a seal of the job is the job's. Dead letters of all jobs lie in one folder.
+// checkFlows checks that each flow with a file or a seal of the job is the job's. Dead letters of all jobs lie in one folder,
+// notes in one of the job's own.
 func checkFlows(ctx context.Context, p *place, commits []*committed, closes []*closing) error {
 	flows := map[string]bool{}
 	for _, c := range commits {
 		for i := range c.files {
-			if c.files[i].Kind != "dead" {
+			if k := c.files[i].Kind; k != "dead" && k != "note" {
 				flows[c.files[i].Flow] = true
 			}
 		}

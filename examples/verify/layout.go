@@ -41,6 +41,8 @@ func (p *place) checkKey(what string, f *file) {
 		first = "late/" + first
 	case "dead":
 		ok = ok && f.Flow == "dead"
+	case "note":
+		first = "_notes/" + p.name + "/" + first
 	default:
 		ok = false
 	}

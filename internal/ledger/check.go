@@ -235,7 +235,7 @@ func checkFiles(files []File) error {
 	for i := range files {
 		f := &files[i]
 		switch f.Kind {
-		case DataFile, LateFile, DeadFile:
+		case DataFile, LateFile, DeadFile, NoteFile:
 		default:
 			return fmt.Errorf("file kind %q", f.Kind)
 		}

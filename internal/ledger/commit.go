@@ -91,6 +91,7 @@ const (
 	DataFile FileKind = ""     // in the folder of an hour, sealed with it
 	LateFile FileKind = "late" // of hours that were closed, never sealed
 	DeadFile FileKind = "dead" // dead letters, under the hour of reading, never sealed
+	NoteFile FileKind = "note" // notes of stages, under hours that these choose, never sealed
 )
 
 // File is one file of a transaction, or a range of an object.

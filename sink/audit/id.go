@@ -18,8 +18,11 @@ type ID [16]byte
 // idDigits are those of Crockford's base 32, in lower case.
 const idDigits = "0123456789abcdefghjkmnpqrstvwxyz"
 
-// idText is the length of an ID as text.
-const idText = 26
+// The lengths of an ID as bytes and as text.
+const (
+	idBytes = len(ID{})
+	idText  = 26
+)
 
 // NewID makes an ID of the time at, to the millisecond. at must be between 1970 and 9999.
 func NewID(at time.Time) (id ID) {

@@ -15,6 +15,7 @@ const (
 	OnTime Kind = ""     // rows of an hour that was open
 	Late   Kind = "late" // rows that came after their hour had closed
 	Dead   Kind = "dead" // dead letters
+	Note   Kind = "note" // what a stage wrote down about records; Flow is the name of the notes
 )
 
 // File is a file that is in place, or a range of an object.

@@ -151,4 +151,8 @@ type LaneCut struct {
 	// time. Pending is Progress.Pending.Len.
 	Counts map[record.Partition]record.Counts
 	Read   map[record.Partition]int64
+
+	// Notes are what stages wrote down about the records that were read: see stage.Noter. They are committed with the cut.
+	// An output that cannot keep them drops them.
+	Notes []record.Note
 }

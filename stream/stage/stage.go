@@ -31,8 +31,8 @@ type Lane struct {
 	Host Host             // who drives the lane; nil is nobody
 }
 
-// Processor does the work of a stage in one lane. It may also implement Advancer, Puller, Warmer, ClockWatcher, Keeper and
-// io.Closer.
+// Processor does the work of a stage in one lane. It may also implement Advancer, Puller, Warmer, ClockWatcher, Keeper,
+// Noter and io.Closer.
 type Processor[In, Out any] interface {
 	// Process handles in and adds its results to out. It owns neither and must keep neither; it may keep values and Origins
 	// of events that it holds. See Record for how long bytes live.

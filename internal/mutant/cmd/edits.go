@@ -176,6 +176,16 @@ var edits = []edit{
 	{"stream", `if live { moved = p.prove(at)`, `if live || mutant.On("T42b") { moved = p.prove(at)`},
 	{"stream", `s.parent != slotOf(o) || s.holds != 0 {`, `s.parent != slotOf(o) || s.holds != 0 && !mutant.On("T13") {`},
 	{"stream", `case t.slots[t.root(slotOf(o))].holds == 0:`, `case t.slots[t.root(slotOf(o))].holds == 0 || mutant.On("T13"):`},
+	insert("stream", `if !l.parts.dirty || l.intake.replaying > 0`, `
+		if mutant.On("T80") {
+			l.flight.notes()
+		}`),
+	{"sink", `b = w.open(n.Name, Note, hour,`, `
+		kind := Note
+		if mutant.On("T80b") {
+			kind = Data
+		}
+		b = w.open(n.Name, kind, hour,`},
 	{"stream", `all[record.Reason{Fate: k.Fate, Why: Other}] += n`, `if !mutant.On("T58") { all[record.Reason{Fate: k.Fate, Why: Other}] += n }`},
 	{"stream", `proved, err := k.src.AtEnd(ctx, at)`, `
 		proved, err := k.src.AtEnd(ctx, at)

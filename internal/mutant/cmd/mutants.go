@@ -104,6 +104,8 @@ var mutants = []mutant{
 	{"T74", "the first fetch of a run does not say of which leader epoch the last one read", in("stream/kafka/internal/fetch#ByTheEpoch")},
 	{"T77", "a warm-up reaches back from the newest clock of the lane", in("stream/internal/lane#SlowestPartition", "internal/sim")},
 	{"T77b", "a warm-up reaches back from event time, whatever is pending", in("stream/internal/lane#OldestPendingRecord", "join#AStageBehindAsOf")},
+	{"T80", "notes are taken though their lane is not cut", in("stream/internal/lane#Notes")},
+	{"T80b", "notes count as rows of their hour", in("sink#Notes")},
 	{"T76", "a worker goes on after a write to the transaction that failed", in("stream#WritesThatFail")},
 }
 

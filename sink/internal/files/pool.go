@@ -41,6 +41,7 @@ type Pool[T any] struct {
 	cfg    Config[T]
 	shared []*shared // by flow
 	dead   *shared
+	notes  *shared
 	keep   int32 // compressors that a worker may keep in one transaction
 
 	mu   sync.Mutex
@@ -49,7 +50,7 @@ type Pool[T any] struct {
 
 // NewPool makes a Pool.
 func NewPool[T any](c Config[T]) *Pool[T] {
-	p := &Pool[T]{cfg: c, keep: keepCompressors, dead: newShared(format.DeadLetters().Ext(), codec.Gzip)}
+	p := &Pool[T]{cfg: c, keep: keepCompressors, dead: newShared(format.DeadLetters().Ext(), codec.Gzip), notes: newShared(NoteExt, codec.Zstd)}
 	for i := range c.Flows {
 		p.shared = append(p.shared, newShared(c.Flows[i].Format.Ext(), c.Flows[i].Codec))
 	}
@@ -75,7 +76,7 @@ func (p *Pool[T]) worker(s *Set) *worker[T] {
 		return w
 	}
 	w := &worker[T]{
-		pool: p, set: s, lot: &lot{keep: p.keep}, hours: map[int64]*hourFolders{}, dead: map[int64]*buffer{},
+		pool: p, set: s, lot: &lot{keep: p.keep}, hours: map[int64]*hourFolders{}, dead: map[int64]*buffer{}, notes: map[noteHour]*buffer{},
 		dropped: make([]int64, len(p.cfg.Flows)), deadEnc: format.DeadLetters().Open(),
 	}
 	for i := range p.cfg.Flows {

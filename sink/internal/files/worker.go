@@ -28,6 +28,7 @@ type worker[T any] struct {
 	last  *hourFolders           // of the last row: most rows are of the same hour as the one before,
 	other *hourFolders           // or of the one that came before that
 	dead  map[int64]*buffer      // by hour of reading
+	notes map[noteHour]*buffer
 
 	key      []byte  // of keyed buffers, reused
 	marks    []mark  // of the row under way
@@ -269,6 +270,7 @@ func (w *worker[T]) reset() {
 	w.reported, w.bytes = 0, 0
 	clear(w.hours)
 	clear(w.dead)
+	clear(w.notes)
 	clear(w.dropped)
 	w.last, w.other, w.set, w.lot = nil, nil, nil, &lot{keep: w.lot.keep}
 }

@@ -23,7 +23,7 @@ func checkInput(src driver.SourceInfo, folder string, o *Options) error {
 		return fmt.Errorf("compare the folders of input and output: %w", err)
 	}
 	root := filepath.Join(folder, filepath.FromSlash(o.Prefix))
-	folders := []string{filepath.Join(root, files.DeadFolder)}
+	folders := []string{filepath.Join(root, files.DeadFolder), filepath.Join(root, files.NoteFolder)}
 	for _, flow := range o.Flows {
 		folders = append(folders, filepath.Join(root, flow), filepath.Join(root, files.LateFolder, flow))
 	}

@@ -41,6 +41,9 @@ func checkRules(rules []driver.Deletion, control string, o *Options) error {
 
 // hit returns a folder of the job's files that the rule is for; empty if there is none.
 func hit(d *driver.Deletion, o *Options) string {
+	if notes := o.Prefix + files.NoteFolder + "/"; d.Hits(notes) {
+		return notes
+	}
 	for _, flow := range o.Flows {
 		for _, folder := range []string{o.Prefix + flow + "/", o.Prefix + files.LateFolder + "/" + flow + "/", o.Prefix + files.DeadFolder + "/"} {
 			if d.Hits(folder) {

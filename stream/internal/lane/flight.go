@@ -38,6 +38,7 @@ type flight struct {
 	kept         map[uint32]record.Record     // of pending records
 	reasons      reasons.Table
 	pendingBytes int64
+	noters       []stage.Noter
 }
 
 // rowKeeper is the typed end of a lane: it keeps rows of unfinished records and writes those of finished ones.
@@ -134,6 +135,14 @@ func (f *flight) bad(i uint32, output string, err error) {
 	s.why = f.tell(i, output, err)
 	rec := f.record(i)
 	f.dead = append(f.dead, driver.DeadLetter{Record: rec, Stage: output, Err: err, Read: f.now(), Position: f.source.Print(rec.Position)})
+}
+
+// notes takes what the stages wrote down.
+func (f *flight) notes() (all []record.Note) {
+	for _, n := range f.noters {
+		all = append(all, n.Notes()...)
+	}
+	return all
 }
 
 // endBatch saves, for the unfinished records of a batch, what is needed once the batch is gone.

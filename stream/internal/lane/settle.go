@@ -34,6 +34,11 @@ func (f *flight) settle(ctx context.Context) error {
 		return nil
 	}
 	err := f.end.reject(ctx, f.dead)
+	for _, n := range f.noters {
+		for i := range f.dead {
+			n.Buried(&f.dead[i].Record)
+		}
+	}
 	clear(f.dead)
 	f.dead = f.dead[:0]
 	return err
