@@ -45,7 +45,7 @@ var may = map[string][]string{
 
 	"sink/sinktest/example": {"sink/driver"},
 
-	"sink/audit":           {"stream/record", "stream/stage", "sink/driver", "sink/codec", "sink/internal/retry", "internal/env", "internal/retry", "internal/steady", "internal/when"},
+	"sink/audit":           {"sink", "stream/record", "stream/stage", "sink/driver", "sink/codec", "sink/internal/retry", "internal/env", "internal/retry", "internal/steady", "internal/when"},
 	"sink/audit/audittest": {"sink/audit"},
 
 	// The doors: what passes, what a stage is, what a source and an output are. Only users import package stream itself.

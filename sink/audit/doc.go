@@ -7,10 +7,15 @@
 // accepted. After that it sends them to the source. If a process dies anywhere between these steps, then either nobody was
 // told that the events are accepted, or the batch can be found and sent again.
 //
+// The stage [Count] notes which lines a job has read, in the transaction in which it reads them. So a line is noted exactly
+// if it counts as read, whatever crashes. [Check] compares what is registered with what is noted, and [Run] sends lines that
+// are missing again until they have come. Lines that come twice are for a stage of package dedup.
+//
 // # Way in
 //
-// Producers use [OpenBatcher] with a [Registry], such as [Objects], and a [Sender]. Package audittest checks other
-// registries.
+// Producers use [OpenBatcher] with a [Registry], such as [Objects], and a [Sender]. Jobs have Count directly behind their
+// source. One process or more call Run. Package audittest checks other registries. docs/audit.md says what the words of a
+// [Report] mean, and what to alarm on.
 //
 // # Limits
 //

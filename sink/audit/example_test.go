@@ -6,8 +6,12 @@ import (
 	"log"
 	"time"
 
+	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/audit"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/sinktest"
+	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/streamtest"
 )
 
 // An endpoint answers its client once the events are kept and registered. That the source is away makes no difference.
@@ -36,4 +40,59 @@ func ExampleBatcher() {
 	// accepted: 2 <nil>
 	// kept: {"id":1} {"id":2} <nil>
 	// registered: true 2 <nil>
+}
+
+// Of three accepted events one is lost on the way. The audit finds it in the batch and the job's notes.
+func ExampleCheck() {
+	ctx := context.Background()
+	store := sinktest.NewMemory()
+	folder, err := audit.OpenFolder(ctx, store, "clicks")
+	if err != nil {
+		log.Fatal(err)
+	}
+	registry := audit.NewObjects(folder)
+
+	source := streamtest.NewLog(1)
+	lossy := audit.SenderFunc(func(_ context.Context, lines []audit.Line) error {
+		for _, l := range lines {
+			if l.Mark.Line != 2 {
+				source.Append(0, 0, time.Now(), string(append(l.Mark.AppendPrefix(nil), l.Event.Value...)))
+			}
+		}
+		source.EndAll() // so that the job ends
+		return nil
+	})
+	batcher, err := audit.OpenBatcher(ctx, folder, registry, lossy, &audit.BatcherOptions{Lines: 3})
+	if err != nil {
+		log.Fatal(err)
+	}
+	receipt, err := batcher.Add(ctx, []audit.Event{{Value: []byte("a")}, {Value: []byte("b")}, {Value: []byte("c")}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := batcher.Close(ctx); err != nil {
+		log.Fatal(err)
+	}
+
+	flows := []sink.Flow[string]{{Name: "rows", Format: format.Lines(".txt", func(dst []byte, s *string) ([]byte, error) { return append(dst, *s...), nil })}}
+	out, err := sink.Open(ctx, store, "etl", flows, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	text := stream.Decode(func(r *stream.Record) (string, error) { return string(r.Value), nil }, func(*string) time.Time { return time.Now() })
+	pipe := stream.Via(stream.Via(stream.From(source.Source(nil)), audit.Count(nil)), text)
+	if err := stream.Run(ctx, pipe, out, nil); err != nil {
+		log.Fatal(err)
+	}
+
+	config := audit.Config{Output: store, Job: "etl", Batches: folder, Registry: registry}
+	begun := receipt.ID.Time()
+	report, err := audit.Check(ctx, config, begun, begun.Add(time.Minute), &audit.Options{Deadline: time.Nanosecond})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, f := range report.Batches {
+		fmt.Println(f.Words, "came", f.Came, "of", f.Lines, "missing", f.Missing)
+	}
+	// Output: [incomplete] came 2 of 3 missing [{2 2}]
 }

@@ -1,0 +1,192 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/onceflow/onceflow/sink/audit"
+)
+
+// Batches are lost whole, in part, and by an error in the middle; the job is stopped and started, and two auditors run. All
+// that was accepted is in the output once, and nothing was sent again that had come.
+func TestWhatIsLostIsSentAgainUntilAllHasCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		send := &losses{w: w, fate: func(l *audit.Line, try int) (int, error) {
+			switch b := int(l.Mark.ID[15]) % 10; {
+			case b < 2 && try <= 2: // twice all of it
+				return 0, nil
+			case b < 5 && l.Mark.Line%3 == 0 && try == 1:
+				return 0, nil
+			case b == 5 && l.Mark.Line == 4 && try == 1:
+				return 0, errors.New("the connection broke") // and what follows is not sent
+			}
+			return 1, nil
+		}}
+		c := w.config()
+		b, err := audit.OpenBatcher(t.Context(), c.Batches, c.Registry, send, &audit.BatcherOptions{Lines: 7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const batches = 60
+		for i := range batches {
+			if _, err := b.Add(t.Context(), made(i*7, 7)); err != nil {
+				t.Fatal(err)
+			}
+			pass(3 * time.Second)
+			if i%20 == 10 {
+				w.stop()
+				w.start()
+			}
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var auditors sync.WaitGroup
+		var last [2]*audit.Report
+		resent := [2]audit.Resent{}
+		for i := range last {
+			auditors.Go(func() {
+				err := audit.Run(ctx, c, send, &audit.Options{Keep: 24 * time.Hour, Observe: func(r *audit.Report) {
+					last[i] = r
+					resent[i].Batches, resent[i].Lines, resent[i].Failed = resent[i].Batches+r.Resent.Batches, resent[i].Lines+r.Resent.Lines, resent[i].Failed+r.Resent.Failed
+				}})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		pass(3 * time.Hour)
+		cancel()
+		auditors.Wait()
+		for i, r := range last {
+			if r == nil || !r.Complete() || r.Sum.Words[audit.Complete] != batches || r.Sum.Came != batches*7 {
+				t.Errorf("auditor %d: in the end %+v", i, r)
+			}
+		}
+		rows := w.rows()
+		for id, n := range rows {
+			if n != 1 {
+				t.Errorf("event %s is in the output %d times", id, n)
+			}
+		}
+		if len(rows) != batches*7 {
+			t.Errorf("%d events are in the output, want %d", len(rows), batches*7)
+		}
+		tried := 0
+		for _, n := range send.sent {
+			tried += n
+		}
+		if tried-send.lost != batches*7 || send.lost == 0 {
+			t.Errorf("%d lines were sent, of which %d were lost, want %d beside these", tried, send.lost, batches*7)
+		}
+		if got := resent[0].Batches + resent[1].Batches; got == 0 {
+			t.Error("nothing was sent again")
+		}
+		w.stop()
+	})
+}
+
+// A job that stands still has lost nothing: what it has not read is in its source.
+func TestNothingIsSentAgainWhileTheJobStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		c := w.config()
+		send := &losses{w: w, fate: func(*audit.Line, int) (int, error) { return 1, nil }}
+		b, err := audit.OpenBatcher(t.Context(), c.Batches, c.Registry, send, &audit.BatcherOptions{Lines: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		add := func(from int) {
+			t.Helper()
+			if _, err := b.Add(t.Context(), made(from, 3)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		add(0)
+		pass(time.Minute)
+		w.stop()
+		add(3)
+		ctx, cancel := context.WithCancel(t.Context())
+		var last *audit.Report
+		ended := make(chan error)
+		go func() {
+			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 24 * time.Hour, Observe: func(r *audit.Report) { last = r }})
+		}()
+		pass(5 * time.Hour)
+		if last.Sum.Words[audit.Waiting] != 1 || last.Sum.Words[audit.Complete] != 1 || last.Complete() {
+			t.Errorf("while the job stands: %+v, want one batch that waits", last.Sum)
+		}
+		w.start()
+		pass(time.Hour)
+		if !last.Complete() || last.Sum.Words[audit.Complete] != 2 || last.Sum.Words[audit.Repaired] != 0 || len(send.sent) != 6 {
+			t.Errorf("once it runs: %+v, %d lines were sent", last.Sum, len(send.sent))
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		w.stop()
+	})
+}
+
+// An auditor that dies between its word that it sends a batch and the sending leaves the batch to the next attempt.
+func TestABatchWhoseRepairerDiedIsSentByAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		c := w.config()
+		send := &losses{w: w, fate: func(_ *audit.Line, try int) (int, error) {
+			if try < 4 {
+				return 0, errors.New("it is dead")
+			}
+			return 1, nil
+		}}
+		b, err := audit.OpenBatcher(t.Context(), c.Batches, c.Registry, send, &audit.BatcherOptions{Lines: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Add(t.Context(), made(0, 1)); err != nil {
+			t.Fatal(err)
+		}
+		w.log.Append(1, 0, time.Now(), "{}") // the job has begun
+		var at []time.Duration
+		begun := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		var last *audit.Report
+		go func() {
+			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 24 * time.Hour, Observe: func(r *audit.Report) {
+				last = r
+				if r.Resent != (audit.Resent{}) {
+					at = append(at, time.Since(begun).Truncate(time.Minute))
+				}
+			}})
+		}()
+		pass(4 * time.Hour)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if len(at) != 3 || at[1]-at[0] < 10*time.Minute || at[2]-at[1] < 20*time.Minute {
+			t.Errorf("it was sent again after %v, want three times with pauses that double", at)
+		}
+		if !last.Complete() || last.Sum.Words[audit.Repaired] != 1 {
+			t.Errorf("in the end %+v", last.Sum)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		w.stop()
+	})
+}
