@@ -151,4 +151,14 @@ func (d *pair[A, B, C]) Kept() (n int64) {
 	return n
 }
 
+func (d *pair[A, B, C]) Full() bool {
+	full := false
+	for _, p := range []any{d.p, d.q} {
+		if f, ok := p.(stage.Fuller); ok {
+			full = f.Full() || full
+		}
+	}
+	return full
+}
+
 func (d *pair[A, B, C]) Close() error { return errors.Join(closeProcessor(d.p), closeProcessor(d.q)) }

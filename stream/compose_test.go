@@ -106,3 +106,22 @@ func TestAComposedStagePassesEveryCallOn(t *testing.T) {
 		t.Errorf("got  %v\nwant %v", said, want)
 	}
 }
+
+// filling is full or not.
+type filling struct{ full bool }
+
+func (f filling) Open(*stage.Lane) (stage.Processor[int, int], error)                   { return f, nil }
+func (filling) Process(context.Context, []record.Event[int], *stage.Emitter[int]) error { return nil }
+func (f filling) Full() bool                                                            { return f.full }
+
+func TestAComposedStageIsFullIfOneOfItsStagesIs(t *testing.T) {
+	for _, full := range [][2]bool{{false, false}, {true, false}, {false, true}} {
+		p, err := stream.Compose(stage.Stage[int, int](filling{full: full[0]}), stage.Stage[int, int](filling{full: full[1]})).Open(&stage.Lane{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.(stage.Fuller).Full(); got != (full[0] || full[1]) {
+			t.Errorf("stages that are full %v are full together: %v", full, got)
+		}
+	}
+}

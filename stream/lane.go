@@ -23,6 +23,7 @@ type lane[T any] struct {
 
 	queued atomic.Int64 // bytes of batches that wait
 	paused atomic.Bool
+	full   atomic.Bool // a stage wants no more for now
 	asked  atomic.Bool // to be resumed
 	woken  atomic.Bool
 

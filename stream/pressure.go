@@ -6,15 +6,27 @@ func (p *poller[T]) pause(l *lane[T]) {
 		return
 	}
 	p.src.Pause(l.assignment.Lane, true)
-	if l.queued.Load() <= p.memory.share.Load()/2 { // the worker drained it before it saw paused, so it will not resume it
+	if !l.full.Load() && l.queued.Load() <= p.memory.share.Load()/2 { // the worker drained it before it saw paused, so it will not resume it
 		p.resume(l)
 	}
 }
 
-// resume ends a pause, unless choke has paused all lanes.
+// filled pauses a lane that a stage has enough of, or resumes it.
+func (p *poller[T]) filled(l *lane[T]) {
+	if p.lanes[l.assignment.Lane] != l {
+		return
+	}
+	if l.full.Load() {
+		p.pause(l)
+	} else if l.paused.Load() && l.queued.Load() <= p.memory.share.Load() {
+		p.resume(l)
+	}
+}
+
+// resume ends a pause, unless choke has paused all lanes or a stage of the lane is full.
 func (p *poller[T]) resume(l *lane[T]) {
 	l.asked.Store(false)
-	if p.lanes[l.assignment.Lane] != l || p.memory.choked.Load() || !l.paused.Swap(false) {
+	if p.lanes[l.assignment.Lane] != l || p.memory.choked.Load() || l.full.Load() || !l.paused.Swap(false) {
 		return
 	}
 	p.src.Pause(l.assignment.Lane, false)

@@ -184,6 +184,10 @@ func (w *worker[T]) end(l *lane[T]) {
 	pending := l.core.PendingBytes()
 	w.e.memory.charge(pending - l.charged)
 	l.charged = pending
+	if full := l.core.Full(); full != l.full.Load() {
+		l.full.Store(full)
+		w.e.poller.do(func(context.Context) error { w.e.poller.filled(l); return nil })
+	}
 	l.publish()
 }
 

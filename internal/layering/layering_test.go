@@ -64,7 +64,10 @@ var may = map[string][]string{
 	"stream/enrich":     {"stream/record", "stream/stage", "stream/internal/guard", "internal/retry"},
 	"stream/sample":     {"stream/record", "stream/stage"},
 	"stream/window":     {"stream/record", "stream/stage"},
+	"stream/workers":    {"stream/record", "stream/stage", "stream/internal/guard", "internal/retry"},
 	"stream/streamtest": {"stream/record", "stream/stage", "stream/driver"},
+
+	"stream/workers/workerstest": {"stream/workers", "stream/record"},
 
 	"dedup/deduptest": {"dedup", "stream/record"},
 	"dedup/dynamodb":  {"dedup", "stream/record", "internal/env", "internal/retry", "internal/steady", "dedup/internal/buckets"},

@@ -56,11 +56,11 @@ func tests(t *testing.T) (byFolder map[string][]string, rules []string) {
 	return byFolder, rules
 }
 
-// A test that a document names must exist, in docs/testing.md in the folder that stands before it on its line, and a rule
+// A test that a document names must exist, in docs/testing.md and docs/workers.md in the folder that stands before it on its line, and a rule
 // of a suite likewise. So what is said to be tested is.
 func TestTestsThatTheDocumentsNameExist(t *testing.T) {
 	byFolder, rules := tests(t)
-	for _, doc := range []string{"testing.md", "protocol.md"} {
+	for _, doc := range []string{"testing.md", "protocol.md", "workers.md"} {
 		if _, err := os.Stat(filepath.Join("..", "..", "docs", doc)); err != nil {
 			t.Logf("%v", err) // the links to it fail elsewhere
 			continue
@@ -69,7 +69,7 @@ func TestTestsThatTheDocumentsNameExist(t *testing.T) {
 			folder := ""
 			for _, m := range named.FindAllStringSubmatch(line, -1) {
 				switch quoted, test, suite := m[1], m[2], m[3]; {
-				case byFolder[quoted] != nil && doc == "testing.md":
+				case byFolder[quoted] != nil && doc != "protocol.md":
 					folder = quoted
 				case quoted != "":
 					for _, test := range name.FindAllString(quoted, -1) {

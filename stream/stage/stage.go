@@ -32,7 +32,7 @@ type Lane struct {
 }
 
 // Processor does the work of a stage in one lane. It may also implement Advancer, Puller, Warmer, ClockWatcher, Keeper,
-// Noter and io.Closer.
+// Noter, Fuller and io.Closer.
 type Processor[In, Out any] interface {
 	// Process handles in and adds its results to out. It owns neither and must keep neither; it may keep values and Origins
 	// of events that it holds. See Record for how long bytes live.
@@ -54,8 +54,7 @@ type Advancer[Out any] interface {
 	Advance(ctx context.Context, eventTime time.Time, out *Emitter[Out]) error
 }
 
-// Puller is a processor with goroutines of its own, or one that waits for the wall clock. No stage of this module is one
-// yet. A stage whose results follow from events alone uses Advance, which a replay repeats.
+// Puller is a processor with goroutines of its own, or one that waits for the wall clock, such as stream/workers. A stage whose results follow from events alone uses Advance, which a replay repeats.
 type Puller[Out any] interface {
 	// Pull takes in what is ready. It must not wait. The engine calls it soon after Lane.Wake, before every commit, and
 	// about once a second. A job whose source has ended waits until everything that the lane's processors hold has come
@@ -80,6 +79,13 @@ type Warmer[In, Out any] interface {
 type Keeper interface {
 	// Kept is about how many bytes they need: see Host.Size. It is called after each step of the lane.
 	Kept() int64
+}
+
+// Fuller is a processor that holds records because others work on them, and that may have enough. While it is full the source
+// gives no more records of the lane; those that it has given already still come.
+type Fuller interface {
+	// Full is called after each step of the lane.
+	Full() bool
 }
 
 // ClockWatcher is told the committed clocks. State shared with other lanes or processes may expire by these alone.

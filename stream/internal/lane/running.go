@@ -54,6 +54,9 @@ func openStage[In, Out any](s *stages, index int, st stage.Stage[In, Out], next 
 	if a, ok := proc.(stage.Noter); ok {
 		s.flight.noters = append(s.flight.noters, a)
 	}
+	if a, ok := proc.(stage.Fuller); ok {
+		s.fullers = append(s.fullers, a.Full)
+	}
 	if a, ok := proc.(io.Closer); ok {
 		p.close = func() error { return s.failed(index, a.Close()) }
 	}

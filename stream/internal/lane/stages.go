@@ -20,6 +20,7 @@ type stages struct {
 	flight  *flight
 	procs   []processor // by stage
 	keepers []func() int64
+	fullers []func() bool
 	claimer int // last stage that must not have a holder before it; -1 is none
 	warmer  int // last stage that is warmed up; -1 is none
 
@@ -202,6 +203,15 @@ func (s *stages) kept() (n int64) {
 		n += f()
 	}
 	return n
+}
+
+// full reports whether a stage wants no more records for now.
+func (s *stages) full() bool {
+	full := false
+	for _, f := range s.fullers {
+		full = f() || full
+	}
+	return full
 }
 
 // close closes the processors, the last stage first.

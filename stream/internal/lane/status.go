@@ -45,5 +45,9 @@ func (l *Lane) Dirty() bool { return l.parts.dirty }
 // PendingBytes is about how much memory pending records need, and what stages keep of finished ones.
 func (l *Lane) PendingBytes() int64 { return l.flight.pendingBytes + l.stages.kept() }
 
+// Full reports whether a stage wants no more records for now. It never holds up pending ones that are still to come back, since
+// nothing of the lane can be finished before.
+func (l *Lane) Full() bool { return l.stages.full() && l.intake.ready() }
+
 // Pulls reports whether a stage takes in results of other goroutines.
 func (l *Lane) Pulls() bool { return l.stages.pulls() }
