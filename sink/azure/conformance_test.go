@@ -31,7 +31,34 @@ func TestConformance(t *testing.T) {
 			return Open(t.Context(), at.Server+"/"+at.Name, &Options{SharedKey: key(t), Timeout: cmp.Or(at.Timeout, 20*time.Second), Attempts: 3})
 		},
 		Secrets: []string{servers.AzuriteKey},
+		Put: func(t *testing.T, at sinktest.Place, name string, body []byte) error {
+			_, err := others(t, at).NewBlockBlobClient(name).UploadBuffer(t.Context(), body, nil)
+			return err
+		},
+		Bytes: func(t *testing.T, at sinktest.Place) (n int64, err error) {
+			pages := others(t, at).NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Include: container.ListBlobsInclude{UncommittedBlobs: true}})
+			for pages.More() {
+				page, err := pages.NextPage(t.Context())
+				if err != nil {
+					return 0, err
+				}
+				for _, item := range page.Segment.BlobItems {
+					n += *item.Properties.ContentLength
+				}
+			}
+			return n, nil
+		},
 	})
+}
+
+// others is the container as other programs have it.
+func others(t *testing.T, at sinktest.Place) *container.Client {
+	t.Helper()
+	c, err := container.NewClientWithSharedKeyCredential(at.Server+"/"+at.Name, key(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // signed returns the URL of a container with a signature that allows what the package comment asks for.

@@ -153,11 +153,11 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, erro
 
 // Open opens an object.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	h, _, err := s.openFile(ctx, "open", key)
+	h, size, err := s.openFile(ctx, "open", key)
 	if err != nil {
 		return nil, err
 	}
-	return h, nil
+	return &stream{h, size}, nil
 }
 
 func (s *Store) openFile(ctx context.Context, op, key string) (handle, int64, error) {

@@ -27,7 +27,50 @@ func conformance(o *file.Options) sinktest.Config {
 		Setup: func(t *testing.T) sinktest.Place { return sinktest.Place{Name: t.TempDir()} },
 		Open:  func(t *testing.T, at sinktest.Place) (driver.Store, error) { return open(t, at.Name, o), nil },
 		Page:  5, // a folder has none
+		Put:   putForeign,
+		Cut:   cutFile,
+		Bytes: bytesOf,
 	}
+}
+
+// putForeign makes a file as another program does, in the folder or below.
+func putForeign(t *testing.T, at sinktest.Place, name string, body []byte) error {
+	t.Helper()
+	root, err := os.OpenRoot(at.Name)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	name = filepath.FromSlash(name)
+	if err := root.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		return err
+	}
+	return root.WriteFile(name, body, 0o666)
+}
+
+func cutFile(t *testing.T, at sinktest.Place, key string) error {
+	t.Helper()
+	name := filepath.Join(at.Name, filepath.FromSlash(key))
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	return os.Truncate(name, info.Size()/2)
+}
+
+func bytesOf(t *testing.T, at sinktest.Place) (n int64, err error) {
+	t.Helper()
+	err = filepath.WalkDir(at.Name, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil {
+			n += info.Size()
+		}
+		return err
+	})
+	return n, err
 }
 
 func open(t *testing.T, dir string, opts *file.Options) *file.Store {

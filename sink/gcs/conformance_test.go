@@ -3,11 +3,13 @@ package gcs
 import (
 	"cmp"
 	"crypto/rand"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/storage"
+	"google.golang.org/api/iterator"
 	"google.golang.org/api/option"
 
 	"github.com/onceflow/onceflow/internal/servers/servertest"
@@ -34,6 +36,22 @@ func TestConformance(t *testing.T) {
 			return s, nil
 		},
 		Page: 7,
+		Put: func(t *testing.T, at sinktest.Place, name string, body []byte) error {
+			w := client(t, at).Bucket(at.Name).Object("team/" + name).NewWriter(t.Context())
+			_, err := w.Write(body)
+			return errors.Join(err, w.Close())
+		},
+		Bytes: func(t *testing.T, at sinktest.Place) (n int64, err error) {
+			for all := client(t, at).Bucket(at.Name).Objects(t.Context(), nil); ; {
+				o, err := all.Next()
+				if errors.Is(err, iterator.Done) {
+					return n, nil
+				} else if err != nil {
+					return 0, err
+				}
+				n += o.Size
+			}
+		},
 	})
 }
 

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"crypto/rand"
 	"strings"
 	"testing"
@@ -47,6 +48,23 @@ func conformance(staging string, hides bool, start func(*testing.T) string) sink
 		},
 		Page:    7,
 		Secrets: []string{canarySecret},
+		Put: func(t *testing.T, at sinktest.Place, name string, body []byte) error {
+			_, err := admin(at.Server).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &at.Name, Key: &name, Body: bytes.NewReader(body)})
+			return err
+		},
+		Bytes: func(t *testing.T, at sinktest.Place) (n int64, err error) { // of uploads the service tells no length
+			pages := s3.NewListObjectsV2Paginator(admin(at.Server), &s3.ListObjectsV2Input{Bucket: &at.Name})
+			for pages.HasMorePages() && err == nil {
+				var page *s3.ListObjectsV2Output
+				if page, err = pages.NextPage(t.Context()); err != nil {
+					break
+				}
+				for _, o := range page.Contents {
+					n += aws.ToInt64(o.Size)
+				}
+			}
+			return n, err
+		},
 	}
 }
 

@@ -46,6 +46,24 @@ func servedBy(wrap func(http.Handler) http.Handler, store func(*example.Store) s
 	}
 }
 
+// hidden is a server that the suite does not know of, as one that does not speak HTTP.
+func hidden(store func(*example.Store) sink.Store) func() sinktest.Config {
+	return func() sinktest.Config {
+		c := served(store)()
+		setup := c.Setup
+		c.Setup = func(t *testing.T) sinktest.Place {
+			at := setup(t)
+			return sinktest.Place{Name: at.Server + "/" + at.Name}
+		}
+		c.Open = func(_ *testing.T, at sinktest.Place) (sink.Store, error) {
+			s := client(at)
+			s.URL = at.Name
+			return store(s), nil
+		}
+		return c
+	}
+}
+
 // tripper is what lies between a store and the network.
 type tripper func(*http.Request) (*http.Response, error)
 
@@ -121,6 +139,9 @@ var brokenOnServer = map[string]broken{
 	"server: staged later":               {"StagingOutlivesItsProcess", "", served(func(s *example.Store) sink.Store { return &stagedLater{Store: s} })},
 	"server: staged by this process":     {"StagedListsOpenAndClosed", "", served(func(s *example.Store) sink.Store { return &stagedHere{Store: s} })},
 	"server: a name in staging per key":  {"UploadsOfOneKeyAreTwo", "", served(func(s *example.Store) sink.Store { return sending(s, nameByKey) })},
+	"server: streams are loaded":         {"OpenReadsAStream", "in memory", served(func(s *example.Store) sink.Store { return loadsObjects{s} })},
+	"server: gathers, and says 0":        {"GatheredIsWhatIsInMemory", "Gathered", served(func(s *example.Store) sink.Store { return gathersNothing{s} })},
+	"server: gathers, and says nothing":  {"GatheredIsWhatIsInMemory", "Gathered", served(func(s *example.Store) sink.Store { return gathersSilently{s} })},
 	"server: publish in two steps":       {"NothingHalfIsSeen", "", served(func(s *example.Store) sink.Store { return publishGrows{s, withoutCondition(s)} })},
 	"server: create in two steps":        {"NothingHalfIsSeen", "", served(func(s *example.Store) sink.Store { return createInSteps{s, withoutCondition(s)} })},
 	"server: discard publishes":          {"NothingHalfIsSeen", "", served(func(s *example.Store) sink.Store { return discardPublishes{s} })},
@@ -162,6 +183,7 @@ var brokenOnServer = map[string]broken{
 	"server: the machine's clock":                {"NowIsTheServersClock", "", served(func(s *example.Store) sink.Store { return machineClock{s} })},
 	"server: the machine's clock if it fails":    {"NowIsTheServersClock", "", served(func(s *example.Store) sink.Store { return machineClockThen{s} })},
 	"server: the machine's clock if it is close": {"NowIsTheServersClock", "", served(func(s *example.Store) sink.Store { return machineClockNear{s} })},
+	"hidden server: the machine's clock":         {"NowIsTheStoragesClock", "Config.Local", hidden(func(s *example.Store) sink.Store { return machineClock{s} })},
 	"server: the clock of the first answer":      {"NowIsAClock", "", served(func(s *example.Store) sink.Store { return &firstClock{Store: s} })},
 }
 

@@ -86,6 +86,16 @@ var brokenInMemory = map[string]broken{
 	"uploads of a key share parts":        {"UploadsOfOneKeyAreTwo", "", inMemory(func(m *sinktest.Memory) sink.Store { return &sharedParts{Memory: m} })},
 	"discard by key":                      {"UploadsOfOneKeyAreTwo", "", inMemory(func(m *sinktest.Memory) sink.Store { return discardByKey{m} })},
 	"deadline is a cancellation":          {"EndedContextEndsCalls", "", inMemory(func(m *sinktest.Memory) sink.Store { return deadlineIsCanceled{m} })},
+	"all creates fail":                    {"CreateIsExclusive", "connection refused", inMemory(func(m *sinktest.Memory) sink.Store { return failing{m} })},
+	"staged tells a wrong length":         {"StagedTellsTheLength", "", inMemory(func(m *sinktest.Memory) sink.Store { return stagedTellsParts{m} })},
+	"staged tells more than was written":  {"StagedTellsTheLength", "", inMemory(func(m *sinktest.Memory) sink.Store { return stagedTellsOpen{m} })},
+	"streams go on after close":           {"StreamsEndAtClose", "", inMemory(func(m *sinktest.Memory) sink.Store { return readsAfterClose{m} })},
+	"closed streams look read":            {"StreamsEndAtClose", "", inMemory(func(m *sinktest.Memory) sink.Store { return closedIsEnd{m} })},
+	"cut streams end":                     {"CutStreamsAreErrors", "differ from number 2097152 on", hooked(func(m *sinktest.Memory) sink.Store { return cutStreamsEnd{m} })},
+	"list has names of others":            {"ForeignNamesDisturbNothing", "which is no key", hooked(func(m *sinktest.Memory) sink.Store { return m })},
+	"list fails at names of others":       {"ForeignNamesDisturbNothing", "List(", hooked(func(m *sinktest.Memory) sink.Store { return listFailsAtNames{m} })},
+	"discard hides the file":              {"DiscardLeavesNothing", "Discard of an open file", hooked(func(m *sinktest.Memory) sink.Store { return &discardHides{Memory: m} })},
+	"abort hides the file":                {"DiscardLeavesNothing", "Abort of a closed file", hooked(func(m *sinktest.Memory) sink.Store { return &abortHides{discardHides{Memory: m}} })},
 	"now differs by handle": {"NowIsAClock", "", func() sinktest.Config {
 		m, off := sinktest.NewMemory(), 100*time.Second
 		return sinktest.Config{Open: func(*testing.T, sinktest.Place) (sink.Store, error) {
@@ -93,6 +103,31 @@ var brokenInMemory = map[string]broken{
 			return nowIsOff{m, off}, nil
 		}}
 	}},
+}
+
+// hooked makes a store in memory that its test can look behind, damage and put foreign objects into.
+func hooked(store func(*sinktest.Memory) sink.Store) func() sinktest.Config {
+	return func() sinktest.Config {
+		m := sinktest.NewMemory()
+		s := store(m)
+		c := sinktest.Config{Open: func(*testing.T, sinktest.Place) (sink.Store, error) { return s, nil }, Page: page, Patience: 5 * time.Second}
+		c.Put = func(_ *testing.T, _ sinktest.Place, name string, body []byte) error {
+			m.Overwrite(name, body)
+			return nil
+		}
+		c.Cut = func(t *testing.T, _ sinktest.Place, key string) error {
+			body, err := m.Read(t.Context(), key, 1<<30)
+			m.Overwrite(key, body[:len(body)/2])
+			return err
+		}
+		c.Bytes = func(t *testing.T, _ sinktest.Place) (n int64, err error) {
+			for st := range m.Staged(t.Context()) {
+				n += st.Bytes
+			}
+			return n, nil
+		}
+		return c
+	}
 }
 
 // Each broken store is found out, by the test of the contract that it breaks. The suite runs in a process of its own,

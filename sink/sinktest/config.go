@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
@@ -45,12 +46,32 @@ type Config struct {
 	// Secrets are texts that no error may have, such as a password. Tokens and signatures that the Store sends to a Front
 	// need not be here.
 	Secrets []string
+
+	// Local says that all processes that use the storage are on one machine, whose clock the Store may take. A Store that has
+	// Traits.Folder needs not say it.
+	Local bool
+
+	// Put puts an object of another program into the storage, below what the Store was opened on, under a name that need not be
+	// a key. An error says that the storage takes no such name.
+	//
+	// Defaults to none, and what others put there is not tried.
+	Put func(t *testing.T, at Place, name string, body []byte) error
+
+	// Cut takes the second half of an object away while a stream of it is read, as a broken disk does.
+	//
+	// Defaults to none. A Place.Server needs none, since a Front cuts its answers.
+	Cut func(t *testing.T, at Place, key string) error
+
+	// Bytes is how much the storage has, what is staged and what the Store has for itself included.
+	//
+	// Defaults to none, and whether Discard leaves data behind is not tried.
+	Bytes func(t *testing.T, at Place) (int64, error)
 }
 
 // Place says where a storage is.
 type Place struct {
 	// Server is the base URL of the storage's server, such as http://127.0.0.1:9000, if the Store speaks plain HTTP with it.
-	// Otherwise it is empty, and the rules about networks are not tried.
+	// Otherwise it is empty, and the rules about networks are not tried. Run says on the standard error which these are.
 	Server string
 
 	Name string // of the folder or bucket, or whatever Open needs
@@ -63,8 +84,12 @@ type Place struct {
 // silent is the Timeout of a Place whose server will not answer.
 const silent = 2 * time.Second
 
-// processEnv tells a process that Run has started that it is the second, and where the storage is.
-const processEnv = "ONCEFLOW_SINKTEST_PLACE"
+// processEnv tells a process that Run has started that it is the second, and where the storage is. yearEnv tells it to live
+// in another time.
+const (
+	processEnv = "ONCEFLOW_SINKTEST_PLACE"
+	yearEnv    = "ONCEFLOW_SINKTEST_YEAR"
+)
 
 // serve makes calls for the process that started this one, and reports whether there is such.
 func (c *Config) serve(t *testing.T) bool {
@@ -76,9 +101,16 @@ func (c *Config) serve(t *testing.T) bool {
 	if err := json.Unmarshal([]byte(text), &at); err != nil {
 		t.Fatal(err)
 	}
-	store, err := c.Open(t, at)
-	if err := twin.Serve(t.Context(), store, err, os.Stdin, os.Stdout); err != nil {
-		t.Error(err)
+	answer := func(t *testing.T) { //nolint:thelper // it is the test
+		store, err := c.Open(t, at)
+		if err := twin.Serve(t.Context(), store, err, os.Stdin, os.Stdout); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, ok := os.LookupEnv(yearEnv); ok {
+		synctest.Test(t, answer) // where the clock stands at the beginning of 2000
+	} else {
+		answer(t)
 	}
 	return true
 }
@@ -93,11 +125,12 @@ type bench struct {
 
 	mu     sync.Mutex
 	fronts []*Front
+	told   map[string]string // errors, without what differs in each, and the rule that told of them
 }
 
 func newBench(t *testing.T, c Config) *bench {
 	t.Helper()
-	b := &bench{Config: c, run: strings.ToLower(rand.Text()[:12])}
+	b := &bench{Config: c, run: strings.ToLower(rand.Text()[:12]), told: map[string]string{}}
 	b.Page = cmp.Or(b.Page, 1000)
 	b.Patience = cmp.Or(b.Patience, time.Minute)
 	var levels []string
@@ -119,7 +152,7 @@ func newBench(t *testing.T, c Config) *bench {
 }
 
 // process starts one that opens the storage.
-func (b *bench) process(t *testing.T) *twin.Process {
+func (b *bench) process(t *testing.T, env ...string) *twin.Process {
 	t.Helper()
 	at, err := json.Marshal(b.place)
 	if err != nil {
@@ -130,7 +163,7 @@ func (b *bench) process(t *testing.T) *twin.Process {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe, "-test.run="+b.test, "-test.timeout=10m") //nolint:noctx // its end is asked for, or it is killed
-	cmd.Env = append(os.Environ(), processEnv+"="+string(at))
+	cmd.Env = append(append(os.Environ(), processEnv+"="+string(at)), env...)
 	cmd.Stderr = os.Stderr
 	p, err := twin.Start(cmd)
 	if err != nil {
@@ -143,7 +176,7 @@ func (b *bench) process(t *testing.T) *twin.Process {
 func (b *bench) suite(t *testing.T, name string) *suite {
 	t.Helper()
 	owner := b.run + strings.ToLower(name)
-	s := &suite{T: t, bench: b, owner: owner, dir: "conformance/" + b.run + "/" + owner + "-"}
+	s := &suite{T: t, bench: b, said: newSaid(t, b, name), owner: owner, dir: "conformance/" + b.run + "/" + owner + "-"}
 	raw, err := b.Open(t, b.place)
 	if err != nil {
 		t.Fatalf("Open: %v", err)

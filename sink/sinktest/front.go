@@ -44,8 +44,9 @@ type Fault struct {
 	// need an answer; a Flip never is.
 	Late bool
 
-	// Status and Body are those of an Answer.
+	// Status, Header and Body are those of an Answer.
 	Status int
+	Header http.Header
 	Body   string
 
 	// Then is called when the server has answered and the Store does not know it yet.
@@ -207,6 +208,7 @@ func (f *Front) serve(w http.ResponseWriter, r *http.Request) {
 func (f *Front) reply(w http.ResponseWriter, r *http.Request, ft *Fault, answer *httptest.ResponseRecorder) {
 	switch ft.Kind {
 	case Answer:
+		maps.Copy(w.Header(), ft.Header)
 		w.WriteHeader(ft.Status)
 		_, _ = io.WriteString(w, ft.Body)
 		return

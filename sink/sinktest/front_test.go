@@ -143,6 +143,18 @@ func TestTheFrontMovesTheServersClock(t *testing.T) {
 	}
 }
 
+// Some clients read of a refusal no more than its headers.
+func TestAnAnswerHasItsHeaders(t *testing.T) {
+	url, _ := echo(t)
+	f := sinktest.NewFront(t, url)
+	f.Spoil(func(int, *http.Request) sinktest.Fault {
+		return sinktest.Fault{Kind: sinktest.Answer, Status: 429, Header: http.Header{"Retry-After": {"7"}}}
+	})
+	if status, _, header, err := post(t.Context(), f.URL, "x"); err != nil || status != 429 || header.Get("Retry-After") != "7" {
+		t.Errorf("got %d, %v, %v, want 429 and to come again after 7 seconds", status, header, err)
+	}
+}
+
 // What happens between the server's answer and the client's knowing of it.
 func TestThenIsCalledBeforeTheClientKnows(t *testing.T) {
 	url, got := echo(t)

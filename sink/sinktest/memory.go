@@ -73,7 +73,22 @@ func (m *Memory) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.NopCloser(bytes.NewReader(o.body)), nil
+	return &stream{r: bytes.NewReader(o.body)}, nil
+}
+
+// stream is an object that is read.
+type stream struct{ r *bytes.Reader }
+
+func (s *stream) Read(p []byte) (int, error) {
+	if s.r == nil {
+		return 0, fs.ErrClosed
+	}
+	return s.r.Read(p)
+}
+
+func (s *stream) Close() error {
+	s.r = nil
+	return nil
 }
 
 func (m *Memory) open(ctx context.Context, op, key string) (object, error) {

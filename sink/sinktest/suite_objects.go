@@ -279,7 +279,7 @@ func listIsInByteOrder(s *suite) {
 				}
 			}
 			if !slices.Equal(got, want) {
-				s.Errorf("List(%q, %q): got %q, want %q", prefix, after, got, want)
+				s.Errorf("List(%q, %q): %s", prefix, after, diff(got, want))
 			}
 		}
 	}
@@ -335,7 +335,7 @@ func listHasManyPages(s *suite) {
 			got = append(got, o.Key)
 		}
 		if !slices.Equal(got, want[begin:]) {
-			s.Errorf("List of %d objects from number %d on: got %d, not the same or not in order", n, begin, len(got))
+			s.Errorf("List of %d objects from number %d on: %s", n, begin, diff(got, want[begin:]))
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // Server is an object server in memory, for tests of Store: the least that one must do. It is an http.Handler, and safe for
@@ -47,6 +48,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnauthorized, "BadToken")
 	case bucket != s.bucket:
 		refuse(w, http.StatusNotFound, "NoSuchBucket")
+	case !utf8.ValidString(name):
+		refuse(w, http.StatusBadRequest, "BadName") // JSON has no form for it
 	case name == "":
 		s.list(w, r)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:

@@ -48,10 +48,13 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, erro
 	return a.body, err
 }
 
-// Open is for objects of any length; a real Store returns the body of the answer, and bounds only the time until it begins.
+// Open returns the body of the answer. Its reader bounds the time from then on.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
-	b, err := s.Read(ctx, key, 1<<40)
-	return io.NopCloser(bytes.NewReader(b)), err
+	a, err := s.ask(ctx, key, request{method: http.MethodGet, name: "data/" + key, stream: true})
+	if err != nil {
+		return nil, err
+	}
+	return a.stream, nil
 }
 
 // List asks for page after page, each from the last name of the one before. Names that are no keys are other programs'.
@@ -201,11 +204,24 @@ type request struct {
 	id           string // becomes the object's Identity
 	body         []byte
 	limit        int64 // of the answer's body
+	stream       bool  // the answer's body is not read here
 }
 
 type answer struct {
 	header http.Header
 	body   []byte
+	stream *stream
+}
+
+// stream is the body of an answer, and what ends its request.
+type stream struct {
+	io.ReadCloser
+	end context.CancelCauseFunc
+}
+
+func (s *stream) Close() error {
+	defer s.end(nil)
+	return s.ReadCloser.Close()
 }
 
 // ask sends a request about a key and says what the server said. It bounds the time: nobody else does for all calls.
@@ -213,8 +229,13 @@ func (s *Store) ask(ctx context.Context, key string, q request) (a answer, err e
 	if err := cmp.Or(ctx.Err(), driver.CheckKey(key)); err != nil {
 		return a, fmt.Errorf("example: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
-	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	late := time.AfterFunc(s.Timeout, func() { end(context.DeadlineExceeded) })
+	defer func() {
+		if late.Stop(); a.stream == nil {
+			end(nil)
+		}
+	}()
 	u := s.URL + (&url.URL{Path: "/" + q.name, RawQuery: q.query.Encode()}).String()
 	r, err := http.NewRequestWithContext(ctx, q.method, u, bytes.NewReader(q.body))
 	if err != nil {
@@ -228,16 +249,18 @@ func (s *Store) ask(ctx context.Context, key string, q request) (a answer, err e
 	if err != nil {
 		return a, fmt.Errorf("example: %w", err)
 	}
-	defer res.Body.Close()
 	switch a.header = res.Header; {
 	case res.StatusCode >= 300:
 		err = refused(res.StatusCode, res.Header.Get("Reason"))
+	case q.stream:
+		a.stream = &stream{res.Body, end} // its Read fails if less comes than was said
+		return a, nil
 	case q.method == http.MethodGet && res.ContentLength > q.limit:
 		err = fmt.Errorf("%d bytes, over the limit of %d", res.ContentLength, q.limit)
 	case q.method == http.MethodGet:
 		a.body, err = io.ReadAll(res.Body) // an error if less comes than was said
 	}
-	if err != nil {
+	if err = errors.Join(err, res.Body.Close()); err != nil {
 		err = fmt.Errorf("example: %s %q: %w", q.method, q.name, err)
 	}
 	return a, err

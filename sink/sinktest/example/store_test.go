@@ -1,10 +1,16 @@
 package example_test
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
+	"net/url"
 	"testing"
 	"time"
 
@@ -27,37 +33,48 @@ func TestConformance(t *testing.T) {
 			s.Client = &http.Client{Transport: &http.Transport{}}
 			return s, nil
 		},
-		Page: 5,
+		Page:  5,
+		Put:   put,
+		Bytes: size,
 	})
 }
 
-// Other programs put what they like into a bucket. A listing once gave their names to the sink.
-func TestNamesThatAreNoKeysAreNotListed(t *testing.T) {
-	server := httptest.NewServer(example.NewServer("bucket", token))
-	defer server.Close()
-	s := &example.Store{URL: server.URL + "/bucket", Token: token, Client: server.Client(), Timeout: time.Minute, Page: 2}
-	for _, key := range []string{"a", "b"} {
-		if err := s.Create(t.Context(), key, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.URL+"/bucket/data/a%20b", http.NoBody)
+// others reads or writes the bucket as another program does.
+func others(t *testing.T, method, url string, body []byte) ([]byte, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Sum", "00000000")
-	if res, err := server.Client().Do(req); err != nil || res.Body.Close() != nil || res.StatusCode >= 300 {
-		t.Fatalf("put another program's object: %+v, %v", res, err)
+	req.Header.Set("Sum", fmt.Sprintf("%08x", crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli))))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
 	}
-	var got []string
-	for o, err := range s.List(t.Context(), "", "") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, o.Key)
+	defer res.Body.Close()
+	if res.StatusCode >= 300 {
+		return nil, errors.New(res.Status)
 	}
-	if !slices.Equal(got, []string{"a", "b"}) {
-		t.Errorf("listed %q, want a and b alone", got)
+	return io.ReadAll(res.Body)
+}
+
+func put(t *testing.T, at sinktest.Place, name string, body []byte) error {
+	t.Helper()
+	_, err := others(t, http.MethodPut, at.Server+(&url.URL{Path: "/" + at.Name + "/data/" + name}).String(), body)
+	return err
+}
+
+func size(t *testing.T, at sinktest.Place) (n int64, err error) {
+	t.Helper()
+	text, err := others(t, http.MethodGet, at.Server+"/"+at.Name+"?max=1000000", nil)
+	if err != nil {
+		return 0, err
 	}
+	var list struct{ Objects []struct{ Size int64 } }
+	err = json.Unmarshal(text, &list)
+	for _, o := range list.Objects {
+		n += o.Size
+	}
+	return n, err
 }

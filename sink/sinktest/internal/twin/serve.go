@@ -89,6 +89,10 @@ func (s *server) do(ctx context.Context, q *request, r *reply) (err error) {
 		return nil
 	case "discard":
 		return s.store.Discard(ctx, q.Staging)
+	case "fill":
+		return fill(ctx, s.store, q, &r.Load)
+	case "drain":
+		return drain(ctx, s.store, q, &r.Load)
 	}
 	return s.upload(ctx, q, r)
 }

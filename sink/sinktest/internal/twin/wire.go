@@ -20,7 +20,7 @@ type request struct {
 	Key, After string
 	Owner      string
 	Body       []byte // also p of a Write and the ref of a Publish
-	Limit      int64
+	Limit      int64  // also the length of a file to fill
 	Most       int64
 	Staging    storage.Staging
 	Upload     int // which one; the reply to a Stage names it
@@ -37,6 +37,7 @@ type reply struct {
 	Staged  []storage.Staging
 	Now     time.Time
 	Upload  int
+	Load    Load
 }
 
 // sentinels are the errors that the suite looks for.
