@@ -15,6 +15,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 var shared servertest.Shared
@@ -80,10 +81,10 @@ func TestAFileCostsThreeRequests(t *testing.T) {
 }
 
 // lost are the ways in which the answer to a request is not what it should be.
-var lost = map[string]fault{
-	"never answered": {hang: true}, "not read": {stall: true}, "connection cut": {cut: true},
-	"503 before": {status: 503, code: "ServerBusy"}, "503 after": {status: 503, code: "ServerBusy", after: true},
-	"500 after": {status: 500, code: "OperationTimedOut", after: true}, "429": {status: 429, code: "TooManyRequests"},
+var lost = map[string]sinktest.Fault{
+	"never answered": {Kind: sinktest.Silence, Late: true}, "not read": {Kind: sinktest.Silence}, "connection cut": cut,
+	"503 before": answer(503, "ServerBusy"), "503 after": lateAnswer(503, "ServerBusy"),
+	"500 after": lateAnswer(500, "OperationTimedOut"), "429": answer(429, "TooManyRequests"),
 }
 
 // Whichever request of a file's life goes wrong, the next attempt settles it, and knows its own objects.
@@ -98,7 +99,7 @@ func TestEachRequestIsTriedAgain(t *testing.T) {
 					o.BlockBytes = 100_000
 				}
 				s, f := inContainer(t, o, first(op, ft))
-				if op != "PutBlob" || !ft.after { // else the first is the control object's below
+				if op != "PutBlob" || !ft.Late || ft.Kind != sinktest.Answer { // else the first is the control object's below
 					ref := stage(t, s, "own-1-1", body)
 					for range 2 {
 						if err := s.Publish(t.Context(), ref); err != nil {
@@ -127,7 +128,7 @@ func TestEachRequestIsTriedAgain(t *testing.T) {
 func TestABitThatTurnsOverOnTheWayIsNoticed(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789abcdef"), 10_000)
 	for _, op := range []string{"PutBlob", "PutBlock"} {
-		s, f := inContainer(t, Options{BlockBytes: map[string]int{"PutBlob": 0, "PutBlock": 100_000}[op]}, first(op, fault{flip: true}))
+		s, f := inContainer(t, Options{BlockBytes: map[string]int{"PutBlob": 0, "PutBlock": 100_000}[op]}, first(op, sinktest.Fault{Kind: sinktest.Flip}))
 		if err := s.Publish(t.Context(), stage(t, s, "own-1-1", body)); err != nil {
 			t.Error(err)
 		}
@@ -140,9 +141,9 @@ func TestABitThatTurnsOverOnTheWayIsNoticed(t *testing.T) {
 
 // Whatever the copy is answered, the object under the final name tells what became of it.
 func TestPublishLooksAtTheObjectWhenTheAnswerIsUnclear(t *testing.T) {
-	for name, ft := range map[string]fault{
-		"404 after": {status: 404, code: "CannotVerifyCopySource", after: true}, "409 after": {status: 409, code: "BlobAlreadyExists", after: true},
-		"412 after": {status: 412, code: "ConditionNotMet", after: true},
+	for name, ft := range map[string]sinktest.Fault{
+		"404 after": lateAnswer(404, "CannotVerifyCopySource"), "409 after": lateAnswer(409, "BlobAlreadyExists"),
+		"412 after": lateAnswer(412, "ConditionNotMet"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := inContainer(t, Options{}, first("Copy", ft))
@@ -161,13 +162,13 @@ func TestALongFileIsCopiedInPieces(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789abcdef"), 10_000)
 	s, f := inContainer(t, Options{}, nil)
 	s.box.mostCopied, s.box.piece = 50_000, 50_000
-	for name, spoil := range map[string]func(int, string) fault{
-		"no fault": nil, "list cut": first("PutBlockList", fault{cut: true}), "look cut": first("GetBlockList", fault{cut: true}), "list busy": first("PutBlockList", fault{status: 503, code: "ServerBusy"}),
-		"third piece busy": func(n int, op string) fault {
+	for name, spoil := range map[string]func(int, string) sinktest.Fault{
+		"no fault": nil, "list cut": first("PutBlockList", cut), "look cut": first("GetBlockList", cut), "list busy": first("PutBlockList", answer(503, "ServerBusy")),
+		"third piece busy": func(n int, op string) sinktest.Fault {
 			if op == "PutBlockFromURL" && n == 2 {
-				return fault{status: 503, code: "ServerBusy"}
+				return answer(503, "ServerBusy")
 			}
-			return fault{}
+			return sinktest.Fault{}
 		},
 	} {
 		key := "own-" + strings.ReplaceAll(name, " ", "-")
@@ -244,7 +245,7 @@ func TestARefusalIsNotTriedAgain(t *testing.T) {
 		"SomethingNew":                    {403, ""},
 	} {
 		t.Run(code, func(t *testing.T) {
-			s, f := inContainer(t, Options{}, func(int, string) fault { return fault{status: want.status, code: code} })
+			s, f := inContainer(t, Options{}, func(int, string) sinktest.Fault { return answer(want.status, code) })
 			u, err := s.Stage(t.Context(), "own-1-1", "own", 0)
 			if err != nil {
 				t.Fatal(err)
@@ -294,8 +295,8 @@ func TestAnAccountWithAHierarchicalNamespaceIsRefused(t *testing.T) {
 }
 
 func TestOptionsNameAllFaultsAtOnce(t *testing.T) {
-	_, err := Open(t.Context(), "https://a/c", &Options{BlockBytes: -1, Attempts: -1, Timeout: -1, Prefix: "/x"})
-	for _, want := range []string{"BlockBytes", "Attempts", "Timeout", "begins with a slash", "does not end with a slash"} {
+	_, err := Open(t.Context(), "https://a/c", &Options{BlockBytes: -1, Attempts: -1, Timeout: -1, Prefix: "x"})
+	for _, want := range []string{"BlockBytes", "Attempts", "Timeout", "does not end with a slash"} {
 		if !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("got %v, want a word about %s", err, want)
 		}

@@ -1,12 +1,8 @@
 package azure
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,29 +12,17 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"github.com/onceflow/onceflow/internal/servers"
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
-// front stands between a Store and Azurite. It counts requests, and can spoil chosen ones.
+// front is a sinktest.Front before Azurite that knows the operations of the service, counts them, and can spoil chosen ones.
 type front struct {
-	*httptest.Server
-	over chan struct{}
+	*sinktest.Front
 
 	mu    sync.Mutex
-	spoil func(n int, op string) fault // n counts the requests of this op from 0
+	spoil func(n int, op string) sinktest.Fault // n counts the requests of this op from 0
 	seen  []string
 	n     map[string]int
-}
-
-// fault is what becomes of a request. The zero value passes it on.
-type fault struct {
-	status int    // answered in place of Azurite
-	code   string // with status
-	after  bool   // with status: Azurite did it all the same
-	hang   bool   // done and never answered
-	stall  bool   // not even read
-	cut    bool   // done, and the connection ends before the answer
-	flip   bool   // a bit of the body turns over on the way
-	kill   func() // called first. Then nothing is done, or with after all of it
 }
 
 func newFront(t *testing.T) *front {
@@ -47,66 +31,40 @@ func newFront(t *testing.T) *front {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to.Path = ""
-	f := &front{n: map[string]int{}, over: make(chan struct{})}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(to)
-			r.Out.Host = r.In.Host
-		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }, // the client has gone
-	}
-	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch ft := f.next(opOf(r)); {
-		case ft.kill != nil:
-			body, _ := io.ReadAll(r.Body)
-			ft.kill()
-			if ft.after {
-				r = r.WithContext(context.WithoutCancel(r.Context()))
-				r.Body = io.NopCloser(bytes.NewReader(body))
-				proxy.ServeHTTP(httptest.NewRecorder(), r)
-			}
-			panic(http.ErrAbortHandler)
-		case ft.stall: // the end of the client is not to be seen while its body is not read
-			<-f.over
-		case ft.hang:
-			proxy.ServeHTTP(httptest.NewRecorder(), r)
-			<-r.Context().Done()
-		case ft.cut:
-			proxy.ServeHTTP(httptest.NewRecorder(), r)
-			panic(http.ErrAbortHandler)
-		case ft.status != 0:
-			if ft.after {
-				proxy.ServeHTTP(httptest.NewRecorder(), r)
-			}
-			w.Header().Set("x-ms-error-code", ft.code)
-			w.WriteHeader(ft.status)
-			_, _ = io.WriteString(w, "<Error><Code>"+ft.code+"</Code><Message>words of the service\nRequestId:1</Message></Error>")
-		case ft.flip:
-			body, _ := io.ReadAll(r.Body)
-			body[len(body)/2] ^= 4
-			r.Body = io.NopCloser(bytes.NewReader(body))
-			proxy.ServeHTTP(w, r)
-		default:
-			proxy.ServeHTTP(w, r)
+	f := &front{Front: sinktest.NewFront(t, to.Scheme+"://"+to.Host), n: map[string]int{}}
+	f.Spoil(func(_ int, r *http.Request) sinktest.Fault {
+		op := opOf(r)
+		f.mu.Lock()
+		n := f.n[op]
+		f.n[op]++
+		f.seen = append(f.seen, op)
+		spoil := f.spoil
+		f.mu.Unlock()
+		if spoil == nil {
+			return sinktest.Fault{}
 		}
-	}))
-	t.Cleanup(func() { close(f.over); f.CloseClientConnections(); f.Close() })
+		return spoil(n, op)
+	})
 	return f
 }
 
-func (f *front) next(op string) fault {
-	f.mu.Lock()
-	n := f.n[op]
-	f.n[op]++
-	f.seen = append(f.seen, op)
-	spoil := f.spoil
-	f.mu.Unlock()
-	if spoil == nil {
-		return fault{}
+// answer is what the service says when it refuses.
+func answer(status int, code string) sinktest.Fault {
+	return sinktest.Fault{
+		Kind: sinktest.Answer, Status: status, Header: http.Header{"X-Ms-Error-Code": {code}},
+		Body: "<Error><Code>" + code + "</Code><Message>words of the service\nRequestId:1</Message></Error>",
 	}
-	return spoil(n, op)
 }
+
+// lateAnswer says so of a request that was carried out.
+func lateAnswer(status int, code string) sinktest.Fault {
+	ft := answer(status, code)
+	ft.Late = true
+	return ft
+}
+
+// cut is the end of the connection when the request was carried out and not answered.
+var cut = sinktest.Fault{Kind: sinktest.HangUp, Late: true}
 
 // all lists the requests since reset, calls counts those of one kind.
 func (f *front) all() []string {
@@ -122,7 +80,7 @@ func (f *front) calls(op string) int {
 }
 
 // reset forgets the requests so far, and spoils those to come.
-func (f *front) reset(spoil func(n int, op string) fault) {
+func (f *front) reset(spoil func(n int, op string) sinktest.Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.seen, f.n, f.spoil = nil, map[string]int{}, spoil
@@ -166,7 +124,7 @@ func key(t *testing.T) *container.SharedKeyCredential {
 }
 
 // inContainer makes a container and a store that reaches it through a front, which spoils nothing before the store is open.
-func inContainer(t *testing.T, o Options, spoil func(n int, op string) fault) (*Store, *front) {
+func inContainer(t *testing.T, o Options, spoil func(n int, op string) sinktest.Fault) (*Store, *front) {
 	t.Helper()
 	f := newFront(t)
 	s := open(t, newContainer(t, f.URL+"/"+servers.AzuriteAccount), &o)
@@ -175,12 +133,12 @@ func inContainer(t *testing.T, o Options, spoil func(n int, op string) fault) (*
 }
 
 // first spoils the first request of an operation.
-func first(op string, ft fault) func(int, string) fault {
-	return func(n int, got string) fault {
+func first(op string, ft sinktest.Fault) func(int, string) sinktest.Fault {
+	return func(n int, got string) sinktest.Fault {
 		if got == op && n == 0 {
 			return ft
 		}
-		return fault{}
+		return sinktest.Fault{}
 	}
 }
 

@@ -191,7 +191,7 @@ func TestKilledProcessesLoseAndDoubleNothing(t *testing.T) {
 	at := newContainer(t, f.URL+"/"+servers.AzuriteAccount)
 	in := t.TempDir()
 	write(t, filepath.Join(in, "a.txt"), 0, 1800) // an hour, by a process that lives
-	if child(t, f, at, in, "", fault{}) {
+	if child(t, f, at, in, "", false) {
 		t.Fatal("a process was killed by nobody")
 	}
 	write(t, filepath.Join(in, "b.txt"), 1800, rows)
@@ -199,12 +199,12 @@ func TestKilledProcessesLoseAndDoubleNothing(t *testing.T) {
 		op    string
 		after bool
 	}{{"PutBlock", false}, {"PutBlock", true}, {"PutBlockList", false}, {"PutBlockList", true}, {"Copy", true}, {"Delete", false}} {
-		if !child(t, f, at, in, kill.op, fault{after: kill.after}) {
+		if !child(t, f, at, in, kill.op, kill.after) {
 			t.Errorf("a process ended before its first %s, which shows nothing", kill.op)
 		}
 	}
 	for range 2 { // the second sweeps when it starts
-		if child(t, f, at, in, "", fault{}) {
+		if child(t, f, at, in, "", false) {
 			t.Fatal("a process was killed by nobody")
 		}
 	}
@@ -214,19 +214,31 @@ func TestKilledProcessesLoseAndDoubleNothing(t *testing.T) {
 }
 
 // child runs a process, kills it at its first request of a kind, and says whether there was one.
-func child(t *testing.T, f *front, at, in, op string, ft fault) (killed bool) {
+func child(t *testing.T, f *front, at, in, op string, carriedOut bool) (killed bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), "AZURE_TEST_CONTAINER="+at, "AZURE_TEST_IN="+in)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	f.mu.Lock() // until it is known whom to kill
+	started := make(chan struct{})
+	kill := func() {
+		<-started
+		_ = cmd.Process.Kill()
+	}
+	f.reset(func(n int, got string) sinktest.Fault {
+		if got != op || n > 0 {
+			return sinktest.Fault{}
+		}
+		if carriedOut {
+			return sinktest.Fault{Kind: sinktest.HangUp, Then: kill}
+		}
+		kill()
+		return sinktest.Fault{Kind: sinktest.HangUp}
+	})
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ft.kill = func() { _ = cmd.Process.Kill() }
-	f.n, f.spoil = map[string]int{}, first(op, ft)
-	f.mu.Unlock()
+	close(started)
 	err := cmd.Wait()
 	f.reset(nil)
 	var exit *exec.ExitError

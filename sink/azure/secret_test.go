@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/onceflow/onceflow/internal/servers"
+	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -139,10 +140,9 @@ func TestErrorsOfCopiesHaveNoSecret(t *testing.T) {
 	var asked lines
 	s, f := inContainer(t, Options{Attempts: 1}, nil)
 	ref := stage(t, s, "own-1-1", []byte("rows"))
-	f.reset(func(_ int, op string) fault { return fault{status: 403, code: "CannotVerifyCopySource"} })
+	f.reset(func(_ int, op string) sinktest.Fault { return answer(403, "CannotVerifyCopySource") })
 	err := s.Publish(t.Context(), ref)
-	f.CloseClientConnections()
-	f.Close()
+	f.reset(func(int, string) sinktest.Fault { return sinktest.Fault{Kind: sinktest.HangUp} })
 	gone := s.Publish(t.Context(), ref)
 	for _, err := range []error{err, gone} {
 		if err == nil || strings.Contains(err.Error(), "sig=") && !strings.Contains(err.Error(), "sig=REDACTED") {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 const failedCondition = "<Error><Code>PreconditionFailed</Code><Message>a condition did not hold</Message></Error>"
@@ -16,15 +17,15 @@ const failedCondition = "<Error><Code>PreconditionFailed</Code><Message>a condit
 // The service may say 200 before it knows, and put the error into the body. What it says there is no success, and no proof
 // that another has the key either.
 func TestA200ThatCarriesAnErrorIsNoSuccess(t *testing.T) {
-	for name, ft := range map[string]fault{
-		"a failed condition, undone": {before: &answer{200, failedCondition}},
-		"a failed condition, done":   {after: &answer{200, failedCondition}},
-		"an inner error, undone":     {before: &answer{200, "<Error><Code>InternalError</Code></Error>"}},
-		"an inner error, done":       {after: &answer{200, "<Error><Code>InternalError</Code></Error>"}},
-		"412, undone":                {before: &answer{412, failedCondition}},
+	for name, ft := range map[string]sinktest.Fault{
+		"a failed condition, undone": answer(200, failedCondition),
+		"a failed condition, done":   lateAnswer(200, failedCondition),
+		"an inner error, undone":     answer(200, "<Error><Code>InternalError</Code></Error>"),
+		"an inner error, done":       lateAnswer(200, "<Error><Code>InternalError</Code></Error>"),
+		"412, undone":                answer(412, failedCondition),
 	} {
 		for op, staging := range map[string]string{"PutObject": stagingUploads, "CompleteMultipartUpload": stagingUploads, "CopyObject": stagingObjects} {
-			if op == "PutObject" && ft.before != nil && ft.before.status == 412 {
+			if op == "PutObject" && ft.Status == 412 {
 				continue // that is the answer to a condition of ours
 			}
 			t.Run(name+" "+op, func(t *testing.T) {
@@ -51,7 +52,7 @@ func TestA200ThatCarriesAnErrorIsNoSuccess(t *testing.T) {
 
 // However often it is said, the key is not taken by that.
 func TestA200WithAFailedConditionProvesNoOther(t *testing.T) {
-	s, f := inBucket(t, Options{Attempts: 3}, func(int, string) fault { return fault{before: &answer{200, failedCondition}} })
+	s, f := inBucket(t, Options{Attempts: 3}, func(int, string) sinktest.Fault { return answer(200, failedCondition) })
 	if err := s.Create(t.Context(), "a", []byte("mine")); err == nil || errors.Is(err, fs.ErrExist) || f.calls("PutObject") != 3 {
 		t.Errorf("create: %v after %d requests, want an error after 3 that does not say that the key exists", err, f.calls("PutObject"))
 	}
@@ -63,8 +64,8 @@ func TestAKeyForEncryptionThatCannotBeUsedIsSaid(t *testing.T) {
 		"KMS.DisabledException": true, "KMS.KMSInvalidStateException": true, "KMS.NotFoundException": true,
 		"ThrottlingException": false, "KMS.ThrottlingException": false,
 	} {
-		s, f := inBucket(t, Options{Attempts: 2}, func(_ int, op string) fault {
-			return fault{before: &answer{400, "<Error><Code>" + code + "</Code></Error>"}}
+		s, f := inBucket(t, Options{Attempts: 2}, func(_ int, op string) sinktest.Fault {
+			return answer(400, "<Error><Code>"+code+"</Code></Error>")
 		})
 		u, err := s.Stage(t.Context(), "own-1-1", "own", 0)
 		if err != nil {
@@ -83,7 +84,7 @@ func TestAKeyForEncryptionThatCannotBeUsedIsSaid(t *testing.T) {
 // A bucket of another region is a mistake of the configuration: it is said at once, and each request is sent once.
 func TestARedirectToAnotherRegionIsNeitherFollowedNorTriedAgain(t *testing.T) {
 	const moved = "<Error><Code>PermanentRedirect</Code><Endpoint>b.s3.eu-west-3.amazonaws.com</Endpoint></Error>"
-	s, f := inBucket(t, Options{}, func(int, string) fault { return fault{before: &answer{301, moved}} })
+	s, f := inBucket(t, Options{}, func(int, string) sinktest.Fault { return answer(301, moved) })
 	_, opened := Open(t.Context(), config("k", canarySecret), s.bucket.name, &s.bucket.opts)
 	_, read := s.Read(t.Context(), "a", 1)
 	for op, err := range map[string]error{"Bucket": opened, "PutObject": s.Create(t.Context(), "a", nil), "GetObject": read} {
@@ -97,11 +98,11 @@ func TestARedirectToAnotherRegionIsNeitherFollowedNorTriedAgain(t *testing.T) {
 // at its first file that cannot come back, and says which one it is.
 func TestAJobEndsWhenTheStoreHasLostACommittedFile(t *testing.T) {
 	for code, status := range map[string]int{"InvalidPart": 400, "NoSuchUpload": 404} {
-		s, f := inBucket(t, Options{}, func(n int, op string) fault {
+		s, f := inBucket(t, Options{}, func(n int, op string) sinktest.Fault {
 			if op != "CompleteMultipartUpload" || n < 2 { // the probe is published twice
-				return fault{}
+				return sinktest.Fault{}
 			}
-			return fault{before: &answer{status, "<Error><Code>" + code + "</Code></Error>"}}
+			return answer(status, "<Error><Code>"+code+"</Code></Error>")
 		})
 		in := t.TempDir()
 		write(t, in+"/a.txt", 100, time.Second)

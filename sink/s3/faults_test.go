@@ -15,6 +15,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 // Whichever request of a file's life the network spoils, the next attempt settles it.
@@ -25,10 +26,10 @@ func TestEachRequestIsTriedAgain(t *testing.T) {
 		stagingObjects: {"PutObject", "HeadObject", "CopyObject"},
 	}
 	everywhere(t, func(t *testing.T, p place) {
-		for how, ft := range map[string]fault{"not read": {stall: true}, "never answered": {hang: true}, "trickles": {trickle: true}, "bit flipped": {flip: true}} {
+		for how, ft := range map[string]sinktest.Fault{"not read": {Kind: sinktest.Silence}, "never answered": unanswered, "trickles": {Kind: sinktest.Trickle}, "bit flipped": {Kind: sinktest.Flip}} {
 			for _, op := range requests[p.staging] {
 				checked := op == "UploadPart" || op == "PutObject" // bodies with a checksum, answers without a body
-				if ft.flip && !checked || ft.trickle && (checked || op == "HeadObject") {
+				if ft.Kind == sinktest.Flip && !checked || ft.Kind == sinktest.Trickle && (checked || op == "HeadObject") {
 					continue
 				}
 				t.Run(how+" "+op, func(t *testing.T) {
@@ -40,7 +41,7 @@ func TestEachRequestIsTriedAgain(t *testing.T) {
 	})
 }
 
-func (p place) triesAgain(t *testing.T, op string, ft fault, body []byte) {
+func (p place) triesAgain(t *testing.T, op string, ft sinktest.Fault, body []byte) {
 	s, f := p.inBucket(t, Options{Timeout: 700 * time.Millisecond}, first(op, ft))
 	if err := s.Publish(t.Context(), stage(t, s, "own-1-1", body)); err != nil {
 		t.Error(err)
@@ -69,11 +70,11 @@ func TestCredentialsThatEndBetweenTwoPartsAreAskedForAgain(t *testing.T) {
 		c := aws.Credentials{AccessKeyID: servers.MinIOAccessKey, SecretAccessKey: canarySecret, CanExpire: true, Expires: time.Now().Add(time.Hour)}
 		return c, nil
 	}))
-	s, f := inBucket(t, Options{PartBytes: 5 << 20}, func(n int, op string) fault {
+	s, f := inBucket(t, Options{PartBytes: 5 << 20}, func(n int, op string) sinktest.Fault {
 		if op == "UploadPart" && n > 0 && asked == 1 {
-			return fault{before: &answer{400, "<Error><Code>ExpiredToken</Code></Error>"}}
+			return answer(400, "<Error><Code>ExpiredToken</Code></Error>")
 		}
-		return fault{}
+		return sinktest.Fault{}
 	})
 	cfg := config("", "")
 	cfg.Credentials = provider
@@ -93,11 +94,11 @@ func TestCredentialsThatEndBetweenTwoPartsAreAskedForAgain(t *testing.T) {
 
 // A refusal is final: one request, an error that says so, and no storm.
 func TestARefusalWhileRunningIsNotTriedAgain(t *testing.T) {
-	s, f := inBucket(t, Options{}, func(_ int, op string) fault {
+	s, f := inBucket(t, Options{}, func(_ int, op string) sinktest.Fault {
 		if op == "PutObject" || op == "UploadPart" {
-			return fault{before: &answer{403, "<Error><Code>AccessDenied</Code></Error>"}}
+			return answer(403, "<Error><Code>AccessDenied</Code></Error>")
 		}
-		return fault{}
+		return sinktest.Fault{}
 	})
 	u, err := s.Stage(t.Context(), "own-1-1", "own", 0)
 	if err != nil {

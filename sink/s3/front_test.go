@@ -1,59 +1,32 @@
 package s3
 
 import (
-	"bytes"
-	"io"
-	"maps"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
-// front stands between the Store and a real server. It counts requests, and can spoil chosen ones in ways that a real
-// server cannot be asked for.
+// front is a sinktest.Front that knows the operations of S3, counts them, and can spoil chosen ones.
 type front struct {
-	*httptest.Server
+	*sinktest.Front
+
 	mu    sync.Mutex
 	seen  []string
-	spoil func(n int, op string) fault // n counts the requests of this op from 0
 	count map[string]int
-	over  chan struct{}
 
 	denied string // an operation
 }
 
-// fault is what becomes of a request: Before answers in place of the server, After replaces the server's answer.
-type fault struct {
-	before, after *answer
-	hang          bool // applied, never answered
-	stall         bool // not even read
-	trickle       bool // answered so slowly that nobody waits for the end
-	flip          bool // a bit of the body turns over on the way
-}
-
-type answer struct {
-	status int
-	body   string
-}
-
-func newFront(t *testing.T, target string, spoil func(n int, op string) fault) *front {
+// newFront lets spoil choose what becomes of a request. n counts the requests of op from 0.
+func newFront(t *testing.T, target string, spoil func(n int, op string) sinktest.Fault) *front {
 	t.Helper()
-	to, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &front{spoil: spoil, count: map[string]int{}, over: make(chan struct{})}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(to)
-		r.Out.Host = r.In.Host // it is signed
-	}}
-	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f := &front{Front: sinktest.NewFront(t, target)}
+	f.reset()
+	f.Spoil(func(_ int, r *http.Request) sinktest.Fault {
 		op := opOf(r)
 		f.mu.Lock()
 		n := f.count[op]
@@ -61,63 +34,29 @@ func newFront(t *testing.T, target string, spoil func(n int, op string) fault) *
 		f.seen = append(f.seen, op)
 		denied := f.denied == op
 		f.mu.Unlock()
-		var ft fault
-		if denied {
-			ft.before = &answer{http.StatusForbidden, "<Error><Code>AccessDenied</Code></Error>"}
-		} else if f.spoil != nil {
-			ft = f.spoil(n, op)
-		}
 		switch {
-		case ft.stall: // the end of the client is not to be seen while its body is not read
-			<-f.over
-			return
-		case ft.trickle:
-			rec := httptest.NewRecorder()
-			proxy.ServeHTTP(rec, r)
-			trickle(w, r, rec)
-			return
-		case ft.flip:
-			body, _ := io.ReadAll(r.Body)
-			body[len(body)/2] ^= 4
-			r.Body = io.NopCloser(bytes.NewReader(body))
+		case denied:
+			return answer(http.StatusForbidden, "<Error><Code>AccessDenied</Code></Error>")
+		case spoil == nil:
+			return sinktest.Fault{}
 		}
-		if ft.before != nil {
-			w.WriteHeader(ft.before.status)
-			_, _ = w.Write([]byte(ft.before.body))
-			return
-		}
-		if ft.after == nil && !ft.hang {
-			proxy.ServeHTTP(w, r)
-			return
-		}
-		proxy.ServeHTTP(httptest.NewRecorder(), r)
-		if ft.hang {
-			<-r.Context().Done()
-			return
-		}
-		w.WriteHeader(ft.after.status)
-		_, _ = w.Write([]byte(ft.after.body))
-	}))
-	t.Cleanup(func() { close(f.over); f.Close() })
+		return spoil(n, op)
+	})
 	return f
 }
 
-// trickle sends an answer byte by byte.
-func trickle(w http.ResponseWriter, r *http.Request, answer *httptest.ResponseRecorder) {
-	maps.Copy(w.Header(), answer.Header())
-	w.WriteHeader(answer.Code)
-	pace := time.NewTicker(50 * time.Millisecond)
-	defer pace.Stop()
-	for _, b := range answer.Body.Bytes() {
-		select {
-		case <-r.Context().Done():
-			return
-		case <-pace.C:
-			_, _ = w.Write([]byte{b})
-			_ = http.NewResponseController(w).Flush()
-		}
-	}
+// answer comes in place of the server's, which does not get the request.
+func answer(status int, body string) sinktest.Fault {
+	return sinktest.Fault{Kind: sinktest.Answer, Status: status, Body: body}
 }
+
+// lateAnswer comes in place of the server's, which has carried the request out.
+func lateAnswer(status int, body string) sinktest.Fault {
+	return sinktest.Fault{Kind: sinktest.Answer, Status: status, Body: body, Late: true}
+}
+
+// unanswered is a request that is carried out.
+var unanswered = sinktest.Fault{Kind: sinktest.Silence, Late: true}
 
 // all lists the requests since reset, calls counts those of one kind.
 func (f *front) all() []string {

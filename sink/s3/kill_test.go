@@ -12,6 +12,7 @@ import (
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 // killed is a server that is killed in the middle of publications.
@@ -48,11 +49,11 @@ func (k killed) rounds(t *testing.T, rounds, files int) (lost, wrong []string) {
 	var kill sync.WaitGroup
 	var at atomic.Int64 // the publication at which the server is killed
 	at.Store(-1)
-	s, f := k.inBucket(t, Options{Attempts: 1, Timeout: 5 * time.Second}, func(n int, op string) fault {
+	s, f := k.inBucket(t, Options{Attempts: 1, Timeout: 5 * time.Second}, func(n int, op string) sinktest.Fault {
 		if int64(n) == at.Load() && (op == "CopyObject" || op == "CompleteMultipartUpload") {
 			kill.Go(k.process().Kill)
 		}
-		return fault{}
+		return sinktest.Fault{}
 	})
 	for round := range rounds {
 		refs := map[string][]byte{}

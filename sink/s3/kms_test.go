@@ -3,7 +3,6 @@ package s3
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -14,25 +13,23 @@ import (
 
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 // demanding stands before a real server like a bucket policy: what begins an object must ask for encryption with that key.
 func demanding(t *testing.T, key string) (endpoint, bucket string) {
 	t.Helper()
-	f := newFront(t, shared.MinIO(t).Endpoint(), nil)
+	f := sinktest.NewFront(t, shared.MinIO(t).Endpoint())
 	bucket = newBucket(t, f.URL)
-	policy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f.Spoil(func(_ int, r *http.Request) sinktest.Fault {
 		h := r.Header
 		begins := slices.Contains([]string{"PutObject", "CopyObject", "CreateMultipartUpload"}, opOf(r))
 		if begins && (h.Get("X-Amz-Server-Side-Encryption") != "aws:kms" || h.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id") != key) {
-			w.WriteHeader(http.StatusForbidden)
-			_, _ = w.Write([]byte("<Error><Code>AccessDenied</Code></Error>"))
-			return
+			return answer(http.StatusForbidden, "<Error><Code>AccessDenied</Code></Error>")
 		}
-		f.Config.Handler.ServeHTTP(w, r)
-	}))
-	t.Cleanup(policy.Close)
-	return policy.URL, bucket
+		return sinktest.Fault{}
+	})
+	return f.URL, bucket
 }
 
 // All that a job writes, control objects too, asks for the encryption that it was told, and is stored with that key.

@@ -14,6 +14,7 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/format"
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 // strict is a store that keeps nothing and completes an upload only if all of its parts but the last are equally long, as
@@ -143,11 +144,11 @@ func TestPartsComeBackFromARef(t *testing.T) {
 // A store that takes no second part is refused before anything is committed.
 func TestAJobBeginsWithAFileOfSeveralParts(t *testing.T) {
 	for _, staging := range []string{stagingUploads, stagingObjects} {
-		s, f := inBucket(t, Options{Staging: staging}, func(n int, op string) fault {
+		s, f := inBucket(t, Options{Staging: staging}, func(n int, op string) sinktest.Fault {
 			if op == "UploadPart" && n > 0 {
-				return fault{before: &answer{501, "<Error><Code>NotImplemented</Code></Error>"}}
+				return answer(501, "<Error><Code>NotImplemented</Code></Error>")
 			}
-			return fault{}
+			return sinktest.Fault{}
 		})
 		out, err := sink.Open(t.Context(), s, "job", []sink.Flow[string]{{Name: "rows", Format: format.JSONLines[string]()}}, nil)
 		if err == nil || out != nil || f.calls("UploadPart") < 2 {

@@ -18,6 +18,7 @@ import (
 	"github.com/onceflow/onceflow/internal/servers"
 	"github.com/onceflow/onceflow/internal/servers/servertest"
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 var shared servertest.Shared
@@ -31,28 +32,28 @@ func config(key, secret string) aws.Config {
 }
 
 // first spoils the first request of an operation.
-func first(op string, ft fault) func(n int, op string) fault {
-	return func(n int, got string) fault {
+func first(op string, ft sinktest.Fault) func(n int, op string) sinktest.Fault {
+	return func(n int, got string) sinktest.Fault {
 		if got == op && n == 0 {
 			return ft
 		}
-		return fault{}
+		return sinktest.Fault{}
 	}
 }
 
 // inBucket makes a bucket on MinIO and a store, with uploads unless o says otherwise, that reaches it through a front.
-func inBucket(t *testing.T, o Options, spoil func(n int, op string) fault) (*Store, *front) {
+func inBucket(t *testing.T, o Options, spoil func(n int, op string) sinktest.Fault) (*Store, *front) {
 	t.Helper()
 	return place{"MinIO", shared.MinIO(t).Endpoint(), cmp.Or(o.Staging, stagingUploads)}.inBucket(t, o, spoil)
 }
 
-func (p place) inBucket(t *testing.T, o Options, spoil func(n int, op string) fault) (*Store, *front) {
+func (p place) inBucket(t *testing.T, o Options, spoil func(n int, op string) sinktest.Fault) (*Store, *front) {
 	t.Helper()
 	name := newBucket(t, p.endpoint)
 	var armed atomic.Bool
-	f := newFront(t, p.endpoint, func(n int, op string) fault {
+	f := newFront(t, p.endpoint, func(n int, op string) sinktest.Fault {
 		if !armed.Load() || spoil == nil {
-			return fault{}
+			return sinktest.Fault{}
 		}
 		return spoil(n, op)
 	})
@@ -102,11 +103,11 @@ func TestRequestsOfAFile(t *testing.T) {
 
 // A reply that is lost, a service that stumbles, a conflict: the object is created once and reported as ours.
 func TestCreateKnowsItsOwnObjectAfterALostReply(t *testing.T) {
-	for name, ft := range map[string]fault{
-		"reply lost":    {hang: true},
-		"503 after":     {after: &answer{503, "<Error><Code>SlowDown</Code></Error>"}},
-		"409 before":    {before: &answer{409, "<Error><Code>ConditionalRequestConflict</Code></Error>"}},
-		"expired token": {before: &answer{400, "<Error><Code>ExpiredToken</Code></Error>"}},
+	for name, ft := range map[string]sinktest.Fault{
+		"reply lost":    unanswered,
+		"503 after":     lateAnswer(503, "<Error><Code>SlowDown</Code></Error>"),
+		"409 before":    answer(409, "<Error><Code>ConditionalRequestConflict</Code></Error>"),
+		"expired token": answer(400, "<Error><Code>ExpiredToken</Code></Error>"),
 	} {
 		everywhere(t, func(t *testing.T, p place) {
 			s, _ := p.inBucket(t, Options{Timeout: 300 * time.Millisecond}, first("PutObject", ft))
@@ -126,15 +127,15 @@ func TestCreateKnowsItsOwnObjectAfterALostReply(t *testing.T) {
 // Each answer to a completion that is not a plain yes was seen in practice. The object tells what happened. A copy is no
 // different.
 func TestPublishLooksAtTheObjectWhenTheAnswerIsUnclear(t *testing.T) {
-	for name, ft := range map[string]fault{
-		"reply lost":           {hang: true},
-		"200 with an error":    {before: &answer{200, "<Error><Code>InternalError</Code><Message>try</Message></Error>"}},
-		"200 and nothing":      {after: &answer{200, ""}},
-		"200, nothing, undone": {before: &answer{200, ""}},
-		"200 cut short":        {after: &answer{200, "<CompleteMultipartUploadResult><Bucket>b"}},
-		"no such upload":       {after: &answer{404, "<Error><Code>NoSuchUpload</Code></Error>"}},
-		"no such key":          {after: &answer{404, "<Error><Code>NoSuchKey</Code></Error>"}},
-		"503":                  {before: &answer{503, "<Error><Code>SlowDown</Code></Error>"}},
+	for name, ft := range map[string]sinktest.Fault{
+		"reply lost":           unanswered,
+		"200 with an error":    answer(200, "<Error><Code>InternalError</Code><Message>try</Message></Error>"),
+		"200 and nothing":      lateAnswer(200, ""),
+		"200, nothing, undone": answer(200, ""),
+		"200 cut short":        lateAnswer(200, "<CompleteMultipartUploadResult><Bucket>b"),
+		"no such upload":       lateAnswer(404, "<Error><Code>NoSuchUpload</Code></Error>"),
+		"no such key":          lateAnswer(404, "<Error><Code>NoSuchKey</Code></Error>"),
+		"503":                  answer(503, "<Error><Code>SlowDown</Code></Error>"),
 	} {
 		everywhere(t, func(t *testing.T, p place) {
 			t.Parallel()
@@ -201,8 +202,11 @@ func TestLongFilesGoInPartsAndComeBackWhole(t *testing.T) {
 
 // A server that takes the request and never answers must not hold a call for longer than its attempts take.
 func TestABlackHoleEndsInAnError(t *testing.T) {
-	s, f := inBucket(t, Options{Timeout: 100 * time.Millisecond, Attempts: 2}, func(_ int, op string) fault {
-		return fault{hang: op == "PutObject"}
+	s, f := inBucket(t, Options{Timeout: 100 * time.Millisecond, Attempts: 2}, func(_ int, op string) sinktest.Fault {
+		if op == "PutObject" {
+			return unanswered
+		}
+		return sinktest.Fault{}
 	})
 	err := s.Create(t.Context(), "a", []byte("x"))
 	if !errors.Is(err, context.DeadlineExceeded) || f.calls("PutObject") != 2 {
@@ -240,11 +244,11 @@ func TestOptionsNameAllFaultsAtOnce(t *testing.T) {
 // versitygw that was killed in the middle of a completion once said yes for ever, to an upload that it never completes: the
 // manifest told of a file that was not there.
 func TestAYesIsNotBelievedBeforeTheObjectIsSeen(t *testing.T) {
-	s, f := inBucket(t, Options{Attempts: 1}, func(_ int, op string) fault {
+	s, f := inBucket(t, Options{Attempts: 1}, func(_ int, op string) sinktest.Fault {
 		if op != "CompleteMultipartUpload" {
-			return fault{}
+			return sinktest.Fault{}
 		}
-		return fault{before: &answer{200, `<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>`}}
+		return answer(200, `<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>`)
 	})
 	err := s.Publish(t.Context(), stage(t, s, "own-1-1", []byte("rows")))
 	if !errors.Is(err, driver.ErrStagingLost) || f.calls("HeadObject") < 2 {
@@ -254,11 +258,11 @@ func TestAYesIsNotBelievedBeforeTheObjectIsSeen(t *testing.T) {
 
 // Parts that are gone do not come back: an error for a person, and no retry without end.
 func TestPartsThatTheStoreHasLostAreLostStaging(t *testing.T) {
-	s, f := inBucket(t, Options{}, func(_ int, op string) fault {
+	s, f := inBucket(t, Options{}, func(_ int, op string) sinktest.Fault {
 		if op != "CompleteMultipartUpload" {
-			return fault{}
+			return sinktest.Fault{}
 		}
-		return fault{before: &answer{400, "<Error><Code>InvalidPart</Code></Error>"}}
+		return answer(400, "<Error><Code>InvalidPart</Code></Error>")
 	})
 	err := s.Publish(t.Context(), stage(t, s, "own-1-1", []byte("rows")))
 	if !errors.Is(err, driver.ErrStagingLost) || f.calls("CompleteMultipartUpload") != 1 {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/onceflow/onceflow/internal/servers"
+	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
 
@@ -46,11 +47,11 @@ func (l *lines) watch(word string, tell func()) {
 func TestNothingThatAJobLeavesHasItsSecret(t *testing.T) {
 	hidden := []string{canarySecret, base64.StdEncoding.EncodeToString([]byte(canarySecret))}
 	refuse := false
-	s, _ := inBucket(t, Options{Attempts: 2}, func(n int, op string) fault {
+	s, _ := inBucket(t, Options{Attempts: 2}, func(n int, op string) sinktest.Fault {
 		if refuse && op == "UploadPart" {
-			return fault{before: &answer{403, "<Error><Code>SignatureDoesNotMatch</Code></Error>"}}
+			return answer(403, "<Error><Code>SignatureDoesNotMatch</Code></Error>")
 		}
-		return fault{}
+		return sinktest.Fault{}
 	})
 	const token = "canary-session-token"
 	cfg := config("", "")

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 func TestNamesInStagingSayTheirKey(t *testing.T) {
@@ -85,8 +86,8 @@ func TestStagedObjectsAreListedByTheirKeys(t *testing.T) {
 
 // The deletion of what was copied may fail: the file is published all the same, and the sweeper finds what is left.
 func TestWhatIsPublishedStaysSoWhenItsStagingCannotBeDeleted(t *testing.T) {
-	for name, ft := range map[string]fault{
-		"refused": {before: &answer{403, "<Error><Code>AccessDenied</Code></Error>"}}, "reply lost": {hang: true}, "503": {before: &answer{503, ""}},
+	for name, ft := range map[string]sinktest.Fault{
+		"refused": answer(403, "<Error><Code>AccessDenied</Code></Error>"), "reply lost": unanswered, "503": answer(503, ""),
 	} {
 		s, _ := inBucket(t, Options{Staging: stagingObjects, Timeout: time.Second}, first("DeleteObject", ft))
 		ref := stage(t, s, "own-1-1", []byte("rows"))
@@ -100,7 +101,7 @@ func TestWhatIsPublishedStaysSoWhenItsStagingCannotBeDeleted(t *testing.T) {
 			}
 			n++
 		}
-		if want := 1; ft.hang != (n == 0) && n != want {
+		if want := 1; ft.Kind == sinktest.Silence != (n == 0) && n != want {
 			t.Errorf("%s: %d are left in staging, want %d", name, n, want)
 		}
 		if err := s.Publish(t.Context(), ref); err != nil {
