@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/onceflow/onceflow/sink/codec"
@@ -64,7 +63,7 @@ func (o *Options) layout(job string) files.Layout {
 
 func (o *Options) validate() error {
 	var errs []error
-	if err := checkPrefix(o.Prefix); err != nil {
+	if err := storage.CheckPrefix(o.Prefix); err != nil {
 		errs = append(errs, err)
 	}
 	if o.Hour < time.Minute || o.Hour > 24*time.Hour || o.Hour%time.Minute != 0 || 24*time.Hour%o.Hour != 0 {
@@ -76,23 +75,6 @@ func (o *Options) validate() error {
 		errs = append(errs, fmt.Errorf("FileBytes %d is negative", o.FileBytes))
 	}
 	return errors.Join(errs...)
-}
-
-func checkPrefix(prefix string) error {
-	if prefix == "" {
-		return nil
-	}
-	folder, ok := strings.CutSuffix(prefix, "/")
-	if !ok {
-		return fmt.Errorf("Prefix %q does not end with a slash", prefix)
-	}
-	if len(prefix) > files.MaxPrefix {
-		return fmt.Errorf("Prefix has %d bytes, at most %d are allowed", len(prefix), files.MaxPrefix)
-	}
-	if err := storage.CheckKey(folder); err != nil {
-		return fmt.Errorf("Prefix: %w", err)
-	}
-	return nil
 }
 
 // maxName bounds names, so that every key fits the stores.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/internal/ledger"
+	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/internal/journal"
 	"github.com/onceflow/onceflow/sink/internal/retry"
 )
@@ -37,7 +38,7 @@ func newReader(ctx context.Context, store Store, job string, opts *ReadOptions) 
 	if opts != nil {
 		o = *opts
 	}
-	if err := cmp.Or(checkStore(store), checkName("job", job), checkPrefix(o.Prefix)); err != nil {
+	if err := cmp.Or(checkStore(store), checkName("job", job), storage.CheckPrefix(o.Prefix)); err != nil {
 		return nil, fmt.Errorf("sink: cannot read job %q: %w", job, err)
 	}
 	e := env.From(ctx)

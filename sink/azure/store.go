@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -25,7 +24,7 @@ type Options struct {
 	Token     azcore.TokenCredential
 	SharedKey *container.SharedKeyCredential
 
-	// Prefix is put before every key. It ends with a slash unless it is empty.
+	// Prefix is put before every key. It is empty, or a key with a slash at its end (driver.CheckPrefix).
 	Prefix string
 
 	// BlockBytes is the size of the blocks in which a staged file is sent. Each open file keeps up to two in memory.
@@ -114,11 +113,5 @@ func fill(opts *Options) (Options, error) {
 	if o.Token != nil && o.SharedKey != nil {
 		errs = append(errs, errors.New("Token and SharedKey are both set"))
 	}
-	if strings.HasPrefix(o.Prefix, "/") {
-		errs = append(errs, fmt.Errorf("Prefix %q begins with a slash", o.Prefix))
-	}
-	if o.Prefix != "" && !strings.HasSuffix(o.Prefix, "/") {
-		errs = append(errs, fmt.Errorf("Prefix %q does not end with a slash", o.Prefix))
-	}
-	return o, errors.Join(errs...)
+	return o, errors.Join(append(errs, driver.CheckPrefix(o.Prefix))...)
 }

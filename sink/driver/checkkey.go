@@ -16,6 +16,9 @@ const (
 	MaxSegment = 255
 )
 
+// MaxPrefix bounds what is put before the keys of a job, so that stores take every key.
+const MaxPrefix = 256
+
 // CheckKey says why key cannot be the key of an object. Implementers of a Store call it first. A key is one or more
 // segments with single slashes between them. A segment is not empty, ".", or "..", and is made of "%", "=" and what
 // [escape.Plain] accepts, in UTF-8: ASCII letters, digits and "_.-~", and most characters beyond ASCII. So a key that a Store
@@ -39,6 +42,24 @@ func CheckKey(key string) error {
 		case len(s) > MaxSegment:
 			return fmt.Errorf("key %q has a segment of %d bytes, over %d", key, len(s), MaxSegment)
 		}
+	}
+	return nil
+}
+
+// CheckPrefix says why prefix cannot be put before keys, by a job or by a Store that has such an option. It is empty, or a
+// key with a slash at its end.
+func CheckPrefix(prefix string) error {
+	folder, ok := strings.CutSuffix(prefix, "/")
+	switch {
+	case prefix == "":
+		return nil
+	case !ok:
+		return fmt.Errorf("Prefix %q does not end with a slash", prefix)
+	case len(prefix) > MaxPrefix:
+		return fmt.Errorf("Prefix has %d bytes, at most %d are allowed", len(prefix), MaxPrefix)
+	}
+	if err := CheckKey(folder); err != nil {
+		return fmt.Errorf("Prefix: %w", err)
 	}
 	return nil
 }

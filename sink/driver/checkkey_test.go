@@ -22,6 +22,19 @@ func TestKeysCannotLeaveTheirFolder(t *testing.T) {
 	}
 }
 
+// A store once took a prefix that began with a slash, and another did not.
+func TestPrefixesAreFolders(t *testing.T) {
+	for prefix, ok := range map[string]bool{
+		"": true, "a/": true, "team/日本/k=v/": true, strings.Repeat("a", 127) + "/" + strings.Repeat("a", 127) + "/": true,
+		"a": false, "/": false, "/a": false, "/a/": false, "a//": false, "../": false, "a/./": false, "a b/": false, "\xff/": false,
+		strings.Repeat("a", 128) + "/" + strings.Repeat("a", 127) + "/": false,
+	} {
+		if err := driver.CheckPrefix(prefix); (err == nil) != ok || err != nil && !strings.HasPrefix(err.Error(), "Prefix") {
+			t.Errorf("%.40q: got %v, want a prefix: %v", prefix, err, ok)
+		}
+	}
+}
+
 func TestOwnersFitIntoAnyName(t *testing.T) {
 	for owner, ok := range map[string]bool{
 		"a": true, "0f": true, "0-f": false, strings.Repeat("a", 128): true, strings.Repeat("a", 129): false, "": false, "A": false, "a/b": false, "..": false, "a.b": false,

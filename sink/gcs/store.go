@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"time"
 
 	"cloud.google.com/go/storage"
@@ -26,7 +25,7 @@ type Options struct {
 	// Defaults to storage.NewClient with the application's default credentials.
 	Client *storage.Client
 
-	// Prefix is put before every key. It ends with a slash unless it is empty.
+	// Prefix is put before every key. It is empty, or a key with a slash at its end (driver.CheckPrefix).
 	Prefix string
 
 	// ChunkBytes is the size of the pieces in which a staged file is sent; each open file keeps up to two in memory. It is
@@ -83,8 +82,8 @@ func Open(ctx context.Context, bucket string, opts *Options) (*Store, error) {
 	if bucket == "" || o.ChunkBytes < 0 || o.Attempts < 1 || o.Timeout < 0 {
 		return nil, errors.New("gcs: no bucket named, or ChunkBytes, Attempts or Timeout below zero")
 	}
-	if o.Prefix != "" && !strings.HasSuffix(o.Prefix, "/") {
-		return nil, fmt.Errorf("gcs: Prefix %q does not end with a slash", o.Prefix)
+	if err := driver.CheckPrefix(o.Prefix); err != nil {
+		return nil, fmt.Errorf("gcs: %w", err)
 	}
 	if o.Client == nil {
 		client, err := storage.NewClient(ctx)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,7 +21,7 @@ import (
 
 // Options are the optional settings of Open; nil means all defaults.
 type Options struct {
-	// Prefix is put before every key. It ends with a slash unless it is empty.
+	// Prefix is put before every key. It is empty, or a key with a slash at its end (driver.CheckPrefix).
 	Prefix string
 
 	// Endpoint is the URL of a store other than Amazon's, such as http://127.0.0.1:9000.
@@ -207,11 +206,5 @@ func fill(opts *Options) (Options, error) {
 	if o.KMSKey != "" && o.Encryption != string(types.ServerSideEncryptionAwsKms) {
 		errs = append(errs, errors.New("KMSKey is set, but Encryption is not aws:kms"))
 	}
-	if strings.HasPrefix(o.Prefix, "/") {
-		errs = append(errs, fmt.Errorf("Prefix %q begins with a slash", o.Prefix))
-	}
-	if o.Prefix != "" && !strings.HasSuffix(o.Prefix, "/") {
-		errs = append(errs, fmt.Errorf("Prefix %q does not end with a slash", o.Prefix))
-	}
-	return o, errors.Join(errs...)
+	return o, errors.Join(append(errs, driver.CheckPrefix(o.Prefix))...)
 }

@@ -20,9 +20,6 @@ const (
 	NoteFolder = "_notes"
 )
 
-// MaxPrefix bounds Layout.Prefix in bytes, so that stores take every key.
-const MaxPrefix = 256
-
 // Layout is how the folders of a job are named.
 type Layout struct {
 	Prefix string        // of all keys, empty or with a slash at its end

@@ -247,7 +247,7 @@ func (w *worker[T]) openLeaf(h *hourFolders, flow, late int, keys []byte) *buffe
 }
 
 // maxKeyFolders leaves room in a key for the prefix, the hour's folders and the file's name.
-const maxKeyFolders = driver.MaxKey - MaxPrefix - 256
+const maxKeyFolders = driver.MaxKey - driver.MaxPrefix - 256
 
 // open makes the worker's buffer for a folder at its first row.
 func (w *worker[T]) open(flow string, kind Kind, hour time.Time, keys []byte, s *shared, h header) *buffer {
