@@ -3,6 +3,7 @@ package azure
 import (
 	"cmp"
 	"crypto/rand"
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -32,6 +33,9 @@ func TestConformance(t *testing.T) {
 		},
 		Secrets: []string{servers.AzuriteKey},
 		Put: func(t *testing.T, at sinktest.Place, name string, body []byte) error {
+			if strings.ContainsAny(name, "\x01\x1f\ufffe") {
+				return errors.ErrUnsupported // XML has no form for it: the service encodes such a name, Azurite fails at each listing
+			}
 			_, err := others(t, at).NewBlockBlobClient(name).UploadBuffer(t.Context(), body, nil)
 			return err
 		},

@@ -143,7 +143,9 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver
 			if strings.HasPrefix(*item.Name, toPrefix(s.box.staging())) {
 				continue
 			}
-			if key := strings.TrimPrefix(toKey(*item.Name), s.box.opts.Prefix); key > after {
+			key := strings.TrimPrefix(toKey(*item.Name), s.box.opts.Prefix)
+			// A name that is no key, or is not written so, is another program's.
+			if key > after && driver.CheckKey(key) == nil && s.box.blobName(key) == *item.Name {
 				o.add(driver.Object{Key: key, Size: size(item)})
 			}
 			if !give(o.take(strings.TrimPrefix(*item.Name, toPrefix(s.box.opts.Prefix)))) {

@@ -3,8 +3,10 @@ package s3
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -49,6 +51,9 @@ func conformance(staging string, hides bool, start func(*testing.T) string) sink
 		Page:    7,
 		Secrets: []string{canarySecret},
 		Put: func(t *testing.T, at sinktest.Place, name string, body []byte) error {
+			if strings.ContainsAny(name, "\x01\x1f\ufffe") || !utf8.ValidString(name) {
+				return errors.ErrUnsupported // TestForeignObjectsDisturbNothing puts these; versitygw lists them all as U+FFFD
+			}
 			_, err := admin(at.Server).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &at.Name, Key: &name, Body: bytes.NewReader(body)})
 			return err
 		},
