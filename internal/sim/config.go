@@ -47,6 +47,7 @@ type config struct {
 	old       bool // a record of long ago begins a log
 	small     bool // entries are short, so that parts of them are blobs
 	deploys   bool // processes of two versions run: a flow has another name in each
+	workers   bool // tasks finish records in any order
 
 	ahead time.Duration // by which most clocks of producers go ahead; not where a join waits for time to pass
 

@@ -32,6 +32,7 @@ type engine struct {
 	upkeep *upkeep // as commit
 	clock  record.Clock
 	ids    *dedup.Memory
+	tasks  *tasks // nil without workers
 
 	shards []lineage.Shard // and what was known before they were listed
 	known  map[record.Partition]driver.Standing
@@ -83,6 +84,9 @@ func openEngine(ctx context.Context, p *process) (*engine, error) {
 		return nil, err
 	}
 	e.open = e.out.Begin(nil)
+	if e.cfg.workers {
+		e.tasks = newTasks(e)
+	}
 	return e, nil
 }
 
@@ -110,6 +114,9 @@ func (e *engine) run(ctx context.Context) error {
 			}
 			return e.commitAll(ctx)
 		}
+		if err := e.work(ctx); err != nil {
+			return err
+		}
 		var err error
 		switch c := e.sched.rng.Float64(); {
 		case c < 0.55:
@@ -127,6 +134,20 @@ func (e *engine) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// work lets tasks work, and takes in what they have finished.
+func (e *engine) work(ctx context.Context) error {
+	if e.tasks == nil {
+		return nil
+	}
+	e.tasks.work()
+	for _, l := range e.sorted() {
+		if err := l.pull(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *engine) sorted() []*laneWork {
@@ -178,6 +199,9 @@ func (e *engine) revoke(ctx context.Context, lanes []string) error {
 		}
 	}
 	for _, l := range lanes {
+		if err := e.lanes[l].close(); err != nil {
+			return err
+		}
 		delete(e.lanes, l)
 	}
 	if err := e.endUpkeep(); err != nil {
@@ -245,6 +269,9 @@ func (e *engine) startOver(ctx context.Context) error {
 	var as []driver.Assignment
 	for _, l := range e.sorted() {
 		as = append(as, l.assignment)
+		if err := l.close(); err != nil {
+			return err
+		}
 	}
 	e.lanes = map[string]*laneWork{}
 	if len(as) == 0 {
@@ -413,6 +440,9 @@ func (e *engine) letGo(ctx context.Context) error {
 		return err
 	}
 	for _, name := range over {
+		if err := e.lanes[name].close(); err != nil {
+			return err
+		}
 		delete(e.lanes, name)
 		e.over[name] = true
 		e.sched.logf("%s lets go of %s", e.p.name, name)

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ type laneWork struct {
 	parts      []*partWork
 	ids        stage.Processor[*logRecord, *logRecord] // nil without dedup
 	pairs      stage.Processor[*logRecord, *logRecord] // nil without a join of either kind
+	tasks      stage.Processor[*logRecord, *logRecord] // nil without workers
 	em         *stage.Emitter[*logRecord]
 
 	origins map[record.Origin]*origin
@@ -110,7 +112,18 @@ func newLaneWork(e *engine, a driver.Assignment, from map[record.Partition]drive
 	case e.cfg.asof:
 		l.pairs, err = join.AsOf(key, isLeft, merge, &join.Options{Window: window, Grace: grace}).Open(sl)
 	}
+	if err == nil && e.tasks != nil {
+		l.tasks, err = e.tasks.stage.Open(sl)
+	}
 	return l, err
+}
+
+// close ends what the lane's tasks are at.
+func (l *laneWork) close() error {
+	if c, ok := l.tasks.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // pair notes which right side a left one got. Records are shared by all instances, so it is kept at the origin.
@@ -280,7 +293,9 @@ func (l *laneWork) process(ctx context.Context, p *partWork, batch []*logRecord,
 			return err
 		}
 	}
-	l.emit(in)
+	if err := l.hand(ctx, in); err != nil {
+		return err
+	}
 	if err := l.settle(ctx); err != nil {
 		return err
 	}

@@ -114,7 +114,9 @@ func (l *laneWork) advance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.emit(events)
+	if err := l.hand(ctx, events); err != nil {
+		return err
+	}
 	return l.settle(ctx)
 }
 

@@ -171,6 +171,19 @@ func TestATaskThatAnswersTwiceIsCounted(t *testing.T) {
 	r.count("repeated answers", func(s workers.Status) int64 { return s.AnsweredAgain }, 3)
 }
 
+// The attempt is used again for the record behind it.
+func TestAnAnswerToAnEarlierAttemptCountsForNothing(t *testing.T) {
+	r := newRig(t, nil)
+	r.feed("a1", "a2")
+	r.d.done("a1")
+	r.want("a1 a2")
+	r.d.calls[0].reply.Done("of a1, again")
+	r.d.calls[0].reply.Fail(errors.New("of a1"))
+	r.pull("a1")
+	r.d.done("a2")
+	r.pull("a2")
+}
+
 func TestAnAnswerAfterCloseIsIgnoredAndCounted(t *testing.T) {
 	r := newRig(t, nil)
 	r.feed("a1")

@@ -17,6 +17,9 @@ const same = "$same"
 var edits = []edit{
 	{"sink", `m.Reasons = append(m.Reasons, manifest.Reason(r))`, `if !mutant.On("T58b") { m.Reasons = append(m.Reasons, manifest.Reason(r)) }`},
 	{"sink", `if c.made[i] {`, `if c.made[i] || mutant.On("T53") {`},
+	{"stream/workers", `if !b.open || gen != b.gen {`, `if !b.open || gen != b.gen && !mutant.On("T84") {`},
+	{"stream/workers", `s.desk.busy() < s.l.w.opts.InFlight && now >= s.refusal.next {`,
+		`(s.desk.busy() < s.l.w.opts.InFlight || s.pausing > 0 && mutant.On("T84b")) && now >= s.refusal.next {`},
 	insert("sink", `for _, flow := range flows { key := s.key(`, `
 		switch {
 		case mutant.On("T56"):
