@@ -12,7 +12,7 @@ OUT    ?= out
 # The modules beside the root, each with its own go.mod.
 MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 
-SHARED  := env eventclock gather ledger limits lineage retry steady when
+SHARED  := env eventclock gather ledger limits lineage retry steady tail when
 RELEASE := go run ./internal/release/cmd/release
 
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
@@ -125,7 +125,7 @@ check-tidy:
 # Lines of production Go, of the working tree or of REV: without tests, examples, the top-level internal and test kits. Then those of
 # the packages below the top-level internal that production code imports, into which it could hide.
 lines:
-	@git grep -c '' $(REV) -- '*.go' ':!*_test.go' ':!examples' ':!*/example/*' ':!internal' ':!*/sinktest/*' ':!*/streamtest/*' ':!*/deduptest/*' \
+	@git grep -c '' $(REV) -- '*.go' ':!*_test.go' ':!examples' ':!*/example/*' ':!internal' ':!*/sinktest/*' ':!*/streamtest/*' ':!*/deduptest/*' ':!*/deliverytest/*' \
 		':!scaler/kubernetes/internal/kubetest' ':!scaler/kubernetes/internal/controlplane' | awk -F: '{ n += $$NF } END { print n, "lines" }'
 	@git grep -c '' $(REV) -- $(SHARED:%='internal/%/*.go') ':!*_test.go' | awk -F: '{ n += $$NF } END { print n, "lines below internal" }'
 

@@ -42,6 +42,9 @@ func Committed(ctx context.Context, store Store, job string, after uint64, opts 
 				return
 			}
 			before = hash
+			if r.seen != nil {
+				r.seen(id)
+			}
 			if m != nil && !yield(*m, nil) {
 				return
 			}

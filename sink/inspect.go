@@ -2,11 +2,13 @@ package sink
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/internal/tail"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -98,4 +100,34 @@ func jobState(s *ledger.State) *JobState {
 	}
 	slices.SortFunc(out.OpenHours, func(a, b OpenHour) int { return a.Start.Compare(b.Start) })
 	return out
+}
+
+// Tail is how long the ledger of a job is.
+type Tail struct {
+	Ledger string        // identity of this ledger: a job that is begun anew, under the same name too, gets another one
+	Entry  uint64        // its last entry; 0 if there is none
+	Hour   time.Duration // Options.Hour
+}
+
+// FindTail looks for the end of the ledger of a job without reading it. It asks whether single entries exist, about twice
+// as often as the distance from the entry near to the end has binary digits. The error matches fs.ErrNotExist if the job has
+// not begun.
+func FindTail(ctx context.Context, store Store, job string, near uint64, opts *ReadOptions) (Tail, error) {
+	r, err := newReader(ctx, store, job, opts)
+	if err != nil {
+		return Tail{}, err
+	}
+	g, _, err := r.folder.Begun(ctx)
+	if err != nil {
+		return Tail{}, err
+	}
+	o := r.folder.Objects
+	last, err := tail.Find(near, func(n uint64) (bool, error) {
+		there, err := o.Exists(ctx, o.Root+ledger.EntryName(n))
+		if err != nil {
+			err = fmt.Errorf("sink: look for entry %d: %w", n, err)
+		}
+		return there, err
+	})
+	return Tail{Ledger: string(g.Token), Entry: last, Hour: g.Hour}, err
 }

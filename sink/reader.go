@@ -24,12 +24,18 @@ type ReadOptions struct {
 	//
 	// Defaults to 2 seconds. -1 does not wait: reading ends at the end, and fails if the job has not begun.
 	Poll time.Duration
+
+	// Seen is told of each entry that Committed has read, also of those that it leaves out.
+	//
+	// Defaults to none.
+	Seen func(entry uint64)
 }
 
 // reader reads what a job has written, and waits for more.
 type reader struct {
 	folder  *journal.Folder
 	poll    time.Duration
+	seen    func(entry uint64)
 	genesis *ledger.Genesis // known once the job has begun
 }
 
@@ -42,7 +48,7 @@ func newReader(ctx context.Context, store Store, job string, opts *ReadOptions) 
 		return nil, fmt.Errorf("sink: cannot read job %q: %w", job, err)
 	}
 	e := env.From(ctx)
-	return &reader{folder: journal.NewFolder(retry.New(store, e), e, o.Prefix, job), poll: cmp.Or(o.Poll, 2*time.Second)}, nil
+	return &reader{folder: journal.NewFolder(retry.New(store, e), e, o.Prefix, job), poll: cmp.Or(o.Poll, 2*time.Second), seen: o.Seen}, nil
 }
 
 // openJournal reads the ledger of a job.

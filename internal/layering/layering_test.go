@@ -20,7 +20,7 @@ const module = "github.com/onceflow/onceflow"
 var may = map[string][]string{
 	"":         nil,
 	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "stream/internal/reasons", "stream/internal/guard", "internal/eventclock", "internal/retry", "internal/when"},
-	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/manifest", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/eventclock", "internal/steady", "internal/when", "internal/retry"},
+	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/manifest", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/eventclock", "internal/steady", "internal/when", "internal/retry", "internal/tail"},
 	"seal":     {"sink", "sink/manifest", "stream/record", "stream/driver"},
 	"dedup":    {"stream/record", "stream/stage", "internal/retry"},
 	"join":     {"stream/record", "stream/stage"},
@@ -30,6 +30,11 @@ var may = map[string][]string{
 
 	// The pure core of package sink. It lies here and not below sink, since the simulator judges by it.
 	"internal/ledger": {"stream/record", "stream/driver", "internal/when"},
+
+	"sink/delivery/deliverytest": {"sink", "sink/codec", "sink/delivery", "sink/format", "sink/sinktest", "stream/driver", "stream/record", "internal/env"},
+	"sink/delivery/postgres":     {"sink/delivery"},
+
+	"sink/delivery": {"sink", "sink/codec", "sink/format", "sink/manifest", "sink/internal/retry", "stream/driver", "internal/env", "internal/retry", "internal/tail"},
 
 	"sink/driver":   {"sink/escape", "stream/driver"},
 	"sink/manifest": nil,

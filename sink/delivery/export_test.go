@@ -1,0 +1,4 @@
+package delivery
+
+// ProgressLine is progressLine.
+var ProgressLine = progressLine

@@ -1,0 +1,123 @@
+package delivery
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+)
+
+// Reader reads the rows of a file back, from its text, that is to say from what it held before compression. A row that it cannot read ends
+// it with an error that matches ErrRefused: the rows are to blame. Any other error is one of r.
+type Reader[T any] func(r io.Reader) iter.Seq2[T, error]
+
+// Row is a row of a unit, and where it stands.
+type Row[T any] struct {
+	Value T
+	Key   string // of the file
+	N     int64  // the number of the row in it, from 1
+}
+
+// Rows yields the rows of the files of one flow of a unit, in order. After an error it ends.
+func Rows[T any](ctx context.Context, u *Unit, flow string, read Reader[T]) iter.Seq2[Row[T], error] {
+	return func(yield func(Row[T], error) bool) {
+		for i := range u.Files {
+			if u.Files[i].Flow == flow && !file(ctx, u, i, read, yield) {
+				return
+			}
+		}
+	}
+}
+
+// file yields the rows of the ith file of a unit, and reports whether to go on.
+func file[T any](ctx context.Context, u *Unit, i int, read Reader[T], yield func(Row[T], error) bool) bool {
+	f := &u.Files[i]
+	fail := func(n int64, err error) bool {
+		yield(Row[T]{Key: f.Key, N: n}, fmt.Errorf("delivery: row %d of %s: %w", n, f.Key, err))
+		return false
+	}
+	text, err := u.Text(ctx, f)
+	if err != nil {
+		return fail(0, err)
+	}
+	defer text.Close()
+	n := int64(0)
+	for v, err := range read(text) {
+		n++
+		if err != nil {
+			return fail(n, err)
+		}
+		if !yield(Row[T]{v, f.Key, n}, nil) {
+			return false
+		}
+	}
+	if n != f.Rows {
+		return fail(n, fmt.Errorf("it is the last one, and the manifest says that there are %d", f.Rows))
+	}
+	return true
+}
+
+// JSONLines reads what format.JSONLines writes, by the rules of encoding/json. Fields that T does not have are left out.
+func JSONLines[T any]() Reader[T] {
+	return Lines(func(line []byte) (v T, err error) {
+		err = json.Unmarshal(line, &v)
+		return v, err
+	})
+}
+
+// Lines reads a row from each line. row gets the line without its end, must not keep it, and refuses the row by an error.
+func Lines[T any](row func(line []byte) (T, error)) Reader[T] {
+	return func(r io.Reader) iter.Seq2[T, error] {
+		return func(yield func(T, error) bool) {
+			var none T
+			for line, err := range lines(bufio.NewReaderSize(r, 64<<10)) {
+				if err != nil {
+					yield(none, err)
+					return
+				}
+				v, err := row(line)
+				if err != nil {
+					yield(none, Refuse(err))
+					return
+				}
+				if !yield(v, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// lines yields the lines of b without their ends. They are valid until the next one.
+func lines(b *bufio.Reader) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		var long []byte
+		for {
+			line, err := b.ReadSlice('\n')
+			if errors.Is(err, bufio.ErrBufferFull) {
+				long = append(long, line...)
+				continue
+			}
+			if err != nil && !errors.Is(err, io.EOF) {
+				yield(nil, err)
+				return
+			}
+			if len(long) > 0 {
+				long = append(long, line...)
+				line = long
+			}
+			if n := len(line); n > 0 && line[n-1] == '\n' {
+				line = line[:n-1]
+			} else if n == 0 {
+				return // the end
+			}
+			if !yield(line, nil) || err != nil {
+				return
+			}
+			long = long[:0]
+		}
+	}
+}
