@@ -24,8 +24,8 @@ type Options struct {
 	InFlight int
 
 	// Queue is how many bytes of records may wait for each sub-partition. One that needs more takes what its siblings leave.
-	// So a slow one stops the reading of its lane only when all of them together have reached Count times Queue. These
-	// bytes count in stream.Options.Memory.
+	// So a slow one stops the reading of its lane only when all of them together have reached Count times Queue. What
+	// the source has delivered by then still comes. These bytes count in stream.Options.Memory.
 	//
 	// Defaults to 1 MiB.
 	Queue int64
