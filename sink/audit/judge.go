@@ -20,8 +20,8 @@ func (j *judge) due(sent time.Time) bool {
 
 // finding says what a batch is, and adds it to the sum.
 func (j *judge) finding(id ID, b *tallied, sum *Sum) Finding {
-	lines := b.registration.Lines
-	f := Finding{ID: id, Lines: lines, Repairs: b.repairs}
+	lines := int(b.lines)
+	f := Finding{ID: id, Lines: lines, Repairs: int(b.repairs)}
 	f.Came = b.came.count(MaxLines)
 	f.Dead = b.dead.count(MaxLines)
 	say := func(is bool, w Word) {
@@ -46,11 +46,12 @@ func (j *judge) finding(id ID, b *tallied, sum *Sum) Finding {
 	}
 	say(b.repairs > 0, Repaired)
 	say(f.Dead > 0, Dead)
-	say(lines == 0 && (f.Came > 0 || f.Dead > 0 || b.beyond), Unknown)
+	old := !j.now.Before(id.Time().Add(j.opts.Deadline)) // what is younger may not be registered yet
+	say(old && lines == 0 && (f.Came > 0 || f.Dead > 0 || b.beyond), Unknown)
 	say(b.beyond, Beyond)
 	say(b.twice, Twice)
 	say(f.Has(Incomplete) && !b.kept, Gone)
-	say(lines == 0 && b.kept && !f.Has(Unknown) && !j.now.Before(id.Time().Add(j.opts.Deadline)), Abandoned)
+	say(old && lines == 0 && b.kept && !f.Has(Unknown), Abandoned)
 	for _, w := range f.Words {
 		sum.Words[w]++
 	}
@@ -65,7 +66,7 @@ func (j *judge) incomplete(f *Finding, b *tallied, came lineSet, sum *Sum) {
 		return
 	}
 	f.Words = append(f.Words, Incomplete)
-	if j.closed.After(b.registration.Oldest) {
+	if j.closed.After(time.UnixMilli(b.oldest)) {
 		f.Words = append(f.Words, Late)
 	}
 	f.Left = f.ID.Time().Add(j.opts.Keep).Sub(j.now)

@@ -53,7 +53,7 @@ func TestWhatIsLostIsSentAgainUntilAllHasCome(t *testing.T) {
 		resent := [2]audit.Resent{}
 		for i := range last {
 			auditors.Go(func() {
-				err := audit.Run(ctx, c, send, &audit.Options{Keep: 24 * time.Hour, Observe: func(r *audit.Report) {
+				err := audit.Run(ctx, c, send, &audit.Options{Keep: 6 * time.Hour, Observe: func(r *audit.Report) {
 					last[i] = r
 					resent[i].Batches, resent[i].Lines, resent[i].Failed = resent[i].Batches+r.Resent.Batches, resent[i].Lines+r.Resent.Lines, resent[i].Failed+r.Resent.Failed
 				}})
@@ -62,7 +62,7 @@ func TestWhatIsLostIsSentAgainUntilAllHasCome(t *testing.T) {
 				}
 			})
 		}
-		pass(3 * time.Hour)
+		pass(2 * time.Hour)
 		cancel()
 		auditors.Wait()
 		for i, r := range last {
@@ -118,14 +118,16 @@ func TestNothingIsSentAgainWhileTheJobStands(t *testing.T) {
 		var last *audit.Report
 		ended := make(chan error)
 		go func() {
-			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 24 * time.Hour, Observe: func(r *audit.Report) { last = r }})
+			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 6 * time.Hour, Observe: func(r *audit.Report) { last = r }})
 		}()
-		pass(5 * time.Hour)
+		pass(3 * time.Hour)
+		synctest.Wait()
 		if last.Sum.Words[audit.Waiting] != 1 || last.Sum.Words[audit.Complete] != 1 || last.Complete() {
 			t.Errorf("while the job stands: %+v, want one batch that waits", last.Sum)
 		}
 		w.start()
 		pass(time.Hour)
+		synctest.Wait()
 		if !last.Complete() || last.Sum.Words[audit.Complete] != 2 || last.Sum.Words[audit.Repaired] != 0 || len(send.sent) != 6 {
 			t.Errorf("once it runs: %+v, %d lines were sent", last.Sum, len(send.sent))
 		}
@@ -166,7 +168,7 @@ func TestABatchWhoseRepairerDiedIsSentByAnother(t *testing.T) {
 		ended := make(chan error)
 		var last *audit.Report
 		go func() {
-			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 24 * time.Hour, Observe: func(r *audit.Report) {
+			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 6 * time.Hour, Observe: func(r *audit.Report) {
 				last = r
 				if r.Resent != (audit.Resent{}) {
 					at = append(at, time.Since(begun).Truncate(time.Minute))

@@ -21,27 +21,32 @@ import (
 // noted under that hour, so a window needs nothing of others.
 type tally struct {
 	from, to time.Time
-	mu       sync.Mutex
-	batches  map[ID]*tallied
+
+	mu      sync.Mutex
+	batches map[ID]*tallied
 }
 
 // tallied is what is known of a batch.
 type tallied struct {
-	registration Registration // Lines 0: it is not registered
-	came, dead   lineSet
-	beyond       bool // a line has a number that no batch has
-	twice        bool
-	kept         bool // its object is there
-	repairs      int
+	came, dead lineSet
+	oldest     int64 // event time, in milliseconds since 1970
+	lines      int32 // that are registered; 0 if it is not
+	repairs    int32
+	beyond     bool // a line has a number that no batch has
+	twice      bool
+	kept       bool // its object is there
 }
 
-func (t *tally) of(id ID) *tallied {
+// with calls f with a batch.
+func (t *tally) with(id ID, f func(*tallied)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	b := t.batches[id]
 	if b == nil {
 		b = &tallied{}
 		t.batches[id] = b
 	}
-	return b
+	f(b)
 }
 
 func (t *tally) within(id ID) bool {
@@ -49,44 +54,54 @@ func (t *tally) within(id ID) bool {
 	return ms >= t.from.UnixMilli() && ms < t.to.UnixMilli()
 }
 
-// read reads all that is known of the window. The order matters: a batch is kept, then registered, then sent, then noted. So
-// who reads in the other order never sees a note without a registration, nor a registration without an object, unless that
-// is so.
+// read reads all that is known of the window, in any order: what is younger than a deadline may be there in part, and is
+// judged by nobody.
 func (t *tally) read(ctx context.Context, c *Config, notes *sink.Notes) error {
+	group, ctx := errgroup.WithContext(ctx)
 	if notes != nil {
-		if err := t.notes(ctx, notes); err != nil {
-			return err
-		}
+		group.Go(func() error { return t.notes(ctx, notes) })
 	}
-	for r, err := range c.Registry.List(ctx, t.from, t.to) {
+	group.Go(func() error { return t.registry(ctx, c.Registry) })
+	group.Go(func() error {
+		return t.objects(ctx, c.Batches, batchFolder, func(b *tallied, rest string) { b.kept = b.kept || rest == "" })
+	})
+	group.Go(func() error {
+		return t.objects(ctx, c.Batches, repairFolder, func(b *tallied, rest string) {
+			attempt, ok := strings.CutPrefix(rest, "-")
+			if n, err := strconv.ParseInt(attempt, 10, 32); ok && err == nil {
+				b.repairs = max(b.repairs, int32(n))
+			}
+		})
+	})
+	return group.Wait()
+}
+
+func (t *tally) registry(ctx context.Context, g Registry) error {
+	for r, err := range g.List(ctx, t.from, t.to) {
 		if err != nil {
 			return fmt.Errorf("audit: the registry: %w", err)
 		}
 		if r.Lines < 1 || r.Lines > MaxLines {
 			continue
 		}
-		b := t.of(r.ID)
-		if b.twice = b.twice || b.registration.Lines > 0; r.Lines > b.registration.Lines {
-			b.registration = r
-		}
+		t.with(r.ID, func(b *tallied) {
+			if b.twice = b.twice || b.lines > 0; r.Lines > int(b.lines) {
+				b.lines, b.oldest = int32(r.Lines), r.Oldest.UnixMilli()
+			}
+		})
 	}
+	return nil
+}
+
+// objects lists the objects of batches in one of the folders.
+func (t *tally) objects(ctx context.Context, f *Folder, folder string, take func(b *tallied, rest string)) error {
 	for at := range hours(t.from, t.to) {
-		for n, err := range c.Batches.names(ctx, batchFolder, at) {
+		for n, err := range f.names(ctx, folder, at) {
 			if err != nil {
 				return err
 			}
-			if n.rest == "" && t.within(n.id) {
-				t.of(n.id).kept = true
-			}
-		}
-		for n, err := range c.Batches.names(ctx, repairFolder, at) {
-			if err != nil {
-				return err
-			}
-			attempt, ok := strings.CutPrefix(n.rest, "-")
-			if i, err := strconv.Atoi(attempt); ok && err == nil && t.within(n.id) {
-				b := t.of(n.id)
-				b.repairs = max(b.repairs, i)
+			if t.within(n.id) {
+				t.with(n.id, func(b *tallied) { take(b, n.rest) })
 			}
 		}
 	}
@@ -133,15 +148,14 @@ func (t *tally) file(ctx context.Context, notes *sink.Notes, key string) error {
 }
 
 func (t *tally) unite(a *arrived) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	b := t.of(a.id)
-	for _, r := range a.came {
-		b.beyond = addRun(&b.came, r) || b.beyond
-	}
-	for _, r := range a.dead {
-		b.beyond = addRun(&b.dead, r) || b.beyond
-	}
+	t.with(a.id, func(b *tallied) {
+		for _, r := range a.came {
+			b.beyond = addRun(&b.came, r) || b.beyond
+		}
+		for _, r := range a.dead {
+			b.beyond = addRun(&b.dead, r) || b.beyond
+		}
+	})
 }
 
 // addRun adds a run, and reports whether some of its lines are beyond those that a batch can have.
