@@ -115,14 +115,16 @@ func (e *engine[T]) record(c *commit[T]) {
 		e.witness.committed(lc.Partitions)
 		k := clockOf(lc.Partitions)
 		if l := e.lanes.all[lc.Lane]; l != nil {
-			l.committed = k
+			l.committed, l.over = k, isOver(lc.Partitions)
 		}
 	}
 	for _, l := range e.lanes.all {
 		oldest = when.First(oldest, l.committed.Pending)
 	}
+	e.backlog.committed(records)
+	e.status.board.reaches(e.lanes.committed())
 	now := time.Now()
-	e.status.board.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)
+	fruitless := e.status.board.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)
 	line := []any{"lanes", len(c.cut.Lanes), "records", records, "pending", pending, "bytes", c.txn.Bytes(), "reason", c.reason, "took", now.Sub(c.began)}
 	for f, n := range sum {
 		line = append(line, record.Fate(f).String(), n)
@@ -134,6 +136,9 @@ func (e *engine[T]) record(c *commit[T]) {
 		line = append(line, "late_rows", late)
 	}
 	e.opts.Logger.Info("commit", line...)
+	if fruitless != nil {
+		e.opts.Logger.Warn("no record has a row", "error", fruitless)
+	}
 	e.status.board.tellBeginnings(e.opts.Logger, now, c.lanes)
 	e.status.observe()
 }

@@ -25,6 +25,7 @@ type item[T any] struct {
 	lane  *lane[T]
 	batch *driver.Batch
 	bytes int64 // of the batch, which returns to the source once it is processed
+	fresh int64 // records of the batch, unless they are for a warm-up
 	do    func(context.Context) error
 }
 

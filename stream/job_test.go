@@ -41,6 +41,7 @@ func startJob(t *testing.T, src *streamtest.Source, out *streamtest.Output[text]
 	for _, s := range stages {
 		p = stream.Via(p, s)
 	}
+	opts.Instance = "me"
 	opts.Observe = func(s stream.Status) {
 		j.mu.Lock()
 		defer j.mu.Unlock()

@@ -28,16 +28,16 @@ type lane[T any] struct {
 	woken  atomic.Bool
 
 	// For the status.
-	live      atomic.Int64
-	read      atomic.Int64
-	eventTime atomic.Int64 // in microseconds since 1970; 0 if unknown
-	ready     atomic.Bool
+	live  atomic.Int64
+	read  atomic.Int64
+	ready atomic.Bool
 
 	jumpMu   sync.Mutex
 	jump     waits
 	jumpTold waits // as it was logged; used by who observes
 
 	committed record.Clock  // used by the conductor
+	over      bool          // by what is committed; used by the conductor
 	told      record.Clocks // what the stages know of the committed clocks
 }
 
@@ -48,6 +48,9 @@ func (l *lane[T]) publish() {
 	l.ready.Store(s.Ready)
 	if n := s.Read - l.read.Swap(s.Read); n > 0 {
 		l.w.e.status.read.Add(n)
+		if l.w.e.backlog.reads(n) {
+			l.w.e.signals.ask("replay")
+		}
 	}
 	if n := s.OddTimes - l.odd; n > 0 {
 		l.odd = s.OddTimes
@@ -55,11 +58,6 @@ func (l *lane[T]) publish() {
 			l.w.e.opts.Logger.Warn("a record's own time is none that a ledger can hold, and is taken for none; event times are not concerned",
 				"lane", l.assignment.Lane, "first", "0001-01-02", "last", "9999-12-29")
 		}
-	}
-	if s.MaxEventTime.IsZero() {
-		l.eventTime.Store(0)
-	} else {
-		l.eventTime.Store(s.MaxEventTime.UnixMicro())
 	}
 	l.publishJumps(s.Jumps)
 }

@@ -71,6 +71,12 @@ type Options struct {
 	// Defaults to 0: the job is live.
 	Backfill time.Duration
 
+	// Patience is how long the output may fail to take commits, or to give lanes, before Run ends with the error, so that
+	// something else can start the process again. What was not committed is read again then.
+	//
+	// Defaults to 0: Run waits for the output without end.
+	Patience time.Duration
+
 	// Parallel is the number of lanes processed at once.
 	//
 	// Defaults to GOMAXPROCS.
@@ -82,6 +88,13 @@ type Options struct {
 	// Observe is called every second and at every commit, by one goroutine at a time. Feed health checks, metrics and the
 	// scaler from it. It must not block.
 	Observe func(Status)
+
+	// Instance names this process in its log lines, in Status, and in what the sink writes to the ledger: in entries and in
+	// owner objects. So a person can tell which process wrote a file or has a lane. Nothing is decided by it, and equal names
+	// do no harm. What cannot be printed is replaced by an underscore, and what is longer than 100 bytes is cut off.
+	//
+	// Defaults to the name of the host, which in Kubernetes is that of the pod.
+	Instance string
 
 	// Logger gets one line for each commit, seal, fence and rebalance.
 	//
@@ -116,6 +129,7 @@ func (o *Options) filled() (Options, error) {
 	check("Future", int64(f.Future), 0)
 	check("Backfill", int64(f.Backfill), 0)
 	check("Past", int64(f.Past), -1)
+	check("Patience", int64(f.Patience), 0)
 	check("Parallel", int64(f.Parallel), 0)
 	f.CommitEvery = cmp.Or(f.CommitEvery, time.Minute)
 	f.CommitBytes = cmp.Or(f.CommitBytes, 1<<30)
@@ -124,7 +138,8 @@ func (o *Options) filled() (Options, error) {
 	f.Future = cmp.Or(f.Future, time.Hour)
 	f.Past = cmp.Or(f.Past, 30*365*24*time.Hour)
 	f.Parallel = cmp.Or(f.Parallel, runtime.GOMAXPROCS(0))
-	f.Logger = cmp.Or(f.Logger, slog.New(slog.DiscardHandler))
+	f.Instance = instanceName(f.Instance)
+	f.Logger = cmp.Or(f.Logger, slog.New(slog.DiscardHandler)).With("instance", f.Instance)
 	if f.Now == nil {
 		f.Now = time.Now
 	}
@@ -146,28 +161,47 @@ type Terminal interface {
 
 // Status is a snapshot of a running job.
 type Status struct {
+	Instance              string // Options.Instance
 	Lanes, Pending, Bytes int64
-	Lag                   driver.Lag
-	Delay                 time.Duration // the output's clock minus the smallest MaxEventTime; zero if unknown
-	EarliestHour          time.Time
-	LastCommit            time.Time
-	OldestPending         time.Time // event time of the oldest record that a restart would read again; zero if none
-	Read                  int64     // records since Run began
-	Rate                  float64   // records a second, over the last 10 seconds
-	Counts                Counts    // since Run began, committed
+
+	// Lag is how far the job is behind its logs. Lag.Records counts what the source has not delivered yet, and Uncommitted; it
+	// is -1 if the source does not know. Uncommitted counts the records that were delivered and are not committed, those of
+	// batches that wait included. Pending records that are committed as such are in neither.
+	Lag         driver.Lag
+	Uncommitted int64
+
+	// Delay is how far the output's clock is ahead of the event time that is committed, of the lane that is farthest behind.
+	// While the output is away it grows. It is -1 if nothing is known of a lane's event time, as before its first record.
+	Delay time.Duration
+
+	EarliestHour  time.Time
+	LastCommit    time.Time
+	OldestPending time.Time // event time of the oldest record that a restart would read again; zero if none
+	Read          int64     // records since Run began
+	Rate          float64   // records a second, over the last 10 seconds
+	Counts        Counts    // since Run began, committed
 
 	// Reasons counts the committed records without a row since Run began, by reason; of more than 64 reasons the rest is
 	// "other" of its fate. LateRows counts the rows that came too late for their hour, by flow. Do not change either.
 	Reasons  map[Reason]int64
 	LateRows map[string]int64
 
+	// Fruitless is set when none of the records of several commits has got a row in its hour: all were dead letters, late or
+	// duplicates. Counts and Reasons say more. nil is well. A job that reads again what another has written may mean that.
+	Fruitless error
+
 	Commits, Fenced int64
 	Jumps           int64       // partitions of this process whose clocks wait for records that confirm a jump
 	Jump            WaitingJump // the one of them that is farthest ahead
 	OddTimes        int64       // times of records (Record.Time) that no ledger can hold, and that were taken for none
 	Unclosed        error       // why hours do not close until a person does something; nil is well
-	Stalled         error       // work without progress; nil is healthy
-	Housekeeping    error       // see Upkeep; a process is healthy all the same
-	Ready           bool        // lanes are assigned and their pending records are back
-	ShuttingDown    bool
+
+	// Stalled is why work makes no progress; nil is healthy. An outage of the output or of the source shows up here after a
+	// minute. Whatever the reason, work that waits for a commit for longer than two and a half Options.CommitEvery, and 20
+	// seconds, does.
+	Stalled error
+
+	Housekeeping error // see Upkeep; a process is healthy all the same
+	Ready        bool  // lanes are assigned and acquired, and their pending records are back
+	ShuttingDown bool
 }

@@ -18,6 +18,7 @@ type poller[T any] struct {
 	src      driver.Source
 	follower driver.Follower // the source, if it is one
 	memory   *memory
+	backlog  *backlog
 	keys     *keyWatch
 	log      *slog.Logger
 	ask      func(reason string) // for a cut
@@ -36,9 +37,9 @@ type poller[T any] struct {
 	broken     chan *sourceError
 }
 
-func newPoller[T any](src driver.Source, follower driver.Follower, m *memory, keys *keyWatch, log *slog.Logger, ask func(string)) *poller[T] {
+func newPoller[T any](src driver.Source, follower driver.Follower, m *memory, b *backlog, keys *keyWatch, log *slog.Logger, ask func(string)) *poller[T] {
 	return &poller[T]{
-		src: src, follower: follower, memory: m, keys: keys, log: log, ask: ask, wake: make(chan struct{}, 1), lanes: map[string]*lane[T]{},
+		src: src, follower: follower, memory: m, backlog: b, keys: keys, log: log, ask: ask, wake: make(chan struct{}, 1), lanes: map[string]*lane[T]{},
 		rebalances: make(chan rebalance[T], 1), eof: make(chan struct{}, 1), broken: make(chan *sourceError, 1),
 	}
 }
@@ -160,6 +161,7 @@ func (p *poller[T]) polled(ctx context.Context, b *driver.Batch) error {
 		if err := p.start(ctx, starts); err != nil {
 			return err
 		}
+		p.backlog.started()
 	}
 	if b.Lane == "" {
 		b.Release()
@@ -175,7 +177,12 @@ func (p *poller[T]) polled(ctx context.Context, b *driver.Batch) error {
 	over := p.memory.charge(n)
 	p.memory.queued.Add(n)
 	q := l.queued.Add(n)
-	l.w.inbox.push(item[T]{lane: l, batch: b, bytes: n})
+	it := item[T]{lane: l, batch: b, bytes: n}
+	if !b.Warm {
+		it.fresh = int64(len(b.Records) + len(b.Unreadable))
+	}
+	p.backlog.waiting.Add(it.fresh)
+	l.w.inbox.push(it)
 	if q > p.memory.share.Load() {
 		p.pause(l)
 	}
@@ -231,8 +238,13 @@ func (p *poller[T]) park(ctx, hard context.Context) (release func([]starting[T])
 		close(parked)
 		select {
 		case starts := <-reply:
-			p.restarted = p.restarted || len(starts) > 0
-			return p.start(ctx, starts)
+			if len(starts) == 0 {
+				return nil
+			}
+			p.restarted = true
+			err := p.start(ctx, starts)
+			p.backlog.started()
+			return err
 		case <-ctx.Done():
 			return nil
 		}

@@ -166,7 +166,7 @@ func TestCommitBytesCommitsEarly(t *testing.T) {
 		if got := len(ledger.Cuts()); got != 1 {
 			t.Errorf("%d commits of 500 bytes, want 1", got)
 		}
-		if !strings.Contains(j.logged(), "msg=commit lanes=1 records=5 pending=0 bytes=500 reason=bytes took=0s") {
+		if !strings.Contains(j.logged(), "msg=commit instance=me lanes=1 records=5 pending=0 bytes=500 reason=bytes took=0s") {
 			t.Errorf("no line about the commit in\n%s", j.logged())
 		}
 		j.mustStop()

@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -37,26 +38,41 @@ func (o *observer[T]) endProgress() {
 	}
 }
 
-// progressLine fits 80 columns.
+// columns is how many a terminal has at least.
+const columns = 80
+
+// progressLine fits a terminal: of a job with much to say the commits, the open hour and the delay are left out.
 func progressLine(s Status) string {
-	parts := []string{fmt.Sprintf("%s read", grouped(s.Read)), fmt.Sprintf("%s/s", grouped(int64(s.Rate)))}
-	if s.Lag.Records > 0 {
-		parts = append(parts, grouped(s.Lag.Records)+" behind")
+	var parts []string
+	var spare []int // places of parts that may be left out, the first one first
+	add := func(said, need bool, format string, args ...any) {
+		if !said {
+			return
+		}
+		if !need {
+			spare = append(spare, len(parts))
+		}
+		parts = append(parts, fmt.Sprintf(format, args...))
 	}
-	if s.Pending > 0 {
-		parts = append(parts, grouped(s.Pending)+" pending")
+	const must, may = true, false
+	add(true, must, "%s read", grouped(s.Read))
+	add(true, must, "%s/s", grouped(int64(s.Rate)))
+	add(s.Lag.Records > 0, must, "%s behind", grouped(s.Lag.Records))
+	add(s.Pending > 0, must, "%s pending", grouped(s.Pending))
+	add(s.Counts[Late] > 0, must, "%s late", grouped(s.Counts[Late]))
+	add(s.Counts[Duplicate] > 0, must, "%s duplicates", grouped(s.Counts[Duplicate]))
+	add(s.Counts[Dead] > 0, must, "%s dead", grouped(s.Counts[Dead]))
+	add(true, may, "%d commits", s.Commits)
+	add(!s.EarliestHour.IsZero(), may, "open from %s", s.EarliestHour.UTC().Format("01-02 15:04"))
+	add(s.Delay > 0 && s.Delay < 100*24*time.Hour, may, "delay %v", s.Delay.Round(time.Second))
+	add(s.Fruitless != nil, must, "NO ROWS")
+	add(s.Stalled != nil, must, "STALLED")
+	line := strings.Join(parts, " · ")
+	for i := 0; i < len(spare) && utf8.RuneCountInString(line) > columns; i++ {
+		parts[spare[i]] = ""
+		line = strings.Join(slices.DeleteFunc(slices.Clone(parts), func(p string) bool { return p == "" }), " · ")
 	}
-	parts = append(parts, fmt.Sprintf("%d commits", s.Commits))
-	if !s.EarliestHour.IsZero() {
-		parts = append(parts, "open from "+s.EarliestHour.UTC().Format("01-02 15:04"))
-	}
-	if s.Delay > 0 && s.Delay < 100*24*time.Hour {
-		parts = append(parts, "delay "+s.Delay.Round(time.Second).String())
-	}
-	if s.Stalled != nil {
-		parts = append(parts, "STALLED")
-	}
-	return strings.Join(parts, " · ")
+	return line
 }
 
 // grouped writes n with a comma for every thousand.

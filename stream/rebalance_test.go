@@ -47,7 +47,7 @@ func TestRevokedLanesAreCommittedBeforeTheyAreGivenUp(t *testing.T) {
 		if got := next.now().Read; got != 1 {
 			t.Errorf("the next owner read %d records, want 1", got)
 		}
-		if !strings.Contains(j.logged(), `msg=rebalance assigned=[] revoked=[lane-0]`) {
+		if !strings.Contains(j.logged(), `msg=rebalance instance=me assigned=[] revoked=[lane-0]`) {
 			t.Errorf("no line about the rebalance in\n%s", j.logged())
 		}
 	})

@@ -84,6 +84,7 @@ func (e *engine[T]) acquire(ctx context.Context, lanes []driver.Assignment) ([]s
 	}
 	starts, err := e.openLanes(lanes, at)
 	e.status.board.lanes(len(e.lanes.all))
+	e.status.board.reaches(e.lanes.committed())
 	return append(over, starts...), err
 }
 
@@ -110,7 +111,7 @@ func (e *engine[T]) openLanes(assigned []driver.Assignment, at map[record.Partit
 		if err != nil {
 			return nil, err
 		}
-		l.committed = clockOf(from)
+		l.committed, l.over = clockOf(from), isOver(from)
 		e.lanes.all[a.Lane] = l
 		l.w.loads++
 		l.w.inbox.do(func(ctx context.Context) error {
@@ -162,18 +163,23 @@ func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (at
 	defer context.AfterFunc(e.hard, cancel)()
 	e.status.board.acquires(time.Now())
 	defer e.status.board.acquires(time.Time{})
+	var impatient error
 	again := func(_ int, err error) bool {
 		if stops(err) {
 			return false
 		}
 		since := e.status.board.fails(&e.status.board.work, time.Now(), err)
 		e.opts.Logger.Warn("acquisition failed", "error", err, "for", since)
-		return true
+		impatient = e.opts.outOfPatience(since, err)
+		return impatient == nil
 	}
 	err = retry.Loop{First: firstAgain, Most: mostAgain, Again: again}.Do(both, func(ctx context.Context) (err error) {
 		at, err = e.out.Acquire(ctx, lanes)
 		return err
 	})
+	if impatient != nil {
+		return nil, impatient
+	}
 	if err != nil && both.Err() != nil { // the last failure is not why it is given up
 		err = errors.Join(cmp.Or(ctx.Err(), context.Cause(e.hard)), err)
 	}
@@ -211,6 +217,7 @@ func (e *engine[T]) handOver(ctx context.Context, b *driver.Batch) error {
 			}
 			e.lanes.forget(revoked...)
 			e.status.board.lanes(len(e.lanes.all))
+			e.status.board.reaches(e.lanes.committed())
 			cut = true
 			continue
 		}
@@ -249,7 +256,10 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	case stops(cause):
 		return fmt.Errorf("stream: commit: %w", cause)
 	default:
-		e.status.board.fails(&e.status.board.work, time.Now(), cause)
+		since := e.status.board.fails(&e.status.board.work, time.Now(), cause)
+		if err := e.opts.outOfPatience(since, cause); err != nil {
+			return err
+		}
 	}
 	release := func([]starting[T]) {}
 	if r == nil { // else the poller waits for the answer to it
@@ -299,7 +309,9 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 		release(starts)
 	}
 	e.commits.want = ""
-	e.commits.timer.Reset(retry.Around(e.opts.CommitEvery)) // it may have fired before the restart
+	// The timer may have fired before the restart. What was read before is committed as soon as it was read again: see backlog.
+	// Of lanes that have gone some never is, and then the timer cuts.
+	e.commits.timer.Reset(retry.Around(e.opts.CommitEvery))
 	return nil
 }
 
@@ -339,12 +351,13 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 	default:
 	}
 	e.commits.spoilt = nil
+	e.backlog.giveUp()
 	e.commits.drop(ctx)
 	return nil
 }
 
 // firstAgain and mostAgain bound the pause between two attempts of what fails.
-const firstAgain, mostAgain = 200 * time.Millisecond, 10 * time.Second
+const firstAgain, mostAgain = 200 * time.Millisecond, 5 * time.Second
 
 // waitAgain waits before the next attempt. The pause grows with the number of failed ones.
 func waitAgain(ctx, hard context.Context, fails int) error {

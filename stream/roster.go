@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
@@ -46,6 +47,20 @@ func (r *roster[T]) share() {
 	lanes := slices.Collect(maps.Values(r.all))
 	r.status.lanes.Store(&lanes)
 	r.memory.divide(len(r.all))
+}
+
+// committed is how far event time has got in all lanes by what is committed; zero if that is not known, as without lanes.
+// Lanes that are over do not count.
+func (r *roster[T]) committed() (at time.Time) {
+	first := true
+	for _, l := range r.all {
+		switch {
+		case l.over:
+		case first || l.committed.MaxEventTime.Before(at):
+			at, first = l.committed.MaxEventTime, false
+		}
+	}
+	return at
 }
 
 // close removes all lanes and returns those to begin again: the ones that are not revoked, and the newly assigned.

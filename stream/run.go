@@ -31,7 +31,7 @@ import (
 // Options.Logger gets, at level Info: "commit" (lanes, records, pending, bytes, reason, took), "closed hours" (hours,
 // earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),
 // "commit failed" (error, lanes, attempt), "acquisition failed" (error, for), "upkeep failed" (error, for), "stalled"
-// (error).
+// (error); at level Error: "stop" (error), unless the job has ended well. Each has the instance.
 func Run[T any](ctx context.Context, p Pipe[T], out driver.Output[T], opts *Options) error {
 	o, err := opts.filled()
 	if err == nil {
@@ -62,6 +62,7 @@ type engine[T any] struct {
 	poller  *poller[T]
 	group   sync.WaitGroup
 	memory  *memory
+	backlog backlog
 	clock   storeClock
 	born    time.Time // with its monotonic reading; a moment before the engine was made
 
@@ -87,9 +88,9 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	}
 	e.keys = &keyWatch{src: p.src, log: o.Logger, stage: p.laneLocal(), accept: o.KeysInLanes}
 	follower, _ := p.src.(driver.Follower)
-	e.poller = newPoller[T](p.src, follower, e.memory, e.keys, o.Logger, e.signals.ask)
+	e.poller = newPoller[T](p.src, follower, e.memory, &e.backlog, e.keys, o.Logger, e.signals.ask)
 	e.status = &observer[T]{
-		src: p.src, opts: &e.opts, board: &statusBoard{}, memory: e.memory, clock: &e.clock,
+		src: p.src, opts: &e.opts, board: &statusBoard{}, memory: e.memory, backlog: &e.backlog, clock: &e.clock,
 		terminal: o.Progress != nil && isTerminal(o.Progress),
 	}
 	e.lanes = newRoster(e.memory, e.status)
@@ -152,7 +153,7 @@ func (e *engine[T]) run(ctx context.Context) error {
 	e.hard, e.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer e.stop(nil)
 	e.info = e.pipe.src.Info()
-	job := driver.Job{Source: e.info, Workers: len(e.workers), Budget: e.memory.budget, Logger: e.opts.Logger}
+	job := driver.Job{Source: e.info, Instance: e.opts.Instance, Workers: len(e.workers), Budget: e.memory.budget, Logger: e.opts.Logger}
 	e.keys.keys = e.info.Keys
 	var err error
 	if job.Logs, err = e.keys.countLogs(ctx); err != nil {
@@ -194,6 +195,10 @@ func (e *engine[T]) run(ctx context.Context) error {
 		*timer = time.NewTimer(retry.Around(d))
 		defer (*timer).Stop()
 	}
+	// The conductor may be waiting for a worker that writes to an output that is away. It once did not see that ctx had ended.
+	defer context.AfterFunc(ctx, func() {
+		time.AfterFunc(e.opts.Shutdown, func() { e.stop(errShutdown) })
+	})()
 	err = e.conduct(ctx)
 	var broken *sourceError
 	switch {
@@ -367,7 +372,11 @@ func (e *engine[T]) close(err error) error {
 	if len(names) > 0 {
 		err = errors.Join(err, wrap("release lanes", e.out.Release(grace, names)))
 	}
-	e.opts.Logger.Info("stop", "error", err)
+	if err != nil {
+		e.opts.Logger.Error("stop", "error", err)
+	} else {
+		e.opts.Logger.Info("stop")
+	}
 	e.status.observe()
 	e.status.endProgress()
 	return err

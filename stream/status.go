@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -14,9 +13,6 @@ import (
 	"github.com/onceflow/onceflow/stream/record"
 )
 
-// stallAfter is how long work may make no progress before the status says so.
-const stallAfter = time.Minute
-
 // statusBoard is what the conductor reports to the status goroutine.
 type statusBoard struct {
 	mu        sync.Mutex
@@ -25,45 +21,18 @@ type statusBoard struct {
 	closed    int64     // hours closed since Run began
 	rates     [10]int64 // records read, second by second, in turn
 	turn      int
-	lastRead  time.Time
 	acquiring time.Time // when the acquisition under way began; zero is none
+	reached   time.Time // event time of what is committed; zero if that is not known
 	work      outage    // of commits, acquisition and writes
 	upkeep    outage
+	moves     moves
 	stalled   string // as it was last logged
 	begun     beginnings
+	fruitless fruitless
 }
 
-// outage is something that fails and is tried again.
-type outage struct {
-	since, last time.Time // of its errors; zero: it works
-	err         error     // the last
-}
-
-// fails notes an error, and returns how long there have been errors.
-func (b *statusBoard) fails(o *outage, now time.Time, err error) (since time.Duration) {
-	b.set(func(*Status) {
-		if now.Sub(o.last) > 2*stallAfter {
-			o.since = now
-		}
-		o.last, o.err = now, err
-		since = now.Sub(o.since).Round(time.Second)
-	})
-	return since
-}
-
-// passed notes that it works again.
-func (b *statusBoard) passed(o *outage) { b.set(func(*Status) { *o = outage{} }) }
-
-func (b *statusBoard) acquires(since time.Time) { b.set(func(*Status) { b.acquiring = since }) }
-
-// stalled returns an error while an outage goes on. If nothing has failed for two minutes it returns nil, since there may
-// just be nothing to commit.
-func (o *outage) stalled(what string, now time.Time) error {
-	if o.err == nil || now.Sub(o.since) <= stallAfter || now.Sub(o.last) > 2*stallAfter {
-		return nil
-	}
-	return fmt.Errorf("stream: %s has failed for %v, and is tried again: %w", what, now.Sub(o.since).Round(time.Second), o.err)
-}
+// reaches notes how far event time has got by what is committed; zero if that is not known.
+func (b *statusBoard) reaches(at time.Time) { b.set(func(*Status) { b.reached = at }) }
 
 func (b *statusBoard) set(f func(s *Status)) {
 	b.mu.Lock()
@@ -84,8 +53,13 @@ func (b *statusBoard) failed(fenced bool) {
 
 func (b *statusBoard) committing(since time.Time) { b.set(func(*Status) { b.commits = since }) }
 
-func (b *statusBoard) commit(at time.Time, counts record.Counts, oldest time.Time, why map[record.Reason]int64, late map[string]int64) {
+// commit notes a commit. It returns Status.Fruitless if that begins with it.
+func (b *statusBoard) commit(at time.Time, counts record.Counts, oldest time.Time, why map[record.Reason]int64, late map[string]int64) (begins error) {
 	b.set(func(s *Status) {
+		was := s.Fruitless
+		if s.Fruitless = b.fruitless.commit(counts); was == nil {
+			begins = s.Fruitless
+		}
 		s.LastCommit, s.OldestPending = at, oldest
 		s.Commits++
 		s.Counts.Add(counts)
@@ -99,6 +73,7 @@ func (b *statusBoard) commit(at time.Time, counts record.Counts, oldest time.Tim
 			s.LateRows = sum
 		}
 	})
+	return begins
 }
 
 // kept returns how many hours were closed since it was last called.
@@ -116,6 +91,7 @@ type observer[T any] struct {
 	opts    *Options
 	board   *statusBoard
 	memory  *memory
+	backlog *backlog
 	clock   *storeClock
 	workers pool[T]
 	lanes   atomic.Pointer[[]*lane[T]]
@@ -158,6 +134,18 @@ func (o *observer[T]) observe() {
 	o.showProgress(s)
 }
 
+// delay is how far the output's clock is ahead of the committed event time; -1 if one is not known. Needs the board's lock.
+func (o *observer[T]) delay() time.Duration {
+	if o.board.reached.IsZero() {
+		return -1
+	}
+	at, _ := o.clock.now()
+	if at.IsZero() {
+		at = o.opts.Now()
+	}
+	return max(0, at.Sub(o.board.reached))
+}
+
 func (o *observer[T]) snapshot() Status {
 	now := time.Now()
 	health := driver.Health{Lag: driver.Lag{Records: -1}}
@@ -168,33 +156,25 @@ func (o *observer[T]) snapshot() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.s
+	s.Instance = o.opts.Instance
 	s.Lag, s.Bytes, s.OddTimes = health.Lag, o.memory.budget.Used(), o.oddTimes.Load()
-	if read := o.read.Load(); read != s.Read || b.lastRead.IsZero() {
-		s.Read, b.s.Read, b.lastRead = read, read, now
+	s.Uncommitted = b.moves.look(now, o.backlog, health.Lag.Records)
+	if s.Lag.Records >= 0 {
+		s.Lag.Records += s.Uncommitted
 	}
+	s.Read = o.read.Load()
 	oldest := b.rates[(b.turn+1)%len(b.rates)]
 	s.Rate = max(0, float64(b.rates[b.turn]-oldest)/float64(len(b.rates)-1))
-	eventTime, known := int64(0), true
-	s.Ready = s.Lanes > 0
-	for _, l := range *o.lanes.Load() {
+	lanes := *o.lanes.Load()
+	back := true // all warm-ups and pending records are
+	for _, l := range lanes {
 		s.Pending += l.live.Load()
-		s.Ready = s.Ready && l.ready.Load()
-		switch at := l.eventTime.Load(); {
-		case at == 0:
-			known = false
-		case eventTime == 0 || at < eventTime:
-			eventTime = at
-		}
+		back = back && l.ready.Load()
 	}
-	if known && eventTime != 0 {
-		at, _ := o.clock.now()
-		if at.IsZero() {
-			at = o.opts.Now()
-		}
-		s.Delay = at.Sub(time.UnixMicro(eventTime))
-	}
+	s.Ready = back && len(lanes) > 0 && b.acquiring.IsZero()
+	s.Delay = o.delay()
 	o.observeJumps(&s, now)
-	s.Stalled = o.stalled(now, health)
+	s.Stalled = o.stalled(now, &s, &health, back)
 	if text := fmt.Sprint(s.Stalled); s.Stalled != nil && b.stalled == "" {
 		b.stalled = text
 		o.opts.Logger.Warn("stalled", "error", s.Stalled)
@@ -202,47 +182,4 @@ func (o *observer[T]) snapshot() Status {
 		b.stalled = ""
 	}
 	return s
-}
-
-// stalled looks for work that makes no progress.
-func (o *observer[T]) stalled(now time.Time, health driver.Health) error {
-	if health.Stalled != nil {
-		return health.Stalled
-	}
-	for _, w := range o.workers {
-		if busy := w.busyFor(now); busy > stallAfter {
-			return fmt.Errorf("stream: %s for %v", w.doing(), busy.Round(time.Second))
-		}
-	}
-	b := o.board
-	if err := cmp.Or(b.work.stalled("the output", now), b.upkeep.stalled("upkeep", now)); err != nil {
-		return err
-	}
-	if !b.acquiring.IsZero() && now.Sub(b.acquiring) > stallAfter {
-		return fmt.Errorf("stream: the acquisition of lanes has been under way for %v", now.Sub(b.acquiring).Round(time.Second))
-	}
-	if !b.commits.IsZero() && now.Sub(b.commits) > stallAfter {
-		return fmt.Errorf("stream: a commit has been under way for %v", now.Sub(b.commits).Round(time.Second))
-	}
-	if quiet := now.Sub(b.lastRead); health.Lag.Records > 0 && quiet > stallAfter {
-		return fmt.Errorf("stream: nothing was read for %v, though %d records wait", quiet.Round(time.Second), health.Lag.Records)
-	}
-	return nil
-}
-
-// busyFor is how long the worker has been in its present step; 0 between steps.
-func (w *worker[T]) busyFor(now time.Time) time.Duration {
-	at := w.busy.Load()
-	if at == 0 {
-		return 0
-	}
-	return now.Sub(w.e.born) - time.Duration(at)
-}
-
-// doing says what the worker is at.
-func (w *worker[T]) doing() string {
-	if l := w.now.Load(); l != nil {
-		return "lane " + l.assignment.Lane + " has been in a stage or the output"
-	}
-	return "a worker has been busy"
 }

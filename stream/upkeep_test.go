@@ -214,7 +214,7 @@ func TestStatusTellsHowTheJobIs(t *testing.T) {
 		src.SetLag(17)
 		elapse(1500 * time.Millisecond)
 		s := j.now()
-		if s.Lanes != 2 || !s.Ready || s.Read != 48 || s.Pending != 48 || s.Commits < 1 || s.Lag.Records != 17 || s.Stalled != nil {
+		if s.Lanes != 2 || !s.Ready || s.Read != 48 || s.Pending != 48 || s.Commits < 1 || s.Lag.Records != 17+s.Uncommitted || s.Stalled != nil {
 			t.Errorf("got %+v", s)
 		}
 		if s.Rate < 3 || s.Rate > 5 {

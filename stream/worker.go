@@ -134,7 +134,7 @@ func (w *worker[T]) process(ctx context.Context, it item[T], tick <-chan time.Ti
 	w.end(l)
 	switch {
 	case done:
-		w.drained(l, it.bytes)
+		w.drained(it)
 	case err == nil:
 		w.inbox.putBack(it)
 	}
@@ -195,12 +195,14 @@ func (w *worker[T]) end(l *lane[T]) {
 func (w *worker[T]) discard(it item[T]) {
 	it.lane.core.Leave(it.batch)
 	it.batch.Release()
-	w.drained(it.lane, it.bytes)
+	w.drained(it)
 }
 
-// drained subtracts a processed batch of n bytes, and resumes the lane if it was paused.
-func (w *worker[T]) drained(l *lane[T], n int64) {
-	e, m := w.e, w.e.memory
+// drained subtracts a batch that was processed or thrown away, and resumes its lane if that was paused.
+func (w *worker[T]) drained(it item[T]) {
+	e, m, l, n := w.e, w.e.memory, it.lane, it.bytes
+	e.backlog.batches.Add(1)
+	e.backlog.waiting.Add(-it.fresh)
 	m.charge(-n)
 	m.queued.Add(-n)
 	q := l.queued.Add(-n)

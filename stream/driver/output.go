@@ -44,8 +44,9 @@ type Output[T any] interface {
 
 // Job is what an Output may know of the job it serves.
 type Job struct {
-	Source  SourceInfo
-	Workers int // Writer.Worker is below it
+	Source   SourceInfo
+	Instance string // stream.Options.Instance: valid UTF-8 of at most 100 bytes, all of them printable
+	Workers  int    // Writer.Worker is below it
 
 	// Logs are the numbers of partitions of the logs, in order of Source and Epoch. They are set if LaneLocal is, and if
 	// keys move when a log gets more partitions (KeysByCount). The output remembers them. It refuses a log that has grown

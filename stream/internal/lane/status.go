@@ -9,12 +9,11 @@ import (
 
 // Status is what the engine shows of a lane.
 type Status struct {
-	Unfinished   int64     // records in flight or pending, and those that are still to come back
-	Ready        bool      // warm-up and pending records are behind us
-	Read         int64     // records, since the lane was opened
-	OddTimes     int64     // records, since then, whose own time no ledger can hold
-	MaxEventTime time.Time // how far event time has got; zero if it is not known
-	Jumps        Jumps
+	Unfinished int64 // records in flight or pending, and those that are still to come back
+	Ready      bool  // warm-up and pending records are behind us
+	Read       int64 // records, since the lane was opened
+	OddTimes   int64 // records, since then, whose own time no ledger can hold
+	Jumps      Jumps
 }
 
 // Jumps counts the partitions of a lane whose clocks wait until a jump is confirmed, and describes the one farthest ahead.
@@ -27,13 +26,9 @@ type Jumps struct {
 
 // Status tells how the lane is doing.
 func (l *Lane) Status() Status {
-	s := Status{
+	return Status{
 		Unfinished: l.Unfinished(), Ready: l.intake.ready(), Read: l.intake.read, OddTimes: l.clocks.oddTimes, Jumps: l.clocks.waiting(),
 	}
-	if eventTime := l.clocks.eventTime(); eventTime.Before(record.EndOfTime) {
-		s.MaxEventTime = eventTime
-	}
-	return s
 }
 
 // Unfinished counts the records that are in flight or pending, with those that are still to come back.
