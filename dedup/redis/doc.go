@@ -8,7 +8,8 @@
 // loses no claim that it has answered.
 //
 // Claims have a time to live in real time, since Redis forgets by itself in no other way. The store also keeps when the
-// claims of each bucket began. It stops the job with dedup.ErrForgotten before it relies on claims that may be gone.
+// claims of each bucket began. It stops the job with dedup.ErrForgotten before it relies on claims that may be gone. It does
+// so, too, once a server has lost all claims that this process knew it to have. A process that starts then cannot know.
 //
 // # Limits
 //

@@ -28,7 +28,7 @@ func (d double) ProcessHook(goredis.ProcessHook) goredis.ProcessHook {
 			return nil // the probe
 		}
 		args := c.Args() // evalsha, script, number of keys, keys...
-		keys := args[4 : 3+args[2].(int)]
+		keys := args[min(5, 3+args[2].(int)) : 3+args[2].(int)]
 		if len(keys) == 0 {
 			script.SetVal(int64(0))
 			return nil

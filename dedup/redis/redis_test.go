@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -300,4 +301,58 @@ func serverCPU(b *testing.B, c *goredis.Client) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// A server that came back empty once let all copies of what it had held pass, without a word, though this process had told it
+// of them.
+func TestAServerThatLostItsClaimsStopsTheJob(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		t.Run(fmt.Sprintf("another process has begun again: %v", again), func(t *testing.T) {
+			s := servertest.Redis(t)
+			c := client(t, s)
+			h, in := open(t, c, "job", nil), claims(0, 10)
+			won := make([]bool, len(in))
+			if err := h.Claim(t.Context(), in, won); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.FlushAll(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if again {
+				open(t, c, "job", nil)
+			}
+			if err := h.Claim(t.Context(), others(in), won); !errors.Is(err, dedup.ErrForgotten) || !strings.Contains(err.Error(), "mark") {
+				t.Errorf("got %v, want ErrForgotten and the key that is gone", err)
+			}
+			h = open(t, c, "job", nil)
+			if err := h.Claim(t.Context(), in, won); err != nil || !all(won, true) {
+				t.Errorf("after a new start: won %v, %v", won, err)
+			}
+		})
+	}
+}
+
+// A server without an append-only file was found out when it had forgotten.
+func TestOpenTellsOfAServerThatForgets(t *testing.T) {
+	s := servertest.Redis(t)
+	c := client(t, s)
+	logged := func() string {
+		var b strings.Builder
+		o := &redis.Options{Logger: slog.New(slog.NewTextHandler(&b, nil))}
+		if _, err := redis.Open(t.Context(), c, "job", o); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	if got := logged(); got != "" {
+		t.Errorf("of a server as it should be: %s", got)
+	}
+	for key, set := range map[string]string{"appendonly": "no", "maxmemory": "100mb", "maxmemory-policy": "allkeys-lru"} {
+		if err := c.ConfigSet(t.Context(), key, set).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := logged(); !strings.Contains(got, "append-only file") || !strings.Contains(got, "noeviction") || strings.Count(got, "WARN") != 2 {
+		t.Errorf("got %q, want that it keeps no file and evicts", got)
+	}
 }

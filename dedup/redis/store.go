@@ -3,9 +3,12 @@ package redis
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,6 +36,12 @@ type Options struct {
 	//
 	// Defaults to 1.
 	Slots int
+
+	// Logger gets a line from Open if the server loses claims when it is started again, since it writes no append-only file,
+	// or when it is full, since it evicts. A server that does not tell is taken at its word.
+	//
+	// Defaults to discarding.
+	Logger *slog.Logger
 }
 
 // Store is a shared store of dedup in Redis. It is safe for concurrent use.
@@ -51,6 +60,7 @@ func Open(ctx context.Context, client redis.UniversalClient, name string, opts *
 	}
 	s.opts.Batch = cmp.Or(s.opts.Batch, 1000)
 	s.opts.Slots = cmp.Or(s.opts.Slots, 1)
+	s.opts.Logger = cmp.Or(s.opts.Logger, slog.New(slog.DiscardHandler))
 	var errs []error
 	if client == nil {
 		errs = append(errs, errors.New("a client is required, and it is nil"))
@@ -72,7 +82,30 @@ func Open(ctx context.Context, client redis.UniversalClient, name string, opts *
 			return nil, fmt.Errorf("redis: probe: %w", classify(err))
 		}
 	}
+	s.warn(ctx)
 	return s, nil
+}
+
+// warn tells of settings with which the server forgets claims. Some services and permissions do not show them.
+func (s *Store) warn(ctx context.Context) {
+	info := map[string]string{}
+	for _, section := range []string{"persistence", "memory"} {
+		text, err := s.client.Info(ctx, section).Result()
+		if err != nil {
+			continue
+		}
+		for line := range strings.SplitSeq(text, "\r\n") {
+			if key, value, ok := strings.Cut(line, ":"); ok {
+				info[key] = value
+			}
+		}
+	}
+	if info["aof_enabled"] == "0" {
+		s.opts.Logger.Warn("Redis writes no append-only file (appendonly no): when it is started again it has lost IDs, and copies of them pass")
+	}
+	if p := info["maxmemory_policy"]; p != "" && p != "noeviction" && info["maxmemory"] != "0" {
+		s.opts.Logger.Warn("Redis evicts keys when it is full: copies of the IDs that it evicts pass; set maxmemory-policy noeviction", "policy", p)
+	}
 }
 
 // prefix begins the keys of a table's slot. Escaped names hold no brace, which would end the hash tag, and no colon.
@@ -88,12 +121,28 @@ func (s *Store) Open(ctx context.Context, sp dedup.Space) (dedup.Table, error) {
 	}
 	t := &table{Store: s, space: sp, buckets: b}
 	for i := range s.opts.Slots {
-		t.slots = append(t.slots, slot{prefix: s.prefix(sp.Name, i)})
+		prefix := s.prefix(sp.Name, i)
+		mark, err := s.mark(ctx, prefix+"mark")
+		if err != nil {
+			return nil, err
+		}
+		t.slots = append(t.slots, slot{prefix: prefix, mark: mark})
 	}
 	if err := t.sweep(ctx); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// mark returns the mark of a table, and makes one if there is none. A server that has lost its claims has lost the mark too, so
+// a handle that finds another one knows that.
+func (s *Store) mark(ctx context.Context, key string) (string, error) {
+	fresh := rand.Text()
+	mark, err := s.client.SetArgs(ctx, key, fresh, redis.SetArgs{Mode: "NX", Get: true}).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("redis: mark: %w", classify(err))
+	}
+	return cmp.Or(mark, fresh), nil
 }
 
 // Close does nothing: the client is the caller's.

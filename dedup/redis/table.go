@@ -28,6 +28,7 @@ const spaces = "                    "
 // slot gathers the claims of one hash slot for a call of the script.
 type slot struct {
 	prefix  string
+	mark    string // as the handle found it: see Store.mark
 	keys    []string
 	names   []byte // the keys of all claims in a row, for one allocation
 	values  []byte // of all claims, each width long
@@ -90,7 +91,7 @@ func (t *table) batch(ctx context.Context, claims []dedup.Claim, won []bool) err
 
 func (s *slot) reset(width int) {
 	s.width = width
-	s.keys = append(s.keys[:0], s.prefix+"buckets")
+	s.keys = append(s.keys[:0], s.prefix+"buckets", s.prefix+"mark")
 	s.names, s.values, s.forced, s.claims, s.buckets = s.names[:0], s.values[:0], s.forced[:0], s.claims[:0], s.buckets[:0]
 }
 
@@ -102,10 +103,15 @@ func (t *table) run(ctx context.Context, s *slot, won []bool) error {
 	for i := range s.claims {
 		s.keys = append(s.keys, names[i*each:(i+1)*each])
 	}
-	args := append([]any{t.buckets.TTL().Milliseconds(), t.buckets.Bound(), s.forced, s.values, s.width}, s.buckets...)
+	args := append([]any{t.buckets.TTL().Milliseconds(), t.buckets.Bound(), s.forced, s.values, s.width, s.mark}, s.buckets...)
 	answer, err := claim.Run(ctx, t.client, s.keys, args...).Text()
 	if err != nil {
 		return fmt.Errorf("redis: claim: %w", classify(err))
+	}
+	if answer == "lost" {
+		return fmt.Errorf("redis: %w: the server has lost the claims of this table that it had, since the key %s is gone or was made anew. It may "+
+			"have started again without its append-only file, or somebody may have emptied it. A new start goes on, and lets copies pass of "+
+			"what was lost", dedup.ErrForgotten, s.prefix+"mark")
 	}
 	if len(answer) != len(s.claims) {
 		return fmt.Errorf("redis: %d answers to %d claims (%w)", len(answer), len(s.claims), dedup.ErrRefused)
