@@ -24,6 +24,7 @@ type entry struct {
 	ID        uint64      `json:"id"`
 	Prev      string      `json:"prev"`
 	Token     string      `json:"token"`
+	By        string      `json:"by,omitempty"`
 	Published []uint64    `json:"published"`
 	Sealed    time.Time   `json:"sealed"`
 	Config    *config     `json:"config"`
@@ -202,6 +203,7 @@ type pendingSet struct {
 
 type owner struct {
 	header
+	By    string      `json:"by,omitempty"`
 	Lanes []ownedLane `json:"lanes"`
 }
 

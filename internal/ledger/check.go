@@ -17,7 +17,7 @@ import (
 func (e *Entry) check() error {
 	errs := []error{
 		checkVersion(e.Format, e.MinReader), checkHash("prev", e.Prev), checkToken(e.Token), checkUTC("sealed", e.Sealed),
-		e.checkPublished(),
+		e.checkPublished(), checkBy(e.By),
 	}
 	if e.ID == 0 {
 		errs = append(errs, errors.New("entry 0"))
@@ -263,6 +263,16 @@ func checkVersion(format, minReader int) error {
 func checkName(what, s string) error {
 	if s == "" || !utf8.ValidString(s) {
 		return fmt.Errorf("%s %q is empty or not UTF-8", what, s)
+	}
+	return nil
+}
+
+// MostBy bounds the name of an author, in bytes.
+const MostBy = 128
+
+func checkBy(s string) error {
+	if len(s) > MostBy || !utf8.ValidString(s) {
+		return fmt.Errorf("the author %.200q has more than %d bytes or is not UTF-8", s, MostBy)
 	}
 	return nil
 }

@@ -41,6 +41,7 @@ type Entry struct {
 	ID        uint64 // its place; the first is 1
 	Prev      Hash   // of the object of entry ID-1; of genesis for the first
 	Token     Token  // of this append: how its author knows it again
+	By        string // the author's name, for people; may be empty
 
 	// Published are entries, ascending, whose files and manifests are in place and were not marked before.
 	Published []uint64
@@ -96,6 +97,7 @@ type entryJSON struct {
 	ID        uint64      `json:"id"`
 	Prev      Hash        `json:"prev"`
 	Token     Token       `json:"token"`
+	By        string      `json:"by,omitempty"`
 	Published []uint64    `json:"published,omitempty"`
 	Sealed    time.Time   `json:"sealed,omitzero"`
 	Config    *Config     `json:"config,omitempty"`
@@ -131,7 +133,7 @@ func (e *Entry) Encode() ([]byte, error) {
 
 func (e *Entry) encode() ([]byte, error) {
 	j := entryJSON{
-		Format: e.Format, MinReader: e.MinReader, Kind: e.Kind, ID: e.ID, Prev: e.Prev, Token: e.Token,
+		Format: e.Format, MinReader: e.MinReader, Kind: e.Kind, ID: e.ID, Prev: e.Prev, Token: e.Token, By: e.By,
 		Published: e.Published, Sealed: e.Sealed, Config: e.Config, Close: e.Close,
 	}
 	if e.Commit != nil {
@@ -168,7 +170,7 @@ func Decode(id uint64, body []byte) (*Entry, error) {
 		return nil, err
 	}
 	e := &Entry{
-		Format: j.Format, MinReader: j.MinReader, Kind: j.Kind, ID: j.ID, Prev: j.Prev, Token: j.Token,
+		Format: j.Format, MinReader: j.MinReader, Kind: j.Kind, ID: j.ID, Prev: j.Prev, Token: j.Token, By: j.By,
 		Published: j.Published, Sealed: j.Sealed, Config: j.Config, Close: j.Close,
 	}
 	if j.Commit != nil {

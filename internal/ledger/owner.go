@@ -12,6 +12,7 @@ import (
 // the instance creates one, under a fresh name, before it stages a file; the names of staged files carry that name.
 type Owner struct {
 	Lanes []OwnerLane // ordered by name; never empty
+	By    string      // the instance's name, for people; may be empty
 }
 
 // OwnerLane is one acquisition.
@@ -44,12 +45,16 @@ func (o *Owner) Index() (n uint64) {
 
 type ownerJSON struct {
 	blobHeader
+	By    string      `json:"by,omitempty"`
 	Lanes []OwnerLane `json:"lanes"`
 }
 
 func (o *Owner) check() error {
 	if len(o.Lanes) == 0 {
 		return errors.New("an owner without lanes")
+	}
+	if err := checkBy(o.By); err != nil {
+		return err
 	}
 	for i, l := range o.Lanes {
 		if i > 0 && l.Lane <= o.Lanes[i-1].Lane {
@@ -73,7 +78,7 @@ func (o *Owner) Encode() ([]byte, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("ledger: owner: %w", err)
 	}
-	body, err := pack(&ownerJSON{blobHeader{Format, MinReader}, o.Lanes})
+	body, err := pack(&ownerJSON{blobHeader{Format, MinReader}, o.By, o.Lanes})
 	if err == nil && len(body) > MaxOwner {
 		err = fmt.Errorf("%w: owner of %d bytes", ErrTooLong, len(body))
 	}
@@ -88,7 +93,7 @@ func DecodeOwner(body []byte) (*Owner, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Owner{Lanes: j.Lanes}
+	o := &Owner{Lanes: j.Lanes, By: j.By}
 	if err := o.check(); err != nil {
 		return nil, corrupt(object, "%v", err)
 	}

@@ -33,6 +33,7 @@ func (j *Journal) Append(ctx context.Context, e *ledger.Entry, check func(*ledge
 	if check == nil {
 		check = (*ledger.State).Validate
 	}
+	e.By = j.By
 	if err := j.detach(ctx, e); err != nil {
 		return 0, err
 	}

@@ -21,6 +21,7 @@ type Journal struct {
 	Objects *Objects
 	Folder  *Folder
 	Log     *slog.Logger
+	By      string // the name of this instance, in what it writes
 
 	mu       sync.Mutex // held during I/O: one at a time reads or appends
 	state    *ledger.State
@@ -42,6 +43,7 @@ type View struct {
 // Options are the optional settings of Folder.Open.
 type Options struct {
 	Log      *slog.Logger // nil: none
+	By       string       // the name of this instance; may be empty
 	Flows    []string     // of a job that would write: see Folder.CheckData
 	Remember bool         // keep the files of open hours in memory, for who closes hours
 }
@@ -56,7 +58,7 @@ func (f *Folder) Open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, 
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{Objects: f.Objects, Folder: f, Log: o.Log, state: state, authors: map[uint64][]string{}}
+	j := &Journal{Objects: f.Objects, Folder: f, Log: o.Log, By: o.By, state: state, authors: map[uint64][]string{}}
 	if o.Remember {
 		j.known = newOpenFiles()
 	}

@@ -105,7 +105,7 @@ func (p *Place) Ledger(ctx context.Context, job *driver.Job, remember bool) (*jo
 	if err != nil {
 		return nil, err
 	}
-	j, err := p.Folder.Open(ctx, g, hash, journal.Options{Log: job.Logger, Flows: p.opts.Flows, Remember: remember})
+	j, err := p.Folder.Open(ctx, g, hash, journal.Options{Log: job.Logger, By: job.Instance, Flows: p.opts.Flows, Remember: remember})
 	if err != nil {
 		return nil, err
 	}

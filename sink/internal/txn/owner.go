@@ -53,7 +53,7 @@ func (l *Lanes) Owner(ctx context.Context) (string, error) {
 
 // write writes an object that lists lanes.
 func (o *owner) write(ctx context.Context, lanes map[string]*owned) (string, error) {
-	list := &ledger.Owner{Lanes: make([]ledger.OwnerLane, 0, len(lanes))}
+	list := &ledger.Owner{Lanes: make([]ledger.OwnerLane, 0, len(lanes)), By: o.journal.By}
 	give := slices.ContainsFunc(slices.Collect(maps.Values(lanes)), func(h *owned) bool { return !h.over })
 	for _, name := range slices.Sorted(maps.Keys(lanes)) {
 		h := lanes[name]
