@@ -29,6 +29,15 @@ func (r Requests) Do(ctx context.Context, bytes int, f func(context.Context) err
 	}.Do(ctx, f)
 }
 
+// ForUploads is r for the requests that stage a file. Nobody else makes them again: after an error the file is thrown away, and
+// with it all that its transaction has read. So they get four more attempts. With the default of five the pauses add up to at
+// least eight seconds, as long as a server needs to start again. With five attempts in a second and a half, a blip of two
+// seconds cost each process a minute's work.
+func (r Requests) ForUploads() Requests {
+	r.Attempts += 4
+	return r
+}
+
 // Patience is how long one attempt may take.
 func (r Requests) Patience(bytes int) time.Duration {
 	return r.Timeout + time.Duration(bytes)*time.Second/(256<<10)

@@ -125,7 +125,7 @@ func (u *upload) wait() error {
 // succeeds.
 func (u *upload) send(ctx context.Context, b *gather.Bytes, put func(context.Context, blob.TransferValidationType) error) error {
 	check, attempts := blob.TransferValidationTypeMD5(b.Sum(md5.New())), 0
-	err := u.box.retry.Do(ctx, b.Len(), func(ctx context.Context) error {
+	err := u.box.retry.ForUploads().Do(ctx, b.Len(), func(ctx context.Context) error {
 		attempts++
 		return put(ctx, check)
 	})
@@ -170,7 +170,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 
 // list makes a blob of the blocks.
 func (u *upload) list(ctx context.Context) error {
-	err := u.box.retry.Do(ctx, 0, func(ctx context.Context) error {
+	err := u.box.retry.ForUploads().Do(ctx, 0, func(ctx context.Context) error {
 		out, err := u.staged().CommitBlockList(ctx, u.ids, &blockblob.CommitBlockListOptions{AccessConditions: absent(), Metadata: u.metadata()})
 		return u.settle(ctx, out.ETag, err)
 	})

@@ -147,7 +147,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 
 // send sends a short file. If the file exists already, the answer to an earlier attempt was late or lost.
 func (u *upload) send(ctx context.Context) (attrs *storage.ObjectAttrs, err error) {
-	err = u.s.retry.Do(ctx, len(u.buf), func(ctx context.Context) error {
+	err = u.s.retry.ForUploads().Do(ctx, len(u.buf), func(ctx context.Context) error {
 		w := u.writer(ctx, u.s.object(u.ref.Staging))
 		w.ChunkSize = 0
 		w.CRC32C, w.SendCRC32C = u.ref.CRC32C, true
@@ -172,7 +172,7 @@ func (u *upload) endSession(ctx context.Context) (*storage.ObjectAttrs, error) {
 		return u.w.Attrs(), nil
 	}
 	var attrs *storage.ObjectAttrs
-	lookErr := u.s.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
+	lookErr := u.s.retry.ForUploads().Do(ctx, 0, func(ctx context.Context) (err error) {
 		attrs, err = u.s.object(u.ref.Staging).Attrs(ctx)
 		return err
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -51,6 +52,11 @@ func (b *bucket) askTime(ctx context.Context) error {
 	err := b.retry.Do(ctx, 0, ask)
 	if skewed(err) { // an answer to HEAD has no body that would tell it from a refusal
 		err = b.retry.Do(ctx, 0, ask)
+	}
+	if httpStatus(err) == http.StatusForbidden { // nor would it tell a wrong secret from a permission; an answer to GET does
+		if _, why := b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &b.name, MaxKeys: aws.Int32(1)}); why != nil {
+			err = why
+		}
 	}
 	if err != nil {
 		return b.fail("look at the bucket", "", err)
@@ -106,10 +112,13 @@ func (b *bucket) fail(doing, key string, err error) error {
 	switch errorCode(err) {
 	case "NoSuchBucket":
 		hint = "the bucket may not exist, or be in another account's or region's hands"
-	case "AccessDenied", "Forbidden", "Unauthorized":
+	case "Forbidden", "Unauthorized": // of an answer without a body, as to HEAD
+		hint = "the store does not say why: the secret may be wrong or have been changed, or the credentials, a policy of the bucket, or the key for " +
+			"encryption may not allow it"
+	case "AccessDenied":
 		hint = "the credentials, a policy of the bucket, or the key for encryption may not allow it; what is needed is in the package comment"
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch":
-		hint = "the store may not know these credentials, or something on the way may have changed the request"
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidTokenId": // the last is MinIO's
+		hint = "the key or the secret may be wrong or have been changed; it is no matter of permissions. Or something on the way has changed the request"
 	case "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.InvalidStateException", "KMS.NotFoundException", "KMS.InvalidKeyUsageException":
 		hint = "the key for encryption may be disabled, about to be deleted, or not there"
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently", "BadRequest":

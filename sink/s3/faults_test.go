@@ -155,3 +155,23 @@ func TestRequestsAreSignedByTheServicesClock(t *testing.T) {
 		t.Errorf("the store's clock: %v, %v, want one that is %v ahead", now, err, off)
 	}
 }
+
+// A store that was away for two seconds once ended each upload, and with it all that the transaction had read.
+func TestAFileIsStagedThoughTheStoreIsAwayForABlip(t *testing.T) {
+	const refused = 6 // one more than the attempts of other requests
+	for staging, op := range map[string]string{stagingUploads: "UploadPart", stagingObjects: "PutObject"} {
+		t.Run(staging, func(t *testing.T) {
+			t.Parallel()
+			s, f := inBucket(t, Options{Staging: staging}, func(n int, o string) sinktest.Fault {
+				if o == op && n < refused {
+					return answer(503, "<Error><Code>SlowDown</Code></Error>")
+				}
+				return sinktest.Fault{}
+			})
+			stage(t, s, "own-1-1", []byte("rows"))
+			if n := f.calls(op); n != refused+1 {
+				t.Errorf("%d requests, want %d", n, refused+1)
+			}
+		})
+	}
+}

@@ -21,7 +21,7 @@ func (s *Store) Publish(ctx context.Context, encoded []byte) error {
 	if r.Staged != "" {
 		err = s.bucket.publish(ctx, &r)
 	} else {
-		err = s.bucket.complete(ctx, r.Key, r.Upload, r.Parts, &r)
+		err = s.bucket.complete(ctx, s.bucket.retry, r.Key, r.Upload, r.Parts, &r)
 	}
 	// Parts that the store does not know any more are as lost as the whole upload, and so is what it only believes to have.
 	if err != nil && (notFound(err) || errorCode(err) == "InvalidPart" || errors.Is(err, unseen{})) {

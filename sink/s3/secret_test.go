@@ -83,6 +83,13 @@ func TestNothingThatAJobLeavesHasItsSecret(t *testing.T) {
 	}
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(servers.MinIOAccessKey, "wrong-"+canarySecret, token)
 	_, wrong := Open(t.Context(), cfg, s.bucket.name, &opts)
+	cfg.Credentials = credentials.NewStaticCredentialsProvider(servers.MinIOAccessKey, "wrong-"+canarySecret, "")
+	_, plain := Open(t.Context(), cfg, s.bucket.name, &opts)
+	for _, err := range []error{wrong, plain} { // it once suggested permissions
+		if got := fmt.Sprint(err); !strings.Contains(got, "secret may be wrong") || strings.Contains(got, "may not allow") {
+			t.Errorf("a wrong secret: got %q, want that the secret may be wrong, and no word of permissions", got)
+		}
+	}
 	left := map[string]string{
 		"log": log.b.String(), "status": told.String(), "error": fmt.Sprint(err), "wrong credentials": fmt.Sprint(wrong),
 		"options": fmt.Sprintf("%+v %#v", opts, s.bucket.opts), "the store": fmt.Sprintf("%v %v %+v", s, s.bucket, s.bucket.opts),

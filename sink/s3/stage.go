@@ -150,7 +150,7 @@ func (u *upload) wait() error {
 // send gives the memory of b back. An attempt that failed may still be reading it, though, when the next one succeeds.
 func (u *upload) send(ctx context.Context, number int32, b gather.Bytes) error {
 	p, attempts := &u.parts[number-1], 0
-	err := u.b.retry.Do(ctx, b.Len(), func(ctx context.Context) error {
+	err := u.b.retry.ForUploads().Do(ctx, b.Len(), func(ctx context.Context) error {
 		attempts++
 		out, err := u.b.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &u.b.name, Key: u.b.key(u.name), UploadId: &u.id, PartNumber: &number,
@@ -200,7 +200,7 @@ func (u *upload) Close(ctx context.Context) ([]byte, error) {
 		return u.encode()
 	}
 	u.object = true
-	if u.err = u.b.complete(ctx, u.name, u.id, u.parts, &u.ref); u.err != nil {
+	if u.err = u.b.complete(ctx, u.b.retry.ForUploads(), u.name, u.id, u.parts, &u.ref); u.err != nil {
 		u.err = u.b.fail("stage", u.ref.Key, u.err)
 		return nil, u.err
 	}

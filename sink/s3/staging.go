@@ -79,7 +79,7 @@ func (r *ref) metadata() map[string]string {
 // put stages a file whole. It gives the memory of body back, unless an attempt that failed may still be reading it.
 func (b *bucket) put(ctx context.Context, r *ref, file *gather.Bytes, s *gather.Spare) error {
 	sum, attempts := checksum(file), 0
-	err := b.retry.Do(ctx, file.Len(), func(ctx context.Context) error {
+	err := b.retry.ForUploads().Do(ctx, file.Len(), func(ctx context.Context) error {
 		attempts++
 		in := &s3.PutObjectInput{Bucket: &b.name, Key: b.key(r.Staged), Body: file.Reader(), ChecksumCRC32C: &sum, Metadata: r.metadata()}
 		in.ServerSideEncryption, in.SSEKMSKeyId = b.encryption()

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -37,7 +38,7 @@ func (b *bucket) begin(ctx context.Context, name string, r *ref) (id string, err
 		Bucket: &b.name, Key: b.key(name), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32c, Metadata: r.metadata(),
 	}
 	in.ServerSideEncryption, in.SSEKMSKeyId = b.encryption()
-	err = b.retry.Do(ctx, 0, func(ctx context.Context) error {
+	err = b.retry.ForUploads().Do(ctx, 0, func(ctx context.Context) error {
 		out, err := b.client.CreateMultipartUpload(ctx, in)
 		if err == nil {
 			id = aws.ToString(out.UploadId)
@@ -54,7 +55,7 @@ func (b *bucket) begin(ctx context.Context, name string, r *ref) (id string, err
 // complete makes an object of an upload. A repeat of a completed upload is answered with "no such upload" by some stores. And
 // versitygw says yes while another completion of the upload is under way, or was when it was killed; so a yes is not believed
 // before the object is seen.
-func (b *bucket) complete(ctx context.Context, name, id string, parts []part, r *ref) error {
+func (b *bucket) complete(ctx context.Context, requests retry.Requests, name, id string, parts []part, r *ref) error {
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket: &b.name, Key: b.key(name), UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{},
 	}
@@ -63,7 +64,7 @@ func (b *bucket) complete(ctx context.Context, name, id string, parts []part, r 
 			PartNumber: aws.Int32(int32(i + 1)), ETag: aws.String(p.ETag), ChecksumCRC32C: aws.String(p.CRC),
 		})
 	}
-	err := b.retry.Do(ctx, 0, func(ctx context.Context) error {
+	err := requests.Do(ctx, 0, func(ctx context.Context) error {
 		out, err := b.client.CompleteMultipartUpload(ctx, in)
 		if err == nil && aws.ToString(out.ETag) != "" {
 			err = unseen{}
@@ -73,9 +74,8 @@ func (b *bucket) complete(ctx context.Context, name, id string, parts []part, r 
 	if !errors.Is(err, unseen{}) {
 		return err
 	}
-	longer := b.retry
-	longer.Attempts += 3
-	return longer.Do(ctx, 0, func(ctx context.Context) error { return b.settle(ctx, name, r, unseen{}) })
+	requests.Attempts += 3
+	return requests.Do(ctx, 0, func(ctx context.Context) error { return b.settle(ctx, name, r, unseen{}) })
 }
 
 // unseen is what a store says to have, and has not.
