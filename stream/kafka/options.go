@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/IBM/sarama"
+
 	"github.com/onceflow/onceflow/internal/limits"
 )
 
@@ -140,6 +142,9 @@ func (o *Options) fill() (*Options, error) {
 	errs = append(errs, err)
 	if f.SASL != nil && f.SASL.bare && f.TLS == nil && !f.AllowPlaintextSecrets {
 		errs = append(errs, fmt.Errorf("SASL %s sends a secret as it is and needs TLS; AllowPlaintextSecrets permits it without", f.SASL.mechanism))
+	}
+	if f.SASL != nil && f.SASL.secret != nil && f.SASL.mechanism != sarama.SASLTypeSCRAMSHA256 && f.SASL.mechanism != sarama.SASLTypeSCRAMSHA512 {
+		errs = append(errs, fmt.Errorf("SASL %s cannot ask for its password at every connection: SCRAM can", f.SASL.mechanism))
 	}
 	return &f, errors.Join(errs...)
 }

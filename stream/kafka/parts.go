@@ -8,7 +8,7 @@ import (
 
 // access is how to connect, as filled options say.
 func (o *Options) access() *cluster.Access {
-	return &cluster.Access{ClientID: o.ClientID, Rack: o.Rack, TLS: o.TLS, Timeout: o.Timeout, Authenticate: o.SASL.apply}
+	return &cluster.Access{ClientID: o.ClientID, Rack: o.Rack, TLS: o.TLS, Timeout: o.Timeout, Login: o.SASL.String(), Authenticate: o.SASL.apply}
 }
 
 // fetching is how to read.
@@ -24,6 +24,6 @@ func (o *Options) fetching(a *cluster.Access, w *watcher) *fetch.Options {
 func (o *Options) membership(c *Config) *group.Options {
 	return &group.Options{
 		Name: c.Group, Brokers: c.Brokers, Separate: o.Separate,
-		SessionTimeout: o.SessionTimeout, RebalanceTimeout: o.RebalanceTimeout, Refresh: o.Refresh, Logger: o.Logger,
+		Rotates: o.SASL != nil && (o.SASL.secret != nil || o.SASL.token != nil), SessionTimeout: o.SessionTimeout, RebalanceTimeout: o.RebalanceTimeout, Refresh: o.Refresh, Logger: o.Logger,
 	}
 }

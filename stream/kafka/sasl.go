@@ -12,7 +12,8 @@ type SASL struct {
 	mechanism      sarama.SASLMechanism
 	user, password string
 	token          func(context.Context) (Token, error)
-	bare           bool // the secret itself goes over the wire
+	secret         func(context.Context) (string, error) // instead of password; nil: none
+	bare           bool                                  // the secret itself goes over the wire
 }
 
 // Token is what OAUTHBEARER sends.
@@ -42,6 +43,15 @@ func Plain(user, password string) *SASL {
 	return &SASL{mechanism: sarama.SASLTypePlaintext, user: user, password: password, bare: true}
 }
 
+// Rotating returns a copy that asks for the password at every connection, so that it may be changed while the job runs: from
+// a file that a secret is mounted as, say. Connections that are open stay open. Only SCRAM can do that; OAuthBearer asks for
+// its token anyway. password must be safe for concurrent use.
+func (s *SASL) Rotating(password func(context.Context) (string, error)) *SASL {
+	r := *s
+	r.secret = password
+	return &r
+}
+
 // OAuthBearer authenticates by a token, which is asked for at every connection. AWS MSK's IAM tokens are of this kind.
 func OAuthBearer(token func(context.Context) (Token, error)) *SASL {
 	return &SASL{mechanism: sarama.SASLTypeOAuth, token: token, bare: true}
@@ -68,13 +78,16 @@ func (s *SASL) apply(ctx context.Context, c *sarama.Config) {
 	}
 	n := &c.Net.SASL
 	n.Enable, n.Mechanism, n.User, n.Password = true, s.mechanism, s.user, s.password
+	if s.secret != nil {
+		n.Password = "asked for at every connection" // sarama wants one
+	}
 	switch s.mechanism {
 	case sarama.SASLTypeOAuth:
 		n.TokenProvider = tokens{ctx, s.token}
 	case sarama.SASLTypeSCRAMSHA256:
-		n.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &exchange{hash: scram.SHA256} }
+		n.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &exchange{hash: scram.SHA256, ctx: ctx, secret: s.secret} }
 	case sarama.SASLTypeSCRAMSHA512:
-		n.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &exchange{hash: scram.SHA512} }
+		n.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &exchange{hash: scram.SHA512, ctx: ctx, secret: s.secret} }
 	}
 }
 

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -15,6 +16,9 @@ type exchange struct {
 	hash  scram.HashGeneratorFcn
 	nonce scram.NonceGeneratorFcn // nil is the package's own, which is random
 
+	ctx    context.Context                       // of secret: sarama's interface has none
+	secret func(context.Context) (string, error) // the password; nil: Begin is given it
+
 	first string // our first message
 	conv  *scram.ClientConversation
 }
@@ -24,6 +28,12 @@ const maxRounds = 1 << 20
 
 // Begin sets the credentials.
 func (e *exchange) Begin(user, password, _ string) error {
+	if e.secret != nil {
+		var err error
+		if password, err = e.secret(e.ctx); err != nil {
+			return fmt.Errorf("SCRAM: ask for the password: %w", err)
+		}
+	}
 	c, err := e.hash.NewClientUnprepped(user, password, "")
 	if err != nil {
 		return fmt.Errorf("SCRAM: %w", err)

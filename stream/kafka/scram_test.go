@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -27,6 +29,55 @@ func TestSCRAMSaysWhatTheRFCSays(t *testing.T) {
 	}
 	if !s.Done() {
 		t.Error("not done")
+	}
+}
+
+// A password that was changed while the job ran could not be told to it.
+func TestSCRAMAsksForThePasswordAtEveryConnection(t *testing.T) {
+	passwords := []string{"old", "pencil"}
+	secret := func(context.Context) (string, error) {
+		if len(passwords) == 0 {
+			return "", errors.New("no secret is mounted")
+		}
+		p := passwords[0]
+		passwords = passwords[1:]
+		return p, nil
+	}
+	const challenge = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+	const right = ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+	for i := range 3 {
+		s := &exchange{hash: scram.SHA256, nonce: func() string { return "rOprNGfwEbeRWgbNEkqO" }, ctx: t.Context(), secret: secret}
+		if err := s.Begin("user", "", ""); err != nil {
+			if i < 2 || !strings.Contains(err.Error(), "no secret is mounted") {
+				t.Fatalf("connection %d: %v", i, err)
+			}
+			return
+		}
+		if _, err := s.Step(""); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Step(challenge); err != nil || strings.HasSuffix(got, right) != (i == 1) {
+			t.Errorf("connection %d proves %q, %v", i, got, err)
+		}
+	}
+	t.Error("the third connection had a password")
+}
+
+func TestOnlySCRAMAsksForItsPassword(t *testing.T) {
+	secret := func(context.Context) (string, error) { return "x", nil }
+	for sasl, fits := range map[*SASL]bool{
+		SCRAM256("a", "").Rotating(secret): true, SCRAM512("a", "").Rotating(secret): true, Plain("a", "").Rotating(secret): false,
+	} {
+		o := &Options{SASL: sasl, AllowPlaintextSecrets: true}
+		f, err := o.fill()
+		if (err == nil) != fits {
+			t.Errorf("%v: got %v, want that it fits: %v", sasl, err, fits)
+		}
+		if err == nil {
+			if err := f.access().Sarama(t.Context()).Validate(); err != nil {
+				t.Errorf("%v without a password: the client says %v", sasl, err)
+			}
+		}
 	}
 }
 

@@ -137,6 +137,31 @@ func TestEachWayToAuthenticateWorksAndTellsNoSecret(t *testing.T) {
 // b64Canary is in every token.
 var b64Canary = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "."
 
+// A password that was changed could not be told to a source: it had to be started again, by somebody who knew why it failed.
+func TestAPasswordThatIsChangedIsAskedForAgain(t *testing.T) {
+	k, trust := secure(t)
+	w := atSecure(t, k.Brokers(), trust)
+	topic := w.topic(1)
+	w.produce(topic, 0, 0, 20, w.change)
+	var password atomic.Value
+	password.Store(canary)
+	sasl := kafka.SCRAM256("alice", "").Rotating(func(context.Context) (string, error) { return password.Load().(string), nil })
+	for i, next := range []string{canary, "another-" + canary} {
+		if _, err := w.admin.UpsertUserScramCredentials([]sarama.AlterUserScramCredentialsUpsert{
+			{Name: "alice", Mechanism: sarama.SCRAM_MECHANISM_SHA_256, Iterations: 4096, Salt: []byte("salt"), Password: []byte(next)},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		password.Store(next)
+		read(t, w.openGroup(fmt.Sprint("group", i), &kafka.Options{TLS: trust, SASL: sasl}, topic)).records(20)
+	}
+	password.Store(canary) // it is the old one now
+	_, err := kafka.Open(t.Context(), kafka.Config{Brokers: k.Brokers(), Group: "g", Topics: []string{topic}}, &kafka.Options{TLS: trust, SASL: sasl})
+	if err == nil || !strings.Contains(err.Error(), "as SCRAM-SHA-256 alice: is it the password") || strings.Contains(err.Error(), canary) {
+		t.Errorf("got %v, want an error that speaks of the password and does not tell it", err)
+	}
+}
+
 func TestWrongCredentialsAreAnErrorWithinSecondsThatTellsNoSecret(t *testing.T) {
 	k, trust := secure(t)
 	other := kafka.OAuthBearer(func(context.Context) (kafka.Token, error) { return kafka.Token{}, errors.New("no token today") })

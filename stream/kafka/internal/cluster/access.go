@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -19,6 +20,9 @@ type Access struct {
 	ClientID, Rack string
 	TLS            *tls.Config // nil: none
 	Timeout        time.Duration
+	Login          string // how to authenticate, and as whom; for errors
+
+	worked atomic.Bool // a connection has been of use, so the listener wants what we do
 
 	// Authenticate, if not nil, prepares a connection's configuration. ctx bounds its requests at every connection.
 	Authenticate func(ctx context.Context, c *sarama.Config)
@@ -142,6 +146,7 @@ func (o *Access) Connect(ctx context.Context, addr string) (Fetcher, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("kafka: connect to %s: %w", addr, o.explain(err)), b.Close())
 	}
+	o.worked.Store(true)
 	return &borrowed{w, b}, nil
 }
 
@@ -159,6 +164,10 @@ func (o *Access) explain(err error) error {
 	switch {
 	case err == nil:
 		return errors.New("not connected")
+	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
+		return fmt.Errorf("%w (as %s: is it the password or token that the broker has now?)", err, o.Login)
+	case (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && o.worked.Load():
+		return fmt.Errorf("%w (the broker hung up: it may be starting again)", err)
 	case (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && o.TLS == nil:
 		return fmt.Errorf("%w (the broker hung up: does this listener want TLS or SASL?)", err)
 	case errors.Is(err, io.EOF):

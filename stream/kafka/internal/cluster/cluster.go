@@ -56,6 +56,7 @@ func (c *Cluster) at(ctx context.Context, addr string, f func(*sarama.Broker) er
 		err = c.access.explain(nil)
 	}
 	if err == nil {
+		c.access.worked.Store(true)
 		return nil
 	}
 	c.mu.Lock()

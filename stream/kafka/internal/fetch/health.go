@@ -46,9 +46,10 @@ func (r *Reader) Acked(upTo map[record.Partition]record.Position) {
 	}
 }
 
-// hanging is how long an open transaction may block a partition. Brokers end transactions after transaction.timeout.ms, at
-// most 15 minutes by default. A transaction that lasts longer hangs, and the partition with it.
-const hanging = 15 * time.Minute
+// hanging is how long a producer's open transaction may keep back all that follows in a partition before it is told. Brokers
+// end a transaction after its producer's transaction.timeout.ms, which they let be 15 minutes unless told otherwise. Until then
+// nothing is wrong with it, but whoever wonders why nothing comes must not have to guess.
+const hanging = 2 * time.Minute
 
 // Stalled returns what should make progress and does not: halted partitions, partitions whose broker gives nothing usable,
 // open transactions that hang. It is nil if all is well.
@@ -88,12 +89,26 @@ func (r *Reader) stalls(now time.Time, limit time.Duration) []*limits.Stall {
 	return out
 }
 
-var errHanging = errors.New("an open transaction is in the way")
+var errHanging = errors.New("a producer's transaction that is open keeps back all records behind it, until the producer or the broker ends it " +
+	"(kafka-transactions.sh describe-producers says whose it is)")
+
+// tellOpen logs transactions that have been open for long, each once.
+func (r *Reader) tellOpen(now time.Time) {
+	for _, p := range r.parts {
+		h := &p.health
+		if h.open.IsZero() || h.openTold.Equal(h.open) || now.Sub(h.open) <= hanging {
+			continue
+		}
+		h.openTold = h.open
+		r.opts.Logger.Warn("an open transaction keeps records back", "partition", p.name.String(), "offset", p.lastStable, "for", now.Sub(h.open).Round(time.Second))
+	}
+}
 
 // Watchdog replaces connections over which nothing comes, and gives up when that does not help.
 func (r *Reader) Watchdog(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.tellOpen(now)
 	for _, e := range r.stalls(now, r.opts.GiveUp) {
 		if !errors.Is(e.Err, errHanging) {
 			r.fail(e)

@@ -40,11 +40,12 @@ type part struct {
 
 // health is what is wrong with a partition, or may be.
 type health struct {
-	broken error     // halted here
-	good   time.Time // when the broker last gave a usable answer, or had no reason to
-	bad    error     // the last error since
-	open   time.Time // since when an open transaction is all that follows
-	beyond int       // how often the log was found to end before our position
+	broken   error     // halted here
+	good     time.Time // when the broker last gave a usable answer, or had no reason to
+	bad      error     // the last error since
+	open     time.Time // since when an open transaction is all that follows
+	openTold time.Time // the open that was logged
+	beyond   int       // how often the log was found to end before our position
 }
 
 func newPart(l *lane, p *cluster.Part) *part {

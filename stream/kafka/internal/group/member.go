@@ -21,6 +21,7 @@ type Options struct {
 	Name     string
 	Brokers  []string
 	Separate bool // each partition is a lane
+	Rotates  bool // the secret to authenticate with is asked for again, so that it may be right the next time
 
 	SessionTimeout, RebalanceTimeout, Refresh time.Duration
 
@@ -142,7 +143,7 @@ func (m *Member) once() {
 		return
 	}
 	err = fmt.Errorf("kafka: group %s: %w", m.opts.Name, err)
-	if hopeless(err) {
+	if hopeless(err) && !(m.opts.Rotates && errors.Is(err, sarama.ErrSASLAuthenticationFailed)) {
 		m.host.Fail(err)
 		<-ctx.Done()
 		return
