@@ -46,10 +46,10 @@ func TestWhatIsGivenUpIsCommittedOnceItIsReadAgain(t *testing.T) {
 // A warm-up or the return of pending records may last for longer than three intervals, and commits nothing. A probe that
 // then restarts the process makes it begin anew, for ever.
 func TestLanesThatComeBackAreNotStalled(t *testing.T) {
-	o := &observer[int]{opts: &Options{CommitEvery: time.Minute}, board: &statusBoard{}, backlog: &backlog{}}
+	o := &observer[int]{opts: &Options{CommitEvery: time.Minute}, board: &statusBoard{}}
 	now := time.Now()
 	stalled := func(back bool) error {
-		s := &Status{Lag: driver.Lag{Records: 7}, Uncommitted: o.board.moves.look(now, o.backlog, 7)}
+		s := &Status{Lag: driver.Lag{Records: 7}, Uncommitted: o.board.moves.look(now, &o.backlog, 7)}
 		return o.stalled(now, s, &driver.Health{Lag: driver.Lag{Records: 7}}, back)
 	}
 	for range 10 {

@@ -121,7 +121,7 @@ func (e *engine[T]) record(c *commit[T]) {
 	for _, l := range e.lanes.all {
 		oldest = when.First(oldest, l.committed.Pending)
 	}
-	e.backlog.committed(records)
+	e.status.backlog.committed(records)
 	e.status.board.reaches(e.lanes.committed())
 	now := time.Now()
 	fruitless := e.status.board.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)

@@ -48,7 +48,7 @@ func (l *lane[T]) publish() {
 	l.ready.Store(s.Ready)
 	if n := s.Read - l.read.Swap(s.Read); n > 0 {
 		l.w.e.status.read.Add(n)
-		if l.w.e.backlog.reads(n) {
+		if l.w.e.status.backlog.reads(n) {
 			l.w.e.signals.ask("replay")
 		}
 	}

@@ -168,7 +168,7 @@ func (e *engine[T]) takeOver(ctx context.Context, lanes []driver.Assignment) (at
 		if stops(err) {
 			return false
 		}
-		since := e.status.board.fails(&e.status.board.work, time.Now(), err)
+		since := e.status.board.fails(&e.status.board.work, "the output", time.Now(), err)
 		e.opts.Logger.Warn("acquisition failed", "error", err, "for", since)
 		impatient = e.opts.outOfPatience(since, err)
 		return impatient == nil
@@ -256,7 +256,7 @@ func (e *engine[T]) restart(ctx context.Context, cause error, r *rebalance[T]) e
 	case stops(cause):
 		return fmt.Errorf("stream: commit: %w", cause)
 	default:
-		since := e.status.board.fails(&e.status.board.work, time.Now(), cause)
+		since := e.status.board.fails(&e.status.board.work, "the output", time.Now(), cause)
 		if err := e.opts.outOfPatience(since, cause); err != nil {
 			return err
 		}
@@ -351,7 +351,7 @@ func (e *engine[T]) abandon(ctx context.Context) error {
 	default:
 	}
 	e.commits.spoilt = nil
-	e.backlog.giveUp()
+	e.status.backlog.giveUp()
 	e.commits.drop(ctx)
 	return nil
 }

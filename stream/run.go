@@ -30,8 +30,8 @@ import (
 //
 // Options.Logger gets, at level Info: "commit" (lanes, records, pending, bytes, reason, took), "closed hours" (hours,
 // earliest), "rebalance" (assigned, revoked, took), "start" and "stop"; at level Warn: "fenced" (error, lanes, attempt),
-// "commit failed" (error, lanes, attempt), "acquisition failed" (error, for), "upkeep failed" (error, for), "stalled"
-// (error); at level Error: "stop" (error), unless the job has ended well. Each has the instance.
+// "commit failed" (error, lanes, attempt), "acquisition failed" (error, for), "upkeep failed" (error, for), "the source does
+// not answer" (error, for), "stalled" (error); at level Error: "stop" (error), unless the job has ended well. Each has the instance.
 func Run[T any](ctx context.Context, p Pipe[T], out driver.Output[T], opts *Options) error {
 	o, err := opts.filled()
 	if err == nil {
@@ -62,7 +62,6 @@ type engine[T any] struct {
 	poller  *poller[T]
 	group   sync.WaitGroup
 	memory  *memory
-	backlog backlog
 	clock   storeClock
 	born    time.Time // with its monotonic reading; a moment before the engine was made
 
@@ -88,11 +87,11 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	}
 	e.keys = &keyWatch{src: p.src, log: o.Logger, stage: p.laneLocal(), accept: o.KeysInLanes}
 	follower, _ := p.src.(driver.Follower)
-	e.poller = newPoller[T](p.src, follower, e.memory, &e.backlog, e.keys, o.Logger, e.signals.ask)
 	e.status = &observer[T]{
-		src: p.src, opts: &e.opts, board: &statusBoard{}, memory: e.memory, backlog: &e.backlog, clock: &e.clock,
+		src: p.src, opts: &e.opts, board: &statusBoard{}, memory: e.memory, clock: &e.clock,
 		terminal: o.Progress != nil && isTerminal(o.Progress),
 	}
+	e.poller = newPoller[T](p.src, follower, e.memory, &e.status.backlog, e.keys, o.Logger, e.signals.ask)
 	e.lanes = newRoster(e.memory, e.status)
 	for i := range o.Parallel {
 		e.workers = append(e.workers, newWorker(e, i))
@@ -327,6 +326,7 @@ func (e *engine[T]) waitKeep(ctx context.Context) error {
 
 // close ends what is left: goroutines, lanes, the open transaction.
 func (e *engine[T]) close(err error) error {
+	err = advised(err)
 	if err != nil {
 		e.stop(err)
 	}

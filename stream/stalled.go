@@ -20,15 +20,16 @@ const overAfter = 5 * time.Minute
 type outage struct {
 	since, last time.Time // of its errors; zero: it works
 	err         error     // the last
+	what        string    // has failed then
 }
 
 // fails notes an error, and returns how long there have been errors.
-func (b *statusBoard) fails(o *outage, now time.Time, err error) (since time.Duration) {
+func (b *statusBoard) fails(o *outage, what string, now time.Time, err error) (since time.Duration) {
 	b.set(func(*Status) {
 		if now.Sub(o.last) > overAfter {
 			o.since = now
 		}
-		o.last, o.err = now, err
+		o.last, o.err, o.what = now, err, what
 		since = now.Sub(o.since).Round(time.Second)
 	})
 	return since
@@ -41,11 +42,11 @@ func (b *statusBoard) acquires(since time.Time) { b.set(func(*Status) { b.acquir
 
 // stalled returns an error while an outage goes on. If nothing has failed for two minutes it returns nil, since there may
 // just be nothing to commit.
-func (o *outage) stalled(what string, now time.Time) error {
+func (o *outage) stalled(now time.Time) error {
 	if o.err == nil || now.Sub(o.since) <= stallAfter || now.Sub(o.last) > 2*stallAfter {
 		return nil
 	}
-	return fmt.Errorf("stream: %s has failed for %v, and is tried again: %w", what, now.Sub(o.since).Round(time.Second), o.err)
+	return fmt.Errorf("stream: %s has failed for %v, and is tried again: %w", o.what, now.Sub(o.since).Round(time.Second), o.err)
 }
 
 // moves is when the work of a process last moved on. The lock of the statusBoard guards it.
@@ -86,7 +87,7 @@ func (o *observer[T]) stalled(now time.Time, s *Status, source *driver.Health, b
 		}
 	}
 	b := o.board
-	if err := cmp.Or(b.work.stalled("the output", now), b.upkeep.stalled("upkeep", now)); err != nil {
+	if err := cmp.Or(b.work.stalled(now), b.upkeep.stalled(now)); err != nil {
 		return err
 	}
 	if !b.acquiring.IsZero() && now.Sub(b.acquiring) > stallAfter {

@@ -3,6 +3,8 @@ package stream_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,12 +26,11 @@ func TestStatusTellsUnknownFromZero(t *testing.T) {
 		log, ledger := streamtest.NewLog(1), newLedger(t)
 		log.OpenTransaction(0, 0, true) // nothing proves an end
 		var last atomic.Pointer[stream.Status]
-		opts := often
-		opts.Observe = func(s stream.Status) { last.Store(&s) }
+		opts := &stream.Options{Observe: func(s stream.Status) { last.Store(&s) }} // a commit a minute
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- stream.Run(ctx, texts(mute{log.Source(nil)}), ledger.Output(), &opts) }()
-		elapse(2 * every)
+		go func() { ended <- stream.Run(ctx, texts(mute{log.Source(nil)}), ledger.Output(), opts) }()
+		elapse(5 * time.Second)
 		if s := last.Load(); s.Delay != -1 || s.Lag.Records != -1 || s.Uncommitted != 0 {
 			t.Errorf("nothing is read: delay %v, lag %+v, %d uncommitted, want unknown, unknown and 0", s.Delay, s.Lag, s.Uncommitted)
 		}
@@ -40,7 +41,7 @@ func TestStatusTellsUnknownFromZero(t *testing.T) {
 		if s := last.Load(); s.Delay != -1 || s.Lag.Records != -1 || s.Uncommitted != 20 {
 			t.Errorf("nothing is committed: delay %v, lag %+v, %d uncommitted, want unknown, unknown and 20", s.Delay, s.Lag, s.Uncommitted)
 		}
-		elapse(2 * every)
+		elapse(70 * time.Second)
 		if s, want := last.Load(), time.Since(t0); s.Delay > want || s.Delay < want-time.Second || s.Uncommitted != 0 {
 			t.Errorf("all is committed: delay %v, %d uncommitted, want %v and 0", s.Delay, s.Uncommitted, want)
 		}
@@ -188,6 +189,64 @@ func TestShutdownEndsThoughAWorkerWaitsForTheOutput(t *testing.T) {
 		}
 		if took := time.Since(began); took > 21*time.Second {
 			t.Errorf("it took %v, want 20 s", took)
+		}
+	})
+}
+
+// unlisting is a source that does not say which partitions there are.
+type unlisting struct{ *streamtest.Source }
+
+func (unlisting) Partitions(context.Context) ([]record.Partition, error) { return nil, errAway }
+
+// A Kafka password that had been changed was "upkeep failed", which says something of the store.
+func TestASourceThatDoesNotAnswerIsNotAFailureOfUpkeep(t *testing.T) {
+	for name, of := range map[string]func(*streamtest.Source) driver.Source{
+		"ends":       func(s *streamtest.Source) driver.Source { return unanswering{s} },
+		"partitions": func(s *streamtest.Source) driver.Source { return unlisting{s} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log, ledger := streamtest.NewLog(1), newLedger(t)
+				log.Append(0, 0, t0, "06:00 a")
+				var told strings.Builder
+				var last atomic.Pointer[stream.Status]
+				opts := often
+				opts.Observe = func(s stream.Status) { last.Store(&s) }
+				opts.Logger = slog.New(slog.NewTextHandler(&told, nil))
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- stream.Run(ctx, texts(of(log.Source(nil))), ledger.Output(), &opts) }()
+				elapse(2 * time.Minute)
+				cancel()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+				if s := last.Load(); s.Stalled == nil || !strings.Contains(s.Stalled.Error(), "the source has failed") || !errors.Is(s.Stalled, errAway) {
+					t.Errorf("stalled %v, want that the source has failed", s.Stalled)
+				}
+				if s := told.String(); !strings.Contains(s, "the source does not answer") || strings.Contains(s, "upkeep failed") {
+					t.Errorf("it says\n%s", s)
+				}
+			})
+		})
+	}
+}
+
+// An error about lost records once left a person with the offsets, and no idea of what to do.
+func TestAnErrorOfLostRecordsSaysWhatToDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, ledger := streamtest.NewLog(1), newLedger(t)
+		out := ledger.Output()
+		out.Hook = func(op string) error {
+			if op == "commit" {
+				return fmt.Errorf("offsets 5 to 9 are gone: %w", driver.ErrLost)
+			}
+			return nil
+		}
+		log.Append(0, 0, t0, "06:00 a")
+		err := stream.Run(t.Context(), texts(log.Source(nil)), out, &often)
+		if !errors.Is(err, driver.ErrLost) || !strings.Contains(err.Error(), "offsets 5 to 9") || !strings.Contains(err.Error(), "sink.Retire") {
+			t.Errorf("got %v, want the offsets and what to do", err)
 		}
 	})
 }

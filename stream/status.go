@@ -91,13 +91,13 @@ type observer[T any] struct {
 	opts    *Options
 	board   *statusBoard
 	memory  *memory
-	backlog *backlog
 	clock   *storeClock
 	workers pool[T]
 	lanes   atomic.Pointer[[]*lane[T]]
 
 	read     atomic.Int64 // records
 	oddTimes atomic.Int64 // of records, that were taken for none
+	backlog  backlog
 
 	telling  sync.Mutex
 	terminal bool
@@ -158,7 +158,7 @@ func (o *observer[T]) snapshot() Status {
 	s := b.s
 	s.Instance = o.opts.Instance
 	s.Lag, s.Bytes, s.OddTimes = health.Lag, o.memory.budget.Used(), o.oddTimes.Load()
-	s.Uncommitted = b.moves.look(now, o.backlog, health.Lag.Records)
+	s.Uncommitted = b.moves.look(now, &o.backlog, health.Lag.Records)
 	if s.Lag.Records >= 0 {
 		s.Lag.Records += s.Uncommitted
 	}

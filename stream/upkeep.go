@@ -26,6 +26,7 @@ type upkeep struct {
 	driver.Upkeep
 	kept bool  // Maintain has succeeded, so Upkeep counts
 	err  error // of it or of the questions to the source
+	deaf bool  // the source has not answered, and nothing else has failed
 }
 
 // upkeeper runs upkeep, one round at a time. A round runs beside workers, cuts and commits, but never beside an acquisition
@@ -72,7 +73,13 @@ func (k *upkeeper[T]) start(ctx, hard context.Context) {
 			u.err = fmt.Errorf("the output's clock: %w", err) // the store is away, so Maintain would fail, too
 		} else {
 			unproved = k.prove(ctx, hard, now)
-			u.Upkeep, u.err = k.out.Maintain(ctx, k.src.Partitions)
+			var unlisted atomic.Bool // Maintain may ask from another goroutine
+			u.Upkeep, u.err = k.out.Maintain(ctx, func(ctx context.Context) ([]record.Partition, error) {
+				list, err := k.src.Partitions(ctx)
+				unlisted.Store(err != nil)
+				return list, err
+			})
+			u.deaf = unlisted.Load() || u.err == nil && unproved != nil
 		}
 		if u.kept = u.err == nil; u.kept {
 			k.fill.complete = u.Complete
@@ -158,8 +165,12 @@ func (k *upkeeper[T]) ended(ctx context.Context, u *upkeep) bool {
 	case ctx.Err() == nil && !errors.Is(u.err, context.Canceled):
 		k.err = u.err
 		k.fails++
-		since := k.status.fails(&k.status.upkeep, time.Now(), u.err)
-		k.log.Warn("upkeep failed", "error", u.err, "for", since)
+		what, line := "upkeep", "upkeep failed"
+		if u.deaf {
+			what, line = "the source", "the source does not answer"
+		}
+		since := k.status.fails(&k.status.upkeep, what, time.Now(), u.err)
+		k.log.Warn(line, "error", u.err, "for", since)
 	}
 	k.timer.Reset(retry.Around(retry.Pause(keepEvery, keepPause, k.fails)))
 	if !u.kept {

@@ -201,8 +201,8 @@ func (w *worker[T]) discard(it item[T]) {
 // drained subtracts a batch that was processed or thrown away, and resumes its lane if that was paused.
 func (w *worker[T]) drained(it item[T]) {
 	e, m, l, n := w.e, w.e.memory, it.lane, it.bytes
-	e.backlog.batches.Add(1)
-	e.backlog.waiting.Add(-it.fresh)
+	e.status.backlog.batches.Add(1)
+	e.status.backlog.waiting.Add(-it.fresh)
 	m.charge(-n)
 	m.queued.Add(-n)
 	q := l.queued.Add(-n)
