@@ -279,3 +279,56 @@ func TestARecordThatTakesAnHourHoldsNobodyElseUp(t *testing.T) {
 		}
 	})
 }
+
+// hangsOnce makes tasks of which the first call of one method does not return before free is closed.
+type hangsOnce struct {
+	method string
+	hung   *atomic.Bool
+	free   chan struct{}
+}
+
+func (h hangsOnce) in(method string) {
+	if method == h.method && !h.hung.Swap(true) {
+		<-h.free
+	}
+}
+
+func (h hangsOnce) open(workers.Subpartition) (workers.Task[string, string], error) {
+	h.in("open")
+	return h, nil
+}
+
+func (h hangsOnce) Accept(record.Event[string]) bool { h.in("accept"); return true }
+
+func (h hangsOnce) Process(_ context.Context, e record.Event[string], r workers.Reply[string]) {
+	r.Done(e.Value)
+}
+
+func (h hangsOnce) Punctuate(context.Context, time.Time) { h.in("punctuate") }
+
+func TestWhateverCallHangsNoRecordIsLost(t *testing.T) {
+	for _, method := range []string{"open", "accept", "punctuate"} {
+		synctest.Test(t, func(t *testing.T) {
+			h := hangsOnce{method, new(atomic.Bool), make(chan struct{})}
+			w := workers.New(h.open, workers.RoundRobin[string](1), &workers.Options{Parallel: 2, Timeout: time.Minute})
+			l := streamtest.Open(t, w)
+			l.Feed(t0, "a1")
+			pass(3 * time.Second)
+			l.Feed(t0, "a2")
+			pass(2 * time.Minute)
+			l.Pull()
+			if fmt.Sprint(l.Out) != "[a1 a2]" || l.Pending() != 0 {
+				t.Errorf("%s hangs: rows %q, want both records", method, l.Out)
+			}
+			if s := w.Status(); s.Abandoned != 1 || s.Hanging != 1 {
+				t.Errorf("%s hangs: %+v, want one call that is left to itself", method, s)
+			}
+			close(h.free)
+			synctest.Wait()
+			if s := w.Status(); s.Hanging != 0 {
+				t.Errorf("%s hangs: %d calls hang though all have returned", method, s.Hanging)
+			}
+			l.Close()
+		})
+	}
+}
