@@ -18,7 +18,7 @@ RELEASE := go run ./internal/release/cmd/release
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-short
+.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-postgres bench-short
 
 test: vet lint check-tidy servers unit race sim-short mutants modules installable api torture-short torture-kinesis-short bench-short
 	@echo all tests passed
@@ -164,6 +164,10 @@ bench:
 # CPU time per record of this library's Kafka source, sarama's consumers and franz-go. docs/decisions/0021-kafka-fetch-path.md.
 bench-kafka:
 	cd examples/bench-kafka && ONCEFLOW_CACHE=$(CACHE) go run . -only '$(BENCH)'
+
+# Rows per second of a delivery to PostgreSQL, beside psql's copy of the same rows. docs/delivery.md.
+bench-postgres:
+	cd sink/delivery/postgres && $(SERVERS) go test -count=1 -run '^$$' -bench Load -benchtime 3x .
 
 # Checks only what the variants write.
 bench-short:

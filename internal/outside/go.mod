@@ -11,6 +11,7 @@ require (
 	github.com/onceflow/onceflow/scaler/kubernetes v0.0.0
 	github.com/onceflow/onceflow/sink/avro v0.0.0
 	github.com/onceflow/onceflow/sink/azure v0.0.0
+	github.com/onceflow/onceflow/sink/delivery/postgres v0.0.0
 	github.com/onceflow/onceflow/sink/gcs v0.0.0
 	github.com/redis/go-redis/v9 v9.23.0
 	google.golang.org/api v0.307.0
@@ -68,6 +69,10 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/googleapis/enterprise-certificate-proxy v0.3.23 // indirect
 	github.com/googleapis/gax-go/v2 v2.26.2 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/pgx/v5 v5.12.0 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/josharian/intern v1.0.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect

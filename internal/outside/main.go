@@ -25,6 +25,7 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/avro"
 	"github.com/onceflow/onceflow/sink/azure"
+	"github.com/onceflow/onceflow/sink/delivery/postgres"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/gcs"
 	"github.com/onceflow/onceflow/stream"
@@ -119,6 +120,9 @@ func servers(ctx context.Context) {
 
 	_, err = azure.Open(ctx, "", nil)
 	fmt.Println("sink/azure refuses a container without a URL:", err != nil)
+
+	_, err = postgres.Open(ctx, nil, nil, nil)
+	fmt.Println("sink/delivery/postgres refuses to be opened without tables:", err != nil)
 
 	_, err = kubernetes.NewLease("", "", nil)
 	fmt.Println("scaler/kubernetes refuses a lease without a name:", err != nil)

@@ -121,6 +121,19 @@ func Redis(t testing.TB) *servers.Redis {
 	return r
 }
 
+// Postgres starts a server for this test alone.
+func Postgres(t testing.TB) *servers.Postgres {
+	t.Helper()
+	p := begin(t, servers.StartPostgres)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(p.Process().Tail(30))
+		}
+		p.Stop()
+	})
+	return p
+}
+
 // DynamoDB starts a server for this test alone.
 func DynamoDB(t testing.TB) *servers.DynamoDB {
 	t.Helper()

@@ -17,6 +17,7 @@ type Shared struct {
 	minio   *servers.MinIO
 	azurite *servers.Azurite
 	versity *servers.Versity
+	pg      *servers.Postgres
 }
 
 // Main runs the tests and stops the servers afterwards. Call it in TestMain: servers.Main(m).
@@ -42,7 +43,10 @@ func (s *Shared) Stop() {
 	if s.versity != nil {
 		s.versity.Stop()
 	}
-	s.kafka, s.minio, s.azurite, s.versity = nil, nil, nil, nil
+	if s.pg != nil {
+		s.pg.Stop()
+	}
+	s.kafka, s.minio, s.azurite, s.versity, s.pg = nil, nil, nil, nil, nil
 }
 
 // Kafka is a cluster of one broker. Tests may not kill it.
@@ -69,6 +73,12 @@ func (s *Shared) Azurite(t testing.TB) *servers.Azurite {
 func (s *Shared) Versity(t testing.TB) *servers.Versity {
 	t.Helper()
 	return once(s, t, &s.versity, servers.StartVersity)
+}
+
+// Postgres is a PostgreSQL server. Tests may not kill it.
+func (s *Shared) Postgres(t testing.TB) *servers.Postgres {
+	t.Helper()
+	return once(s, t, &s.pg, servers.StartPostgres)
 }
 
 // once returns the server that at is for. The first call starts it.
