@@ -54,11 +54,9 @@ func (s *counting) Open(*stage.Lane) (stage.Processor[record.Record, record.Reco
 type counter struct {
 	unmarked *atomic.Int64
 	batches  map[ID]*arrived
-	recent   [recentBatches]*arrived // by a byte of the ID: a map would take most of the time
+	recent   [256]*arrived // by the last byte of the ID: a map would take most of the time
 	bytes    int64
 }
-
-const recentBatches = 64
 
 // arrived are the lines of a batch that came.
 type arrived struct {
@@ -71,27 +69,23 @@ const arrivedBytes = 300
 
 // Process passes records on.
 func (c *counter) Process(_ context.Context, in []record.Event[record.Record], out *stage.Emitter[record.Record]) error {
+	passed := out.EmitAll(in)
 	unmarked := int64(0)
 	for i := range in {
-		e := out.Place()
-		*e = in[i]
-		id, line, value := markOf(&e.Value)
-		if line == 0 {
-			unmarked++
-			continue
-		}
-		e.Value.Value = value
-		a := c.recent[id[15]%recentBatches]
-		if a == nil || a.id != *id {
-			if a = c.batch(*id); a == nil {
+		r := &in[i].Value
+		b := headerOf(r)
+		if b == nil {
+			id, line, value := prefixOf(r.Value)
+			if line == 0 || !c.came(&id, line) {
 				unmarked++
 				continue
 			}
+			passed[i].Value.Value = value
+			continue
 		}
-		if n := len(a.came); n > 0 && a.came[n-1].last+1 == line { // nearly always
-			a.came[n-1].last = line
-		} else {
-			a.came.add(line)
+		id, line := split(b)
+		if line == 0 || !c.came(id, line) {
+			unmarked++
 		}
 	}
 	if unmarked > 0 {
@@ -100,25 +94,50 @@ func (c *counter) Process(_ context.Context, in []record.Event[record.Record], o
 	return nil
 }
 
-// markOf returns the mark of a record, and the value without it. line is 0 if there is none.
-func markOf(r *record.Record) (id *ID, line uint32, value []byte) {
-	for i := range r.Headers {
-		if h := &r.Headers[i]; h.Key == Header {
-			id, line = split(h.Value)
-			return id, line, r.Value
+// came notes a line, and returns false if there can be no such batch.
+func (c *counter) came(id *ID, line uint32) bool {
+	a := c.recent[id[15]]
+	if a == nil || a.id != *id {
+		if a = c.batch(*id); a == nil {
+			return false
 		}
 	}
-	if v := r.Value; len(v) > 0 && v[0] == markPrefix[0] {
-		if m, rest, ok := CutPrefix(v); ok {
-			return &m.ID, uint32(m.Line), rest
-		}
+	if n := len(a.came); n > 0 && a.came[n-1].last+1 == line { // nearly always
+		a.came[n-1].last = line
+		return true
 	}
-	return nil, 0, r.Value
+	a.came.add(line)
+	return true
 }
 
-// split is ParseMark without a look at the time of the ID.
-func split(b []byte) (*ID, uint32) {
-	if len(b) <= idBytes {
+// headerOf returns the value of a record's header; nil if it has none.
+func headerOf(r *record.Record) []byte {
+	for i := range r.Headers {
+		if h := &r.Headers[i]; h.Key == Header {
+			return h.Value
+		}
+	}
+	return nil
+}
+
+// prefixOf returns the mark in front of a value, and the value without it. line is 0 if there is none.
+func prefixOf(v []byte) (id ID, line uint32, value []byte) {
+	if len(v) > 0 && v[0] == markPrefix[0] {
+		if m, rest, ok := CutPrefix(v); ok {
+			return m.ID, uint32(m.Line), rest
+		}
+	}
+	return ID{}, 0, v
+}
+
+// split is ParseMark without a look at the time of the ID. line is 0 if b is no mark.
+func split(b []byte) (id *ID, line uint32) {
+	switch n := len(b) - idBytes; {
+	case n == 1 && b[idBytes] < 0x80:
+		return (*ID)(b), uint32(b[idBytes])
+	case n == 2 && b[idBytes] >= 0x80 && b[idBytes+1] < 0x80:
+		return (*ID)(b), uint32(b[idBytes]&0x7f) | uint32(b[idBytes+1])<<7
+	case n < 1:
 		return nil, 0
 	}
 	n, size := binary.Uvarint(b[idBytes:])
@@ -139,7 +158,7 @@ func (c *counter) batch(id ID) *arrived {
 		c.batches[id] = a
 		c.bytes += arrivedBytes
 	}
-	c.recent[id[15]%recentBatches] = a
+	c.recent[id[15]] = a
 	return a
 }
 
@@ -148,11 +167,10 @@ func (*counter) Warmup() time.Duration { return 0 }
 
 // Warm passes records on. Transactions before have noted them.
 func (*counter) Warm(_ context.Context, in []record.Event[record.Record], out *stage.Emitter[record.Record]) error {
+	passed := out.EmitAll(in)
 	for i := range in {
-		e := out.Place()
-		*e = in[i]
-		if _, line, value := markOf(&e.Value); line > 0 {
-			e.Value.Value = value
+		if r := &in[i].Value; headerOf(r) == nil {
+			_, _, passed[i].Value.Value = prefixOf(r.Value)
 		}
 	}
 	return nil
@@ -160,7 +178,14 @@ func (*counter) Warm(_ context.Context, in []record.Event[record.Record], out *s
 
 // Buried notes a dead line.
 func (c *counter) Buried(r *record.Record) {
-	if id, line, _ := markOf(r); line > 0 {
+	var line uint32
+	id := new(ID)
+	if b := headerOf(r); b != nil {
+		id, line = split(b)
+	} else {
+		*id, line, _ = prefixOf(r.Value)
+	}
+	if line > 0 {
 		if a := c.batch(*id); a != nil {
 			a.dead.add(line)
 		}
@@ -192,7 +217,7 @@ func (c *counter) Notes() []record.Note {
 		n := &notes[len(notes)-1]
 		n.Rows, n.Body = n.Rows+1, body
 	}
-	c.batches, c.recent, c.bytes = map[ID]*arrived{}, [recentBatches]*arrived{}, 0
+	c.batches, c.recent, c.bytes = map[ID]*arrived{}, [256]*arrived{}, 0
 	return notes
 }
 

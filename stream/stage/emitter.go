@@ -45,6 +45,14 @@ const (
 // Emit passes e on. Any number of events may carry one Origin, within one call or several.
 func (o *Emitter[T]) Emit(e record.Event[T]) { o.events = append(o.events, e) }
 
+// EmitAll passes all of in on, and returns what it passed on, valid until the next call of a method: who changes values
+// without changing those of in does it there. It copies them at once, which is cheaper than one by one.
+func (o *Emitter[T]) EmitAll(in []record.Event[T]) []record.Event[T] {
+	n := len(o.events)
+	o.events = append(o.events, in...)
+	return o.events[n:]
+}
+
 // Place adds an event that the caller must fill in completely: it holds arbitrary old data. The pointer is valid until the
 // next call of a method. A stage that makes an event of each record saves a copy this way.
 func (o *Emitter[T]) Place() *record.Event[T] {

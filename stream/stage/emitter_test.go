@@ -23,3 +23,15 @@ func TestAnOriginTellsATestItsNumber(t *testing.T) {
 		t.Errorf("got %+v, want time and origin of %+v", d, e)
 	}
 }
+
+func TestEmitAllCopies(t *testing.T) {
+	var out stage.Emitter[string]
+	out.Emit(record.Event[string]{Value: "before"})
+	in := []record.Event[string]{{Value: "a", Origin: record.NewOrigin(1)}, {Value: "b", Origin: record.NewOrigin(2)}}
+	passed := out.EmitAll(in)
+	passed[1].Value = "changed"
+	events, _ := out.Take()
+	if len(events) != 3 || events[1] != in[0] || events[2].Value != "changed" || events[2].Origin != in[1].Origin || in[1].Value != "b" {
+		t.Errorf("got %v of %v", events, in)
+	}
+}
