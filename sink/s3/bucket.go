@@ -118,7 +118,8 @@ func (b *bucket) fail(doing, key string, err error) error {
 	case "AccessDenied":
 		hint = "the credentials, a policy of the bucket, or the key for encryption may not allow it; what is needed is in the package comment"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidTokenId": // the last is MinIO's
-		hint = "the key or the secret may be wrong or have been changed; it is no matter of permissions. Or something on the way has changed the request"
+		hint = "the secret may be wrong or have been changed, or the store does not know these credentials; permissions do not matter. Or " +
+			"something on the way has changed the request"
 	case "KMS.DisabledException", "KMS.KMSInvalidStateException", "KMS.InvalidStateException", "KMS.NotFoundException", "KMS.InvalidKeyUsageException":
 		hint = "the key for encryption may be disabled, about to be deleted, or not there"
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently", "BadRequest":
