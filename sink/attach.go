@@ -7,8 +7,10 @@ import (
 	"slices"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/internal/hours"
 	"github.com/onceflow/onceflow/sink/internal/journal"
+	"github.com/onceflow/onceflow/sink/internal/merge"
 	"github.com/onceflow/onceflow/sink/internal/place"
 	transactions "github.com/onceflow/onceflow/sink/internal/txn"
 	"github.com/onceflow/onceflow/sink/internal/upkeep"
@@ -23,10 +25,20 @@ type rooms struct {
 	house   *housekeeper
 }
 
+// output is what the flows of a Sink write.
+type output struct {
+	names  []string // sorted
+	codecs []codec.Codec
+	merges bool // one of them does
+}
+
 // attach opens the ledger, which it begins if there is none, and the rooms. seal is nil if hours are not to be closed.
-func attach(ctx context.Context, p *place.Place, o *Options, flows []string, job *driver.Job, seal *SealOptions) (*rooms, error) {
+func attach(ctx context.Context, p *place.Place, o *Options, flows output, job *driver.Job, seal *SealOptions) (*rooms, error) {
 	if err := errors.Join(seal.validate(p.Folder.Job, o), p.CheckInput(job.Source)); err != nil {
 		return nil, err
+	}
+	if flows.merges && seal == nil {
+		return nil, errors.New("a flow has Merge, and hours are not sealed: its files would never be made. Use seal.Hourly")
 	}
 	j, err := p.Ledger(ctx, job, seal != nil)
 	if err != nil {
@@ -44,13 +56,16 @@ func attach(ctx context.Context, p *place.Place, o *Options, flows []string, job
 	lanes := transactions.NewLanes(j, publisher, transactions.Options{Lateness: seal.lateness(), FileBytes: o.FileBytes, Budget: job.Budget})
 	house := &housekeeper{
 		journal: j, clock: p.Clock, lateness: seal.lateness(),
-		leftovers: upkeep.NewLeftovers(j, publisher, lanes.Holds), sweeper: upkeep.NewSweeper(j),
+		leftovers: upkeep.NewLeftovers(j, publisher, lanes.Holds), sweeper: upkeep.NewSweeper(j), packs: upkeep.NewPacks(j, p.Clock, o.Keep),
 	}
 	if mayClose {
 		house.forgetter = upkeep.NewForgetter(j, publisher, lanes.Holds, o.Generation)
 	}
 	if mayClose && seal != nil {
-		house.closer = hours.NewCloser(j, publisher, house.leftovers, p.Clock, seal.filled(o, flows), job.MayEnd)
+		layout := o.layout(p.Folder.Job, p.Folder.Objects.Root)
+		merger := merge.New(j, layout, flows.codecs)
+		house.closer = hours.NewCloser(j, publisher, house.leftovers, p.Clock, merger, seal.filled(o, layout, flows.names), job.MayEnd)
+		house.sweeper.Merging(house.closer.Merging)
 	}
 	return &rooms{j, lanes, house}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink/internal/clock"
 	"github.com/onceflow/onceflow/sink/internal/hours"
+	"github.com/onceflow/onceflow/sink/internal/journal"
 	"github.com/onceflow/onceflow/sink/internal/upkeep"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -61,6 +62,7 @@ const (
 	BlockedByEntry     = BlockerKind(ledger.BlockedByEntry)     // its files are not known to be published
 	BlockedByClock     = BlockerKind(ledger.BlockedByClock)
 	BlockedByGap       = BlockerKind(ledger.BlockedByGap)     // too many hours in a row would be empty
+	BlockedByMerge     = BlockerKind("merge")                 // it is closed, and its packs are being merged
 	BlockedByNothing   = BlockerKind(ledger.BlockedByNothing) // all partitions have ended, and no hour from this one on has files
 )
 
@@ -77,8 +79,8 @@ type ExplainOptions struct {
 	Partitions []record.Partition
 }
 
-// Explain says what the hour that begins at hour waits for. It returns nothing for an hour that is closed, or that the next
-// round of Maintain will close. It writes nothing. Package seal has it, too.
+// Explain says what the hour that begins at hour waits for. It returns nothing for an hour that the next round of Maintain
+// will close or seal. It writes nothing. Package seal has it, too.
 func Explain(ctx context.Context, store Store, job string, hour time.Time, opts *ExplainOptions) ([]HourBlocker, error) {
 	var o ExplainOptions
 	if opts != nil {
@@ -93,7 +95,7 @@ func Explain(ctx context.Context, store Store, job string, hour time.Time, opts 
 	}
 	end := j.Genesis().HourOf(hour).Add(j.Genesis().Hour)
 	if !end.After(j.View().Closed) {
-		return nil, nil
+		return merging(ctx, j, end.Add(-j.Genesis().Hour))
 	}
 	at := clock.New(j.Objects.Store, j.Objects.Env)
 	now, err := at.Now(ctx, j.Log, j.View().At)
@@ -132,6 +134,16 @@ func Explain(ctx context.Context, store Store, job string, hour time.Time, opts 
 	return out, nil
 }
 
+// merging says which merges an hour waits for that is closed.
+func merging(ctx context.Context, j *journal.Journal, hour time.Time) (out []HourBlocker, err error) {
+	all, err := hours.Merges(ctx, j, hour)
+	for _, m := range all {
+		text := fmt.Sprintf("the hour is closed, and of flow %q %d of %d units of %d packs with %d bytes are merged", m.Flow, m.Done, m.Units, m.Packs, m.Bytes)
+		out = append(out, HourBlocker{Kind: BlockedByMerge, text: text})
+	}
+	return out, err
+}
+
 func blocker(b *ledger.Blocker) HourBlocker {
 	out := HourBlocker{
 		Kind: BlockerKind(b.Kind), Partition: b.Partition, Lane: b.Lane, Watermark: b.Watermark, MaxEventTime: b.MaxEventTime, Jump: b.Jump, Pending: b.Pending, PendingTime: b.PendingTime,
@@ -162,7 +174,7 @@ func (b HourBlocker) String() string {
 			s += ", and is in doubt: " + b.Doubt.Error()
 		}
 		return s
-	case BlockedByGap:
+	case BlockedByGap, BlockedByMerge:
 		return b.text
 	case BlockedByNothing:
 		return "all partitions have ended, and nothing from this hour on was written"

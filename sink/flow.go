@@ -30,13 +30,20 @@ type Flow[T any] struct {
 	Codec codec.Codec
 
 	// Keys make folders below the hour: day=2025-05-01/hour=06/advertiser=17/. Values are escaped, see escape.Append. Each
-	// combination of values makes a file in each transaction, so keys with many values make many small files.
+	// combination of values makes a file in each transaction, so keys with many values make many small files: see Merge.
 	Keys []Key[T]
 
 	// Late says what happens to events whose hour is closed.
 	//
 	// Defaults to LateFlow.
 	Late LatePolicy
+
+	// Merge makes one file of an hour for each combination of key values, or several of about Options.FileBytes, instead of
+	// one in each transaction. A transaction writes a pack, which has the rows of all keys; once the hour is closed the
+	// instances of the job merge its packs, and then seal the hour. So a folder shows nothing of an hour before its seal.
+	// Late rows of an hour go into one file in each transaction, without folders of keys. It needs seals. It can be turned on
+	// and off at any time, once all instances run a version that knows it.
+	Merge bool
 }
 
 // Key is one folder level below the hour. Value must be a pure function of the event; several workers call it at once.
@@ -56,6 +63,7 @@ const (
 func (f *Flow[T]) files() files.Flow[T] {
 	flow := files.Flow[T]{
 		Name: f.Name, Where: f.Where, Format: f.Format, Codec: cmp.Or[codec.Codec](f.Codec, codec.None), DropLate: f.Late == LateDrop,
+		Merge: f.Merge,
 	}
 	for _, k := range f.Keys {
 		flow.Keys = append(flow.Keys, files.Key[T](k))

@@ -26,6 +26,7 @@ type housekeeper struct {
 	lateness  time.Duration // negative: hours are not closed
 	leftovers *upkeep.Leftovers
 	sweeper   *upkeep.Sweeper
+	packs     *upkeep.Packs
 	forgetter *upkeep.Forgetter // nil if our topics are not those of the ledger's last Config
 	closer    *hours.Closer     // the same, or if hours are not closed
 
@@ -49,12 +50,13 @@ func (h *housekeeper) maintain(ctx context.Context, list func(context.Context) (
 		h.nextRead = now.Add(e.Jitter(readEvery))
 	}
 	settled, err := h.steps(ctx, now, list)
-	if err = errors.Join(err, h.sweeper.IfDue(ctx, now)); err != nil {
+	if err = errors.Join(err, h.sweeper.IfDue(ctx, now), h.packs.IfDue(ctx, now)); err != nil {
 		return h.last, err
 	}
-	up := driver.Upkeep{Settled: settled, Housekeeping: h.sweeper.Unswept()}
+	up := driver.Upkeep{Settled: settled, Housekeeping: cmp.Or(h.sweeper.Failed(), h.packs.Failed())}
 	if h.closer != nil {
 		up.ClosedHours, up.Unclosed = h.closer.Hours()
+		up.Merge = h.closer.Merge()
 	}
 	up.Unclosed = cmp.Or(up.Unclosed, h.clock.Doubt())
 	h.journal.Look(func(s *ledger.State) {

@@ -48,7 +48,7 @@ func lose(t *testing.T, store *sinktest.Memory, gone func(string) bool) {
 	n := 0
 	for _, key := range keys(t, store, "") {
 		if gone(key) {
-			store.Delete(key)
+			store.Lose(key)
 			n++
 		}
 	}

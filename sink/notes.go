@@ -39,7 +39,7 @@ func OpenNotes(ctx context.Context, store Store, job, name string, opts *ReadOpt
 	if opts != nil {
 		o.Prefix = opts.Prefix
 	}
-	return &Notes{reader: r, layout: o.layout(job), name: name}, nil
+	return &Notes{reader: r, layout: o.layout(job, ""), name: name}, nil
 }
 
 // Hour returns the start of the folder's hour that a time is in.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink/codec"
 	storage "github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/format"
@@ -34,10 +35,17 @@ type Options struct {
 	// Defaults to the earliest hour that has rows when the first one can be sealed.
 	Start time.Time
 
-	// FileBytes is the size at which a file is cut and another one begun.
+	// FileBytes is the size at which a file is cut and another one begun. With merged flows it is at least 1 MiB and at most
+	// 4 GiB.
 	//
 	// Defaults to 256 MiB.
 	FileBytes int64
+
+	// Keep is how long the packs of merged flows are kept after their hour was sealed. Who reads transactions must not be
+	// behind by more.
+	//
+	// Defaults to 7 days. -1 is for ever.
+	Keep time.Duration
 
 	// Generation must be raised by one whenever topics are added to the job. Then instances with the old list, which may
 	// still run, cannot seal hours without the new topics.
@@ -53,12 +61,15 @@ func (o *Options) filled() Options {
 	}
 	f.Hour = cmp.Or(f.Hour, time.Hour)
 	f.FileBytes = cmp.Or(f.FileBytes, 256<<20)
+	f.Keep = cmp.Or(f.Keep, 7*24*time.Hour)
 	f.Generation = cmp.Or(f.Generation, 1)
 	return f
 }
 
-func (o *Options) layout(job string) files.Layout {
-	return files.Layout{Prefix: o.Prefix, Job: job, Hour: o.Hour}
+// layout says where files are. root is that of the ledger.
+func (o *Options) layout(job, root string) files.Layout {
+	packs := func(hour time.Time) string { return root + ledger.PackFolder(hour) }
+	return files.Layout{Prefix: o.Prefix, Job: job, Hour: o.Hour, Packs: packs}
 }
 
 func (o *Options) validate() error {
@@ -73,6 +84,9 @@ func (o *Options) validate() error {
 	}
 	if o.FileBytes < 0 {
 		errs = append(errs, fmt.Errorf("FileBytes %d is negative", o.FileBytes))
+	}
+	if o.Keep < -1 {
+		errs = append(errs, fmt.Errorf("Keep %s is negative", o.Keep))
 	}
 	return errors.Join(errs...)
 }
@@ -99,7 +113,10 @@ func checkName(what, s string) error {
 // reserved are the first levels that the library uses itself.
 var reserved = map[string]bool{files.LateFolder: true, files.DeadFolder: true}
 
-func validateFlows[T any](flows []Flow[T]) error {
+// Files of merged flows are neither so small that there are thousands nor longer than every store takes in one piece.
+const minMerged, maxMerged = 1 << 20, 4 << 30
+
+func validateFlows[T any](flows []Flow[T], o *Options) error {
 	var errs []error
 	if len(flows) == 0 {
 		errs = append(errs, errors.New("no flows"))
@@ -117,6 +134,9 @@ func validateFlows[T any](flows []Flow[T]) error {
 		names[f.Name] = true
 		if err := f.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("flow %q: %w", f.Name, err))
+		}
+		if f.Merge && (o.FileBytes < minMerged || o.FileBytes > maxMerged) {
+			errs = append(errs, fmt.Errorf("flow %q has Merge, and FileBytes %d is not between %d and %d", f.Name, o.FileBytes, minMerged, int64(maxMerged)))
 		}
 	}
 	return errors.Join(errs...)
@@ -143,6 +163,8 @@ func (f *Flow[T]) validate() error {
 		errs = append(errs, errors.New("no Format"))
 	} else if _, ok := f.Format.Open().(format.Blocker); ok && f.Codec != nil && f.Codec != codec.None {
 		errs = append(errs, errors.New("the Format compresses by itself: leave Codec out"))
+	} else if ok && f.Merge {
+		errs = append(errs, errors.New("Merge: files of this Format cannot be merged, since it makes blocks of its own"))
 	}
 	if f.Late > LateDrop {
 		errs = append(errs, fmt.Errorf("Late %d is none of the policies", f.Late))

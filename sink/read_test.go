@@ -98,7 +98,7 @@ func TestReadersOfAJobThatHasNotBegunSaySo(t *testing.T) {
 
 func TestCommittedStopsAtADamagedManifest(t *testing.T) {
 	for name, body := range map[string]string{
-		"no JSON": "{", "no format": "{}", "another entry": `{"format":1,"entry":7}`, "newer": `{"format":2,"entry":2}`,
+		"no JSON": "{", "no format": "{}", "another entry": `{"format":1,"entry":7}`, "newer": `{"format":3,"entry":2}`,
 	} {
 		store := begun(t)
 		store.Overwrite("_onceflow/job/e0001/manifests/s0000/00000000000000000002.json", []byte(body))

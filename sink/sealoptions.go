@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/hours"
 )
 
@@ -92,9 +93,9 @@ func (o *SealOptions) lateness() time.Duration {
 }
 
 // filled are the options with their defaults.
-func (o *SealOptions) filled(of *Options, flows []string) hours.Options {
+func (o *SealOptions) filled(of *Options, layout files.Layout, flows []string) hours.Options {
 	return hours.Options{
 		Name: o.Name, Lateness: o.lateness(), EmptyHours: cmp.Or(o.EmptyHours, DefaultEmptyHours), Verify: o.Verify,
-		Layout: of.layout(""), Flows: flows, Generation: of.Generation,
+		Layout: layout, Flows: flows, Generation: of.Generation, FileBytes: of.FileBytes,
 	}
 }

@@ -44,7 +44,7 @@ var _ driver.Output[int] = (*Sink[int])(nil)
 // requests probe whether the store keeps its contract. Open starts nothing and takes nothing over.
 func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], opts *Options) (*Sink[T], error) {
 	o := opts.filled()
-	if err := errors.Join(checkStore(store), checkName("job", job), o.validate(), validateFlows(flows)); err != nil {
+	if err := errors.Join(checkStore(store), checkName("job", job), o.validate(), validateFlows(flows, &o)); err != nil {
 		return nil, fmt.Errorf("sink: cannot open the output of job %q: %w", job, err)
 	}
 	s := &Sink[T]{opts: o}
@@ -61,15 +61,25 @@ func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], 
 	return s, nil
 }
 
+// output is what does not depend on the type of events.
+func (s *Sink[T]) output() output {
+	out := output{names: s.names}
+	for i := range s.flows {
+		out.codecs = append(out.codecs, s.flows[i].Codec)
+		out.merges = out.merges || s.flows[i].Merge
+	}
+	return out
+}
+
 // Attach reads the ledger, or begins one.
 func (s *Sink[T]) Attach(ctx context.Context, job driver.Job) error {
 	if job.Logger == nil {
 		job.Logger = slog.New(slog.DiscardHandler)
 	}
 	s.pool = files.NewPool(files.Config[T]{
-		Layout: s.opts.layout(s.place.Folder.Job), Flows: s.flows, Workers: max(job.Workers, 1), Budget: job.Budget, Env: s.place.Env,
+		Layout: s.opts.layout(s.place.Folder.Job, s.place.Folder.Objects.Root), Flows: s.flows, Workers: max(job.Workers, 1), Budget: job.Budget, Env: s.place.Env,
 	})
-	rooms, err := attach(ctx, s.place, &s.opts, s.names, &job, s.seal)
+	rooms, err := attach(ctx, s.place, &s.opts, s.output(), &job, s.seal)
 	if err != nil {
 		return fmt.Errorf("sink: job %q: %w", s.place.Folder.Job, err)
 	}

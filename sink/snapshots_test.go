@@ -73,7 +73,7 @@ func TestOpenFindsTheLastSnapshotInFewRequests(t *testing.T) {
 			store, _ := memory(noon)
 			open(t, store, nil, nil, rowsFlow("rows"))
 			for _, key := range keys(t, store, root+ledger.EntryPrefix) {
-				store.Delete(key) // an open reads on from the snapshot, and there is to be nothing
+				store.Lose(key) // an open reads on from the snapshot, and there is to be nothing
 			}
 			body, err := store.Read(t.Context(), root+ledger.GenesisName, ledger.MaxGenesis)
 			if err != nil {

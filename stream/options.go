@@ -191,10 +191,11 @@ type Status struct {
 	Fruitless error
 
 	Commits, Fenced int64
-	Jumps           int64       // partitions of this process whose clocks wait for records that confirm a jump
-	Jump            WaitingJump // the one of them that is farthest ahead
-	OddTimes        int64       // times of records (Record.Time) that no ledger can hold, and that were taken for none
-	Unclosed        error       // why hours do not close until a person does something; nil is well
+	Jumps           int64         // partitions of this process whose clocks wait for records that confirm a jump
+	Jump            WaitingJump   // the one of them that is farthest ahead
+	OddTimes        int64         // times of records (Record.Time) that no ledger can hold, and that were taken for none
+	Merge           *driver.Merge // of the earliest hour that is closed and not sealed; nil if none is being merged
+	Unclosed        error         // why hours do not close until a person does something; nil is well
 
 	// Stalled is why work makes no progress; nil is healthy. An outage of the output or of the source shows up here after a
 	// minute. Whatever the reason, work that waits for a commit for longer than two and a half Options.CommitEvery, and 20

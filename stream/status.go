@@ -79,7 +79,7 @@ func (b *statusBoard) commit(at time.Time, counts record.Counts, oldest time.Tim
 // kept returns how many hours were closed since it was last called.
 func (b *statusBoard) kept(u driver.Upkeep) (closed int64) {
 	b.set(func(s *Status) {
-		s.EarliestHour, s.Unclosed, s.Housekeeping = u.EarliestHour, u.Unclosed, u.Housekeeping
+		s.EarliestHour, s.Unclosed, s.Housekeeping, s.Merge = u.EarliestHour, u.Unclosed, u.Housekeeping, u.Merge
 		closed, b.closed = u.ClosedHours-b.closed, u.ClosedHours
 	})
 	return closed

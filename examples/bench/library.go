@@ -77,7 +77,7 @@ func runJob[T any](ctx context.Context, done func(), r *run, pipe stream.Pipe[T]
 	opts := &stream.Options{CommitEvery: r.commit, Memory: r.memory, Observe: func(s stream.Status) {
 		counts = s.Counts
 		switch {
-		case r.paths: // it commits once, when it is told to end
+		case r.paths && !r.merge: // it commits once, when it is told to end
 			if s.Read == r.total() {
 				done()
 			}
@@ -96,7 +96,7 @@ func runJob[T any](ctx context.Context, done func(), r *run, pipe stream.Pipe[T]
 			})
 		}
 	}}
-	if r.paths {
+	if r.paths && !r.merge {
 		opts.CommitEvery, opts.CommitBytes, opts.Shutdown = time.Hour, -1, runTimeout
 	}
 	if err := stream.Run(ctx, pipe, seal.Hourly(out, nil), opts); err != nil {
@@ -155,6 +155,7 @@ func (r *run) flows() []sink.Flow[event] {
 		all := sink.Flow[event]{Name: "all", Format: rows, Codec: r.codec()}
 		if r.paths {
 			all.Keys = []sink.Key[event]{{Name: "tenant", Value: (*event).tenant}}
+			all.Merge = r.merge
 		}
 		return []sink.Flow[event]{all}
 	}

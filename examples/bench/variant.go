@@ -37,6 +37,7 @@ type variant struct {
 	s3          bool
 	join, split bool // the 90-second join; a flow for each type
 	paths       bool // a file for each tenant and hour, all in one transaction; runs only if asked for by name
+	merge       bool // with paths: packs, merged before the seal
 	memory      int64
 	writes      bool // the whole output, to be checked
 	do          func(*run, context.Context) (outcome, error)
@@ -60,6 +61,7 @@ func variants() []variant {
 		variant{name: "floor-zstd-flows", compression: "zstd", writes: true, split: true, do: floor},
 		variant{name: "disk-zstd-flows", compression: "zstd", writes: true, split: true, do: (*run).library},
 		variant{name: "paths-disk", compression: "zstd", writes: true, paths: true, memory: 128 << 20, do: (*run).library},
+		variant{name: "paths-merge", compression: "zstd", writes: true, paths: true, merge: true, memory: 128 << 20, do: (*run).library},
 		variant{name: "paths-tight", compression: "zstd", writes: true, paths: true, memory: 64 << 20, do: (*run).library},
 		variant{name: "paths-s3", compression: "zstd", writes: true, paths: true, memory: 128 << 20, s3: true, do: (*run).library})
 }

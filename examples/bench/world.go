@@ -150,7 +150,7 @@ func (w *world) one(ctx context.Context, v *variant, number int, lastRun bool) (
 	if err != nil {
 		return m, err
 	}
-	c := checker{set: w.set, join: v.join, split: v.split, paths: v.paths}
+	c := checker{set: w.set, join: v.join, split: v.split, paths: v.paths, merge: v.merge}
 	m.bytes, err = c.check(files)
 	return m, err
 }

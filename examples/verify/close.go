@@ -40,10 +40,64 @@ func (h *hours) close(what string, e *entry, l *ledger) {
 		p.expect(!start.Before(c.From), what, "hour %s, which has files, is before the first one that it closes, %s", start, c.From)
 	}
 	h.checkEmptyHours(what, c)
+	h.checkMerge(what, c)
 	maps.DeleteFunc(h.open, func(start time.Time, _ *hour) bool { return start.Before(c.Through) })
 	h.closed, h.closer, h.closedAt = c.Through, e.ID, c.At
 	h.closes = append(h.closes, &closing{e.ID, c, l.lanes.closedPartitions(), l.commits.read, l.commits.counts})
 }
+
+// checkMerge checks that a Close says how to merge if, and only if, one of its hours has a pack.
+func (h *hours) checkMerge(what string, c *closeEntry) {
+	packs := int64(0)
+	for start, o := range h.open {
+		if start.Before(c.Through) {
+			packs += o.Packs
+		}
+	}
+	h.place.expect((c.Merge != nil) == (packs > 0), what, "its hours have %d packs, and it says how to merge them: %t", packs, c.Merge != nil)
+	if c.Merge != nil {
+		n := int64(c.Through.Sub(c.From) / h.place.hour)
+		h.place.expect(n <= 48, what, "it closes %d hours, and has packs: 48 at most may be", n)
+		h.place.expect(c.Merge.FileBytes > 0 && c.Merge.UnitBytes > 0, what, "files of %d and units of %d bytes", c.Merge.FileBytes, c.Merge.UnitBytes)
+	}
+}
+
+// seal checks what an entry says is sealed, and takes it in. Hours with packs have the time at which that was known.
+func (h *hours) seal(what string, e *entry) {
+	if e.Sealed.IsZero() {
+		h.place.expect(e.SealedAt.IsZero(), what, "it says when hours were sealed, and none")
+		return
+	}
+	h.place.expect(e.Sealed.After(h.sealed) && !e.Sealed.After(h.closed), what,
+		"sealed through %s, before %s, closed through %s", e.Sealed, h.sealed, h.closed)
+	packs := false
+	for start := range h.packed {
+		packs = packs || !start.Before(h.sealed) && start.Before(e.Sealed)
+	}
+	h.place.expect(packs == !e.SealedAt.IsZero(), what, "the hours from %s through %s have packs: %t, and it says when they were sealed: %t",
+		h.sealed, e.Sealed, packs, !e.SealedAt.IsZero())
+	h.sealed = e.Sealed
+	if e.SealedAt.IsZero() {
+		return
+	}
+	at := e.SealedAt
+	if n := len(h.seals); n > 0 && at.Before(h.seals[n-1].At) {
+		at = h.seals[n-1].At
+	}
+	h.packsSealed = e.Sealed
+	if h.seals = append(h.seals, sealedAt{e.Sealed, at}); len(h.seals) > maxSeals {
+		kept := h.seals[:0]
+		for i, s := range h.seals {
+			if i%2 == 1 || i == maxSeals {
+				kept = append(kept, s)
+			}
+		}
+		h.seals = kept
+	}
+}
+
+// maxSeals is how many times a snapshot has at most.
+const maxSeals = 512
 
 // checkEmptyHours checks that no more hours in a row are without files than may be closed: as many as have passed since the
 // job began, and those that this one says.

@@ -65,7 +65,7 @@ func (cs *commits) fold(what string, e *entry) {
 		ln := &c.Lanes[i]
 		cs.place.expect(i == 0 || c.Lanes[i-1].Lane < ln.Lane, what, "its lanes are not in order")
 		cs.place.expect(ln.Base == cs.lanes.base(ln.Lane), what, "lane %s: its base is entry %d, the lane was at %d", ln.Lane, ln.Base, cs.lanes.base(ln.Lane))
-		cs.place.expect(isHex(ln.Token, 32), what, "lane %s: token %q", ln.Lane, ln.Token)
+		cs.place.expect(isToken(ln.Token), what, "lane %s: token %q", ln.Lane, ln.Token)
 		cs.lanes.knew(what, ln)
 		for k := range ln.Partitions {
 			p := &ln.Partitions[k]
@@ -101,6 +101,7 @@ func (cs *commits) checkFates(what string, files []file, finished counts) {
 	for i := range files {
 		rows[files[i].Kind] += files[i].Rows
 	}
+	rows[""] += rows[kindPack]
 	cs.place.expect(rows[""] >= finished.Written, what, "%d records were written, its files have %d rows", finished.Written, rows[""])
 	cs.place.expect(rows["dead"] >= finished.Dead, what, "%d records are dead, its dead-letter files have %d rows", finished.Dead, rows["dead"])
 	cs.place.expect(rows["late"] == 0 || finished.Late+finished.Written > 0, what, "no record is late, its late files have %d rows", rows["late"])
@@ -117,11 +118,18 @@ func (cs *commits) foldFiles(what string, id uint64, c *commit) {
 		cs.place.expect(!twice, what, "entry %d names the file %s too", other, f.Key)
 		cs.claims[claim{f.Key, f.Offset}] = id
 		cs.place.checkKey(what, f)
-		if f.Kind == "" {
+		cs.place.expect((f.Contents != nil) == (f.Kind == kindPack), what, "%s: kind %q with or without contents", f.Key, f.Kind)
+		if f.Kind == "" || f.Kind == kindPack {
 			cs.place.expect(!f.Hour.Before(cs.hours.closed), what, "%s is a file of the hour %s, which entry %d closed", f.Key, f.Hour, cs.hours.closer)
-			cs.hours.files[f.Hour.UTC()] = append(cs.hours.files[f.Hour.UTC()], f)
 			s := sums[f.Hour]
-			sums[f.Hour] = hourSum{f.Hour, s.Files + 1, s.Rows + f.Rows, s.Bytes + f.Length}
+			s = hourSum{f.Hour, s.Files + 1, s.Rows + f.Rows, s.Bytes + f.Length, s.Packs}
+			if f.Kind == kindPack {
+				s.Packs++
+				cs.hours.packed[f.Hour.UTC()] = true
+			} else {
+				cs.hours.files[f.Hour.UTC()] = append(cs.hours.files[f.Hour.UTC()], f)
+			}
+			sums[f.Hour] = s
 		}
 	}
 	ok := len(c.Hours) == len(sums)

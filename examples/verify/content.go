@@ -11,85 +11,99 @@ import (
 	"path"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/onceflow/onceflow/examples/verify/internal/bucket"
 	"github.com/onceflow/onceflow/examples/verify/internal/rows"
 )
 
-// contents reads files, and has what was found in them. It is safe for concurrent use.
+// contents reads files and packs, and has what was found in them. It is safe for concurrent use.
 type contents struct {
-	place *place
+	place  *place
+	sealed time.Time // packs of hours that end by then may be gone
 
 	mu                 sync.Mutex
 	files, bytes, rows int64
 	uncounted          int64           // files whose format this program does not know
 	headed, plain      map[string]bool // flows whose files begin with a header, or do not
-	unpublished        int64           // files of pending commits that are not in place yet
+	unpublished        int64           // files of pending commits and merges that are not in place yet
 	unpublishedRows    int64
+	unplaced           int64 // of these, files of merges
+
+	packs, packBytes, packRows int64
+	packsGone                  int64
+	uncountedPacks             int64
+	merged, mergedRows         int64 // of the files, those of merges
+	compared                   int64 // of these, those whose rows are those of the packs
 }
 
-// checkContents reads all files of the ledger.
-func checkContents(ctx context.Context, p *place, commits []*committed) (*contents, error) {
-	found := &contents{place: p, headed: map[string]bool{}, plain: map[string]bool{}}
-	type job struct {
-		c *committed
-		f *file
-	}
-	jobs := make(chan job)
+// fileCheck is a data file and who names it.
+type fileCheck struct {
+	what   string
+	by     string // who says what is in it
+	f      *file
+	must   bool // it must be in place
+	merged bool
+	count  func(io.Reader) (rows.Count, bool, error) // reads it; nil by its name
+}
+
+// checkContents reads all files and packs of the ledger, and all merged files.
+func checkContents(ctx context.Context, l *ledger, bs *bundles) (*contents, error) {
+	found := &contents{place: l.place, sealed: l.hours.packsSealed, headed: map[string]bool{}, plain: map[string]bool{}}
+	jobs := make(chan func() error)
 	errs := make([]error, runtime.NumCPU())
 	var wg sync.WaitGroup
 	for i := range errs {
 		wg.Go(func() {
 			for j := range jobs {
 				if errs[i] == nil {
-					errs[i] = found.file(ctx, j.c, j.f)
+					errs[i] = j()
 				}
 			}
 		})
 	}
-	for _, c := range commits {
+	for _, c := range l.commits.list {
 		for i := range c.files {
-			jobs <- job{c, &c.files[i]}
+			f := &c.files[i]
+			if f.Kind == kindPack {
+				continue
+			}
+			jobs <- func() error {
+				return found.file(ctx, fileCheck{what: fmt.Sprintf("file %s of entry %d", f.Key, c.id), by: "the entry", f: f, must: c.published || c.manifest})
+			}
 		}
+	}
+	for _, b := range bs.list {
+		jobs <- func() error { return found.bundle(ctx, b) }
 	}
 	close(jobs)
 	wg.Wait()
 	for flow := range found.headed {
-		p.expect(!found.plain[flow], "flow "+flow, "some of its files begin with a header and some do not, or have a row too many")
+		l.place.expect(!found.plain[flow], "flow "+flow, "some of its files begin with a header and some do not, or have a row too many")
 	}
 	return found, errors.Join(errs...)
 }
 
 // file reads one file. An error means that it could not be read, which says nothing of the file.
-func (found *contents) file(ctx context.Context, c *committed, f *file) error {
-	what := fmt.Sprintf("file %s of entry %d", f.Key, c.id)
+func (found *contents) file(ctx context.Context, c fileCheck) error {
+	f := c.f
 	r, err := found.place.b.Open(ctx, f.Key)
 	if errors.Is(err, fs.ErrNotExist) {
-		if !found.place.expect(!c.published && !c.manifest, what, "it is missing, though the entry is marked as published or has its manifest") {
-			return nil
-		}
-		if lost, err := found.lost(ctx, f); lost || err != nil {
-			if err != nil {
-				return err
-			}
-			found.place.bad(what, "it can never be published: it is neither staged nor in place, and its %d rows are nowhere else here", f.Rows)
-			return nil
-		}
-		found.mu.Lock()
-		found.unpublished++
-		found.unpublishedRows += f.Rows
-		found.mu.Unlock()
-		return nil
+		return found.missing(ctx, c)
 	}
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	if _, err := io.CopyN(io.Discard, r, f.Offset); err != nil {
-		found.place.bad(what, "it ends before its rows begin")
+		found.place.bad(c.what, "it ends before its rows begin")
 		return nil
 	}
-	n, known, err := found.compare(what, r, f)
+	count := c.count
+	if count == nil {
+		count = func(r io.Reader) (rows.Count, bool, error) { return rows.In(path.Base(f.Key), r) }
+	}
+	ok, n, known, err := found.compare(c.what, r, f, c.by, count)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Key, err)
 	}
@@ -97,6 +111,13 @@ func (found *contents) file(ctx context.Context, c *committed, f *file) error {
 	defer found.mu.Unlock()
 	found.files++
 	found.bytes += f.Length
+	if c.merged {
+		found.merged++
+		found.mergedRows += f.Rows
+	}
+	if c.count != nil && ok {
+		found.compared++
+	}
 	switch {
 	case !known:
 		found.uncounted++
@@ -106,9 +127,35 @@ func (found *contents) file(ctx context.Context, c *committed, f *file) error {
 	case n.Header && n.Is(f.Rows+1):
 		found.headed[f.Flow] = true
 	default:
-		found.place.bad(what, "it has %d rows, the entry says %d", n.Rows, f.Rows)
+		found.place.bad(c.what, "it has %d rows, %s says %d", n.Rows, c.by, f.Rows)
 	}
 	found.rows += f.Rows
+	return nil
+}
+
+// missing judges a file that is not in place.
+func (found *contents) missing(ctx context.Context, c fileCheck) error {
+	why := "the entry is marked as published or has its manifest"
+	if c.merged {
+		why = "its hour is sealed or has its manifest"
+	}
+	if !found.place.expect(!c.must, c.what, "it is missing, though %s", why) {
+		return nil
+	}
+	if lost, err := found.lost(ctx, c.f); lost || err != nil {
+		if err != nil {
+			return err
+		}
+		found.place.bad(c.what, "it can never be published: it is neither staged nor in place, and its %d rows are nowhere else here", c.f.Rows)
+		return nil
+	}
+	found.mu.Lock()
+	defer found.mu.Unlock()
+	found.unpublished++
+	found.unpublishedRows += c.f.Rows
+	if c.merged {
+		found.unplaced++
+	}
 	return nil
 }
 
@@ -135,27 +182,32 @@ func (found *contents) lost(ctx context.Context, f *file) (bool, error) {
 }
 
 // compare reads the bytes of a file once, for its length, its checksum and its rows.
-func (found *contents) compare(what string, r io.Reader, f *file) (n rows.Count, known bool, err error) {
+//
+// known is false, too, if they are wrong, or the length or the checksum is; ok tells of that.
+func (found *contents) compare(what string, r io.Reader, f *file, by string, count func(io.Reader) (rows.Count, bool, error)) (
+	ok bool, n rows.Count, known bool, err error,
+) {
 	t := &tally{sum: crc32.New(crc32.MakeTable(crc32.Castagnoli))}
 	limited := io.LimitReader(r, f.Length+1)
 	if f.Offset > 0 {
 		limited = io.LimitReader(r, f.Length) // other rows follow
 	}
 	tee := &teeReader{r: limited, t: t}
-	n, known, rowErr := rows.In(path.Base(f.Key), tee)
+	n, known, rowErr := count(tee)
 	_, err = io.Copy(io.Discard, tee) // what a decoder did not want
 	if err == nil {
 		err = tee.err
 	}
 	if err != nil {
-		return n, known, err
+		return false, n, known, err
 	}
-	ok := found.place.expect(t.n == f.Length, what, "it has %s bytes, the entry says %d", moreThan(t.n, f.Length), f.Length)
-	ok = found.place.expect(t.sum.Sum32() == f.CRC32C || !ok, what, "its CRC-32C is %08x, the entry says %08x", t.sum.Sum32(), f.CRC32C) && ok
+	ok = found.place.expect(t.n == f.Length, what, "it has %s bytes, %s says %d", moreThan(t.n, f.Length), by, f.Length)
+	ok = found.place.expect(t.sum.Sum32() == f.CRC32C || !ok, what, "its CRC-32C is %08x, %s says %08x", t.sum.Sum32(), by, f.CRC32C) && ok
 	if ok && rowErr != nil {
 		found.place.bad(what, "its rows cannot be read: %v", rowErr)
 	}
-	return n, known && ok && rowErr == nil, nil
+	ok = ok && rowErr == nil
+	return ok, n, known && ok, nil
 }
 
 func moreThan(n, want int64) string {

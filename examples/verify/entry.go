@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // entry reads an entry and the blobs that are parts of it.
@@ -31,6 +32,8 @@ func (l *ledger) attach(ctx context.Context, c *commit) error {
 		if err != nil {
 			return err
 		}
+		packs := slices.ContainsFunc(b.Hours, func(h hourSum) bool { return h.Packs > 0 })
+		l.place.expect(b.header.is(packs), c.BodyBlob.Key, "format %d, min_reader %d: only what has packs is of format 2", b.Format, b.MinReader)
 		if c.Lanes != nil || c.Hours != nil {
 			return errors.New("it has a body beside its body_blob")
 		}
@@ -41,6 +44,8 @@ func (l *ledger) attach(ctx context.Context, c *commit) error {
 		if err != nil {
 			return err
 		}
+		packs := slices.ContainsFunc(b.Files, func(f file) bool { return f.Kind == kindPack })
+		l.place.expect(b.header.is(packs), c.FilesBlob.Key, "format %d, min_reader %d: only what has packs is of format 2", b.Format, b.MinReader)
 		if c.Files != nil {
 			return errors.New("it has files beside its files_blob")
 		}

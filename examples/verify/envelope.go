@@ -20,7 +20,12 @@ const (
 	maxBlob     = 1 << 28
 	maxSnapshot = 1 << 28
 	maxManifest = 1 << 28
+	maxRecord   = 1 << 28
 )
+
+// newest is the last format that this program knows. Objects have it if only readers that know packs understand them; all
+// others have 1.
+const newest = 2
 
 // errNewer means that this program is too old for the ledger.
 var errNewer = errors.New("it needs a newer reader")
@@ -40,6 +45,20 @@ func control(ctx context.Context, b bucket.Bucket, key string, limit int64, v an
 	return decode(body, v)
 }
 
+// is tells whether an object has the right format, given whether it says anything of packs. What a newer writer may have
+// written into it is not known.
+func (h header) is(packs bool) bool {
+	return h.Format > newest || packs == (h == header{2, 2}) && packs != (h == header{1, 1})
+}
+
+// headerOf is that of an object of this version.
+func headerOf(packs bool) header {
+	if packs {
+		return header{2, 2}
+	}
+	return header{1, 1}
+}
+
 func decode(body []byte, v any) (hash string, err error) {
 	line, rest, ok := bytes.Cut(body, []byte("\n"))
 	if !ok {
@@ -56,11 +75,11 @@ func decode(body []byte, v any) (hash string, err error) {
 	switch {
 	case h.Format < 1 || h.MinReader < 1 || h.MinReader > h.Format:
 		return "", fmt.Errorf("format %d, min_reader %d", h.Format, h.MinReader)
-	case h.MinReader > 1:
+	case h.MinReader > newest:
 		return "", errNewer
 	}
 	d := json.NewDecoder(bytes.NewReader(line))
-	if h.Format == 1 {
+	if h.Format <= newest {
 		d.DisallowUnknownFields()
 	}
 	if err := d.Decode(v); err != nil {

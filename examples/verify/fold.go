@@ -5,7 +5,7 @@ import "slices"
 // fold takes in the next entry and checks that it was right to write it there.
 func (l *ledger) fold(what string, e *entry) {
 	l.place.expect(e.Prev == l.hash, what, "the entry before it has another hash than it says: the chain is broken")
-	l.place.expect(isHex(e.Token, 32), what, "token %q", e.Token)
+	l.place.expect(isToken(e.Token), what, "token %q", e.Token)
 	other, twice := l.tokens[e.Token]
 	l.place.expect(!twice, what, "entry %d has the same token", other)
 	l.tokens[e.Token] = e.ID
@@ -13,6 +13,7 @@ func (l *ledger) fold(what string, e *entry) {
 	for name, there := range parts {
 		l.place.expect(there == (name == e.Kind), what, "kind %q with or without the part %q", e.Kind, name)
 	}
+	l.place.expect(e.header.is(e.ofPacks()), what, "format %d, min_reader %d: only what has to do with packs is of format 2", e.Format, e.MinReader)
 	l.commits.mark(what, e)
 	switch {
 	case e.Kind == "config" && e.Config != nil:
@@ -28,11 +29,13 @@ func (l *ledger) fold(what string, e *entry) {
 	case e.Kind != "mark":
 		l.place.bad(what, "kind %q", e.Kind)
 	}
-	if !e.Sealed.IsZero() {
-		l.place.expect(e.Sealed.After(l.hours.sealed) && !e.Sealed.After(l.hours.closed), what,
-			"sealed through %s, before %s, closed through %s", e.Sealed, l.hours.sealed, l.hours.closed)
-		l.hours.sealed = e.Sealed
-	}
+	l.hours.seal(what, e)
+}
+
+// ofPacks tells whether only readers that know packs understand an entry.
+func (e *entry) ofPacks() bool {
+	pack := e.Commit != nil && slices.ContainsFunc(e.Commit.Files, func(f file) bool { return f.Kind == kindPack })
+	return pack || e.Close != nil && e.Close.Merge != nil || !e.SealedAt.IsZero()
 }
 
 // foldConfig checks that a Config is of a newer generation, or of the same one with the same topics and more partitions.

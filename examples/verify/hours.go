@@ -12,13 +12,18 @@ type hours struct {
 
 	since    time.Time             // when the job began, or its first hour
 	open     map[time.Time]*hour   // with files
-	files    map[time.Time][]*file // on-time ones
+	files    map[time.Time][]*file // on-time ones, without packs
+	packed   map[time.Time]bool    // with packs
+	merged   map[time.Time][]*file // those of merge records
 	rows     int64
 	closes   []*closing
 	closed   time.Time
 	closer   uint64    // the last Close
 	closedAt time.Time // what the clock said for it
 	sealed   time.Time
+
+	seals       []sealedAt
+	packsSealed time.Time // through the last hour of these, whose packs may be gone
 }
 
 type hour struct {
@@ -27,7 +32,7 @@ type hour struct {
 }
 
 func newHours(p *place) *hours {
-	return &hours{place: p, open: map[time.Time]*hour{}, files: map[time.Time][]*file{}}
+	return &hours{place: p, open: map[time.Time]*hour{}, files: map[time.Time][]*file{}, packed: map[time.Time]bool{}, merged: map[time.Time][]*file{}}
 }
 
 func (h *hours) add(id uint64, sum hourSum) {
@@ -37,7 +42,7 @@ func (h *hours) add(id uint64, sum hourSum) {
 		h.open[sum.Hour] = o
 	}
 	o.last = id
-	o.Files, o.Rows, o.Bytes = o.Files+sum.Files, o.Rows+sum.Rows, o.Bytes+sum.Bytes
+	o.Files, o.Rows, o.Bytes, o.Packs = o.Files+sum.Files, o.Rows+sum.Rows, o.Bytes+sum.Bytes, o.Packs+sum.Packs
 	h.rows += sum.Rows
 }
 
@@ -50,7 +55,7 @@ func (h *hours) manifestOf(c *closing, start time.Time) *hourManifest {
 	for _, flow := range c.close.Flows {
 		m.Flows[flow] = flowSum{}
 	}
-	files := h.files[start.UTC()]
+	files := slices.Concat(h.files[start.UTC()], h.merged[start.UTC()])
 	slices.SortFunc(files, func(a, b *file) int { return strings.Compare(a.Key, b.Key) })
 	for _, f := range files {
 		m.Files = append(m.Files, public(f))

@@ -27,8 +27,14 @@ func (p *place) hourName(h time.Time) string {
 	return h.UTC().Format("2006-01-02T1504")
 }
 
-// checkKey checks that a file lies where its flow, kind and hour say.
+// checkKey checks that a file of a transaction has the name of one, and lies where its flow, kind and hour say.
 func (p *place) checkKey(what string, f *file) {
+	p.checkFolder(what, f)
+	p.r.expect(ownerOf(f.Key) != "", what, "the file %s is not named <owner>-<t>-<n>", f.Key)
+}
+
+// checkFolder checks that a file lies where its flow, kind and hour say.
+func (p *place) checkFolder(what string, f *file) {
 	if !p.r.expect(p.isHour(f.Hour), what, "%s: %s is not the start of an hour", f.Key, f.Hour) {
 		return
 	}
@@ -43,6 +49,11 @@ func (p *place) checkKey(what string, f *file) {
 		ok = ok && f.Flow == "dead"
 	case "note":
 		first = "_notes/" + p.name + "/" + first
+	case kindPack:
+		ok = ok && f.Flow != "late" && f.Flow != "dead"
+		name, found := strings.CutPrefix(f.Key, p.root+"packs/"+packHour(f.Hour)+"/")
+		p.r.expect(ok && found && packName.MatchString(name), what, "the pack %s of flow %q is not where one of the hour %s is", f.Key, f.Flow, f.Hour)
+		return
 	default:
 		ok = false
 	}
@@ -50,10 +61,29 @@ func (p *place) checkKey(what string, f *file) {
 	p.r.expect(ok && found, what, "the file %s is not in the folder of flow %q, kind %q, hour %s", f.Key, f.Flow, f.Kind, f.Hour)
 	levels := strings.Split(rest, "/")
 	for _, level := range levels[:len(levels)-1] {
-		p.r.expect(keyFolder.MatchString(level) && !unfit.MatchString(level) || !found, what, "%s: the folder %q is not how a value is escaped", f.Key, level)
+		p.r.expect(isFolder(level) || !found, what, "%s: the folder %q is not how a value is escaped", f.Key, level)
 	}
-	p.r.expect(ownerOf(f.Key) != "", what, "the file %s is not named <owner>-<t>-<n>", f.Key)
 }
+
+func isFolder(level string) bool { return keyFolder.MatchString(level) && !unfit.MatchString(level) }
+
+// isPath tells whether a key path has folders of keys alone.
+func isPath(path string) bool {
+	for level := range strings.SplitAfterSeq(path, "/") {
+		if folder, ok := strings.CutSuffix(level, "/"); level != "" && (!ok || !isFolder(folder)) {
+			return false
+		}
+	}
+	return true
+}
+
+// kindPack is the kind of a file that is a pack.
+const kindPack = "pack"
+
+var packName = regexp.MustCompile(`^[a-z0-9]+-\d+-\d+\.pack$`)
+
+// packHour is the folder of an hour's packs below packs/.
+func packHour(h time.Time) string { return h.UTC().Format("2006-01-02T1504") }
 
 // keyFolder is a folder of a key's value: the empty value, one too long, or one without a dot at an end or an underscore
 // at the beginning.

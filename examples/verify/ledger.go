@@ -72,7 +72,7 @@ func findJobs(b bucket.Bucket, r *report, objects map[string]int64) (jobs []*led
 // ownerIndex is the name of an owner object.
 var ownerIndex = regexp.MustCompile(`^[0-9a-f]{26}$`)
 
-func isHex(s string, n int) bool { return len(s) == n && strings.Trim(s, "0123456789abcdef") == "" }
+func isToken(s string) bool { return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == "" }
 
 // load reads and folds the whole ledger. An error means that it cannot be checked; violations are reported.
 func (l *ledger) load(ctx context.Context, objects map[string]int64) error {
@@ -153,7 +153,7 @@ func (l *ledger) loadGenesis(ctx context.Context) (err error) {
 	}
 	ok := l.place.expect(l.place.hour >= time.Minute && l.place.hour%time.Minute == 0 && (24*time.Hour)%l.place.hour == 0, key, "hours of %s", l.place.hour)
 	l.place.expect(g.Job == l.place.name && g.Epoch == 1, key, "it is of job %q, epoch %d", g.Job, g.Epoch)
-	l.place.expect(isHex(g.Token, 32), key, "token %q", g.Token)
+	l.place.expect(isToken(g.Token), key, "token %q", g.Token)
 	l.hours.since = g.Created
 	if g.Start != nil && g.Start.Before(g.Created) {
 		l.hours.since = *g.Start

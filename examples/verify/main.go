@@ -1,6 +1,6 @@
 // Command verify checks an output folder or bucket from outside. It shares no code with the library: it was written from
 // docs/format.md alone, reads the ledger, manifests, seals and files, counts rows and checksums again, folds the ledger by
-// itself, and compares.
+// itself, and compares. The rows of merged files it compares with those of their packs, as long as these are there.
 //
 //	go run ./examples/verify DIR [-job NAME]
 //	go run ./examples/verify s3://BUCKET/PREFIX [-job NAME] [-endpoint URL]

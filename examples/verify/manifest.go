@@ -14,6 +14,7 @@ type manifest struct {
 	Epoch      int                 `json:"epoch"`
 	Entry      uint64              `json:"entry"`
 	Files      []publicFile        `json:"files"`
+	Packs      []publicPack        `json:"packs,omitempty"`
 	Flows      map[string]flowSum  `json:"flows"`
 	Partitions []manifestPartition `json:"partitions"`
 
@@ -30,6 +31,23 @@ type publicFile struct {
 	Length int64     `json:"length"`
 	Rows   int64     `json:"rows"`
 	CRC32C string    `json:"crc32c"`
+}
+
+// publicPack is a pack, which is in the manifest of a transaction alone.
+type publicPack struct {
+	Flow     string     `json:"flow"`
+	Hour     time.Time  `json:"hour"`
+	Key      string     `json:"key"`
+	Length   int64      `json:"length"`
+	Rows     int64      `json:"rows"`
+	CRC32C   string     `json:"crc32c"`
+	Contents publicSpan `json:"contents"`
+}
+
+type publicSpan struct {
+	Offset int64  `json:"offset"`
+	Length int64  `json:"length"`
+	CRC32C string `json:"crc32c"`
 }
 
 type flowSum struct {
@@ -69,8 +87,14 @@ func (p *place) manifestOf(c *committed) *manifest {
 	}
 	for i := range c.files {
 		f := &c.files[i]
-		m.Files = append(m.Files, public(f))
-		if f.Kind == "" {
+		if f.Kind == kindPack && f.Contents != nil {
+			of := publicSpan{f.Contents.Offset, f.Contents.Length, fmt.Sprintf("%08x", f.Contents.CRC32C)}
+			m.Packs = append(m.Packs, publicPack{f.Flow, f.Hour, f.Key, f.Length, f.Rows, fmt.Sprintf("%08x", f.CRC32C), of})
+			m.Format = 2
+		} else {
+			m.Files = append(m.Files, public(f))
+		}
+		if f.Kind == "" || f.Kind == kindPack {
 			m.Flows[f.Flow] = m.Flows[f.Flow].plus(f)
 		}
 	}

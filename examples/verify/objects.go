@@ -27,6 +27,7 @@ type entry struct {
 	By        string      `json:"by,omitempty"`
 	Published []uint64    `json:"published"`
 	Sealed    time.Time   `json:"sealed"`
+	SealedAt  time.Time   `json:"sealed_at"`
 	Config    *config     `json:"config"`
 	Commit    *commit     `json:"commit"`
 	Close     *closeEntry `json:"close"`
@@ -62,6 +63,7 @@ type hourSum struct {
 	Files int64     `json:"files"`
 	Rows  int64     `json:"rows"`
 	Bytes int64     `json:"bytes"`
+	Packs int64     `json:"packs,omitempty"` // of the files
 }
 
 type blobRef struct {
@@ -147,6 +149,15 @@ type file struct {
 	Rows   int64     `json:"rows"`
 	CRC32C uint32    `json:"crc32c"`
 	Ref    []byte    `json:"ref"`
+
+	Contents *span `json:"contents"` // of a pack
+}
+
+// span is a part of an object.
+type span struct {
+	Offset int64  `json:"offset"`
+	Length int64  `json:"length"`
+	CRC32C uint32 `json:"crc32c"`
 }
 
 type closeEntry struct {
@@ -158,8 +169,36 @@ type closeEntry struct {
 	Listed     int64     `json:"listed"`
 	ListedHash string    `json:"listed_hash"`
 	Flows      []string  `json:"flows"`
+	Merge      *merge    `json:"merge"`
 	Seal       string    `json:"seal"`
 	Generation uint64    `json:"generation"`
+}
+
+// merge says how packs become files.
+type merge struct {
+	FileBytes int64 `json:"file_bytes"`
+	UnitBytes int64 `json:"unit_bytes"`
+}
+
+// record says into which files a unit was merged.
+type record struct {
+	header
+	Close uint64       `json:"close"`
+	Hour  time.Time    `json:"hour"`
+	Flow  string       `json:"flow"`
+	First int          `json:"first"`
+	Slots int          `json:"slots"`
+	Token string       `json:"token"`
+	Rows  int64        `json:"rows"`
+	Files []mergedFile `json:"files"`
+}
+
+type mergedFile struct {
+	Key    string `json:"key"`
+	Length int64  `json:"length"`
+	Rows   int64  `json:"rows"`
+	CRC32C uint32 `json:"crc32c"`
+	Ref    []byte `json:"ref"`
 }
 
 type retire struct {
@@ -226,6 +265,7 @@ type snapshot struct {
 	ClosedEntry uint64                `json:"closed_entry,omitempty"`
 	ClosedAt    time.Time             `json:"closed_at,omitzero"`
 	Sealed      time.Time             `json:"sealed,omitzero"`
+	Seals       []sealedAt            `json:"seals,omitempty"`
 	Read        int64                 `json:"read,omitempty"`
 	Counts      counts                `json:"counts,omitzero"`
 	Rows        int64                 `json:"rows,omitempty"`
@@ -236,6 +276,12 @@ type snapshot struct {
 	Floor       uint64                `json:"floor,omitempty"`
 	Over        int64                 `json:"over,omitempty"`
 	Finished    *snapshotFinished     `json:"finished,omitempty"`
+}
+
+// sealedAt says that all hours through one were known to be sealed at a time.
+type sealedAt struct {
+	Through time.Time `json:"through"`
+	At      time.Time `json:"at"`
 }
 
 type snapshotLane struct {

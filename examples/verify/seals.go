@@ -40,7 +40,10 @@ type sealCheck struct {
 
 // checkSeals checks the manifest and the seals of each closed hour, in order: there are none behind one that is missing,
 // and none at all for hours that are not closed.
-func checkSeals(ctx context.Context, p *place, hs *hours, objects map[string]int64) (*sealCheck, error) {
+//
+// What the merge of an hour has made is read before its manifest. So if the listing has the manifest, which is older, all
+// units of the hour are merged.
+func checkSeals(ctx context.Context, p *place, hs *hours, bs *bundles, objects map[string]int64) (*sealCheck, error) {
 	s := &sealCheck{place: p, seals: map[string]bool{}}
 	manifests := map[string]bool{}
 	for _, c := range hs.closes {
@@ -51,9 +54,23 @@ func checkSeals(ctx context.Context, p *place, hs *hours, objects map[string]int
 			s.hours++
 			s.last = h.Add(p.hour)
 			must := !h.Add(p.hour).After(hs.sealed)
-			want := hs.manifestOf(c, h)
 			key := p.root + "hours/" + p.hourName(h) + ".json"
 			manifests[key] = true
+			_, there := objects[key]
+			whole, err := bs.load(ctx, c, h, must || there)
+			if err != nil {
+				return nil, err
+			}
+			want := hs.manifestOf(c, h)
+			for _, b := range bs.byHour[h.UTC()] {
+				if _, known := want.Flows[b.flow]; !known { // while nothing of it is merged
+					want.Flows[b.flow] = flowSum{}
+				}
+			}
+			if !whole && !must && !there {
+				s.unmerged(c, want, objects)
+				continue
+			}
 			if _, err := p.checkJSON(ctx, key, must, new(hourManifest), want); err != nil {
 				return nil, err
 			}
@@ -92,6 +109,19 @@ func (s *sealCheck) hour(ctx context.Context, c *closing, want *hourManifest, mu
 		s.missing = s.place.prefix + s.place.hourFolder(want.Hour) + c.close.Seal
 	}
 	return nil
+}
+
+// unmerged checks that an hour whose merge is not over has no seals.
+func (s *sealCheck) unmerged(c *closing, want *hourManifest, objects map[string]int64) {
+	for _, flow := range slices.Sorted(maps.Keys(want.Flows)) {
+		key := s.place.prefix + flow + "/" + s.place.hourFolder(want.Hour) + c.close.Seal
+		s.seals[key] = true
+		_, there := objects[key]
+		s.place.expect(!there, key, "it is there, and its hour is not merged")
+	}
+	if s.missing == "" {
+		s.missing = s.place.prefix + s.place.hourFolder(want.Hour) + c.close.Seal
+	}
 }
 
 func (s *sealCheck) seal(ctx context.Context, key string, must bool) (found bool, err error) {

@@ -34,8 +34,8 @@ func (l *ledger) checkSnapshot(ctx context.Context) error {
 // state is the folded state in the form of a snapshot.
 func (l *ledger) state() *snapshot {
 	s := &snapshot{
-		header: header{1, 1}, Genesis: l.genesisHash, Last: l.last, Hash: l.hash, Config: l.config, Closed: l.hours.closed, ClosedEntry: l.hours.closer,
-		ClosedAt: l.hours.closedAt, Sealed: l.hours.sealed, Read: l.commits.read, Counts: l.commits.counts, Rows: l.hours.rows, Floor: l.lanes.floor, Over: l.lanes.over,
+		header: headerOf(len(l.hours.seals) > 0), Genesis: l.genesisHash, Last: l.last, Hash: l.hash, Config: l.config, Closed: l.hours.closed, ClosedEntry: l.hours.closer,
+		ClosedAt: l.hours.closedAt, Sealed: l.hours.sealed, Seals: l.hours.seals, Read: l.commits.read, Counts: l.commits.counts, Rows: l.hours.rows, Floor: l.lanes.floor, Over: l.lanes.over,
 	}
 	for name, ln := range l.lanes.lanes {
 		s.Lanes = append(s.Lanes, snapshotLane{name, ln.version, ln.token})
@@ -52,6 +52,9 @@ func (l *ledger) state() *snapshot {
 	}
 	for _, h := range l.hours.open {
 		s.Hours = append(s.Hours, snapshotHour{h.hourSum, h.first, h.last})
+		if h.Packs > 0 {
+			s.header = headerOf(true)
+		}
 	}
 	slices.SortFunc(s.Lanes, func(a, b snapshotLane) int { return cmp.Compare(a.Lane, b.Lane) })
 	slices.SortFunc(s.Partitions, func(a, b snapshotPartition) int {
@@ -62,7 +65,7 @@ func (l *ledger) state() *snapshot {
 	return s
 }
 
-// span says from when to when.
-func span(from, to time.Time) string {
+// fromTo says from when to when.
+func fromTo(from, to time.Time) string {
 	return from.UTC().Format("2006-01-02T15:04Z") + " to " + to.UTC().Format("2006-01-02T15:04Z")
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func verify(ctx context.Context, b bucket.Bucket, job string, r *report) error {
 		}
 		return fmt.Errorf("%s: no object _onceflow/%s/%s; is it the folder that a job writes to?", what, cmpOr(job, "<job>"), genesisName)
 	}
-	known := map[string]bool{}
+	known := map[string]bool{} // files, packs, merge records and seals
 	broken := false
 	for _, l := range jobs {
 		wanted := job == "" || l.place.name == job
@@ -49,6 +50,11 @@ func verify(ctx context.Context, b bucket.Bucket, job string, r *report) error {
 		}
 		for c := range l.commits.claims {
 			known[c.key] = true
+		}
+		for _, files := range l.hours.merged {
+			for _, f := range files {
+				known[f.Key] = true
+			}
 		}
 		for key := range seals {
 			known[key] = true
@@ -78,9 +84,13 @@ func loadInPlace(ctx context.Context, l *ledger, objects map[string]int64) error
 	return err
 }
 
-// check checks all that the ledger names, prints what it checked, and returns the keys of the seals.
+// check checks all that the ledger names, prints what it checked, and returns the keys of the seals and of merge records.
 func check(ctx context.Context, l *ledger, objects map[string]int64, wanted bool) (map[string]bool, error) {
-	seals, err := checkSeals(ctx, l.place, l.hours, objects)
+	bs := newBundles(l)
+	seals, err := checkSeals(ctx, l.place, l.hours, bs, objects)
+	if seals != nil {
+		maps.Copy(seals.seals, bs.names)
+	}
 	if err != nil || !wanted {
 		if seals == nil {
 			return nil, err
@@ -97,15 +107,15 @@ func check(ctx context.Context, l *ledger, objects map[string]int64, wanted bool
 	if err := checkFlows(ctx, l.place, l.commits.list, l.hours.closes); err != nil {
 		return nil, err
 	}
-	found, err := checkContents(ctx, l.place, l.commits.list)
+	found, err := checkContents(ctx, l, bs)
 	if err != nil {
 		return nil, err
 	}
-	summarize(l, found, manifests, seals)
+	summarize(l, found, bs, manifests, seals)
 	return seals.seals, nil
 }
 
-func summarize(l *ledger, found *contents, manifests int, seals *sealCheck) {
+func summarize(l *ledger, found *contents, bs *bundles, manifests int, seals *sealCheck) {
 	fmt.Fprintf(l.place.r.out, "job %s\n", l.place.name)
 	l.place.r.line("ledger", "%d entries, %d commits, %d closes, %d snapshots: hashes, checksums, bases, clocks", l.last, len(l.commits.list), len(l.hours.closes), l.compared)
 	l.place.r.line("files", "%s with %s rows in %s bytes: lengths, CRC-32C and rows", thousands(found.files), thousands(found.rows), thousands(found.bytes))
@@ -114,11 +124,14 @@ func summarize(l *ledger, found *contents, manifests int, seals *sealCheck) {
 	}
 	if l.place.r.unpublished += found.unpublished; found.unpublished > 0 {
 		l.place.r.unpublishedRows += found.unpublishedRows
-		l.place.r.line("", "%d files of %d entries are committed and not published yet", found.unpublished, len(l.commits.pending))
+		l.place.r.line("", "%d files of %d entries are committed and not published yet", found.unpublished-found.unplaced, len(l.commits.pending))
+	}
+	if len(bs.list) > 0 {
+		summarizePacks(l.place.r, found, bs)
 	}
 	l.place.r.line("manifests", "%d", manifests)
 	if seals.hours > 0 {
-		l.place.r.line("hours", "%d closed, %d sealed: %s", seals.hours, seals.sealed, span(seals.first, seals.last))
+		l.place.r.line("hours", "%d closed, %d sealed: %s", seals.hours, seals.sealed, fromTo(seals.first, seals.last))
 	} else {
 		l.place.r.line("hours", "none closed")
 	}
@@ -136,6 +149,22 @@ func summarize(l *ledger, found *contents, manifests int, seals *sealCheck) {
 		thousands(c.Dead), thousands(pending), l.lanes.String())
 }
 
+func summarizePacks(r *report, found *contents, bs *bundles) {
+	r.line("packs", "%s with %s rows in %s bytes: lengths, CRC-32C, contents, blocks and rows", thousands(found.packs), thousands(found.packRows),
+		thousands(found.packBytes))
+	if found.uncountedPacks > 0 {
+		r.line("", "of %d packs the format is not known, and the rows were not counted", found.uncountedPacks)
+	}
+	if found.packsGone > 0 {
+		r.line("", "%d are gone since their hours are sealed", found.packsGone)
+	}
+	r.line("merged", "%d of %d units of closed hours into %s files with %s rows, of %s of which the rows are those of the packs", bs.merged, bs.units,
+		thousands(found.merged), thousands(found.mergedRows), thousands(found.compared))
+	if found.unplaced > 0 {
+		r.line("", "%d files are merged and not published yet", found.unplaced)
+	}
+}
+
 func cmpOr(s, other string) string {
 	if s == "" {
 		return other
@@ -146,7 +175,10 @@ func cmpOr(s, other string) string {
 // dataFolder is part of the key of every data file and seal.
 var dataFolder = regexp.MustCompile(`(^|/)day=\d{4}-\d\d-\d\d/`)
 
-// strays reports data files and seals that no ledger knows.
+// ofMerge is part of the key of every pack and merge record, behind what ledgerFolder matches.
+var ofMerge = regexp.MustCompile(`/e\d{4}/(packs|merges)/[^/]+/[^/]+$`)
+
+// strays reports data files, packs, merge records and seals that no ledger knows.
 func strays(r *report, objects map[string]int64, known map[string]bool) {
 	foreign, data, stray := 0, 0, 0
 	keys := make([]string, 0, len(objects))
@@ -156,9 +188,13 @@ func strays(r *report, objects map[string]int64, known map[string]bool) {
 	slices.Sort(keys)
 	for _, key := range keys {
 		switch {
+		case strings.Contains("/"+key, "/_onceflow/"):
+			if m := ofMerge.FindStringSubmatch(key); m != nil && !known[key] {
+				stray++
+				r.bad(key, "%s", map[string]string{"packs": "no entry names it", "merges": "it is of no unit of a closed hour"}[m[1]])
+			}
 		case known[key]:
 			data++
-		case strings.Contains("/"+key, "/_onceflow/"):
 		case dataFolder.MatchString(key):
 			stray++
 			r.bad(key, "no entry names it, and it is no seal of a closed hour")

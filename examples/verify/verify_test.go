@@ -92,9 +92,9 @@ func TestEveryByteOfAnEntryCounts(t *testing.T) {
 // What needs a newer checker is no violation and no pass: it cannot be checked.
 func TestNewerFormatsAreNotJudged(t *testing.T) {
 	for name, change := range map[string]func(*world){
-		"min_reader": func(w *world) { w.entries[4].header = header{2, 2} },
+		"min_reader": func(w *world) { w.entries[4].header = header{3, 3} },
 		"layout":     func(w *world) { w.genesis.Layout = "hive3" },
-		"genesis":    func(w *world) { w.genesis.header = header{3, 2} },
+		"genesis":    func(w *world) { w.genesis.header = header{4, 3} },
 		"epoch":      func(w *world) { w.m[prefix+"_onceflow/job/e0002/genesis.json"] = nil },
 	} {
 		w := good(t)

@@ -63,7 +63,7 @@ var before = map[string]change[*world]{
 	"file's job":    {func(w *world) { w.flowsOf = "else" }, "it says that job else writes flow rows, and job job has written it"},
 	"file hour":     {func(w *world) { w.files(4)[0].Hour = at(6, 30) }, "is not the start of an hour"},
 	"file kind":     {func(w *world) { w.files(4)[0].Kind = "odd" }, `kind "odd"`},
-	"hours":         {func(w *world) { w.entries[1].Commit.Hours = []hourSum{{at(6, 0), 2, 5, 1}} }, "its hours are not the sums of its files"},
+	"hours":         {func(w *world) { w.entries[1].Commit.Hours = []hourSum{{at(6, 0), 2, 5, 1, 0}} }, "its hours are not the sums of its files"},
 	"dead rows":     {func(w *world) { w.part(2, 0, 0).Counts = counts{Written: 3, Filtered: 2, Dead: 2} }, "2 records are dead, its dead-letter files have 1 rows"},
 	"written rows":  {func(w *world) { w.part(4, 0, 0).Counts = counts{Written: 5} }, "5 records were written, its files have 4 rows"},
 	"late rows":     {func(w *world) { w.part(7, 0, 0).Counts = counts{Filtered: 1} }, "no record is late, its late files have 1 rows"},
@@ -130,7 +130,10 @@ func flip(key string, i int) func(memory) {
 	}
 }
 
-func swap(key, old, with string) func(memory) {
+// memoryChange is a change of objects.
+type memoryChange func(memory)
+
+func swap(key, old, with string) memoryChange {
 	return func(m memory) { m[key] = bytes.Replace(m[key], []byte(old), []byte(with), 1) }
 }
 

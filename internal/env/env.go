@@ -48,6 +48,10 @@ type Env struct {
 	// GoneAfter is for how long a finished partition is missed until it is forgotten for good. 0 is what package sink says.
 	GoneAfter time.Duration
 
+	// MergeUnit and MergeFile are how many bytes of packs are merged at a time, and at how many a merged file is cut. 0 is what
+	// package sink says.
+	MergeUnit, MergeFile int64
+
 	// Scheduler is nil but in a simulation.
 	Scheduler Scheduler
 }

@@ -52,7 +52,7 @@ func EncodeFiles(files []File) ([]byte, error) {
 	if err := checkFiles(files); err != nil {
 		return nil, err
 	}
-	return blobLimit(pack(&filesJSON{blobHeader{Format, MinReader}, files}))
+	return blobLimit(pack(&filesJSON{versionOf(filesHavePacks(files)), files}))
 }
 
 // DecodeFiles reads the object that b names.

@@ -17,10 +17,16 @@ import (
 func (e *Entry) check() error {
 	errs := []error{
 		checkVersion(e.Format, e.MinReader), checkHash("prev", e.Prev), checkToken(e.Token), checkUTC("sealed", e.Sealed),
-		e.checkPublished(), checkBy(e.By),
+		checkUTC("sealed_at", e.SealedAt), e.checkPublished(), checkBy(e.By),
 	}
 	if e.ID == 0 {
 		errs = append(errs, errors.New("entry 0"))
+	}
+	if e.Detached() == nil {
+		errs = append(errs, e.checkFormat())
+	}
+	if !e.SealedAt.IsZero() && e.Sealed.IsZero() {
+		errs = append(errs, errors.New("a time of sealing without seals"))
 	}
 	has := map[Kind]bool{
 		KindConfig: e.Config != nil, KindCommit: e.Commit != nil, KindClose: e.Close != nil, KindRetire: e.Retire != nil,
@@ -93,6 +99,14 @@ func (c *Commit) check() error {
 	return errors.Join(checkBlob(c.BodyBlob), checkBlob(c.FilesBlob), checkFiles(c.Files))
 }
 
+// checkFormat compares the version with what e says. That must be whole: see Detached.
+func (e *Entry) checkFormat() error {
+	if v := versionOf(e.hasPacks()); e.Format <= PackFormat && (v != blobHeader{e.Format, e.MinReader}) {
+		return fmt.Errorf("format %d and minimum reader %d, with what it says they are %d and %d", e.Format, e.MinReader, v.Format, v.MinReader)
+	}
+	return nil
+}
+
 func (c *Commit) checkBody() error {
 	if len(c.Lanes) == 0 {
 		return errors.New("a commit that touches no lane")
@@ -127,8 +141,8 @@ func (c *Commit) checkBody() error {
 		if i > 0 && !c.Hours[i-1].Hour.Before(h.Hour) {
 			return errors.New("hours are not in order")
 		}
-		if h.Hour.IsZero() || h.Files < 1 || h.Rows < 0 || h.Bytes < 0 {
-			return fmt.Errorf("hour %s with %d files, %d rows, %d bytes", h.Hour, h.Files, h.Rows, h.Bytes)
+		if h.Hour.IsZero() || h.Files < 1 || h.Rows < 0 || h.Bytes < 0 || h.Packs < 0 || h.Packs > h.Files {
+			return fmt.Errorf("hour %s with %d files, %d of them packs, %d rows, %d bytes", h.Hour, h.Files, h.Packs, h.Rows, h.Bytes)
 		}
 		if err := checkUTC("hour", h.Hour); err != nil {
 			return err
@@ -144,7 +158,7 @@ func (c *Commit) checkBody() error {
 }
 
 func (h HourSum) equal(o HourSum) bool {
-	return h.Hour.Equal(o.Hour) && h.Files == o.Files && h.Rows == o.Rows && h.Bytes == o.Bytes
+	return h.Hour.Equal(o.Hour) && h.Files == o.Files && h.Rows == o.Rows && h.Bytes == o.Bytes && h.Packs == o.Packs
 }
 
 func sortHours(hours []HourSum) {
@@ -223,6 +237,9 @@ func (c *Close) check() error {
 	if !c.From.Before(c.Through) || c.Lateness < 0 || c.Listed < 0 || c.EmptyHours < -1 {
 		return fmt.Errorf("close from %s through %s, lateness %s, %d empty hours, %d listed", c.From, c.Through, c.Lateness, c.EmptyHours, c.Listed)
 	}
+	if m := c.Merge; m != nil && (m.FileBytes < 1 || m.UnitBytes < 1) {
+		return fmt.Errorf("merge to files of %d bytes, in units of %d bytes", m.FileBytes, m.UnitBytes)
+	}
 	return errors.Join(checkUTC("from", c.From), checkUTC("through", c.Through), checkUTC("at", c.At),
 		checkHash("listed_hash", c.ListedHash), checkSorted("flows", c.Flows), checkName("seal", c.Seal))
 }
@@ -235,7 +252,7 @@ func checkFiles(files []File) error {
 	for i := range files {
 		f := &files[i]
 		switch f.Kind {
-		case DataFile, LateFile, DeadFile, NoteFile:
+		case DataFile, LateFile, DeadFile, NoteFile, PackFile:
 		default:
 			return fmt.Errorf("file kind %q", f.Kind)
 		}
@@ -244,6 +261,9 @@ func checkFiles(files []File) error {
 		}
 		if f.Hour.IsZero() || f.Offset < 0 || f.Length < 0 || f.Rows < 0 {
 			return fmt.Errorf("file %q: hour %s, offset %d, length %d, rows %d", f.Key, f.Hour, f.Offset, f.Length, f.Rows)
+		}
+		if c := f.Contents; (c != nil) != (f.Kind == PackFile) || c != nil && (c.Offset < 0 || c.Length < 1 || c.Length > MaxContents || c.Offset > f.Length-c.Length) {
+			return fmt.Errorf("file %q of kind %q with the contents %v", f.Key, f.Kind, c)
 		}
 		if err := errors.Join(checkName("flow", f.Flow), checkName("key", f.Key), checkUTC("hour", f.Hour)); err != nil {
 			return err

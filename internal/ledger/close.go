@@ -24,8 +24,20 @@ type Close struct {
 	// on-time files. Sorted.
 	Flows []string `json:"flows"`
 
+	// Merge says how the hours' packs become files; nil if none of them has a pack.
+	Merge *Merge `json:"merge,omitempty"`
+
 	// Seal is the name of the seal object.
 	Seal string `json:"seal"`
 
 	Generation uint64 `json:"generation"` // of the Config by which the closer knew the topics
 }
+
+// Merge says how packs become files. It is part of the Close, so that all instances do the same.
+type Merge struct {
+	FileBytes int64 `json:"file_bytes"` // a file of this size is cut, and another one begun
+	UnitBytes int64 `json:"unit_bytes"` // of packs, which one instance merges at a time: see Units
+}
+
+// MaxMergedHours is the largest number of hours that a Close with packs may include, so that no hour waits for many others.
+const MaxMergedHours = 48

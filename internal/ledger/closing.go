@@ -102,6 +102,9 @@ func (s *State) validateClose(e *Entry) error {
 	if g, found := s.Gap(c.From, c.Through, c.At, c.EmptyHours); found {
 		return void("%s", g.String())
 	}
+	if s.Hours.HasPacks(c.Through) && (c.Merge == nil || s.Genesis.Hours(c.From, c.Through) > MaxMergedHours) {
+		return void("an hour before %s has packs: such a close says how they are merged, and has at most %d hours", c.Through, MaxMergedHours)
+	}
 	for id, p := range s.Unpublished {
 		if len(p.Hours) > 0 && p.Hours[0].Before(c.Through) && !slices.Contains(e.Published, id) {
 			return void("files of entry %d are not published", id)

@@ -46,6 +46,32 @@ func TestCloseNeedsAllPartitionsTheClockAndPublication(t *testing.T) {
 	wantVoid(t, "nobody has read anything", empty, closing(clock("09:00"), clock("10:00"), clock("10:15")))
 }
 
+func TestCloseOfPacksNeedsPublicationAndAPlan(t *testing.T) {
+	packs := func() *State {
+		s := newState(t)
+		e := commit(lane(s, "a", 3, clock("11:00"), clock("10:45"))).files(clock("09:00"))
+		f := &e.Commit.Files[0]
+		f.Kind, f.Length, f.Contents = PackFile, 20, &Contents{Offset: 10, Length: 10}
+		e.Commit.Hours = SumHours(e.Commit.Files)
+		must(t, s, e)
+		return s
+	}
+	closes := func(published ...uint64) *Entry {
+		e := closing(clock("09:00"), clock("10:00"), clock("10:15"), part("a"), part("b"))
+		e.Published, e.Close.Merge = published, &Merge{FileBytes: 1, UnitBytes: 1}
+		return e
+	}
+	wantVoid(t, "the pack is not published", packs(), closes())
+	without := closes(1)
+	without.Close.Merge = nil
+	wantVoid(t, "it does not say how packs are merged", packs(), without)
+	s := packs()
+	must(t, s, closes(1))
+	if !s.Hours.Closed.Equal(clock("10:00")) {
+		t.Errorf("closed through %s", s.Hours.Closed)
+	}
+}
+
 // T14, T30: a partition that the source lists and the ledger does not know keeps every hour open.
 func TestCheckCloseWantsEveryListedPartitionKnown(t *testing.T) {
 	s := twoLanes(t)

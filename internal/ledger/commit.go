@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/onceflow/onceflow/stream/driver"
@@ -45,6 +46,15 @@ func (c *Commit) HasManifest() bool {
 		}
 	}
 	return false
+}
+
+// hasPacks reports whether one of the files is a pack. Files that are only in FilesBlob are known by their sums.
+func (c *Commit) hasPacks() bool {
+	return slices.ContainsFunc(c.Hours, func(h HourSum) bool { return h.Packs > 0 }) || filesHavePacks(c.Files)
+}
+
+func filesHavePacks(files []File) bool {
+	return slices.ContainsFunc(files, func(f File) bool { return f.Kind == PackFile })
 }
 
 // LaneCommit is the new progress of one lane.
@@ -92,6 +102,7 @@ const (
 	LateFile FileKind = "late" // of hours that were closed, never sealed
 	DeadFile FileKind = "dead" // dead letters, under the hour of reading, never sealed
 	NoteFile FileKind = "note" // notes of stages, under hours that these choose, never sealed
+	PackFile FileKind = "pack" // rows of an hour before they are merged; counts as on time
 )
 
 // File is one file of a transaction, or a range of an object.
@@ -105,7 +116,20 @@ type File struct {
 	Rows   int64     `json:"rows"`
 	CRC32C uint32    `json:"crc32c"`
 	Ref    []byte    `json:"ref,omitempty"` // the store's: how to publish the staged file
+
+	// Contents is where a pack says what it has.
+	Contents *Contents `json:"contents,omitempty"`
 }
+
+// Contents is the place of a pack's list of segments.
+type Contents struct {
+	Offset int64  `json:"offset"`
+	Length int64  `json:"length"`
+	CRC32C uint32 `json:"crc32c"`
+}
+
+// OnTime reports whether the rows of f belong to an hour that is to be sealed with them.
+func (f *File) OnTime() bool { return f.Kind == DataFile || f.Kind == PackFile }
 
 // HourSum is what a Commit adds to an hour.
 type HourSum struct {
@@ -113,6 +137,7 @@ type HourSum struct {
 	Files int64     `json:"files"`
 	Rows  int64     `json:"rows"`
 	Bytes int64     `json:"bytes"`
+	Packs int64     `json:"packs,omitempty"` // of the files
 }
 
 // SumHours returns what the on-time files add to their hours, as Commit.Hours wants it.
@@ -120,7 +145,7 @@ func SumHours(files []File) []HourSum {
 	sums := make(map[time.Time]*HourSum)
 	for i := range files {
 		f := &files[i]
-		if f.Kind != DataFile {
+		if !f.OnTime() {
 			continue
 		}
 		s := sums[f.Hour]
@@ -129,6 +154,9 @@ func SumHours(files []File) []HourSum {
 			sums[f.Hour] = s
 		}
 		s.Files, s.Rows, s.Bytes = s.Files+1, s.Rows+f.Rows, s.Bytes+f.Length
+		if f.Kind == PackFile {
+			s.Packs++
+		}
 	}
 	out := make([]HourSum, 0, len(sums))
 	for _, s := range sums {

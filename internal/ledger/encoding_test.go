@@ -73,7 +73,7 @@ func objects(t testing.TB) []object {
 	blobs := commit(other)
 	blobs.Sealed, blobs.Published = clock("10:00"), nil
 	blobs.Commit.FilesBlob = NewBlob("blobs/x-1", []byte("files"))
-	blobs.Commit.Hours = []HourSum{{clock("10:00"), 2000, 3, 4}}
+	blobs.Commit.Hours = []HourSum{{clock("10:00"), 2000, 3, 4, 0}}
 	add("commit-blobs", blobs)
 
 	snap, err := s.Encode()
@@ -208,13 +208,13 @@ func TestNewerObjectsAreRefusedByVersion(t *testing.T) {
 			continue
 		}
 		var v *VersionError
-		newer := resign(o.body, `{"format":1,"min_reader":1`, `{"format":2,"min_reader":2,"new":{}`)
-		if err := o.decode(newer); !errors.As(err, &v) || v.MinReader != 2 {
-			t.Errorf("%s of format 2: got %v, want a *VersionError", o.name, err)
+		newer := resign(o.body, `{"format":1,"min_reader":1`, `{"format":3,"min_reader":3,"new":{}`)
+		if err := o.decode(newer); !errors.As(err, &v) || v.MinReader != 3 {
+			t.Errorf("%s of format 3: got %v, want a *VersionError", o.name, err)
 		}
-		readable := resign(o.body, `{"format":1,"min_reader":1`, `{"format":2,"min_reader":1,"new":{}`)
+		readable := resign(o.body, `{"format":1,"min_reader":1`, `{"format":3,"min_reader":1,"new":{}`)
 		if err := o.decode(readable); err != nil {
-			t.Errorf("%s of format 2 that readers of format 1 may read: %v", o.name, err)
+			t.Errorf("%s of format 3 that readers of format 1 may read: %v", o.name, err)
 		}
 	}
 	for _, kind := range []Kind{"nop", "replace", "repair", "end", "surprise"} {
@@ -288,7 +288,7 @@ func TestFormatDocumentNamesEveryField(t *testing.T) {
 			fields(f.Type)
 		}
 	}
-	for _, v := range []any{entryJSON{}, Genesis{}, ownerJSON{}, snapshotJSON{}, filesJSON{}, pendingBlobJSON{}, bodyBlobJSON{}, chunkJSON{}} {
+	for _, v := range []any{entryJSON{}, Genesis{}, ownerJSON{}, snapshotJSON{}, filesJSON{}, pendingBlobJSON{}, bodyBlobJSON{}, chunkJSON{}, mergedJSON{}} {
 		fields(reflect.TypeOf(v))
 	}
 }

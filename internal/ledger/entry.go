@@ -20,12 +20,22 @@ const (
 	KindForget Kind = "forget"
 )
 
-// Format is the version that this code writes and the newest it reads; MinReader the oldest version that can read what it
-// writes.
+// Format is the version of what this code writes, and MinReader the oldest version that can read it, unless packs are in it:
+// then both are PackFormat, the newest that this code reads. So a job without packs can go back to a version that does not
+// know them.
 const (
-	Format    = 1
-	MinReader = 1
+	Format     = 1
+	MinReader  = 1
+	PackFormat = 2
 )
+
+// versionOf is the format, and the minimum reader, of an object with packs or without.
+func versionOf(packs bool) blobHeader {
+	if packs {
+		return blobHeader{PackFormat, PackFormat}
+	}
+	return blobHeader{Format, MinReader}
+}
 
 // Token is 128 random bits in lower-case hex. It identifies an attempt to append, or an acquisition of a lane.
 type Token string
@@ -46,8 +56,10 @@ type Entry struct {
 	// Published are entries, ascending, whose files and manifests are in place and were not marked before.
 	Published []uint64
 
-	// Sealed is the end of the last hour whose seal objects are known to exist; zero if the author knows none.
-	Sealed time.Time
+	// Sealed is the end of the last hour whose seal objects are known to exist; zero if the author knows none. SealedAt is
+	// what the store's clock said after they were seen; it is set if one of these hours has packs.
+	Sealed   time.Time
+	SealedAt time.Time
 
 	Config *Config
 	Commit *Commit
@@ -89,6 +101,11 @@ type Retire struct {
 // MaxPublished is the largest number of marks in one entry.
 const MaxPublished = 1024
 
+// hasPacks reports whether e says something that only versions understand that know packs.
+func (e *Entry) hasPacks() bool {
+	return !e.SealedAt.IsZero() || e.Close != nil && e.Close.Merge != nil || e.Commit != nil && e.Commit.hasPacks()
+}
+
 // entryJSON is the form of an entry in the store, in the order of its fields.
 type entryJSON struct {
 	Format    int         `json:"format"`
@@ -100,6 +117,7 @@ type entryJSON struct {
 	By        string      `json:"by,omitempty"`
 	Published []uint64    `json:"published,omitempty"`
 	Sealed    time.Time   `json:"sealed,omitzero"`
+	SealedAt  time.Time   `json:"sealed_at,omitzero"`
 	Config    *Config     `json:"config,omitempty"`
 	Commit    *commitJSON `json:"commit,omitempty"`
 	Close     *Close      `json:"close,omitempty"`
@@ -134,7 +152,7 @@ func (e *Entry) Encode() ([]byte, error) {
 func (e *Entry) encode() ([]byte, error) {
 	j := entryJSON{
 		Format: e.Format, MinReader: e.MinReader, Kind: e.Kind, ID: e.ID, Prev: e.Prev, Token: e.Token, By: e.By,
-		Published: e.Published, Sealed: e.Sealed, Config: e.Config, Close: e.Close,
+		Published: e.Published, Sealed: e.Sealed, SealedAt: e.SealedAt, Config: e.Config, Close: e.Close,
 	}
 	if e.Commit != nil {
 		c, err := e.Commit.toJSON()
@@ -171,7 +189,7 @@ func Decode(id uint64, body []byte) (*Entry, error) {
 	}
 	e := &Entry{
 		Format: j.Format, MinReader: j.MinReader, Kind: j.Kind, ID: j.ID, Prev: j.Prev, Token: j.Token, By: j.By,
-		Published: j.Published, Sealed: j.Sealed, Config: j.Config, Close: j.Close,
+		Published: j.Published, Sealed: j.Sealed, SealedAt: j.SealedAt, Config: j.Config, Close: j.Close,
 	}
 	if j.Commit != nil {
 		if e.Commit, err = j.Commit.commit(); err != nil {

@@ -73,7 +73,7 @@ func payload(object string, body []byte, limit int) ([]byte, header, error) {
 	if h.Format < 1 || h.MinReader < 1 || h.MinReader > h.Format {
 		return nil, h, corrupt(object, "format %d, minimum reader %d", h.Format, h.MinReader)
 	}
-	if h.MinReader > Format {
+	if h.MinReader > PackFormat {
 		return nil, h, &VersionError{Object: object, Format: h.Format, MinReader: h.MinReader}
 	}
 	return line, h, nil
@@ -82,7 +82,7 @@ func payload(object string, body []byte, limit int) ([]byte, header, error) {
 // unpack reads the JSON of an object into v. A newer format that we may read can have fields that we do not know.
 func unpack(object string, line []byte, h header, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(line))
-	if h.Format <= Format {
+	if h.Format <= PackFormat {
 		dec.DisallowUnknownFields()
 	}
 	if err := dec.Decode(v); err != nil {
@@ -103,7 +103,7 @@ func open(object string, body []byte, limit int, v any) (header, error) {
 // canonical checks that an object of our format is exactly what we would have written. Then it has only one reading: no key
 // twice or in another case, no other form of a number or a string, no space.
 func canonical(object string, body []byte, h header, encode func() ([]byte, error)) error {
-	if h.Format > Format {
+	if h.Format > PackFormat {
 		return nil
 	}
 	again, err := encode()

@@ -49,7 +49,7 @@ func (e *Entry) Fit(limit int, key func(i int) string) ([]Detached, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.BodyBlob, err = add(blobLimit(pack(&bodyBlobJSON{blobHeader{Format, MinReader}, body}))); err != nil {
+	if c.BodyBlob, err = add(blobLimit(pack(&bodyBlobJSON{versionOf(c.hasPacks()), body}))); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -135,6 +135,11 @@ func (e *Entry) Attach(body []byte) error {
 	})
 	if err != nil {
 		return err
+	}
+	whole := *e
+	whole.Commit = &c
+	if err := whole.checkFormat(); err != nil {
+		return corrupt(fmt.Sprintf("entry %d", e.ID), "%v", err)
 	}
 	*e.Commit = c
 	return nil

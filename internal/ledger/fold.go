@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -14,7 +13,7 @@ import (
 // many. Call it again for every slot that is tried, with the state folded to the slot before; then validate and encode e. A
 // Mark may be left empty, which Validate calls void.
 func (s *State) Prepare(e *Entry) {
-	e.Format, e.MinReader, e.ID, e.Prev = Format, MinReader, s.Last+1, s.Hash
+	e.ID, e.Prev = s.Last+1, s.Hash
 	e.Published = slices.DeleteFunc(slices.Clone(e.Published), func(id uint64) bool {
 		_, unpublished := s.Unpublished[id]
 		return !unpublished
@@ -23,8 +22,10 @@ func (s *State) Prepare(e *Entry) {
 	e.Published = slices.Compact(e.Published)
 	e.Published = e.Published[:min(len(e.Published), MaxPublished)]
 	if !e.Sealed.After(s.Hours.Sealed) {
-		e.Sealed = time.Time{}
+		e.Sealed, e.SealedAt = time.Time{}, time.Time{}
 	}
+	v := versionOf(e.hasPacks())
+	e.Format, e.MinReader = v.Format, v.MinReader
 	if e.Commit == nil {
 		return
 	}
@@ -54,7 +55,7 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 	for _, id := range e.Published {
 		delete(s.Unpublished, id)
 	}
-	s.Hours.Sealed = when.Later(s.Hours.Sealed, e.Sealed)
+	s.Hours.seal(e)
 	switch e.Kind {
 	case KindConfig:
 		s.Config = Config{e.Config.Generation, slices.Clone(e.Config.Topics), slices.Clone(e.Config.Logs)}
@@ -109,6 +110,7 @@ func (s *State) foldCommit(e *Entry) {
 			sum = *old
 		}
 		sum.Last, sum.Files, sum.Rows, sum.Bytes = e.ID, sum.Files+h.Files, sum.Rows+h.Rows, sum.Bytes+h.Bytes
+		sum.Packs += h.Packs
 		s.Hours.Open[h.Hour] = &sum
 		s.Rows += h.Rows
 	}

@@ -18,6 +18,8 @@ const (
 	BlobPrefix     = "blobs/"
 	OwnerPrefix    = "owners/"
 	ChunkPrefix    = "finished/"
+	MergePrefix    = "merges/"
+	PackPrefix     = "packs/"
 )
 
 // SnapshotEvery is the distance of snapshots: whoever appends entry n writes one if n is a multiple of it.
@@ -62,7 +64,7 @@ func ParseOwnerID(id string) (index uint64, ok bool) {
 
 // later is how all objects are named that are written after the genesis.
 var later = regexp.MustCompile(`^(s0000/\d{20}|snapshots/s0000/\d{20}|manifests/s0000/\d{20}\.json|hours/\d{4}-\d\d-\d\dT\d\d(\d\d)?\.json|` +
-	`blobs/[0-9a-f]+-\d+|owners/[0-9a-f]{26}|finished/[0-9a-f]{64})$`)
+	`blobs/[0-9a-f]+-\d+|owners/[0-9a-f]{26}|finished/[0-9a-f]{64}|merges/\d{20}/.+|packs/\d{4}-\d\d-\d\dT\d{4}/.+)$`)
 
 // Later reports whether a name is of an object that is written only after the genesis. Other programs may put objects of
 // other names there, which tell nothing.
@@ -128,4 +130,21 @@ func ParseHourName(name string, hour time.Duration) (start time.Time, ok bool) {
 	}
 	start, err := time.Parse(hourLayout(hour), s)
 	return start, err == nil && HourName(start, hour) == name
+}
+
+// packHour is how the folder of an hour's packs is named.
+const packHour = "2006-01-02T1504"
+
+// PackFolder is the folder of the packs of the hour that begins at start, with a slash at its end.
+func PackFolder(start time.Time) string { return PackPrefix + start.UTC().Format(packHour) + "/" }
+
+// ParsePackName returns the hour of an object in a PackFolder.
+func ParsePackName(name string) (start time.Time, ok bool) {
+	s, ok := strings.CutPrefix(name, PackPrefix)
+	if !ok {
+		return start, false
+	}
+	s, _, ok = strings.Cut(s, "/")
+	start, err := time.Parse(packHour, s)
+	return start, ok && err == nil && start.Format(packHour) == s
 }

@@ -25,6 +25,7 @@ type snapshotJSON struct {
 	Partitions  []snapPartitionJSON   `json:"partitions,omitempty"`
 	Unpublished []snapUnpublishedJSON `json:"unpublished,omitempty"`
 	Hours       []snapHourJSON        `json:"hours,omitempty"`
+	Seals       []SealMark            `json:"seals,omitempty"`
 	Floor       uint64                `json:"floor,omitempty"`
 	Over        int64                 `json:"over,omitempty"`
 	Finished    *finishedJSON         `json:"finished,omitempty"`
@@ -56,7 +57,7 @@ type snapHourJSON struct {
 
 func snapshotOf(s *State) (*snapshotJSON, error) {
 	j := &snapshotJSON{
-		blobHeader: blobHeader{Format, MinReader}, Genesis: s.GenesisHash, Last: s.Last, Hash: s.Hash,
+		blobHeader: versionOf(s.Hours.hasPacks()), Seals: s.Hours.Seals, Genesis: s.GenesisHash, Last: s.Last, Hash: s.Hash,
 		Closed: s.Hours.Closed, ClosedEntry: s.Hours.ClosedEntry, ClosedAt: s.Hours.ClosedAt, Sealed: s.Hours.Sealed, Read: s.Read, Counts: toCounts(s.Counts), Rows: s.Rows,
 		Lanes: make([]snapLaneJSON, 0, len(s.Lanes.ByName)), Partitions: make([]snapPartitionJSON, 0, len(s.Lanes.Partitions)),
 		Floor: s.Lanes.Floor, Over: s.Lanes.Over, Finished: s.Lanes.Finished.toJSON(),
@@ -83,7 +84,7 @@ func snapshotOf(s *State) (*snapshotJSON, error) {
 	}
 	slices.SortFunc(j.Unpublished, snapUnpublishedJSON.compare)
 	for start, h := range s.Hours.Open {
-		j.Hours = append(j.Hours, snapHourJSON{HourSum{start, h.Files, h.Rows, h.Bytes}, h.First, h.Last})
+		j.Hours = append(j.Hours, snapHourJSON{HourSum{start, h.Files, h.Rows, h.Bytes, h.Packs}, h.First, h.Last})
 	}
 	slices.SortFunc(j.Hours, snapHourJSON.compare)
 	return j, nil
@@ -176,8 +177,14 @@ func (j *snapshotJSON) state(g Genesis) (*State, error) {
 			errs = append(errs, fmt.Errorf("unpublished entry %d", p.Entry))
 		}
 	}
+	s.Hours.Seals = j.Seals
+	for i, m := range j.Seals {
+		if errs = append(errs, checkUTC("through", m.Through), checkUTC("at", m.At)); i > 0 && !m.Through.After(j.Seals[i-1].Through) {
+			errs = append(errs, fmt.Errorf("seals through %s are not in order", m.Through))
+		}
+	}
 	for _, h := range j.Hours {
-		s.Hours.Open[h.Hour] = &Hour{h.First, h.Last, h.Files, h.Rows, h.Bytes}
+		s.Hours.Open[h.Hour] = &Hour{h.First, h.Last, h.Files, h.Rows, h.Bytes, h.Packs}
 		if h.First == 0 || h.First > h.Last || h.Last > j.Last || h.Hour.Before(j.Closed) {
 			errs = append(errs, fmt.Errorf("hour %s of entries %d to %d", h.Hour, h.First, h.Last))
 		}

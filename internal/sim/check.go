@@ -24,6 +24,7 @@ type checker struct {
 	hours     *hours
 	fates     *fates
 	owners    *owners
+	merges    *merges
 }
 
 func newChecker(s *scheduler, cfg *config, src *source, store *sinktest.Memory) *checker {
@@ -33,7 +34,9 @@ func newChecker(s *scheduler, cfg *config, src *source, store *sinktest.Memory) 
 	c.manifests = newManifests(c.bad, c.objects)
 	c.hours = newHours(c, cfg, src)
 	c.fates = newFates(c, cfg, src)
-	c.owners = newOwners(c.bad, src, store, c.objects, c.progress)
+	c.merges = newMerges(c.bad, c.objects, c.hours)
+	c.hours.merges = c.merges
+	c.owners = newOwners(c.bad, src, store, c.objects, c.progress, c.merges)
 	return c
 }
 
@@ -62,6 +65,8 @@ func (c *checker) created(key string, body []byte) {
 			c.hours.hourManifest(start, body)
 		} else if name == ledger.GenesisName {
 			c.hours.genesis(body)
+		} else if strings.HasPrefix(name, ledger.MergePrefix) {
+			c.merges.record(name, body)
 		}
 		return
 	}
@@ -114,6 +119,7 @@ func (c *checker) entry(n uint64, body []byte) {
 		c.commit(e)
 	case ledger.KindClose:
 		c.hours.close(e)
+		c.merges.close(e)
 	case ledger.KindForget:
 		c.owners.forget(e)
 	case ledger.KindRetire:
@@ -129,8 +135,11 @@ func (c *checker) commit(e *ledger.Entry) {
 		if !c.objects.name(e, f) {
 			continue
 		}
-		if f.Kind == ledger.DataFile {
+		if f.OnTime() {
 			c.hours.add(e, f)
+		}
+		if f.Kind == ledger.PackFile {
+			c.merges.add(f)
 		}
 		for _, r := range c.objects.rowsOf(f) {
 			rows[r.Owner] = append(rows[r.Owner], placed{r, f})

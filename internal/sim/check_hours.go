@@ -20,6 +20,7 @@ type hours struct {
 	objects   *objects
 	progress  *progress
 	manifests *manifests
+	merges    *merges
 	looked    bool // a person has looked at why no hour closes
 
 	begun      time.Time // as the genesis says
@@ -30,12 +31,14 @@ type hours struct {
 	flows      map[time.Time][]string // of the Close of an hour
 	seals      map[string]bool        // by key
 	sealedHour map[time.Time]bool
+	sealedAt   map[time.Time]time.Time // since when an hour has all of its seals
 }
 
 func newHours(c *checker, cfg *config, src *source) *hours {
 	return &hours{
 		bad: c.bad, sched: c.sched, cfg: cfg, src: src, objects: c.objects, progress: c.progress, manifests: c.manifests,
 		topics: map[string]bool{}, files: map[time.Time][]string{}, flows: map[time.Time][]string{}, seals: map[string]bool{}, sealedHour: map[time.Time]bool{},
+		sealedAt: map[time.Time]time.Time{},
 	}
 }
 
@@ -164,7 +167,13 @@ func (h *hours) seal(key string) {
 			h.bad.add("seal %s is there before manifest %d", key, h.objects.named[k].entry)
 		}
 	}
+	if why := h.merges.missing(start); why != "" {
+		h.bad.add("seal %s is there, and %s", key, why)
+	}
 	h.seals[key], h.sealedHour[start] = true, true
+	if !slices.ContainsFunc(h.flowsOf(start), func(flow string) bool { return !h.seals[sealKey(flow, start)] }) {
+		h.sealedAt[start] = h.sched.now
+	}
 }
 
 // flowsOf are the flows that must have a seal in a closed hour: those of its Close, and those that have files in it.
@@ -194,10 +203,21 @@ func (h *hours) hourManifest(start time.Time, body []byte) {
 	if got, want := slices.Sorted(maps.Keys(m.Flows)), h.flowsOf(start); !slices.Equal(got, want) {
 		h.bad.add("the manifest of hour %s has the flows %q, want %q", start, got, want)
 	}
+	var got, want []string
+	for i := range m.Files {
+		got = append(got, m.Files[i].Key)
+	}
 	for _, k := range h.files[start] {
-		if !strings.Contains(string(body), `"`+k+`"`) {
-			h.bad.add("the manifest of hour %s does not list %s", start, k)
+		if h.objects.named[k].file.Kind != ledger.PackFile {
+			want = append(want, k)
 		}
+	}
+	want = append(want, h.merges.files(start)...)
+	if slices.Sort(want); !slices.Equal(got, want) {
+		h.bad.add("the manifest of hour %s lists %q, want %q", start, got, want)
+	}
+	if why := h.merges.missing(start); why != "" {
+		h.bad.add("the manifest of hour %s is there, and %s", start, why)
 	}
 }
 

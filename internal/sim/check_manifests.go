@@ -36,8 +36,16 @@ func (m *manifests) add(n uint64, e *ledger.Entry, body []byte) {
 	listed := map[string]bool{}
 	for _, f := range t.Files {
 		listed[f.Key] = true
-		if !m.objects.public[f.Key] {
-			m.bad.add("manifest %d lists %s, which is not visible", n, f.Key)
+	}
+	for _, f := range t.Packs {
+		listed[f.Key] = true
+	}
+	for key := range listed {
+		if !m.objects.public[key] {
+			m.bad.add("manifest %d lists %s, which is not visible", n, key)
+		}
+		if m.objects.named[key].entry != n {
+			m.bad.add("manifest %d lists %s, which its entry does not name", n, key)
 		}
 	}
 	for key, f := range m.objects.named {

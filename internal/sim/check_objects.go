@@ -33,9 +33,12 @@ func newObjects(bad *violations, s *scheduler) *objects {
 }
 
 // isProbe reports whether a file is one by which the sink tries out the store.
-func isProbe(key string) bool { return strings.HasPrefix(key, "_onceflow/") }
+func isProbe(key string) bool { return strings.Contains(key, "/probe/") }
 
-func (o *objects) staged(key string, body []byte) { o.staging[key] = body }
+func (o *objects) staged(key string, body []byte) {
+	o.staging[key] = body
+	delete(o.gone, key) // it was another upload of the key
+}
 
 func (o *objects) discarded(key string) {
 	if isProbe(key) {
@@ -78,7 +81,19 @@ func (o *objects) name(e *ledger.Entry, f ledger.File) bool {
 // rowsOf reads a staged file.
 func (o *objects) rowsOf(f ledger.File) (rows []Row) {
 	var body io.Reader = bytes.NewReader(o.staging[f.Key])
-	if f.Kind == ledger.DeadFile {
+	if f.Kind == ledger.PackFile {
+		all, err := readPack(o.staging[f.Key], f)
+		if err != nil {
+			o.bad.add("%s: %v", f.Key, err)
+			return nil
+		}
+		var parts []io.Reader
+		for _, g := range all {
+			parts = append(parts, strings.NewReader(g.rows))
+		}
+		body = io.MultiReader(parts...)
+	}
+	if f.Kind == ledger.DeadFile || strings.HasSuffix(f.Key, ".gz") {
 		z, err := gzip.NewReader(body)
 		if err != nil {
 			o.bad.add("%s: %v", f.Key, err)

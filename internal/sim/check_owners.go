@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	storage "github.com/onceflow/onceflow/sink/driver"
@@ -17,6 +18,7 @@ type owners struct {
 	store    *sinktest.Memory
 	objects  *objects
 	progress *progress
+	merges   *merges
 
 	touches   map[string][]touch // by lane
 	forgotten map[record.Partition]bool
@@ -32,9 +34,9 @@ type touch struct {
 	token ledger.Token
 }
 
-func newOwners(bad *violations, src *source, store *sinktest.Memory, o *objects, g *progress) *owners {
+func newOwners(bad *violations, src *source, store *sinktest.Memory, o *objects, g *progress, m *merges) *owners {
 	return &owners{
-		bad: bad, src: src, store: store, objects: o, progress: g,
+		bad: bad, src: src, store: store, objects: o, progress: g, merges: m,
 		touches: map[string][]touch{}, forgotten: map[record.Partition]bool{}, gone: map[record.Partition]bool{}, renewed: map[string]uint64{},
 	}
 }
@@ -56,6 +58,10 @@ func (w *owners) touched(e *ledger.Entry) {
 // committed any more, which is so if others went on with each lane that its owner held.
 func (w *owners) swept(s storage.Staging) {
 	if isProbe(s.Key) || w.objects.public[s.Key] {
+		return
+	}
+	if strings.HasPrefix(s.Owner, "m") {
+		w.merges.swept(s)
 		return
 	}
 	body, err := w.store.Read(context.Background(), root+ledger.OwnerName(s.Owner), ledger.MaxOwner)

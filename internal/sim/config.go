@@ -22,6 +22,8 @@ const (
 	stepPersists = 20 * time.Second // until the store's clock is believed again
 	stepLasts    = 15 * time.Second // at most
 
+	keep = 2 * hour // of packs
+
 	emptyHours = 10 // that close in a row, where a record of long ago begins a log
 )
 
@@ -46,12 +48,18 @@ type config struct {
 	odd       bool // some records have times far ahead
 	old       bool // a record of long ago begins a log
 	small     bool // entries are short, so that parts of them are blobs
-	deploys   bool // processes of two versions run: a flow has another name in each
 	workers   bool // tasks finish records in any order
+	versions  versions
 
 	ahead time.Duration // by which most clocks of producers go ahead; not where a join waits for time to pass
 
 	steps int
+}
+
+// versions is how processes that run at the same time differ.
+type versions struct {
+	deploys bool // a flow has another name in each of two versions
+	merges  bool // flows have keys, and some versions merge them
 }
 
 // mishaps is what goes wrong in a run, and how often. It is drawn from the seed, too.
@@ -78,7 +86,7 @@ func draw(s *scheduler, steps int, reshard bool) (*config, *mishaps) {
 	c.uneven = c.pairs && s.chance(0.7)
 	c.txns, c.grows, m.skew = s.chance(0.3), s.chance(0.5), s.chance(0.5)
 	c.upgrade, c.retires = s.chance(0.25), !c.join && !c.asof && !c.dedup // a partner that is deleted has no one right answer
-	c.small, c.deploys = s.chance(0.3), s.chance(0.3)
+	c.small, c.versions.deploys = s.chance(0.3), s.chance(0.3)
 	if c.reshards = s.chance(0.4) || reshard; c.reshards {
 		c.pairs, c.txns, c.retires = false, false, false // what has shards has no transactions, and nothing to pair
 	}
@@ -99,6 +107,7 @@ func draw(s *scheduler, steps int, reshard bool) (*config, *mishaps) {
 	m.faults, m.crashes, m.pauses, m.moves = rate(0.15), rate(0.004), rate(0.01), rate(0.01)
 	m.storm = s.chance(0.15)
 	m.jumpy = s.chance(0.3)
+	c.versions.merges = s.chance(0.5)
 	if c.odd = s.chance(0.5); !c.join && !c.asof && s.chance(0.5) {
 		c.ahead = rule.Near
 	}

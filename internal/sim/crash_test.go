@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/format"
+	"github.com/onceflow/onceflow/sink/manifest"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/record"
@@ -73,7 +75,7 @@ type patient struct{}
 func (patient) Yield(string) { time.Sleep(time.Millisecond) } //nolint:forbidigo // the clock of the bubble
 
 // run is one life of the job.
-func run(ctx context.Context, log *streamtest.Log, store sink.Store) error {
+func run(ctx context.Context, log *streamtest.Log, store sink.Store, merges bool) error {
 	e := *env.Default()
 	e.Scheduler = patient{}
 	ctx = env.With(ctx, &e)
@@ -84,8 +86,8 @@ func run(ctx context.Context, log *streamtest.Log, store sink.Store) error {
 	hits = stream.Via(hits, join.Left(func(h *hit) string { return h.Key }, func(h *hit) bool { return h.Left },
 		func(left, right *hit) { left.With = right.ID }, nil))
 	out, err := sink.Open(ctx, store, "job", []sink.Flow[hit]{
-		{Name: "hits", Format: format.JSONLines[hit]()},
-		{Name: "joined", Where: func(h *hit) bool { return h.With != "" }, Format: format.JSONLines[hit](), Codec: codec.Gzip},
+		{Name: "hits", Format: format.JSONLines[hit](), Merge: merges, Keys: []sink.Key[hit]{{Name: "first", Value: func(h *hit) string { return h.ID[:1] }}}},
+		{Name: "joined", Where: func(h *hit) bool { return h.With != "" }, Format: format.JSONLines[hit](), Codec: codec.Gzip, Merge: merges},
 	}, nil)
 	if err != nil {
 		return err
@@ -97,7 +99,7 @@ func run(ctx context.Context, log *streamtest.Log, store sink.Store) error {
 type plan map[int]sinktest.Mode
 
 // live runs the job again and again until it ends by itself, and returns how many calls it made.
-func live(t *testing.T, p plan, store *sinktest.Memory, log *streamtest.Log) int {
+func live(t *testing.T, p plan, store *sinktest.Memory, log *streamtest.Log, merges bool) int {
 	var calls atomic.Int64
 	for range 20 {
 		ctx, kill := context.WithCancel(t.Context())
@@ -109,31 +111,31 @@ func live(t *testing.T, p plan, store *sinktest.Memory, log *streamtest.Log) int
 			return mode
 		})
 		f.Delay = 3
-		err := run(ctx, log, f)
+		err := run(ctx, log, f, merges)
 		kill()
 		f.Land(-1)
 		if err == nil && !f.Crashed() {
 			return int(calls.Load())
 		}
-		check(t, p, store, false)
+		check(t, p, store, false, merges)
 	}
 	t.Fatalf("%v: the job does not end", p)
 	return 0
 }
 
 // check reads the committed output. Unless the job is over some of it may be missing.
-func check(t *testing.T, p plan, store *sinktest.Memory, over bool) {
+func check(t *testing.T, p plan, store *sinktest.Memory, over, merges bool) {
 	t.Helper()
 	ctx := t.Context()
 	var got, joined []string
-	for m, err := range sink.Committed(ctx, store, "job", 0, &sink.ReadOptions{Poll: -1}) {
+	for files, err := range written(ctx, store, merges) {
 		if err != nil {
 			if over {
 				t.Errorf("%v: %v", p, err)
 			}
 			break
 		}
-		for _, f := range m.Files {
+		for _, f := range files {
 			if f.Kind != "" {
 				if f.Kind == "late" {
 					t.Errorf("%v: %s is late", p, f.Key)
@@ -178,8 +180,28 @@ func check(t *testing.T, p plan, store *sinktest.Memory, over bool) {
 	}
 }
 
+// written are the files of transactions or, if they are merged, of sealed hours.
+func written(ctx context.Context, store sink.Store, merges bool) iter.Seq2[[]manifest.File, error] {
+	opts := &sink.ReadOptions{Poll: -1}
+	return func(yield func([]manifest.File, error) bool) {
+		if merges {
+			for m, err := range sink.Hours(ctx, store, "job", time.Time{}, opts) {
+				if !yield(m.Files, err) {
+					return
+				}
+			}
+			return
+		}
+		for m, err := range sink.Committed(ctx, store, "job", 0, opts) {
+			if !yield(m.Files, err) {
+				return
+			}
+		}
+	}
+}
+
 // lifetime is the job under a plan, from the first record to the end.
-func lifetime(t *testing.T, p plan) (calls int) {
+func lifetime(t *testing.T, p plan, merges bool) (calls int) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		store, log := sinktest.NewMemory(), streamtest.NewLog(2, 1)
@@ -187,8 +209,8 @@ func lifetime(t *testing.T, p plan) (calls int) {
 			log.OpenTransaction(p[0], p[1], true) // no end can be proved: the records are older than the clock
 		}
 		go feed(log, time.Now().Add(-6*time.Hour))
-		calls = live(t, p, store, log)
-		check(t, p, store, true)
+		calls = live(t, p, store, log, merges)
+		check(t, p, store, true, merges)
 	})
 	return calls
 }
@@ -197,14 +219,18 @@ var faults = []sinktest.Mode{
 	sinktest.Crash, sinktest.ApplyThenCrash, sinktest.ApplyThenFail, sinktest.Refuse, sinktest.ApplyLate, sinktest.ApplyThenExist,
 }
 
-func TestEveryCallOfTheStoreMayBeTheLast(t *testing.T) {
+func TestEveryCallOfTheStoreMayBeTheLast(t *testing.T) { everyCall(t, false) }
+
+func TestEveryCallOfAMergeMayBeTheLast(t *testing.T) { everyCall(t, true) }
+
+func everyCall(t *testing.T, merges bool) {
 	step := 1
 	if testing.Short() {
 		step = 7
 	}
 	for _, mode := range faults {
 		for k := 0; ; k += step {
-			calls := lifetime(t, plan{k: mode})
+			calls := lifetime(t, plan{k: mode}, merges)
 			if t.Failed() {
 				t.Fatalf("%s at call %d of %d", mode, k, calls)
 			}
@@ -215,7 +241,11 @@ func TestEveryCallOfTheStoreMayBeTheLast(t *testing.T) {
 	}
 }
 
-func TestEveryCallOfARecoveryMayBeTheLast(t *testing.T) {
+func TestEveryCallOfARecoveryMayBeTheLast(t *testing.T) { everyRecovery(t, false) }
+
+func TestEveryCallOfARecoveryOfAMergeMayBeTheLast(t *testing.T) { everyRecovery(t, true) }
+
+func everyRecovery(t *testing.T, merges bool) {
 	step := 5
 	if testing.Short() {
 		step = 29
@@ -224,7 +254,7 @@ func TestEveryCallOfARecoveryMayBeTheLast(t *testing.T) {
 		for k := 3; ; k += step {
 			calls := 0
 			for d := 1; d < 40; d += 3 {
-				calls = lifetime(t, plan{k: sinktest.ApplyThenCrash, k + d: second})
+				calls = lifetime(t, plan{k: sinktest.ApplyThenCrash, k + d: second}, merges)
 				if t.Failed() {
 					t.Fatalf("killed at call %d, %s at call %d of %d", k, second, k+d, calls)
 				}
@@ -252,7 +282,7 @@ func TestManyFaultsInOneLife(t *testing.T) {
 				p[k] = faults[2+rng.IntN(4)]
 			}
 		}
-		lifetime(t, p)
+		lifetime(t, p, seed%2 == 0)
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
@@ -269,7 +299,7 @@ func (p plan) String() string {
 }
 
 func TestThePlanOfNoFaultsIsRight(t *testing.T) {
-	if calls := lifetime(t, plan{}); calls < 50 {
+	if calls := lifetime(t, plan{}, true); calls < 50 {
 		t.Errorf("%d calls: too few to break", calls)
 	} else {
 		t.Logf("%d calls", calls)

@@ -12,6 +12,7 @@ import (
 	"github.com/onceflow/onceflow/internal/lineage"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -65,15 +66,24 @@ type Row struct {
 }
 
 // flows are those of a version of the job, in which the flow of clicks has this name.
-func flows(clicks string) []sink.Flow[Row] {
-	return []sink.Flow[Row]{
-		{Name: "views", Where: func(r *Row) bool { return !r.unwanted }, Format: format.JSONLines[Row]()},
-		{Name: clicks, Where: func(r *Row) bool { return r.click && !r.unwanted }, Format: format.JSONLines[Row](), Late: sink.LateDrop},
+func flows(clicks string, v version) []sink.Flow[Row] {
+	all := []sink.Flow[Row]{
+		{Name: "views", Where: func(r *Row) bool { return !r.unwanted }, Format: format.JSONLines[Row](), Merge: v.views},
+		{Name: clicks, Where: func(r *Row) bool { return r.click && !r.unwanted }, Format: format.JSONLines[Row](), Late: sink.LateDrop, Merge: v.clicks},
 	}
+	for i := range all {
+		if v.keys {
+			all[i].Keys = []sink.Key[Row]{{Name: "key", Value: func(r *Row) string { return r.Owner[len(r.Owner)-1:] }}}
+		}
+		if v.gzip {
+			all[i].Codec = codec.Gzip
+		}
+	}
+	return all
 }
 
 func openEngine(ctx context.Context, p *process) (*engine, error) {
-	s, err := sink.Open(ctx, p.faulty, "job", flows(p.clicks), &sink.Options{Hour: hour, Generation: p.generation})
+	s, err := sink.Open(ctx, p.faulty, "job", flows(p.clicks, p.merge), &sink.Options{Hour: hour, Generation: p.generation, Keep: keep})
 	if err != nil {
 		return nil, err
 	}

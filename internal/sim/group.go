@@ -35,8 +35,14 @@ func (g *group) start() {
 		emptyHours: sink.DefaultEmptyHours, clicks: "clicks",
 	}
 	p.topics, p.generation = g.src.read()
-	if g.cfg.deploys && g.sched.chance(0.5) {
+	if g.cfg.versions.deploys && g.sched.chance(0.5) {
 		p.clicks = "taps"
+	}
+	if g.cfg.versions.merges {
+		p.merge = version{
+			keys: true, views: g.sched.chance(0.8), clicks: g.sched.chance(0.5), gzip: g.sched.chance(0.2),
+			unit: []int64{200, 800, 5000}[g.sched.rng.IntN(3)], file: []int64{100, 400}[g.sched.rng.IntN(2)],
+		}
 	}
 	if g.cfg.old {
 		if p.emptyHours = emptyHours; g.looked {

@@ -33,20 +33,20 @@ func (w *world) loss() {
 	}
 	switch last := entries[len(entries)-1]; w.sched.rng.IntN(3) {
 	case 0:
-		store.Delete(root + ledger.GenesisName)
+		store.Lose(root + ledger.GenesisName)
 	case 1: // the newest, as in a folder that was restored in part
 		what = "the newest entries"
 		from := 1 + w.sched.rng.Uint64N(newest)
 		for n := from; n <= last; n++ {
-			store.Delete(root + ledger.EntryName(n))
-			store.Delete(root + ledger.SnapshotName(n))
+			store.Lose(root + ledger.EntryName(n))
+			store.Lose(root + ledger.SnapshotName(n))
 		}
 	case 2:
 		if last-snapshot < 2 {
 			return // what a snapshot has is not read
 		}
 		what = "an entry"
-		store.Delete(root + ledger.EntryName(snapshot+1+w.sched.rng.Uint64N(last-snapshot-1)))
+		store.Lose(root + ledger.EntryName(snapshot+1+w.sched.rng.Uint64N(last-snapshot-1)))
 	}
 	w.sched.logf("%s lost", what)
 	before := kept(store)
@@ -90,7 +90,7 @@ func (w *world) openOn(store sink.Store) error {
 	e.Rand, e.Parallel = rand.New(rand.NewPCG(w.sched.rng.Uint64(), 3)).Uint64, 1
 	ctx := env.With(context.Background(), e)
 	topics, generation := w.src.read()
-	s, err := sink.Open(ctx, store, "job", flows("clicks"), &sink.Options{Hour: hour, Generation: generation})
+	s, err := sink.Open(ctx, store, "job", flows("clicks", version{}), &sink.Options{Hour: hour, Generation: generation})
 	if err != nil {
 		return err
 	}

@@ -23,11 +23,20 @@ type process struct {
 	topics     []string
 	generation uint64
 	clicks     string // the name of the flow of clicks in its version
+	merge      version
 	emptyHours int64
 	faulty     *sinktest.Faulty
 	paused     bool
 	leaving    bool // told to end
 	eng        *engine
+}
+
+// version is what the version of a process says of files by key.
+type version struct {
+	keys          bool
+	views, clicks bool // that are merged
+	gzip          bool // files are compressed
+	unit, file    int64
 }
 
 func (p *process) reads(l *lane) bool { return slices.Contains(p.topics, l.parts[0].topic) }
@@ -39,6 +48,7 @@ func (p *process) env() *env.Env {
 		Mono: func() time.Duration { return p.g.sched.now.Sub(p.g.sched.began) }, Wall: func() time.Time { return p.g.sched.now.Add(p.wall) },
 		Steady: &steady.Limits{Step: 5 * time.Second, Persist: stepPersists, Apart: hour},
 	}
+	e.MergeUnit, e.MergeFile = p.merge.unit, p.merge.file
 	if p.g.cfg.small {
 		e.MaxEntry = 1500
 	}

@@ -32,6 +32,14 @@ func (s *watched) Publish(ctx context.Context, ref []byte) error {
 	return err
 }
 
+func (s *watched) Delete(ctx context.Context, key string) error {
+	err := s.Memory.Delete(ctx, key)
+	if err == nil {
+		s.check.merges.deleted(key)
+	}
+	return err
+}
+
 func (s *watched) Discard(ctx context.Context, st storage.Staging) error {
 	err := s.Memory.Discard(ctx, st)
 	if err == nil {

@@ -45,7 +45,7 @@ type watcher struct {
 	hourAfter string               // last hour manifest seen
 	waiting   map[string]time.Time // folders whose hour manifest was seen, and when
 	lastEntry string
-	whole     time.Time // when all manifests were listed last
+	whole     time.Time       // when all manifests were listed last
 	seen      map[string]bool // manifests
 }
 

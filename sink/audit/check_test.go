@@ -70,7 +70,7 @@ func TestEachBadInputHasItsWord(t *testing.T) {
 		want[twice] = []audit.Word{audit.Incomplete, audit.Late, audit.Twice}
 
 		gone := batch(made(next, 4), func(*audit.Line) bool { return false })
-		w.store.Delete(object(gone))
+		w.store.Lose(object(gone))
 		want[gone] = []audit.Word{audit.Incomplete, audit.Late, audit.Gone}
 
 		unknown := audit.NewID(time.Now())

@@ -137,17 +137,8 @@ func (f *Folder) Lines(ctx context.Context, id ID) ([]Line, error) {
 // now is the store's clock.
 func (f *Folder) now(ctx context.Context) (time.Time, error) { return f.store.Now(ctx) }
 
-// deleter is a store that can delete objects.
-type deleter interface {
-	Delete(ctx context.Context, key string) error
-}
-
 // expire deletes what belongs to batches of a time before before, of one of the folders.
 func (f *Folder) expire(ctx context.Context, folder string, before time.Time) error {
-	d, ok := f.store.Store.(deleter)
-	if !ok {
-		return fmt.Errorf("audit: the store cannot delete what has expired: give %s a rule that does: %w", f.root, errors.ErrUnsupported)
-	}
 	root := f.root + folder
 	for o, err := range f.store.List(ctx, root, "") {
 		if err != nil {
@@ -164,7 +155,7 @@ func (f *Folder) expire(ctx context.Context, folder string, before time.Time) er
 		if !id.Time().Before(before) {
 			return nil // so are all that follow
 		}
-		if err := d.Delete(ctx, o.Key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := f.store.Delete(ctx, o.Key); err != nil {
 			return fmt.Errorf("audit: delete %s: %w", o.Key, err)
 		}
 	}

@@ -106,14 +106,19 @@ func metadata(m map[string]*string, name string) (value string, ok bool) {
 	return "", false
 }
 
-// remove deletes a staged file with what a person may have made of it.
+// remove deletes a staged file.
 func (b *box) remove(ctx context.Context, staging string) error {
+	return b.delete(ctx, "delete the staged file", staging, toName(b.staging()+staging))
+}
+
+// delete deletes a blob with what a person may have made of it.
+func (b *box) delete(ctx context.Context, doing, key, name string) error {
 	err := b.retry.Do(ctx, 0, func(ctx context.Context) error {
-		_, err := b.blob(toName(b.staging()+staging)).Delete(ctx, &blob.DeleteOptions{DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude)})
+		_, err := b.blob(name).Delete(ctx, &blob.DeleteOptions{DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude)})
 		return err
 	})
 	if err != nil && !notFound(err) {
-		return b.fail("delete the staged file", staging, err)
+		return b.fail(doing, key, err)
 	}
 	return nil
 }

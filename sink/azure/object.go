@@ -88,6 +88,44 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 	return body, err
 }
 
+// ReadRange reads length bytes of an object from offset on.
+func (s *Store) ReadRange(ctx context.Context, key string, offset, length int64) (body []byte, err error) {
+	if err := driver.CheckRange(key, offset, length); err != nil {
+		return nil, fmt.Errorf("azure: read: %w", err)
+	}
+	err = s.box.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
+		body, err = s.readRange(ctx, key, offset, length)
+		return err
+	})
+	if err != nil {
+		return nil, s.box.fail("read", key, err)
+	}
+	return body, nil
+}
+
+func (s *Store) readRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	within := &blob.DownloadStreamOptions{Range: blob.HTTPRange{Offset: offset, Count: length}}
+	out, err := s.box.blob(s.box.blobName(key)).DownloadStream(ctx, within)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	if out.ContentLength == nil || *out.ContentLength != length {
+		return nil, fmt.Errorf("the server does not send the %d bytes from %d on", length, offset)
+	}
+	body := make([]byte, length)
+	_, err = io.ReadFull(out.Body, body)
+	return body, err
+}
+
+// Delete deletes an object.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := driver.CheckKey(key); err != nil {
+		return fmt.Errorf("azure: delete: %w", err)
+	}
+	return s.box.delete(ctx, "delete", key, s.box.blobName(key))
+}
+
 // Open reads an object as a stream. The stream is not retried.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := driver.CheckKey(key); err != nil {

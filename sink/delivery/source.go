@@ -53,11 +53,30 @@ func (s *source) transactions(ctx context.Context, from Cursor, t sink.Tail) ite
 	}
 	return func(yield func(*Unit, error) bool) {
 		for m, err := range sink.Committed(ctx, s.store, s.job, after, s.opts.read(s.opts.Poll, s.seen)) {
-			if !yield(s.unit(Cursor{Ledger: t.Ledger, Entry: m.Entry}, m.Files), err) {
+			if err == nil {
+				err = s.merged(&m)
+			}
+			if !yield(s.unit(Cursor{Ledger: t.Ledger, Entry: m.Entry}, m.Files), err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// merged refuses a transaction whose rows are in packs: they are in files once the hour is sealed.
+func (s *source) merged(m *manifest.Transaction) error {
+	for i := range m.Packs {
+		if s.wants(m.Packs[i].Flow) {
+			return fmt.Errorf("delivery: entry %d has rows of flow %q in a pack, since the flow is merged: deliver sealed hours (Options.Hourly), or other flows",
+				m.Entry, m.Packs[i].Flow)
+		}
+	}
+	return nil
+}
+
+// wants reports whether files of a flow are delivered.
+func (s *source) wants(flow string) bool {
+	return len(s.opts.Flows) == 0 || slices.Contains(s.opts.Flows, flow)
 }
 
 func (s *source) hours(ctx context.Context, from Cursor, t sink.Tail) iter.Seq2[*Unit, error] {
@@ -82,7 +101,7 @@ func (s *source) unit(c Cursor, files []manifest.File) *Unit {
 	u := &Unit{ID: unitID(s.name, c), Delivery: s.name, Job: s.job, Cursor: c, store: s.files, seen: time.Now()}
 	for _, f := range files {
 		rows := f.Kind == manifest.OnTime || f.Kind == manifest.Late
-		if rows && (len(s.opts.Flows) == 0 || slices.Contains(s.opts.Flows, f.Flow)) {
+		if rows && s.wants(f.Flow) {
 			u.Files = append(u.Files, f)
 		}
 	}
@@ -104,6 +123,9 @@ func (s *source) find(ctx context.Context, c Cursor) (*Unit, error) {
 			return nil, err
 		}
 		if m.Entry == c.Entry {
+			if err := s.merged(&m); err != nil {
+				return nil, err
+			}
 			return s.unit(c, m.Files), nil
 		}
 		break

@@ -3,6 +3,7 @@ package driver
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -62,6 +63,14 @@ func CheckPrefix(prefix string) error {
 		return fmt.Errorf("Prefix: %w", err)
 	}
 	return nil
+}
+
+// CheckRange says why ReadRange cannot be asked for a part of an object.
+func CheckRange(key string, offset, length int64) error {
+	if offset < 0 || length <= 0 || offset > math.MaxInt64-length {
+		return fmt.Errorf("%d bytes of %.80q from %d on are no part of an object", length, key, offset)
+	}
+	return CheckKey(key)
 }
 
 // CheckOwner says why owner cannot be the owner of a staged file. It must be 1 to 128 lower-case letters and digits.

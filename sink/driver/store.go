@@ -60,6 +60,15 @@ type Store interface {
 	// the object is not read to its end. ctx lasts until it is closed.
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 
+	// ReadRange returns the length bytes of an object that begin at offset, in one request that transfers no more than these. The
+	// error matches fs.ErrNotExist if there is no object; a range that goes beyond its end is an error. offset is not negative
+	// and length is positive. What it returns is the caller's. Packs are read with it.
+	ReadRange(ctx context.Context, key string, offset, length int64) ([]byte, error)
+
+	// Delete deletes an object. It succeeds, too, if there is none. The sink deletes packs, long after their hour was sealed,
+	// and package audit what has expired; a job without merged flows needs no permission for it.
+	Delete(ctx context.Context, key string) error
+
 	// List yields the objects whose keys begin with prefix and sort after after, in the order of their bytes. It sees every
 	// Create and Publish that returned before it was called. It never shows staging, nor what the Store keeps for itself,
 	// nor objects of other programs whose names are no keys ([CheckKey]), whatever the prefix. It asks for page after page until there is no more; a listing that ends without an error is

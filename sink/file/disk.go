@@ -24,6 +24,7 @@ type disk interface {
 
 type handle interface {
 	io.ReadCloser
+	io.ReaderAt
 	io.WriterAt
 	Stat() (fs.FileInfo, error)
 	Sync() error

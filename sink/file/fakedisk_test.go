@@ -211,6 +211,9 @@ type fakeHandle struct {
 }
 
 func (h *fakeHandle) Read(p []byte) (int, error) { return h.r.Read(p) }
+func (h *fakeHandle) ReadAt(p []byte, at int64) (int, error) {
+	return bytes.NewReader(h.i.body).ReadAt(p, at)
+}
 func (h *fakeHandle) Close() error               { h.d.open--; return nil }
 func (h *fakeHandle) Stat() (fs.FileInfo, error) { return fakeInfo{"", h.i}, nil }
 

@@ -151,6 +151,41 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, erro
 	return body, nil
 }
 
+// ReadRange reads length bytes of an object from offset on.
+func (s *Store) ReadRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	if err := driver.CheckRange(key, offset, length); err != nil {
+		return nil, s.tree.fail("read", key, err)
+	}
+	h, size, err := s.openFile(ctx, "read", key)
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	if length > size-offset {
+		return nil, s.tree.fail("read", key, fmt.Errorf("it has %d bytes, too few for %d from %d on", size, length, offset))
+	}
+	body := make([]byte, length)
+	if _, err := h.ReadAt(body, offset); err != nil {
+		return nil, s.tree.fail("read", key, err)
+	}
+	return body, nil
+}
+
+// Delete deletes an object.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := s.tree.check(ctx, "delete", key); err != nil {
+		return err
+	}
+	info, err := s.tree.disk.Lstat(key)
+	if err == nil && info.Mode().IsRegular() { // a folder is no object
+		err = s.tree.disk.Remove(key)
+	}
+	if err != nil && !errors.Is(notExist(err), fs.ErrNotExist) {
+		return s.tree.fail("delete", key, err)
+	}
+	return nil
+}
+
 // Open opens an object.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	h, size, err := s.openFile(ctx, "open", key)

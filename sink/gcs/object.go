@@ -108,6 +108,46 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 	return io.ReadAll(r)
 }
 
+// ReadRange reads length bytes of an object from offset on.
+func (s *Store) ReadRange(ctx context.Context, key string, offset, length int64) (body []byte, err error) {
+	if err := driver.CheckRange(key, offset, length); err != nil {
+		return nil, fmt.Errorf("gcs: read: %w", err)
+	}
+	err = s.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
+		body, err = s.readRange(ctx, key, offset, length)
+		return err
+	})
+	if notFound(err) {
+		return nil, fmt.Errorf("gcs: %q in bucket %s: %w", key, s.name, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, s.fail("read", key, err)
+	}
+	return body, nil
+}
+
+func (s *Store) readRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	r, err := s.object(s.opts.Prefix+key).ReadCompressed(true).NewRangeReader(ctx, offset, length)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }() // what was only read
+	if n := r.Remain(); n != length {
+		return nil, fmt.Errorf("the server sends %d bytes instead of the %d from %d on", n, length, offset)
+	}
+	body := make([]byte, length)
+	_, err = io.ReadFull(r, body)
+	return body, err
+}
+
+// Delete deletes an object.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := driver.CheckKey(key); err != nil {
+		return fmt.Errorf("gcs: delete: %w", err)
+	}
+	return s.remove(ctx, s.opts.Prefix+key)
+}
+
 // Open reads an object as a stream. The stream is not retried, and once it has begun only ctx bounds it.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := driver.CheckKey(key); err != nil {

@@ -2,8 +2,11 @@ package manifest
 
 import "time"
 
-// Format is the version of manifests, hour manifests and seals.
-const Format = 1
+// Format is the version of manifests, hour manifests and seals. That of a transaction with packs is PackFormat.
+const (
+	Format     = 1
+	PackFormat = 2
+)
 
 // MaxBytes bounds a manifest that a reader takes.
 const MaxBytes = 256 << 20
@@ -28,6 +31,25 @@ type File struct {
 	Length int64     `json:"length"` // bytes
 	Rows   int64     `json:"rows"`
 	CRC32C string    `json:"crc32c"` // of the bytes, eight hex digits
+}
+
+// Pack has the rows that a transaction wrote for an hour of a merged flow, with all their keys. They are in files once their
+// hour is sealed. The pack is deleted some time after that. docs/format.md describes it.
+type Pack struct {
+	Flow     string    `json:"flow"`
+	Hour     time.Time `json:"hour"` // its start
+	Key      string    `json:"key"`  // in the store
+	Length   int64     `json:"length"`
+	Rows     int64     `json:"rows"`
+	CRC32C   string    `json:"crc32c"`
+	Contents Contents  `json:"contents"`
+}
+
+// Contents is where a pack says what it has.
+type Contents struct {
+	Offset int64  `json:"offset"`
+	Length int64  `json:"length"`
+	CRC32C string `json:"crc32c"`
 }
 
 // FlowSum adds up files.

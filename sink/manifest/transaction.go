@@ -6,9 +6,10 @@ type Transaction struct {
 	Format     int                `json:"format"`
 	Job        string             `json:"job"`
 	Epoch      int                `json:"epoch"`
-	Entry      uint64             `json:"entry"` // its place in the ledger; transactions are ordered by it
-	Files      []File             `json:"files"` // ordered by key
-	Flows      map[string]FlowSum `json:"flows"` // on-time files only
+	Entry      uint64             `json:"entry"`           // its place in the ledger; transactions are ordered by it
+	Files      []File             `json:"files"`           // ordered by key
+	Packs      []Pack             `json:"packs,omitempty"` // of merged flows, ordered by key; with them the Format is PackFormat
+	Flows      map[string]FlowSum `json:"flows"`           // on-time files and packs only
 	Partitions []Partition        `json:"partitions"`
 
 	// Reasons counts finished records without a row, by the labels of stages and the kinds of errors, the most frequent

@@ -87,6 +87,52 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 	return body, err
 }
 
+// ReadRange reads length bytes of an object from offset on.
+func (s *Store) ReadRange(ctx context.Context, key string, offset, length int64) (body []byte, err error) {
+	if err := driver.CheckRange(key, offset, length); err != nil {
+		return nil, fmt.Errorf("s3: read: %w", err)
+	}
+	err = s.bucket.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
+		body, err = s.readRange(ctx, key, offset, length)
+		return err
+	})
+	if err != nil {
+		return nil, s.bucket.fail("read", key, err)
+	}
+	return body, nil
+}
+
+func (s *Store) readRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	within := fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)
+	out, err := s.bucket.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key), Range: &within})
+	if err != nil {
+		return nil, err
+	}
+	defer out.Body.Close()
+	s.bucket.learn(out.ResultMetadata)
+	if n := aws.ToInt64(out.ContentLength); n != length {
+		return nil, fmt.Errorf("the server sends %d bytes instead of the %d from %d on", n, length, offset)
+	}
+	body := make([]byte, length)
+	_, err = io.ReadFull(out.Body, body)
+	return body, err
+}
+
+// Delete deletes an object. In a bucket with versions it adds a marker.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := driver.CheckKey(key); err != nil {
+		return fmt.Errorf("s3: delete: %w", err)
+	}
+	err := s.bucket.retry.Do(ctx, 0, func(ctx context.Context) error {
+		_, err := s.bucket.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key)})
+		return err
+	})
+	if err != nil && !notFound(err) {
+		return s.bucket.fail("delete", key, err)
+	}
+	return nil
+}
+
 // Open reads an object as a stream. The stream is not retried, and once it has begun only ctx bounds it.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := driver.CheckKey(key); err != nil {

@@ -55,7 +55,7 @@ type publishOverwrites struct{ *sinktest.Memory }
 func (s publishOverwrites) Publish(ctx context.Context, ref []byte) error {
 	err := s.Memory.Publish(ctx, ref)
 	if key, _ := parts(ref); errors.Is(err, storage.ErrStagingLost) {
-		s.Delete(key)
+		s.Lose(key)
 		return s.Memory.Publish(ctx, ref)
 	}
 	return err
@@ -75,7 +75,7 @@ func (s publishComparesSizes) Publish(ctx context.Context, ref []byte) error {
 type discardOfPublished struct{ *sinktest.Memory }
 
 func (s discardOfPublished) Discard(ctx context.Context, st storage.Staging) error {
-	s.Delete(st.Key)
+	s.Lose(st.Key)
 	return s.Memory.Discard(ctx, st)
 }
 

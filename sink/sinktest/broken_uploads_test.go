@@ -37,7 +37,7 @@ func (s *publishOverFirst) Stage(ctx context.Context, key, owner string, most in
 func (s *publishOverFirst) Publish(ctx context.Context, ref []byte) error {
 	key, _ := parts(ref)
 	if _, ok := s.first.Load(key); ok {
-		s.Delete(key)
+		s.Lose(key)
 	}
 	return s.Memory.Publish(ctx, ref)
 }
@@ -52,7 +52,7 @@ func (s publishRaces) Publish(ctx context.Context, ref []byte) error {
 	}
 	for range 1 << 16 {
 		if _, err := s.Read(ctx, key, 1<<30); err == nil {
-			s.Delete(key)
+			s.Lose(key)
 			break
 		}
 		runtime.Gosched()
@@ -110,7 +110,7 @@ func (s *shows) show(key string) {
 		}
 		runtime.Gosched()
 	}
-	s.Delete(key)
+	s.Lose(key)
 }
 
 type discardShows struct{ shows }
@@ -166,7 +166,7 @@ type abortDeletes struct{ *sinktest.Memory }
 func (s abortDeletes) Stage(ctx context.Context, key, owner string, most int64) (storage.Upload, error) {
 	up, err := s.Memory.Stage(ctx, key, owner, most)
 	return changed{Upload: up, abort: func(ctx context.Context) error {
-		s.Delete(key)
+		s.Lose(key)
 		return up.Abort(ctx)
 	}}, err
 }

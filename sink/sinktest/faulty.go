@@ -16,18 +16,20 @@ import (
 type Op string
 
 const (
-	OpCreate  Op = "create"
-	OpRead    Op = "read"
-	OpOpen    Op = "open"
-	OpList    Op = "list"
-	OpNow     Op = "now"
-	OpStage   Op = "stage"
-	OpWrite   Op = "write"
-	OpClose   Op = "close"
-	OpAbort   Op = "abort"
-	OpPublish Op = "publish"
-	OpStaged  Op = "staged"
-	OpDiscard Op = "discard"
+	OpCreate    Op = "create"
+	OpRead      Op = "read"
+	OpReadRange Op = "read range"
+	OpDelete    Op = "delete"
+	OpOpen      Op = "open"
+	OpList      Op = "list"
+	OpNow       Op = "now"
+	OpStage     Op = "stage"
+	OpWrite     Op = "write"
+	OpClose     Op = "close"
+	OpAbort     Op = "abort"
+	OpPublish   Op = "publish"
+	OpStaged    Op = "staged"
+	OpDiscard   Op = "discard"
 )
 
 // Call is a call of a Store that is about to be made, or was.

@@ -42,6 +42,23 @@ func (f *Faulty) Open(ctx context.Context, key string) (r io.ReadCloser, err err
 	return r, err
 }
 
+// ReadRange reads a part.
+func (f *Faulty) ReadRange(ctx context.Context, key string, offset, length int64) (body []byte, err error) {
+	err = f.do(ctx, OpReadRange, key, true, func(ctx context.Context) (err error) {
+		body, err = f.store.ReadRange(ctx, key, offset, length)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
+// Delete deletes.
+func (f *Faulty) Delete(ctx context.Context, key string) error {
+	return f.do(ctx, OpDelete, key, false, func(ctx context.Context) error { return f.store.Delete(ctx, key) })
+}
+
 // Now asks for the time.
 func (f *Faulty) Now(ctx context.Context) (t time.Time, err error) {
 	err = f.do(ctx, OpNow, "", true, func(ctx context.Context) (err error) {

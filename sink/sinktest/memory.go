@@ -67,6 +67,30 @@ func (m *Memory) Read(ctx context.Context, key string, limit int64) ([]byte, err
 	return append([]byte{}, o.body...), nil
 }
 
+// ReadRange returns a copy of a part of the object.
+func (m *Memory) ReadRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	if err := storage.CheckRange(key, offset, length); err != nil {
+		return nil, fmt.Errorf("sinktest: read: %w", err)
+	}
+	o, err := m.open(ctx, "read", key)
+	if err != nil {
+		return nil, err
+	}
+	if length > int64(len(o.body))-offset {
+		return nil, fmt.Errorf("sinktest: read %s: it has %d bytes, too few for %d from %d on", key, len(o.body), length, offset)
+	}
+	return bytes.Clone(o.body[offset : offset+length]), nil
+}
+
+// Delete deletes an object.
+func (m *Memory) Delete(ctx context.Context, key string) error {
+	if err := check(ctx, "delete", key); err != nil {
+		return err
+	}
+	m.Lose(key)
+	return nil
+}
+
 // Open reads the object as it is now.
 func (m *Memory) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	o, err := m.open(ctx, "open", key)
@@ -157,8 +181,8 @@ func (m *Memory) Overwrite(key string, body []byte) {
 	m.put(key, object{body: bytes.Clone(body), id: m.objects[key].id})
 }
 
-// Delete removes an object, as no Store can.
-func (m *Memory) Delete(key string) {
+// Lose removes an object without a context, as if somebody else had deleted it.
+func (m *Memory) Lose(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if i, ok := slices.BinarySearch(m.keys, key); ok {

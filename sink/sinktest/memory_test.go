@@ -75,7 +75,7 @@ func TestOverwriteAndDeleteChangeWhatIsThere(t *testing.T) {
 	if b, err := m.Read(t.Context(), "a/b", 3); string(b) != "two" || err != nil {
 		t.Errorf("got %q, %v, want two", b, err)
 	}
-	m.Delete("a/b")
+	m.Lose("a/b")
 	if _, err := m.Read(t.Context(), "a/b", 3); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}

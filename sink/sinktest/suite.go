@@ -94,6 +94,8 @@ var contracts = []struct {
 	{"ReadSeesWhatReturned", readSeesWhatReturned, anywhere},
 	{"ReadStopsAtLimit", readStopsAtLimit, anywhere},
 	{"MissingIsErrNotExist", missingIsErrNotExist, anywhere},
+	{"ReadRangeReadsAPart", readRangeReadsAPart, anywhere},
+	{"DeleteDeletes", deleteDeletes, anywhere},
 	{"OddKeysAreKept", oddKeysAreKept, anywhere},
 	{"BadKeysAreRefused", badKeysAreRefused, anywhere},
 	{"ListIsInByteOrder", listIsInByteOrder, anywhere},

@@ -178,6 +178,12 @@ func badKeysAreRefused(s *suite) {
 		if _, err := s.a.Read(s.Context(), key, 1<<20); err == nil {
 			s.Errorf("Read(%q): got no error", key)
 		}
+		if _, err := s.a.ReadRange(s.Context(), key, 0, 1); err == nil {
+			s.Errorf("ReadRange(%q): got no error", key)
+		}
+		if err := s.a.Delete(s.Context(), key); err == nil {
+			s.Errorf("Delete(%q): got no error", key)
+		}
 		if r, err := s.a.Open(s.Context(), key); err == nil {
 			s.Errorf("Open(%q): got no error", key)
 			_ = r.Close()
@@ -211,6 +217,9 @@ func endedContextEndsCalls(s *suite) {
 	check("Create", s.a.Create(ctx, s.dir+"k", nil))
 	_, err := s.a.Read(ctx, s.dir+"there", 10)
 	check("Read", err)
+	_, err = s.a.ReadRange(ctx, s.dir+"there", 0, 1)
+	check("ReadRange", err)
+	check("Delete", s.a.Delete(ctx, s.dir+"there"))
 	_, err = s.a.Open(ctx, s.dir+"there")
 	check("Open", err)
 	_, err = s.a.Now(ctx)

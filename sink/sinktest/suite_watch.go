@@ -69,6 +69,16 @@ func (w *watched) Read(ctx context.Context, key string, limit int64) ([]byte, er
 	return watch(w, fmt.Sprintf("Read(%q)", key), func() ([]byte, error) { return w.store.Read(ctx, key, limit) })
 }
 
+func (w *watched) ReadRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	return watch(w, fmt.Sprintf("ReadRange(%q, %d, %d)", key, offset, length), func() ([]byte, error) {
+		return w.store.ReadRange(ctx, key, offset, length)
+	})
+}
+
+func (w *watched) Delete(ctx context.Context, key string) error {
+	return watchErr(w, fmt.Sprintf("Delete(%q)", key), func() error { return w.store.Delete(ctx, key) })
+}
+
 func (w *watched) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	call := fmt.Sprintf("Open(%q)", key)
 	r, err := watch(w, call, func() (io.ReadCloser, error) { return w.store.Open(ctx, key) })

@@ -78,12 +78,24 @@ type Upkeep struct {
 	// the newest Progress.MaxEventTime, and the lateness. Zero if nothing waits for it.
 	Complete time.Time
 
+	// Merge is how far the merge of the earliest closed hour is that is not sealed yet; nil if none is being merged.
+	Merge *Merge
+
 	// Unclosed says why no hour closes although all of its data is in, and what a person has to do about it; nil is well.
 	Unclosed error
 
 	// Housekeeping says why work that no reader waits for, such as deleting leftovers, fails at present; nil if it does
 	// not. It is for Status.Housekeeping.
 	Housekeeping error
+}
+
+// Merge is how far the packs of a closed hour have become files. Every process knows what it has done or seen itself.
+type Merge struct {
+	Hour  time.Time
+	Units int   // pieces of work that processes share
+	Done  int   // of them, with their files in place
+	Packs int   // that the hour has
+	Bytes int64 // of these
 }
 
 // Txn collects the results of finished records. Write and Reject may be called concurrently for different workers;

@@ -15,6 +15,129 @@ const same = "$same"
 
 // All edits are applied together. No two may overlap: what several mistakes change is one edit.
 var edits = []edit{
+	{"sink", `for _, files := range found {`, `for at, files := range found {`},
+	insert("sink", `// unitsOf returns the units of an hour`, `
+		var (
+			ours  int64
+			known []string
+		)`),
+	insert("sink", `u.hour, u.units, u.records = hour, unitsOf(c, hour, has)`, `ours, known = s.journal.Objects.Env.MergeUnit, s.opts.Flows`),
+	insert("sink", `units := map[string]ledger.Unit{}`, `ours, known = s.journal.Objects.Env.MergeUnit, s.opts.Flows`),
+	{"sink", `if sum := hours[hour]; counts[hour] != sum.Files {`, `if sum := hours[hour]; counts[hour] != sum.Files && !mutant.On("M01") {`},
+	{"sink", `if counts[f.Hour]++; f.Kind == ledger.PackFile {`, `
+		if counts[f.Hour]++; f.Kind == ledger.PackFile && mutant.On("M01") && ids[at] == hours[f.Hour].Last && hours[f.Hour].First < hours[f.Hour].Last {
+			continue
+		}
+		if f.Kind == ledger.PackFile && !(mutant.On("M23") && len(c.packs[f.Flow]) > 0 && c.packs[f.Flow][0].Rows == f.Rows) {`},
+	{"sink", `created := o.Store.Create(ctx, o.Root+rec.Name(), body)`, `
+		if mutant.On("M22") {
+			if err := m.Publish(ctx, rec); err != nil {
+				return nil, err
+			}
+		}
+		name := rec.Name()
+		if mutant.On("M02") {
+			name += "-" + string(rec.Token)
+		}
+		created := o.Store.Create(ctx, o.Root+name, body)
+		if mutant.On("M02") && created == nil {
+			return rec, nil
+		}
+		mine = rec`},
+	insert("sink", `// memory is how many bytes of packs are read at once.`, `var mine *ledger.Merged`),
+	{"sink", `case there == nil: return nil, created`, `
+		case there == nil && mutant.On("M11"):
+			return nil, errors.Join(created, out.abort(ctx))
+		case mutant.On("M24") && errors.Is(created, fs.ErrExist):
+			return there, out.abort(ctx)
+		case there == nil:
+			return nil, created`},
+	{"sink", `case there.Token != rec.Token:`, `
+		case there.Token != rec.Token && mutant.On("M10"):
+			return rec, nil
+		case there.Token != rec.Token:`},
+	{"sink", `r, err := s.merger.Merge(ctx, unit, c.Close.Merge, has.packs[unit.Flow])`, `
+		if mutant.On("M03") && some && len(u.records) > 0 {
+			break
+		}
+		before := s.merger.Mine()
+		r, err := s.merger.Merge(ctx, unit, c.Close.Merge, has.packs[unit.Flow])`},
+	{"sink", `if err := s.merger.Publish(ctx, r); err != nil { return false, err } u.records[unit.Name()] = r`, `
+		own := s.merger.Mine()
+		if own == before {
+			own = nil
+		}
+		if !mutant.On("M04") || own != nil && own.Token == r.Token {
+			if err := s.merger.Publish(ctx, r); err != nil {
+				return false, err
+			}
+		}
+		if mutant.On("M17") && own != nil {
+			r = own
+		}
+		u.records[unit.Name()] = r`},
+	insert("sink", `// Forget frees what is kept of packs`, `
+		// Mine is for planted mistakes.
+		func (m *Merger) Mine() *ledger.Merged { return mine }
+		`),
+	{"sink", `sources[i] = &source{file: &packs[i], order: i, contents: c}`, `
+		sources[i] = &source{file: &packs[i], order: i, contents: c}
+		if mutant.On("M05") {
+			for k := range packs {
+				if packs[k].Key < packs[i].Key {
+					sources[i].order++
+				} else if k < i {
+					sources[i].order--
+				}
+			}
+		}`},
+	{"sink", `if !slices.ContainsFunc(r.Files, func(m ledger.MergedFile) bool { return m.Key == f.Key }) {`,
+		`if mutant.On("M06") || !slices.ContainsFunc(r.Files, func(m ledger.MergedFile) bool { return m.Key == f.Key }) {`},
+	{"sink", `u, open := units[owner] if !open {`, `u, open := units[owner]; if !open || mutant.On("M16") {`},
+	{"sink", `if failed = cmp.Or(failed, err); r == nil {`, `
+		if r == nil && mutant.On("M19") {
+			found = append(found, ours[owner]...)
+		}
+		if failed = cmp.Or(failed, err); r == nil {`},
+	{"sink", `p.journal.Look(func(s *ledger.State) { sealed = s.Hours.SealedAt(hour) })`, `
+		p.journal.Look(func(s *ledger.State) {
+			sealed = s.Hours.SealedAt(hour)
+			if mutant.On("M07") && hour.Before(s.Hours.Closed) {
+				sealed = now.Add(-p.keep)
+			}
+		})`},
+	{"sink", `if last.IsZero() { return nil`, `if last.IsZero() && !mutant.On("M07") { return nil`},
+	{"sink", `if err := o.Store.Delete(ctx, object.Key); err != nil {`, `
+		if mutant.On("M14") {
+			for r, err := range o.Store.List(ctx, o.Root+ledger.MergePrefix, "") {
+				if err == nil {
+					_ = o.Store.Delete(ctx, r.Key)
+				}
+			}
+		}
+		if err := o.Store.Delete(ctx, object.Key); err != nil {`},
+	{"sink", `units = append(units, ledger.Units(c.Entry, hour, flow, bytes, c.Close.Merge.UnitBytes)...)`, `
+		unitBytes := c.Close.Merge.UnitBytes
+		if mutant.On("M08") {
+			unitBytes = ours
+		}
+		if mutant.On("M21") && !slices.Contains(known, flow) {
+			continue
+		}
+		units = append(units, ledger.Units(c.Entry, hour, flow, bytes, unitBytes)...)`},
+	{"sink", `if c.Close.Merge != nil { if at, err =`, `if c.Close.Merge != nil && mutant.On("M13") { at = c.Close.At } else if c.Close.Merge != nil { if at, err =`},
+	{"sink", `at = when.Later(at, s.clock.Latest())`, `if !mutant.On("M13b") { at = when.Later(at, s.clock.Latest()) }`},
+	{"sink", `if err := o.Store.Publish(ctx, f.Ref); err != nil { if errors.Is(`, `if err := o.Store.Publish(ctx, f.Ref); err != nil && !mutant.On("M12") { if errors.Is(`},
+	{"sink", `return a.Ext == b.Ext && a.Codec == b.Codec`, `return mutant.On("M15") || a.Ext == b.Ext && a.Codec == b.Codec`},
+	{"sink", `files := slices.Clone(has.files) rows := map[string]int64{}`, `
+		files := slices.Clone(has.files)
+		if mutant.On("M18") && len(has.packs) > 0 {
+			files = nil
+		}
+		rows := map[string]int64{}`},
+	{"sink", `if n != 0 { return nil, &ledger.CorruptError{`, `if n != 0 && !mutant.On("M21") && !mutant.On("M03") && !mutant.On("M17") { return nil, &ledger.CorruptError{`},
+	{"sink", `return false, err } flows := sealed(m)`, `return false, err }; if mutant.On("M25") { return true, nil }; flows := sealed(m)`},
+	{"sink", `len(w.due) > 0 && rows[at].Origin != rows[at-1].Origin {`, `len(w.due) > 0 && (rows[at].Origin != rows[at-1].Origin || mutant.On("M09")) {`},
 	{"sink", `m.Reasons = append(m.Reasons, manifest.Reason(r))`, `if !mutant.On("T58b") { m.Reasons = append(m.Reasons, manifest.Reason(r)) }`},
 	{"sink", `if c.made[i] {`, `if c.made[i] || mutant.On("T53") {`},
 	{"stream/workers", `if !b.open || gen != b.gen {`, `if !b.open || gen != b.gen && !mutant.On("T84") {`},
@@ -63,7 +186,7 @@ var edits = []edit{
 	insert("sink", `byLane := func(l ledger.LaneCommit, name string) int {`, `if mutant.On("T20b") { return nil }`),
 	{"sink", `if !job.KeysInLanes {`, `if !job.KeysInLanes && !mutant.On("T71") {`},
 	{"sink", `if a == nil { return &h.carriedLane, nil`, `if a == nil || mutant.On("T02") { return &h.carriedLane, nil`},
-	{"sink", `if len(waits) > 0 {`, `if len(waits) > 0 && !mutant.On("T35") {`},
+	{"sink", `if len(waits) > 0 {`, `if len(waits) > 0 && !mutant.On("T35") && !mutant.On("M26") {`},
 	insert("sink", `at, err := c.clock.Now(`, `
 		switch {
 		case mutant.On("T14b"):
@@ -118,10 +241,10 @@ var edits = []edit{
 
 	insert("internal/ledger", `next := s.Hours.first()`, `if mutant.On("T23") { return s.Genesis.HourOf(time.Unix(0, 0)) }`),
 	insert("internal/ledger", `through = s.Genesis.HourOf(when.Earlier(s.ready(), now.Add(-lateness)))`, `if mutant.On("T30b") { now = now.Add(lateness) }`),
-	{"internal/ledger", `if len(p.Hours) > 0 { through = when.Earlier(through, p.Hours[0])`, `if len(p.Hours) > 0 && !mutant.On("T35") { through = when.Earlier(through, p.Hours[0])`},
+	{"internal/ledger", `if len(p.Hours) > 0 { through = when.Earlier(through, p.Hours[0])`, `if len(p.Hours) > 0 && !mutant.On("T35") && !mutant.On("M26") { through = when.Earlier(through, p.Hours[0])`},
 	{"internal/ledger", `if c.Generation != s.Config.Generation {`, `if c.Generation != s.Config.Generation && !mutant.On("T14c") {`},
 	{"internal/ledger", `if c.At.Add(-c.Lateness).Before(c.Through) {`, `if c.At.Add(-c.Lateness).Before(c.Through) && !mutant.On("T30b") {`},
-	{"internal/ledger", `!slices.Contains(e.Published, id) {`, `!slices.Contains(e.Published, id) && !mutant.On("T35") {`},
+	{"internal/ledger", `!slices.Contains(e.Published, id) {`, `!slices.Contains(e.Published, id) && !mutant.On("T35") && !(mutant.On("M26") && s.Hours.HasPacks(c.Through)) {`},
 	{"internal/ledger", `if !s.Lanes.knows(p) { return &VoidError{`, `if !s.Lanes.knows(p) && !mutant.On("T14a") { return &VoidError{`},
 	insert("internal/ledger", `for i := range c.Lanes { for k := range c.Lanes[i].Partitions { if p := &c.Lanes[i].Partitions[k]; p.Read != 0`, `if mutant.On("T55") { return false }`),
 	insert("internal/ledger", `gone, ours := 0, make(map[Token]bool, len(o.Lanes))`, `if mutant.On("T19") { return true }`),

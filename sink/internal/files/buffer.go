@@ -38,7 +38,7 @@ const (
 // Rows are encoded into raw. A kept compressor takes them from there, block by block, into out, and its frame ends after
 // Codec.FrameBytes. Without a kept compressor a borrowed one takes them in one piece.
 type buffer struct {
-	file   *outFile
+	file   *outFile // nil if the rows go into a pack
 	lot    *lot
 	shared *shared
 	head   header         // the worker's encoder, to begin a file with
@@ -53,13 +53,15 @@ type buffer struct {
 	frameRows int64
 
 	counted int64 // bytes counted in lot
+
+	packed // if the rows go into a pack
 }
 
 type header interface{ Header(dst []byte) []byte }
 
 // count brings the lot's number of bytes up to date.
 func (b *buffer) count() {
-	n := int64(cap(b.raw) + cap(b.out))
+	n := int64(cap(b.raw)+cap(b.out)) + b.held
 	if b.comp != nil {
 		n += compressorBytes
 	}
@@ -75,6 +77,8 @@ func (b *buffer) drain(ctx context.Context) error {
 	switch {
 	case len(b.raw) == 0:
 		return nil
+	case b.packer != nil:
+		return b.hold()
 	case b.blk != nil || b.shared.plain:
 		return b.whole(ctx)
 	case b.comp == nil && b.lot.kept.Load() >= b.lot.keep:
@@ -102,17 +106,11 @@ func (b *buffer) drain(ctx context.Context) error {
 
 // whole writes raw as one frame, or as one block of the format's own.
 func (b *buffer) whole(ctx context.Context) error {
-	p := b.raw
-	var err error
-	switch {
-	case b.blk != nil:
-		if p, err = b.blk.Block(nil, b.raw, int(b.rows)); err != nil {
-			return retry.Stop(fmt.Errorf("sink: encode a block for %s: %w", b.file.path, err))
-		}
-	case !b.shared.plain:
-		if p, err = b.shared.compress(b.out[:0], b.raw); err != nil {
-			return retry.Stop(fmt.Errorf("sink: compress for %s: %w", b.file.path, err))
-		}
+	p, err := b.framed(b.out[:0])
+	if err != nil {
+		return retry.Stop(fmt.Errorf("sink: write to %s: %w", b.file.path, err))
+	}
+	if b.blk == nil && !b.shared.plain {
 		b.out = p
 	}
 	if err := b.file.add(ctx, p, b.rows, b.header); err != nil {
@@ -120,6 +118,25 @@ func (b *buffer) whole(ctx context.Context) error {
 	}
 	b.empty()
 	return nil
+}
+
+// framed returns raw as one frame or block, which it makes in dst; raw itself if a file has neither.
+func (b *buffer) framed(dst []byte) ([]byte, error) {
+	switch {
+	case b.blk != nil:
+		p, err := b.blk.Block(nil, b.raw, int(b.rows))
+		if err != nil {
+			err = fmt.Errorf("encode a block: %w", err)
+		}
+		return p, err
+	case b.shared.plain:
+		return b.raw, nil
+	}
+	p, err := b.shared.compress(dst, b.raw)
+	if err != nil {
+		err = fmt.Errorf("compress: %w", err)
+	}
+	return p, err
 }
 
 func (b *buffer) endFrame(ctx context.Context) error {
@@ -161,6 +178,7 @@ func (b *buffer) end(ctx context.Context) error {
 // free gives all memory back. Rows that are not written out are lost.
 func (b *buffer) free() {
 	b.raw, b.out, b.comp = nil, nil, nil
+	b.pieces, b.held = nil, 0
 	b.count()
 }
 

@@ -11,6 +11,7 @@ const (
 	Late Kind = "late" // of hours that were closed, never sealed
 	Dead Kind = "dead" // dead letters, under the hour of reading, never sealed
 	Note Kind = "note" // notes of stages, under hours that these choose, never sealed
+	Pack Kind = "pack" // rows of an hour with all their keys, which are merged into files before the hour is sealed
 )
 
 // First levels of folders that are not flows.
@@ -25,6 +26,9 @@ type Layout struct {
 	Prefix string        // of all keys, empty or with a slash at its end
 	Job    string        // whose notes they are
 	Hour   time.Duration // the length of a folder's time
+
+	// Packs is the folder of an hour's packs, with a slash at its end.
+	Packs func(hour time.Time) string
 }
 
 // Folder is the folder of a flow's hour, with a slash at its end; of notes flow is their name. The levels of the hour are "day=2025-05-01/", "hour=06/"
@@ -36,7 +40,7 @@ func (l Layout) Folder(flow string, kind Kind, hour time.Time) []byte {
 		dst = append(dst, LateFolder+"/"...)
 	case Note:
 		dst = append(append(append(dst, NoteFolder+"/"...), l.Job...), '/')
-	case Data, Dead:
+	case Data, Dead, Pack: // packs have a folder of their own
 	}
 	dst = append(append(dst, flow...), '/')
 	dst = hour.UTC().AppendFormat(dst, "day=2006-01-02/")

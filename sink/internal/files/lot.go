@@ -21,6 +21,9 @@ func (l *lot) open(f *outFile, s *shared, h header) *buffer {
 	b := &buffer{file: f, lot: l, shared: s, head: h}
 	b.blk, _ = h.(format.Blocker)
 	l.buffers = append(l.buffers, b)
+	if f == nil {
+		return b
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.buffers = append(f.buffers, b)
@@ -34,8 +37,11 @@ func (l *lot) shed(ctx context.Context) error {
 		return nil
 	}
 	mean := l.bytes.Load() / int64(len(l.buffers))
+	if err := l.pack(ctx); err != nil {
+		return err
+	}
 	for _, b := range l.buffers {
-		if b.counted == 0 || b.counted < mean {
+		if b.packer != nil || b.counted == 0 || b.counted < mean {
 			continue
 		}
 		if err := b.end(ctx); err != nil {
@@ -43,6 +49,32 @@ func (l *lot) shed(ctx context.Context) error {
 		}
 		b.raw, b.out = nil, nil
 		b.count()
+	}
+	return nil
+}
+
+// pack makes packs of the rows that go into some, and frees their memory. A pack has all rows of the worker for its flow and
+// hour, since it is sorted.
+func (l *lot) pack(ctx context.Context) error {
+	by := map[*packer][]*buffer{}
+	var order []*packer
+	for _, b := range l.buffers {
+		if b.packer == nil {
+			continue
+		}
+		if by[b.packer] == nil {
+			order = append(order, b.packer)
+		}
+		by[b.packer] = append(by[b.packer], b)
+	}
+	for _, p := range order {
+		if err := p.write(ctx, by[p]); err != nil {
+			return err
+		}
+		for _, b := range by[p] {
+			b.raw = nil
+			b.count()
+		}
 	}
 	return nil
 }

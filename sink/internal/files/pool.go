@@ -18,6 +18,7 @@ type Flow[T any] struct {
 	Codec    codec.Codec
 	Keys     []Key[T]
 	DropLate bool // late rows are counted only
+	Merge    bool // on-time rows go into packs
 }
 
 // Key is one folder level below the hour.

@@ -31,6 +31,14 @@ type File struct {
 	Rows   int64
 	CRC32C uint32
 	Ref    []byte // the store's: how to publish it
+
+	Contents *Contents // of a pack
+}
+
+// Contents is where a pack says what it has.
+type Contents struct {
+	Offset, Length int64
+	CRC32C         uint32
 }
 
 // Set has the files of one transaction. It is safe for concurrent use unless a method says otherwise.
@@ -45,13 +53,14 @@ type Set struct {
 	live   context.Context // of all uploads, which outlive the calls that write to them; set by the first
 	end    context.CancelFunc
 	files  map[string]*outFile // by folder path, which is unique
+	packs  map[string]*packer  // by folder path and flow
 	parts  []*part             // all that were staged, in the order they were
 	closed []File
 }
 
 // NewSet makes a Set without files. A file that reaches maxBytes is cut, and another one begun.
 func NewSet(stage Stage, maxBytes int64, e *env.Env, budget *streamdriver.Budget) *Set {
-	return &Set{stage: stage, maxBytes: maxBytes, env: e, budget: budget, files: map[string]*outFile{}}
+	return &Set{stage: stage, maxBytes: maxBytes, env: e, budget: budget, files: map[string]*outFile{}, packs: map[string]*packer{}}
 }
 
 // open returns the file of a folder.
@@ -65,6 +74,20 @@ func (s *Set) open(d folder) *outFile {
 		s.budget.Add(folderBytes)
 	}
 	return f
+}
+
+// packer returns the one of a flow and hour.
+func (s *Set) packer(flow string, hour time.Time, l *Layout, shared *shared) *packer {
+	path := l.Packs(hour)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.packs[flow+" "+path]
+	if p == nil {
+		p = &packer{folder: folder{flow: flow, kind: Pack, hour: hour, path: path, ext: packExt}, set: s, shared: shared}
+		s.packs[flow+" "+path] = p
+		s.budget.Add(folderBytes)
+	}
+	return p
 }
 
 // begin stages a file.
@@ -120,7 +143,15 @@ func (s *Set) close(ctx context.Context, p *part) error {
 func (s *Set) Finish(ctx context.Context) ([]File, error) {
 	files := s.all()
 	slices.SortFunc(files, func(a, b *outFile) int { return cmp.Compare(a.path, b.path) })
-	err := s.env.Wide().Each(ctx, len(files), func(ctx context.Context, i int) error { return files[i].finish(ctx) })
+	packs := slices.SortedFunc(maps.Values(s.packs), func(a, b *packer) int {
+		return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.flow, b.flow))
+	})
+	err := s.env.Wide().Each(ctx, len(files)+len(packs), func(ctx context.Context, i int) error {
+		if i < len(packs) {
+			return packs[i].finish(ctx)
+		}
+		return files[i-len(packs)].finish(ctx)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +173,9 @@ func (s *Set) Abort(ctx context.Context) error {
 	for _, f := range s.files {
 		f.free()
 	}
+	for _, p := range s.packs {
+		p.free()
+	}
 	errs := make([]error, len(s.parts))
 	_ = s.env.Each(ctx, len(s.parts), func(ctx context.Context, i int) error {
 		errs[i] = retry.Attempt(ctx, s.env.Attempt, s.parts[i].up.Abort)
@@ -155,8 +189,8 @@ func (s *Set) Abort(ctx context.Context) error {
 func (s *Set) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.budget.Add(-folderBytes * int64(len(s.files)))
-	s.files, s.parts, s.closed = nil, nil, nil
+	s.budget.Add(-folderBytes * int64(len(s.files)+len(s.packs)))
+	s.files, s.packs, s.parts, s.closed = nil, nil, nil, nil
 }
 
 // gather notes how many bytes an upload has in memory. The caller holds the lock of the part's file, if others may write to

@@ -10,6 +10,7 @@ import (
 	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/escape"
 	"github.com/onceflow/onceflow/sink/format"
+	"github.com/onceflow/onceflow/sink/internal/pack"
 	streamdriver "github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -30,11 +31,12 @@ type worker[T any] struct {
 	dead  map[int64]*buffer      // by hour of reading
 	notes map[noteHour]*buffer
 
-	key      []byte  // of keyed buffers, reused
-	marks    []mark  // of the row under way
-	tooLate  []int   // flows that drop the row under way
-	dropped  []int64 // rows that were dropped since they are late, by flow
-	flow     int     // of the row under way
+	key      []byte    // of keyed buffers, reused
+	marks    []mark    // of the row under way
+	due      []*buffer // for packs, that are to make a piece once the record under way is over
+	tooLate  []int     // flows that drop the row under way
+	dropped  []int64   // rows that were dropped since they are late, by flow
+	flow     int       // of the row under way
 	calls    callee
 	bytes    int64 // encoded since they were last counted
 	reported int64 // bytes of buffers that the budget knows of
@@ -87,6 +89,11 @@ func (w *worker[T]) writeFrom(
 		next, err = at+1, nil
 	}()
 	for ; at < len(rows); at++ {
+		if len(w.due) > 0 && rows[at].Origin != rows[at-1].Origin {
+			if err := w.drainDue(); err != nil {
+				return at, bad, err
+			}
+		}
 		fate, err := w.row(&rows[at], deadline)
 		fates[at] = fate
 		if err != nil {
@@ -100,6 +107,8 @@ func (w *worker[T]) writeFrom(
 			w.bytes += int64(len(m.b.raw) - m.n)
 			if len(m.b.raw) < blockBytes {
 				m.b.count()
+			} else if m.b.packer != nil {
+				w.due = append(w.due, m.b)
 			} else if err := m.b.drain(ctx); err != nil {
 				w.marks = w.marks[:0]
 				return at, bad, err
@@ -113,7 +122,19 @@ func (w *worker[T]) writeFrom(
 			w.tooLate = w.tooLate[:0]
 		}
 	}
-	return at, bad, nil
+	return at, bad, w.drainDue()
+}
+
+// drainDue makes pieces of the buffers that are long enough. It must be called at the end of a record.
+func (w *worker[T]) drainDue() error {
+	for _, b := range w.due {
+		if err := b.hold(); err != nil {
+			return err
+		}
+		b.count()
+	}
+	w.due = w.due[:0]
+	return nil
 }
 
 // callee is which of the user's functions is being called.
@@ -213,7 +234,7 @@ func (w *worker[T]) hour(t time.Time) error {
 func (w *worker[T]) leaf(h *hourFolders, flow, late int, row *T) (*buffer, error) {
 	l := &h.flows[flow][late]
 	f := &w.pool.cfg.Flows[flow]
-	if len(f.Keys) == 0 {
+	if len(f.Keys) == 0 || f.Merge && late == 1 { // else each commit would make a tiny file for each key
 		if l.only == nil {
 			l.only = w.openLeaf(h, flow, late, nil)
 		}
@@ -242,6 +263,13 @@ func (w *worker[T]) leaf(h *hourFolders, flow, late int, row *T) (*buffer, error
 }
 
 func (w *worker[T]) openLeaf(h *hourFolders, flow, late int, keys []byte) *buffer {
+	if f := &w.pool.cfg.Flows[flow]; f.Merge && late == 0 {
+		p := w.set.packer(f.Name, time.Unix(h.start, 0).UTC(), &w.pool.cfg.Layout, w.pool.shared[flow])
+		b := w.lot.open(nil, w.pool.shared[flow], w.encs[flow])
+		b.packed = packed{packer: p, keys: string(keys), slot: pack.Slot(string(keys))}
+		p.take(b)
+		return b
+	}
 	kind := [...]Kind{Data, Late}[late]
 	return w.open(w.pool.cfg.Flows[flow].Name, kind, time.Unix(h.start, 0).UTC(), keys, w.pool.shared[flow], w.encs[flow])
 }

@@ -1,6 +1,7 @@
 package hours
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/sink/internal/clock"
 	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/journal"
+	"github.com/onceflow/onceflow/sink/internal/merge"
 	"github.com/onceflow/onceflow/sink/internal/upkeep"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -27,7 +30,11 @@ type Options struct {
 	Layout     files.Layout
 	Flows      []string // sorted
 	Generation uint64   // of the topics that we know
+	FileBytes  int64    // of merged files
 }
+
+// unitBytes of packs are merged by one instance at a time.
+const unitBytes = 64 << 20
 
 // Closer closes the hours of a job.
 type Closer struct {
@@ -45,14 +52,24 @@ type Closer struct {
 
 // NewCloser returns a Closer that has closed nothing yet. mayEnd is driver.Job.MayEnd.
 func NewCloser(
-	j *journal.Journal, p *upkeep.Publisher, l *upkeep.Leftovers, c *clock.Clock, o Options, mayEnd func() bool,
+	j *journal.Journal, p *upkeep.Publisher, l *upkeep.Leftovers, c *clock.Clock, m *merge.Merger, o Options, mayEnd func() bool,
 ) *Closer {
-	return &Closer{journal: j, publisher: p, leftovers: l, clock: c, sealer: &Sealer{j, p, l, o}, opts: o, mayEnd: mayEnd}
+	return &Closer{journal: j, publisher: p, leftovers: l, clock: c, sealer: &Sealer{journal: j, publisher: p, leftovers: l, clock: c, merger: m, opts: o}, opts: o, mayEnd: mayEnd}
 }
 
 // Hours returns how many hours were closed. unclosed, an *EmptyHoursError, says why no hour closes until a person does
 // something.
-func (c *Closer) Hours() (closed int64, unclosed error) { return c.hours, c.unclosed }
+func (c *Closer) Hours() (closed int64, unclosed error) {
+	return c.hours, cmp.Or(c.unclosed, c.sealer.unmerged)
+}
+
+// Merging returns the units of hours that are closed and not known to be sealed, by the owner of what is staged for them.
+func (c *Closer) Merging(ctx context.Context) (map[string]ledger.Unit, error) {
+	return c.sealer.merging(ctx)
+}
+
+// Merge is how far the merge of the earliest hour is that is closed and not sealed; nil if there is none.
+func (c *Closer) Merge() *driver.Merge { return c.sealer.progress() }
 
 // Close closes and seals all hours that can close. It reports whether nothing is left to do until another transaction
 // commits or the store's clock moves on. list asks the source for its partitions.
@@ -124,6 +141,20 @@ var (
 	errAsk = errors.New("sink: a close lost its slot")
 )
 
+// plan says how the hours up to through are merged; nil if none has a pack. It returns the last of them that one Close may
+// include. Another pack may come before the Close is appended, which is then void, as is one with too many hours.
+func (c *Closer) plan(from, through time.Time) (*ledger.Merge, time.Time) {
+	var plan *ledger.Merge
+	c.journal.Look(func(s *ledger.State) {
+		if s.Hours.HasPacks(through) {
+			e := c.journal.Objects.Env
+			plan = &ledger.Merge{FileBytes: cmp.Or(e.MergeFile, c.opts.FileBytes), UnitBytes: cmp.Or(e.MergeUnit, unitBytes)}
+			through = when.Earlier(through, s.Genesis.Border(from, ledger.MaxMergedHours))
+		}
+	})
+	return plan, through
+}
+
 // once appends one Close, for all hours that can close now. The order of its questions matters: first the store's clock,
 // then the source's partitions. So a partition that appears later can have no record of those hours.
 func (c *Closer) once(ctx context.Context, list func(context.Context) ([]record.Partition, error)) error {
@@ -139,6 +170,7 @@ func (c *Closer) once(ctx context.Context, list func(context.Context) ([]record.
 	if !ok {
 		return errNotYet
 	}
+	plan, through := c.plan(from, through)
 	if through, err = c.beforeGap(ctx, from, through, at); err != nil {
 		return err
 	}
@@ -154,7 +186,7 @@ func (c *Closer) once(ctx context.Context, list func(context.Context) ([]record.
 	e := c.publisher.Entry(ledger.KindClose)
 	e.Close = &ledger.Close{
 		From: from, Through: through, At: at, Lateness: c.opts.Lateness, EmptyHours: c.opts.EmptyHours, Listed: len(parts), ListedHash: ledger.HashPartitions(parts),
-		Flows: c.opts.Flows, Seal: c.opts.Name, Generation: c.opts.Generation,
+		Flows: c.opts.Flows, Merge: plan, Seal: c.opts.Name, Generation: c.opts.Generation,
 	}
 	asked := false
 	id, err := c.journal.Append(ctx, e, func(s *ledger.State, e *ledger.Entry) error {

@@ -13,8 +13,14 @@ import (
 	"github.com/onceflow/onceflow/sink/manifest"
 )
 
-// hourFiles returns the on-time files of some hours, by hour. hours has the ledger's sums of each.
-func hourFiles(ctx context.Context, j *journal.Journal, hours map[time.Time]ledger.Hour) (map[time.Time][]manifest.File, error) {
+// content is what transactions have written for an hour.
+type content struct {
+	files []manifest.File          // by key
+	packs map[string][]ledger.File // by flow, in the order of entries, then of keys
+}
+
+// hourContents returns what some hours have, by hour. hours has the ledger's sums of each.
+func hourContents(ctx context.Context, j *journal.Journal, hours map[time.Time]ledger.Hour) (map[time.Time]*content, error) {
 	entries := map[uint64]bool{}
 	for _, h := range hours {
 		for id := h.First; id <= h.Last; id++ {
@@ -30,17 +36,27 @@ func hourFiles(ctx context.Context, j *journal.Journal, hours map[time.Time]ledg
 	if err != nil {
 		return nil, err
 	}
-	byHour := map[time.Time][]manifest.File{}
+	byHour := map[time.Time]*content{}
+	counts := map[time.Time]int64{}
 	for _, files := range found {
-		for _, f := range journal.Public(files) {
-			byHour[f.Hour] = append(byHour[f.Hour], f)
+		for i := range files {
+			f := &files[i]
+			c := byHour[f.Hour]
+			if c == nil {
+				c = &content{packs: map[string][]ledger.File{}}
+				byHour[f.Hour] = c
+			}
+			if counts[f.Hour]++; f.Kind == ledger.PackFile {
+				c.packs[f.Flow] = append(c.packs[f.Flow], *f)
+			}
+			c.files = append(c.files, journal.Public(files[i:i+1])...)
 		}
 	}
-	for hour, files := range byHour {
-		slices.SortFunc(files, func(a, b manifest.File) int { return cmp.Compare(a.Key, b.Key) })
-		if sum := hours[hour]; int64(len(files)) != sum.Files {
+	for hour, c := range byHour {
+		slices.SortFunc(c.files, func(a, b manifest.File) int { return cmp.Compare(a.Key, b.Key) })
+		if sum := hours[hour]; counts[hour] != sum.Files {
 			return nil, &ledger.CorruptError{
-				Object: "hour " + hour.Format(time.RFC3339), Reason: fmt.Sprintf("its entries have %d files, the ledger counts %d", len(files), sum.Files),
+				Object: "hour " + hour.Format(time.RFC3339), Reason: fmt.Sprintf("its entries have %d files, the ledger counts %d", counts[hour], sum.Files),
 			}
 		}
 	}

@@ -12,16 +12,23 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/internal/when"
+	"github.com/onceflow/onceflow/sink/internal/clock"
 	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/journal"
+	"github.com/onceflow/onceflow/sink/internal/merge"
 	"github.com/onceflow/onceflow/sink/internal/retry"
 	"github.com/onceflow/onceflow/sink/internal/upkeep"
 	"github.com/onceflow/onceflow/sink/manifest"
 	"github.com/onceflow/onceflow/stream/driver"
 )
 
-// sealAfter is the longest time that the sealer leaves an hour to the instance that closed it.
-const sealAfter = 10 * time.Second
+// sealAfter is the longest time that the sealer leaves an hour to the instance that closed it, mergeAfter the longest time
+// until it helps to merge one.
+const (
+	sealAfter  = 10 * time.Second
+	mergeAfter = 2 * time.Second
+)
 
 // Sealer writes the objects that readers of closed hours look at.
 //
@@ -31,24 +38,49 @@ type Sealer struct {
 	journal   *journal.Journal
 	publisher *upkeep.Publisher
 	leftovers *upkeep.Leftovers
+	clock     *clock.Clock
+	merger    *merge.Merger
 	opts      Options
+
+	now      *unsealed // nil if nothing is known of the last Close
+	unmerged error     // why a unit of it is left to others, if one is
 }
 
 // seal writes the manifests and seal objects of closed hours that are not known to be sealed, and marks them as sealed. It
 // reports whether all closed hours are sealed.
 func (s *Sealer) seal(ctx context.Context, now time.Time) (bool, error) {
 	c, err := s.journal.Unsealed(ctx, s.publisher.Sealed())
-	if err != nil || c == nil {
-		return err == nil, err
+	if err != nil {
+		return false, err
 	}
-	if !c.Ours && !s.leftovers.Due(c.Entry, now, sealAfter) {
+	if c == nil { // others may have sealed what we were merging
+		s.now, s.unmerged = nil, nil
+		s.merger.Forget()
+		return true, nil
+	}
+	after := sealAfter
+	if c.Close.Merge != nil { // there is work for everybody
+		after = mergeAfter
+	}
+	if !c.Ours && !s.leftovers.Due(c.Entry, now, after) {
 		return false, nil
 	}
-	if err := s.write(ctx, c); err != nil {
+	if done, err := s.write(ctx, c); err != nil || !done {
 		return false, err
 	}
 	s.leftovers.Done(c.Entry)
-	s.publisher.NoteSealed(c.Close.Through)
+	at := time.Time{}
+	if c.Close.Merge != nil {
+		if at, err = s.clock.Now(ctx, s.journal.Log, s.journal.View().At); err != nil {
+			return false, err
+		}
+		at = when.Later(at, s.clock.Latest()) // while the clock is in doubt: packs may be kept for longer, not for less
+	}
+	var marked time.Time
+	s.journal.Look(func(s *ledger.State) { marked = s.Hours.Sealed })
+	s.publisher.NoteSealed(c.Close.Through, at, marked)
+	s.now, s.unmerged = nil, nil
+	s.merger.Forget()
 	s.journal.Log.Info("sealed hours", "from", c.Close.From, "through", c.Close.Through)
 	// The mark saves others from finding out what is published and sealed. Nothing depends on it, so it gives way to
 	// everything else.
@@ -124,33 +156,74 @@ func (s *Sealer) key(c *journal.Closing, flow string, hour time.Time) string {
 // order of the hours: no manifest and no seal comes before the one of the hour before. A job that begins with events of
 // long ago has thousands of empty hours. So the next hour's manifest is made beside an hour's seals, and an interrupted
 // call goes on where it was.
-func (s *Sealer) write(ctx context.Context, c *journal.Closing) error {
+//
+// An hour with packs is merged first. That may take several calls: write reports whether all hours are sealed.
+func (s *Sealer) write(ctx context.Context, c *journal.Closing) (bool, error) {
 	from, err := s.unsealedFrom(ctx, c)
 	if err != nil || !from.Before(c.Close.Through) {
-		return err
+		return err == nil, err
 	}
 	c.Sealed = from
-	left := maps.Clone(c.Hours)
-	maps.DeleteFunc(left, func(hour time.Time, _ ledger.Hour) bool { return hour.Before(from) })
-	files, err := hourFiles(ctx, s.journal, left)
-	if err != nil {
-		return err
+	if err := s.look(ctx, c, from); err != nil {
+		return false, err
 	}
-	m := hourManifest(s.journal.Folder.Job, c, from, files[from])
+	m, err := s.manifest(ctx, c, from)
+	if err != nil || m == nil {
+		return false, err
+	}
 	if err := s.createManifest(ctx, m); err != nil {
-		return err
+		return false, err
 	}
-	for m != nil {
+	for {
 		var next *manifest.Hour
-		if m.End.Before(c.Close.Through) {
-			next = hourManifest(s.journal.Folder.Job, c, m.End, files[m.End])
+		more := m.End.Before(c.Close.Through)
+		if more && !s.now.merges(m.End) { // else this hour's seals would wait for the merge
+			if next, err = s.manifest(ctx, c, m.End); err != nil {
+				return false, err
+			}
 		}
 		if err := s.sealHour(ctx, c, m, next); err != nil {
-			return err
+			return false, err
 		}
-		c.Sealed, m = m.End, next
+		if c.Sealed = m.End; !more {
+			return true, nil
+		}
+		if next == nil {
+			if next, err = s.manifest(ctx, c, m.End); err != nil || next == nil {
+				return false, err
+			}
+			if err := s.createManifest(ctx, next); err != nil {
+				return false, err
+			}
+		}
+		m = next
 	}
-	return nil
+}
+
+// look finds out what the hours of a Close have that begin at from or later.
+func (s *Sealer) look(ctx context.Context, c *journal.Closing, from time.Time) error {
+	if s.now != nil && s.now.entry == c.Entry {
+		return nil
+	}
+	left := maps.Clone(c.Hours)
+	maps.DeleteFunc(left, func(hour time.Time, _ ledger.Hour) bool { return hour.Before(from) })
+	has, err := hourContents(ctx, s.journal, left)
+	if err == nil {
+		s.now = &unsealed{entry: c.Entry, contents: has}
+	}
+	return err
+}
+
+// manifest merges an hour and returns its manifest; nil if it is not merged yet.
+func (s *Sealer) manifest(ctx context.Context, c *journal.Closing, hour time.Time) (*manifest.Hour, error) {
+	if done, err := s.merge(ctx, c, s.now, hour); err != nil || !done {
+		return nil, err
+	}
+	files, err := s.now.merged(hour)
+	if err != nil {
+		return nil, err
+	}
+	return hourManifest(s.journal.Folder.Job, c, hour, files), nil
 }
 
 func (s *Sealer) createManifest(ctx context.Context, m *manifest.Hour) error {

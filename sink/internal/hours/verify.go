@@ -23,19 +23,26 @@ const mostTold = 5
 func (c *Closer) verify(ctx context.Context, through time.Time) error {
 	var hours map[time.Time]ledger.Hour
 	c.journal.Look(func(s *ledger.State) { hours = journal.Closes(s, through) })
-	closing, err := hourFiles(ctx, c.journal, hours)
+	closing, err := hourContents(ctx, c.journal, hours)
 	if err != nil {
 		return err
 	}
-	folders := map[string]map[string]int64{} // lengths by key, by the folder of a flow and hour
-	for _, list := range closing {
-		for i := range list {
-			f := &list[i]
-			folder := string(c.opts.Layout.Folder(f.Flow, files.Data, f.Hour))
-			if folders[folder] == nil {
-				folders[folder] = map[string]int64{}
+	folders := map[string]map[string]int64{} // lengths by key, by the folder of a flow and hour, or of an hour's packs
+	add := func(folder []byte, key string, length int64) {
+		if folders[string(folder)] == nil {
+			folders[string(folder)] = map[string]int64{}
+		}
+		folders[string(folder)][key] = length
+	}
+	for hour, has := range closing {
+		for i := range has.files {
+			f := &has.files[i]
+			add(c.opts.Layout.Folder(f.Flow, files.Data, hour), f.Key, f.Length)
+		}
+		for _, packs := range has.packs {
+			for i := range packs {
+				add([]byte(c.opts.Layout.Packs(hour)), packs[i].Key, packs[i].Length)
 			}
-			folders[folder][f.Key] = f.Length
 		}
 	}
 	names := slices.Sorted(maps.Keys(folders))

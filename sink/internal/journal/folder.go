@@ -123,7 +123,7 @@ func ofJob(name string) bool { return strings.Contains(name, "/") }
 func begun(name string) bool { return name == ledger.GenesisName || ledger.Later(name) }
 
 // ours is how the files of flows are named.
-var ours = regexp.MustCompile(`^[0-9a-f]{26}-[0-9]+-[0-9]+(\.|$)`)
+var ours = regexp.MustCompile(`^([0-9a-f]{26}-[0-9]+|m[0-9a-f]{40}-[0-9a-f]+)-[0-9]+(\.|$)`)
 
 // CheckData refuses to begin a ledger in a folder with files that such a job has published. All its control objects are
 // gone, and the source would be read into the same folder once more. Files of other programs do not matter.

@@ -118,7 +118,7 @@ func TestALedgerThatHasNotBegunIsToldFromOneThatLostItsBeginning(t *testing.T) {
 	if _, err := j.Add(t.Context(), config(j, 1), nil); err != nil {
 		t.Fatal(err)
 	}
-	store.Delete(j.Objects.Root + ledger.GenesisName)
+	store.Lose(j.Objects.Root + ledger.GenesisName)
 	if _, _, err := folder(store).Beginning(t.Context()); !errors.As(err, new(*ledger.LostError)) {
 		t.Errorf("genesis is gone: %v", err)
 	}

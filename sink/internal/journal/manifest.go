@@ -48,7 +48,7 @@ func (o *Objects) decode(ctx context.Context, key string, format *int, v any) er
 		return &ledger.CorruptError{Object: key, Reason: err.Error()}
 	case *format < 1:
 		return &ledger.CorruptError{Object: key, Reason: fmt.Sprintf("format %d", *format)}
-	case *format > manifest.Format:
+	case *format > manifest.PackFormat:
 		return &ledger.VersionError{Object: key, Format: *format, MinReader: *format}
 	}
 	return nil
@@ -63,14 +63,28 @@ func EncodeManifest(v any) ([]byte, error) {
 	return append(body, '\n'), nil
 }
 
-// Public are files as readers see them.
+// Public are files, but for packs, as readers see them.
 func Public(files []ledger.File) []manifest.File {
-	out := make([]manifest.File, len(files))
+	out := make([]manifest.File, 0, len(files))
 	for i := range files {
-		f := &files[i]
-		out[i] = manifest.File{
-			Flow: f.Flow, Kind: manifest.Kind(f.Kind), Hour: f.Hour, Key: f.Key, Offset: f.Offset, Length: f.Length, Rows: f.Rows,
-			CRC32C: fmt.Sprintf("%08x", f.CRC32C),
+		if f := &files[i]; f.Kind != ledger.PackFile {
+			out = append(out, manifest.File{
+				Flow: f.Flow, Kind: manifest.Kind(f.Kind), Hour: f.Hour, Key: f.Key, Offset: f.Offset, Length: f.Length, Rows: f.Rows,
+				CRC32C: fmt.Sprintf("%08x", f.CRC32C),
+			})
+		}
+	}
+	return out
+}
+
+// Packs are the packs among files, as readers see them; nil if there are none.
+func Packs(files []ledger.File) (out []manifest.Pack) {
+	for i := range files {
+		if f := &files[i]; f.Kind == ledger.PackFile {
+			out = append(out, manifest.Pack{
+				Flow: f.Flow, Hour: f.Hour, Key: f.Key, Length: f.Length, Rows: f.Rows, CRC32C: fmt.Sprintf("%08x", f.CRC32C),
+				Contents: manifest.Contents{Offset: f.Contents.Offset, Length: f.Contents.Length, CRC32C: fmt.Sprintf("%08x", f.Contents.CRC32C)},
+			})
 		}
 	}
 	return out

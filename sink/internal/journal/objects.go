@@ -135,3 +135,15 @@ func (h *PendingSets) Of(ctx context.Context, p record.Partition, st *ledger.Par
 	}
 	return set, nil
 }
+
+// Merged reads the merge record of a unit; nil if there is none.
+func (o *Objects) Merged(ctx context.Context, u ledger.Unit) (*ledger.Merged, error) {
+	body, err := o.Store.Read(ctx, o.Root+u.Name(), ledger.MaxMerge)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sink: read %s: %w", u.Name(), err)
+	}
+	return ledger.DecodeMerged(u, body)
+}

@@ -47,7 +47,7 @@ func (o *openFiles) add(e *ledger.Entry) {
 		return
 	}
 	for _, f := range e.Commit.Files {
-		if f.Kind != ledger.DataFile {
+		if !f.OnTime() {
 			continue
 		}
 		f.Ref = nil // only publication needs it
@@ -91,7 +91,7 @@ func (j *Journal) FilesOf(ctx context.Context, id uint64, hours map[time.Time]le
 	}
 	files, err := j.Objects.Files(ctx, e.Commit)
 	for _, f := range files {
-		if _, closes := hours[f.Hour]; closes && f.Kind == ledger.DataFile {
+		if _, closes := hours[f.Hour]; closes && f.OnTime() {
 			found = append(found, f)
 		}
 	}

@@ -93,3 +93,17 @@ func (r *Store) List(ctx context.Context, prefix, after string) iter.Seq2[driver
 		}
 	}
 }
+
+// ReadRange reads some bytes of an object.
+func (r *Store) ReadRange(ctx context.Context, key string, offset, length int64) (body []byte, err error) {
+	err = Do(ctx, r.env, func(ctx context.Context) error {
+		body, err = r.Store.ReadRange(ctx, key, offset, length)
+		return err
+	})
+	return body, err
+}
+
+// Delete deletes an object.
+func (r *Store) Delete(ctx context.Context, key string) error {
+	return Do(ctx, r.env, func(ctx context.Context) error { return r.Store.Delete(ctx, key) })
+}

@@ -216,6 +216,9 @@ func filesOf(staged []files.File) []ledger.File {
 		list[i] = ledger.File{
 			Flow: f.Flow, Kind: ledger.FileKind(f.Kind), Hour: f.Hour, Key: f.Key, Length: f.Length, Rows: f.Rows, CRC32C: f.CRC32C, Ref: f.Ref,
 		}
+		if c := f.Contents; c != nil {
+			list[i].Contents = &ledger.Contents{Offset: c.Offset, Length: c.Length, CRC32C: c.CRC32C}
+		}
 	}
 	return list
 }

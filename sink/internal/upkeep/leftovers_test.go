@@ -42,7 +42,7 @@ func TestOnlyWhatIsNotKnownToBePublishedIsUnpublished(t *testing.T) {
 		t.Errorf("%v is unpublished, want both", left)
 	}
 	end := time.Date(2025, 5, 1, 12, 0, 0, 0, time.UTC)
-	p.NoteSealed(end)
+	p.NoteSealed(end, time.Time{}, time.Time{})
 	if e := p.Entry(ledger.KindMark); !e.Sealed.Equal(end) || len(e.Published) != 0 || e.Token == "" {
 		t.Errorf("the next entry marks %+v", e)
 	}

@@ -7,16 +7,15 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/internal/journal"
-	"github.com/onceflow/onceflow/sink/manifest"
 )
 
 // LostFileError means that files of a committed entry can never be published, since they are neither staged nor in place.
 // It matches driver.ErrStagingLost and ends a job at once, since no job can bring them back.
 type LostFileError struct {
 	Entry uint64
-	Files []manifest.File // those that are lost
-	Of    int             // files of the entry
-	Err   error           // what the store said of the first
+	Files []ledger.File // those that are lost
+	Of    int           // files of the entry
+	Err   error         // what the store said of the first
 }
 
 func (e *LostFileError) Error() string {

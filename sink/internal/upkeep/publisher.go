@@ -25,6 +25,7 @@ type Publisher struct {
 	mu         sync.Mutex      // a leaf
 	published  map[uint64]bool // entries whose files and manifest we know to be in place, and that are not marked
 	sealed     time.Time       // end of the last hour whose seal objects we know to exist
+	sealedAt   time.Time       // what the store's clock said then; zero if none of the last hours has packs
 	publishing int             // commits that are appending or publishing
 }
 
@@ -61,20 +62,22 @@ func (p *Publisher) Publish(ctx context.Context, e *ledger.Entry) error {
 	if err != nil {
 		return err
 	}
-	public := journal.Public(files)
 	gone := &LostFileError{Entry: e.ID, Of: len(files)}
 	for i, err := range lost {
 		if err == nil {
 			continue
 		}
-		if gone.Files = append(gone.Files, public[i]); gone.Err == nil {
+		if gone.Files = append(gone.Files, files[i]); gone.Err == nil {
 			gone.Err = err
 		}
 	}
 	if len(gone.Files) > 0 {
+		if marked, err := p.marked(ctx, e.ID); marked || err != nil {
+			return err
+		}
 		return gone
 	}
-	body, err := journal.EncodeManifest(p.manifest(e, public))
+	body, err := journal.EncodeManifest(p.manifest(e, files))
 	if err != nil {
 		return err
 	}
@@ -91,10 +94,31 @@ func (p *Publisher) Publish(ctx context.Context, e *ledger.Entry) error {
 	return err
 }
 
-func (p *Publisher) manifest(e *ledger.Entry, files []manifest.File) *manifest.Transaction {
+// marked reports whether an entry is known to all as published. Then its packs may have been deleted since, by who saw that
+// their hour was sealed for long enough.
+func (p *Publisher) marked(ctx context.Context, id uint64) (marked bool, err error) {
+	err = p.journal.ReadAnd(ctx, func(s *ledger.State) error {
+		_, waits := s.Unpublished[id]
+		marked = !waits && id <= s.Last
+		return nil
+	})
+	return marked, err
+}
+
+func (p *Publisher) manifest(e *ledger.Entry, files []ledger.File) *manifest.Transaction {
 	m := &manifest.Transaction{
-		Format: manifest.Format, Job: p.journal.Folder.Job, Epoch: journal.Epoch, Entry: e.ID, Files: files, Flows: manifest.Sum(files),
-		Partitions: []manifest.Partition{},
+		Format: manifest.Format, Job: p.journal.Folder.Job, Epoch: journal.Epoch, Entry: e.ID, Files: journal.Public(files),
+		Packs: journal.Packs(files), Partitions: []manifest.Partition{},
+	}
+	if len(m.Packs) > 0 {
+		m.Format = manifest.PackFormat
+	}
+	m.Flows = manifest.Sum(m.Files)
+	for i := range m.Packs {
+		pack := &m.Packs[i]
+		sum := m.Flows[pack.Flow]
+		sum.Files, sum.Rows, sum.Bytes = sum.Files+1, sum.Rows+pack.Rows, sum.Bytes+pack.Length
+		m.Flows[pack.Flow] = sum
 	}
 	for _, r := range e.Commit.Reasons {
 		m.Reasons = append(m.Reasons, manifest.Reason(r))
@@ -128,7 +152,7 @@ func (p *Publisher) Entry(kind ledger.Kind) *ledger.Entry {
 	token := journal.NewToken(p.journal.Objects.Env)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return &ledger.Entry{Kind: kind, Token: token, Published: slices.Sorted(maps.Keys(p.published)), Sealed: p.sealed}
+	return &ledger.Entry{Kind: kind, Token: token, Published: slices.Sorted(maps.Keys(p.published)), Sealed: p.sealed, SealedAt: p.sealedAt}
 }
 
 // Sealed is the end of the last hour whose seal objects we know to exist.
@@ -138,11 +162,15 @@ func (p *Publisher) Sealed() time.Time {
 	return p.sealed
 }
 
-// NoteSealed notes that the seals of all hours up to end exist.
-func (p *Publisher) NoteSealed(end time.Time) {
+// NoteSealed notes that the seals of all hours up to end exist. at is what the store's clock said after that, if the last
+// of them have packs; else zero. marked is the end of the hours that the ledger marks as sealed.
+func (p *Publisher) NoteSealed(end, at, marked time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sealed = end
+	if at.IsZero() && p.sealed.After(marked) {
+		at = p.sealedAt // no entry has said it of the hours before
+	}
+	p.sealed, p.sealedAt = end, at
 }
 
 // markLater saves that an entry is published, for the next entry that can say so.

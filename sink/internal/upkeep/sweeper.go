@@ -9,56 +9,32 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/driver"
 	"github.com/onceflow/onceflow/sink/internal/journal"
-	streamdriver "github.com/onceflow/onceflow/stream/driver"
 )
 
-const (
-	sweepEvery = time.Hour
-	sweepAgain = time.Minute // after one that failed
-)
-
-// Sweeper deletes staged files that no entry names or ever can name. Only the goroutine of Maintain uses it.
+// Sweeper deletes staged files that no entry and no merge record names or ever can name. Only the goroutine of Maintain uses
+// it.
 type Sweeper struct {
+	chore
 	journal   *journal.Journal
-	next      time.Time
-	fails     int             // since one succeeded
-	unswept   error           // why the last one failed
+	merging   func(context.Context) (map[string]ledger.Unit, error)
 	oldProbes map[string]bool // staged probes that the last one has seen
 }
 
 // NewSweeper returns one that sweeps at once.
-func NewSweeper(j *journal.Journal) *Sweeper { return &Sweeper{journal: j} }
+func NewSweeper(j *journal.Journal) *Sweeper {
+	s := &Sweeper{journal: j}
+	s.chore = chore{what: "sweeping", journal: j, do: s.sweep}
+	return s
+}
 
-// Unswept is why the last sweep failed; nil if it did not.
-func (s *Sweeper) Unswept() error { return s.unswept }
-
-// IfDue sweeps now and then. Nobody waits for it, so a failure is logged and reported by Unswept, and the sweep is tried
-// again: after a minute at first, less often later. It returns only errors that end the job.
-func (s *Sweeper) IfDue(ctx context.Context, now time.Time) error {
-	if now.Before(s.next) || ctx.Err() != nil {
-		return nil //nolint:nilerr // the end of the context is said elsewhere
-	}
-	err := s.sweep(ctx)
-	switch {
-	case err == nil:
-		s.unswept, s.fails = nil, 0
-		s.next = now.Add(s.journal.Objects.Env.Jitter(sweepEvery))
-	case errors.Is(err, streamdriver.ErrStop):
-		return err
-	case ctx.Err() == nil:
-		s.unswept = err
-		s.fails++
-		pause := retry.Pause(sweepAgain, sweepEvery, s.fails)
-		s.next = now.Add(pause)
-		s.journal.Log.Warn("sweeping failed", "err", err, "again in", pause)
-	}
-	return nil
+// Merging sets what tells the units that are not known to be done, by their owners. Without it what is staged for a merge is
+// left to others.
+func (s *Sweeper) Merging(units func(context.Context) (map[string]ledger.Unit, error)) {
+	s.merging = units
 }
 
 // sweep uses no clock to decide: see Lanes.Sweepable. The order of its steps matters. It lists staging first and reads the
@@ -85,7 +61,8 @@ func (s *Sweeper) sweep(ctx context.Context) error {
 	if err := s.journal.Read(ctx); err != nil {
 		return err
 	}
-	var found []driver.Staging
+	found, err := s.ofMerges(ctx, byOwner)
+	failed = cmp.Or(failed, err)
 	for _, id := range slices.Sorted(maps.Keys(byOwner)) {
 		sweepable, err := s.sweepable(ctx, id)
 		failed = cmp.Or(failed, err)
@@ -103,11 +80,49 @@ func (s *Sweeper) sweep(ctx context.Context) error {
 	found = slices.DeleteFunc(found, func(f driver.Staging) bool { return named[f.Key] })
 	errs := make([]error, len(found))
 	err = o.Env.Each(ctx, len(found), func(ctx context.Context, i int) error {
-		s.journal.Log.Info("deleting a staged file that was never committed", "key", found[i].Key, "bytes", found[i].Bytes)
+		s.journal.Log.Info("deleting a staged file that no entry names", "key", found[i].Key, "bytes", found[i].Bytes)
 		errs[i] = s.discard(ctx, found[i])
 		return ctx.Err()
 	})
 	return cmp.Or(failed, err, cmp.Or(errs...))
+}
+
+// ofMerges takes what is staged for merges out of byOwner, and returns what no record names or ever can name: it is of a unit
+// whose record names other files, or of an hour that is sealed. So is that of a unit that is not of the last Close, since
+// staging was listed before the ledger was read.
+func (s *Sweeper) ofMerges(ctx context.Context, byOwner map[string][]driver.Staging) (found []driver.Staging, failed error) {
+	root := s.journal.Objects.Root
+	ours := map[string][]driver.Staging{}
+	for owner, list := range byOwner {
+		if strings.HasPrefix(owner, ledger.MergeOwners(root)) {
+			ours[owner] = list
+			delete(byOwner, owner)
+		}
+	}
+	if len(ours) == 0 || s.merging == nil {
+		return nil, nil
+	}
+	units, err := s.merging(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, owner := range slices.Sorted(maps.Keys(ours)) {
+		u, open := units[owner]
+		if !open {
+			found = append(found, ours[owner]...)
+			continue
+		}
+		r, err := s.journal.Objects.Merged(ctx, u)
+		if failed = cmp.Or(failed, err); r == nil {
+			continue
+		}
+		for _, f := range ours[owner] {
+			if !slices.ContainsFunc(r.Files, func(m ledger.MergedFile) bool { return m.Key == f.Key }) {
+				found = append(found, f)
+			}
+		}
+	}
+	return found, failed
 }
 
 func (s *Sweeper) discard(ctx context.Context, f driver.Staging) error {

@@ -53,7 +53,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case name == "":
 		s.list(w, r)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		s.get(w, name)
+		s.get(w, r, name)
 	default:
 		s.change(w, r, name, body)
 	}
@@ -64,13 +64,22 @@ func refuse(w http.ResponseWriter, status int, reason string) {
 	w.WriteHeader(status)
 }
 
-func (s *Server) get(w http.ResponseWriter, name string) {
+func (s *Server) get(w http.ResponseWriter, r *http.Request, name string) {
 	s.mu.Lock()
 	o, ok := s.objects[name]
 	s.mu.Unlock()
 	if !ok {
 		refuse(w, http.StatusNotFound, "NoSuchObject")
 		return
+	}
+	if q := r.URL.Query(); q.Has("offset") {
+		offset, err := strconv.Atoi(q.Get("offset"))
+		length, err2 := strconv.Atoi(q.Get("length"))
+		if err != nil || err2 != nil || offset < 0 || length < 0 || offset > len(o.body) || length > len(o.body)-offset {
+			refuse(w, http.StatusRequestedRangeNotSatisfiable, "BadRange")
+			return
+		}
+		o.body = o.body[offset : offset+length]
 	}
 	w.Header().Set("Identity", o.id)
 	w.Header().Set("Content-Type", "application/octet-stream")

@@ -48,6 +48,19 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, erro
 	return a.body, err
 }
 
+// ReadRange gets a part of an object.
+func (s *Store) ReadRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	if err := driver.CheckRange(key, offset, length); err != nil {
+		return nil, fmt.Errorf("example: %w", err)
+	}
+	part := url.Values{"offset": {strconv.FormatInt(offset, 10)}, "length": {strconv.FormatInt(length, 10)}}
+	a, err := s.ask(ctx, key, request{method: http.MethodGet, name: "data/" + key, query: part, limit: length})
+	return a.body, err
+}
+
+// Delete deletes an object, if it is there.
+func (s *Store) Delete(ctx context.Context, key string) error { return s.remove(ctx, key, "data/"+key) }
+
 // Open returns the body of the answer. Its reader bounds the time from then on.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	a, err := s.ask(ctx, key, request{method: http.MethodGet, name: "data/" + key, stream: true})
@@ -191,7 +204,11 @@ func (s *Store) Staged(ctx context.Context) iter.Seq2[driver.Staging, error] {
 
 // Discard deletes a name in staging. What was published has another name.
 func (s *Store) Discard(ctx context.Context, st driver.Staging) error {
-	if _, err := s.ask(ctx, st.Key, request{method: http.MethodDelete, name: st.ID}); !errors.Is(err, fs.ErrNotExist) {
+	return s.remove(ctx, st.Key, st.ID)
+}
+
+func (s *Store) remove(ctx context.Context, key, name string) error {
+	if _, err := s.ask(ctx, key, request{method: http.MethodDelete, name: name}); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -32,25 +32,41 @@ func In(name string, r io.Reader) (n Count, known bool, err error) {
 	if codec == "" && decoders[format] != nil { // "x.gz" has no format
 		return n, false, nil
 	}
-	switch format {
-	case "jsonl", "ndjson", "csv", "tsv", "txt", "log":
-	default:
+	if !counted[format] {
 		return n, false, nil
 	}
-	if codec != "" {
-		open := decoders[codec]
-		if open == nil {
-			return n, false, nil
-		}
-		plain, err := open(r)
+	plain, known, err := Decompress(codec, r)
+	if !known || err != nil {
 		if errors.Is(err, io.EOF) {
-			return n, true, nil // empty
+			err = nil // empty
 		}
-		if err != nil {
-			return n, true, err
-		}
-		defer plain.Close()
-		r = plain
+		return n, known, err
+	}
+	defer plain.Close()
+	return Of(format, plain)
+}
+
+// counted are the formats whose rows Of counts.
+var counted = map[string]bool{"jsonl": true, "ndjson": true, "csv": true, "tsv": true, "txt": true, "log": true}
+
+// Decompress opens what a codec has compressed. The codec is named by its extension without the dot; "" is none. An empty
+// file gives io.EOF with some.
+func Decompress(codec string, r io.Reader) (plain io.ReadCloser, known bool, err error) {
+	if codec == "" {
+		return io.NopCloser(r), true, nil
+	}
+	open := decoders[codec]
+	if open == nil {
+		return nil, false, nil
+	}
+	plain, err = open(r)
+	return plain, true, err
+}
+
+// Of counts the rows in r, which is not compressed, if it knows the format by its extension without the dot.
+func Of(format string, r io.Reader) (n Count, known bool, err error) {
+	if !counted[format] {
+		return n, false, nil
 	}
 	switch format {
 	case "jsonl", "ndjson":

@@ -137,6 +137,18 @@ func (p *Process) Read(ctx context.Context, key string, limit int64) ([]byte, er
 	return r.Body, err
 }
 
+// ReadRange reads a part there.
+func (p *Process) ReadRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	r, err := p.call(ctx, request{Op: "range", Key: key, Offset: offset, Limit: length})
+	return r.Body, err
+}
+
+// Delete deletes there.
+func (p *Process) Delete(ctx context.Context, key string) error {
+	_, err := p.call(ctx, request{Op: "delete", Key: key})
+	return err
+}
+
 // Open reads the whole object there.
 func (p *Process) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	r, err := p.call(ctx, request{Op: "open", Key: key})

@@ -59,6 +59,11 @@ func (s *server) do(ctx context.Context, q *request, r *reply) (err error) {
 	case "read":
 		r.Body, err = s.store.Read(ctx, q.Key, q.Limit)
 		return err
+	case "range":
+		r.Body, err = s.store.ReadRange(ctx, q.Key, q.Offset, q.Limit)
+		return err
+	case "delete":
+		return s.store.Delete(ctx, q.Key)
 	case "open":
 		rc, err := s.store.Open(ctx, q.Key)
 		if err != nil {

@@ -20,7 +20,8 @@ type request struct {
 	Key, After string
 	Owner      string
 	Body       []byte // also p of a Write and the ref of a Publish
-	Limit      int64  // also the length of a file to fill
+	Limit      int64  // also the length of a part, and of a file to fill
+	Offset     int64
 	Most       int64
 	Staging    storage.Staging
 	Upload     int // which one; the reply to a Stage names it

@@ -1,0 +1,134 @@
+package files
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"sync"
+
+	"github.com/onceflow/onceflow/sink/internal/pack"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+)
+
+// packExt is the extension of packs.
+const packExt = ".pack"
+
+// packer makes the packs of one flow and hour in a transaction: one of all workers at its end, and before that one of each
+// worker that needs memory. It is safe for concurrent use.
+type packer struct {
+	folder // of packs
+	set    *Set
+	shared *shared
+
+	mu      sync.Mutex // a leaf
+	buffers []*buffer
+}
+
+// packed is the part of a buffer whose rows go into a pack, all those of one key path.
+type packed struct {
+	packer *packer
+	keys   string // the key path
+	slot   int
+	pieces []piece
+	held   int64 // bytes of pieces
+}
+
+// piece is rows that were framed by themselves.
+type piece struct {
+	framed []byte
+	raw    int64
+	rows   int64
+}
+
+// hold frames what is in raw, if that is worth it. The rows stay in memory until the pack is written. It must be called at
+// the end of a record.
+func (b *buffer) hold() error {
+	if len(b.raw) < pack.OwnBytes {
+		return nil
+	}
+	framed, err := b.framed(nil)
+	if err != nil {
+		return retry.Stop(fmt.Errorf("sink: rows of %s for a pack: %w", b.keys, err))
+	}
+	b.pieces = append(b.pieces, piece{bytes.Clone(framed), int64(len(b.raw)), b.rows})
+	b.held += int64(len(framed))
+	b.empty()
+	return nil
+}
+
+// take adds a worker's buffer.
+func (p *packer) take(b *buffer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.buffers = append(p.buffers, b)
+}
+
+// finish makes the pack of what is left. No worker may be writing.
+func (p *packer) finish(ctx context.Context) error {
+	defer p.free()
+	return p.write(ctx, p.buffers)
+}
+
+func (p *packer) free() {
+	for _, b := range p.buffers {
+		b.free()
+	}
+	p.buffers = nil
+}
+
+// write makes a pack of some buffers and empties them. Nobody may be writing to them.
+func (p *packer) write(ctx context.Context, buffers []*buffer) error {
+	buffers = slices.DeleteFunc(slices.Clone(buffers), func(b *buffer) bool { return len(b.pieces) == 0 && b.rows == 0 })
+	if len(buffers) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(buffers, func(a, b *buffer) int { return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.keys, b.keys)) })
+	out, err := p.set.begin(ctx, &p.folder)
+	if err != nil {
+		return err
+	}
+	w := pack.NewWriter(writing{out}, pack.Head{Ext: p.shared.ext, Codec: p.shared.codec.Ext(), Header: buffers[0].head.Header(nil)})
+	for _, b := range buffers {
+		rows, err := b.pack(w)
+		if err != nil {
+			return fmt.Errorf("sink: write %s: %w", out.file.Key, err)
+		}
+		out.file.Rows += rows
+	}
+	contents, offset, err := w.Close()
+	if err != nil {
+		return fmt.Errorf("sink: write %s: %w", out.file.Key, err)
+	}
+	out.file.Contents = &Contents{Offset: offset, Length: int64(len(contents)), CRC32C: crc32.Checksum(contents, castagnoli)}
+	return p.set.close(ctx, out)
+}
+
+// writing writes to a part.
+type writing struct{ to *part }
+
+func (w writing) Write(b []byte) (int, error) { return len(b), w.to.write(b) }
+
+// pack moves the rows of b to a pack.
+func (b *buffer) pack(w *pack.Writer) (rows int64, err error) {
+	if err := b.hold(); err != nil {
+		return 0, err
+	}
+	for _, p := range b.pieces {
+		rows += p.rows
+		if err := w.Copy(b.keys, p.framed, p.raw, p.rows); err != nil {
+			return 0, err
+		}
+	}
+	if rows += b.rows; b.rows > 0 {
+		if err := w.Add(b.keys, b.raw, b.rows); err != nil {
+			return 0, err
+		}
+	}
+	b.pieces, b.held = nil, 0
+	b.empty()
+	b.count()
+	return rows, nil
+}

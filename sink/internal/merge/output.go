@@ -1,0 +1,253 @@
+package merge
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/onceflow/onceflow/internal/env"
+	"github.com/onceflow/onceflow/internal/ledger"
+	again "github.com/onceflow/onceflow/internal/retry"
+	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/internal/pack"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+)
+
+// The sizes that an output works with.
+const (
+	// smallBytes is up to which size a file waits in memory until it is whole. Several of these are staged at once.
+	smallBytes = 1 << 20
+
+	// waitingBytes is how much of small files waits for others to be staged with.
+	waitingBytes = 8 << 20
+)
+
+// output stages the files of one unit. It is not safe for concurrent use.
+type output struct {
+	store  *retry.Store
+	env    *env.Env
+	owner  string
+	folder string // of the hour's files, with a slash at its end
+	random string // part of the names of this attempt
+	most   int64  // bytes after which a file is cut
+	codecs func(ext string) (codec.Codec, bool)
+
+	number  atomic.Int64
+	waiting []*outFile // small ones that are whole
+	bytes   int64      // of these
+	staged  []*outFile
+
+	key  string
+	file *outFile // under way; nil before the first piece of a key, and after a cut
+
+	comp    codec.Compressor // of the codec with this extension
+	compExt string
+}
+
+// outFile is a file of the output.
+type outFile struct {
+	head  pack.Head
+	codec codec.Codec
+
+	raw  []byte // rows that are not compressed yet
+	body []byte // what was not written to up
+	up   driver.Upload
+	to   ledger.MergedFile
+}
+
+// add appends a piece of a key path. Those of a path follow each other.
+func (o *output) add(ctx context.Context, path string, head *pack.Head, p pack.Piece, rows []byte) error {
+	if o.file != nil && (path != o.key || o.file.to.Length+int64(len(o.file.raw)) >= o.most || !same(&o.file.head, head)) {
+		if err := o.end(ctx); err != nil {
+			return err
+		}
+	}
+	if o.key = path; o.file == nil {
+		if err := o.begin(head); err != nil {
+			return err
+		}
+	}
+	f := o.file
+	f.to.Rows += p.Rows
+	if !p.Own {
+		f.raw = append(f.raw, rows...)
+		if len(f.raw) < f.codec.FrameBytes() {
+			return nil
+		}
+	}
+	if err := o.frame(f); err != nil {
+		return err
+	}
+	if p.Own {
+		f.append(rows)
+	}
+	if len(f.body) < smallBytes {
+		return nil
+	}
+	return o.write(ctx, f)
+}
+
+func same(a, b *pack.Head) bool {
+	return a.Ext == b.Ext && a.Codec == b.Codec && a.Join == b.Join && slices.Equal(a.Header, b.Header)
+}
+
+func (o *output) begin(head *pack.Head) error {
+	c, ok := o.codecs(head.Codec)
+	if !ok || head.Join != "" {
+		return fmt.Errorf("%w: codec %q, format %q", ErrUnknown, head.Codec, head.Join)
+	}
+	if o.comp == nil || o.compExt != head.Codec {
+		o.comp, o.compExt = c.New(), head.Codec
+	}
+	o.file = &outFile{head: *head, codec: c}
+	o.file.to.Key = o.name(o.key, head)
+	o.file.raw = append(o.file.raw, head.Header...)
+	return nil
+}
+
+// append adds bytes that stand in the file as they are.
+func (f *outFile) append(b []byte) {
+	f.to.Length += int64(len(b))
+	f.to.CRC32C = crc32.Update(f.to.CRC32C, castagnoli, b)
+	f.body = append(f.body, b...)
+}
+
+// frame compresses the rows that wait.
+func (o *output) frame(f *outFile) error {
+	if len(f.raw) == 0 {
+		return nil
+	}
+	var out frame
+	o.comp.Reset(&out)
+	if _, err := o.comp.Write(f.raw); err != nil {
+		return fmt.Errorf("sink: compress for %s: %w", f.to.Key, err)
+	}
+	if err := o.comp.Close(); err != nil {
+		return fmt.Errorf("sink: compress for %s: %w", f.to.Key, err)
+	}
+	f.append(out)
+	f.raw = f.raw[:0]
+	return nil
+}
+
+// frame is where a compressor writes to.
+type frame []byte
+
+func (f *frame) Write(p []byte) (int, error) {
+	*f = append(*f, p...)
+	return len(p), nil
+}
+
+// end makes the file under way whole. A small one is staged later, with others.
+func (o *output) end(ctx context.Context) error {
+	f := o.file
+	if f == nil {
+		return nil
+	}
+	o.file = nil
+	if err := o.frame(f); err != nil {
+		return err
+	}
+	f.raw = nil
+	if f.up != nil {
+		return o.close(ctx, f, f.body)
+	}
+	o.waiting = append(o.waiting, f)
+	if o.bytes += int64(len(f.body)); o.bytes < waitingBytes && len(o.waiting) < 256 {
+		return nil
+	}
+	return o.stage(ctx)
+}
+
+// stage stages the small files that wait.
+func (o *output) stage(ctx context.Context) error {
+	list := o.waiting
+	o.waiting, o.bytes = nil, 0
+	o.staged = append(o.staged, list...)
+	return o.env.Wide().Each(ctx, len(list), func(ctx context.Context, i int) error {
+		f := list[i]
+		return retry.Do(ctx, o.env, func(ctx context.Context) error {
+			if f.up != nil { // that failed: another upload of the key is another file
+				_ = f.up.Abort(ctx)
+				f.up = nil
+			}
+			return o.close(ctx, f, f.body)
+		})
+	})
+}
+
+// name is a name for a file that was never used before.
+func (o *output) name(path string, head *pack.Head) string {
+	return o.folder + path + o.owner + "-" + o.random + "-" + strconv.FormatInt(o.number.Add(1), 10) + head.Ext
+}
+
+// write sends what is gathered of a large file.
+func (o *output) write(ctx context.Context, f *outFile) error {
+	if f.up == nil {
+		o.staged = append(o.staged, f)
+	}
+	err := o.send(ctx, f, f.body)
+	f.body = f.body[:0]
+	return err
+}
+
+func (o *output) send(ctx context.Context, f *outFile, body []byte) (err error) {
+	if f.up == nil {
+		if f.up, err = o.store.Stage(ctx, f.to.Key, o.owner, o.most); err != nil {
+			return fmt.Errorf("sink: stage %s: %w", f.to.Key, err)
+		}
+	}
+	if _, err := f.up.Write(body); err != nil {
+		return fmt.Errorf("sink: write %s: %w", f.to.Key, err)
+	}
+	return nil
+}
+
+// close sends the rest of a file and makes it durable.
+func (o *output) close(ctx context.Context, f *outFile, rest []byte) error {
+	if err := o.send(ctx, f, rest); err != nil {
+		return err
+	}
+	ref, err := f.up.Close(ctx)
+	if err != nil {
+		return fmt.Errorf("sink: close %s: %w", f.to.Key, err)
+	}
+	f.to.Ref, f.body = ref, nil
+	return nil
+}
+
+// finish stages everything and returns the files, by key.
+func (o *output) finish(ctx context.Context) ([]ledger.MergedFile, error) {
+	if err := errors.Join(o.end(ctx), o.stage(ctx)); err != nil {
+		return nil, err
+	}
+	list := make([]ledger.MergedFile, len(o.staged))
+	for i, f := range o.staged {
+		list[i] = f.to
+	}
+	slices.SortFunc(list, func(a, b ledger.MergedFile) int { return cmp.Compare(a.Key, b.Key) })
+	return list, nil
+}
+
+// abort deletes what was staged. No record may name it.
+func (o *output) abort(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	var list []driver.Upload
+	for _, f := range append(o.staged, o.file) {
+		if f != nil && f.up != nil {
+			list = append(list, f.up)
+		}
+	}
+	errs := make([]error, len(list))
+	_ = o.env.Each(ctx, len(list), func(ctx context.Context, i int) error {
+		errs[i] = again.Attempt(ctx, o.env.Attempt, list[i].Abort)
+		return nil
+	})
+	return errors.Join(errs...)
+}

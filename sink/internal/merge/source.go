@@ -1,0 +1,111 @@
+package merge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"sync"
+
+	"github.com/onceflow/onceflow/internal/ledger"
+	"github.com/onceflow/onceflow/sink/internal/pack"
+	"github.com/onceflow/onceflow/sink/internal/retry"
+)
+
+// source is a pack of an hour and flow.
+type source struct {
+	file     *ledger.File
+	order    int // of its entry, and of its place there
+	contents *pack.Contents
+	places   []pack.Place // segments of the unit
+	at       *pack.Cursor // nil if there are none
+
+	begun bool
+	path  string // of the piece that is next
+	slot  int
+
+	unread error // why a segment could not be read
+}
+
+// begin and end are the range of the pack that has the unit's segments.
+func (s *source) begin() int64 { return s.places[0].Offset }
+func (s *source) end() int64   { return s.places[len(s.places)-1].End() }
+
+// failed tells a pack that was damaged from a store that does not answer.
+func (s *source) failed(err error) error {
+	if s.unread != nil {
+		return s.unread
+	}
+	return &PackError{Key: s.file.Key, Err: err}
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// contents keeps what packs have, by key, until the hour is sealed. It is safe for concurrent use.
+type contents struct {
+	store *retry.Store
+
+	mu    sync.Mutex // a leaf
+	known map[string]*pack.Contents
+}
+
+// of reads the contents of a pack, once.
+func (c *contents) of(ctx context.Context, f *ledger.File) (*pack.Contents, error) {
+	c.mu.Lock()
+	known := c.known[f.Key]
+	c.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	at := f.Contents
+	b, err := readRange(ctx, c.store, f.Key, at.Offset, at.Length)
+	if err != nil {
+		return nil, err
+	}
+	if crc32.Checksum(b, castagnoli) != at.CRC32C {
+		return nil, &PackError{Key: f.Key, Err: fmt.Errorf("its list of segments has another checksum than the ledger says")}
+	}
+	if known, err = pack.DecodeContents(b); err != nil {
+		return nil, &PackError{Key: f.Key, Err: err}
+	}
+	if n := known.Rows(); n != f.Rows {
+		return nil, &PackError{Key: f.Key, Err: fmt.Errorf("it has %d rows, the ledger counts %d", n, f.Rows)}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known[f.Key] = known
+	return known, nil
+}
+
+// forget forgets all packs.
+func (c *contents) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.known)
+}
+
+// readRange reads some bytes of an object.
+func readRange(ctx context.Context, s *retry.Store, key string, offset, length int64) ([]byte, error) {
+	b, err := s.ReadRange(ctx, key, offset, length)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &PackError{Key: key, Err: err}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sink: read %d bytes of the pack %s: %w", length, key, err)
+	}
+	return b, nil
+}
+
+// PackError is a pack that is gone, or not what the ledger says.
+type PackError struct {
+	Key string
+	Err error
+}
+
+func (e *PackError) Error() string {
+	return fmt.Sprintf("sink: the pack %s cannot be merged: %v. Its hour is not sealed, and none after it; put the object back as it was, if there is a "+
+		"copy, such as an older version", e.Key, e.Err)
+}
+
+func (e *PackError) Unwrap() error { return e.Err }

@@ -1,0 +1,13 @@
+package pack
+
+import "crypto/sha256"
+
+// Slots is the number of slots.
+const Slots = 256
+
+// Slot is the slot of a key path: the first byte of its SHA-256. So the slots have about as many keys each, whatever the
+// keys are.
+func Slot(path string) int {
+	sum := sha256.Sum256([]byte(path))
+	return int(sum[0])
+}
