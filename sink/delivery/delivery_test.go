@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,10 +86,11 @@ func TestTheCursorNeverPassesAUnitThatIsNotLoaded(t *testing.T) {
 	commits(job, 4)
 	ctx, stop := context.WithCancel(deliverytest.Context(t.Context()))
 	others := make(chan struct{}, 8)
-	first := ""
+	var first sync.Map
+	var begun sync.Once
 	target := delivery.Func(func(ctx context.Context, u *delivery.Unit) error {
-		if first == "" || u.ID == first { // the first is begun before the others
-			first = u.ID
+		begun.Do(func() { first.Store(u.ID, true) }) // it is begun before the others
+		if _, is := first.Load(u.ID); is {
 			<-ctx.Done()
 			return ctx.Err()
 		}
