@@ -41,7 +41,7 @@ func (g *group) start() {
 	if g.cfg.versions.merges {
 		p.merge = version{
 			keys: true, views: g.sched.chance(0.8), clicks: g.sched.chance(0.5), gzip: g.sched.chance(0.2),
-			unit: []int64{200, 800, 5000}[g.sched.rng.IntN(3)], file: []int64{100, 400}[g.sched.rng.IntN(2)],
+			unit: []int64{600, 2000, 10000}[g.sched.rng.IntN(3)], file: []int64{100, 400}[g.sched.rng.IntN(2)],
 		}
 	}
 	if g.cfg.old {
