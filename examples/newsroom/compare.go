@@ -54,7 +54,7 @@ func measure(ctx context.Context, store sink.Store) (*result, error) {
 				if f.Flow == "clicks" {
 					r.late += f.Rows
 				}
-			case manifest.Dead:
+			case manifest.Dead, manifest.Note:
 				continue
 			}
 			if f.Flow != "all" {
