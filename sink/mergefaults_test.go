@@ -268,3 +268,49 @@ func TestAPackThatIsGoneOrDamagedIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// M08
+func TestUnitsFollowFromTheCloseAlone(t *testing.T) {
+	mem, _ := memory(noon.Add(3 * time.Hour))
+	start := func(store sink.Store, unit int64) *instance {
+		e := *env.From(testContext(t))
+		e.MergeUnit = unit
+		ctx := env.With(t.Context(), &e)
+		out, err := sink.Open(ctx, store, "job", []sink.Flow[row]{keyed(true)}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Seal(quarter)
+		if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
+			t.Fatal(err)
+		}
+		return &instance{t: t, out: out, at: map[string]driver.Progress{}}
+	}
+	first := start(sinktest.NewFaulty(mem, func(_ context.Context, c sinktest.Call) sinktest.Mode {
+		if c.Op == sinktest.OpCreate && strings.Contains(c.Key, "/hours/") {
+			return sinktest.Crash
+		}
+		return sinktest.Pass
+	}), 1)
+	first.acquire("a")
+	first.writeEvents("a", keyedEvents(noon, 2, 1, 2)...)
+	first.writeEvents("a", keyedEvents(noon.Add(2*time.Hour), 2, 3)...)
+	first.commit()
+	var died error
+	for n := 0; n < 300 && died == nil; n++ { // a unit each time
+		_, died = first.tryMaintain("a")
+	}
+	if died == nil {
+		t.Fatal("the first one has not died")
+	}
+	second := start(mem, 1<<30)
+	for range 300 {
+		second.maintain("a")
+	}
+	if got := idsOf(t, mem, noonFolder); !maps.EqualFunc(got, merged, slices.Equal) {
+		t.Errorf("the hour has %v, want %v", got, merged)
+	}
+	if m, err := sink.Sealed(t.Context(), mem, "job", noon, nil); err != nil || len(m.Files) != 2 {
+		t.Errorf("the hour's manifest says %+v, %v", m, err)
+	}
+}

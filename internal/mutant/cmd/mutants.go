@@ -115,7 +115,7 @@ var mutants = []mutant{
 	{"M05", "packs are merged in the order of their names", in("sink#OrderOfEntries", "internal/sim")},
 	{"M06", "what is staged for a unit that has a record is swept, whatever the record names", in("sink#NamesIsNotSwept", "internal/sim")},
 	{"M07", "packs are deleted once their hour is closed", in("sink#PacksGo", "internal/sim")},
-	{"M08", "units follow from an instance's own options", in("internal/sim")},
+	{"M08", "units follow from an instance's own options", in("sink#FromTheClose", "internal/sim")},
 	{"M09", "a piece ends within a record", in("sink#EndOfARecord")},
 	{"M10", "who was too slow publishes what it has staged", in("sink#TooSlowToMerge", "internal/sim")},
 	{"M11", "a record of unknown outcome is taken for not made, and what it names deleted", in("sink#MergeRecord", "internal/sim")},
