@@ -46,8 +46,10 @@ $(LINT):
 lint: $(LINT)
 	$(LINT) run ./...
 
+# Two at once, since most of their time goes into waiting for servers.
 modules: $(LINT)
-	@for m in $(MODULES); do echo "== $$m"; (cd $$m && go vet ./... && $(LINT) run ./... && $(SERVERS) go test ./... && go test -race -short ./...) || exit 1; done
+	@printf '%s\n' $(MODULES) | xargs -P 2 -I{} sh -c 'echo "== {}" && cd {} && go vet ./... && $(LINT) run --allow-parallel-runners ./... && \
+		$(SERVERS) go test ./... && go test -race -short ./... || { echo "== {} fails"; exit 1; }'
 
 $(APIDIFF):
 	mkdir -p $(BIN)
