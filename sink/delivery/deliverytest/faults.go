@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/onceflow/onceflow/sink/delivery"
 )
@@ -188,16 +189,66 @@ func manyProcessesLeaveEachRowOnce(s *suite) {
 	for i := range int64(8) {
 		s.job.Commit(Rows(10*i+1, 10*i+10)...)
 	}
-	won, errs := s.atOnce(3, func(target delivery.Target) error {
+	const processes = 3
+	m := meeting{all: make(chan struct{})}
+	m.missing.Store(processes)
+	won, errs := s.atOnce(processes, func(target delivery.Target) error {
 		ctx := Context(s.Context())
-		d, err := delivery.Open(ctx, s.job.Store, Name, "many", target, &delivery.Options{Poll: -1, Logger: quiet})
+		d, err := delivery.Open(ctx, s.job.Store, Name, "many", m.of(target), &delivery.Options{Poll: -1, Logger: quiet})
 		if err != nil {
 			return err
 		}
 		return d.Run(ctx)
 	})
-	if won != 3 {
+	if won != processes {
 		s.Errorf("processes ended with %v", errs)
 	}
 	s.want(ids(1, 80)...)
+}
+
+// meeting lets no process load a unit before all of them are about to, so that all load the first one. Else the first to begin
+// may have loaded everything before the others look.
+type meeting struct {
+	missing atomic.Int64
+	all     chan struct{} // closed once nobody is missing
+}
+
+// of is the target of a process that comes to the meeting.
+func (m *meeting) of(target delivery.Target) delivery.Target {
+	comes := sync.OnceFunc(func() {
+		if m.missing.Add(-1) == 0 {
+			close(m.all)
+		}
+	})
+	wait := func(ctx context.Context) {
+		comes()
+		select {
+		case <-m.all:
+		case <-ctx.Done():
+		}
+	}
+	if k, ok := target.(delivery.Keeper); ok {
+		return meetingKeeper{k, wait}
+	}
+	return meetingTarget{target, wait}
+}
+
+type meetingTarget struct {
+	delivery.Target
+	wait func(context.Context)
+}
+
+func (t meetingTarget) Load(ctx context.Context, u *delivery.Unit) (delivery.Result, error) {
+	t.wait(ctx)
+	return t.Target.Load(ctx, u)
+}
+
+type meetingKeeper struct {
+	delivery.Keeper
+	wait func(context.Context)
+}
+
+func (k meetingKeeper) Load(ctx context.Context, u *delivery.Unit) (delivery.Result, error) {
+	k.wait(ctx)
+	return k.Keeper.Load(ctx, u)
 }
