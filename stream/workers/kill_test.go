@@ -43,7 +43,8 @@ func parseVisit(r *stream.Record) (visit, error) {
 	return visit{user, i}, err
 }
 
-// moody makes tasks that take 1 ms to 2 s. Three of ten records fail once. Half of them answer before they return.
+// moody makes tasks that take 1 ms to 2 s. Four of ten records fail once, so three of ten do without those whose failure comes
+// after a kill. Half of them answer before they return.
 type moody struct {
 	mu     sync.Mutex
 	rng    *rand.Rand
@@ -60,7 +61,7 @@ func (m *moody) draw(v visit) (d time.Duration, fails, now bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d = time.Millisecond + time.Duration(m.rng.Int64N(int64(2*time.Second)))
-	if fails = !m.failed[v] && m.rng.IntN(10) < 3; fails {
+	if fails = !m.failed[v] && m.rng.IntN(10) < 4; fails {
 		m.failed[v] = true
 	}
 	return d, fails, m.rng.IntN(2) == 0
