@@ -70,7 +70,13 @@ func open(t *testing.T, store sink.Store, seal *sink.SealOptions, opts *sink.Opt
 
 func tryOpen(t *testing.T, store sink.Store, seal *sink.SealOptions, opts *sink.Options, flows ...sink.Flow[row]) (*instance, error) {
 	t.Helper()
-	out, err := sink.Open(testContext(t), store, "job", flows, opts)
+	return openIn(testContext(t), t, store, seal, opts, flows...)
+}
+
+// openIn is tryOpen in a world of its own.
+func openIn(ctx context.Context, t *testing.T, store sink.Store, seal *sink.SealOptions, opts *sink.Options, flows ...sink.Flow[row]) (*instance, error) {
+	t.Helper()
+	out, err := sink.Open(ctx, store, "job", flows, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +84,7 @@ func tryOpen(t *testing.T, store sink.Store, seal *sink.SealOptions, opts *sink.
 		out.Seal(seal)
 	}
 	job := driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 2}
-	if err := out.Attach(testContext(t), job); err != nil {
+	if err := out.Attach(ctx, job); err != nil {
 		return nil, err
 	}
 	return &instance{t: t, out: out, at: map[string]driver.Progress{}}, nil

@@ -158,22 +158,18 @@ func TestPacksAreKeptFromTheLaterTimeOnWhileTheClockIsInDoubt(t *testing.T) {
 		return sinktest.Pass
 	})}
 	start := func() *instance {
-		out, err := sink.Open(ctx, store, "job", []sink.Flow[row]{keyed(true)}, &sink.Options{Keep: 48 * time.Hour})
+		in, err := openIn(ctx, t, store, quarter, &sink.Options{Keep: 48 * time.Hour}, keyed(true))
 		if err != nil {
 			t.Fatal(err)
 		}
-		out.Seal(quarter)
-		if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
-			t.Fatal(err)
-		}
-		return &instance{t: t, out: out, at: map[string]driver.Progress{}}
+		return in
 	}
 	in := start()
 	in.acquire("a")
 	in.writeEvents("a", keyedEvents(noon, 1, 1)...)
 	in.writeEvents("a", keyedEvents(noon.Add(2*time.Hour), 1, 2)...)
 	in.commit()
-	parts := func(context.Context) ([]record.Partition, error) { return []record.Partition{part("a")}, nil }
+	parts := partsOf("a")
 	if _, err := in.out.Maintain(ctx, parts); err != nil || step == 0 {
 		t.Fatalf("the hour is not sealed: %v", err)
 	}
@@ -275,16 +271,11 @@ func TestUnitsFollowFromTheCloseAlone(t *testing.T) {
 	start := func(store sink.Store, unit int64) *instance {
 		e := *env.From(testContext(t))
 		e.MergeUnit = unit
-		ctx := env.With(t.Context(), &e)
-		out, err := sink.Open(ctx, store, "job", []sink.Flow[row]{keyed(true)}, nil)
+		in, err := openIn(env.With(t.Context(), &e), t, store, quarter, nil, keyed(true))
 		if err != nil {
 			t.Fatal(err)
 		}
-		out.Seal(quarter)
-		if err := out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: topics}, Workers: 1}); err != nil {
-			t.Fatal(err)
-		}
-		return &instance{t: t, out: out, at: map[string]driver.Progress{}}
+		return in
 	}
 	first := start(sinktest.NewFaulty(mem, func(_ context.Context, c sinktest.Call) sinktest.Mode {
 		if c.Op == sinktest.OpCreate && strings.Contains(c.Key, "/hours/") {

@@ -21,10 +21,7 @@ const (
 
 // commit notes what a commit has finished, and returns what Status.Fruitless says after it.
 func (f *fruitless) commit(counts record.Counts) error {
-	var all int64
-	for _, n := range counts {
-		all += n
-	}
+	all := counts.Sum()
 	switch {
 	case all == 0: // it only moved clocks
 	case counts[Dead]+counts[Late]+counts[Duplicate] < all:

@@ -2,22 +2,11 @@ package stream
 
 import (
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
-
-// isTerminal reports whether t is a device, not a file or a pipe: lines that replace each other are for people only.
-func isTerminal(t Terminal) bool {
-	f, ok := t.(interface{ Stat() (fs.FileInfo, error) })
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&fs.ModeCharDevice != 0
-}
 
 // showProgress replaces the line on the terminal.
 func (o *observer[T]) showProgress(s Status) {

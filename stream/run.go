@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/retry"
+	"github.com/onceflow/onceflow/internal/terminal"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -89,7 +90,7 @@ func newEngine[T any](p Pipe[T], out driver.Output[T], o Options) *engine[T] {
 	follower, _ := p.src.(driver.Follower)
 	e.status = &observer[T]{
 		src: p.src, opts: &e.opts, board: &statusBoard{}, memory: e.memory, clock: &e.clock,
-		terminal: o.Progress != nil && isTerminal(o.Progress),
+		terminal: o.Progress != nil && terminal.Is(o.Progress),
 	}
 	e.poller = newPoller[T](p.src, follower, e.memory, &e.status.backlog, e.keys, o.Logger, e.signals.ask)
 	e.lanes = newRoster(e.memory, e.status)

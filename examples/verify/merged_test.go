@@ -22,7 +22,6 @@ import (
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/stream"
-	source "github.com/onceflow/onceflow/stream/file"
 )
 
 // mergedOutput is what the library makes of merged flows in several commits. How many depends on who is faster.
@@ -53,13 +52,7 @@ func writeMerged(t *testing.T, e *env.Env) memory {
 			t.Fatal(err)
 		}
 	}
-	src, err := source.Open(source.Config{Dir: in}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hits := stream.Via(stream.From(src), stream.Decode(
-		func(r *stream.Record) (h hit, err error) { return h, json.Unmarshal(r.Value, &h) },
-		func(h *hit) time.Time { return h.Time }))
+	hits := hitsIn(t, in)
 	row := func(r *format.Row, h *hit) {
 		r.Int(int64(h.ID))
 		r.String(h.Page)

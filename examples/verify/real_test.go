@@ -63,13 +63,7 @@ func writeReal(t *testing.T, store sink.Store) {
 			t.Fatal(err)
 		}
 	}
-	src, err := source.Open(source.Config{Dir: in}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hits := stream.Via(stream.From(src), stream.Decode(
-		func(r *stream.Record) (h hit, err error) { return h, json.Unmarshal(r.Value, &h) },
-		func(h *hit) time.Time { return h.Time }))
+	hits := hitsIn(t, in)
 	row := func(r *format.Row, h *hit) {
 		r.Int(int64(h.ID))
 		r.String("two\nlines, " + h.Page)
@@ -195,4 +189,16 @@ func TestJobsMayShareAFolder(t *testing.T) {
 			t.Errorf("job %q: got %v, %d violations, want %d:\n%s", job, err, r.violations, want, &out)
 		}
 	}
+}
+
+// hitsIn are the hits in the files of a folder.
+func hitsIn(t *testing.T, dir string) stream.Pipe[hit] {
+	t.Helper()
+	src, err := source.Open(source.Config{Dir: dir}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream.Via(stream.From(src), stream.Decode(
+		func(r *stream.Record) (h hit, err error) { return h, json.Unmarshal(r.Value, &h) },
+		func(h *hit) time.Time { return h.Time }))
 }

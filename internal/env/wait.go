@@ -37,13 +37,13 @@ func (e *Env) Wait(ctx context.Context, first, second <-chan struct{}) (isFirst 
 			case <-first:
 				return true, nil
 			case <-second:
-				return isClosed(first), nil
+				return IsClosed(first), nil
 			case <-ctx.Done():
 				return false, context.Cause(ctx)
 			}
 		}
 		switch {
-		case isClosed(second):
+		case IsClosed(second):
 			return false, nil
 		case ctx.Err() != nil:
 			return false, context.Cause(ctx)
@@ -52,7 +52,8 @@ func (e *Env) Wait(ctx context.Context, first, second <-chan struct{}) (isFirst 
 	}
 }
 
-func isClosed(c <-chan struct{}) bool {
+// IsClosed reports whether a channel on which nothing is sent is closed.
+func IsClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true

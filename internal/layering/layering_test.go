@@ -19,7 +19,7 @@ const module = "github.com/onceflow/onceflow"
 // that is not listed fails, so a new one gets a decision.
 var may = map[string][]string{
 	"":         nil,
-	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "stream/internal/reasons", "stream/internal/guard", "internal/eventclock", "internal/retry", "internal/when"},
+	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "stream/internal/reasons", "stream/internal/guard", "internal/eventclock", "internal/retry", "internal/terminal", "internal/when"},
 	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/manifest", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/eventclock", "internal/steady", "internal/when", "internal/retry", "internal/tail"},
 	"seal":     {"sink", "sink/manifest", "stream/record", "stream/driver"},
 	"dedup":    {"stream/record", "stream/stage", "internal/retry"},
@@ -34,7 +34,7 @@ var may = map[string][]string{
 	"sink/delivery/deliverytest": {"sink", "sink/codec", "sink/delivery", "sink/format", "sink/sinktest", "stream/driver", "stream/record", "internal/env"},
 	"sink/delivery/postgres":     {"sink/delivery"},
 
-	"sink/delivery": {"sink", "sink/codec", "sink/format", "sink/manifest", "sink/internal/retry", "stream/driver", "internal/env", "internal/retry", "internal/tail"},
+	"sink/delivery": {"sink", "sink/codec", "sink/format", "sink/manifest", "sink/internal/retry", "stream/driver", "internal/env", "internal/retry", "internal/tail", "internal/terminal"},
 
 	"sink/driver":   {"sink/escape", "stream/driver"},
 	"sink/manifest": nil,

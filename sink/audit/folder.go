@@ -77,15 +77,7 @@ func (f *Folder) names(ctx context.Context, folder string, at time.Time) iter.Se
 				yield(named{}, fmt.Errorf("audit: list %s: %w", prefix, err))
 				return
 			}
-			name := o.Key[len(prefix):]
-			if len(name) < idText {
-				continue
-			}
-			id, err := ParseID(name[:idText])
-			if err != nil {
-				continue
-			}
-			if !yield(named{id, name[idText:]}, nil) {
+			if n, ok := parseNamed(o.Key[len(prefix):]); ok && !yield(n, nil) {
 				return
 			}
 		}
@@ -96,6 +88,15 @@ func (f *Folder) names(ctx context.Context, folder string, at time.Time) iter.Se
 type named struct {
 	id   ID
 	rest string // of its name, behind the ID
+}
+
+// parseNamed reads the name of an object; false if it has no ID.
+func parseNamed(name string) (n named, ok bool) {
+	if len(name) < idText {
+		return n, false
+	}
+	id, err := ParseID(name[:idText])
+	return named{id, name[idText:]}, err == nil
 }
 
 // create stores body under a key. It succeeds, too, if the same object is there, as after a reply that was lost.
@@ -145,14 +146,11 @@ func (f *Folder) expire(ctx context.Context, folder string, before time.Time) er
 			return fmt.Errorf("audit: list %s: %w", root, err)
 		}
 		_, name, _ := strings.Cut(o.Key[len(root):], "/")
-		if len(name) < idText {
+		n, ok := parseNamed(name)
+		if !ok {
 			continue
 		}
-		id, err := ParseID(name[:idText])
-		if err != nil {
-			continue
-		}
-		if !id.Time().Before(before) {
+		if !n.id.Time().Before(before) {
 			return nil // so are all that follow
 		}
 		if err := f.store.Delete(ctx, o.Key); err != nil {

@@ -71,7 +71,17 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) (body []byte,
 }
 
 func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, error) {
-	out, err := s.box.blob(s.box.blobName(key)).DownloadStream(ctx, nil)
+	return s.get(ctx, key, nil, func(n int64) error {
+		if n > limit {
+			return fmt.Errorf("it has %d bytes, more than the %d expected", n, limit)
+		}
+		return nil
+	})
+}
+
+// get reads what the options ask for, if so many bytes fit.
+func (s *Store) get(ctx context.Context, key string, within *blob.DownloadStreamOptions, fits func(n int64) error) ([]byte, error) {
+	out, err := s.box.blob(s.box.blobName(key)).DownloadStream(ctx, within)
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +90,8 @@ func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, erro
 		return nil, io.ErrUnexpectedEOF
 	}
 	n := *out.ContentLength
-	if n > limit {
-		return nil, fmt.Errorf("it has %d bytes, more than the %d expected", n, limit)
+	if err := fits(n); err != nil {
+		return nil, err
 	}
 	body := make([]byte, n)
 	_, err = io.ReadFull(out.Body, body)
@@ -105,17 +115,12 @@ func (s *Store) ReadRange(ctx context.Context, key string, offset, length int64)
 
 func (s *Store) readRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
 	within := &blob.DownloadStreamOptions{Range: blob.HTTPRange{Offset: offset, Count: length}}
-	out, err := s.box.blob(s.box.blobName(key)).DownloadStream(ctx, within)
-	if err != nil {
-		return nil, err
-	}
-	defer out.Body.Close()
-	if out.ContentLength == nil || *out.ContentLength != length {
-		return nil, fmt.Errorf("the server does not send the %d bytes from %d on", length, offset)
-	}
-	body := make([]byte, length)
-	_, err = io.ReadFull(out.Body, body)
-	return body, err
+	return s.get(ctx, key, within, func(n int64) error {
+		if n != length {
+			return fmt.Errorf("the server sends %d bytes instead of the %d from %d on", n, length, offset)
+		}
+		return nil
+	})
 }
 
 // Delete deletes an object.

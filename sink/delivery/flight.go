@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/onceflow/onceflow/internal/env"
 )
 
 // flight is the units that are being loaded, in their order. It belongs to the goroutine of a round; each load has one of its own.
@@ -69,7 +71,7 @@ func (f *flight) begin(ctx context.Context, u *Unit) {
 // settle takes the oldest loads that are done out of flight, and moves the cursor once for all of them.
 func (f *flight) settle(ctx context.Context) error {
 	var last Cursor
-	for len(f.loads) > 0 && isClosed(f.loads[0].done) {
+	for len(f.loads) > 0 && env.IsClosed(f.loads[0].done) {
 		l := f.loads[0]
 		if errors.Is(l.err, ErrRefused) {
 			break
@@ -88,7 +90,7 @@ func (f *flight) settle(ctx context.Context) error {
 		}
 		f.d.board.moved(last)
 	}
-	if len(f.loads) == 0 || !isClosed(f.loads[0].done) || f.loads[0].err == nil {
+	if len(f.loads) == 0 || !env.IsClosed(f.loads[0].done) || f.loads[0].err == nil {
 		return nil
 	}
 	l := f.loads[0]
@@ -109,13 +111,4 @@ func (f *flight) park(ctx context.Context, u *Unit, why error) error {
 		f.d.board.know(s)
 	}
 	return err
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }

@@ -3,11 +3,11 @@ package delivery
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/onceflow/onceflow/internal/terminal"
 	"github.com/onceflow/onceflow/sink"
 )
 
@@ -41,7 +41,7 @@ func (d *Delivery) tell(last bool) {
 	if d.opts.Observe != nil {
 		d.opts.Observe(s)
 	}
-	if !isTerminal(d.opts.Progress) {
+	if !terminal.Is(d.opts.Progress) {
 		return
 	}
 	const width = 110 // of what the line before may have left
@@ -50,16 +50,6 @@ func (d *Delivery) tell(last bool) {
 	if last {
 		fmt.Fprintln(d.opts.Progress)
 	}
-}
-
-// isTerminal reports whether w is a device, not a file or a pipe: lines that replace each other are for people only.
-func isTerminal(w any) bool {
-	f, ok := w.(interface{ Stat() (fs.FileInfo, error) })
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&fs.ModeCharDevice != 0
 }
 
 func progressLine(s Status) string {

@@ -72,15 +72,26 @@ func (s *Store) Read(ctx context.Context, key string, limit int64) ([]byte, erro
 }
 
 func (s *Store) read(ctx context.Context, key string, limit int64) ([]byte, error) {
-	out, err := s.bucket.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key)})
+	return s.get(ctx, &s3.GetObjectInput{Key: s.bucket.key(key)}, func(n int64) error {
+		if n > limit {
+			return fmt.Errorf("it has %d bytes, more than the %d expected", n, limit)
+		}
+		return nil
+	})
+}
+
+// get reads what a request asks for, if so many bytes fit.
+func (s *Store) get(ctx context.Context, in *s3.GetObjectInput, fits func(n int64) error) ([]byte, error) {
+	in.Bucket = &s.bucket.name
+	out, err := s.bucket.client.GetObject(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Body.Close()
 	s.bucket.learn(out.ResultMetadata)
 	n := aws.ToInt64(out.ContentLength)
-	if n > limit {
-		return nil, fmt.Errorf("it has %d bytes, more than the %d expected", n, limit)
+	if err := fits(n); err != nil {
+		return nil, err
 	}
 	body := make([]byte, n)
 	_, err = io.ReadFull(out.Body, body)
@@ -104,18 +115,12 @@ func (s *Store) ReadRange(ctx context.Context, key string, offset, length int64)
 
 func (s *Store) readRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
 	within := fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)
-	out, err := s.bucket.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key), Range: &within})
-	if err != nil {
-		return nil, err
-	}
-	defer out.Body.Close()
-	s.bucket.learn(out.ResultMetadata)
-	if n := aws.ToInt64(out.ContentLength); n != length {
-		return nil, fmt.Errorf("the server sends %d bytes instead of the %d from %d on", n, length, offset)
-	}
-	body := make([]byte, length)
-	_, err = io.ReadFull(out.Body, body)
-	return body, err
+	return s.get(ctx, &s3.GetObjectInput{Key: s.bucket.key(key), Range: &within}, func(n int64) error {
+		if n != length {
+			return fmt.Errorf("the server sends %d bytes instead of the %d from %d on", n, length, offset)
+		}
+		return nil
+	})
 }
 
 // Delete deletes an object. In a bucket with versions it adds a marker.
@@ -123,14 +128,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := driver.CheckKey(key); err != nil {
 		return fmt.Errorf("s3: delete: %w", err)
 	}
-	err := s.bucket.retry.Do(ctx, 0, func(ctx context.Context) error {
-		_, err := s.bucket.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket.name, Key: s.bucket.key(key)})
-		return err
-	})
-	if err != nil && !notFound(err) {
-		return s.bucket.fail("delete", key, err)
-	}
-	return nil
+	return s.bucket.remove(ctx, key)
 }
 
 // Open reads an object as a stream. The stream is not retried, and once it has begun only ctx bounds it.

@@ -138,7 +138,7 @@ func (b *bucket) copy(ctx context.Context, from, to string) error {
 	return err
 }
 
-// remove deletes an object in staging. None there is success.
+// remove deletes an object. None there is success.
 func (b *bucket) remove(ctx context.Context, name string) error {
 	err := b.retry.Do(ctx, 0, func(ctx context.Context) error {
 		_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: b.key(name)})

@@ -111,12 +111,8 @@ func (s *sub[In, Out]) failed(a *attempt[In, Out], err error) {
 
 // judge calls Options.Failed.
 func (w *Workers[In, Out]) judge(err error, n int) (v Verdict, caught error) {
-	defer func() {
-		if x := recover(); x != nil {
-			caught = record.Caught(x)
-		}
-	}()
-	return w.opts.Failed(err, n), nil
+	caught = guarded(func() { v = w.opts.Failed(err, n) })
+	return v, caught
 }
 
 // pauseAfter is how long to wait after the nth attempt at a record of a sub-partition. Records that failed together are not tried

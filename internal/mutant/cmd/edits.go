@@ -116,7 +116,7 @@ var edits = []edit{
 			}
 		}
 		if err := o.Store.Delete(ctx, object.Key); err != nil {`},
-	{"sink", `units = append(units, ledger.Units(c.Entry, hour, flow, bytes, c.Close.Merge.UnitBytes)...)`, `
+	{"sink", `units = append(units, ledger.Units(c.Entry, hour, flow, bytesOf(has.packs[flow]), c.Close.Merge.UnitBytes)...)`, `
 		unitBytes := c.Close.Merge.UnitBytes
 		if mutant.On("M08") {
 			unitBytes = ours
@@ -124,7 +124,7 @@ var edits = []edit{
 		if mutant.On("M21") && !slices.Contains(known, flow) {
 			continue
 		}
-		units = append(units, ledger.Units(c.Entry, hour, flow, bytes, unitBytes)...)`},
+		units = append(units, ledger.Units(c.Entry, hour, flow, bytesOf(has.packs[flow]), unitBytes)...)`},
 	{"sink", `if c.Close.Merge != nil { if at, err =`, `if c.Close.Merge != nil && mutant.On("M13") { at = c.Close.At } else if c.Close.Merge != nil { if at, err =`},
 	{"sink", `at = when.Later(at, s.clock.Latest())`, `if !mutant.On("M13b") { at = when.Later(at, s.clock.Latest()) }`},
 	{"sink", `if err := o.Store.Publish(ctx, f.Ref); err != nil { if errors.Is(`, `if err := o.Store.Publish(ctx, f.Ref); err != nil && !mutant.On("M12") { if errors.Is(`},

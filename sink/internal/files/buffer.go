@@ -71,14 +71,13 @@ func (b *buffer) count() {
 	}
 }
 
-// drain moves the rows out of raw, into the frame in progress or to the file. It must not be called within a row.
+// drain moves the rows out of raw, into the frame in progress or to the file. It must not be called within a row, nor if the
+// rows go into a pack: see hold.
 func (b *buffer) drain(ctx context.Context) error {
 	defer b.count()
 	switch {
 	case len(b.raw) == 0:
 		return nil
-	case b.packer != nil:
-		return b.hold()
 	case b.blk != nil || b.shared.plain:
 		return b.whole(ctx)
 	case b.comp == nil && b.lot.kept.Load() >= b.lot.keep:

@@ -37,22 +37,26 @@ func (u *unsealed) left() int { return len(u.units) - len(u.records) }
 // tellEvery is how often the log says how far a long merge is.
 const tellEvery = 30 * time.Second
 
+func bytesOf(packs []ledger.File) (n int64) {
+	for i := range packs {
+		n += packs[i].Length
+	}
+	return n
+}
+
 // unitsOf returns the units of an hour, all flows together.
 func unitsOf(c *journal.Closing, hour time.Time, has *content) []ledger.Unit {
 	var units []ledger.Unit
 	for _, flow := range slices.Sorted(maps.Keys(has.packs)) {
-		bytes := int64(0)
-		for i := range has.packs[flow] {
-			bytes += has.packs[flow][i].Length
-		}
-		units = append(units, ledger.Units(c.Entry, hour, flow, bytes, c.Close.Merge.UnitBytes)...)
+		units = append(units, ledger.Units(c.Entry, hour, flow, bytesOf(has.packs[flow]), c.Close.Merge.UnitBytes)...)
 	}
 	return units
 }
 
 // merge merges what nobody has merged yet of an hour, and publishes all that was. It gives up after a while, so that other
 // upkeep gets its turn, and reports whether the hour is done.
-func (s *Sealer) merge(ctx context.Context, c *journal.Closing, u *unsealed, hour time.Time) (bool, error) {
+func (s *Sealer) merge(ctx context.Context, c *journal.Closing, hour time.Time) (bool, error) {
+	u := s.now
 	if !u.merges(hour) {
 		return true, nil
 	}
@@ -165,9 +169,7 @@ func (s *Sealer) progress() *driver.Merge {
 	m := &driver.Merge{Hour: u.hour, Units: len(u.units), Done: len(u.records)}
 	for _, packs := range u.contents[u.hour].packs {
 		m.Packs += len(packs)
-		for i := range packs {
-			m.Bytes += packs[i].Length
-		}
+		m.Bytes += bytesOf(packs)
 	}
 	return m
 }
@@ -206,10 +208,8 @@ func Merges(ctx context.Context, j *journal.Journal, hour time.Time) (all []Flow
 	}
 	units := unitsOf(c, hour, has[hour])
 	for _, flow := range slices.Sorted(maps.Keys(has[hour].packs)) {
-		f := FlowMerge{Flow: flow, Packs: len(has[hour].packs[flow])}
-		for i := range has[hour].packs[flow] {
-			f.Bytes += has[hour].packs[flow][i].Length
-		}
+		packs := has[hour].packs[flow]
+		f := FlowMerge{Flow: flow, Packs: len(packs), Bytes: bytesOf(packs)}
 		for i := range units {
 			if units[i].Flow == flow {
 				if f.Units++; records[units[i].Name()] {

@@ -216,7 +216,7 @@ func (s *Sealer) look(ctx context.Context, c *journal.Closing, from time.Time) e
 
 // manifest merges an hour and returns its manifest; nil if it is not merged yet.
 func (s *Sealer) manifest(ctx context.Context, c *journal.Closing, hour time.Time) (*manifest.Hour, error) {
-	if done, err := s.merge(ctx, c, s.now, hour); err != nil || !done {
+	if done, err := s.merge(ctx, c, hour); err != nil || !done {
 		return nil, err
 	}
 	files, err := s.now.merged(hour)

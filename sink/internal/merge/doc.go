@@ -3,6 +3,6 @@
 //
 // # Way in
 //
-// [Merger.Units] says what an hour has to be merged, [Merger.Merge] merges a unit unless somebody has done it, and publishes its
-// files. Any number of instances may do so at once, with the same result.
+// [Merger.Merge] merges a unit unless somebody has done it, and [Merger.Publish] publishes its files. Any number of instances may
+// do so at once, with the same result.
 package merge

@@ -51,7 +51,7 @@ func (m *Merger) Merge(ctx context.Context, u ledger.Unit, plan *ledger.Merge, p
 	out := &output{
 		store: o.Store, env: o.Env, owner: u.Owner(o.Root), most: plan.FileBytes, random: string(journal.NewToken(o.Env))[:12],
 		folder: string(m.layout.Folder(u.Flow, files.Data, u.Hour)),
-		codecs: func(ext string) (codec.Codec, bool) { c, ok := m.codecs[ext]; return c, ok },
+		codecs: m.codecs,
 	}
 	rec, err := m.make(ctx, u, packs, out)
 	if err != nil {

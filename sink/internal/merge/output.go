@@ -33,10 +33,10 @@ type output struct {
 	store  *retry.Store
 	env    *env.Env
 	owner  string
-	folder string // of the hour's files, with a slash at its end
-	random string // part of the names of this attempt
-	most   int64  // bytes after which a file is cut
-	codecs func(ext string) (codec.Codec, bool)
+	folder string                 // of the hour's files, with a slash at its end
+	random string                 // part of the names of this attempt
+	most   int64                  // bytes after which a file is cut
+	codecs map[string]codec.Codec // by extension
 
 	number  atomic.Int64
 	waiting []*outFile // small ones that are whole
@@ -98,7 +98,7 @@ func same(a, b *pack.Head) bool {
 }
 
 func (o *output) begin(head *pack.Head) error {
-	c, ok := o.codecs(head.Codec)
+	c, ok := o.codecs[head.Codec]
 	if !ok || head.Join != "" {
 		return fmt.Errorf("%w: codec %q, format %q", ErrUnknown, head.Codec, head.Join)
 	}

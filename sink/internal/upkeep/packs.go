@@ -13,14 +13,13 @@ import (
 // Packs deletes packs some time after their hour was sealed. Only the goroutine of Maintain uses it.
 type Packs struct {
 	chore
-	journal *journal.Journal
-	clock   *clock.Clock
-	keep    time.Duration
+	clock *clock.Clock
+	keep  time.Duration
 }
 
 // NewPacks returns one that keeps packs for a time, or for ever if that is negative.
 func NewPacks(j *journal.Journal, c *clock.Clock, keep time.Duration) *Packs {
-	p := &Packs{journal: j, clock: c, keep: keep}
+	p := &Packs{clock: c, keep: keep}
 	p.chore = chore{what: "deleting old packs", journal: j, do: p.delete}
 	return p
 }

@@ -19,14 +19,13 @@ import (
 // it.
 type Sweeper struct {
 	chore
-	journal   *journal.Journal
 	merging   func(context.Context) (map[string]ledger.Unit, error)
 	oldProbes map[string]bool // staged probes that the last one has seen
 }
 
 // NewSweeper returns one that sweeps at once.
 func NewSweeper(j *journal.Journal) *Sweeper {
-	s := &Sweeper{journal: j}
+	s := &Sweeper{}
 	s.chore = chore{what: "sweeping", journal: j, do: s.sweep}
 	return s
 }
