@@ -36,7 +36,8 @@ const (
 // buffer holds the rows of one worker for one file. Only its worker uses it, until the transaction's files are finished.
 //
 // Rows are encoded into raw. A kept compressor takes them from there, block by block, into out, and its frame ends after
-// Codec.FrameBytes. Without a kept compressor a borrowed one takes them in one piece.
+// Codec.FrameBytes. Without a kept compressor a borrowed one takes them in one piece. Rows that go into a pack are copied into
+// cells of the lot instead: see packed.
 type buffer struct {
 	file   *outFile // nil if the rows go into a pack
 	lot    *lot
@@ -61,7 +62,7 @@ type header interface{ Header(dst []byte) []byte }
 
 // count brings the lot's number of bytes up to date.
 func (b *buffer) count() {
-	n := int64(cap(b.raw)+cap(b.out)) + b.held
+	n := int64(cap(b.raw) + cap(b.out))
 	if b.comp != nil {
 		n += compressorBytes
 	}
@@ -105,7 +106,7 @@ func (b *buffer) drain(ctx context.Context) error {
 
 // whole writes raw as one frame, or as one block of the format's own.
 func (b *buffer) whole(ctx context.Context) error {
-	p, err := b.framed(b.out[:0])
+	p, err := b.framed(b.out[:0], b.raw)
 	if err != nil {
 		return retry.Stop(fmt.Errorf("sink: write to %s: %w", b.file.path, err))
 	}
@@ -119,19 +120,19 @@ func (b *buffer) whole(ctx context.Context) error {
 	return nil
 }
 
-// framed returns raw as one frame or block, which it makes in dst; raw itself if a file has neither.
-func (b *buffer) framed(dst []byte) ([]byte, error) {
+// framed returns raw, all rows of b, as one frame or block, which it makes in dst; raw itself if a file has neither.
+func (b *buffer) framed(dst, raw []byte) ([]byte, error) {
 	switch {
 	case b.blk != nil:
-		p, err := b.blk.Block(nil, b.raw, int(b.rows))
+		p, err := b.blk.Block(nil, raw, int(b.rows))
 		if err != nil {
 			err = fmt.Errorf("encode a block: %w", err)
 		}
 		return p, err
 	case b.shared.plain:
-		return b.raw, nil
+		return raw, nil
 	}
-	p, err := b.shared.compress(dst, b.raw)
+	p, err := b.shared.compress(dst, raw)
 	if err != nil {
 		err = fmt.Errorf("compress: %w", err)
 	}
@@ -177,7 +178,7 @@ func (b *buffer) end(ctx context.Context) error {
 // free gives all memory back. Rows that are not written out are lost.
 func (b *buffer) free() {
 	b.raw, b.out, b.comp = nil, nil, nil
-	b.pieces, b.held = nil, 0
+	b.forget()
 	b.count()
 }
 

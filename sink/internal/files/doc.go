@@ -11,5 +11,5 @@
 // # Locks
 //
 // outFile.mu comes before Set.mu. A worker holds outFile.mu while it writes to the file's upload and while it calls Stage,
-// so Stage must not wait for anything that writes. Pool.mu is held alone.
+// so Stage must not wait for anything that writes. Pool.mu and cells.mu are held alone.
 package files

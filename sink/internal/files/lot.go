@@ -14,6 +14,10 @@ type lot struct {
 	keep    int32        // compressors that may be kept
 	kept    atomic.Int32 // compressors that are
 	bytes   atomic.Int64 // bytes of all buffers, for the budget
+
+	cells  cells // of rows for packs
+	gather []byte
+	packs  atomic.Int64 // bytes of what waits for packs; those of cells are counted when they are taken
 }
 
 // open makes the worker's buffer for a file.
@@ -33,13 +37,10 @@ func (l *lot) open(f *outFile, s *shared, h header) *buffer {
 // shed writes the larger buffers out, in frames that end early, and frees their memory. So no row ever waits for memory. It
 // takes those of at least average size, so it need not sort, and a few calls shrink thousands of them.
 func (l *lot) shed(ctx context.Context) error {
-	if len(l.buffers) == 0 {
-		return nil
-	}
-	mean := l.bytes.Load() / int64(len(l.buffers))
-	if err := l.pack(ctx); err != nil {
+	if err := l.pack(ctx); err != nil || len(l.buffers) == 0 {
 		return err
 	}
+	mean := l.bytes.Load() / int64(len(l.buffers))
 	for _, b := range l.buffers {
 		if b.packer != nil || b.counted == 0 || b.counted < mean {
 			continue
@@ -70,10 +71,6 @@ func (l *lot) pack(ctx context.Context) error {
 	for _, p := range order {
 		if err := p.write(ctx, by[p]); err != nil {
 			return err
-		}
-		for _, b := range by[p] {
-			b.raw = nil
-			b.count()
 		}
 	}
 	return nil

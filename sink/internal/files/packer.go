@@ -16,6 +16,9 @@ import (
 // packExt is the extension of packs.
 const packExt = ".pack"
 
+// packingBytes is what a pack counts for in the budget while it is written: a segment, a piece of it and a compressor.
+const packingBytes = 4 << 20
+
 // packer makes the packs of one flow and hour in a transaction: one of all workers at its end, and before that one of each
 // worker that needs memory. It is safe for concurrent use.
 type packer struct {
@@ -32,6 +35,7 @@ type packed struct {
 	packer *packer
 	keys   string // the key path
 	slot   int
+	chain  chain // rows that are in no piece
 	pieces []piece
 	held   int64 // bytes of pieces
 }
@@ -43,20 +47,42 @@ type piece struct {
 	rows   int64
 }
 
-// hold frames what is in raw, if that is worth it. The rows stay in memory until the pack is written. It must be called at
-// the end of a record.
-func (b *buffer) hold() error {
-	if len(b.raw) < pack.OwnBytes {
-		return nil
+// store adds a row.
+func (b *buffer) store(row []byte) {
+	b.rows++
+	b.lot.count(b.lot.cells.add(&b.chain, row))
+}
+
+// hold frames the rows, if that is worth it. They stay in memory until the pack is written. It must be called at the end of a
+// record. It returns tmp, longer if need be.
+func (b *buffer) hold(tmp []byte) ([]byte, error) {
+	if b.chain.n < pack.OwnBytes {
+		return tmp, nil
 	}
-	framed, err := b.framed(nil)
+	tmp = b.chain.bytes(tmp[:0])
+	framed, err := b.framed(nil, tmp)
 	if err != nil {
-		return retry.Stop(fmt.Errorf("sink: rows of %s for a pack: %w", b.keys, err))
+		return tmp, retry.Stop(fmt.Errorf("sink: rows of %s for a pack: %w", b.keys, err))
 	}
-	b.pieces = append(b.pieces, piece{bytes.Clone(framed), int64(len(b.raw)), b.rows})
+	b.pieces = append(b.pieces, piece{bytes.Clone(framed), int64(len(tmp)), b.rows})
 	b.held += int64(len(framed))
-	b.empty()
-	return nil
+	b.rows = 0
+	b.lot.count(int64(len(framed)) - b.lot.cells.drop(&b.chain))
+	return tmp, nil
+}
+
+// forget drops what waits for a pack.
+func (b *buffer) forget() {
+	b.lot.count(-b.held - b.lot.cells.drop(&b.chain))
+	b.pieces, b.held, b.rows = nil, 0, 0
+}
+
+// count adds to what waits for packs.
+func (l *lot) count(n int64) {
+	if n != 0 {
+		l.packs.Add(n)
+		l.bytes.Add(n)
+	}
 }
 
 // take adds a worker's buffer.
@@ -86,14 +112,17 @@ func (p *packer) write(ctx context.Context, buffers []*buffer) error {
 		return nil
 	}
 	slices.SortStableFunc(buffers, func(a, b *buffer) int { return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.keys, b.keys)) })
+	p.set.budget.Add(packingBytes)
+	defer p.set.budget.Add(-packingBytes)
 	out, err := p.set.begin(ctx, &p.folder)
 	if err != nil {
 		return err
 	}
 	w := pack.NewWriter(writing{out}, pack.Head{Ext: p.shared.ext, Codec: p.shared.codec.Ext(), Header: buffers[0].head.Header(nil)})
+	var tmp []byte
 	for _, b := range buffers {
-		rows, err := b.pack(w)
-		if err != nil {
+		var rows int64
+		if rows, tmp, err = b.pack(w, tmp); err != nil {
 			return fmt.Errorf("sink: write %s: %w", out.file.Key, err)
 		}
 		out.file.Rows += rows
@@ -111,24 +140,25 @@ type writing struct{ to *part }
 
 func (w writing) Write(b []byte) (int, error) { return len(b), w.to.write(b) }
 
-// pack moves the rows of b to a pack.
-func (b *buffer) pack(w *pack.Writer) (rows int64, err error) {
-	if err := b.hold(); err != nil {
-		return 0, err
+// pack moves the rows of b to a pack. It returns tmp, longer if need be.
+func (b *buffer) pack(w *pack.Writer, tmp []byte) (int64, []byte, error) {
+	tmp, err := b.hold(tmp)
+	if err != nil {
+		return 0, tmp, err
 	}
+	rows := b.rows
 	for _, p := range b.pieces {
 		rows += p.rows
 		if err := w.Copy(b.keys, p.framed, p.raw, p.rows); err != nil {
-			return 0, err
+			return 0, tmp, err
 		}
 	}
-	if rows += b.rows; b.rows > 0 {
-		if err := w.Add(b.keys, b.raw, b.rows); err != nil {
-			return 0, err
+	if b.rows > 0 {
+		tmp = b.chain.bytes(tmp[:0])
+		if err := w.Add(b.keys, tmp, b.rows); err != nil {
+			return 0, tmp, err
 		}
 	}
-	b.pieces, b.held = nil, 0
-	b.empty()
-	b.count()
-	return rows, nil
+	b.forget()
+	return rows, tmp, nil
 }

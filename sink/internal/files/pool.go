@@ -43,7 +43,8 @@ type Pool[T any] struct {
 	shared []*shared // by flow
 	dead   *shared
 	notes  *shared
-	keep   int32 // compressors that a worker may keep in one transaction
+	slabs  sync.Pool // of cells
+	keep   int32     // compressors that a worker may keep in one transaction
 
 	mu   sync.Mutex
 	idle []*worker[T] // of transactions that are over
@@ -52,6 +53,7 @@ type Pool[T any] struct {
 // NewPool makes a Pool.
 func NewPool[T any](c Config[T]) *Pool[T] {
 	p := &Pool[T]{cfg: c, keep: keepCompressors, dead: newShared(format.DeadLetters().Ext(), codec.Gzip), notes: newShared(NoteExt, codec.Zstd)}
+	p.slabs.New = newSlab
 	for i := range c.Flows {
 		p.shared = append(p.shared, newShared(c.Flows[i].Format.Ext(), c.Flows[i].Codec))
 	}
@@ -77,7 +79,7 @@ func (p *Pool[T]) worker(s *Set) *worker[T] {
 		return w
 	}
 	w := &worker[T]{
-		pool: p, set: s, lot: &lot{keep: p.keep}, hours: map[int64]*hourFolders{}, dead: map[int64]*buffer{}, notes: map[noteHour]*buffer{},
+		pool: p, set: s, lot: p.lot(), hours: map[int64]*hourFolders{}, dead: map[int64]*buffer{}, notes: map[noteHour]*buffer{},
 		dropped: make([]int64, len(p.cfg.Flows)), deadEnc: format.DeadLetters().Open(),
 	}
 	for i := range p.cfg.Flows {
@@ -85,6 +87,8 @@ func (p *Pool[T]) worker(s *Set) *worker[T] {
 	}
 	return w
 }
+
+func (p *Pool[T]) lot() *lot { return &lot{keep: p.keep, cells: cells{slabs: &p.slabs}} }
 
 func (p *Pool[T]) putBack(w *worker[T]) {
 	w.reset()
@@ -94,7 +98,8 @@ func (p *Pool[T]) putBack(w *worker[T]) {
 }
 
 // shedFloor is how much a worker's buffers must hold before it writes them out early because the budget is over. Others may
-// have used the budget up, and tiny frames would not help.
+// have used the budget up, and tiny frames would not help. Of rows for packs no more ever waits: they need no large frames,
+// so there is no reason to fill the budget with them, and then the transaction that commits and the next one have room for a merge.
 func (p *Pool[T]) shedFloor() int64 {
 	return cmp.Or(p.cfg.Budget.Limit(), 1<<62) / 8 / int64(p.cfg.Workers)
 }

@@ -32,6 +32,7 @@ type worker[T any] struct {
 	notes map[noteHour]*buffer
 
 	key      []byte    // of keyed buffers, reused
+	encoded  []byte    // of the row under way, for packs
 	marks    []mark    // of the row under way
 	due      []*buffer // for packs, that are to make a piece once the record under way is over
 	tooLate  []int     // flows that drop the row under way
@@ -56,8 +57,9 @@ type leaves struct {
 
 // mark is how far a buffer was filled before the row under way.
 type mark struct {
-	b *buffer
-	n int
+	b   *buffer
+	n   int
+	end int // of a row for a pack; both are places in worker.encoded
 }
 
 // write writes rows. Lateness is decided by deadline: hours that end at or before it, in seconds since 1970, are closed for the lane.
@@ -102,36 +104,45 @@ func (w *worker[T]) writeFrom(
 			bad = append(bad, streamdriver.BadRow{Index: at, Err: err})
 			continue
 		}
-		for _, m := range w.marks {
-			m.b.rows++
-			w.bytes += int64(len(m.b.raw) - m.n)
-			if len(m.b.raw) < blockBytes {
-				m.b.count()
-			} else if m.b.packer != nil {
-				w.due = append(w.due, m.b)
-			} else if err := m.b.drain(ctx); err != nil {
-				w.marks = w.marks[:0]
-				return at, bad, err
-			}
-		}
-		w.marks = w.marks[:0]
-		if len(w.tooLate) > 0 {
-			for _, flow := range w.tooLate {
-				w.dropped[flow]++
-			}
-			w.tooLate = w.tooLate[:0]
+		if err := w.keep(ctx); err != nil {
+			return at, bad, err
 		}
 	}
 	return at, bad, w.drainDue()
 }
 
+// keep makes what the row under way has left in buffers theirs.
+func (w *worker[T]) keep(ctx context.Context) (err error) {
+	for _, m := range w.marks {
+		if m.b.packer != nil {
+			w.bytes += int64(m.end - m.n)
+			if m.b.store(w.encoded[m.n:m.end]); m.b.chain.n >= blockBytes {
+				w.due = append(w.due, m.b)
+			}
+			continue
+		}
+		m.b.rows++
+		w.bytes += int64(len(m.b.raw) - m.n)
+		if len(m.b.raw) < blockBytes {
+			m.b.count()
+		} else if err = m.b.drain(ctx); err != nil {
+			break
+		}
+	}
+	for _, flow := range w.tooLate {
+		w.dropped[flow]++
+	}
+	w.forget()
+	return err
+}
+
 // drainDue makes pieces of the buffers that are long enough. It must be called at the end of a record.
 func (w *worker[T]) drainDue() error {
 	for _, b := range w.due {
-		if err := b.hold(); err != nil {
+		var err error
+		if w.lot.gather, err = b.hold(w.lot.gather); err != nil {
 			return err
 		}
-		b.count()
 	}
 	w.due = w.due[:0]
 	return nil
@@ -191,15 +202,19 @@ func (w *worker[T]) row(ev *record.Event[T], deadline int64) (record.Fate, error
 		if err != nil {
 			return fate, err
 		}
-		n := len(b.raw)
-		w.marks = append(w.marks, mark{b, n})
+		dst := &b.raw
+		if b.packer != nil {
+			dst = &w.encoded
+		}
+		n := len(*dst)
+		w.marks = append(w.marks, mark{b: b, n: n})
 		w.calls = encoder
-		raw, err := w.encs[i].Encode(b.raw, &ev.Value)
+		raw, err := w.encs[i].Encode(*dst, &ev.Value)
 		w.calls = nobody
 		if err != nil {
 			return fate, fmt.Errorf("flow %q: %w", f.Name, err)
 		}
-		b.raw = raw
+		*dst, w.marks[len(w.marks)-1].end = raw, len(raw)
 	}
 	return fate, nil
 }
@@ -207,9 +222,19 @@ func (w *worker[T]) row(ev *record.Event[T], deadline int64) (record.Fate, error
 // takeBack removes what the row under way has left in buffers.
 func (w *worker[T]) takeBack() {
 	for _, m := range w.marks {
-		m.b.raw = m.b.raw[:m.n]
+		if m.b.packer == nil {
+			m.b.raw = m.b.raw[:m.n]
+		}
 	}
-	w.marks, w.tooLate = w.marks[:0], w.tooLate[:0]
+	w.forget()
+}
+
+// forget ends the row under way. It frees the memory if the row was huge.
+func (w *worker[T]) forget() {
+	if cap(w.encoded) > 4*blockBytes {
+		w.encoded = nil
+	}
+	w.marks, w.tooLate, w.encoded = w.marks[:0], w.tooLate[:0], w.encoded[:0]
 }
 
 var errNoTime = errors.New("event time is missing, before 0001-01-02 or after 9999-12-29")
@@ -300,5 +325,5 @@ func (w *worker[T]) reset() {
 	clear(w.dead)
 	clear(w.notes)
 	clear(w.dropped)
-	w.last, w.other, w.set, w.lot = nil, nil, nil, &lot{keep: w.lot.keep}
+	w.last, w.other, w.set, w.lot = nil, nil, nil, w.pool.lot()
 }

@@ -54,7 +54,12 @@ func (ws *Writers[T]) worker(number int) (*worker[T], error) {
 func (ws *Writers[T]) account(ctx context.Context, w *worker[T], err error) error {
 	ws.bytes.Add(w.bytes)
 	w.bytes = 0
-	if over := w.report(); err != nil || !over {
+	over := w.report()
+	if err == nil && w.lot.packs.Load() >= ws.pool.shedFloor() {
+		err = w.lot.pack(ctx)
+		over = w.report()
+	}
+	if err != nil || !over {
 		return err
 	}
 	if w.lot.bytes.Load() >= ws.pool.shedFloor() {
