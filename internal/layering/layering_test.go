@@ -52,6 +52,10 @@ var may = map[string][]string{
 
 	"sink/audit":           {"sink", "stream/record", "stream/stage", "sink/driver", "sink/codec", "sink/internal/retry", "internal/env", "internal/retry", "internal/steady", "internal/when"},
 	"sink/audit/audittest": {"sink/audit"},
+	"sink/audit/dynamodb":  {"sink/audit"},
+	"sink/audit/postgres":  {"sink/audit"},
+	"sink/audit/kafka":     {"sink/audit", "internal/retry"},
+	"sink/audit/kinesis":   {"sink/audit", "internal/retry"},
 
 	// The doors: what passes, what a stage is, what a source and an output are. Only users import package stream itself.
 	"stream/record": nil,

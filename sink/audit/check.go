@@ -70,7 +70,12 @@ func (a *auditor) round(ctx context.Context, from, to time.Time, known map[time.
 		switch {
 		case ctx.Err() != nil: // the others end by it
 		case p.err != nil:
-			r.Away = append(r.Away, Away{p.from, p.to, p.err.Error()})
+			gone := Away{p.from, p.to, InNotes, p.err.Error()}
+			var at *awayError
+			if errors.As(p.err, &at) {
+				gone.What = at.place
+			}
+			r.Away = append(r.Away, gone)
 		default:
 			if each != nil && known[p.from] == nil {
 				each(p, r)

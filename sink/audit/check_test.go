@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -120,10 +121,13 @@ func (w *world) shows(r *audit.Report, half audit.ID) {
 			w.t.Errorf("the table has no %q:\n%s", want, table.String())
 		}
 	}
-	for _, want := range []string{"onceflow_audit_batches{word=\"gone\"} 1\n", "onceflow_audit_lines_missing 8\n", "onceflow_audit_lines 29\n"} {
+	for _, want := range []string{"onceflow_audit_batches{word=\"gone\"} 1\n", "onceflow_audit_lines_missing 8\n", "onceflow_audit_lines 29\n", "onceflow_audit_batches{word=\"damaged\"} 0\n", "onceflow_audit_seconds_left "} {
 		if !strings.Contains(metrics.String(), want) {
 			w.t.Errorf("the metrics have no %q:\n%s", want, metrics.String())
 		}
+	}
+	if until := half.Time().Add(7 * 24 * time.Hour); r.Sum.Earliest.After(until) || r.Sum.Earliest.Before(until.Add(-time.Hour)) {
+		w.t.Errorf("the first can be sent again until %s, want about %s", r.Sum.Earliest, until)
 	}
 	text, err := json.Marshal(r)
 	var back audit.Report
@@ -178,27 +182,37 @@ func TestADamagedBatchIsToldAndOthersAreSent(t *testing.T) {
 	})
 }
 
-// A registry that is away costs the report its part, and nothing else.
-func TestARegistryThatIsAwayIsInTheReport(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.start()
-		c := w.config()
-		hour := time.Now().Truncate(time.Hour)
-		away := sinktest.NewFaulty(w.store, func(_ context.Context, call sinktest.Call) sinktest.Mode {
-			if strings.Contains(call.Key, "registry/"+hour.Format("2006-01-02T15")) {
-				return sinktest.Refuse
+// What is away costs the report its part, with a word for what it is, and nothing else.
+func TestWhatIsAwayIsInTheReport(t *testing.T) {
+	for what, hourly := range map[audit.Place]string{audit.InRegistry: "registry/2006-01-02T15", audit.InBatches: "batches/2006-01-02T15", audit.InNotes: "_notes/etl/audit/day=2006-01-02/hour=15"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.start()
+			c := w.config()
+			hour := time.Now().Truncate(time.Hour)
+			away := sinktest.NewFaulty(w.store, func(_ context.Context, call sinktest.Call) sinktest.Mode {
+				if strings.Contains(call.Key, hour.Format(hourly)) {
+					return sinktest.Refuse
+				}
+				return sinktest.Pass
+			})
+			c.Output, c.Batches = away, folder(t, away)
+			c.Registry = audit.NewObjects(c.Batches)
+			pass(time.Minute)
+			r, err := audit.Check(t.Context(), c, hour.Add(-2*time.Hour), hour.Add(time.Hour), nil)
+			if err != nil || len(r.Away) != 1 || r.Away[0].What != what || !r.Away[0].From.Equal(hour) || r.Complete() || !strings.Contains(r.Away[0].Error, "injected fault") {
+				t.Errorf("%s: got %+v, %v, want the hour that cannot be read", what, r, err)
 			}
-			return sinktest.Pass
+			var metrics, table bytes.Buffer
+			if err := errors.Join(r.WriteMetrics(&metrics), r.WriteTable(&table)); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(metrics.String(), fmt.Sprintf("onceflow_audit_away{what=%q} 1\n", what)) || strings.Count(metrics.String(), "onceflow_audit_away{") != 3 || !strings.Contains(table.String(), string(what)+" away from") {
+				t.Errorf("%s: the metrics are\n%s\nthe table is\n%s", what, metrics.String(), table.String())
+			}
+			w.stop()
 		})
-		c.Registry = audit.NewObjects(folder(t, away))
-		pass(time.Minute)
-		r, err := audit.Check(t.Context(), c, hour.Add(-2*time.Hour), hour.Add(time.Hour), nil)
-		if err != nil || len(r.Away) != 1 || !r.Away[0].From.Equal(hour) || r.Complete() || !strings.Contains(r.Away[0].Error, "injected fault") {
-			t.Errorf("got %+v, %v, want the hour that cannot be read", r, err)
-		}
-		w.stop()
-	})
+	}
 }
 
 func TestAJobThatHasNotBegunHasLostNothing(t *testing.T) {

@@ -30,7 +30,7 @@ type CountOptions struct {
 // A line whose record becomes a dead letter is noted as dead. That goes for pending records too if
 // stream.Options.KeepRecords is set; else they are noted as arrived alone.
 //
-// It holds nothing and keeps nothing from one transaction to the next. In a transaction it takes some 300 bytes for each
+// It holds nothing and keeps nothing from one transaction to the next. In a transaction it takes some 330 bytes for each
 // batch of which a lane reads lines, and 8 bytes for each run of lines.
 func Count(opts *CountOptions) stage.Stage[record.Record, record.Record] {
 	s := &counting{unmarked: new(atomic.Int64)}
@@ -54,18 +54,20 @@ func (s *counting) Open(*stage.Lane) (stage.Processor[record.Record, record.Reco
 type counter struct {
 	unmarked *atomic.Int64
 	batches  map[ID]*arrived
-	recent   [256]*arrived // by the last byte of the ID: a map would take most of the time
+	recent   [1024]*arrived // by the last ten bits of the ID: a map would take most of the time
 	bytes    int64
 }
 
 // arrived are the lines of a batch that came.
 type arrived struct {
 	id         ID
+	run        span // that grows; it is in came by the time of the cut. Empty: its last line is below its first
+	text       [idText]byte
 	came, dead spans
 }
 
 // arrivedBytes is what a batch takes beside its runs.
-const arrivedBytes = 300
+const arrivedBytes = 330
 
 // Process passes records on.
 func (c *counter) Process(_ context.Context, in []record.Event[record.Record], out *stage.Emitter[record.Record]) error {
@@ -73,18 +75,14 @@ func (c *counter) Process(_ context.Context, in []record.Event[record.Record], o
 	unmarked := int64(0)
 	for i := range in {
 		r := &in[i].Value
-		b := headerOf(r)
-		if b == nil {
-			id, line, value := prefixOf(r.Value)
-			if line == 0 || !c.came(&id, line) {
-				unmarked++
-				continue
-			}
+		if a, line, value := c.of(r); a != nil {
 			passed[i].Value.Value = value
-			continue
-		}
-		id, line := split(b)
-		if line == 0 || !c.came(id, line) {
+			if a.run.last+1 == line { // nearly always
+				a.run.last = line
+			} else {
+				a.begin(line)
+			}
+		} else {
 			unmarked++
 		}
 	}
@@ -94,41 +92,58 @@ func (c *counter) Process(_ context.Context, in []record.Event[record.Record], o
 	return nil
 }
 
-// came notes a line, and returns false if there can be no such batch.
-func (c *counter) came(id *ID, line uint32) bool {
-	a := c.recent[id[15]]
-	if a == nil || a.id != *id {
-		if a = c.batch(*id); a == nil {
-			return false
-		}
+// begin begins another run.
+func (a *arrived) begin(line uint32) {
+	if line >= a.run.first && line <= a.run.last {
+		return
 	}
-	if n := len(a.came); n > 0 && a.came[n-1].last+1 == line { // nearly always
-		a.came[n-1].last = line
-		return true
+	if a.run.first <= a.run.last {
+		a.came.put(a.run)
 	}
-	a.came.add(line)
-	return true
+	a.run = span{line, line}
 }
 
-// headerOf returns the value of a record's header; nil if it has none.
-func headerOf(r *record.Record) []byte {
+// same compares texts of IDs. As arrays they would be compared by a call, which costs more.
+func same(a, b *[idText]byte) bool {
+	return binary.LittleEndian.Uint64(a[18:]) == binary.LittleEndian.Uint64(b[18:]) &&
+		binary.LittleEndian.Uint64(a[10:]) == binary.LittleEndian.Uint64(b[10:]) &&
+		binary.LittleEndian.Uint64(a[2:]) == binary.LittleEndian.Uint64(b[2:]) && a[0] == b[0] && a[1] == b[1]
+}
+
+// of returns the batch of a record, its line, and its value without a mark; nil if it has no mark.
+func (c *counter) of(r *record.Record) (a *arrived, line uint32, value []byte) {
 	for i := range r.Headers {
 		if h := &r.Headers[i]; h.Key == Header {
-			return h.Value
+			id, line := split(h.Value)
+			if line == 0 {
+				return nil, 0, nil
+			}
+			if a = c.recent[id.slot()]; a == nil || a.id != *id {
+				a = c.batch(*id)
+			}
+			return a, line, r.Value
 		}
 	}
-	return nil
+	if len(r.Value) == 0 || r.Value[0] != markPrefix[0] {
+		return nil, 0, nil
+	}
+	text, line, value := cutPrefix(r.Value)
+	if line == 0 {
+		return nil, 0, nil
+	}
+	slot := int(digits[text[idText-2]]&31)<<5 | int(digits[text[idText-1]]&31)
+	if a = c.recent[slot]; a == nil || !same(&a.text, text) {
+		id, ok := parseID(text[:])
+		if !ok {
+			return nil, 0, nil
+		}
+		a = c.batch(id)
+	}
+	return a, line, value
 }
 
-// prefixOf returns the mark in front of a value, and the value without it. line is 0 if there is none.
-func prefixOf(v []byte) (id ID, line uint32, value []byte) {
-	if len(v) > 0 && v[0] == markPrefix[0] {
-		if m, rest, ok := CutPrefix(v); ok {
-			return m.ID, uint32(m.Line), rest
-		}
-	}
-	return ID{}, 0, v
-}
+// slot is where recent has the batch.
+func (id *ID) slot() int { return int(id[14]&3)<<8 | int(id[15]) }
 
 // split is ParseMark without a look at the time of the ID. line is 0 if b is no mark.
 func split(b []byte) (id *ID, line uint32) {
@@ -154,11 +169,12 @@ func (c *counter) batch(id ID) *arrived {
 		if !id.valid() {
 			return nil
 		}
-		a = &arrived{id: id}
+		a = &arrived{id: id, run: span{1, 0}}
+		id.append(a.text[:0])
 		c.batches[id] = a
 		c.bytes += arrivedBytes
 	}
-	c.recent[id[15]] = a
+	c.recent[id.slot()] = a
 	return a
 }
 
@@ -169,8 +185,10 @@ func (*counter) Warmup() time.Duration { return 0 }
 func (*counter) Warm(_ context.Context, in []record.Event[record.Record], out *stage.Emitter[record.Record]) error {
 	passed := out.EmitAll(in)
 	for i := range in {
-		if r := &in[i].Value; headerOf(r) == nil {
-			_, _, passed[i].Value.Value = prefixOf(r.Value)
+		if r := &in[i].Value; !slices.ContainsFunc(r.Headers, func(h record.Header) bool { return h.Key == Header }) {
+			if _, value, ok := CutPrefix(r.Value); ok {
+				passed[i].Value.Value = value
+			}
 		}
 	}
 	return nil
@@ -178,17 +196,8 @@ func (*counter) Warm(_ context.Context, in []record.Event[record.Record], out *s
 
 // Buried notes a dead line.
 func (c *counter) Buried(r *record.Record) {
-	var line uint32
-	id := new(ID)
-	if b := headerOf(r); b != nil {
-		id, line = split(b)
-	} else {
-		*id, line, _ = prefixOf(r.Value)
-	}
-	if line > 0 {
-		if a := c.batch(*id); a != nil {
-			a.dead.add(line)
-		}
+	if a, line, _ := c.of(r); a != nil {
+		a.dead.add(line)
 	}
 }
 
@@ -217,12 +226,15 @@ func (c *counter) Notes() []record.Note {
 		n := &notes[len(notes)-1]
 		n.Rows, n.Body = n.Rows+1, body
 	}
-	c.batches, c.recent, c.bytes = map[ID]*arrived{}, [256]*arrived{}, 0
+	c.batches, c.recent, c.bytes = map[ID]*arrived{}, [1024]*arrived{}, 0
 	return notes
 }
 
 // append writes a row: the ID, the runs of lines that came, and of those that are dead.
 func (a *arrived) append(dst []byte) []byte {
+	if a.run.first <= a.run.last {
+		a.came.put(a.run)
+	}
 	a.came.join()
 	a.dead.join()
 	return a.dead.append(a.came.append(append(dst, a.id[:]...)))

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/when"
@@ -17,6 +16,17 @@ type ID [16]byte
 
 // idDigits are those of Crockford's base 32, in lower case.
 const idDigits = "0123456789abcdefghjkmnpqrstvwxyz"
+
+// digits are the values of idDigits; 0xff for what is none.
+var digits = func() (values [256]byte) {
+	for i := range values {
+		values[i] = 0xff
+	}
+	for i := range len(idDigits) {
+		values[idDigits[i]] = byte(i)
+	}
+	return values
+}()
 
 // The lengths of an ID as bytes and as text.
 const (
@@ -30,6 +40,15 @@ func NewID(at time.Time) (id ID) {
 	ms := uint64(at.UnixMilli())
 	binary.BigEndian.PutUint16(id[:], uint16(ms>>32))
 	binary.BigEndian.PutUint32(id[2:], uint32(ms))
+	return id
+}
+
+// FirstID is the smallest ID of a time, to the millisecond, for registries that look for those of a window.
+func FirstID(at time.Time) (id ID) {
+	if at.After(time.UnixMilli(0)) {
+		id = NewID(at)
+		clear(id[6:])
+	}
 	return id
 }
 
@@ -61,23 +80,32 @@ func (id ID) append(dst []byte) []byte {
 
 // ParseID reads what String has made.
 func ParseID(s string) (id ID, err error) {
-	if len(s) != idText || s[0] > '7' {
+	id, ok := parseID([]byte(s))
+	if !ok {
 		return ID{}, fmt.Errorf("audit: %.40q is not the ID of a batch", s)
 	}
+	if !id.valid() {
+		return ID{}, fmt.Errorf("audit: the ID %s is of the year %d", s, id.Time().Year())
+	}
+	return id, nil
+}
+
+// parseID is ParseID without a look at the time.
+func parseID(text []byte) (id ID, ok bool) {
+	if len(text) != idText || text[0] > '7' {
+		return ID{}, false
+	}
 	var hi, lo uint64
-	for i := range len(s) {
-		d := strings.IndexByte(idDigits, s[i])
-		if d < 0 {
-			return ID{}, fmt.Errorf("audit: %.40q is not the ID of a batch", s)
+	for _, c := range text {
+		d := digits[c]
+		if d == 0xff {
+			return ID{}, false
 		}
 		hi, lo = hi<<5|lo>>59, lo<<5|uint64(d)
 	}
 	binary.BigEndian.PutUint64(id[:], hi)
 	binary.BigEndian.PutUint64(id[8:], lo)
-	if !id.valid() {
-		return ID{}, fmt.Errorf("audit: the ID %s is of the year %d", s, id.Time().Year())
-	}
-	return id, nil
+	return id, true
 }
 
 // MarshalText returns what String does.

@@ -45,6 +45,7 @@ func (j *judge) finding(id ID, b *tallied, sum *Sum) Finding {
 		b.beyond = b.beyond || b.came.count(MaxLines) > b.came.count(lines) || f.Dead > b.dead.count(lines)
 	}
 	say(b.repairs > 0, Repaired)
+	say(b.late, AfterClose)
 	say(f.Dead > 0, Dead)
 	old := !j.now.Before(id.Time().Add(j.opts.Deadline)) // what is younger may not be registered yet
 	say(old && lines == 0 && (f.Came > 0 || f.Dead > 0 || b.beyond), Unknown)
@@ -69,7 +70,9 @@ func (j *judge) incomplete(f *Finding, b *tallied, came lineSet, sum *Sum) {
 	if j.closed.After(time.UnixMilli(b.oldest)) {
 		f.Words = append(f.Words, Late)
 	}
-	f.Left = f.ID.Time().Add(j.opts.Keep).Sub(j.now)
+	until := f.ID.Time().Add(j.opts.Keep)
+	sum.until(until)
+	f.Left = until.Sub(j.now)
 	if f.Left < j.opts.Keep/4 {
 		f.Words = append(f.Words, Expiring)
 	}

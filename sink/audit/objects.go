@@ -22,8 +22,8 @@ func NewObjects(f *Folder) *Objects { return &Objects{f} }
 
 // Register creates an object.
 func (o *Objects) Register(ctx context.Context, r Registration) error {
-	if r.Lines < 1 || r.Lines > MaxLines || r.Bytes < 0 || !r.ID.valid() {
-		return fmt.Errorf("audit: a batch %s of %d lines and %d bytes cannot be registered: %w", r.ID, r.Lines, r.Bytes, fs.ErrInvalid)
+	if err := r.Check(); err != nil {
+		return err
 	}
 	rest := fmt.Sprintf("-%d-%d-%d", r.Lines, r.Bytes, max(0, r.Oldest.UnixMilli()))
 	err := o.folder.store.Create(ctx, o.folder.key(listFolder, r.ID, rest), nil)
@@ -75,7 +75,7 @@ func registered(n named) (Registration, bool) {
 		numbers[i], rest = int64(v), text[end:]
 	}
 	r := Registration{ID: n.id, Lines: int(numbers[0]), Bytes: numbers[1], Oldest: time.UnixMilli(numbers[2]).UTC()}
-	return r, rest == "" && r.Lines >= 1 && r.Lines <= MaxLines
+	return r, rest == "" && r.Check() == nil
 }
 
 // Expire deletes registrations if the store can delete objects.

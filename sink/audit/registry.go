@@ -3,6 +3,8 @@ package audit
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"io/fs"
 	"iter"
 	"time"
 )
@@ -21,6 +23,14 @@ type Registration struct {
 // Compare orders registrations by ID, then by their numbers.
 func (r *Registration) Compare(o *Registration) int {
 	return cmp.Or(r.ID.Compare(o.ID), cmp.Compare(r.Lines, o.Lines), cmp.Compare(r.Bytes, o.Bytes), r.Oldest.Compare(o.Oldest))
+}
+
+// Check says what is wrong with a registration that no batch can have. The error matches fs.ErrInvalid.
+func (r *Registration) Check() error {
+	if r.Lines < 1 || r.Lines > MaxLines || r.Bytes < 0 || !r.ID.valid() {
+		return fmt.Errorf("audit: a batch %s of %d lines and %d bytes cannot be registered: %w", r.ID, r.Lines, r.Bytes, fs.ErrInvalid)
+	}
+	return nil
 }
 
 // Registry knows all batches. It is safe for concurrent use, and by several processes on several machines: what one of them

@@ -3,7 +3,6 @@ package audit
 import (
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +20,7 @@ const (
 	Late       Word = "late"       // it is incomplete, and hours of its events are closed: what is sent again is late
 	Expiring   Word = "expiring"   // it is incomplete, and less than a quarter of Options.Keep is left to send it again
 	Repaired   Word = "repaired"   // lines of it were sent again
+	AfterClose Word = "afterclose" // lines of it were sent again when hours of its events were closed: they are where the flow's late policy says
 	Dead       Word = "dead"       // lines of it are dead letters
 	Unknown    Word = "unknown"    // lines were read, and nobody has registered it
 	Beyond     Word = "beyond"     // lines were read with numbers above those that it has
@@ -32,7 +32,7 @@ const (
 
 // Words are all of them, in the order in which a batch has them.
 func Words() []Word {
-	return []Word{Complete, Waiting, Incomplete, Late, Expiring, Repaired, Dead, Unknown, Beyond, Twice, Gone, Damaged, Abandoned}
+	return []Word{Complete, Waiting, Incomplete, Late, Expiring, Repaired, AfterClose, Dead, Unknown, Beyond, Twice, Gone, Damaged, Abandoned}
 }
 
 // Report is what an audit found. Its JSON is stable.
@@ -60,6 +60,9 @@ type Sum struct {
 	Came    int64          `json:"came"`    // of those: were read
 	Dead    int64          `json:"dead"`    // of those: are dead letters
 	Missing int64          `json:"missing"` // of batches that are incomplete
+
+	// Earliest is when Options.Keep has passed for the first of the batches that are incomplete; zero if none is.
+	Earliest time.Time `json:"earliest,omitzero"`
 }
 
 // Finding is a batch.
@@ -77,11 +80,38 @@ type Finding struct {
 // Has reports whether the batch has a word.
 func (f *Finding) Has(w Word) bool { return slices.Contains(f.Words, w) }
 
-// Away is a part of the window that could not be read: the registry, the store of the batches or that of the notes is away.
+// Away is a part of the window that could not be read.
 type Away struct {
 	From  time.Time `json:"from"`
 	To    time.Time `json:"to"`
+	What  Place     `json:"what"` // what is away
 	Error string    `json:"error"`
+}
+
+// Place is what an audit reads.
+type Place string
+
+// The places.
+const (
+	InRegistry Place = "registry" // the Registry
+	InBatches  Place = "batches"  // the store of the batches
+	InNotes    Place = "notes"    // the output of the job
+)
+
+// awayError says which place could not be read.
+type awayError struct {
+	place Place
+	err   error
+}
+
+func (e *awayError) Error() string { return e.err.Error() }
+func (e *awayError) Unwrap() error { return e.err }
+
+func away(place Place, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &awayError{place, err}
 }
 
 // Resent counts what Run has sent again in a round.
@@ -95,7 +125,7 @@ type Resent struct {
 // Complete reports whether nothing is wrong: every batch is complete, and all could be read.
 func (r *Report) Complete() bool {
 	for w, n := range r.Sum.Words {
-		if n > 0 && w != Complete && w != Repaired && w != Dead && w != Abandoned {
+		if n > 0 && !slices.Contains([]Word{Complete, Repaired, AfterClose, Dead, Abandoned}, w) {
 			return false
 		}
 	}
@@ -106,6 +136,14 @@ func (s *Sum) add(o *Sum) {
 	s.Batches, s.Lines, s.Came, s.Dead, s.Missing = s.Batches+o.Batches, s.Lines+o.Lines, s.Came+o.Came, s.Dead+o.Dead, s.Missing+o.Missing
 	for w, n := range o.Words {
 		s.Words[w] += n
+	}
+	s.until(o.Earliest)
+}
+
+// until takes in when a batch can no longer be sent again.
+func (s *Sum) until(t time.Time) {
+	if s.Earliest.IsZero() || !t.IsZero() && t.Before(s.Earliest) {
+		s.Earliest = t
 	}
 }
 
@@ -124,6 +162,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 			fmt.Fprintf(t, "%s\t%d\n", word, n)
 		}
 	}
+	if !r.Sum.Earliest.IsZero() {
+		fmt.Fprintf(t, "the first of what is missing can be sent again until %s\n", stamp(r.Sum.Earliest))
+	}
 	if len(r.Batches) > 0 {
 		fmt.Fprint(t, "\nbatch\tbegun\tlines\tcame\tdead\tmissing\twords\n")
 	}
@@ -136,7 +177,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%s\t%s\n", f.ID, stamp(f.ID.Time()), f.Lines, f.Came, f.Dead, ranges(f.Missing), strings.Join(words, " "))
 	}
 	for _, a := range r.Away {
-		fmt.Fprintf(t, "away from %s to %s: %s\n", stamp(a.From), stamp(a.To), a.Error)
+		fmt.Fprintf(t, "%s away from %s to %s: %s\n", a.What, stamp(a.From), stamp(a.To), a.Error)
 	}
 	return t.Flush()
 }
@@ -171,15 +212,32 @@ func (r *Report) WriteMetrics(w io.Writer) error {
 		fmt.Fprintf(&b, "# HELP onceflow_audit_%s %s\n# TYPE onceflow_audit_%s gauge\nonceflow_audit_%s %d\n", name, help, name, name, value)
 	}
 	fmt.Fprint(&b, "# HELP onceflow_audit_batches Batches of the window that have the word.\n# TYPE onceflow_audit_batches gauge\n")
-	for _, word := range slices.Sorted(maps.Keys(r.Sum.Words)) {
+	for _, word := range Words() { // also those of none: an alarm on a series that is not there never fires
 		fmt.Fprintf(&b, "onceflow_audit_batches{word=%q} %d\n", word, r.Sum.Words[word])
 	}
 	gauge("lines", "Lines that are registered.", r.Sum.Lines)
 	gauge("lines_came", "Lines that the job has read.", r.Sum.Came)
 	gauge("lines_dead", "Lines that are dead letters.", r.Sum.Dead)
 	gauge("lines_missing", "Lines that are missing of batches whose deadline has passed.", r.Sum.Missing)
-	gauge("away", "Parts of the window that cannot be read.", int64(len(r.Away)))
+	fmt.Fprint(&b, "# HELP onceflow_audit_away Parts of the window that cannot be read, by what is away.\n# TYPE onceflow_audit_away gauge\n")
+	for _, place := range []Place{InRegistry, InBatches, InNotes} {
+		n := 0
+		for _, a := range r.Away {
+			if a.What == place {
+				n++
+			}
+		}
+		fmt.Fprintf(&b, "onceflow_audit_away{what=%q} %d\n", place, n)
+	}
+	left := int64(-1)
+	if !r.Sum.Earliest.IsZero() {
+		left = max(0, int64(r.Sum.Earliest.Sub(r.At).Seconds()))
+	}
+	gauge("seconds_left", "Until the first of what is missing can not be sent again any more; -1 if nothing is missing.", left)
 	gauge("resent_batches", "Batches sent again in the last round.", r.Resent.Batches)
+	gauge("resent_lines", "Lines sent again in the last round.", r.Resent.Lines)
+	gauge("resent_late", "Batches sent again in the last round though hours of their events are closed.", r.Resent.Late)
+	gauge("resent_failed", "Batches that could not be sent again in the last round.", r.Resent.Failed)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

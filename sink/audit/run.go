@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,7 +23,9 @@ import (
 // at first for Options.Deadline and at most for six hours, and in any case until the job has read what came until then.
 //
 // What is sent again of events whose hour is closed goes where the flow's late policy says. Lines that are missing come twice
-// if they were only slow; dedup drops the copies. It stops at nothing that may pass: what is away is in the report.
+// if they were only slow; dedup drops the copies. It stops at nothing that may pass: what is away is in the report. A source that
+// is away costs few batches their attempt: a round gives up after Options.Repairs that failed in a row. Each Send is given
+// Options.Deadline.
 func Run(ctx context.Context, c Config, send Sender, opts *Options) error {
 	a, err := newAuditor(c, opts)
 	if err != nil {
@@ -41,8 +44,11 @@ func Run(ctx context.Context, c Config, send Sender, opts *Options) error {
 			return err
 		case err != nil:
 			a.opts.Logger.Warn("an audit failed; it is done again", "err", err)
-		case a.opts.Observe != nil:
-			a.opts.Observe(r)
+		default:
+			w.warn(r)
+			if a.opts.Observe != nil {
+				a.opts.Observe(r)
+			}
 		}
 		_ = retry.Sleep(ctx, retry.Around(a.opts.Every), nil) // the next round sees that ctx has ended
 	}
@@ -56,6 +62,27 @@ type repairer struct {
 	// settled are the parts in which nothing was missing long after their batches were registered, by their beginning, so that
 	// they need not be read again in each round.
 	settled map[time.Time]*part
+
+	failures atomic.Int64 // batches in a row that could not be sent in this round
+
+	warned map[string]int64 // how many batches have a word that is wrong, or parts a place that is away, as of the last report
+}
+
+// warn says to the Logger what is wrong, once it begins or grows.
+func (w *repairer) warn(r *Report) {
+	now := map[string]int64{}
+	for _, word := range []Word{Incomplete, Late, Expiring, Dead, Unknown, Beyond, Twice, Gone, Damaged} {
+		now[string(word)] = r.Sum.Words[word]
+	}
+	for _, a := range r.Away {
+		now["away: "+string(a.What)]++
+	}
+	for _, what := range slices.Sorted(maps.Keys(now)) {
+		if n := now[what]; n > w.warned[what] {
+			w.opts.Logger.Warn("audit: "+what, "batches or hours", n, "before", w.warned[what])
+		}
+	}
+	w.warned = now
 }
 
 // settles is how long after its end a part may still get registrations, at the very least.
@@ -67,6 +94,7 @@ func (w *repairer) round(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: read the clock of the batches' store: %w", err)
 	}
+	w.failures.Store(0)
 	from := now.Add(-w.opts.Keep).Truncate(time.Hour)
 	maps.DeleteFunc(w.settled, func(at time.Time, _ *part) bool { return at.Before(from) })
 	return w.auditor.round(ctx, from, now, w.settled, func(p *part, r *Report) {
@@ -89,6 +117,9 @@ func (w *repairer) repair(ctx context.Context, p *part, r *Report) {
 			continue
 		}
 		group.Go(func() error {
+			if w.failures.Load() >= int64(w.opts.Repairs) {
+				return nil
+			}
 			sent, err := w.mend(ctx, p, f)
 			mu.Lock()
 			defer mu.Unlock()
@@ -100,9 +131,11 @@ func (w *repairer) repair(ctx context.Context, p *part, r *Report) {
 				f.Words = append(f.Words, Gone)
 				p.sum.Words[Gone]++
 			case err != nil:
+				w.failures.Add(1)
 				r.Resent.Failed++
 				w.opts.Logger.Warn("a batch could not be sent again; it is tried again later", "batch", f.ID.String(), "err", err)
 			case sent > 0:
+				w.failures.Store(0)
 				r.Resent.Batches, r.Resent.Lines = r.Resent.Batches+1, r.Resent.Lines+int64(sent)
 				if f.Has(Late) {
 					r.Resent.Late++
@@ -122,6 +155,9 @@ type attempt struct {
 }
 
 const mostPause = 6 * time.Hour
+
+// lateAttempt ends the name of an empty object beside the attempts: lines of the batch were sent again when hours were closed.
+const lateAttempt = "late"
 
 // mend sends what is missing of a batch, if it is time and no other auditor does.
 func (w *repairer) mend(ctx context.Context, p *part, f *Finding) (sent int, err error) {
@@ -162,6 +198,13 @@ func (w *repairer) mend(ctx context.Context, p *part, f *Finding) (sent int, err
 		}
 		return 0, err
 	}
+	if f.Has(Late) {
+		if err := w.Batches.create(ctx, w.Batches.key(repairFolder, f.ID, "-"+lateAttempt), nil); err != nil {
+			return 0, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.opts.Deadline)
+	defer cancel()
 	if err := w.send.Send(ctx, lines); err != nil {
 		return 0, err
 	}

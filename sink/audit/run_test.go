@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -185,6 +186,109 @@ func TestABatchWhoseRepairerDiedIsSentByAnother(t *testing.T) {
 		}
 		if !last.Complete() || last.Sum.Words[audit.Repaired] != 1 {
 			t.Errorf("in the end %+v", last.Sum)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		w.stop()
+	})
+}
+
+// A repair whose hour is closed is late, and the report says so for as long as it knows the batch.
+func TestARepairOfAClosedHourIsReportedAsSuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		c := w.config()
+		send := &losses{w: w, fate: func(_ *audit.Line, try int) (int, error) { return min(try-1, 1), nil }}
+		b, err := audit.OpenBatcher(t.Context(), c.Batches, c.Registry, send, &audit.BatcherOptions{Lines: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Add(t.Context(), made(0, 3)); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		for i := range lanes {
+			w.log.Append(i, 0, time.Now(), string(made(100+i, 1)[0].Value))
+		}
+		pass(3 * time.Hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		var last *audit.Report
+		late := int64(0)
+		ended := make(chan error)
+		go func() {
+			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 24 * time.Hour, Observe: func(r *audit.Report) {
+				last = r
+				late += r.Resent.Late
+			}})
+		}()
+		pass(time.Hour)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if want := []audit.Word{audit.Complete, audit.Repaired, audit.AfterClose}; len(last.Batches) != 1 || !slices.Equal(last.Batches[0].Words, want) || !last.Complete() || late != 1 {
+			t.Errorf("in the end %+v, %d repairs were late, want a batch that is %v", last, late, want)
+		}
+		if got := w.rows(); len(got) != 3+lanes {
+			t.Errorf("the output has %v", got)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		w.stop()
+	})
+}
+
+// A source that is away costs few batches an attempt: with one for each of them the next attempts were hours away when it was back.
+func TestASourceThatIsAwayCostsFewAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		c := w.config()
+		back := false
+		send := &losses{w: w, fate: func(*audit.Line, int) (int, error) {
+			if !back {
+				return 0, errors.New("no broker answers")
+			}
+			return 1, nil
+		}}
+		b, err := audit.OpenBatcher(t.Context(), c.Batches, c.Registry, send, &audit.BatcherOptions{Lines: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.log.Append(0, 0, time.Now(), "{}")
+		for i := range 200 {
+			if _, err := b.Add(t.Context(), made(i, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var last *audit.Report
+		failed, rounds := int64(0), 0
+		ended := make(chan error)
+		go func() {
+			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 24 * time.Hour, Observe: func(r *audit.Report) {
+				last = r
+				failed += r.Resent.Failed
+				if r.Resent.Failed > 0 {
+					rounds++
+				}
+			}})
+		}()
+		pass(20 * time.Minute)
+		if rounds == 0 || failed > int64(rounds)*7 { // three more may be under way when the fourth fails
+			t.Errorf("in %d rounds %d attempts failed", rounds, failed)
+		}
+		back = true
+		pass(time.Hour)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if !last.Complete() || last.Sum.Words[audit.Complete] != 200 {
+			t.Errorf("an hour after it was back: %+v", last.Sum)
 		}
 		if err := b.Close(t.Context()); err != nil {
 			t.Error(err)

@@ -92,7 +92,7 @@ func (d *dayOf) note(b *testing.B, to time.Time, rows func(lane int) spans) {
 				if i%10_000 == 77 && lane == 2 {
 					continue
 				}
-				a := arrived{id: d.id(i), came: of[lane]}
+				a := arrived{id: d.id(i), run: span{1, 0}, came: of[lane]}
 				note.Body, note.Rows = a.append(note.Body), note.Rows+1
 			}
 			notes = append(notes, note)

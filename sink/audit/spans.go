@@ -26,12 +26,17 @@ func (s *spans) add(line uint32) {
 			return
 		}
 	}
+	s.put(span{line, line})
+}
+
+// put adds a run.
+func (s *spans) put(run span) {
 	if n := len(*s); n == cap(*s) && n >= 32 { // copies of the same lines must not take memory for ever
 		if s.join(); len(*s) > n/2 {
 			*s = slices.Grow(*s, n)
 		}
 	}
-	*s = append(*s, span{line, line})
+	*s = append(*s, run)
 }
 
 // join sorts the runs, and makes one of those that touch.

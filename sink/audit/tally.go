@@ -35,6 +35,7 @@ type tallied struct {
 	beyond     bool // a line has a number that no batch has
 	twice      bool
 	kept       bool // its object is there
+	late       bool // lines were sent again when hours of its events were closed
 }
 
 // with calls f with a batch.
@@ -59,19 +60,20 @@ func (t *tally) within(id ID) bool {
 func (t *tally) read(ctx context.Context, c *Config, notes *sink.Notes) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if notes != nil {
-		group.Go(func() error { return t.notes(ctx, notes) })
+		group.Go(func() error { return away(InNotes, t.notes(ctx, notes)) })
 	}
-	group.Go(func() error { return t.registry(ctx, c.Registry) })
+	group.Go(func() error { return away(InRegistry, t.registry(ctx, c.Registry)) })
 	group.Go(func() error {
-		return t.objects(ctx, c.Batches, batchFolder, func(b *tallied, rest string) { b.kept = b.kept || rest == "" })
+		return away(InBatches, t.objects(ctx, c.Batches, batchFolder, func(b *tallied, rest string) { b.kept = b.kept || rest == "" }))
 	})
 	group.Go(func() error {
-		return t.objects(ctx, c.Batches, repairFolder, func(b *tallied, rest string) {
+		return away(InBatches, t.objects(ctx, c.Batches, repairFolder, func(b *tallied, rest string) {
 			attempt, ok := strings.CutPrefix(rest, "-")
 			if n, err := strconv.ParseInt(attempt, 10, 32); ok && err == nil {
 				b.repairs = max(b.repairs, int32(n))
 			}
-		})
+			b.late = b.late || attempt == lateAttempt
+		}))
 	})
 	return group.Wait()
 }

@@ -18,6 +18,7 @@ type Shared struct {
 	azurite *servers.Azurite
 	versity *servers.Versity
 	pg      *servers.Postgres
+	dynamo  *servers.DynamoDB
 }
 
 // Main runs the tests and stops the servers afterwards. Call it in TestMain: servers.Main(m).
@@ -46,7 +47,10 @@ func (s *Shared) Stop() {
 	if s.pg != nil {
 		s.pg.Stop()
 	}
-	s.kafka, s.minio, s.azurite, s.versity, s.pg = nil, nil, nil, nil, nil
+	if s.dynamo != nil {
+		s.dynamo.Stop()
+	}
+	s.kafka, s.minio, s.azurite, s.versity, s.pg, s.dynamo = nil, nil, nil, nil, nil, nil
 }
 
 // Kafka is a cluster of one broker. Tests may not kill it.
@@ -79,6 +83,12 @@ func (s *Shared) Versity(t testing.TB) *servers.Versity {
 func (s *Shared) Postgres(t testing.TB) *servers.Postgres {
 	t.Helper()
 	return once(s, t, &s.pg, servers.StartPostgres)
+}
+
+// DynamoDB is a DynamoDB Local. Tests may not kill it.
+func (s *Shared) DynamoDB(t testing.TB) *servers.DynamoDB {
+	t.Helper()
+	return once(s, t, &s.dynamo, servers.StartDynamoDB)
 }
 
 // once returns the server that at is for. The first call starts it.
