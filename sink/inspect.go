@@ -131,3 +131,23 @@ func FindTail(ctx context.Context, store Store, job string, near uint64, opts *R
 	})
 	return Tail{Ledger: string(g.Token), Entry: last, Hour: g.Hour}, err
 }
+
+// HasFlow reports whether a job writes a flow, or has written it. The error matches fs.ErrNotExist if the job has not begun. If
+// another job writes that flow, it says so.
+func HasFlow(ctx context.Context, store Store, job, flow string, opts *ReadOptions) (bool, error) {
+	r, err := newReader(ctx, store, job, opts)
+	if err == nil {
+		err = checkName("flow", flow)
+	}
+	if err != nil {
+		return false, err
+	}
+	if _, _, err := r.folder.Begun(ctx); err != nil {
+		return false, err
+	}
+	claimed, err := r.folder.Claimed(ctx, flow)
+	if err != nil {
+		err = fmt.Errorf("sink: %w", err)
+	}
+	return claimed, err
+}

@@ -10,6 +10,15 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
+// Known reports whether ext is the extension of one of the codecs here.
+func Known(ext string) bool {
+	switch ext {
+	case None.Ext(), Gzip.Ext(), Zstd.Ext(), LZ4.Ext(), S2.Ext(), Snappy.Ext():
+		return true
+	}
+	return false
+}
+
 // NewReader decompresses what r gives, by the extension of a file's name. Names with another extension than those of the
 // codecs here are read as they are. Close frees what the decompressor has, and does not close r.
 func NewReader(name string, r io.Reader) (io.ReadCloser, error) {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+
+	"github.com/onceflow/onceflow/sink/internal/content"
 )
 
 // Reader reads the rows of a file back, from its text, that is to say from what it held before compression. A row that it cannot read ends
@@ -35,27 +37,21 @@ func Rows[T any](ctx context.Context, u *Unit, flow string, read Reader[T]) iter
 // file yields the rows of the ith file of a unit, and reports whether to go on.
 func file[T any](ctx context.Context, u *Unit, i int, read Reader[T], yield func(Row[T], error) bool) bool {
 	f := &u.Files[i]
-	fail := func(n int64, err error) bool {
-		yield(Row[T]{Key: f.Key, N: n}, fmt.Errorf("delivery: row %d of %s: %w", n, f.Key, err))
-		return false
-	}
 	text, err := u.Text(ctx, f)
 	if err != nil {
-		return fail(0, err)
+		yield(Row[T]{Key: f.Key}, fmt.Errorf("delivery: %w", err))
+		return false
 	}
-	defer text.Close()
 	n := int64(0)
-	for v, err := range read(text) {
+	for v, err := range content.Rows(f.Key, f.Rows, text, read) {
 		n++
 		if err != nil {
-			return fail(n, err)
+			yield(Row[T]{Key: f.Key, N: n}, fmt.Errorf("delivery: %w", err))
+			return false
 		}
 		if !yield(Row[T]{v, f.Key, n}, nil) {
 			return false
 		}
-	}
-	if n != f.Rows {
-		return fail(n, fmt.Errorf("it is the last one, and the manifest says that there are %d", f.Rows))
 	}
 	return true
 }

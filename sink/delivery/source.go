@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/internal/content"
 	"github.com/onceflow/onceflow/sink/manifest"
 )
 
 // source makes units of what a job has written.
 type source struct {
 	store     sink.Store // as it is: its readers try again themselves
-	files     sink.Store // that tries again
+	content   *content.Reader
 	job, name string
 	opts      *Options
 	seen      func(entry uint64) // is told of each entry that was read; may be nil
@@ -98,7 +99,7 @@ func (s *source) hours(ctx context.Context, from Cursor, t sink.Tail) iter.Seq2[
 }
 
 func (s *source) unit(c Cursor, files []manifest.File) *Unit {
-	u := &Unit{ID: unitID(s.name, c), Delivery: s.name, Job: s.job, Cursor: c, store: s.files, seen: time.Now()}
+	u := &Unit{ID: unitID(s.name, c), Delivery: s.name, Job: s.job, Cursor: c, content: s.content, seen: time.Now()}
 	for _, f := range files {
 		rows := f.Kind == manifest.OnTime || f.Kind == manifest.Late
 		if rows && s.wants(f.Flow) {

@@ -20,16 +20,16 @@ type Claims struct {
 func (f *Folder) Claims(ctx context.Context, flows []string) (*Claims, error) {
 	c := &Claims{f, flows, make([]bool, len(flows))}
 	err := f.Objects.Env.Each(ctx, len(flows), func(ctx context.Context, i int) (err error) {
-		c.made[i], err = c.isOurs(ctx, flows[i])
+		c.made[i], err = f.Claimed(ctx, flows[i])
 		return err
 	})
 	return c, err
 }
 
-// isOurs reports whether our job has claimed the flow. It returns an error if another job has.
-func (c *Claims) isOurs(ctx context.Context, flow string) (bool, error) {
-	key := ledger.FlowClaimKey(c.folder.Prefix, flow)
-	body, err := c.folder.Objects.Store.Read(ctx, key, ledger.MaxFlowClaim)
+// Claimed reports whether the job has claimed a flow. It returns an error if another job has.
+func (f *Folder) Claimed(ctx context.Context, flow string) (bool, error) {
+	key := ledger.FlowClaimKey(f.Prefix, flow)
+	body, err := f.Objects.Store.Read(ctx, key, ledger.MaxFlowClaim)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -40,10 +40,10 @@ func (c *Claims) isOurs(ctx context.Context, flow string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read whose the flow %q is: %s: %w", flow, key, err)
 	}
-	if was.Job != c.folder.Job || was.Flow != flow {
+	if was.Job != f.Job || was.Flow != flow {
 		return false, fmt.Errorf("the object %s says that the flow %q of the folder %q is written by the job %q, and this is the job %q: "+
 			"readers of the flow would get the rows of both; give the flow another name, or write to another Options.Prefix",
-			key, was.Flow, c.folder.Prefix, was.Job, c.folder.Job)
+			key, was.Flow, f.Prefix, was.Job, f.Job)
 	}
 	return true, nil
 }
@@ -62,7 +62,7 @@ func (c *Claims) Make(ctx context.Context) error {
 		err = c.folder.Objects.Store.Create(ctx, ledger.FlowClaimKey(c.folder.Prefix, flow), body)
 		if errors.Is(err, fs.ErrExist) { // another job's, or that of another instance, or our own whose reply was lost
 			var ok bool
-			if ok, err = c.isOurs(ctx, flow); err == nil && !ok {
+			if ok, err = c.folder.Claimed(ctx, flow); err == nil && !ok {
 				err = errors.New("it exists, and is not there: the store does not keep its contract")
 			}
 		}

@@ -101,6 +101,18 @@ func (o *Objects) firstKey(ctx context.Context, prefix, after string, ours func(
 	return "", nil
 }
 
+// FirstEntry is the first entry after after that is there, though one before it may be missing; 0 if there is none.
+func (o *Objects) FirstEntry(ctx context.Context, after uint64) (id uint64, err error) {
+	_, err = o.firstKey(ctx, o.Root+ledger.EntryPrefix, o.Root+ledger.EntryName(after), func(rest string) bool {
+		n, ok := ledger.ParseEntryName(ledger.EntryPrefix + rest)
+		if ok {
+			id = n
+		}
+		return ok
+	})
+	return id, err
+}
+
 // PendingSets reads pending sets from blobs. The partitions of one commit share a blob, which is read once.
 type PendingSets struct {
 	objects *Objects

@@ -63,14 +63,8 @@ func (c *contents) of(ctx context.Context, f *ledger.File) (*pack.Contents, erro
 	if err != nil {
 		return nil, err
 	}
-	if crc32.Checksum(b, castagnoli) != at.CRC32C {
-		return nil, &PackError{Key: f.Key, Err: fmt.Errorf("its list of segments has another checksum than the ledger says")}
-	}
-	if known, err = pack.DecodeContents(b); err != nil {
+	if known, err = pack.ReadContents(b, at.CRC32C, f.Rows); err != nil {
 		return nil, &PackError{Key: f.Key, Err: err}
-	}
-	if n := known.Rows(); n != f.Rows {
-		return nil, &PackError{Key: f.Key, Err: fmt.Errorf("it has %d rows, the ledger counts %d", n, f.Rows)}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"sort"
 )
@@ -52,6 +53,22 @@ func DecodeContents(b []byte) (*Contents, error) {
 		return nil, fmt.Errorf("pack: contents: %w", err)
 	}
 	return c, c.check()
+}
+
+// ReadContents is DecodeContents of the bytes of a pack's last part, compared with what is said of them and of the pack: their
+// checksum, and the number of its rows.
+func ReadContents(b []byte, sum uint32, rows int64) (*Contents, error) {
+	if crc32.Checksum(b, castagnoli) != sum {
+		return nil, errors.New("its list of segments has another checksum than the ledger says")
+	}
+	c, err := DecodeContents(b)
+	if err != nil {
+		return nil, err
+	}
+	if n := c.Rows(); n != rows {
+		return nil, fmt.Errorf("it has %d rows, the ledger counts %d", n, rows)
+	}
+	return c, nil
 }
 
 func (c *Contents) check() error {

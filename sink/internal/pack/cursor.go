@@ -1,16 +1,18 @@
 package pack
 
-// Cursor reads the pieces of some slots of a pack, in their order. It is not safe for concurrent use.
+// Cursor reads the pieces of some slots or groups of a pack, in their order. It is not safe for concurrent use.
 type Cursor struct {
-	places   []Place
-	from, to int // slots
-	fetch    func(Place) ([]byte, error)
+	places []Place
+	to     int // slots before it are read
+	wants  func(slot int, path string) bool
+	fetch  func(Place) ([]byte, error)
 
 	seg         *Segment
 	data        []byte // of the blocks that were not reached yet
 	next        int    // the first of them
 	group, item int    // of the piece after this one
 	slot        int    // of the group that group is
+	wanted      bool   // that group is wanted
 
 	block    []byte // decompressed, what is left of it
 	left     int64  // raw bytes of the block that are left
@@ -26,7 +28,13 @@ type Cursor struct {
 // NewCursor returns a Cursor of the slots from from on and before to. places are the segments that have them, see
 // [Contents.Segments], and fetch returns the bytes of one.
 func NewCursor(places []Place, from, to int, fetch func(Place) ([]byte, error)) *Cursor {
-	return &Cursor{places: places, from: from, to: to, fetch: fetch}
+	return &Cursor{places: places, to: to, wants: func(slot int, _ string) bool { return slot >= from }, fetch: fetch}
+}
+
+// NewChooser returns a Cursor of the groups that wants accepts. It asks once for each group of the segments at places. fetch
+// returns the bytes of one.
+func NewChooser(places []Place, wants func(slot int, path string) bool, fetch func(Place) ([]byte, error)) *Cursor {
+	return &Cursor{places: places, to: Slots, wants: wants, fetch: fetch}
 }
 
 // Next goes to the next piece. It returns false behind the last one.
@@ -47,6 +55,7 @@ func (c *Cursor) Next() (bool, error) {
 		g := &c.seg.Groups[c.group]
 		if c.item == 0 {
 			c.slot = Slot(g.Path)
+			c.wanted = c.wants(c.slot, g.Path)
 		}
 		if c.slot >= c.to {
 			c.seg, c.places = nil, nil
@@ -56,11 +65,11 @@ func (c *Cursor) Next() (bool, error) {
 		if c.item++; c.item == len(g.Pieces) {
 			c.group, c.item = c.group+1, 0
 		}
-		rows, err := c.take(p, c.slot >= c.from)
+		rows, err := c.take(p, c.wanted)
 		if err != nil {
 			return false, err
 		}
-		if c.slot >= c.from {
+		if c.wanted {
 			c.path, c.piece, c.rows = g.Path, p, rows
 			return true, nil
 		}
