@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/onceflow/onceflow/internal/ledger"
-	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/internal/hours"
 	"github.com/onceflow/onceflow/sink/internal/journal"
 	"github.com/onceflow/onceflow/sink/internal/merge"
@@ -28,7 +27,7 @@ type rooms struct {
 // output is what the flows of a Sink write.
 type output struct {
 	names  []string // sorted
-	codecs []codec.Codec
+	known  merge.Known
 	merges bool // one of them does
 }
 
@@ -63,7 +62,7 @@ func attach(ctx context.Context, p *place.Place, o *Options, flows output, job *
 	}
 	if mayClose && seal != nil {
 		layout := o.layout(p.Folder.Job, p.Folder.Objects.Root)
-		merger := merge.New(j, layout, flows.codecs)
+		merger := merge.New(j, layout, flows.known, job.Budget.Limit())
 		house.closer = hours.NewCloser(j, publisher, house.leftovers, p.Clock, merger, seal.filled(o, layout, flows.names), job.MayEnd)
 		house.sweeper.Merging(house.closer.Merging)
 	}

@@ -163,8 +163,10 @@ func (f *Flow[T]) validate() error {
 		errs = append(errs, errors.New("no Format"))
 	} else if _, ok := f.Format.Open().(format.Blocker); ok && f.Codec != nil && f.Codec != codec.None {
 		errs = append(errs, errors.New("the Format compresses by itself: leave Codec out"))
-	} else if ok && f.Merge {
-		errs = append(errs, errors.New("Merge: files of this Format cannot be merged, since it makes blocks of its own"))
+	} else if _, joins := f.Format.(format.Joiner); ok && !joins && f.Merge {
+		errs = append(errs, errors.New("Merge: files of this Format cannot be merged, since it makes blocks of its own and is no format.Joiner"))
+	} else if joins && !ok {
+		errs = append(errs, errors.New("the Format has a Join, and its encoders make no blocks"))
 	}
 	if f.Late > LateDrop {
 		errs = append(errs, fmt.Errorf("Late %d is none of the policies", f.Late))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/ledger"
 	storage "github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/internal/clock"
 	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/place"
@@ -65,7 +66,10 @@ func Open[T any](ctx context.Context, store Store, job string, flows []Flow[T], 
 func (s *Sink[T]) output() output {
 	out := output{names: s.names}
 	for i := range s.flows {
-		out.codecs = append(out.codecs, s.flows[i].Codec)
+		out.known.Codecs = append(out.known.Codecs, s.flows[i].Codec)
+		if j, ok := s.flows[i].Format.(format.Joiner); ok {
+			out.known.Joins = append(out.known.Joins, j.Join())
+		}
 		out.merges = out.merges || s.flows[i].Merge
 	}
 	return out

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -33,7 +34,7 @@ func (found *contents) bundle(ctx context.Context, b *bundle) error {
 		merged += u.record.Rows
 		for _, f := range u.files {
 			of := fileCheck{what: fmt.Sprintf("file %s of %s", f.Key, u.name()), by: "the merge record", f: f, must: b.must, merged: true}
-			if e := x.files[f]; whole && e.rows > 0 && e.form.join == "" {
+			if e := x.files[f]; whole && e.rows > 0 && (e.form.join == "" || e.form.join == joinAvro) {
 				of.count = e.count
 			}
 			if err := found.file(ctx, of); err != nil {
@@ -73,7 +74,7 @@ func (found *contents) pack(ctx context.Context, p packed, b *bundle, x *expecte
 	counted := true
 	_, bad := io.CopyN(io.Discard, tee, p.f.Offset)
 	if bad == nil {
-		bad = c.Read(tee, rows.Decompress, func(piece packs.Piece) error {
+		bad = c.Read(tee, decompressOf(c), func(piece packs.Piece) error {
 			n, known, err := rows.Count{}, false, error(nil)
 			if c.Join == "" && piece.Body != nil {
 				n, known, err = rows.Of(c.Format(), bytes.NewReader(piece.Body))
@@ -151,4 +152,18 @@ func (found *contents) gone(ctx context.Context, what string, p packed, b *bundl
 		return nil
 	}
 	return found.missing(ctx, fileCheck{what: what, f: p.f, must: p.c.published || p.c.manifest})
+}
+
+// decompressOf opens a block that has one piece, as a file has it.
+func decompressOf(c *packs.Contents) packs.Decompress {
+	if c.Join != joinAvro {
+		return rows.Decompress
+	}
+	in, err := rows.OpenContainer(bufio.NewReader(bytes.NewReader(c.Header)))
+	return func(codec string, r io.Reader) (io.ReadCloser, bool, error) {
+		if err != nil {
+			return nil, true, fmt.Errorf("the header of its rows: %w", err)
+		}
+		return in.Decompress(codec, r)
+	}
 }

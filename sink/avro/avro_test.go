@@ -71,7 +71,12 @@ func file(t testing.TB, f format.Format[view], rows []view) []byte {
 	return out
 }
 
-func read(t *testing.T, file []byte) (v []view) {
+func read(t *testing.T, file []byte) []view {
+	t.Helper()
+	return readAs[view](t, file)
+}
+
+func readAs[T any](t *testing.T, file []byte) (v []T) {
 	t.Helper()
 	r, err := ocf.NewReader(bytes.NewReader(file))
 	if err != nil {
@@ -79,7 +84,7 @@ func read(t *testing.T, file []byte) (v []view) {
 	}
 	defer r.Close()
 	for {
-		var row view
+		var row T
 		if err := r.Decode(&row); errors.Is(err, io.EOF) {
 			return v
 		} else if err != nil {
@@ -218,8 +223,9 @@ func TestSenselessFormatsAreRefused(t *testing.T) {
 	}
 }
 
-// A reader that shares nothing with the writer: Python's fastavro.
-func TestForeignReader(t *testing.T) {
+// fastavro installs Python's package of this name, and returns where it is.
+func fastavro(t *testing.T) string {
+	t.Helper()
 	libs := filepath.Join(servertest.Need(t).Dir(), "fastavro-1.12.1-zstandard")
 	if _, err := os.Stat(libs); err != nil {
 		tmp := libs + fmt.Sprint(".", os.Getpid())
@@ -231,6 +237,12 @@ func TestForeignReader(t *testing.T) {
 			t.Log(err) // another process was faster
 		}
 	}
+	return libs
+}
+
+// A reader that shares nothing with the writer: Python's fastavro.
+func TestForeignReader(t *testing.T) {
+	libs := fastavro(t)
 	dir := t.TempDir()
 	for _, c := range codecs {
 		f, err := avro.New[view](schema, &avro.Options{Codec: c})

@@ -9,7 +9,8 @@
 // # Limits
 //
 // The files compress themselves, so a flow in this format has no codec of its own. A format chooses the sync marker of its
-// blocks once, by chance: blocks of files of one format may be joined behind one header, those of two may not.
+// blocks once, by chance, so blocks of two formats are not joined as they are: merged flows give them the marker of their
+// file. If the schema or the codec changes between two commits, an hour of a merged flow has a file of each.
 //
 // # Way in
 //

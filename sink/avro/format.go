@@ -7,12 +7,8 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"sync"
 
-	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/zstd"
 	"github.com/twmb/avro"
-	"github.com/twmb/avro/ocf"
 
 	"github.com/onceflow/onceflow/sink/format"
 )
@@ -99,8 +95,11 @@ type container[T any] struct {
 	text   *plan // nil: no strings
 	codec  Codec
 	sync   [16]byte
-	codecs sync.Pool // of ocf.Codec, which serve one goroutine
+	join   *join
 }
+
+// Join makes files of blocks of several formats, and of rows that are in no block.
+func (f *container[T]) Join() format.Join { return f.join }
 
 func (f *container[T]) open(opts *Options) error {
 	var o Options
@@ -113,34 +112,8 @@ func (f *container[T]) open(opts *Options) error {
 	if o.Sync == [16]byte{} {
 		_, _ = rand.Read(o.Sync[:]) // never fails: it ends the process instead
 	}
-	f.codec, f.sync = o.Codec, o.Sync
-	c, err := newCodec(o.Codec)
-	if err != nil {
-		return err
-	}
-	f.codecs.New = func() any {
-		c, err := newCodec(o.Codec)
-		if err != nil {
-			return err
-		}
-		return c
-	}
-	f.codecs.Put(c)
-	return nil
-}
-
-func newCodec(c Codec) (ocf.Codec, error) {
-	switch c {
-	case Null:
-		return nil, nil
-	case Deflate:
-		return ocf.DeflateCodec(flate.DefaultCompression), nil
-	case Snappy:
-		return ocf.SnappyCodec(), nil
-	case Zstandard:
-		return ocf.ZstdCodec([]zstd.EOption{zstd.WithEncoderConcurrency(1)}, []zstd.DOption{zstd.WithDecoderConcurrency(1)})
-	}
-	return nil, fmt.Errorf("avro: no codec %q", c)
+	f.codec, f.sync, f.join = o.Codec, o.Sync, newJoin()
+	return f.join.check(o.Codec)
 }
 
 // Ext is ".avro".
@@ -179,20 +152,9 @@ func (e *encoder[T]) Encode(dst []byte, row *T) ([]byte, error) {
 
 // Block appends rows as one block. It may be called for several blocks at once.
 func (e *encoder[T]) Block(dst, rows []byte, n int) ([]byte, error) {
-	if e.codec != Null {
-		switch c := e.codecs.Get().(type) {
-		case ocf.Codec:
-			defer e.codecs.Put(c)
-			var err error
-			if rows, err = c.Compress(rows); err != nil {
-				return dst, fmt.Errorf("avro: %w", err)
-			}
-		case error:
-			return dst, c
-		}
+	rows, err := e.join.compress(e.codec, rows)
+	if err != nil {
+		return dst, err
 	}
-	dst = binary.AppendVarint(dst, int64(n))
-	dst = binary.AppendVarint(dst, int64(len(rows)))
-	dst = append(dst, rows...)
-	return append(dst, e.sync[:]...), nil
+	return append(appendBlock(dst, rows, int64(n)), e.sync[:]...), nil
 }

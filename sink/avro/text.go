@@ -143,19 +143,28 @@ func (w *walk) blocks(p *plan) {
 }
 
 func (w *walk) text() {
-	n := w.read()
-	if n < 0 || n > int64(len(w.in)) {
-		w.broken = true
+	s := w.take()
+	if w.broken {
 		return
 	}
-	s := w.in[:n]
-	w.in = w.in[n:]
 	if w.rewrite {
 		s = []byte(string([]rune(string(s))))
 		w.out = append(binary.AppendVarint(w.out, int64(len(s))), s...)
 	} else {
 		w.invalid = w.invalid || !utf8.Valid(s)
 	}
+}
+
+// take takes bytes whose length is before them.
+func (w *walk) take() []byte {
+	n := w.read()
+	if n < 0 || n > int64(len(w.in)) {
+		w.broken = true
+		return nil
+	}
+	b := w.in[:n]
+	w.in = w.in[n:]
+	return b
 }
 
 // read takes a number.

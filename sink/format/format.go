@@ -22,7 +22,7 @@ type Encoder[T any] interface {
 }
 
 // Blocker is an Encoder whose rows need a frame of their own format around a group of them, as in an Avro container.
-// Such a format compresses by itself and is used with codec.None.
+// Such a format compresses by itself and is used with codec.None. See Joiner for what merged flows need beside it.
 type Blocker interface {
 	// Block appends the rows that Encode made, as one block.
 	Block(dst, rows []byte, n int) ([]byte, error)

@@ -129,6 +129,7 @@ var edits = []edit{
 	{"sink", `at = when.Later(at, s.clock.Latest())`, `if !mutant.On("M13b") { at = when.Later(at, s.clock.Latest()) }`},
 	{"sink", `if err := o.Store.Publish(ctx, f.Ref); err != nil { if errors.Is(`, `if err := o.Store.Publish(ctx, f.Ref); err != nil && !mutant.On("M12") { if errors.Is(`},
 	{"sink", `return a.Ext == b.Ext && a.Codec == b.Codec`, `return mutant.On("M15") || a.Ext == b.Ext && a.Codec == b.Codec`},
+	{"sink", `(bytes.Equal(a.Header, b.Header)`, `(mutant.On("M27") || bytes.Equal(a.Header, b.Header)`},
 	{"sink", `files := slices.Clone(has.files) rows := map[string]int64{}`, `
 		files := slices.Clone(has.files)
 		if mutant.On("M18") && len(has.packs) > 0 {

@@ -134,6 +134,7 @@ var mutants = []mutant{
 	{"M24", "what was staged is deleted if the record exists, whose ever it is", in("sink#MergeRecord", "internal/sim")},
 	{"M25", "an hour is taken for sealed once its manifest is there", in("internal/sim")},
 	{"M26", "a Close does not wait for the publication of packs", in("internal/ledger#Packs", "internal/sim")},
+	{"M27", "rows of two headers are merged into one file", in("sink#HeaderThatChanged", "sink#EndItsFiles")},
 	{"T76", "a worker goes on after a write to the transaction that failed", in("stream#WritesThatFail")},
 }
 

@@ -154,7 +154,7 @@ func (b *buffer) endFrame(ctx context.Context) error {
 // empty forgets the rows in raw. It frees the memory if one huge row took it.
 func (b *buffer) empty() {
 	b.rows = 0
-	if cap(b.raw) > 4*blockBytes {
+	if cap(b.raw) > 4*b.shared.block {
 		b.raw = nil
 	}
 	b.raw = b.raw[:0]

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/format"
 )
 
 // folder is where the rows of one flow, kind, hour and set of keys go.
@@ -18,6 +19,8 @@ type folder struct {
 	hour time.Time // start
 	path string    // of its files' keys, with the slash at its end
 	ext  string    // of its files
+
+	join format.Join // makes them; nil if a file is a header and frames behind it
 }
 
 // outFile is what all workers of a transaction write to one folder: a growing file, and the files that were cut off it
@@ -38,6 +41,7 @@ type part struct {
 	file     File
 	gatherer driver.Gatherer // up, if it is one
 	gathered int64           // bytes that it keeps in memory
+	joined   format.File     // writes the file; nil if a file is a header and frames behind it
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -82,7 +86,7 @@ func (f *outFile) append(ctx context.Context, frame []byte, rows int64, header f
 		f.err = f.begin(ctx, header)
 	}
 	if f.err == nil {
-		f.err = f.part.write(frame)
+		f.err = f.part.add(frame, rows)
 	}
 	if f.err != nil {
 		return nil, f.err
@@ -92,7 +96,11 @@ func (f *outFile) append(ctx context.Context, frame []byte, rows int64, header f
 	if p.gatherer != nil {
 		f.set.gather(p, p.gatherer.Gathered())
 	}
-	if p.file.Length < f.set.maxBytes {
+	length := p.file.Length
+	if p.joined != nil {
+		length += p.joined.Waiting()
+	}
+	if length < f.set.maxBytes {
 		return nil, nil
 	}
 	f.part = nil
@@ -106,10 +114,30 @@ func (f *outFile) begin(ctx context.Context, header func() ([]byte, error)) erro
 		return err
 	}
 	f.part, err = f.set.begin(ctx, &f.folder)
-	if err != nil || len(head) == 0 {
+	if err != nil {
 		return err
 	}
+	if f.join != nil {
+		if f.part.joined, err = f.join.Begin(writing{f.part}, head, blockBytes); err != nil {
+			err = fmt.Errorf("sink: begin %s: %w", f.part.file.Key, err)
+		}
+		return err
+	}
+	if len(head) == 0 {
+		return nil
+	}
 	return f.part.write(head)
+}
+
+// add appends a frame of rows.
+func (p *part) add(frame []byte, rows int64) error {
+	if p.joined == nil {
+		return p.write(frame)
+	}
+	if err := p.joined.Block(frame, rows); err != nil {
+		return fmt.Errorf("sink: write %s: %w", p.file.Key, err)
+	}
+	return nil
 }
 
 func (p *part) write(b []byte) error {
@@ -123,6 +151,9 @@ func (p *part) write(b []byte) error {
 
 // finish ends the frames of all workers and closes the staged file. No worker may be writing.
 func (f *outFile) finish(ctx context.Context) error {
+	if f.join != nil {
+		f.together()
+	}
 	for _, b := range f.buffers {
 		if err := b.end(ctx); err != nil {
 			return err
@@ -136,6 +167,19 @@ func (f *outFile) finish(ctx context.Context) error {
 	last := f.part
 	f.part = nil
 	return f.set.close(ctx, last)
+}
+
+// together gathers the rows of all workers into few buffers, since each makes a block of its own.
+func (f *outFile) together() {
+	var to *buffer
+	for _, b := range f.buffers {
+		if to == nil || len(to.raw)+len(b.raw) > b.shared.block {
+			to = b
+			continue
+		}
+		to.raw, to.rows = append(to.raw, b.raw...), to.rows+b.rows
+		b.empty()
+	}
 }
 
 // free gives the buffers back.

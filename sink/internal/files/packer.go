@@ -45,6 +45,7 @@ type piece struct {
 	framed []byte
 	raw    int64
 	rows   int64
+	own    bool // as a file has it; else in Snappy
 }
 
 // store adds a row.
@@ -60,11 +61,18 @@ func (b *buffer) hold(tmp []byte) ([]byte, error) {
 		return tmp, nil
 	}
 	tmp = b.chain.bytes(tmp[:0])
-	framed, err := b.framed(nil, tmp)
+	own := b.shared.join == nil || len(tmp) >= b.shared.join.BlockBytes()
+	var framed []byte
+	var err error
+	if own {
+		framed, err = b.framed(nil, tmp)
+	} else {
+		framed, err = pack.Snap(nil, tmp)
+	}
 	if err != nil {
 		return tmp, retry.Stop(fmt.Errorf("sink: rows of %s for a pack: %w", b.keys, err))
 	}
-	b.pieces = append(b.pieces, piece{bytes.Clone(framed), int64(len(tmp)), b.rows})
+	b.pieces = append(b.pieces, piece{bytes.Clone(framed), int64(len(tmp)), b.rows, own})
 	b.held += int64(len(framed))
 	b.rows = 0
 	b.lot.count(int64(len(framed)) - b.lot.cells.drop(&b.chain))
@@ -118,7 +126,11 @@ func (p *packer) write(ctx context.Context, buffers []*buffer) error {
 	if err != nil {
 		return err
 	}
-	w := pack.NewWriter(writing{out}, pack.Head{Ext: p.shared.ext, Codec: p.shared.codec.Ext(), Header: buffers[0].head.Header(nil)})
+	head := pack.Head{Ext: p.shared.ext, Codec: p.shared.codec.Ext(), Header: buffers[0].head.Header(nil)}
+	if p.shared.join != nil {
+		head.Join = p.shared.join.Name()
+	}
+	w := pack.NewWriter(writing{out}, head)
 	var tmp []byte
 	for _, b := range buffers {
 		var rows int64
@@ -149,7 +161,11 @@ func (b *buffer) pack(w *pack.Writer, tmp []byte) (int64, []byte, error) {
 	rows := b.rows
 	for _, p := range b.pieces {
 		rows += p.rows
-		if err := w.Copy(b.keys, p.framed, p.raw, p.rows); err != nil {
+		add := w.Snapped
+		if p.own {
+			add = w.Copy
+		}
+		if err := add(b.keys, p.framed, p.raw, p.rows); err != nil {
 			return 0, tmp, err
 		}
 	}

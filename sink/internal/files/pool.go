@@ -55,7 +55,11 @@ func NewPool[T any](c Config[T]) *Pool[T] {
 	p := &Pool[T]{cfg: c, keep: keepCompressors, dead: newShared(format.DeadLetters().Ext(), codec.Gzip), notes: newShared(NoteExt, codec.Zstd)}
 	p.slabs.New = newSlab
 	for i := range c.Flows {
-		p.shared = append(p.shared, newShared(c.Flows[i].Format.Ext(), c.Flows[i].Codec))
+		s := newShared(c.Flows[i].Format.Ext(), c.Flows[i].Codec)
+		if j, ok := c.Flows[i].Format.(format.Joiner); ok {
+			s.joined(j.Join(), c.Budget.Limit(), c.Workers)
+		}
+		p.shared = append(p.shared, s)
 	}
 	if limit := c.Budget.Limit(); limit > 0 {
 		p.keep = int32(max(1, min(keepCompressors, limit/4/int64(c.Workers)/compressorBytes)))

@@ -126,6 +126,11 @@ func (s *Set) over() {
 
 // close makes a staged file durable. It does not retry, since an upload is of no use after an error.
 func (s *Set) close(ctx context.Context, p *part) error {
+	if p.joined != nil {
+		if err := p.joined.Close(); err != nil {
+			return fmt.Errorf("sink: write %s: %w", p.file.Key, err)
+		}
+	}
 	ref, err := p.up.Close(ctx)
 	s.gather(p, 0)
 	if err != nil {

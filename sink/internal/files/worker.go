@@ -123,7 +123,7 @@ func (w *worker[T]) keep(ctx context.Context) (err error) {
 		}
 		m.b.rows++
 		w.bytes += int64(len(m.b.raw) - m.n)
-		if len(m.b.raw) < blockBytes {
+		if len(m.b.raw) < m.b.shared.block {
 			m.b.count()
 		} else if err = m.b.drain(ctx); err != nil {
 			break
@@ -304,7 +304,7 @@ const maxKeyFolders = driver.MaxKey - driver.MaxPrefix - 256
 
 // open makes the worker's buffer for a folder at its first row.
 func (w *worker[T]) open(flow string, kind Kind, hour time.Time, keys []byte, s *shared, h header) *buffer {
-	d := folder{flow: flow, kind: kind, hour: hour, ext: s.ext}
+	d := folder{flow: flow, kind: kind, hour: hour, ext: s.ext, join: s.join}
 	d.path = string(append(w.pool.cfg.Layout.Folder(flow, kind, hour), keys...))
 	return w.lot.open(w.set.open(d), s, h)
 }

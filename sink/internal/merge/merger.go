@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"github.com/onceflow/onceflow/internal/ledger"
 	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/journal"
 	"github.com/onceflow/onceflow/sink/internal/pack"
@@ -16,24 +18,39 @@ import (
 )
 
 // ErrUnknown is a unit that this process cannot merge, since it does not know the codec or the format of its packs. Others may.
-var ErrUnknown = errors.New("sink: this process does not know how to merge these packs")
+var ErrUnknown = errors.New("sink: this process does not know how to merge these packs; one does that has a flow with their format and codec, even if the " +
+	"flow wants no event")
 
 // Merger merges units. One goroutine at a time may use it.
 type Merger struct {
 	journal  *journal.Journal
 	layout   files.Layout
 	codecs   map[string]codec.Codec // of our flows, by extension
+	joins    map[string]format.Join // of our flows, by name
+	memory   int64                  // of the job; 0 is not bounded
 	contents contents
 }
 
-// New returns a Merger. codecs are those of the flows of this process; the built-in ones are known beside them.
-func New(j *journal.Journal, l files.Layout, codecs []codec.Codec) *Merger {
-	m := &Merger{journal: j, layout: l, codecs: map[string]codec.Codec{}, contents: contents{store: j.Objects.Store, known: map[string]*pack.Contents{}}}
+// Known is what files a process can make. Built-in codecs are known beside those of its flows.
+type Known struct {
+	Codecs []codec.Codec
+	Joins  []format.Join
+}
+
+// New returns a Merger. memory bounds that of the job, unless it is 0.
+func New(j *journal.Journal, l files.Layout, known Known, memory int64) *Merger {
+	m := &Merger{
+		journal: j, layout: l, codecs: map[string]codec.Codec{}, joins: map[string]format.Join{}, memory: memory,
+		contents: contents{store: j.Objects.Store, known: map[string]*pack.Contents{}},
+	}
 	for _, c := range []codec.Codec{codec.None, codec.Gzip, codec.Zstd, codec.LZ4, codec.S2, codec.Snappy} {
 		m.codecs[c.Ext()] = c
 	}
-	for _, c := range codecs {
+	for _, c := range known.Codecs {
 		m.codecs[c.Ext()] = c
+	}
+	for _, j := range known.Joins {
+		m.joins[j.Name()] = j
 	}
 	return m
 }
@@ -51,7 +68,7 @@ func (m *Merger) Merge(ctx context.Context, u ledger.Unit, plan *ledger.Merge, p
 	out := &output{
 		store: o.Store, env: o.Env, owner: u.Owner(o.Root), most: plan.FileBytes, random: string(journal.NewToken(o.Env))[:12],
 		folder: string(m.layout.Folder(u.Flow, files.Data, u.Hour)),
-		codecs: m.codecs,
+		codecs: m.codecs, joins: m.joins, memory: cmp.Or(m.memory/4, joinMemory),
 	}
 	rec, err := m.make(ctx, u, packs, out)
 	if err != nil {

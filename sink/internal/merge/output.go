@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	again "github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/internal/pack"
 	"github.com/onceflow/onceflow/sink/internal/retry"
 )
@@ -26,6 +28,9 @@ const (
 
 	// waitingBytes is how much of small files waits for others to be staged with.
 	waitingBytes = 8 << 20
+
+	// joinMemory is how much a file of a format's own may keep in memory, in a job without a bound.
+	joinMemory = 512 << 20
 )
 
 // output stages the files of one unit. It is not safe for concurrent use.
@@ -37,6 +42,8 @@ type output struct {
 	random string                 // part of the names of this attempt
 	most   int64                  // bytes after which a file is cut
 	codecs map[string]codec.Codec // by extension
+	joins  map[string]format.Join // by name
+	memory int64                  // that a joined file may keep
 
 	number  atomic.Int64
 	waiting []*outFile // small ones that are whole
@@ -55,6 +62,8 @@ type outFile struct {
 	head  pack.Head
 	codec codec.Codec
 
+	join format.File // makes the file; nil if it is a header and frames behind it
+
 	raw  []byte // rows that are not compressed yet
 	body []byte // what was not written to up
 	up   driver.Upload
@@ -63,18 +72,21 @@ type outFile struct {
 
 // add appends a piece of a key path. Those of a path follow each other.
 func (o *output) add(ctx context.Context, path string, head *pack.Head, p pack.Piece, rows []byte) error {
-	if o.file != nil && (path != o.key || o.file.to.Length+int64(len(o.file.raw)) >= o.most || !same(&o.file.head, head)) {
+	if o.file != nil && (path != o.key || o.file.length() >= o.most || !o.same(&o.file.head, head)) {
 		if err := o.end(ctx); err != nil {
 			return err
 		}
 	}
 	if o.key = path; o.file == nil {
-		if err := o.begin(head); err != nil {
+		if err := o.begin(ctx, head); err != nil {
 			return err
 		}
 	}
 	f := o.file
 	f.to.Rows += p.Rows
+	if f.join != nil {
+		return f.joined(p, rows)
+	}
 	if !p.Own {
 		f.raw = append(f.raw, rows...)
 		if len(f.raw) < f.codec.FrameBytes() {
@@ -87,20 +99,40 @@ func (o *output) add(ctx context.Context, path string, head *pack.Head, p pack.P
 	if p.Own {
 		f.append(rows)
 	}
+	return o.drain(ctx, f)
+}
+
+// drain sends what is gathered of a file once it is not a small one.
+func (o *output) drain(ctx context.Context, f *outFile) error {
 	if len(f.body) < smallBytes {
 		return nil
 	}
 	return o.write(ctx, f)
 }
 
-func same(a, b *pack.Head) bool {
-	return a.Ext == b.Ext && a.Codec == b.Codec && a.Join == b.Join && slices.Equal(a.Header, b.Header)
+// length is about how long the file is.
+func (f *outFile) length() int64 {
+	n := f.to.Length + int64(len(f.raw))
+	if f.join != nil {
+		n += f.join.Waiting()
+	}
+	return n
 }
 
-func (o *output) begin(head *pack.Head) error {
+// same tells whether rows of packs with these heads may be in one file.
+func (o *output) same(a, b *pack.Head) bool {
+	return a.Ext == b.Ext && a.Codec == b.Codec && a.Join == b.Join &&
+		(bytes.Equal(a.Header, b.Header) || a.Join != "" && o.joins[a.Join].Alike(a.Header, b.Header))
+}
+
+func (o *output) begin(ctx context.Context, head *pack.Head) error {
 	c, ok := o.codecs[head.Codec]
-	if !ok || head.Join != "" {
-		return fmt.Errorf("%w: codec %q, format %q", ErrUnknown, head.Codec, head.Join)
+	join := o.joins[head.Join]
+	if !ok || head.Join != "" && join == nil {
+		return fmt.Errorf("%w: codec %q, format %q", ErrUnknown, head.Codec, cmp.Or(head.Join, head.Ext))
+	}
+	if head.Join != "" {
+		return o.beginJoined(ctx, head, join)
 	}
 	if o.comp == nil || o.compExt != head.Codec {
 		o.comp, o.compExt = c.New(), head.Codec
@@ -108,6 +140,40 @@ func (o *output) begin(head *pack.Head) error {
 	o.file = &outFile{head: *head, codec: c}
 	o.file.to.Key = o.name(o.key, head)
 	o.file.raw = append(o.file.raw, head.Header...)
+	return nil
+}
+
+func (o *output) beginJoined(ctx context.Context, head *pack.Head, join format.Join) (err error) {
+	f := &outFile{head: *head}
+	f.to.Key = o.name(o.key, head)
+	o.file = f
+	if f.join, err = join.Begin(&draining{ctx, o, f}, head.Header, o.memory); err != nil {
+		return fmt.Errorf("sink: begin %s: %w", f.to.Key, err)
+	}
+	return nil
+}
+
+// draining is where a joined file is written to. It keeps the context of the merge, since an io.Writer has none.
+type draining struct {
+	ctx context.Context
+	o   *output
+	f   *outFile
+}
+
+func (d *draining) Write(b []byte) (int, error) {
+	d.f.append(b)
+	return len(b), d.o.drain(d.ctx, d.f)
+}
+
+// joined adds a piece to a file that its format makes.
+func (f *outFile) joined(p pack.Piece, rows []byte) error {
+	add := f.join.Rows
+	if p.Own {
+		add = f.join.Block
+	}
+	if err := add(rows, p.Rows); err != nil {
+		return fmt.Errorf("sink: make %s: %w", f.to.Key, err)
+	}
 	return nil
 }
 
@@ -150,11 +216,15 @@ func (o *output) end(ctx context.Context) error {
 	if f == nil {
 		return nil
 	}
-	o.file = nil
-	if err := o.frame(f); err != nil {
+	if f.join != nil {
+		if err := f.join.Close(); err != nil {
+			return fmt.Errorf("sink: make %s: %w", f.to.Key, err)
+		}
+		f.join = nil
+	} else if err := o.frame(f); err != nil {
 		return err
 	}
-	f.raw = nil
+	o.file, f.raw = nil, nil
 	if f.up != nil {
 		return o.close(ctx, f, f.body)
 	}

@@ -70,15 +70,25 @@ func (w *Writer) Add(path string, rows []byte, n int64) error {
 
 // Copy is Add for rows that were compressed or framed by themselves, as a file has them. They had raw bytes, at least one.
 func (w *Writer) Copy(path string, framed []byte, raw, n int64) error {
+	return w.alone(path, framed, Piece{Raw: raw, Rows: n, Own: true})
+}
+
+// Snapped is Add for rows that Snap has compressed, of raw bytes, at least one.
+func (w *Writer) Snapped(path string, block []byte, raw, n int64) error {
+	return w.alone(path, block, Piece{Raw: raw, Rows: n})
+}
+
+// alone appends a piece that has a block for itself.
+func (w *Writer) alone(path string, block []byte, p Piece) error {
 	if err := w.endShared(); err != nil {
 		return err
 	}
-	if err := w.piece(path, Piece{Raw: raw, Rows: n, Own: true}); err != nil {
+	if err := w.piece(path, p); err != nil {
 		return err
 	}
 	at := len(w.seg.data)
-	w.seg.data = append(w.seg.data, framed...)
-	w.block(at, raw, true)
+	w.seg.data = append(w.seg.data, block...)
+	w.block(at, p.Raw, p.Own)
 	return nil
 }
 
@@ -120,15 +130,23 @@ func (w *Writer) endShared() error {
 	if len(w.shared) == 0 {
 		return nil
 	}
-	if s2.MaxEncodedLen(len(w.shared)) < 0 {
-		return errors.New("pack: a block is too long")
+	var err error
+	if w.tmp, err = Snap(w.tmp, w.shared); err != nil {
+		return err
 	}
 	at := len(w.seg.data)
-	w.tmp = s2.EncodeSnappy(w.tmp[:cap(w.tmp)], w.shared)
 	w.seg.data = append(w.seg.data, w.tmp...)
 	w.block(at, int64(len(w.shared)), false)
 	w.shared = w.shared[:0]
 	return nil
+}
+
+// Snap compresses rows as shared blocks are, into the memory of dst if that is enough.
+func Snap(dst, rows []byte) ([]byte, error) {
+	if s2.MaxEncodedLen(len(rows)) < 0 {
+		return nil, errors.New("pack: a block is too long")
+	}
+	return s2.EncodeSnappy(dst[:cap(dst)], rows), nil
 }
 
 func (w *Writer) endSegment() error {
