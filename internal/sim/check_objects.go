@@ -16,10 +16,11 @@ type objects struct {
 	bad   *violations
 	sched *scheduler
 
-	staging map[string][]byte // closed files that are staged or were published, by key
-	gone    map[string]bool   // staging that was deleted
-	public  map[string]bool   // published
-	named   map[string]namedFile
+	staging  map[string][]byte         // closed files that are staged or were published, by key
+	stagedBy map[string]*watchedUpload // who staged those of this run last
+	gone     map[string]bool           // staging that was deleted
+	public   map[string]bool           // published
+	named    map[string]namedFile
 }
 
 // namedFile is a file of an entry.
@@ -29,15 +30,22 @@ type namedFile struct {
 }
 
 func newObjects(bad *violations, s *scheduler) *objects {
-	return &objects{bad: bad, sched: s, staging: map[string][]byte{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{}}
+	return &objects{bad: bad, sched: s, staging: map[string][]byte{}, stagedBy: map[string]*watchedUpload{}, gone: map[string]bool{}, public: map[string]bool{}, named: map[string]namedFile{}}
 }
 
 // isProbe reports whether a file is one by which the sink tries out the store.
 func isProbe(key string) bool { return strings.Contains(key, "/probe/") }
 
-func (o *objects) staged(key string, body []byte) {
-	o.staging[key] = body
+func (o *objects) staged(key string, body []byte, by *watchedUpload) {
+	o.staging[key], o.stagedBy[key] = body, by
 	delete(o.gone, key) // it was another upload of the key
+}
+
+// aborted is told of each Abort. One that arrives late must not be taken for that of a newer upload of the key.
+func (o *objects) aborted(key string, by *watchedUpload) {
+	if last := o.stagedBy[key]; last == nil || last == by {
+		o.discarded(key)
+	}
 }
 
 func (o *objects) discarded(key string) {

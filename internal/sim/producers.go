@@ -70,6 +70,9 @@ func (w *producers) append(p *partition) {
 		r.time = w.sched.now.Add(-lateness - w.sched.upTo(3*time.Minute))
 	case w.cfg.odd && c < 0.68: // the clock of who wrote it is wrong
 		r.time = w.sched.now.Add(rule.Near + time.Millisecond + w.sched.upTo(10*hour))
+		if w.cfg.join || w.cfg.asof { // not so near that it is believed once event time has moved on: others would come too late for the join
+			r.time = r.time.Add(10 * hour)
+		}
 	case w.cfg.ahead > 0 && c < 0.9:
 		r.time = w.sched.now.Add(w.cfg.ahead - w.sched.upTo(time.Second))
 	default:

@@ -73,7 +73,7 @@ func (u *watchedUpload) Write(p []byte) (int, error) {
 func (u *watchedUpload) Close(ctx context.Context) ([]byte, error) {
 	ref, err := u.Upload.Close(ctx)
 	if err == nil {
-		u.check.objects.staged(u.key, u.body)
+		u.check.objects.staged(u.key, u.body, u)
 	}
 	return ref, err
 }
@@ -81,7 +81,7 @@ func (u *watchedUpload) Close(ctx context.Context) ([]byte, error) {
 func (u *watchedUpload) Abort(ctx context.Context) error {
 	err := u.Upload.Abort(ctx)
 	if err == nil {
-		u.check.objects.discarded(u.key)
+		u.check.objects.aborted(u.key, u)
 	}
 	return err
 }
