@@ -16,8 +16,8 @@
 //
 // A delivery never writes to the job's ledger, and a target that is away costs the job nothing: units wait where they are, in
 // the store. Dead letters and notes of stages are not delivered. Late rows are delivered with transactions, and not with hours, since a sealed
-// hour has none. A job whose entries have packs, which merge the files of an hour, is delivered by the hour; by transaction it
-// ends with an error that says so, since packs are not read yet.
+// hour has none. A job that merges the files of an hour (sink.Flow.Merge) has its rows in packs until the hour is sealed. It is
+// delivered by the hour as files, or by transaction to a target that takes decoded rows, see [Options].Decoded.
 //
 // # Way in
 //

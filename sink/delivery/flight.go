@@ -55,7 +55,7 @@ func (f *flight) begin(ctx context.Context, u *Unit) {
 	u.After, f.at = f.at, u.Cursor
 	l := &load{unit: u, done: make(chan struct{})}
 	f.loads = append(f.loads, l)
-	if len(u.Files) == 0 && !f.d.keeper { // only the cursor moves
+	if u.empty() && !f.d.keeper { // only the cursor moves
 		close(l.done)
 		return
 	}

@@ -25,6 +25,12 @@ type Options struct {
 	// is sealed, units are large, and late rows are left out.
 	Hourly bool
 
+	// Decoded says that the target takes its rows from Rows or Unpack, as that of package postgres does, so that a unit may have rows in
+	// packs. Transactions of merged flows (sink.Flow.Merge) are delivered only then. It does nothing by the hour.
+	//
+	// Defaults to false: such a transaction ends the delivery, since a target that loads files would lose its rows.
+	Decoded bool
+
 	// From is where a delivery by the hour begins that has no cursor yet: hours that begin before are left out.
 	//
 	// Defaults to the first sealed hour.

@@ -19,37 +19,51 @@ type Reader[T any] func(r io.Reader) iter.Seq2[T, error]
 // Row is a row of a unit, and where it stands.
 type Row[T any] struct {
 	Value T
-	Key   string // of the file
-	N     int64  // the number of the row in it, from 1
+	Key   string // of the file or pack
+	N     int64  // the number of the row in it, from 1; in a pack those of all keys count
 }
 
-// Rows yields the rows of the files of one flow of a unit, in order. After an error it ends.
+// Rows yields the rows of one flow of a unit, those of files and then those of packs, in an order that is always the same. After an
+// error it ends.
 func Rows[T any](ctx context.Context, u *Unit, flow string, read Reader[T]) iter.Seq2[Row[T], error] {
 	return func(yield func(Row[T], error) bool) {
 		for i := range u.Files {
-			if u.Files[i].Flow == flow && !file(ctx, u, i, read, yield) {
+			f := &u.Files[i]
+			if f.Flow != flow {
+				continue
+			}
+			text, err := u.Text(ctx, f)
+			if !rowsOf(f.Key, f.Rows, text, err, read, yield) {
+				return
+			}
+		}
+		for i := range u.Packs {
+			p := &u.Packs[i]
+			if p.Flow != flow {
+				continue
+			}
+			text, err := u.Unpack(ctx, p)
+			if !rowsOf(p.Key, p.Rows, text, err, read, yield) {
 				return
 			}
 		}
 	}
 }
 
-// file yields the rows of the ith file of a unit, and reports whether to go on.
-func file[T any](ctx context.Context, u *Unit, i int, read Reader[T], yield func(Row[T], error) bool) bool {
-	f := &u.Files[i]
-	text, err := u.Text(ctx, f)
+// rowsOf yields the rows of an object, whose text was opened with err, and reports whether to go on.
+func rowsOf[T any](key string, rows int64, text io.ReadCloser, err error, read Reader[T], yield func(Row[T], error) bool) bool {
 	if err != nil {
-		yield(Row[T]{Key: f.Key}, fmt.Errorf("delivery: %w", err))
+		yield(Row[T]{Key: key}, fmt.Errorf("delivery: %w", err))
 		return false
 	}
 	n := int64(0)
-	for v, err := range content.Rows(f.Key, f.Rows, text, read) {
+	for v, err := range content.Rows(key, rows, text, read) {
 		n++
 		if err != nil {
-			yield(Row[T]{Key: f.Key, N: n}, fmt.Errorf("delivery: %w", err))
+			yield(Row[T]{Key: key, N: n}, fmt.Errorf("delivery: %w", err))
 			return false
 		}
-		if !yield(Row[T]{v, f.Key, n}, nil) {
+		if !yield(Row[T]{v, key, n}, nil) {
 			return false
 		}
 	}

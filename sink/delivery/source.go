@@ -35,7 +35,7 @@ func (s *source) units(ctx context.Context, from Cursor, t sink.Tail) iter.Seq2[
 	return func(yield func(*Unit, error) bool) {
 		empty := 0
 		for u, err := range all {
-			if err == nil && len(u.Files) == 0 {
+			if err == nil && u.empty() {
 				if empty++; empty%skips != 0 {
 					continue
 				}
@@ -54,25 +54,34 @@ func (s *source) transactions(ctx context.Context, from Cursor, t sink.Tail) ite
 	}
 	return func(yield func(*Unit, error) bool) {
 		for m, err := range sink.Committed(ctx, s.store, s.job, after, s.opts.read(s.opts.Poll, s.seen)) {
-			if err == nil {
-				err = s.merged(&m)
+			if err != nil {
+				yield(nil, err)
+				return
 			}
-			if !yield(s.unit(Cursor{Ledger: t.Ledger, Entry: m.Entry}, m.Files), err) || err != nil {
+			u, err := s.transaction(Cursor{Ledger: t.Ledger, Entry: m.Entry}, &m)
+			if !yield(u, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-// merged refuses a transaction whose rows are in packs: they are in files once the hour is sealed.
-func (s *source) merged(m *manifest.Transaction) error {
+// transaction makes the unit of a transaction. Packs are refused unless the target is known to read them: a target that loads
+// files alone would lose their rows without a word.
+func (s *source) transaction(c Cursor, m *manifest.Transaction) (*Unit, error) {
+	u := s.unit(c, m.Files)
 	for i := range m.Packs {
-		if s.wants(m.Packs[i].Flow) {
-			return fmt.Errorf("delivery: entry %d has rows of flow %q in a pack, since the flow is merged: deliver sealed hours (Options.Hourly), or other flows",
-				m.Entry, m.Packs[i].Flow)
+		p := &m.Packs[i]
+		if !s.wants(p.Flow) {
+			continue
 		}
+		if !s.opts.Decoded {
+			return nil, &LedgerError{Delivery: s.name, Why: fmt.Sprintf("entry %d has rows of flow %q in a pack, since the flow is merged. If the target takes its rows "+
+				"from Rows or Unpack, say so (Options.Decoded); if it takes files, deliver sealed hours (Options.Hourly) under another name, or other flows", m.Entry, p.Flow)}
+		}
+		u.Packs = append(u.Packs, *p)
 	}
-	return nil
+	return u, nil
 }
 
 // wants reports whether files of a flow are delivered.
@@ -124,10 +133,7 @@ func (s *source) find(ctx context.Context, c Cursor) (*Unit, error) {
 			return nil, err
 		}
 		if m.Entry == c.Entry {
-			if err := s.merged(&m); err != nil {
-				return nil, err
-			}
-			return s.unit(c, m.Files), nil
+			return s.transaction(c, &m)
 		}
 		break
 	}

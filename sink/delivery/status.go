@@ -103,7 +103,7 @@ func (b *board) read(u *Unit) {
 
 func (b *board) loaded(u *Unit, r Result) {
 	b.set(func() {
-		if len(u.Files) > 0 {
+		if !u.empty() {
 			b.s.Units++
 		}
 		b.s.Rows += r.Rows

@@ -39,7 +39,7 @@ type Target interface {
 // memory of IDs.
 //
 // Load of a Keeper then fails with ErrFenced unless the cursor that it has is After of the unit, and moves it to Cursor of the
-// unit. A unit without files only moves it. If Attempt is not 0 the unit was parked and is taken up: then the cursor stays as it is;
+// unit. A unit without files and packs only moves it. If Attempt is not 0 the unit was parked and is taken up: then the cursor stays as it is;
 // Load takes the unit out of Parked in the same transaction, and fails with ErrFenced if it is not there.
 type Keeper interface {
 	Target

@@ -20,6 +20,21 @@ func loadShowsAllRows(s *suite) {
 	}
 }
 
+// Contract: rows in packs are loaded as those in files are, each once.
+func packsAreLoaded(s *suite) {
+	s.job = NewMergedJob(s.T, nil)
+	units := s.units("a", Rows(1, 20), 10)
+	target := s.open()
+	for _, u := range units {
+		if len(u.Packs) == 0 {
+			s.Errorf("unit %s has no packs", u.ID)
+		}
+		s.load(target, u)
+		s.again(s.open(), u)
+	}
+	s.want(ids(1, 20)...)
+}
+
 // Contract: a unit that is loaded is not loaded a second time, by the same process or by another.
 func loadTwiceIsOnce(s *suite) {
 	units := s.units("a", Rows(1, 20), 10)
@@ -174,7 +189,7 @@ func loadIsFenced(s *suite) {
 func emptyUnitMovesTheCursor(s *suite) {
 	units := s.units("a", Rows(1, 20), 10)
 	empty := *units[0]
-	empty.Files = nil
+	empty.Files, empty.Packs = nil, nil
 	target := s.open()
 	s.load(target, &empty)
 	s.wantState("a", empty.Cursor)

@@ -2,6 +2,7 @@ package deliverytest
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -51,12 +52,26 @@ var partition = record.Partition{Source: "deliverytest", ID: lane}
 // NewJob begins a job in store, or goes on with it. nil is a new store in memory.
 func NewJob(t testing.TB, store sink.Store) *Job {
 	t.Helper()
+	return begin(t, store, false)
+}
+
+// NewMergedJob is NewJob with sink.Flow.Merge and a key, so that its transactions have packs instead of files.
+func NewMergedJob(t testing.TB, store sink.Store) *Job {
+	t.Helper()
+	return begin(t, store, true)
+}
+
+func begin(t testing.TB, store sink.Store, merge bool) *Job {
+	t.Helper()
 	if store == nil {
 		store = &sinktest.Memory{Clock: func() time.Time { return Noon.Add(1000 * time.Hour) }}
 	}
 	j := &Job{Store: store, t: t, ctx: Context(t.Context())}
 	var err error
-	flow := sink.Flow[Row]{Name: Flow, Format: format.JSONLines[Row](), Codec: codec.Gzip}
+	flow := sink.Flow[Row]{Name: Flow, Format: format.JSONLines[Row](), Codec: codec.Gzip, Merge: merge}
+	if merge {
+		flow.Keys = []sink.Key[Row]{{Name: "third", Value: func(r *Row) string { return strconv.FormatInt(r.ID%3, 10) }}}
+	}
 	if j.out, err = sink.Open(j.ctx, store, Name, []sink.Flow[Row]{flow}, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,10 @@ type Config struct {
 	// Refuses says that the storage refuses rows whose Note has more than 100 characters, and that the Target then refuses their
 	// unit. Without it the rules about what is refused are not tried.
 	Refuses bool
+
+	// Decoded says that the Target takes its rows from delivery.Rows or Unit.Unpack, so that it may be used with
+	// delivery.Options.Decoded. Without it the rule about packs is not tried.
+	Decoded bool
 }
 
 // Storage is where the rows of a rule go.
@@ -36,7 +40,7 @@ type Storage struct {
 // whose comment says what is asked.
 func Run(t *testing.T, c Config) {
 	for _, rule := range contracts {
-		if rule.refuses && !c.Refuses {
+		if rule.refuses && !c.Refuses || rule.decoded && !c.Decoded {
 			continue
 		}
 		t.Run(rule.name, func(t *testing.T) {
@@ -47,6 +51,9 @@ func Run(t *testing.T, c Config) {
 			rule.test(s)
 		})
 	}
+	if !c.Decoded {
+		t.Log("no Config.Decoded: what a Target makes of rows in packs was not tried")
+	}
 	if !c.Refuses {
 		t.Log("no Config.Refuses: what a Target makes of rows that it refuses was not tried")
 	}
@@ -54,28 +61,29 @@ func Run(t *testing.T, c Config) {
 
 // contracts are the rules, each with its test.
 var contracts = []struct {
-	name            string
-	test            func(*suite)
-	keeper, refuses bool // only for a Keeper; only if there are rows that are refused
+	name                     string
+	test                     func(*suite)
+	keeper, refuses, decoded bool // only for a Keeper; only if there are rows that are refused; only if rows are decoded
 }{
-	{"LoadShowsAllRows", loadShowsAllRows, false, false},
-	{"LoadTwiceIsOnce", loadTwiceIsOnce, false, false},
-	{"LoadByManyIsOnce", loadByManyIsOnce, false, false},
-	{"EndedContextIsSettled", endedContextIsSettled, false, false},
-	{"RefusedLeavesNothing", refusedLeavesNothing, false, true},
-	{"RefusedAgainLeavesNothing", refusedAgainLeavesNothing, false, true},
-	{"StateIsKept", stateIsKept, true, false},
-	{"StatesAreApart", statesAreApart, true, false},
-	{"LoadIsFenced", loadIsFenced, true, false},
-	{"EmptyUnitMovesTheCursor", emptyUnitMovesTheCursor, true, false},
-	{"RefusedLeavesTheCursor", refusedLeavesTheCursor, true, true},
-	{"ParkMovesTheCursor", parkMovesTheCursor, true, false},
-	{"ParkIsFenced", parkIsFenced, true, false},
-	{"TakenUpIsOnce", takenUpIsOnce, true, false},
-	{"TakenUpByManyIsOnce", takenUpByManyIsOnce, true, false},
-	{"ParkedAgainKeepsTheReason", parkedAgainKeepsTheReason, true, false},
-	{"AFaultAtEachCallLeavesEachRowOnce", aFaultAtEachCallLeavesEachRowOnce, false, false},
-	{"ManyProcessesLeaveEachRowOnce", manyProcessesLeaveEachRowOnce, false, false},
+	{"LoadShowsAllRows", loadShowsAllRows, false, false, false},
+	{"PacksAreLoaded", packsAreLoaded, false, false, true},
+	{"LoadTwiceIsOnce", loadTwiceIsOnce, false, false, false},
+	{"LoadByManyIsOnce", loadByManyIsOnce, false, false, false},
+	{"EndedContextIsSettled", endedContextIsSettled, false, false, false},
+	{"RefusedLeavesNothing", refusedLeavesNothing, false, true, false},
+	{"RefusedAgainLeavesNothing", refusedAgainLeavesNothing, false, true, false},
+	{"StateIsKept", stateIsKept, true, false, false},
+	{"StatesAreApart", statesAreApart, true, false, false},
+	{"LoadIsFenced", loadIsFenced, true, false, false},
+	{"EmptyUnitMovesTheCursor", emptyUnitMovesTheCursor, true, false, false},
+	{"RefusedLeavesTheCursor", refusedLeavesTheCursor, true, true, false},
+	{"ParkMovesTheCursor", parkMovesTheCursor, true, false, false},
+	{"ParkIsFenced", parkIsFenced, true, false, false},
+	{"TakenUpIsOnce", takenUpIsOnce, true, false, false},
+	{"TakenUpByManyIsOnce", takenUpByManyIsOnce, true, false, false},
+	{"ParkedAgainKeepsTheReason", parkedAgainKeepsTheReason, true, false, false},
+	{"AFaultAtEachCallLeavesEachRowOnce", aFaultAtEachCallLeavesEachRowOnce, false, false, false},
+	{"ManyProcessesLeaveEachRowOnce", manyProcessesLeaveEachRowOnce, false, false, false},
 }
 
 // suite is what the test of a rule works with.
@@ -114,7 +122,7 @@ func (s *suite) units(name string, rows []Row, n int) []*delivery.Unit {
 func (s *suite) deliver(name string) []*delivery.Unit {
 	s.Helper()
 	c := &catcher{}
-	d, err := delivery.Open(Context(s.Context()), s.job.Store, Name, name, c, &delivery.Options{Poll: -1, Logger: quiet})
+	d, err := delivery.Open(Context(s.Context()), s.job.Store, Name, name, c, &delivery.Options{Poll: -1, Logger: quiet, Decoded: s.config.Decoded})
 	if err != nil {
 		s.Fatal(err)
 	}

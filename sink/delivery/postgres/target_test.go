@@ -18,7 +18,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	var last *pgxpool.Pool // the rules come one after the other
-	deliverytest.Run(t, deliverytest.Config{Refuses: true, Setup: func(t *testing.T) deliverytest.Storage {
+	deliverytest.Run(t, deliverytest.Config{Refuses: true, Decoded: true, Setup: func(t *testing.T) deliverytest.Storage {
 		if last != nil {
 			last.Close()
 		}
