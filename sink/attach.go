@@ -62,7 +62,7 @@ func attach(ctx context.Context, p *place.Place, o *Options, flows output, job *
 	}
 	if mayClose && seal != nil {
 		layout := o.layout(p.Folder.Job, p.Folder.Objects.Root)
-		merger := merge.New(j, layout, flows.known, job.Budget.Limit())
+		merger := merge.New(j, layout, flows.known, job.Budget)
 		house.closer = hours.NewCloser(j, publisher, house.leftovers, p.Clock, merger, seal.filled(o, layout, flows.names), job.MayEnd)
 		house.sweeper.Merging(house.closer.Merging)
 	}

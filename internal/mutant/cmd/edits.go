@@ -44,7 +44,7 @@ var edits = []edit{
 			return rec, nil
 		}
 		mine = rec`},
-	insert("sink", `// memory is how many bytes of packs are read at once.`, `var mine *ledger.Merged`),
+	insert("sink", `// open opens the packs that have something of u, at their first pieces.`, `var mine *ledger.Merged`),
 	{"sink", `case there == nil: return nil, created`, `
 		case there == nil && mutant.On("M11"):
 			return nil, errors.Join(created, out.abort(ctx))
@@ -80,14 +80,14 @@ var edits = []edit{
 		// Mine is for planted mistakes.
 		func (m *Merger) Mine() *ledger.Merged { return mine }
 		`),
-	{"sink", `sources[i] = &source{file: &packs[i], order: i, contents: c}`, `
-		sources[i] = &source{file: &packs[i], order: i, contents: c}
+	{"sink", `all[i] = &source{file: &packs[i], order: i, contents: c, store: m.journal.Objects.Store, held: h}`, `
+		all[i] = &source{file: &packs[i], order: i, contents: c, store: m.journal.Objects.Store, held: h}
 		if mutant.On("M05") {
 			for k := range packs {
 				if packs[k].Key < packs[i].Key {
-					sources[i].order++
+					all[i].order++
 				} else if k < i {
-					sources[i].order--
+					all[i].order--
 				}
 			}
 		}`},

@@ -33,8 +33,8 @@ type Options struct {
 	FileBytes  int64    // of merged files
 }
 
-// unitBytes of packs are merged by one instance at a time.
-const unitBytes = 64 << 20
+// unitBytes of packs are merged by one instance at a time. So many fit into a merge's part of a budget of 128 MiB, see merge.
+const unitBytes = 32 << 20
 
 // Closer closes the hours of a job.
 type Closer struct {

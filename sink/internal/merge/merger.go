@@ -1,7 +1,6 @@
 package merge
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"github.com/onceflow/onceflow/sink/internal/journal"
 	"github.com/onceflow/onceflow/sink/internal/pack"
 	"github.com/onceflow/onceflow/sink/internal/retry"
+	streamdriver "github.com/onceflow/onceflow/stream/driver"
 )
 
 // ErrUnknown is a unit that this process cannot merge, since it does not know the codec or the format of its packs. Others may.
@@ -27,7 +27,7 @@ type Merger struct {
 	layout   files.Layout
 	codecs   map[string]codec.Codec // of our flows, by extension
 	joins    map[string]format.Join // of our flows, by name
-	memory   int64                  // of the job; 0 is not bounded
+	budget   *streamdriver.Budget
 	contents contents
 }
 
@@ -37,11 +37,11 @@ type Known struct {
 	Joins  []format.Join
 }
 
-// New returns a Merger. memory bounds that of the job, unless it is 0.
-func New(j *journal.Journal, l files.Layout, known Known, memory int64) *Merger {
+// New returns a Merger. What it has in memory counts in budget.
+func New(j *journal.Journal, l files.Layout, known Known, budget *streamdriver.Budget) *Merger {
 	m := &Merger{
-		journal: j, layout: l, codecs: map[string]codec.Codec{}, joins: map[string]format.Join{}, memory: memory,
-		contents: contents{store: j.Objects.Store, known: map[string]*pack.Contents{}},
+		journal: j, layout: l, codecs: map[string]codec.Codec{}, joins: map[string]format.Join{}, budget: budget,
+		contents: contents{store: j.Objects.Store, known: map[string]*pack.Contents{}, held: held{budget: budget}},
 	}
 	for _, c := range []codec.Codec{codec.None, codec.Gzip, codec.Zstd, codec.LZ4, codec.S2, codec.Snappy} {
 		m.codecs[c.Ext()] = c
@@ -65,10 +65,12 @@ func (m *Merger) Merge(ctx context.Context, u ledger.Unit, plan *ledger.Merge, p
 		return r, err
 	}
 	o := m.journal.Objects
+	h := &held{budget: m.budget}
+	defer h.free()
 	out := &output{
-		store: o.Store, env: o.Env, owner: u.Owner(o.Root), most: plan.FileBytes, random: string(journal.NewToken(o.Env))[:12],
+		held: h, store: o.Store, env: o.Env, owner: u.Owner(o.Root), most: plan.FileBytes, random: string(journal.NewToken(o.Env))[:12],
 		folder: string(m.layout.Folder(u.Flow, files.Data, u.Hour)),
-		codecs: m.codecs, joins: m.joins, memory: cmp.Or(m.memory/4, joinMemory),
+		codecs: m.codecs, joins: m.joins, memory: h.share(4, joinMemory),
 	}
 	rec, err := m.make(ctx, u, packs, out)
 	if err != nil {
@@ -114,7 +116,7 @@ func (m *Merger) settle(ctx context.Context, rec *ledger.Merged, out *output) (*
 
 // make stages the files of a unit.
 func (m *Merger) make(ctx context.Context, u ledger.Unit, packs []ledger.File, out *output) (*ledger.Merged, error) {
-	merging, err := m.open(ctx, u, packs)
+	merging, err := m.open(ctx, u, packs, out.held)
 	if err != nil {
 		return nil, err
 	}
@@ -140,57 +142,42 @@ func (m *Merger) make(ctx context.Context, u ledger.Unit, packs []ledger.File, o
 	return &ledger.Merged{Unit: u, Token: journal.NewToken(m.journal.Objects.Env), Rows: rows, Files: list}, nil
 }
 
-// memory is how many bytes of packs are read at once. A unit that has more is read segment by segment.
-var memory int64 = 64 << 20
-
-// open opens the packs that have something of u, at their first pieces.
-func (m *Merger) open(ctx context.Context, u ledger.Unit, packs []ledger.File) (*merging, error) {
+// open opens the packs that have something of u, at their first pieces. A unit that fits into the merge's part of the budget is
+// read at once, with one request for each pack; of a longer one each pack gets its share, again and again.
+func (m *Merger) open(ctx context.Context, u ledger.Unit, packs []ledger.File, h *held) (*merging, error) {
 	from, to := u.First, u.First+u.Number
-	sources := make([]*source, len(packs))
-	err := m.journal.Objects.Env.Wide().Each(ctx, len(packs), func(ctx context.Context, i int) error {
+	all := make([]*source, len(packs))
+	wide := m.journal.Objects.Env.Wide()
+	err := wide.Each(ctx, len(packs), func(ctx context.Context, i int) error {
 		c, err := m.contents.of(ctx, &packs[i])
-		sources[i] = &source{file: &packs[i], order: i, contents: c}
+		all[i] = &source{file: &packs[i], order: i, contents: c, store: m.journal.Objects.Store, held: h}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	var sources []*source
 	total := int64(0)
-	for _, s := range sources {
+	for _, s := range all {
 		if s.places = s.contents.Segments(from, to); len(s.places) > 0 {
-			total += s.end() - s.begin()
+			sources = append(sources, s)
+			total += s.length()
 		}
 	}
-	whole := total <= memory
-	bodies := make([][]byte, len(sources))
-	if whole {
-		err = m.journal.Objects.Env.Wide().Each(ctx, len(sources), func(ctx context.Context, i int) (err error) {
-			if s := sources[i]; len(s.places) > 0 {
-				bodies[i], err = readRange(ctx, m.journal.Objects.Store, s.file.Key, s.begin(), s.end()-s.begin())
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+	window := total
+	if most := h.readBytes(); total > most {
+		window = most / int64(len(sources))
 	}
-	for i, s := range sources {
-		if len(s.places) == 0 {
-			continue
-		}
-		s.at = pack.NewCursor(s.places, from, to, func(p pack.Place) (b []byte, err error) {
-			if whole {
-				return bodies[i][p.Offset-s.begin() : p.End()-s.begin()], nil
-			}
-			b, s.unread = readRange(ctx, m.journal.Objects.Store, s.file.Key, p.Offset, p.Index+p.Bytes)
-			return b, s.unread
-		})
+	for _, s := range sources {
+		s.window = window
+		s.at = pack.NewCursor(s.places, from, to, func(p pack.Place) ([]byte, error) { return s.segment(ctx, p) })
+		h.add(cursorBytes)
+	}
+	if err := wide.Each(ctx, len(sources), func(ctx context.Context, i int) error { return sources[i].fill(ctx) }); err != nil {
+		return nil, err
 	}
 	x := &merging{}
 	for _, s := range sources {
-		if s.at == nil {
-			continue
-		}
 		if err := x.step(s); err != nil {
 			return nil, s.failed(err)
 		}

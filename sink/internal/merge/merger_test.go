@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +16,6 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/format"
-	"github.com/onceflow/onceflow/sink/internal/merge"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -30,10 +30,13 @@ var noon = time.Date(2025, 5, 1, 12, 0, 0, 0, time.UTC)
 
 // write makes an hour of three packs with many segments: thousands of keys with a row in each, and one with long pieces, which
 // has several segments in each pack. It returns the IDs in the hour's files, by key, in their order.
-func write(t *testing.T) map[string][]int {
+func write(t *testing.T, budget *driver.Budget, watch func(sinktest.Call)) map[string][]int {
 	t.Helper()
 	ctx := t.Context()
-	store := &sinktest.Memory{Clock: func() time.Time { return noon.Add(3 * time.Hour) }}
+	store := sinktest.NewFaulty(&sinktest.Memory{Clock: func() time.Time { return noon.Add(3 * time.Hour) }}, func(_ context.Context, c sinktest.Call) sinktest.Mode {
+		watch(c)
+		return sinktest.Pass
+	})
 	key := func(r *row) string {
 		if r.ID%10 == 0 {
 			return "large"
@@ -48,7 +51,7 @@ func write(t *testing.T) map[string][]int {
 		t.Fatal(err)
 	}
 	sealed := seal.Hourly(out, nil)
-	if err := sealed.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: []string{"src"}}, Workers: 1}); err != nil {
+	if err := sealed.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "test", Topics: []string{"src"}}, Workers: 1, Budget: budget}); err != nil {
 		t.Fatal(err)
 	}
 	part := record.Partition{Source: "src", ID: "a"}
@@ -117,23 +120,53 @@ func write(t *testing.T) map[string][]int {
 	return ids
 }
 
-// A unit that does not fit into memory is read segment by segment.
+// A unit that does not fit into the budget is read bit by bit.
 func TestAUnitIsTheSameReadAtOnceOrBySegments(t *testing.T) {
-	for _, memory := range []int64{1 << 30, 0} {
-		undo := merge.SetMemory(memory)
-		ids := write(t)
-		undo()
+	for _, limit := range []int64{1 << 30, 1 << 20, 1} {
+		budget := driver.NewBudget(limit)
+		reads := atomic.Int64{}
+		ids := write(t, budget, func(c sinktest.Call) {
+			if c.Op == sinktest.OpReadRange {
+				reads.Add(1)
+			}
+		})
 		rows := 0
 		for key, list := range ids {
 			rows += len(list)
 			for i := range list {
 				if i > 0 && list[i] <= list[i-1] {
-					t.Fatalf("memory %d: %s has row %d behind row %d", memory, key, list[i], list[i-1])
+					t.Fatalf("limit %d: %s has row %d behind row %d", limit, key, list[i], list[i-1])
 				}
 			}
 		}
 		if len(ids) != 2701 || rows != 27000 || len(ids["k=large"]) != 2700 {
-			t.Errorf("memory %d: %d keys, %d rows, %d of the large key; want 2701, 27000, 2700", memory, len(ids), rows, len(ids["k=large"]))
+			t.Errorf("limit %d: %d keys, %d rows, %d of the large key; want 2701, 27000, 2700", limit, len(ids), rows, len(ids["k=large"]))
 		}
+		if n := reads.Load(); limit == 1<<30 && n != 2*3 {
+			t.Errorf("%d reads, want one of each pack's list of segments, and one of each pack for the unit", n)
+		}
+		if used := budget.Used(); used != 0 {
+			t.Errorf("limit %d: %d bytes are counted once the hour is sealed", limit, used)
+		}
+	}
+}
+
+// A merge once had 64 MiB of packs, a block of each of them and thousands of files in memory, and the job's budget knew of none.
+func TestAMergeCountsInTheBudgetAndStaysWithin(t *testing.T) {
+	const limit = 8 << 20
+	budget := driver.NewBudget(limit)
+	reads, most := atomic.Int64{}, atomic.Int64{}
+	write(t, budget, func(c sinktest.Call) {
+		if c.Op == sinktest.OpReadRange {
+			reads.Add(1)
+		}
+		for used := budget.Used(); reads.Load() > 0; {
+			if was := most.Load(); used <= was || most.CompareAndSwap(was, used) {
+				break
+			}
+		}
+	})
+	if n := most.Load(); n < 1<<20 || n > limit {
+		t.Errorf("a merge with %d reads used %d bytes of a budget of %d", reads.Load(), n, limit)
 	}
 }

@@ -1,10 +1,6 @@
 package merge
 
-import (
-	"container/heap"
-
-	"github.com/onceflow/onceflow/sink/internal/pack"
-)
+import "container/heap"
 
 // merging gives the pieces of several packs in the order of slots, key paths, entries and places.
 type merging struct{ ahead sources }
@@ -27,7 +23,9 @@ func (m *merging) step(s *source) error {
 	switch s.begun = true; {
 	case !ok && !isNew:
 		heap.Pop(&m.ahead)
+		s.free()
 	case !ok:
+		s.free()
 	case isNew:
 		s.set()
 		heap.Push(&m.ahead, s)
@@ -60,4 +58,4 @@ func (h *sources) Pop() any {
 	return last
 }
 
-func (s *source) set() { s.path, s.slot = s.at.Path(), pack.Slot(s.at.Path()) }
+func (s *source) set() { s.path, s.slot = s.at.Path(), s.at.Slot() }

@@ -26,7 +26,7 @@ const (
 	// smallBytes is up to which size a file waits in memory until it is whole. Several of these are staged at once.
 	smallBytes = 1 << 20
 
-	// waitingBytes is how much of small files waits for others to be staged with.
+	// waitingBytes is how much of small files waits for others to be staged with, if the budget is not smaller.
 	waitingBytes = 8 << 20
 
 	// joinMemory is how much a file of a format's own may keep in memory, in a job without a bound.
@@ -49,12 +49,15 @@ type output struct {
 	waiting []*outFile // small ones that are whole
 	bytes   int64      // of these
 	staged  []*outFile
+	held    *held
+	counted int64 // bytes of all that which held knows of
 
 	key  string
 	file *outFile // under way; nil before the first piece of a key, and after a cut
 
-	comp    codec.Compressor // of the codec with this extension
+	comp    codec.Compressor // of the codec with this extension; all files use it, one after the other
 	compExt string
+	frame   frame // of the file under way, what comp has made of it so far
 }
 
 // outFile is a file of the output.
@@ -64,7 +67,7 @@ type outFile struct {
 
 	join format.File // makes the file; nil if it is a header and frames behind it
 
-	raw  []byte // rows that are not compressed yet
+	raw  int64  // bytes of rows in the frame under way
 	body []byte // what was not written to up
 	up   driver.Upload
 	to   ledger.MergedFile
@@ -85,15 +88,16 @@ func (o *output) add(ctx context.Context, path string, head *pack.Head, p pack.P
 	f := o.file
 	f.to.Rows += p.Rows
 	if f.join != nil {
-		return f.joined(p, rows)
+		err := f.joined(p, rows)
+		o.count()
+		return err
 	}
 	if !p.Own {
-		f.raw = append(f.raw, rows...)
-		if len(f.raw) < f.codec.FrameBytes() {
-			return nil
+		if err := o.compress(f, rows); err != nil || f.raw < int64(f.codec.FrameBytes()) {
+			return err
 		}
 	}
-	if err := o.frame(f); err != nil {
+	if err := o.endFrame(f); err != nil {
 		return err
 	}
 	if p.Own {
@@ -104,6 +108,7 @@ func (o *output) add(ctx context.Context, path string, head *pack.Head, p pack.P
 
 // drain sends what is gathered of a file once it is not a small one.
 func (o *output) drain(ctx context.Context, f *outFile) error {
+	o.count()
 	if len(f.body) < smallBytes {
 		return nil
 	}
@@ -112,7 +117,7 @@ func (o *output) drain(ctx context.Context, f *outFile) error {
 
 // length is about how long the file is.
 func (f *outFile) length() int64 {
-	n := f.to.Length + int64(len(f.raw))
+	n := f.to.Length + f.raw
 	if f.join != nil {
 		n += f.join.Waiting()
 	}
@@ -139,8 +144,7 @@ func (o *output) begin(ctx context.Context, head *pack.Head) error {
 	}
 	o.file = &outFile{head: *head, codec: c}
 	o.file.to.Key = o.name(o.key, head)
-	o.file.raw = append(o.file.raw, head.Header...)
-	return nil
+	return o.compress(o.file, head.Header)
 }
 
 func (o *output) beginJoined(ctx context.Context, head *pack.Head, join format.Join) (err error) {
@@ -184,22 +188,49 @@ func (f *outFile) append(b []byte) {
 	f.body = append(f.body, b...)
 }
 
-// frame compresses the rows that wait.
-func (o *output) frame(f *outFile) error {
-	if len(f.raw) == 0 {
+// compress adds rows to the frame under way.
+func (o *output) compress(f *outFile, rows []byte) error {
+	if len(rows) == 0 {
 		return nil
 	}
-	var out frame
-	o.comp.Reset(&out)
-	if _, err := o.comp.Write(f.raw); err != nil {
+	if f.raw == 0 {
+		o.frame = o.frame[:0]
+		o.comp.Reset(&o.frame)
+	}
+	f.raw += int64(len(rows))
+	if _, err := o.comp.Write(rows); err != nil {
 		return fmt.Errorf("sink: compress for %s: %w", f.to.Key, err)
+	}
+	return nil
+}
+
+// endFrame ends the frame under way, if there is one.
+func (o *output) endFrame(f *outFile) error {
+	if f.raw == 0 {
+		return nil
 	}
 	if err := o.comp.Close(); err != nil {
 		return fmt.Errorf("sink: compress for %s: %w", f.to.Key, err)
 	}
-	f.append(out)
-	f.raw = f.raw[:0]
+	f.append(o.frame)
+	f.raw = 0
 	return nil
+}
+
+// count counts what the output has in memory. Files that wait count twice: once they are staged the store has them, too.
+func (o *output) count() {
+	n := compressorBytes + int64(cap(o.frame)) + 2*o.bytes
+	if f := o.file; f != nil {
+		n += int64(cap(f.body))
+		if f.join != nil {
+			n += f.join.Waiting()
+		}
+		if g, ok := f.up.(driver.Gatherer); ok {
+			n += g.Gathered()
+		}
+	}
+	o.held.add(n - o.counted)
+	o.counted = n
 }
 
 // frame is where a compressor writes to.
@@ -221,15 +252,16 @@ func (o *output) end(ctx context.Context) error {
 			return fmt.Errorf("sink: make %s: %w", f.to.Key, err)
 		}
 		f.join = nil
-	} else if err := o.frame(f); err != nil {
+	} else if err := o.endFrame(f); err != nil {
 		return err
 	}
-	o.file, f.raw = nil, nil
+	o.file = nil
 	if f.up != nil {
 		return o.close(ctx, f, f.body)
 	}
 	o.waiting = append(o.waiting, f)
-	if o.bytes += int64(len(f.body)); o.bytes < waitingBytes && len(o.waiting) < 256 {
+	o.bytes += int64(len(f.body))
+	if o.count(); o.bytes < o.held.share(16, waitingBytes) && len(o.waiting) < 256 {
 		return nil
 	}
 	return o.stage(ctx)
@@ -264,6 +296,7 @@ func (o *output) write(ctx context.Context, f *outFile) error {
 	}
 	err := o.send(ctx, f, f.body)
 	f.body = f.body[:0]
+	o.count()
 	return err
 }
 

@@ -18,8 +18,14 @@ type source struct {
 	file     *ledger.File
 	order    int // of its entry, and of its place there
 	contents *pack.Contents
-	places   []pack.Place // segments of the unit
-	at       *pack.Cursor // nil if there are none
+	at       *pack.Cursor
+
+	store  *retry.Store
+	held   *held
+	window int64        // bytes to read at once, if a segment is not longer
+	places []pack.Place // segments of the unit from the one on that is next
+	body   []byte       // what was read last
+	start  int64        // of it, in the pack
 
 	begun bool
 	path  string // of the piece that is next
@@ -28,9 +34,42 @@ type source struct {
 	unread error // why a segment could not be read
 }
 
-// begin and end are the range of the pack that has the unit's segments.
-func (s *source) begin() int64 { return s.places[0].Offset }
-func (s *source) end() int64   { return s.places[len(s.places)-1].End() }
+// length is that of the range of the pack that has the unit's segments.
+func (s *source) length() int64 { return s.places[len(s.places)-1].End() - s.places[0].Offset }
+
+// fill reads the next segment, and what fits into the window behind it.
+func (s *source) fill(ctx context.Context) error {
+	first := s.places[0]
+	end, n := first.End(), 1
+	for n < len(s.places) && s.places[n].End()-first.Offset <= s.window {
+		end = s.places[n].End()
+		n++
+	}
+	s.held.add(-int64(len(s.body)))
+	s.body = nil // before there is another one
+	if s.body, s.unread = readRange(ctx, s.store, s.file.Key, first.Offset, end-first.Offset); s.unread != nil {
+		return s.unread
+	}
+	s.held.add(int64(len(s.body)))
+	s.start, s.places = first.Offset, s.places[n:]
+	return nil
+}
+
+// segment returns the bytes of one. They are asked for in their order.
+func (s *source) segment(ctx context.Context, p pack.Place) ([]byte, error) {
+	if p.Offset >= s.start+int64(len(s.body)) {
+		if err := s.fill(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.body[p.Offset-s.start : p.End()-s.start], nil
+}
+
+// free forgets what was read.
+func (s *source) free() {
+	s.held.add(-int64(len(s.body)) - cursorBytes)
+	s.body, s.at = nil, nil
+}
 
 // failed tells a pack that was damaged from a store that does not answer.
 func (s *source) failed(err error) error {
@@ -45,6 +84,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // contents keeps what packs have, by key, until the hour is sealed. It is safe for concurrent use.
 type contents struct {
 	store *retry.Store
+	held  held
 
 	mu    sync.Mutex // a leaf
 	known map[string]*pack.Contents
@@ -69,6 +109,7 @@ func (c *contents) of(ctx context.Context, f *ledger.File) (*pack.Contents, erro
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.known[f.Key] = known
+	c.held.add(contentsBytes + int64(len(known.List))*placeBytes)
 	return known, nil
 }
 
@@ -77,6 +118,7 @@ func (c *contents) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.known)
+	c.held.free()
 }
 
 // readRange reads some bytes of an object.

@@ -54,7 +54,7 @@ func (c *Cursor) Next() (bool, error) {
 		}
 		g := &c.seg.Groups[c.group]
 		if c.item == 0 {
-			c.slot = Slot(g.Path)
+			c.slot = g.slot
 			c.wanted = c.wants(c.slot, g.Path)
 		}
 		if c.slot >= c.to {
@@ -78,6 +78,9 @@ func (c *Cursor) Next() (bool, error) {
 
 // Path is the key path of the piece.
 func (c *Cursor) Path() string { return c.path }
+
+// Slot is the slot of that key path.
+func (c *Cursor) Slot() int { return c.slot }
 
 // Piece is what the list says of it.
 func (c *Cursor) Piece() Piece { return c.piece }

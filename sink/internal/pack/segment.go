@@ -13,6 +13,8 @@ import (
 type Group struct {
 	Path   string
 	Pieces []Piece
+
+	slot int // of a group that was read
 }
 
 // Piece is some rows of a group, which end at the end of a record.
@@ -96,6 +98,7 @@ func DecodeSegment(b []byte, p Place) (*Segment, error) {
 	}
 	s.Groups = make([]Group, d.count(4))
 	raw, rows, path := int64(0), int64(0), []byte{}
+	pieces := make([]Piece, 0, len(s.Groups)) // of all groups: most have one
 	for i := range s.Groups {
 		g := &s.Groups[i]
 		same := d.number()
@@ -104,14 +107,17 @@ func DecodeSegment(b []byte, p Place) (*Segment, error) {
 		}
 		path = append(path[:same], d.bytes(d.number())...)
 		g.Path = string(path)
-		g.Pieces = make([]Piece, d.count(2))
-		for k := range g.Pieces {
-			q := &g.Pieces[k]
+		g.slot = Slot(g.Path)
+		first := len(pieces)
+		for range d.count(2) {
+			q := Piece{}
 			q.Raw, q.Own = d.doubled()
 			q.Rows = d.number()
 			raw += q.Raw
 			rows += q.Rows
+			pieces = append(pieces, q)
 		}
+		g.Pieces = pieces[first:len(pieces):len(pieces)]
 	}
 	if d.bad || len(d.b) > 0 || bytes != p.Bytes || raw != p.Raw || rows != p.Rows {
 		return nil, errIndex
@@ -123,7 +129,7 @@ func DecodeSegment(b []byte, p Place) (*Segment, error) {
 func (s *Segment) check() error {
 	next, left := 0, int64(0)
 	for i := range s.Groups {
-		if i > 0 && Compare(s.Groups[i-1].Path, s.Groups[i].Path) >= 0 {
+		if i > 0 && !s.Groups[i-1].before(&s.Groups[i]) {
 			return fmt.Errorf("%w: groups are not in order", errIndex)
 		}
 		for _, p := range s.Groups[i].Pieces {
@@ -147,6 +153,8 @@ func (s *Segment) check() error {
 	}
 	return nil
 }
+
+func (g *Group) before(h *Group) bool { return g.slot < h.slot || g.slot == h.slot && g.Path < h.Path }
 
 // decoder takes numbers from the beginning of b. What cannot be read is 0 and makes it bad.
 type decoder struct {
