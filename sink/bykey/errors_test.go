@@ -1,9 +1,12 @@
 package bykey_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"iter"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/bykey"
 	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/delivery"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
 )
@@ -126,61 +130,111 @@ func packs(t *testing.T, store *sinktest.Memory) (keys []string) {
 	return keys
 }
 
-// A worker that was away for longer than packs are kept finds the rows in sealed files, and ends with each row once.
+// A worker that was away for longer than packs are kept finds the rows in sealed files, and ends with each row once. Who began with the
+// hour of the pack that was found missing, once lost rows: a transaction behind it had rows of an earlier hour.
 func TestAReaderThatIsTooLateGoesOnWithSealedHours(t *testing.T) {
 	store, clock := memory()
 	j := begin(t, store, keyed(true))
 	var rows []row
-	add := func(more ...row) {
+	add := func(at time.Duration, n int) {
+		more := numbered(len(rows), n, "a", "b")
+		for i := range more {
+			more[i].at = noon.Add(at)
+		}
 		j.commit(more...)
 		rows = append(rows, more...)
 	}
-	add(numbered(0, 10, "a", "b")...)
+	add(-3*time.Hour, 10)
+	add(0, 10) // the hour of 9 is closed behind it
+	add(0, 10)
 	r := openReader(t, store, bykey.Options{})
-	var g got
-	g.read(t, r, of("a")) // then it is away
-	add(numbered(10, 10, "a", "b")...)
-	later := numbered(20, 10, "a", "b")
-	for i := range later {
-		later[i].at = noon.Add(4 * time.Hour)
+	var have []part
+	position := uint64(0)
+	read := func(units iter.Seq2[*bykey.Unit, error]) error {
+		for u, err := range units {
+			if err != nil {
+				return err
+			}
+			parts, err := partsOf(testContext(t), u)
+			if err != nil {
+				return err
+			}
+			have = append(have, parts...)
+			if u.Hour.IsZero() {
+				position = u.Entry
+			}
+		}
+		return nil
 	}
-	add(later...)
+	if err := read(r.Transactions(testContext(t), of("a"), 0, 0)); err != nil || position == 0 {
+		t.Fatal(err)
+	}
+	stopped := position // here it is away
+	add(time.Hour, 10)
+	add(0, 10) // an earlier hour again
+	add(5*time.Hour, 10)
 	j.maintain()
 	clock.t = clock.t.Add(25 * time.Hour)
-	j = begin(t, store, keyed(true)) // deletes old packs when it begins
+	j = begin(t, store, keyed(true)) // it deletes old packs when it begins
 	j.maintain()
 	if n := len(packs(t, store)); n != 1 {
 		t.Fatalf("%d packs are there, want that of the open hour", n)
 	}
 
-	err := readAll(t, r, of("a"), g.at)
+	err := read(r.Transactions(testContext(t), of("a"), stopped, 0))
 	gone, ok := errors.AsType[*bykey.GoneError](err)
-	if !ok || !gone.Sealed || !gone.Hour.Equal(noon) || !errors.Is(err, stream.ErrStop) {
+	if !ok || !gone.Sealed || !gone.Hour.Equal(noon.Add(time.Hour)) || !errors.Is(err, stream.ErrStop) || position != stopped {
 		t.Fatalf("got %v, want that the pack of a sealed hour is gone", err)
 	}
-	says(t, err, "Reader.Hours", "Options.From", "2025-05-01T12:00Z")
+	says(t, err, "Reader.Hours", "Options.From", "2025-05-01T13:00Z")
+	if first := gone.From; first.After(noon) || !first.After(noon.Add(-3*time.Hour)) {
+		t.Errorf("hours are to be replaced from %v on, want one behind 9, which was closed, and up to 12, which was open", first)
+	}
 
-	// As the error says: replace the hour and later sealed ones, then go on.
-	byHour := map[time.Time]got{}
-	last := time.Time{}
-	for u, err := range r.Hours(testContext(t), of("a"), gone.Hour) {
+	// As the error says.
+	have = slices.DeleteFunc(have, func(p part) bool { return !p.hour.Before(gone.From) })
+	if err := read(r.Hours(testContext(t), of("a"), gone.From)); err != nil {
+		t.Fatal(err)
+	}
+	last := noon
+	for u, err := range r.Hours(testContext(t), of("a"), noon) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var h got
-		if err := h.take(testContext(t), u); err != nil {
-			t.Fatal(err)
-		}
-		byHour[u.Hour] = h
 		last = u.Hour
 	}
-	after := got{at: g.at}
-	after.read(t, openReader(t, store, bykey.Options{From: last.Add(time.Hour)}), of("a"))
-	whole := got{ids: map[string][]int{"a": after.ids["a"]}}
-	for _, h := range byHour {
-		whole.ids["a"] = append(whole.ids["a"], h.ids["a"]...)
+	r = openReader(t, store, bykey.Options{From: last.Add(time.Hour)})
+	if err := read(r.Transactions(testContext(t), of("a"), stopped, 0)); err != nil {
+		t.Fatal(err)
 	}
-	whole.want(t, rows, "a")
+	g := got{ids: map[string][]int{}}
+	for _, p := range have {
+		g.ids["a"] = append(g.ids["a"], p.ids...)
+	}
+	g.want(t, rows, "a")
+}
+
+// part is what a Part had.
+type part struct {
+	hour time.Time
+	ids  []int
+}
+
+func partsOf(ctx context.Context, u *bykey.Unit) (all []part, err error) {
+	for p, err := range u.Parts(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		ids := []int{}
+		for r, err := range bykey.Rows(ctx, p, delivery.JSONLines[row]()) {
+			if err != nil {
+				return nil, err
+			}
+			ids = append(ids, r.ID)
+		}
+		all = append(all, part{p.Hour, ids})
+	}
+	return all, nil
 }
 
 func TestAPackThatGoesWhileItIsReadIsAnError(t *testing.T) {

@@ -15,26 +15,31 @@ import (
 // GoneError says that rows behind a reader's position were in a pack that is not there any more. It matches stream.ErrStop.
 //
 // If Sealed is set the rows are in the files of the hour. Since these have its rows of earlier entries, too, the reader cannot just
-// read on there: it replaces what it has of Hour, and of each later hour that is sealed, by what Reader.Hours yields from Hour
-// on, and then goes on from the same position with Options.From behind the last of them.
+// read on there. It replaces what it has of the hour From, and of each later one that is sealed, by what Reader.Hours yields from
+// there on. Then it goes on from the same position with Options.From behind the last of these hours.
 type GoneError struct {
 	Entry  uint64 // whose rows are missing
 	Hour   time.Time
 	Key    string // of the pack
 	Sealed bool
+
+	// From is the first hour that may have rows behind the position that Transactions was called with: the first that was closed
+	// behind it. It is Hour or before that, since the hours of transactions are in no order.
+	From time.Time
 }
 
 func (e *GoneError) Error() string {
-	hour := e.Hour.UTC().Format("2006-01-02T15:04Z")
 	if !e.Sealed {
 		return fmt.Sprintf("bykey: the pack %s with rows of entry %d is gone, and its hour, %s, is not sealed: the object was lost. Put it back, "+
-			"if there is a copy, such as an older version; without it the hour is never sealed", e.Key, e.Entry, hour)
+			"if there is a copy, such as an older version; without it the hour is never sealed", e.Key, e.Entry, minute(e.Hour))
 	}
 	return fmt.Sprintf("bykey: the pack %s with rows of entry %d is gone: packs are deleted some time after their hour was sealed (sink.Options.Keep), and "+
-		"this reader is behind by more. The rows are in the files of the hour %s, with those of earlier entries: replace what you have of that hour, "+
-		"and of later ones that are sealed, by what Reader.Hours yields from there on, and go on from the same position with Options.From behind them",
-		e.Key, e.Entry, hour)
+		"this reader is behind by more. The rows are in the files of the hour %s, with those of earlier entries: replace what you have of the hour %s and "+
+		"of all later ones that are sealed by what Reader.Hours yields from there on, and go on from the same position with Options.From behind them",
+		e.Key, e.Entry, minute(e.Hour), minute(e.From))
 }
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02T15:04Z") }
 
 // Is reports whether target is stream.ErrStop.
 func (e *GoneError) Is(target error) bool { return target == driver.ErrStop }
@@ -45,10 +50,57 @@ func (u *Unit) gone(ctx context.Context, err error) error {
 	if !ok {
 		return err
 	}
-	r := u.reader
-	_, sealed := sink.Sealed(ctx, r.store, r.job, e.Pack.Hour, r.read())
-	if sealed != nil && !errors.Is(sealed, fs.ErrNotExist) {
-		return errors.Join(err, sealed)
+	gone := &GoneError{Entry: u.Entry, Hour: e.Pack.Hour, Key: e.Pack.Key}
+	open, failed := u.open(ctx, gone.Hour)
+	if failed != nil {
+		return errors.Join(err, failed)
 	}
-	return &GoneError{Entry: u.Entry, Hour: e.Pack.Hour, Key: e.Pack.Key, Sealed: sealed == nil}
+	if !open {
+		return gone
+	}
+	gone.Sealed = true
+	if gone.From, failed = u.from(ctx, gone.Hour); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return gone
+}
+
+// open reports whether an hour was open at the position that Transactions was called with, and is sealed now.
+func (u *Unit) open(ctx context.Context, hour time.Time) (bool, error) {
+	r := u.reader
+	m, err := sink.Sealed(ctx, r.store, r.job, hour, r.read())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && m.Entry > u.after, err
+}
+
+// from returns the first hour that was open at the position. hour was; hours close in their order, without a gap.
+func (u *Unit) from(ctx context.Context, hour time.Time) (time.Time, error) {
+	length := u.reader.layout.Hour
+	back := func(n int) time.Time { return hour.Add(-time.Duration(n) * length) }
+	last, n := 0, 1 // back(last) was open
+	for {
+		open, err := u.open(ctx, back(n))
+		if err != nil {
+			return hour, err
+		}
+		if !open {
+			break
+		}
+		last, n = n, 2*n
+	}
+	for n-last > 1 {
+		middle := last + (n-last)/2
+		open, err := u.open(ctx, back(middle))
+		if err != nil {
+			return hour, err
+		}
+		if open {
+			last = middle
+		} else {
+			n = middle
+		}
+	}
+	return back(last), nil
 }

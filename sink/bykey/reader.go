@@ -113,7 +113,7 @@ func (r *Reader) Transactions(ctx context.Context, keys []Path, after uint64, li
 				yield(nil, err)
 				return
 			}
-			u := &Unit{Entry: m.Entry, reader: r, wanted: w, files: m.Files, packs: m.Packs}
+			u := &Unit{Entry: m.Entry, reader: r, wanted: w, files: m.Files, packs: m.Packs, after: after}
 			if !yield(u, nil) {
 				return
 			}

@@ -29,7 +29,8 @@ type Unit struct {
 	wanted *wanted
 	files  []manifest.File
 	packs  []manifest.Pack
-	taken  int64 // rows of the Parts that were yielded last
+	after  uint64 // the position that Transactions was called with
+	taken  int64  // rows of the Parts that were yielded last
 }
 
 // Part is rows of one key.

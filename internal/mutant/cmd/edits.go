@@ -129,6 +129,17 @@ var edits = []edit{
 	{"sink", `at = when.Later(at, s.clock.Latest())`, `if !mutant.On("M13b") { at = when.Later(at, s.clock.Latest()) }`},
 	{"sink", `if err := o.Store.Publish(ctx, f.Ref); err != nil { if errors.Is(`, `if err := o.Store.Publish(ctx, f.Ref); err != nil && !mutant.On("M12") { if errors.Is(`},
 	{"sink", `return a.Ext == b.Ext && a.Codec == b.Codec`, `return mutant.On("M15") || a.Ext == b.Ext && a.Codec == b.Codec`},
+	insert("sink", `return back(last), nil`, `
+		if mutant.On("K01") {
+			return hour, nil
+		}`),
+	{"sink", `if choice == nil || choice.paths[path] {`, `
+		if choice == nil || choice.paths[path] || mutant.On("K02") && slices.Contains(choice.slots, pack.Slot(path)) {`},
+	insert("sink", `return u.gone(ctx, err)`, `
+		if mutant.On("K03") {
+			break
+		}`),
+	{"sink", `if missing != nil && errors.Is(err, fs.ErrNotExist) {`, `if missing != nil && !mutant.On("K04") && errors.Is(err, fs.ErrNotExist) {`},
 	{"sink", `(bytes.Equal(a.Header, b.Header)`, `(mutant.On("M27") || bytes.Equal(a.Header, b.Header)`},
 	{"sink", `files := slices.Clone(has.files) rows := map[string]int64{}`, `
 		files := slices.Clone(has.files)

@@ -135,6 +135,10 @@ var mutants = []mutant{
 	{"M25", "an hour is taken for sealed once its manifest is there", in("internal/sim")},
 	{"M26", "a Close does not wait for the publication of packs", in("internal/ledger#Packs", "internal/sim")},
 	{"M27", "rows of two headers are merged into one file", in("sink#HeaderThatChanged", "sink#EndItsFiles")},
+	{"K01", "a reader that is too late takes the hours from that of the missing pack on", in("sink/bykey#TooLate")},
+	{"K02", "a reader by key gets the rows of all keys of its slots", in("sink/bykey#NoOthers")},
+	{"K03", "a pack that is missing is passed over", in("sink/bykey#GoesWhileItIsRead")},
+	{"K04", "a reader waits for an entry behind a position that the ledger does not have", in("sink/bykey#MustBeOneOfTheLedger")},
 	{"T76", "a worker goes on after a write to the transaction that failed", in("stream#WritesThatFail")},
 }
 

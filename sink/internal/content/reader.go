@@ -22,6 +22,7 @@ type Reader struct {
 	lists map[string]*list // by key of the pack
 	order []string         // of lists, the oldest first
 	held  int              // segments of all lists that were read
+	most  int              // of these
 }
 
 // mostHeld is how many segments the lists have together that a Reader keeps; a segment takes some 80 bytes.
@@ -34,7 +35,9 @@ type list struct {
 }
 
 // New returns a Reader of objects in store, whose calls should be tried again by it.
-func New(store driver.Store) *Reader { return &Reader{store: store, lists: map[string]*list{}} }
+func New(store driver.Store) *Reader {
+	return &Reader{store: store, lists: map[string]*list{}, most: mostHeld}
+}
 
 // contents reads what a pack has, once, unless so many other packs were read since that it is forgotten.
 func (r *Reader) contents(ctx context.Context, p *manifest.Pack) (*pack.Contents, error) {
@@ -71,7 +74,7 @@ func (r *Reader) keep(l *list) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held += len(l.said.List)
-	for r.held > mostHeld && len(r.order) > 1 {
+	for r.held > r.most && len(r.order) > 1 {
 		oldest := r.lists[r.order[0]]
 		if oldest == l || !oldest.mu.TryLock() { // it is being read
 			return
