@@ -18,7 +18,7 @@ RELEASE := go run ./internal/release/cmd/release
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-postgres bench-short
+.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency tenants tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-postgres bench-short
 
 test: vet lint check-tidy servers unit race sim-short mutants modules installable api torture-short torture-kinesis-short bench-short
 	@echo all tests passed
@@ -112,6 +112,10 @@ newsroom-kill:
 newsroom-latency:
 	cd examples/newsroom && go run . -out $(abspath $(OUT))/newsroom-live-2s -live 1m
 	cd examples/newsroom && go run . -out $(abspath $(OUT))/newsroom-live-1m -live 3m -commit 1m
+
+# A million clicks of 15,000 advertisers, which ten workers pull by key, while all of them and the job are killed: some five minutes.
+tenants:
+	ONCEFLOW_TENANTS=300 go test -count=1 -timeout 60m -v -run ThoughAllAreKilled ./examples/tenants
 
 # What the usual readers make of the output: each line of docs/reading.md. The first time it installs them, 1.5 GB.
 engines:
