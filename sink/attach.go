@@ -47,7 +47,7 @@ func attach(ctx context.Context, p *place.Place, o *Options, flows output, job *
 	if err != nil {
 		return nil, err
 	}
-	mayClose, err := configure(ctx, j, o.Generation, job.Source.Topics, logs)
+	mayClose, err := configure(ctx, j, &ledger.Config{Generation: o.Generation, Topics: job.Source.Topics, Sources: job.Source.Named(), Logs: logs})
 	if err != nil {
 		return nil, err
 	}
@@ -95,22 +95,22 @@ func watched(j *journal.Journal, job *driver.Job) (logs []ledger.Log, err error)
 	return logs, nil
 }
 
-// configure appends a Config with the topics unless the ledger has it. It reports whether this instance may close hours. An
-// instance of an older generation goes on writing and leaves closing to the newer ones.
-func configure(ctx context.Context, j *journal.Journal, generation uint64, topics []string, logs []ledger.Log) (mayClose bool, err error) {
+// configure appends a Config that says what is read, unless the ledger has it. It reports whether this instance may close
+// hours. An instance of an older generation goes on writing and leaves closing to the newer ones.
+func configure(ctx context.Context, j *journal.Journal, here *ledger.Config) (mayClose bool, err error) {
 	for {
 		var due bool
 		var err error
+		next := *here
 		var last uint64
-		var merged []ledger.Log
 		j.Look(func(s *ledger.State) {
-			due, err = s.Config.CheckConfig(generation, topics)
+			due, err = s.Config.CheckConfig(here)
 			last = s.Config.Generation
-			merged, _ = s.Config.MergeLogs(logs)
-			due = due || !slices.Equal(merged, s.Config.Logs)
+			next.Logs, _ = s.Config.MergeLogs(here.Logs)
+			due = due || !slices.Equal(next.Logs, s.Config.Logs)
 		})
 		if err != nil {
-			if generation < last {
+			if here.Generation < last {
 				j.Log.Warn("a newer generation of this job runs: this instance closes no hours", "err", err)
 				return false, nil
 			}
@@ -119,9 +119,7 @@ func configure(ctx context.Context, j *journal.Journal, generation uint64, topic
 		if !due {
 			return true, nil
 		}
-		e := &ledger.Entry{Kind: ledger.KindConfig, Token: journal.NewToken(j.Objects.Env)}
-		e.Config = &ledger.Config{Generation: generation, Topics: topics, Logs: merged}
-		if _, err = j.Add(ctx, e, nil); err == nil {
+		if _, err = j.Add(ctx, &ledger.Entry{Kind: ledger.KindConfig, Token: journal.NewToken(j.Objects.Env), Config: &next}, nil); err == nil {
 			return true, nil
 		}
 		if !errors.Is(err, driver.ErrFenced) {

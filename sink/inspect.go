@@ -28,6 +28,7 @@ type JobState struct {
 	Source     string        // driver.SourceInfo.ID
 	Generation uint64        // Options.Generation, with which Topics were named
 	Topics     []string      // that are read
+	Sources    []string      // of a job with several: NAME=ID of those with a name
 	Logs       []LogState    // how many partitions these have, as far as the job must know
 	Hour       time.Duration // Options.Hour
 
@@ -84,7 +85,7 @@ func Inspect(ctx context.Context, store Store, job string, opts *ReadOptions) (*
 
 func jobState(s *ledger.State) *JobState {
 	out := &JobState{
-		Entry: s.Last, Source: s.Genesis.Source, Generation: s.Config.Generation, Topics: slices.Clone(s.Config.Topics), Hour: s.Genesis.Hour,
+		Entry: s.Last, Source: s.Genesis.Source, Generation: s.Config.Generation, Topics: slices.Clone(s.Config.Topics), Sources: slices.Clone(s.Config.Sources), Hour: s.Genesis.Hour,
 		Partitions: make(map[record.Partition]PartitionState, len(s.Lanes.Partitions)), Lanes: len(s.Lanes.ByName), Forgotten: s.Lanes.Over, Finished: s.Lanes.Finished.Len(),
 		Unpublished: slices.Sorted(maps.Keys(s.Unpublished)), NextHour: s.NextHour(), Closed: s.Hours.Closed, Sealed: s.Hours.Sealed,
 		Read: s.Read, Counts: s.Counts, Rows: s.Rows,

@@ -53,6 +53,33 @@ func Example() {
 	// dropped: map[bot:1]
 }
 
+// Clicks of two clusters in one job: each has lanes of its own, and their names stand before them.
+func ExampleSources() {
+	europe, america := streamtest.NewLog(1), streamtest.NewLog(2)
+	at := time.Date(2025, 5, 1, 6, 0, 0, 0, time.UTC)
+	europe.Append(0, 0, at, `{"ID":"1","At":"2025-05-01T06:00:00Z"}`)
+	america.Append(0, 1, at, `{"ID":"2","At":"2025-05-01T06:00:00Z"}`)
+	europe.EndAll()
+	america.EndAll()
+	src, err := stream.Sources(map[string]stream.Source{"eu": europe.Source(nil), "us": america.Source(nil)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	out := streamtest.NewLedger[hit](&testing.T{})
+	parse := func(r *stream.Record) (h hit, err error) { return h, json.Unmarshal(r.Value, &h) }
+	hits := stream.Via(stream.From(src), stream.Decode(parse, (*hit).EventTime))
+	if err := stream.Run(context.Background(), hits, out.Output(), nil); err != nil {
+		fmt.Println(err)
+	}
+	for _, row := range out.Rows() {
+		fmt.Println("row", row.Value.ID)
+	}
+	// Unordered output:
+	// row 1
+	// row 2
+}
+
 // A stage is tested alone: no source, no output.
 func ExampleFilter() {
 	l := streamtest.Open(&testing.T{}, stream.Filter("bot", (*hit).NotBot))

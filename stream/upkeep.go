@@ -100,9 +100,6 @@ func (k *upkeeper[T]) prove(ctx, hard context.Context, now time.Time) error {
 	}
 	live, r := k.fill.patience == 0, k.fill.resting(since)
 	proved, err := k.src.AtEnd(ctx, at)
-	if err != nil {
-		return wrap("ask for the ends of logs", err)
-	}
 	for _, p := range proved {
 		if l := owner[p]; l != nil {
 			l.w.inbox.do(func(ctx context.Context) error {
@@ -116,7 +113,7 @@ func (k *upkeeper[T]) prove(ctx, hard context.Context, now time.Time) error {
 			})
 		}
 	}
-	return nil
+	return wrap("ask for the ends of logs", err)
 }
 
 // idle returns the positions of partitions that may have ended: see core.Lane.Idle. It returns none if ctx ends, since a

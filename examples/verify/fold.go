@@ -52,7 +52,7 @@ func (l *ledger) foldConfig(what string, c *config) {
 		is := sizes[log{Source: g.Source, Epoch: g.Epoch}]
 		l.place.expect(is >= g.Partitions, what, "log %s has %d partitions, and had %d", g.Source, is, g.Partitions)
 	}
-	more := c.Generation == was.Generation && slices.Equal(c.Topics, was.Topics) && !slices.Equal(c.Logs, was.Logs)
+	more := c.Generation == was.Generation && slices.Equal(c.Topics, was.Topics) && slices.Equal(c.Sources, was.Sources) && !slices.Equal(c.Logs, was.Logs)
 	l.place.expect(c.Generation > was.Generation || more, what, "generation %d follows %d", c.Generation, was.Generation)
 	l.config = c
 }

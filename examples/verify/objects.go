@@ -38,6 +38,7 @@ type entry struct {
 type config struct {
 	Generation uint64   `json:"generation"`
 	Topics     []string `json:"topics"`
+	Sources    []string `json:"sources,omitempty"`
 	Logs       []log    `json:"logs,omitempty"`
 }
 

@@ -19,7 +19,7 @@ const module = "github.com/onceflow/onceflow"
 // that is not listed fails, so a new one gets a decision.
 var may = map[string][]string{
 	"":         nil,
-	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "stream/internal/reasons", "stream/internal/guard", "internal/eventclock", "internal/retry", "internal/terminal", "internal/when"},
+	"stream":   {"stream/record", "stream/stage", "stream/driver", "stream/internal/lane", "stream/internal/reasons", "stream/internal/several", "stream/internal/guard", "internal/eventclock", "internal/retry", "internal/terminal", "internal/when"},
 	"sink":     {"stream/record", "stream/driver", "sink/codec", "sink/driver", "sink/manifest", "sink/escape", "sink/format", "internal/ledger", "internal/env", "internal/eventclock", "internal/steady", "internal/when", "internal/retry", "internal/tail"},
 	"seal":     {"sink", "sink/manifest", "stream/record", "stream/driver"},
 	"dedup":    {"stream/record", "stream/stage", "internal/retry"},
@@ -29,7 +29,7 @@ var may = map[string][]string{
 	"internal": {"*"},
 
 	// The pure core of package sink. It lies here and not below sink, since the simulator judges by it.
-	"internal/ledger": {"stream/record", "stream/driver", "internal/when"},
+	"internal/ledger": {"stream/record", "stream/driver", "internal/sourcename", "internal/when"},
 
 	"sink/delivery/deliverytest": {"sink", "sink/codec", "sink/delivery", "sink/format", "sink/sinktest", "stream/driver", "stream/record", "internal/env"},
 	"sink/delivery/postgres":     {"sink/delivery"},
@@ -62,10 +62,11 @@ var may = map[string][]string{
 	// The doors: what passes, what a stage is, what a source and an output are. Only users import package stream itself.
 	"stream/record": nil,
 	"stream/stage":  {"stream/record", "internal/when"},
-	"stream/driver": {"stream/record"},
+	"stream/driver": {"stream/record", "internal/sourcename"},
 
 	// The rooms of the engine.
 	"stream/internal/lane":    {"stream/record", "stream/stage", "stream/driver", "stream/internal/reasons", "internal/eventclock", "internal/when"},
+	"stream/internal/several": {"stream/record", "stream/driver", "internal/sourcename", "internal/retry"},
 	"stream/internal/reasons": {"stream/record", "stream/stage"},
 	"stream/internal/guard":   {"stream/record", "stream/stage"},
 

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/onceflow/onceflow/internal/sourcename"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -71,6 +72,15 @@ func (c *Config) check() error {
 		}
 		if l.Partitions < 1 || i > 0 && c.Logs[i-1].compare(l) >= 0 {
 			return fmt.Errorf("log %q of %d partitions, or logs are not in order", l.Source, l.Partitions)
+		}
+	}
+	for i, s := range c.Sources {
+		name, id := sourcename.Split(s)
+		if name == "" || i > 0 && sourceName(c.Sources[i-1]) >= name {
+			return fmt.Errorf("source %q has no name, or sources are not in order", s)
+		}
+		if err := checkName("source", id); err != nil {
+			return err
 		}
 	}
 	return checkSorted("topics", c.Topics)

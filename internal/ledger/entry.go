@@ -68,10 +68,14 @@ type Entry struct {
 	Forget *Forget
 }
 
-// Config says which topics a job reads.
+// Config says what a job reads.
 type Config struct {
 	Generation uint64   `json:"generation"`
 	Topics     []string `json:"topics"` // sorted
+
+	// Sources are the named sources of a job that has several, as NAME=ID, sorted. The names stand before topics, lanes and
+	// the sources of partitions, too: see package sourcename.
+	Sources []string `json:"sources,omitempty"`
 
 	// Logs are the numbers of partitions of logs whose keys move when they get more, for jobs with stages that see one lane
 	// at a time. Ordered by Source, then Epoch.

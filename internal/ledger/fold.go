@@ -58,7 +58,7 @@ func (s *State) Fold(e *Entry, hash Hash) error {
 	s.Hours.seal(e)
 	switch e.Kind {
 	case KindConfig:
-		s.Config = Config{e.Config.Generation, slices.Clone(e.Config.Topics), slices.Clone(e.Config.Logs)}
+		s.Config = *e.Config.clone()
 	case KindCommit:
 		s.foldCommit(e)
 	case KindClose:

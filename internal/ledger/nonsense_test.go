@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -161,8 +162,42 @@ func TestConfigNeedsANewerGeneration(t *testing.T) {
 		{4, []string{"two", "x"}, false, true},
 		{3, []string{"topic", "two"}, false, true},
 	} {
-		if due, err := s.Config.CheckConfig(c.gen, c.topics); due != c.due || (err != nil) != c.fails {
+		if due, err := s.Config.CheckConfig(&Config{Generation: c.gen, Topics: c.topics}); due != c.due || (err != nil) != c.fails {
 			t.Errorf("generation %d with %v: due %v, %v; want %v, fails %v", c.gen, c.topics, due, err, c.due, c.fails)
+		}
+	}
+}
+
+// T86: another cluster under an old name would take the place of partitions that nobody reads any more.
+func TestANameMeansAnotherSourceOnlyOncePartitionsAreRetired(t *testing.T) {
+	s := newState(t)
+	config := func(gen uint64, topics []string, sources ...string) *Entry {
+		return &Entry{Kind: KindConfig, Token: token(1), Config: &Config{Generation: gen, Topics: topics, Sources: sources}}
+	}
+	both := []string{"eu=hits", "us=hits"}
+	must(t, s, config(1, both, "eu=kafka:1", "us=kafka:2"))
+	c := lane(s, "eu=a", 3, clock("10:00"), time.Time{})
+	c.Partitions[0].Partition.Source = "eu=1/hits"
+	must(t, s, commit(c))
+	wantVoid(t, "the same generation", s, config(1, both, "eu=kafka:3", "us=kafka:2"))
+	wantVoid(t, "another source under the name", s, config(2, both, "eu=kafka:3", "us=kafka:2"))
+	wantVoid(t, "a source that is left out", s, config(2, both[1:], "us=kafka:2"))
+	wantVoid(t, "a topic that is left out", s, config(2, []string{"eu=clicks", "us=hits"}, "eu=kafka:1", "us=kafka:2"))
+	must(t, s, config(2, []string{"eu=hits", "us=clicks"}, "eu=kafka:1", "us=kafka:4")) // nothing was read of us
+	if due, err := s.Config.CheckConfig(&Config{Generation: 2, Topics: s.Config.Topics, Sources: []string{"eu=kafka:1", "us=kafka:2"}}); due || err == nil {
+		t.Errorf("other sources of one generation: due %v, %v; want an error", due, err)
+	}
+	body, err := s.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := DecodeState(s.Genesis, s.GenesisHash, s.Last, body)
+	if err != nil || !slices.Equal(again.Config.Sources, s.Config.Sources) {
+		t.Errorf("a snapshot brings back %v, %v, want %v", again, err, s.Config.Sources)
+	}
+	for _, bad := range [][]string{{"kafka:1"}, {"us=a", "eu=b"}, {"us=a", "us=b"}, {"us="}} {
+		if err := (&Config{Generation: 1, Topics: both, Sources: bad}).check(); err == nil {
+			t.Errorf("the sources %q are taken", bad)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/onceflow/onceflow/stream/record"
 )
@@ -183,10 +182,11 @@ func (s *State) validateRetire(object string, r *Retire) error {
 	return nil
 }
 
-// validateConfig lets a newer generation add topics, and the same one add partitions. It lets a topic go only if no hour
-// waits for one of its partitions any more: a topic leaves by Retire.
+// validateConfig lets a newer generation add topics and sources, and the same one add partitions. It lets a topic or a
+// source go only if no hour waits for one of its partitions any more: they leave by Retire. So a name cannot come to mean
+// another cluster while partitions of the one that had it are there.
 func (s *State) validateConfig(c *Config) error {
-	grows := c.Generation == s.Config.Generation && slices.Equal(c.Topics, s.Config.Topics) && !slices.Equal(c.Logs, s.Config.Logs)
+	grows := c.Generation == s.Config.Generation && c.sameInput(&s.Config) && !slices.Equal(c.Logs, s.Config.Logs)
 	if c.Generation <= s.Config.Generation && !grows {
 		return &VoidError{Reason: fmt.Sprintf("generation %d is not above %d", c.Generation, s.Config.Generation)}
 	}
@@ -195,14 +195,12 @@ func (s *State) validateConfig(c *Config) error {
 			return &VoidError{Reason: fmt.Sprintf("log %q had %d partitions, and it is left out or has fewer", l.Source, l.Partitions)}
 		}
 	}
-	for _, t := range s.Config.Topics {
-		if slices.Contains(c.Topics, t) {
-			continue
-		}
-		for p, st := range s.Lanes.Partitions {
-			if (p.Source == t || strings.HasSuffix(p.Source, "/"+t)) && !st.free() {
-				return &VoidError{Lane: st.Lane, Reason: fmt.Sprintf("topic %q is left out, but partition %s is not retired", t, p)}
-			}
+	if c.sameInput(&s.Config) {
+		return nil
+	}
+	for p, st := range s.Lanes.Partitions {
+		if left := c.without(&s.Config, p); left != "" && !st.free() {
+			return &VoidError{Lane: st.Lane, Reason: fmt.Sprintf("%s, but partition %s is not retired", left, p)}
 		}
 	}
 	return nil

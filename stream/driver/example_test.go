@@ -10,9 +10,9 @@ import (
 // A source says how its own tools number records, and errors and dead letters follow it.
 func ExampleSourceInfo_Print() {
 	kafka := driver.SourceInfo{ID: "kafka:cluster", FromZero: true}
-	fmt.Println("offset", kafka.Print(record.Position{Sub: 42}))
+	fmt.Println("offset", kafka.Print(record.Partition{Source: "cluster/hits", ID: "0"}, record.Position{Sub: 42}))
 	files := driver.SourceInfo{ID: "file"}
-	fmt.Println("line", files.Print(record.Position{Sub: 42}))
+	fmt.Println("line", files.Print(record.Partition{Source: "hits", ID: "a.log"}, record.Position{Sub: 42}))
 	// Output:
 	// offset 41
 	// line 42

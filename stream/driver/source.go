@@ -2,8 +2,11 @@ package driver
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/sourcename"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -35,7 +38,7 @@ type Source interface {
 
 	// AtEnd asks the service, now and not from a cache, which logs end at the given positions, the last ones consumed. A
 	// log ends there if nothing follows but what is never delivered, such as control and aborted records, and no
-	// transaction is open. AtEnd returns the partitions for which that is proved.
+	// transaction is open. AtEnd returns the partitions for which that is proved, also beside an error.
 	AtEnd(ctx context.Context, at map[record.Partition]record.Position) ([]record.Partition, error)
 
 	// Partitions asks the service, not a cache, which partitions exist now, read or not. Seals depend on it.
@@ -94,15 +97,32 @@ type SourceInfo struct {
 	// Without it the engine keeps the memory of ended lanes until Run ends.
 	LanesEnd bool
 
-	// Folder is the absolute path of the local folder that is read; empty if there is none. Its subfolders are read, too,
-	// except those whose names begin with a dot or an underscore. Run refuses an output in there, since the job would read
-	// its own rows.
-	Folder string
+	// Folders are the absolute paths of the local folders that are read. Their subfolders are read, too, except those whose
+	// names begin with a dot or an underscore. Run refuses an output in there, since the job would read its own rows.
+	Folders []string
+
+	// Sources are those that this one is made of, by their names; nil if it is one. See stream.Sources.
+	Sources map[string]SourceInfo
 }
 
-// Print returns the position of a record as the source's own tools print it, for errors, logs and dead letters.
-func (i SourceInfo) Print(at record.Position) string {
-	if i.FromZero && at.Seq == "" && at.Sub > 0 {
+// Named lists the sources that it is made of and that have a name, as NAME=ID, sorted.
+func (i *SourceInfo) Named() (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(i.Sources)) {
+		if name != "" {
+			list = append(list, sourcename.Join(name, i.Sources[name].ID))
+		}
+	}
+	return list
+}
+
+// Print returns the position of a record of p as the source's own tools print it, for errors, logs and dead letters.
+func (i *SourceInfo) Print(p record.Partition, at record.Position) string {
+	zero := i.FromZero
+	if i.Sources != nil {
+		name, _ := sourcename.Split(p.Source)
+		zero = i.Sources[name].FromZero
+	}
+	if zero && at.Seq == "" && at.Sub > 0 {
 		at.Sub--
 	}
 	return at.String()

@@ -78,7 +78,7 @@ func matching(patterns []string) string {
 func (s *Source) Info() driver.SourceInfo {
 	info := driver.SourceInfo{ID: "file", Topics: []string{s.opts.Name}, Keys: driver.KeysAnywhere, LanesEnd: true}
 	if len(s.files.conf.Paths) == 0 {
-		info.Folder = s.files.folder
+		info.Folders = []string{s.files.folder}
 	}
 	return info
 }

@@ -48,14 +48,30 @@ func (s *sourceSuite) read(t *testing.T) *reading {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	for len(r.lanes) == 0 {
+	for !r.hasAll() {
 		b := r.poll(ctx)
 		if r.eof {
-			t.Fatal("io.EOF before any lane was assigned")
+			t.Fatal("io.EOF before all lanes were assigned")
 		}
 		r.lanes = append(r.lanes, b.Assigned...)
 	}
 	return r
+}
+
+// hasAll reports whether all partitions are assigned, which several batches may do.
+func (r *reading) hasAll() bool {
+	r.t.Helper()
+	list, err := r.src.Partitions(r.ctx)
+	if err != nil {
+		r.t.Fatalf("Partitions: %v", err)
+	}
+	has := map[record.Partition]bool{}
+	for _, a := range r.lanes {
+		for _, p := range a.Partitions {
+			has[p] = true
+		}
+	}
+	return len(r.lanes) > 0 && !slices.ContainsFunc(list, func(p record.Partition) bool { return !has[p] })
 }
 
 // poll takes one batch down.

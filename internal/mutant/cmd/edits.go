@@ -193,7 +193,7 @@ var edits = []edit{
 	{"sink", `ours = there.Token == e.Token`, `ours = there.Token == e.Token && !mutant.On("T36b")`},
 	{"sink", `if g != nil || err != nil { return g, hash, err }`, `if g != nil || err != nil || mutant.On("T50") { return g, hash, err }`},
 	insert("sink", `var data error // of a job that has committed nothing`, `if mutant.On("T51") { return err }`),
-	{"sink", `if folder == "" || src.Folder == "" {`, `if folder == "" || src.Folder == "" || mutant.On("T54") {`},
+	{"sink", `if folder == "" { return nil } for _, input`, `if folder == "" || mutant.On("T54") { return nil }; for _, input`},
 	insert("sink", `t.settle(err) return 0, err`, `if mutant.On("T03") { return 0, t.fail(ctx, err) }`),
 	insert("sink", `byLane := func(l ledger.LaneCommit, name string) int {`, `if mutant.On("T20b") { return nil }`),
 	{"sink", `if !job.KeysInLanes {`, `if !job.KeysInLanes && !mutant.On("T71") {`},
@@ -254,6 +254,14 @@ var edits = []edit{
 	insert("internal/ledger", `next := s.Hours.first()`, `if mutant.On("T23") { return s.Genesis.HourOf(time.Unix(0, 0)) }`),
 	insert("internal/ledger", `through = s.Genesis.HourOf(when.Earlier(s.ready(), now.Add(-lateness)))`, `if mutant.On("T30b") { now = now.Add(lateness) }`),
 	{"internal/ledger", `if len(p.Hours) > 0 { through = when.Earlier(through, p.Hours[0])`, `if len(p.Hours) > 0 && !mutant.On("T35") && !mutant.On("M26") { through = when.Earlier(through, p.Hours[0])`},
+	{"stream", `return m.wrap(err) }) if err != nil { return nil, err } return list, nil`, `
+		return m.wrap(err)
+	})
+	if err != nil && !mutant.On("T85") {
+		return nil, err
+	}
+	return list, nil`},
+	{"internal/ledger", `if sourceName(s) == name && !slices.Contains(c.Sources, s) {`, `if sourceName(s) == name && !slices.Contains(c.Sources, s) && !mutant.On("T86") {`},
 	{"internal/ledger", `if c.Generation != s.Config.Generation {`, `if c.Generation != s.Config.Generation && !mutant.On("T14c") {`},
 	{"internal/ledger", `if c.At.Add(-c.Lateness).Before(c.Through) {`, `if c.At.Add(-c.Lateness).Before(c.Through) && !mutant.On("T30b") {`},
 	{"internal/ledger", `!slices.Contains(e.Published, id) {`, `!slices.Contains(e.Published, id) && !mutant.On("T35") && !(mutant.On("M26") && s.Hours.HasPacks(c.Through)) {`},

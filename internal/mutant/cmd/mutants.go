@@ -127,6 +127,8 @@ var mutants = []mutant{
 	{"M16", "what is staged for a merge is swept like that of a transaction", in("sink#NamesIsNotSwept", "internal/sim")},
 	{"M17", "an hour's manifest lists what its author staged, not what the records say", in("sink#TooSlowToMerge", "internal/sim")},
 	{"M18", "an hour's manifest leaves out files that are not merged", in("sink#PacksAndFiles", "internal/sim")},
+	{"T85", "a source that does not answer is taken for one without partitions", in("stream/internal/several#CannotBeListed")},
+	{"T86", "a name comes to mean another source while partitions of the old one are there", in("internal/ledger#ANameMeans")},
 	{"M19", "what is staged for a unit without a record is swept", in("sink#NamesIsNotSwept", "internal/sim")},
 	{"M21", "only packs of flows that the sealer knows are merged", in("internal/sim")},
 	{"M22", "merged files are published before their record is made", in("internal/sim")},

@@ -15,10 +15,19 @@ import (
 // checkInput refuses a flow's folder that the source would read, now or at a later start. It also refuses a source that
 // reads within such a folder. Else the job would read its own rows and write them again.
 func checkInput(src driver.SourceInfo, folder string, o *Options) error {
-	if folder == "" || src.Folder == "" {
+	if folder == "" {
 		return nil
 	}
-	in, err := resolve(src.Folder)
+	for _, input := range src.Folders {
+		if err := checkFolder(input, folder, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkFolder(input, folder string, o *Options) error {
+	in, err := resolve(input)
 	if err != nil {
 		return fmt.Errorf("compare the folders of input and output: %w", err)
 	}
@@ -35,11 +44,11 @@ func checkInput(src driver.SourceInfo, folder string, o *Options) error {
 		path, below := within(out, in)
 		if below && !hidden(path) {
 			return fmt.Errorf("the output folder %s lies in the input folder %s: the job would read its own rows and write them again; "+
-				"write to a folder outside, or to one below whose name begins with an underscore, which is not read", folder, src.Folder)
+				"write to a folder outside, or to one below whose name begins with an underscore, which is not read", folder, input)
 		}
 		if _, below := within(in, out); below {
 			return fmt.Errorf("the input folder %s lies in the output folder %s: the job would read its own rows and write them again; "+
-				"read from another folder, or write to another", src.Folder, folder)
+				"read from another folder, or write to another", input, folder)
 		}
 	}
 	return nil

@@ -134,7 +134,7 @@ func (f *flight) bad(i uint32, output string, err error) {
 	s.flags |= flagBad
 	s.why = f.tell(i, output, err)
 	rec := f.record(i)
-	f.dead = append(f.dead, driver.DeadLetter{Record: rec, Stage: output, Err: err, Read: f.now(), Position: f.source.Print(rec.Position)})
+	f.dead = append(f.dead, driver.DeadLetter{Record: rec, Stage: output, Err: err, Read: f.now(), Position: f.source.Print(*rec.Partition, rec.Position)})
 }
 
 // notes takes what the stages wrote down.

@@ -165,7 +165,7 @@ func (in *intake) enter(at uint32, pos record.Position, rec int) (slot uint32, o
 	var ord uint64
 	replayed := !pos.After(p.upTo)
 	if replayed {
-		if ord, ok, err = p.back.take(pos, &in.flight.source); err != nil {
+		if ord, ok, err = p.back.take(p.id, pos, &in.flight.source); err != nil {
 			return 0, false, fmt.Errorf("stream: %v: %w", p.id, err)
 		}
 		if !ok {
@@ -203,15 +203,15 @@ func (in *intake) mayRead(p *part, pos record.Position) error {
 	case in.warming:
 		return in.beforeWarm(p, pos)
 	case in.replaying > 0:
-		return fmt.Errorf("%w: %s of %v came before %d pending records of lane %s were back", ErrSource, in.flight.source.Print(pos), p.id, in.replaying, in.parts.lane)
+		return fmt.Errorf("%w: %s of %v came before %d pending records of lane %s were back", ErrSource, in.flight.source.Print(p.id, pos), p.id, in.replaying, in.parts.lane)
 	case p.ended:
-		return fmt.Errorf("%w: %s of %v came after the partition's end", ErrSource, in.flight.source.Print(pos), p.id)
+		return fmt.Errorf("%w: %s of %v came after the partition's end", ErrSource, in.flight.source.Print(p.id, pos), p.id)
 	}
 	return nil
 }
 
 func (in *intake) beforeWarm(p *part, pos record.Position) error {
-	return fmt.Errorf("%w: %s of %v came before the warm-up of lane %s was done", ErrSource, in.flight.source.Print(pos), p.id, in.parts.lane)
+	return fmt.Errorf("%w: %s of %v came before the warm-up of lane %s was done", ErrSource, in.flight.source.Print(p.id, pos), p.id, in.parts.lane)
 }
 
 // cameAgain leaves out a record that was delivered before. Within one batch positions must ascend, since a source that
@@ -228,7 +228,7 @@ func (in *intake) cameAgain(at uint32, pos record.Position, rec int) error {
 			continue
 		}
 		if !pos.After(records[i].Position) {
-			return fmt.Errorf("%w: %s of %v came behind %s in one batch", ErrSource, in.flight.source.Print(pos), in.parts.list[at].id, in.flight.source.Print(records[i].Position))
+			return fmt.Errorf("%w: %s of %v came behind %s in one batch", ErrSource, in.flight.source.Print(in.parts.list[at].id, pos), in.parts.list[at].id, in.flight.source.Print(in.parts.list[at].id, records[i].Position))
 		}
 		break
 	}

@@ -62,7 +62,7 @@ func newPart(id record.Partition, from driver.Progress) part {
 
 // take reports whether pos, at or below part.upTo, is the next pending record that the lane waits for, and returns its
 // ordinal. Any other record was delivered before.
-func (c *comeback) take(pos record.Position, source *driver.SourceInfo) (ord uint64, ok bool, err error) {
+func (c *comeback) take(id record.Partition, pos record.Position, source *driver.SourceInfo) (ord uint64, ok bool, err error) {
 	if len(c.ordinals) == 0 || !pos.After(c.last) {
 		return 0, false, nil
 	}
@@ -73,13 +73,13 @@ func (c *comeback) take(pos record.Position, source *driver.SourceInfo) (ord uin
 		case pos.Sub < at:
 			return 0, false, nil
 		case pos.Sub > at:
-			return 0, false, c.skipped(pos, record.Position{Sub: at}, source)
+			return 0, false, skipped(id, pos, record.Position{Sub: at}, source)
 		}
 		ord = uint64(pos.Sub)
 	} else {
 		if want == 0 && pos != c.first {
 			if pos.After(c.first) {
-				return 0, false, c.skipped(pos, c.first, source)
+				return 0, false, skipped(id, pos, c.first, source)
 			}
 			return 0, false, nil
 		}
@@ -90,8 +90,8 @@ func (c *comeback) take(pos record.Position, source *driver.SourceInfo) (ord uin
 }
 
 // skipped is the error of a pending record that did not come back.
-func (*comeback) skipped(pos, missing record.Position, source *driver.SourceInfo) error {
-	return fmt.Errorf("%w: %s came back, but not the pending record at %s before it", driver.ErrLost, source.Print(pos), source.Print(missing))
+func skipped(id record.Partition, pos, missing record.Position, source *driver.SourceInfo) error {
+	return fmt.Errorf("%w: %s came back, but not the pending record at %s before it", driver.ErrLost, source.Print(id, pos), source.Print(id, missing))
 }
 
 // pendingSet names the records that are not finished.

@@ -119,7 +119,7 @@ func (f *flight) bury(i uint32) {
 	if d.Record.Partition == nil {
 		d.Record = f.record(i)
 	}
-	d.Read, d.Position = f.now(), f.source.Print(d.Record.Position)
+	d.Read, d.Position = f.now(), f.source.Print(*d.Record.Partition, d.Record.Position)
 	f.dead = append(f.dead, d)
 	f.reasons.Count(f.tell(i, d.Stage, d.Err))
 }
@@ -146,7 +146,7 @@ func (f *flight) tellLate(i uint32, at time.Time) {
 
 func (f *flight) example(i uint32) reasons.Example {
 	s := &f.slots.slots[i]
-	x := reasons.Example{Partition: f.parts.list[s.part].id, Position: f.source.Print(s.pos)}
+	x := reasons.Example{Partition: f.parts.list[s.part].id, Position: f.source.Print(f.parts.list[s.part].id, s.pos)}
 	if s.flags&flagTimed != 0 {
 		x.Time = time.UnixMicro(s.time).UTC()
 	}

@@ -60,7 +60,7 @@ func (s *stages) failed(st int, err error) error {
 	e := &stage.Error{Stage: s.traits[st].Name, Lane: s.lane.Name, Err: err}
 	if r := s.flight.records; len(r) > 0 {
 		e.Partition, e.First = r[0].Partition, r[0].Position
-		e.At = s.flight.source.Print(e.First)
+		e.At = s.flight.source.Print(*e.Partition, e.First)
 	}
 	return e
 }
