@@ -161,4 +161,21 @@ func (d *pair[A, B, C]) Full() bool {
 	return full
 }
 
+func (d *pair[A, B, C]) Notes() (notes []record.Note) {
+	for _, p := range []any{d.p, d.q} {
+		if n, ok := p.(stage.Noter); ok {
+			notes = append(notes, n.Notes()...)
+		}
+	}
+	return notes
+}
+
+func (d *pair[A, B, C]) Buried(r *record.Record) {
+	for _, p := range []any{d.p, d.q} {
+		if n, ok := p.(stage.Noter); ok {
+			n.Buried(r)
+		}
+	}
+}
+
 func (d *pair[A, B, C]) Close() error { return errors.Join(closeProcessor(d.p), closeProcessor(d.q)) }

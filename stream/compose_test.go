@@ -125,3 +125,31 @@ func TestAComposedStageIsFullIfOneOfItsStagesIs(t *testing.T) {
 		}
 	}
 }
+
+// noting writes down what it was asked.
+type noting struct {
+	filling
+	name   string
+	buried *[]string
+}
+
+func (n noting) Open(*stage.Lane) (stage.Processor[int, int], error) { return n, nil }
+func (n noting) Notes() []record.Note                                { return []record.Note{{Name: n.name}} }
+func (n noting) Buried(*record.Record)                               { *n.buried = append(*n.buried, n.name) }
+
+// Two stages that were made one by hand, without a pipe, once wrote no notes.
+func TestAComposedStageHasTheNotesOfItsStages(t *testing.T) {
+	var buried []string
+	a, b := noting{name: "a", buried: &buried}, noting{name: "b", buried: &buried}
+	p, err := stream.Compose(stage.Stage[int, int](a), stage.Stage[int, int](b)).Open(&stage.Lane{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := p.(stage.Noter)
+	if notes := n.Notes(); len(notes) != 2 || notes[0].Name != "a" || notes[1].Name != "b" {
+		t.Errorf("the notes are %+v, want those of a and b", notes)
+	}
+	if n.Buried(&record.Record{}); !slices.Equal(buried, []string{"a", "b"}) {
+		t.Errorf("told of a dead letter were %v, want a and b", buried)
+	}
+}

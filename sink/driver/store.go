@@ -57,7 +57,7 @@ type Store interface {
 	Read(ctx context.Context, key string, limit int64) ([]byte, error)
 
 	// Open reads an object as a stream. The error matches fs.ErrNotExist if there is none. The stream ends with an error if
-	// the object is not read to its end. ctx lasts until it is closed.
+	// the object is not read to its end. ctx lasts until it is closed. Nobody reads after that.
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 
 	// ReadRange returns the length bytes of an object that begin at offset, in one request that transfers no more than these. The

@@ -19,6 +19,10 @@ func (o *observer) observe(s stream.Status) {
 		return
 	}
 	o.last, o.stalled = time.Now(), s.Stalled != nil
-	o.log.Info("status", "lanes", s.Lanes, "rate", int(s.Rate), "read", s.Read, "lag", s.Lag.Records, "delay", s.Delay.Round(time.Second),
+	delay := "unknown"
+	if s.Delay >= 0 {
+		delay = s.Delay.Round(time.Second).String()
+	}
+	o.log.Info("status", "lanes", s.Lanes, "rate", int(s.Rate), "read", s.Read, "lag", s.Lag.Records, "delay", delay,
 		"pending", s.Pending, "mib", s.Bytes>>20, "commits", s.Commits, "fenced", s.Fenced, "stalled", s.Stalled)
 }
