@@ -46,6 +46,7 @@ var may = map[string][]string{
 	"sink/gcs":      {"sink/driver", "internal/retry", "internal/steady"},
 	"sink/azure":    {"sink/driver", "internal/gather", "internal/retry", "internal/steady"},
 	"sink/avro":     {"sink/format"},
+	"sink/parquet":  {"sink/format"},
 	"sink/codec":    nil,
 	"sink/escape":   nil,
 	"sink/format":   {"stream/record", "stream/driver"},

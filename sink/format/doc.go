@@ -8,8 +8,8 @@
 //
 // # Limits
 //
-// Rows are written one by one. A format in columns needs all rows of a file before it can write the first; such files are
-// made by a loader behind the sink. Package sink/avro has Avro, in a module of its own.
+// Rows are encoded one by one. A format in columns makes blocks of them, see [Joiner]. Packages sink/avro and sink/parquet are
+// modules of their own.
 //
 // # Way in
 //

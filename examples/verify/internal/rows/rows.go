@@ -47,7 +47,7 @@ func In(name string, r io.Reader) (n Count, known bool, err error) {
 }
 
 // counted are the formats whose rows Of counts.
-var counted = map[string]bool{"jsonl": true, "ndjson": true, "csv": true, "tsv": true, "txt": true, "log": true, "avro": true}
+var counted = map[string]bool{"jsonl": true, "ndjson": true, "csv": true, "tsv": true, "txt": true, "log": true, "avro": true, "parquet": true}
 
 // Decompress opens what a codec has compressed. The codec is named by its extension without the dot; "" is none. An empty
 // file gives io.EOF with some.
@@ -81,6 +81,8 @@ func Of(format string, r io.Reader) (n Count, known bool, err error) {
 		n.alike = quoted.n
 	case "avro":
 		_, n, _, err = InContainer(r, io.Discard)
+	case "parquet":
+		n.Rows, err = parquetRows(r)
 	default:
 		n.Rows, err = lines(r, nil)
 	}
