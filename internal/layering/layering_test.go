@@ -34,7 +34,7 @@ var may = map[string][]string{
 	"sink/delivery/deliverytest": {"sink", "sink/codec", "sink/delivery", "sink/format", "sink/sinktest", "stream/driver", "stream/record", "internal/env"},
 	"sink/delivery/postgres":     {"sink/delivery"},
 
-	"sink/bykey": {"sink", "sink/driver", "sink/escape", "sink/manifest", "sink/internal/content", "sink/internal/files", "sink/internal/retry", "stream/driver", "internal/env"},
+	"sink/bykey": {"sink", "sink/driver", "sink/escape", "sink/format", "sink/manifest", "sink/internal/content", "sink/internal/files", "sink/internal/retry", "stream/driver", "internal/env"},
 
 	"sink/delivery": {"sink", "sink/format", "sink/manifest", "sink/internal/content", "sink/internal/retry", "stream/driver", "internal/env", "internal/retry", "internal/tail", "internal/terminal"},
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,6 +76,27 @@ func TestEachKeyGetsItsRowsOnceAndNoOthers(t *testing.T) {
 				t.Fatalf("on %s, %s", name, c.Ext())
 			}
 		}
+	}
+}
+
+// Workers that live in one process share a Reader.
+func TestManyKeysAreReadByOneReaderAtOnce(t *testing.T) {
+	store, _ := memory()
+	rows := mixed(t, store, codec.Gzip)
+	r := openReader(t, store, bykey.Options{})
+	ctx := testContext(t)
+	all := make([]got, len(hostile))
+	var wg sync.WaitGroup
+	for i, v := range hostile {
+		wg.Go(func() {
+			if err := all[i].all(ctx, r, of(v), 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for i, v := range hostile {
+		all[i].want(t, rows, v)
 	}
 }
 

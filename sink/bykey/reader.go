@@ -11,6 +11,7 @@ import (
 
 	"github.com/onceflow/onceflow/internal/env"
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/internal/content"
 	"github.com/onceflow/onceflow/sink/internal/files"
 	"github.com/onceflow/onceflow/sink/internal/retry"
@@ -37,6 +38,12 @@ type Options struct {
 	//
 	// Defaults to none: all rows are read.
 	From time.Time
+
+	// Format is the flow's format if that makes its own files, such as Avro. It makes the text of a Part of rows in a pack. Without it
+	// such a flow is read by Hours only.
+	//
+	// Defaults to none: files are a header and rows behind it, as those of JSON lines and CSV.
+	Format format.Joiner
 
 	// Late also yields rows that came after their hour had closed. Those of a flow without Merge come with their path. Those of a
 	// merged flow lie in one file for each transaction and hour, with the rows of all keys: they come whole, as a Part whose
@@ -84,9 +91,13 @@ func Open(ctx context.Context, store sink.Store, job, flow string, opts *Options
 		return nil, fmt.Errorf("bykey: the positions belong to the ledger %q of job %q, and this is %q: the job was begun anew, or the bucket is another one. Begin at 0, with nothing of the rows read before",
 			o.Ledger, job, tail.Ledger)
 	}
+	var joins []format.Joiner
+	if o.Format != nil {
+		joins = append(joins, o.Format)
+	}
 	return &Reader{
 		store: store, job: job, flow: flow, opts: o, ledger: tail.Ledger,
-		layout: files.Layout{Prefix: o.Prefix, Job: job, Hour: tail.Hour}, content: content.New(retry.New(store, env.From(ctx))),
+		layout: files.Layout{Prefix: o.Prefix, Job: job, Hour: tail.Hour}, content: content.New(retry.New(store, env.From(ctx)), joins...),
 	}, nil
 }
 

@@ -43,7 +43,7 @@ func Open(ctx context.Context, store sink.Store, job, name string, target Target
 	e := env.From(ctx)
 	again := retry.New(store, e)
 	d := &Delivery{name: name, opts: o, keeper: isKeeper, board: newBoard(), env: e, log: o.Logger.With("delivery", name, "job", job)}
-	d.source = source{store: store, content: content.New(again), job: job, name: name, opts: &d.opts, seen: d.board.saw}
+	d.source = source{store: store, content: content.New(again, o.Joins...), job: job, name: name, opts: &d.opts, seen: d.board.saw}
 	d.book = kept{keeper, name}
 	if !isKeeper {
 		d.book = &diary{target: target, name: name, store: again, folder: Folder(o.Prefix, name), now: time.Now}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
+	"github.com/onceflow/onceflow/sink/format"
 )
 
 // Options are the optional settings of a Delivery; nil means all defaults.
@@ -30,6 +31,11 @@ type Options struct {
 	//
 	// Defaults to false: such a transaction ends the delivery, since a target that loads files would lose its rows.
 	Decoded bool
+
+	// Joins are the formats of merged flows that make their own files, such as Avro: Unpack makes a file of a pack's rows with them.
+	//
+	// Defaults to none: a pack of such a flow ends the delivery.
+	Joins []format.Joiner
 
 	// From is where a delivery by the hour begins that has no cursor yet: hours that begin before are left out.
 	//

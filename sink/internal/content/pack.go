@@ -3,12 +3,14 @@ package content
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"slices"
 
 	"github.com/onceflow/onceflow/sink/codec"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/internal/pack"
 	"github.com/onceflow/onceflow/sink/manifest"
 )
@@ -54,68 +56,96 @@ type Group struct {
 // the reading. look reads some of the pack, so that other is asked, also if nothing of the choice can be there. After an error it ends.
 func (r *Reader) Groups(ctx context.Context, p *manifest.Pack, choice *Choice, look bool, other func(path string) error) iter.Seq2[Group, error] {
 	return func(yield func(Group, error) bool) {
-		rows, err := r.open(ctx, p, choice, look, other)
-		var g Group
-		begun := false
-		for err == nil {
-			var ok bool
-			if ok, err = rows.next(); err != nil || !ok {
-				break
-			}
-			if begun && (rows.path != g.Path || len(g.Text) >= groupBytes) {
-				if !yield(g, nil) {
-					return
-				}
-				begun = false
-			}
-			if !begun {
-				g, begun = Group{Path: rows.path, Text: append(g.Text[:0], rows.header...)}, true
-			}
-			g.Rows += rows.rows
-			g.Text = append(g.Text, rows.text...)
-		}
-		switch {
-		case err != nil:
+		if err := r.groups(ctx, p, choice, look, other, yield); err != nil && !errors.Is(err, errStop) {
 			yield(Group{}, err)
-		case begun:
-			yield(g, nil)
 		}
 	}
 }
 
-// Pack reads all rows of a pack, behind one header, as a file of them has before it is compressed.
+// errStop says that no more groups are wanted.
+var errStop = errors.New("stop")
+
+func (r *Reader) groups(ctx context.Context, p *manifest.Pack, choice *Choice, look bool, other func(path string) error, yield func(Group, error) bool) error {
+	rows, err := r.open(ctx, p, choice, look, other)
+	if err != nil {
+		return err
+	}
+	t := &text{rows: rows}
+	g := Group{}
+	give := func() error {
+		if !t.begun {
+			return nil
+		}
+		if err := t.end(); err != nil {
+			return err
+		}
+		g.Text = t.buf.Bytes()
+		if !yield(g, nil) {
+			return errStop
+		}
+		g.Rows = 0
+		t.reset()
+		return nil
+	}
+	for {
+		ok, err := rows.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return give()
+		}
+		if rows.path != g.Path || t.len() >= groupBytes {
+			if err := give(); err != nil {
+				return err
+			}
+			g.Path = rows.path
+		}
+		g.Rows += rows.rows
+		if err := t.add(); err != nil {
+			return err
+		}
+	}
+}
+
+// Pack reads all rows of a pack, as a file of them has before it is compressed.
 func (r *Reader) Pack(ctx context.Context, p *manifest.Pack) (io.ReadCloser, error) {
 	rows, err := r.open(ctx, p, nil, false, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &packText{rows: rows, left: rows.header}, nil
+	return &packText{text: text{rows: rows}}, nil
 }
 
 // packText is the text of a whole pack.
 type packText struct {
-	rows *packRows
-	left []byte
-	err  error
+	text
+	err error
 }
 
 func (t *packText) Read(p []byte) (int, error) {
-	for len(t.left) == 0 && t.err == nil {
+	for t.buf.Len() == 0 && t.err == nil {
 		ok, err := t.rows.next()
-		if t.left, t.err = t.rows.text, err; err == nil && !ok {
-			t.left, t.err = nil, io.EOF
+		switch {
+		case err != nil:
+			t.err = err
+		case ok:
+			t.err = t.add()
+		default:
+			if t.err = t.end(); t.err == nil {
+				t.err = io.EOF
+			}
 		}
 	}
-	if len(t.left) == 0 {
+	if t.buf.Len() == 0 {
 		return 0, t.err
 	}
-	n := copy(p, t.left)
-	t.left = t.left[n:]
-	return n, nil
+	return t.buf.Read(p)
 }
 
 func (t *packText) Close() error {
-	t.left, t.err = nil, io.ErrClosedPipe
+	t.reset()
+	t.err = io.ErrClosedPipe
 	return nil
 }
 
@@ -123,12 +153,14 @@ func (t *packText) Close() error {
 type packRows struct {
 	pack   *manifest.Pack
 	at     *pack.Cursor
-	codec  string // extension
+	codec  string      // extension
+	join   format.Join // makes files of the rows; nil if these are a header and the rows
 	header []byte
 
-	path string
-	rows int64
-	text []byte // valid until next is called
+	path  string
+	rows  int64
+	text  []byte // valid until next is called
+	block bool   // text is a block of the join
 
 	unread error // why a part could not be read, or who met a key path refuses it
 }
@@ -139,10 +171,10 @@ func (r *Reader) open(ctx context.Context, p *manifest.Pack, choice *Choice, loo
 	if err != nil {
 		return nil, err
 	}
-	if c.Join != "" {
-		return nil, fmt.Errorf("sink: rows of the pack %s are in the form %q, which cannot be read before its hour is sealed: read the files of the sealed hour", p.Key, c.Join)
+	rows := &packRows{pack: p, codec: c.Codec, header: c.Header, join: r.joins[c.Join]}
+	if c.Join != "" && rows.join == nil {
+		return nil, &FormError{p.Key, fmt.Sprintf("files of the format %q, which was not given to this reader", c.Join)}
 	}
-	rows := &packRows{pack: p, codec: c.Codec, header: c.Header}
 	places := c.List
 	if choice != nil {
 		places = choice.places(c)
@@ -195,7 +227,8 @@ func (r *packRows) next() (bool, error) {
 	}
 	p := r.at.Piece()
 	r.path, r.rows, r.text = r.at.Path(), p.Rows, r.at.Rows()
-	if p.Own && r.codec != "" {
+	r.block = p.Own && r.join != nil
+	if p.Own && r.join == nil && r.codec != "" {
 		r.text, err = r.decompress(r.text, p.Raw)
 	}
 	return err == nil, err
@@ -204,7 +237,7 @@ func (r *packRows) next() (bool, error) {
 // decompress decompresses a piece that is compressed as files are.
 func (r *packRows) decompress(b []byte, raw int64) ([]byte, error) {
 	if !codec.Known(r.codec) {
-		return nil, fmt.Errorf("sink: rows of the pack %s are compressed by the codec %q, which is none of package codec: read the files of the sealed hour", r.pack.Key, r.codec)
+		return nil, &FormError{r.pack.Key, fmt.Sprintf("the codec %q, which is none of package codec", r.codec)}
 	}
 	text, err := codec.NewReader(r.codec, bytes.NewReader(b))
 	if err != nil {

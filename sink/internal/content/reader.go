@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/internal/pack"
 	"github.com/onceflow/onceflow/sink/manifest"
 	stream "github.com/onceflow/onceflow/stream/driver"
@@ -17,6 +18,7 @@ import (
 // Reader reads what manifests name. It is safe for concurrent use.
 type Reader struct {
 	store driver.Store
+	joins map[string]format.Join // by name
 
 	mu    sync.Mutex       // a leaf, but for a list's, which may be held when it is taken
 	lists map[string]*list // by key of the pack
@@ -34,9 +36,15 @@ type list struct {
 	said *pack.Contents
 }
 
-// New returns a Reader of objects in store, whose calls should be tried again by it.
-func New(store driver.Store) *Reader {
-	return &Reader{store: store, lists: map[string]*list{}, most: mostHeld}
+// New returns a Reader of objects in store, whose calls should be tried again by it. joins make files of the rows of formats that
+// have one.
+func New(store driver.Store, joins ...format.Joiner) *Reader {
+	r := &Reader{store: store, joins: map[string]format.Join{}, lists: map[string]*list{}, most: mostHeld}
+	for _, j := range joins {
+		join := j.Join()
+		r.joins[join.Name()] = join
+	}
+	return r
 }
 
 // contents reads what a pack has, once, unless so many other packs were read since that it is forgotten.

@@ -3,6 +3,7 @@ package content
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -12,8 +13,10 @@ import (
 	"testing"
 
 	"github.com/onceflow/onceflow/sink/driver"
+	"github.com/onceflow/onceflow/sink/format"
 	"github.com/onceflow/onceflow/sink/internal/pack"
 	"github.com/onceflow/onceflow/sink/manifest"
+	stream "github.com/onceflow/onceflow/stream/driver"
 )
 
 // objects is as much of a store as a Reader needs. It counts the ranges of each object.
@@ -46,6 +49,12 @@ func (o *objects) put(t *testing.T, key string, head pack.Head, paths ...string)
 			t.Fatal(err)
 		}
 	}
+	return o.end(t, key, w, &b, int64(len(paths)))
+}
+
+// end ends a pack.
+func (o *objects) end(t *testing.T, key string, w *pack.Writer, b *bytes.Buffer, rows int64) *manifest.Pack {
+	t.Helper()
 	contents, offset, err := w.Close()
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +62,7 @@ func (o *objects) put(t *testing.T, key string, head pack.Head, paths ...string)
 	o.bodies[key] = b.Bytes()
 	sum := func(b []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(b, castagnoli)) }
 	return &manifest.Pack{
-		Key: key, Length: int64(b.Len()), Rows: int64(len(paths)), CRC32C: sum(b.Bytes()),
+		Key: key, Length: int64(b.Len()), Rows: rows, CRC32C: sum(b.Bytes()),
 		Contents: manifest.Contents{Offset: offset, Length: int64(len(contents)), CRC32C: sum(contents)},
 	}
 }
@@ -137,12 +146,72 @@ func TestTheHeaderComesFirst(t *testing.T) {
 	}
 }
 
+// lines is a format whose files have their number of rows at the end. A block of it begins with an exclamation mark.
+type lines struct{}
+
+func (lines) Join() format.Join      { return lines{} }
+func (lines) Name() string           { return "lines" }
+func (lines) Alike(a, b []byte) bool { return bytes.Equal(a, b) }
+func (lines) BlockBytes() int        { return 0 }
+func (lines) Begin(w io.Writer, header []byte, _ int64) (format.File, error) {
+	_, err := w.Write(header)
+	return &linesFile{w: w}, err
+}
+
+type linesFile struct {
+	w    io.Writer
+	rows int64
+}
+
+func (f *linesFile) Waiting() int64 { return 0 }
+
+func (f *linesFile) Rows(rows []byte, n int64) error {
+	f.rows += n
+	_, err := f.w.Write(rows)
+	return err
+}
+
+func (f *linesFile) Block(block []byte, n int64) error {
+	if block[0] != '!' {
+		return errors.New("no block")
+	}
+	return f.Rows(block[1:], n)
+}
+
+func (f *linesFile) Close() error {
+	_, err := fmt.Fprintf(f.w, "%d\n", f.rows)
+	return err
+}
+
+// A group of a format that makes its own files is such a file, whether its rows lie in blocks or not.
+func TestRowsOfAJoinAreAFileOfIt(t *testing.T) {
+	o := newObjects()
+	var b bytes.Buffer
+	w := pack.NewWriter(&b, pack.Head{Join: "lines", Codec: ".gz", Header: []byte("head\n")})
+	err := errors.Join(w.Add("k=a/", []byte("1\n2\n"), 2), w.Copy("k=a/", []byte("!3\n"), 2, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := o.end(t, "pack", w, &b, 3)
+	r := New(o, lines{})
+	if got := read(t, r, p, "k=a/"); got != "head\n1\n2\n3\n3\n" {
+		t.Errorf("a group is %q", got)
+	}
+	text, err := r.Pack(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(text); err != nil || string(got) != "head\n1\n2\n3\n3\n" {
+		t.Errorf("the pack is %q, %v", got, err)
+	}
+}
+
 // What this version cannot put together must not come as rows of another form.
 func TestRowsInAnUnknownFormAreRefused(t *testing.T) {
 	o := newObjects()
-	r := New(o)
+	r := New(o, lines{})
 	_, err := r.Pack(t.Context(), o.put(t, "join", pack.Head{Join: "parquet"}, "k=a/"))
-	if err == nil || !strings.Contains(err.Error(), "sealed hour") {
+	if err == nil || !strings.Contains(err.Error(), "sealed hour") || !errors.Is(err, stream.ErrStop) {
 		t.Errorf("an unknown form: %v", err)
 	}
 	var b bytes.Buffer
@@ -150,14 +219,7 @@ func TestRowsInAnUnknownFormAreRefused(t *testing.T) {
 	if err := w.Copy("k=a/", []byte("compressed"), 100, 1); err != nil {
 		t.Fatal(err)
 	}
-	contents, offset, err := w.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.bodies["codec"] = b.Bytes()
-	p := &manifest.Pack{Key: "codec", Rows: 1, Contents: manifest.Contents{
-		Offset: offset, Length: int64(len(contents)), CRC32C: fmt.Sprintf("%08x", crc32.Checksum(contents, castagnoli)),
-	}}
+	p := o.end(t, "codec", w, &b, 1)
 	text, err := r.Pack(t.Context(), p)
 	if err == nil {
 		_, err = io.ReadAll(text)
