@@ -18,7 +18,7 @@ RELEASE := go run ./internal/release/cmd/release
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency tenants tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-postgres bench-short
+.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency tenants tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-postgres bench-short ingest ingest-kill bench-ingest bench-audit
 
 test: vet lint check-tidy servers unit race sim-short mutants modules installable api torture-short torture-kinesis-short bench-short
 	@echo all tests passed
@@ -117,6 +117,15 @@ newsroom-latency:
 tenants:
 	ONCEFLOW_TENANTS=300 go test -count=1 -timeout 60m -v -run ThoughAllAreKilled ./examples/tenants
 
+# An endpoint, a job and an auditor on this disk, which lose a tenth of the batches on purpose. docs/audit.md.
+ingest:
+	rm -rf $(OUT)/ingest
+	go run ./examples/ingest -out $(abspath $(OUT))/ingest
+
+# 10,000 batches through the three as processes of their own, which are killed 50 times: some two minutes.
+ingest-kill:
+	ONCEFLOW_INGEST_BATCHES=10000 ONCEFLOW_KILLS=50 go test -count=1 -timeout 60m -v -run Killed ./examples/ingest
+
 # What the usual readers make of the output: each line of docs/reading.md. The first time it installs them, 1.5 GB.
 engines:
 	cd internal/engines && $(SERVERS) ONCEFLOW_ENGINES=1 go test -count=1 -timeout 60m -v ./...
@@ -174,6 +183,14 @@ bench-kafka:
 # Rows per second of a delivery to PostgreSQL, beside psql's copy of the same rows. docs/delivery.md.
 bench-postgres:
 	cd sink/delivery/postgres && $(SERVERS) go test -count=1 -run '^$$' -bench Load -benchtime 3x .
+
+# Events per second and CPU time per event of the endpoint on one core, beside a handler that only appends. docs/audit.md.
+bench-ingest:
+	go test -count=1 -run '^$$' -bench Endpoint -benchtime 5s ./examples/ingest
+
+# What the stage costs an event, and an audit of a million batches in time and memory. docs/audit.md.
+bench-audit:
+	go test -count=1 -run '^$$' -bench 'Count|Check/in_order' ./sink/audit
 
 # Checks only what the variants write.
 bench-short:

@@ -57,6 +57,8 @@ type instance struct {
 	read map[string]int64           // since the last cut
 	done map[string]record.Counts
 	txn  driver.Txn[row]
+
+	followed bool // all lanes: see driver.LaneCut
 }
 
 func open(t *testing.T, store sink.Store, seal *sink.SealOptions, opts *sink.Options, flows ...sink.Flow[row]) *instance {
@@ -178,6 +180,7 @@ func (in *instance) cut() driver.Cut {
 		cut.Lanes = append(cut.Lanes, driver.LaneCut{
 			Lane: l, Partitions: map[record.Partition]driver.Progress{part(l): in.at[l]},
 			Read: map[record.Partition]int64{part(l): in.read[l]}, Counts: map[record.Partition]record.Counts{part(l): in.done[l]},
+			Followed: in.followed,
 		})
 	}
 	in.read, in.done = map[string]int64{}, map[string]record.Counts{}

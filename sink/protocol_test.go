@@ -265,6 +265,23 @@ func TestClocksAloneAreCommittedWhenAnHourIsPassed(t *testing.T) {
 	}
 }
 
+// An audit once took up to an hour to see that an idle topic was read to its end: commits of clocks alone were left out.
+func TestClocksThatAreFollowedAreCommitted(t *testing.T) {
+	store, _ := memory(noon.Add(5 * time.Hour))
+	in := open(t, store, quarter, nil, rowsFlow("rows"))
+	in.acquire("a")
+	in.write("a", noon, 1)
+	in.commit()
+	in.followed = true
+	before := len(keys(t, store, "_onceflow/job/e0001/s0000/"))
+	in.seen("a", noon.Add(10*time.Minute))
+	in.commit()
+	in.commit() // in which nothing has moved
+	if got := len(keys(t, store, "_onceflow/job/e0001/s0000/")); got != before+1 {
+		t.Errorf("a clock that moved within an hour made %d entries, want 1", got-before)
+	}
+}
+
 func TestPendingRecordsKeepTheirHourOpen(t *testing.T) {
 	store, _ := memory(noon.Add(5 * time.Hour))
 	in := open(t, store, quarter, nil, rowsFlow("rows"))

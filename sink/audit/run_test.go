@@ -296,3 +296,43 @@ func TestASourceThatIsAwayCostsFewAttempts(t *testing.T) {
 		w.stop()
 	})
 }
+
+// What is missing of a topic in which nothing comes any more was once sent again at the next full hour: until then the ledger did not
+// say that the job had read all.
+func TestWhatIsMissingOfAnIdleSourceIsSentAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pass(time.Minute) // it is not near the next hour
+		w := newWorld(t)
+		w.start()
+		c := w.config()
+		send := &losses{w: w, fate: func(l *audit.Line, try int) (int, error) { return min(l.Mark.Line%2+try-1, 1), nil }}
+		b, err := audit.OpenBatcher(t.Context(), c.Batches, c.Registry, send, &audit.BatcherOptions{Lines: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range lanes {
+			w.log.Append(i, 0, time.Now(), string(made(100+i, 1)[0].Value))
+		}
+		if _, err := b.Add(t.Context(), made(0, 10)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var last *audit.Report
+		ended := make(chan error)
+		go func() {
+			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 6 * time.Hour, Observe: func(r *audit.Report) { last = r }})
+		}()
+		pass(15 * time.Minute)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if !last.Complete() || last.Sum.Words[audit.Repaired] != 1 {
+			t.Errorf("a quarter of an hour later: %+v, read until %s", last.Sum, last.Reached)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		w.stop()
+	})
+}

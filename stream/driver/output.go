@@ -168,4 +168,8 @@ type LaneCut struct {
 	// Notes are what stages wrote down about the records that were read: see stage.Noter. They are committed with the cut.
 	// An output that cannot keep them drops them.
 	Notes []record.Note
+
+	// Followed means that the lane has a stage that writes notes, and who reads these also reads how far the lane has read: a cut
+	// in which only clocks have moved must be committed, too.
+	Followed bool
 }

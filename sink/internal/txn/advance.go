@@ -128,8 +128,13 @@ func sameBesideClocks(a, b *driver.Progress) bool {
 
 // elidable reports whether a commit without files changes only clocks, and these within their hours. Skipping it is safe
 // although the next transaction may have judged lateness by its watermarks: lateness changes only when a watermark crosses
-// an hour.
-func (t *Txn) elidable(lanes []ledger.LaneCommit) bool {
+// an hour. But who follows a lane would not see for up to an hour that an idle log was read to its end.
+func (t *Txn) elidable(lanes []ledger.LaneCommit, cuts []driver.LaneCut) bool {
+	for i := range cuts {
+		if c := &cuts[i]; c.Followed && slices.ContainsFunc(lanes, func(l ledger.LaneCommit) bool { return l.Lane == c.Lane && len(l.Partitions) > 0 }) {
+			return false
+		}
+	}
 	hourOf := t.l.journal.Genesis().HourOf
 	for i := range lanes {
 		h := t.l.owned(lanes[i].Lane)

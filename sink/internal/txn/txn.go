@@ -188,7 +188,7 @@ func (t *Txn) Commit(ctx context.Context, cut driver.Cut, dropped map[string]int
 			late[list[i].Flow] += list[i].Rows
 		}
 	}
-	if len(list) == 0 && t.elidable(lanes) {
+	if len(list) == 0 && t.elidable(lanes, cut.Lanes) {
 		t.settle(nil)
 		return late, nil
 	}

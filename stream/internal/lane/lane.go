@@ -278,7 +278,7 @@ func (l *Lane) Cut() (Cut, bool, error) {
 	if err != nil {
 		return Cut{}, false, err
 	}
-	cut.Notes = l.flight.notes()
+	cut.Notes, cut.Followed = l.flight.notes(), len(l.flight.noters) > 0
 	why, examples := l.flight.reasons.Take()
 	return Cut{LaneCut: cut, Reasons: why, Examples: examples}, true, nil
 }

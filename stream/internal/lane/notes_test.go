@@ -59,6 +59,18 @@ func TestNotesAreOfTheRecordsOfTheirCut(t *testing.T) {
 	}
 }
 
+func TestALaneWithNotesIsFollowed(t *testing.T) {
+	for _, c := range []struct {
+		l    *testLane
+		want bool
+	}{{newTestLane(t, nil, &notes{}, &say{}), true}, {newTestLane(t, nil, &say{}), false}} {
+		c.l.feed(0, "a a:emit=x")
+		if got := c.l.cut().Followed; got != c.want {
+			t.Errorf("Followed is %v, want %v", got, c.want)
+		}
+	}
+}
+
 // A cut that comes while pending records are coming back leaves the lane out.
 func TestNotesWaitForACutThatHasTheirLane(t *testing.T) {
 	from := begunParts()
