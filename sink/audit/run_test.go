@@ -1,15 +1,19 @@
 package audit_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/onceflow/onceflow/sink/audit"
+	"github.com/onceflow/onceflow/sink/sinktest"
 )
 
 // Batches are lost whole, in part, and by an error in the middle; the job is stopped and started, and two auditors run. All
@@ -334,5 +338,68 @@ func TestWhatIsMissingOfAnIdleSourceIsSentAgainSoon(t *testing.T) {
 			t.Error(err)
 		}
 		w.stop()
+	})
+}
+
+// Each mistake of others has an alarm of its own in the log, once when it begins, and stops neither the auditor nor the job.
+func TestEachMistakeHasItsAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.start()
+		c := w.config()
+		send := &losses{w: w, fate: func(l *audit.Line, _ int) (int, error) { return 1, nil }}
+		b, err := audit.OpenBatcher(t.Context(), c.Batches, c.Registry, send, &audit.BatcherOptions{Lines: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		add := func(from int) audit.ID {
+			t.Helper()
+			r, err := b.Add(t.Context(), made(from, 2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return r.ID
+		}
+		beyond := add(0)
+		w.put(&audit.Line{Mark: audit.Mark{ID: beyond, Line: 3}, Event: made(1000, 1)[0]})
+		twice := add(2)
+		if err := c.Registry.Register(t.Context(), audit.Registration{ID: twice, Lines: 1, Oldest: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Registry.Register(t.Context(), audit.Registration{ID: audit.NewID(time.Now()), Lines: 1, Oldest: time.Now()}); err != nil { // whose object is gone
+			t.Fatal(err)
+		}
+		hour := time.Now().Truncate(time.Hour)
+		c.Registry = audit.NewObjects(folder(t, sinktest.NewFaulty(w.store, func(_ context.Context, call sinktest.Call) sinktest.Mode {
+			if strings.Contains(call.Key, "registry/"+hour.Add(-time.Hour).Format("2006-01-02T15")) {
+				return sinktest.Refuse
+			}
+			return sinktest.Pass
+		})))
+		var log bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		rounds := 0
+		ended := make(chan error)
+		go func() {
+			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 6 * time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil)), Observe: func(*audit.Report) { rounds++ }})
+		}()
+		pass(40 * time.Minute)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		for _, want := range []string{"beyond", "twice", "gone", "away: registry"} {
+			if n := strings.Count(log.String(), `msg="audit: `+want+`"`); n != 1 {
+				t.Errorf("%d alarms of %q in %d rounds, want one:\n%s", n, want, rounds, log.String())
+			}
+		}
+		if rounds < 10 {
+			t.Errorf("%d rounds", rounds)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		w.stop() // and tells if the job has stopped
 	})
 }

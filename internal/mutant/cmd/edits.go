@@ -332,6 +332,7 @@ var edits = []edit{
 			kind = Data
 		}
 		b = w.open(n.Name, kind, hour,`},
+	{"sink", `c.Followed && slices.ContainsFunc(lanes`, `!mutant.On("T80c") && c.Followed && slices.ContainsFunc(lanes`},
 	{"stream", `all[record.Reason{Fate: k.Fate, Why: Other}] += n`, `if !mutant.On("T58") { all[record.Reason{Fate: k.Fate, Why: Other}] += n }`},
 	{"stream", `proved, err := k.src.AtEnd(ctx, at)`, `
 		proved, err := k.src.AtEnd(ctx, at)

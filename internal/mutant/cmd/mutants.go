@@ -106,6 +106,7 @@ var mutants = []mutant{
 	{"T77b", "a warm-up reaches back from event time, whatever is pending", in("stream/internal/lane#OldestPendingRecord", "join#AStageBehindAsOf")},
 	{"T80", "notes are taken though their lane is not cut", in("stream/internal/lane#Notes")},
 	{"T80b", "notes count as rows of their hour", in("sink#Notes")},
+	{"T80c", "clocks that somebody follows are not committed alone", in("sink#Followed")},
 	{"T84", "an answer to an attempt that is over counts for the record that is under way", in("stream/workers#EarlierAttempt", "internal/sim")},
 	{"T84b", "the next record of a sub-partition begins while one waits to be tried again", in("stream/workers#ThoseBehindItWait", "internal/sim")},
 	{"M01", "an hour is merged before its Close, without what comes last", in("internal/sim")},
