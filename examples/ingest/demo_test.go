@@ -14,12 +14,15 @@ import (
 
 var shared servertest.Shared
 
+// amazonEnv is what emulators of Amazon's services want.
+var amazonEnv = []string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret", "AWS_EC2_METADATA_DISABLED=true"}
+
 // demonstration runs the program as a user does, and returns what it prints.
 func demonstration(t *testing.T, args ...string) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "ingest")
 	cmd := exec.CommandContext(t.Context(), program, append([]string{"-out", dir, "-lines", "50", "-batch", "50", "-deadline", "3s"}, args...)...)
-	cmd.Env = append(os.Environ(), "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret", "AWS_EC2_METADATA_DISABLED=true")
+	cmd.Env = append(os.Environ(), amazonEnv...)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "are in the output: 0 missing, 0 that nobody was told of, 0 twice") || !strings.Contains(string(out), "repaired") {
 		t.Errorf("%v:\n%s", err, out)

@@ -20,8 +20,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	service "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/audit"
+	"github.com/onceflow/onceflow/sink/audit/dynamodb"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 )
 
@@ -191,23 +196,32 @@ func (r *rig) complete(registered func() int64) *audit.Report {
 	}
 }
 
-// Batches are lost, doubled, cut and delayed on their way, and endpoint, job and auditor are killed again and again. In the end all that
-// clients were told is accepted is in the output once, the audit says so, and no line was sent again that had come.
-func TestEveryAcceptedLineIsInTheOutputOnceThoughAllAreKilled(t *testing.T) {
-	requests, kills, lines := number(t, "ONCEFLOW_INGEST_BATCHES", 200), number(t, "ONCEFLOW_KILLS", 6), 20
-	deadline := 4 * time.Second
-	dir := t.TempDir()
+// trial is one in which batches are lost, doubled, cut and delayed on their way, and endpoint, job and auditor are killed again and
+// again. In the end all that clients were told is accepted is in the output once, and the audit says so.
+type trial struct {
+	requests, kills int
+	deadline        time.Duration
+	args, env       []string
+	registered      func(sink.Store) int64
+}
+
+const trialLines = 20 // of a request, and of a batch
+
+func (c *trial) run(t *testing.T) (dir string, store sink.Store) {
+	t.Helper()
+	dir = t.TempDir()
 	at := port(t)
-	r := start(t, dir, nil, "-listen", at, "-batch", strconv.Itoa(lines), "-deadline", deadline.String(), "-commit", "300ms", "-lose", "0.1", "-double", "0.05", "-part", "0.05", "-delay", "0.02")
+	args := []string{"-listen", at, "-batch", strconv.Itoa(trialLines), "-deadline", c.deadline.String(), "-commit", "300ms", "-lose", "0.1", "-double", "0.05", "-part", "0.05", "-delay", "0.02"}
+	r := start(t, dir, c.env, append(args, c.args...)...)
 	acked, err := os.Create(filepath.Join(dir, "acked.ndjson"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer acked.Close()
-	lasts := time.Duration(kills) * 1200 * time.Millisecond // the last kills are for the repairs
-	pace := time.NewTicker(max(time.Microsecond, lasts/time.Duration(requests)))
+	lasts := time.Duration(c.kills) * 1200 * time.Millisecond // the last kills are for the repairs
+	pace := time.NewTicker(max(time.Microsecond, lasts/time.Duration(c.requests)))
 	defer pace.Stop()
-	traffic := &traffic{url: "http://" + at + "/events", events: requests * lines, lines: lines, acked: acked, pace: pace.C}
+	traffic := &traffic{url: "http://" + at + "/events", events: c.requests * trialLines, lines: trialLines, acked: acked, pace: pace.C}
 	var work sync.WaitGroup
 	work.Go(func() {
 		if err := traffic.run(t.Context(), 16); err != nil {
@@ -215,7 +229,7 @@ func TestEveryAcceptedLineIsInTheOutputOnceThoughAllAreKilled(t *testing.T) {
 		}
 	})
 	work.Go(func() {
-		for i := range kills {
+		for i := range c.kills {
 			select {
 			case <-time.After(500*time.Millisecond + rand.N(2*time.Second)):
 			case <-t.Context().Done():
@@ -225,24 +239,59 @@ func TestEveryAcceptedLineIsInTheOutputOnceThoughAllAreKilled(t *testing.T) {
 		}
 	})
 	work.Wait()
-	store, err := sinkfile.Open(filepath.Join(dir, "bucket"), nil)
-	if err != nil {
+	if store, err = sinkfile.Open(filepath.Join(dir, "bucket"), nil); err != nil {
 		t.Fatal(err)
 	}
-	report := r.complete(func() int64 { return count(t, store, "_audit/"+source+"/registry/") })
+	report := r.complete(func() int64 { return c.registered(store) })
 	r.end()
-	c, err := compare(t.Context(), store, filepath.Join(dir, "acked.ndjson"))
+	same, err := compare(t.Context(), store, filepath.Join(dir, "acked.ndjson"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.same() || c.acked != requests*lines {
-		t.Errorf("%s, want %d", c, requests*lines)
+	t.Logf("%d kills; %s\n%s; clients sent %d requests again", c.kills, progress(report), same, traffic.retries.Load())
+	if !same.same() || same.acked != c.requests*trialLines {
+		t.Errorf("%s, want %d", same, c.requests*trialLines)
 	}
-	resent, needless := sentAgain(t, store, filepath.Join(dir, "topic"), deadline)
-	t.Logf("%d kills; %s\n%s; %d lines were sent again, %d of them needlessly; clients sent %d requests again", kills, progress(report), c, resent, needless, traffic.retries.Load())
+	return dir, store
+}
+
+// Also no line is sent again that had come.
+func TestEveryAcceptedLineIsInTheOutputOnceThoughAllAreKilled(t *testing.T) {
+	c := &trial{requests: number(t, "ONCEFLOW_INGEST_BATCHES", 200), kills: number(t, "ONCEFLOW_KILLS", 6), deadline: 4 * time.Second}
+	c.registered = func(store sink.Store) int64 { return count(t, store, "_audit/"+source+"/registry/") }
+	dir, store := c.run(t)
+	resent, needless := sentAgain(t, store, filepath.Join(dir, "topic"), c.deadline)
+	t.Logf("%d lines were sent again, %d of them needlessly", resent, needless)
 	if resent == 0 || needless > 0 {
 		t.Errorf("%d lines were sent again, %d of them though they had come", resent, needless)
 	}
+}
+
+// The same on a broker and a table.
+func TestEveryAcceptedLineIsInTheOutputOnceThoughAllAreKilledOnKafka(t *testing.T) {
+	k, d := shared.Kafka(t), shared.DynamoDB(t)
+	client := service.New(service.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(d.Endpoint()), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
+	})
+	const table = "of-kills"
+	c := &trial{
+		requests: 100, kills: 6, deadline: 8 * time.Second, env: amazonEnv,
+		args: []string{"-kafka", strings.Join(k.Brokers(), ","), "-topic", table, "-dynamodb", d.Endpoint(), "-table", table},
+	}
+	c.registered = func(sink.Store) (n int64) {
+		g, err := dynamodb.Open(t.Context(), client, table, source, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range g.List(t.Context(), time.Now().Add(-2*time.Hour), time.Now().Add(time.Hour)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		return n
+	}
+	c.run(t)
 }
 
 func count(t *testing.T, store sink.Store, prefix string) (n int64) {

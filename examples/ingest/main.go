@@ -33,7 +33,7 @@ const (
 type options struct {
 	role, out, listen string
 
-	kafka, kinesis, dynamodb, table string
+	kafka, kinesis, topic, dynamodb, table string
 
 	faults   faults
 	batch    int           // lines of a batch at most
@@ -61,6 +61,7 @@ func parseFlags() *options {
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:0", "where the endpoint listens")
 	flag.StringVar(&o.kafka, "kafka", "", "brokers, separated by commas: send to a topic there instead of files")
 	flag.StringVar(&o.kinesis, "kinesis", "", "URL of a Kinesis, or aws for Amazon's: send to a stream there instead of files")
+	flag.StringVar(&o.topic, "topic", source, "the topic of Kafka, or the stream of Kinesis; it is made if it is missing")
 	flag.StringVar(&o.dynamodb, "dynamodb", "", "URL of a DynamoDB, or aws for Amazon's: register batches in a table there instead of objects")
 	flag.StringVar(&o.table, "table", "onceflow-batches", "the table; it is made if it is missing")
 	flag.Float64Var(&o.faults.lose, "lose", 0.1, "share of the batches that are lost on the way to the topic")

@@ -93,7 +93,7 @@ func (p *parts) openKafka(o *options) (audit.Sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = admin.CreateTopic(source, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: -1}, false)
+	err = admin.CreateTopic(o.topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: -1}, false)
 	if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
 		return nil, err
 	}
@@ -103,9 +103,9 @@ func (p *parts) openKafka(o *options) (audit.Sender, error) {
 	}
 	p.closers = append([]func() error{producer.Close}, p.closers...)
 	p.source = func(ctx context.Context) (stream.Source, error) {
-		return kafka.Open(ctx, kafka.Config{Brokers: brokers, Group: jobName, Topics: []string{source}}, nil)
+		return kafka.Open(ctx, kafka.Config{Brokers: brokers, Group: o.topic, Topics: []string{o.topic}}, nil)
 	}
-	return auditkafka.New(producer, source)
+	return auditkafka.New(producer, o.topic)
 }
 
 // amazon is the URL that stands for Amazon's own.
@@ -125,19 +125,19 @@ func (p *parts) openKinesis(ctx context.Context, o *options) (audit.Sender, erro
 	}
 	there := func(k *kinesisservice.Options) { k.BaseEndpoint = endpointOf(o.kinesis) }
 	client := kinesisservice.NewFromConfig(cfg, there)
-	_, err = client.CreateStream(ctx, &kinesisservice.CreateStreamInput{StreamName: aws.String(source), ShardCount: aws.Int32(partitions)})
+	_, err = client.CreateStream(ctx, &kinesisservice.CreateStreamInput{StreamName: &o.topic, ShardCount: aws.Int32(partitions)})
 	var exists *kinesistypes.ResourceInUseException
 	if err != nil && !errors.As(err, &exists) {
 		return nil, err
 	}
 	w := kinesisservice.NewStreamExistsWaiter(client, func(o *kinesisservice.StreamExistsWaiterOptions) { o.MinDelay = 100 * time.Millisecond })
-	if err := w.Wait(ctx, &kinesisservice.DescribeStreamInput{StreamName: aws.String(source)}, 5*time.Minute); err != nil {
+	if err := w.Wait(ctx, &kinesisservice.DescribeStreamInput{StreamName: &o.topic}, 5*time.Minute); err != nil {
 		return nil, err
 	}
 	p.source = func(ctx context.Context) (stream.Source, error) {
-		return kinesis.Open(ctx, kinesis.Config{AWS: cfg, Stream: source}, &kinesis.Options{Client: there})
+		return kinesis.Open(ctx, kinesis.Config{AWS: cfg, Stream: o.topic}, &kinesis.Options{Client: there})
 	}
-	return auditkinesis.New(client, source, nil)
+	return auditkinesis.New(client, o.topic, nil)
 }
 
 func openDynamoDB(ctx context.Context, url, table string) (audit.Registry, error) {
