@@ -33,7 +33,10 @@ func TestObjectsConform(t *testing.T) {
 	}
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
-			audittest.Run(t, func(t *testing.T) audit.Registry { return audit.NewObjects(folder(t, open(t))) })
+			audittest.Run(t, func(t *testing.T) func() audit.Registry {
+				store := open(t)
+				return func() audit.Registry { return audit.NewObjects(folder(t, store)) }
+			})
 		})
 	}
 }

@@ -36,9 +36,10 @@ func (r *Registration) Check() error {
 // Registry knows all batches. It is safe for concurrent use, and by several processes on several machines: what one of them
 // has registered all of them list at once. audittest.Run checks one.
 type Registry interface {
-	// Register makes r durable. To register the same again is no error and changes nothing. It never replaces: if the ID is
-	// registered with other numbers, both registrations are kept and listed, so that an auditor sees the mistake. After an
-	// error r may be registered or not, or come to be later; calling Register again settles it.
+	// Register makes r durable. It refuses what Registration.Check finds wrong. To register the same again is no error and
+	// changes nothing. It never replaces: if the ID is registered with other numbers, both registrations are kept and listed,
+	// so that an auditor sees the mistake. After an error r may be registered or not, or come to be later; calling Register
+	// again settles it.
 	Register(ctx context.Context, r Registration) error
 
 	// List yields the registrations whose ID is of a time from from on and before to, ordered by ID. It sees all that

@@ -3,6 +3,7 @@ package audittest
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 	"sync"
 	"testing"
@@ -11,9 +12,12 @@ import (
 	"github.com/onceflow/onceflow/sink/audit"
 )
 
-// Run checks a registry. open makes one that is empty.
-func Run(t *testing.T, open func(t *testing.T) audit.Registry) {
-	for name, test := range map[string]func(*testing.T, audit.Registry){
+// handles are two handles on one registry, as two processes have.
+type handles [2]audit.Registry
+
+// Run checks a registry. open makes one that is empty, and returns what opens a handle on it.
+func Run(t *testing.T, open func(t *testing.T) func() audit.Registry) {
+	for name, test := range map[string]func(*testing.T, handles){
 		"RegisterIsIdempotent":        testRegisterIsIdempotent,
 		"OtherNumbersAreKeptBeside":   testOtherNumbersAreKeptBeside,
 		"ListIsOrderedByTime":         testListIsOrderedByTime,
@@ -23,8 +27,13 @@ func Run(t *testing.T, open func(t *testing.T) audit.Registry) {
 		"ManyRegisterAtOnce":          testManyRegisterAtOnce,
 		"WhatExpiresIsOldEnough":      testWhatExpiresIsOldEnough,
 		"AnEndedContextIsTheirsToSay": testAnEndedContextIsTheirsToSay,
+		"AListingIsOfItsTime":         testAListingIsOfItsTime,
+		"WhatNoBatchCanHaveIsRefused": testWhatNoBatchCanHaveIsRefused,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+		t.Run(name, func(t *testing.T) {
+			handle := open(t)
+			test(t, handles{handle(), handle()})
+		})
 	}
 }
 
@@ -35,25 +44,32 @@ func registration(at time.Time, lines int) audit.Registration {
 	return audit.Registration{ID: audit.NewID(at), Lines: lines, Bytes: int64(lines) * 500, Oldest: at.Add(-time.Minute)}
 }
 
-func register(t *testing.T, g audit.Registry, all ...audit.Registration) {
+// register registers with each handle in turn.
+func register(t *testing.T, g handles, all ...audit.Registration) {
 	t.Helper()
-	for _, r := range all {
-		if err := g.Register(t.Context(), r); err != nil {
+	for i, r := range all {
+		if err := g[i%2].Register(t.Context(), r); err != nil {
 			t.Fatalf("Register(%v): %v", r, err)
 		}
 	}
 }
 
-func list(t *testing.T, g audit.Registry, from, to time.Time) []audit.Registration {
+// list lists with both handles, which must see the same.
+func list(t *testing.T, g handles, from, to time.Time) []audit.Registration {
 	t.Helper()
-	var all []audit.Registration
-	for r, err := range g.List(t.Context(), from, to) {
-		if err != nil {
-			t.Fatalf("List: %v", err)
+	var seen [2][]audit.Registration
+	for i := range g {
+		for r, err := range g[i].List(t.Context(), from, to) {
+			if err != nil {
+				t.Fatalf("List: %v", err)
+			}
+			seen[i] = append(seen[i], r)
 		}
-		all = append(all, r)
 	}
-	return all
+	if !slices.EqualFunc(seen[0], seen[1], same) {
+		t.Fatalf("one handle lists %d batches, another %d, or others", len(seen[0]), len(seen[1]))
+	}
+	return seen[0]
 }
 
 func same(a, b audit.Registration) bool { return a.Compare(&b) == 0 }
@@ -66,14 +82,14 @@ func check(t *testing.T, what string, got, want []audit.Registration) {
 }
 
 // Contract: to register the same again changes nothing.
-func testRegisterIsIdempotent(t *testing.T, g audit.Registry) {
+func testRegisterIsIdempotent(t *testing.T, g handles) {
 	r := registration(start, 10)
 	register(t, g, r, r)
 	check(t, "registered twice", list(t, g, start, start.Add(time.Second)), []audit.Registration{r})
 }
 
 // Contract: an ID that is registered again with other numbers is listed with both.
-func testOtherNumbersAreKeptBeside(t *testing.T, g audit.Registry) {
+func testOtherNumbersAreKeptBeside(t *testing.T, g handles) {
 	one := registration(start, 10)
 	two, three := one, one
 	two.Lines, three.Bytes = 11, one.Bytes+1
@@ -84,7 +100,7 @@ func testOtherNumbersAreKeptBeside(t *testing.T, g audit.Registry) {
 }
 
 // Contract: a listing is in the order of IDs, whatever the order of registrations.
-func testListIsOrderedByTime(t *testing.T, g audit.Registry) {
+func testListIsOrderedByTime(t *testing.T, g handles) {
 	var all []audit.Registration
 	for i := range 20 {
 		all = append(all, registration(start.Add(time.Duration(i*7%20)*20*time.Minute), i+1))
@@ -95,7 +111,7 @@ func testListIsOrderedByTime(t *testing.T, g audit.Registry) {
 }
 
 // Contract: a window has its first millisecond and not the one at its end.
-func testListHasTheWindowAndNoMore(t *testing.T, g audit.Registry) {
+func testListHasTheWindowAndNoMore(t *testing.T, g handles) {
 	var all []audit.Registration
 	for _, at := range []time.Duration{-time.Hour, -time.Millisecond, 0, time.Millisecond, time.Hour - time.Millisecond, time.Hour, 25 * time.Hour} {
 		all = append(all, registration(start.Add(at), 1))
@@ -107,7 +123,7 @@ func testListHasTheWindowAndNoMore(t *testing.T, g audit.Registry) {
 }
 
 // Contract: a listing has all that Register has returned for, also more than a server answers at once.
-func testListHasAllPages(t *testing.T, g audit.Registry) {
+func testListHasAllPages(t *testing.T, g handles) {
 	var all []audit.Registration
 	for i := range 2_500 {
 		all = append(all, registration(start.Add(time.Duration(i)*time.Second), 1+i%1000))
@@ -116,7 +132,7 @@ func testListHasAllPages(t *testing.T, g audit.Registry) {
 	for part := range slices.Chunk(all, 100) {
 		group.Go(func() {
 			for _, r := range part {
-				if err := g.Register(t.Context(), r); err != nil {
+				if err := g[0].Register(t.Context(), r); err != nil {
 					t.Errorf("Register: %v", err)
 					return
 				}
@@ -131,11 +147,11 @@ func testListHasAllPages(t *testing.T, g audit.Registry) {
 }
 
 // Contract: who lists may stop at any registration, and list again.
-func testListMayBeLeft(t *testing.T, g audit.Registry) {
+func testListMayBeLeft(t *testing.T, g handles) {
 	all := []audit.Registration{registration(start, 1), registration(start.Add(time.Second), 2)}
 	register(t, g, all...)
 	for range 3 {
-		for r, err := range g.List(t.Context(), start, start.Add(time.Minute)) {
+		for r, err := range g[0].List(t.Context(), start, start.Add(time.Minute)) {
 			if err != nil || !same(r, all[0]) {
 				t.Errorf("the first is %v, %v, want %v", r, err, all[0])
 			}
@@ -146,12 +162,12 @@ func testListMayBeLeft(t *testing.T, g audit.Registry) {
 }
 
 // Contract: of one registration made by many at once there is one.
-func testManyRegisterAtOnce(t *testing.T, g audit.Registry) {
+func testManyRegisterAtOnce(t *testing.T, g handles) {
 	r := registration(start, 10)
 	var group sync.WaitGroup
-	for range 8 {
+	for i := range 8 {
 		group.Go(func() {
-			if err := g.Register(t.Context(), r); err != nil {
+			if err := g[i%2].Register(t.Context(), r); err != nil {
 				t.Errorf("Register: %v", err)
 			}
 		})
@@ -161,13 +177,13 @@ func testManyRegisterAtOnce(t *testing.T, g audit.Registry) {
 }
 
 // Contract: nothing goes that is not older, and what is not deleted is listed as before.
-func testWhatExpiresIsOldEnough(t *testing.T, g audit.Registry) {
+func testWhatExpiresIsOldEnough(t *testing.T, g handles) {
 	var all []audit.Registration
 	for _, at := range []time.Duration{-48 * time.Hour, -time.Millisecond, 0, time.Hour} {
 		all = append(all, registration(start.Add(at), 1))
 	}
 	register(t, g, all...)
-	err := g.Expire(t.Context(), start)
+	err := g[0].Expire(t.Context(), start)
 	got := list(t, g, start.Add(-72*time.Hour), start.Add(72*time.Hour))
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
@@ -180,15 +196,43 @@ func testWhatExpiresIsOldEnough(t *testing.T, g audit.Registry) {
 }
 
 // Contract: if the context has ended the error says so.
-func testAnEndedContextIsTheirsToSay(t *testing.T, g audit.Registry) {
+func testAnEndedContextIsTheirsToSay(t *testing.T, g handles) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := g.Register(ctx, registration(start, 1)); !errors.Is(err, context.Canceled) {
+	if err := g[0].Register(ctx, registration(start, 1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Register: %v, want the context's error", err)
 	}
-	for _, err := range g.List(ctx, start, start.Add(time.Hour)) {
-		if !errors.Is(err, context.Canceled) {
+	said := false
+	for _, err := range g[0].List(ctx, start, start.Add(time.Hour)) {
+		if said = true; !errors.Is(err, context.Canceled) {
 			t.Errorf("List: %v, want the context's error", err)
 		}
 	}
+	if !said {
+		t.Error("List: no error, want the context's")
+	}
+}
+
+// Contract: a listing has what was registered before it, by whichever handle, also if the same window was listed earlier.
+func testAListingIsOfItsTime(t *testing.T, g handles) {
+	var all []audit.Registration
+	for i := range 4 {
+		check(t, "before the next one", list(t, g, start, start.Add(time.Hour)), all)
+		r := registration(start.Add(time.Duration(i)*time.Second), 1)
+		if err := g[i%2].Register(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	check(t, "in the end", list(t, g, start, start.Add(time.Hour)), all)
+}
+
+// Contract: a batch without lines, or with more than one can have, is refused, and trying again is in vain.
+func testWhatNoBatchCanHaveIsRefused(t *testing.T, g handles) {
+	for _, lines := range []int{0, audit.MaxLines + 1} {
+		if err := g[0].Register(t.Context(), registration(start, lines)); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%d lines: %v, want an error that matches fs.ErrInvalid", lines, err)
+		}
+	}
+	check(t, "nothing was right", list(t, g, start, start.Add(time.Hour)), nil)
 }

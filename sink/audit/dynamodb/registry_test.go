@@ -53,9 +53,12 @@ func open(t *testing.T, c *service.Client, table, name string, o *dynamodb.Optio
 func TestConformance(t *testing.T) {
 	c, name := table(t)
 	sources := 0
-	audittest.Run(t, func(t *testing.T) audit.Registry {
+	audittest.Run(t, func(t *testing.T) func() audit.Registry {
 		sources++
-		return open(t, c, name, fmt.Sprint("clicks", sources), &dynamodb.Options{Keep: 100 * 365 * 24 * time.Hour})
+		source := fmt.Sprint("clicks", sources)
+		return func() audit.Registry {
+			return open(t, c, name, source, &dynamodb.Options{Keep: 100 * 365 * 24 * time.Hour})
+		}
 	})
 }
 
@@ -108,7 +111,9 @@ func TestTheServiceDeletesWhatHasExpired(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for { // DynamoDB Local takes some 12 seconds; the test's deadline bounds it
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for ; ; <-tick.C { // DynamoDB Local takes some 12 seconds; the test's deadline bounds it
 		var all []audit.Registration
 		for r, err := range g.List(t.Context(), now.Add(-4*time.Hour), now.Add(time.Hour)) {
 			if err != nil {

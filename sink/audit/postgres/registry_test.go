@@ -45,13 +45,16 @@ func psql(t *testing.T, sql string) string {
 func TestConformance(t *testing.T) {
 	pool := connect(t, "")
 	sources := 0
-	audittest.Run(t, func(t *testing.T) audit.Registry {
+	audittest.Run(t, func(t *testing.T) func() audit.Registry {
 		sources++
-		g, err := postgres.Open(t.Context(), pool, fmt.Sprint("clicks", sources), nil)
-		if err != nil {
-			t.Fatal(err)
+		source := fmt.Sprint("clicks", sources)
+		return func() audit.Registry {
+			g, err := postgres.Open(t.Context(), pool, source, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return g
 		}
-		return g
 	})
 	if n := psql(t, "select count(*) > 2500 from onceflow_batches where batch < '\\x0200'"); n != "t" {
 		t.Errorf("psql counts otherwise: %s", n)
