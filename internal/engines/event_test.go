@@ -11,14 +11,14 @@ import (
 
 // event is what goes in. Place is the key of the flows, so readers find it in the rows and in the folders.
 type event struct {
-	ID    int64     `json:"id" avro:"id"`
-	N     int64     `json:"n" avro:"n"`
-	Price float64   `json:"price" avro:"price"`
-	OK    bool      `json:"ok" avro:"ok"`
-	Text  string    `json:"text" avro:"text"`
-	Note  *string   `json:"note" avro:"note"`
-	At    time.Time `json:"at" avro:"at"`
-	Place string    `json:"place" avro:"place"`
+	ID    int64     `json:"id" avro:"id" parquet:"id"`
+	N     int64     `json:"n" avro:"n" parquet:"n"`
+	Price float64   `json:"price" avro:"price" parquet:"price"`
+	OK    bool      `json:"ok" avro:"ok" parquet:"ok"`
+	Text  string    `json:"text" avro:"text" parquet:"text"`
+	Note  *string   `json:"note" avro:"note" parquet:"note"`
+	At    time.Time `json:"at" avro:"at" parquet:"at"`
+	Place string    `json:"place" avro:"place" parquet:"place"`
 }
 
 func parse(r *stream.Record) (e event, err error) { return e, json.Unmarshal(r.Value, &e) }

@@ -19,6 +19,7 @@ import (
 	"github.com/onceflow/onceflow/sink/codec"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/format"
+	"github.com/onceflow/onceflow/sink/parquet"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
 )
@@ -39,6 +40,10 @@ func kinds() []kind {
 	if err != nil {
 		panic(err)
 	}
+	columns, err := parquet.For[event](nil)
+	if err != nil {
+		panic(err)
+	}
 	const gzip, zstd, lz4, snappy = "\x1f\x8b\x08", "\x28\xb5\x2f\xfd", "\x04\x22\x4d\x18", "\xff\x06\x00\x00sNaPpY"
 	return []kind{
 		{"jsonl", lines, codec.None, ""},
@@ -50,6 +55,7 @@ func kinds() []kind {
 		{"csv.zst", csv, codec.Zstd, zstd},
 		{"tsv.gz", tsv, codec.Gzip, gzip},
 		{"avro", block, nil, ""},
+		{"parquet", columns, nil, ""},
 	}
 }
 
