@@ -34,6 +34,8 @@ var may = map[string][]string{
 	"sink/delivery/deliverytest": {"sink", "sink/codec", "sink/delivery", "sink/format", "sink/sinktest", "stream/driver", "stream/record", "internal/env"},
 	"sink/delivery/postgres":     {"sink/delivery"},
 	"sink/delivery/webhook":      {"sink/delivery", "sink/manifest"},
+	"sink/delivery/keyvalue":     {"sink/delivery"},
+	"sink/delivery/redis":        {"sink/delivery/keyvalue"},
 
 	"sink/bykey": {"sink", "sink/driver", "sink/escape", "sink/format", "sink/manifest", "sink/internal/content", "sink/internal/files", "sink/internal/retry", "stream/driver", "internal/env"},
 

@@ -12,6 +12,7 @@ require (
 	github.com/onceflow/onceflow/sink/avro v0.0.0
 	github.com/onceflow/onceflow/sink/azure v0.0.0
 	github.com/onceflow/onceflow/sink/delivery/postgres v0.0.0
+	github.com/onceflow/onceflow/sink/delivery/redis v0.0.0
 	github.com/onceflow/onceflow/sink/gcs v0.0.0
 	github.com/redis/go-redis/v9 v9.23.0
 	google.golang.org/api v0.307.0

@@ -26,6 +26,7 @@ import (
 	"github.com/onceflow/onceflow/sink/avro"
 	"github.com/onceflow/onceflow/sink/azure"
 	"github.com/onceflow/onceflow/sink/delivery/postgres"
+	deliveryredis "github.com/onceflow/onceflow/sink/delivery/redis"
 	sinkfile "github.com/onceflow/onceflow/sink/file"
 	"github.com/onceflow/onceflow/sink/gcs"
 	"github.com/onceflow/onceflow/stream"
@@ -123,6 +124,9 @@ func servers(ctx context.Context) {
 
 	_, err = postgres.Open(ctx, nil, nil, nil)
 	fmt.Println("sink/delivery/postgres refuses to be opened without tables:", err != nil)
+
+	_, err = deliveryredis.Open(ctx, nobody, nil)
+	fmt.Println("sink/delivery/redis says that nobody answers:", err != nil)
 
 	_, err = kubernetes.NewLease("", "", nil)
 	fmt.Println("scaler/kubernetes refuses a lease without a name:", err != nil)
