@@ -252,6 +252,9 @@ func (c *trial) run(t *testing.T) (dir string, store sink.Store) {
 	if !same.same() || same.acked != c.requests*trialLines {
 		t.Errorf("%s, want %d", same, c.requests*trialLines)
 	}
+	if out, err := exec.CommandContext(t.Context(), "go", "run", "../verify", filepath.Join(dir, "bucket")).CombinedOutput(); err != nil {
+		t.Errorf("the checker says %v:\n%s", err, out)
+	}
 	return dir, store
 }
 

@@ -9,6 +9,7 @@ require (
 	github.com/onceflow/onceflow/dedup/redis v0.0.0
 	github.com/onceflow/onceflow/scaler/keda v0.0.0
 	github.com/onceflow/onceflow/scaler/kubernetes v0.0.0
+	github.com/onceflow/onceflow/sink/audit/postgres v0.0.0
 	github.com/onceflow/onceflow/sink/avro v0.0.0
 	github.com/onceflow/onceflow/sink/azure v0.0.0
 	github.com/onceflow/onceflow/sink/delivery/postgres v0.0.0

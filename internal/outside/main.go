@@ -23,6 +23,7 @@ import (
 	"github.com/onceflow/onceflow/scaler/kubernetes"
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
+	auditpostgres "github.com/onceflow/onceflow/sink/audit/postgres"
 	"github.com/onceflow/onceflow/sink/avro"
 	"github.com/onceflow/onceflow/sink/azure"
 	"github.com/onceflow/onceflow/sink/delivery/postgres"
@@ -124,6 +125,8 @@ func servers(ctx context.Context) {
 
 	_, err = postgres.Open(ctx, nil, nil, nil)
 	fmt.Println("sink/delivery/postgres refuses to be opened without tables:", err != nil)
+	_, err = auditpostgres.Open(ctx, nil, "clicks", nil)
+	fmt.Println("sink/audit/postgres refuses to be opened without a database:", err != nil)
 
 	_, err = deliveryredis.Open(ctx, nobody, nil)
 	fmt.Println("sink/delivery/redis says that nobody answers:", err != nil)
