@@ -44,7 +44,7 @@ func memory() (*sinktest.Memory, *clock) {
 }
 
 // testContext is for programs under test: what waits before it tries again does not wait.
-func testContext(t *testing.T) context.Context {
+func testContext(t testing.TB) context.Context {
 	t.Helper()
 	e := env.Default()
 	e.Sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
@@ -61,7 +61,7 @@ func keyed(merge bool) sink.Flow[row] {
 
 // job is an instance of a job of one lane.
 type job struct {
-	t    *testing.T
+	t    testing.TB
 	out  *sink.Sink[row]
 	txn  driver.Txn[row]
 	at   driver.Progress
@@ -72,12 +72,12 @@ type job struct {
 var partition = record.Partition{Source: "topic", ID: "0"}
 
 // begin opens the job and goes on with it.
-func begin(t *testing.T, store sink.Store, flows ...sink.Flow[row]) *job {
+func begin(t testing.TB, store sink.Store, flows ...sink.Flow[row]) *job {
 	t.Helper()
 	return beginWith(t, store, &sink.Options{Keep: 24 * time.Hour}, flows...)
 }
 
-func beginWith(t *testing.T, store sink.Store, o *sink.Options, flows ...sink.Flow[row]) *job {
+func beginWith(t testing.TB, store sink.Store, o *sink.Options, flows ...sink.Flow[row]) *job {
 	t.Helper()
 	j := &job{t: t}
 	var err error
@@ -168,7 +168,7 @@ func of(values ...string) (all []bykey.Path) {
 	return all
 }
 
-func openReader(t *testing.T, store sink.Store, o bykey.Options) *bykey.Reader {
+func openReader(t testing.TB, store sink.Store, o bykey.Options) *bykey.Reader {
 	t.Helper()
 	o.Poll = -1
 	r, err := bykey.Open(testContext(t), store, "job", "clicks", &o)
@@ -267,12 +267,13 @@ func numbered(first, n int, values ...string) (rows []row) {
 // counting counts calls of a store by what they do.
 type counting struct {
 	ranges map[string]int // reads of ranges by key of the object
+	bytes  int64          // of these
 	opens  int            // of data files
 }
 
 func (c *counting) store(s sink.Store) sink.Store {
 	c.ranges = map[string]int{}
-	return sinktest.NewFaulty(s, func(_ context.Context, call sinktest.Call) sinktest.Mode {
+	return sinktest.NewFaulty(measured{s, c}, func(_ context.Context, call sinktest.Call) sinktest.Mode {
 		switch {
 		case call.Op == sinktest.OpReadRange:
 			c.ranges[call.Key]++
@@ -281,4 +282,15 @@ func (c *counting) store(s sink.Store) sink.Store {
 		}
 		return sinktest.Pass
 	})
+}
+
+// measured counts bytes of ranges.
+type measured struct {
+	sink.Store
+	to *counting
+}
+
+func (m measured) ReadRange(ctx context.Context, key string, offset, length int64) ([]byte, error) {
+	m.to.bytes += length
+	return m.Store.ReadRange(ctx, key, offset, length)
 }

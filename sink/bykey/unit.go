@@ -166,7 +166,7 @@ func (u *Unit) ofPacks(ctx context.Context, give func(*Part) bool) error {
 				return u.gone(ctx, err)
 			}
 			part := &Part{Path: u.wanted.byFolders[g.Path], Hour: p.Hour, Rows: g.Rows, Key: p.Key, open: func(context.Context) (io.ReadCloser, error) {
-				return io.NopCloser(bytes.NewReader(g.Text)), nil
+				return groupText{bytes.NewReader(g.Text)}, nil
 			}}
 			if !give(part) {
 				return errStop
@@ -175,3 +175,8 @@ func (u *Unit) ofPacks(ctx context.Context, give func(*Part) bool) error {
 	}
 	return nil
 }
+
+// groupText is rows that are in memory. It tells how many bytes are left, by which readers choose their buffers.
+type groupText struct{ *bytes.Reader }
+
+func (groupText) Close() error { return nil }

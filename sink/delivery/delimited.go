@@ -69,7 +69,7 @@ func delimited[T any](header []string, noHeader bool, row func(*Fields) (T, erro
 			var f Fields
 			f.name(header)
 			head := len(header) > 0 && !noHeader
-			for fields, err := range split(bufio.NewReaderSize(r, 64<<10)) {
+			for fields, err := range split(buffered(r)) {
 				if err != nil {
 					yield(none, err)
 					return

@@ -83,7 +83,7 @@ func Lines[T any](row func(line []byte) (T, error)) Reader[T] {
 	return func(r io.Reader) iter.Seq2[T, error] {
 		return func(yield func(T, error) bool) {
 			var none T
-			for line, err := range lines(bufio.NewReaderSize(r, 64<<10)) {
+			for line, err := range lines(buffered(r)) {
 				if err != nil {
 					yield(none, err)
 					return
@@ -99,6 +99,15 @@ func Lines[T any](row func(line []byte) (T, error)) Reader[T] {
 			}
 		}
 	}
+}
+
+// buffered is r with a buffer that is not larger than what there is to read, if r tells: a pack may have a few rows of each of many keys.
+func buffered(r io.Reader) *bufio.Reader {
+	size := 64 << 10
+	if l, ok := r.(interface{ Len() int }); ok {
+		size = min(size, l.Len())
+	}
+	return bufio.NewReaderSize(r, size)
 }
 
 // lines yields the lines of b without their ends. They are valid until the next one.

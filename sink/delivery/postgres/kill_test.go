@@ -42,7 +42,7 @@ func worker(folder, url string) error {
 		target, err := postgres.Open(ctx, pool, []postgres.Table{rows}, nil)
 		if err == nil {
 			var d *delivery.Delivery
-			d, err = delivery.Open(ctx, store, deliverytest.Name, "pg", target, &delivery.Options{Poll: 20 * time.Millisecond, Logger: quiet})
+			d, err = delivery.Open(ctx, store, deliverytest.Name, "pg", target, &delivery.Options{Poll: 20 * time.Millisecond, Logger: quiet, Decoded: true})
 			if err == nil {
 				return d.Run(ctx)
 			}
@@ -51,7 +51,7 @@ func worker(folder, url string) error {
 	}
 }
 
-// Two processes deliver what a job commits. One after the other is killed, and now and then the server. Each row comes to be there
+// Two processes deliver what a job commits, at first in files and then in packs. One after the other is killed, and now and then the server. Each row comes to be there
 // once, and each bad row among the rejects once, by a count of psql.
 func TestKilledProcessesAndServersLeaveEachRowOnce(t *testing.T) {
 	if folder := os.Getenv(folderEnv); folder != "" {
@@ -116,6 +116,9 @@ func TestKilledProcessesAndServersLeaveEachRowOnce(t *testing.T) {
 		}
 	}
 	for kill := range kills {
+		if kill == kills/2 { // from here on rows come in packs
+			job = deliverytest.NewMergedJob(t, store)
+		}
 		commit(6)
 		progress()
 		victim := kill % len(workers)
