@@ -20,6 +20,7 @@ type Result struct {
 	Forgotten    int // partitions that had ended
 	Gone         int // of those, forgotten for good
 	PendingSteps int // pending sets that say only what has changed
+	TooLate      int // packs that were gone when a reader by key came to them
 }
 
 // Options are the optional settings of Run; nil means all defaults.

@@ -23,6 +23,7 @@ type world struct {
 	check     *checker
 	group     *group
 	folder    *folder
+	tenant    *tenant
 }
 
 func newWorld(seed uint64, o *Options) *world {
@@ -39,6 +40,7 @@ func newWorld(seed uint64, o *Options) *world {
 		sched: s, cfg: w.cfg, mishaps: w.mishaps, src: w.src, store: &watched{w.store, w.check}, check: w.check, owner: map[string]*process{},
 	}
 	w.folder = &folder{sched: s, src: w.src, prod: w.producers, group: w.group, check: w.check}
+	w.tenant = newTenant(w, seed)
 	s.logf("seed %d: %s", seed, settings(w.cfg, w.mishaps))
 	for range w.cfg.lanes {
 		w.src.addLane(w.src.topics()...)
@@ -80,6 +82,7 @@ func (w *world) happen() {
 	w.group.balance()
 	w.group.misfortune()
 	w.clock.happen()
+	w.tenant.happen()
 }
 
 // retire lets a topic's partition be deleted, and a person take it out of the job.
@@ -136,6 +139,7 @@ func (w *world) settle(buf []*actor) {
 			return
 		}
 		if w.check.missing(until) == "" && !w.folder.comingBack() {
+			w.tenant.finish()
 			w.loss()
 			return
 		}
@@ -157,6 +161,7 @@ func (w *world) result(seed uint64) Result {
 	r := Result{
 		Seed: seed, Violations: c.bad.list, Hash: w.sched.hash.Sum64(), Steps: w.sched.steps, Entries: len(c.entries), Seals: len(c.hours.seals),
 		Descended: c.progress.descended, Reshards: w.src.resharded, Forgotten: len(c.owners.forgotten), Gone: c.owners.forGood, PendingSteps: c.progress.steps,
+		TooLate: w.tenant.behind,
 	}
 	for _, p := range w.src.partList {
 		r.Records += len(p.log)

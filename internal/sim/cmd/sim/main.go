@@ -59,7 +59,7 @@ func run(first, n uint64, o *sim.Options) int {
 				total.Steps, total.Entries, total.Records = total.Steps+r.Steps, total.Entries+r.Entries, total.Records+r.Records
 				total.Seals, total.Reshards = total.Seals+r.Seals, total.Reshards+r.Reshards
 				total.Forgotten, total.Gone = total.Forgotten+r.Forgotten, total.Gone+r.Gone
-				total.PendingSteps += r.PendingSteps
+				total.PendingSteps, total.TooLate = total.PendingSteps+r.PendingSteps, total.TooLate+r.TooLate
 				if len(r.Violations) > 0 {
 					bad++
 					fmt.Printf("seed %d (trace %016x):\n", seed, r.Hash)
@@ -72,8 +72,8 @@ func run(first, n uint64, o *sim.Options) int {
 		})
 	}
 	wg.Wait()
-	fmt.Printf("%d steps, %d entries, %d records, %d seals, %d splits and merges, %d partitions forgotten, %d for good, %d steps of pending sets\n",
-		total.Steps, total.Entries, total.Records, total.Seals, total.Reshards, total.Forgotten, total.Gone, total.PendingSteps)
+	fmt.Printf("%d steps, %d entries, %d records, %d seals, %d splits and merges, %d partitions forgotten, %d for good, %d steps of pending sets, %d packs gone before they were read\n",
+		total.Steps, total.Entries, total.Records, total.Seals, total.Reshards, total.Forgotten, total.Gone, total.PendingSteps, total.TooLate)
 	fmt.Printf("seeds %d, violations %d\n", n, bad)
 	return bad
 }
