@@ -4,10 +4,10 @@ import "sync"
 
 const (
 	// cellBytes of rows are in a cell. A buffer wastes half a cell on average, and thousands of buffers are open at once.
-	cellBytes = 504
+	cellBytes = 248
 
-	// slabCells are taken at once. With its link a cell has 512 bytes.
-	slabCells = 128
+	// slabCells are taken at once. With its link a cell has 256 bytes.
+	slabCells = 256
 	slabBytes = slabCells * (cellBytes + 8)
 )
 

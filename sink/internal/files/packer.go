@@ -2,11 +2,11 @@ package files
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/onceflow/onceflow/sink/internal/pack"
@@ -119,7 +119,12 @@ func (p *packer) write(ctx context.Context, buffers []*buffer) error {
 	if len(buffers) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(buffers, func(a, b *buffer) int { return cmp.Or(cmp.Compare(a.slot, b.slot), cmp.Compare(a.keys, b.keys)) })
+	slices.SortStableFunc(buffers, func(a, b *buffer) int {
+		if a.slot != b.slot { // mostly
+			return a.slot - b.slot
+		}
+		return strings.Compare(a.keys, b.keys)
+	})
 	p.set.budget.Add(packingBytes)
 	defer p.set.budget.Add(-packingBytes)
 	out, err := p.set.begin(ctx, &p.folder)

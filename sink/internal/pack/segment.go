@@ -14,7 +14,7 @@ type Group struct {
 	Path   string
 	Pieces []Piece
 
-	slot int // of a group that was read
+	slot, from int // of a group that was read; its path's place among the others
 }
 
 // Piece is some rows of a group, which end at the end of a record.
@@ -40,12 +40,12 @@ type Segment struct {
 
 var errIndex = errors.New("pack: a segment's list of groups cannot be read")
 
-// encodeIndex is the list of groups as a segment begins: the number of blocks, for each its bytes, raw bytes doubled, plus
+// encodeIndex appends the list of groups as a segment begins: the number of blocks, for each its bytes, raw bytes doubled, plus
 // one if a piece has it alone, and checksum; then the number of groups, for each how many bytes its path shares with the one
 // before, the length of the rest, the rest, the number of pieces, and for each its raw bytes, doubled as a block's, and its
 // rows. All numbers are unsigned varints but checksums, which have four bytes, the lowest first.
-func encodeIndex(groups []Group, blocks []Block) []byte {
-	dst := binary.AppendUvarint(nil, uint64(len(blocks)))
+func encodeIndex(dst []byte, groups []Group, blocks []Block) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(blocks)))
 	for i := range blocks {
 		b := &blocks[i]
 		dst = binary.AppendUvarint(dst, uint64(b.Bytes))
@@ -98,6 +98,7 @@ func DecodeSegment(b []byte, p Place) (*Segment, error) {
 	}
 	s.Groups = make([]Group, d.count(4))
 	raw, rows, path := int64(0), int64(0), []byte{}
+	paths := make([]byte, 0, 2*len(b))        // of all groups, so that they share one string
 	pieces := make([]Piece, 0, len(s.Groups)) // of all groups: most have one
 	for i := range s.Groups {
 		g := &s.Groups[i]
@@ -106,8 +107,9 @@ func DecodeSegment(b []byte, p Place) (*Segment, error) {
 			return nil, errIndex
 		}
 		path = append(path[:same], d.bytes(d.number())...)
-		g.Path = string(path)
-		g.slot = Slot(g.Path)
+		g.slot = slotOf(path)
+		g.from = len(paths)
+		paths = append(paths, path...)
 		first := len(pieces)
 		for range d.count(2) {
 			q := Piece{}
@@ -121,6 +123,11 @@ func DecodeSegment(b []byte, p Place) (*Segment, error) {
 	}
 	if d.bad || len(d.b) > 0 || bytes != p.Bytes || raw != p.Raw || rows != p.Rows {
 		return nil, errIndex
+	}
+	all, end := string(paths), len(paths)
+	for i := len(s.Groups) - 1; i >= 0; i-- {
+		g := &s.Groups[i]
+		g.Path, end = all[g.from:end], g.from
 	}
 	return s, s.check()
 }

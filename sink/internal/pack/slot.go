@@ -7,7 +7,9 @@ const Slots = 256
 
 // Slot is the slot of a key path: the first byte of its SHA-256. So the slots have about as many keys each, whatever the
 // keys are.
-func Slot(path string) int {
-	sum := sha256.Sum256([]byte(path))
+func Slot(path string) int { return slotOf([]byte(path)) }
+
+func slotOf(path []byte) int {
+	sum := sha256.Sum256(path)
 	return int(sum[0])
 }

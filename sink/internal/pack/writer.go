@@ -39,6 +39,7 @@ type Writer struct {
 
 	seg    segment
 	shared []byte // rows of the shared block under way
+	index  []byte
 	tmp    []byte
 }
 
@@ -46,6 +47,8 @@ type Writer struct {
 type segment struct {
 	first  int
 	groups []Group
+	pieces []Piece // of all groups
+	from   int     // the first piece of the last group
 	blocks []Block
 	data   []byte
 	raw    int64
@@ -112,9 +115,10 @@ func (w *Writer) piece(path string, p Piece) error {
 	}
 	if g := w.seg.groups; len(g) == 0 || g[len(g)-1].Path != path {
 		w.seg.groups = append(g, Group{Path: path})
+		w.seg.from = len(w.seg.pieces)
 	}
-	g := &w.seg.groups[len(w.seg.groups)-1]
-	g.Pieces = append(g.Pieces, p)
+	w.seg.pieces = append(w.seg.pieces, p)
+	w.seg.groups[len(w.seg.groups)-1].Pieces = w.seg.pieces[w.seg.from:]
 	w.slot, w.path, w.begun = slot, path, true
 	w.seg.raw += p.Raw
 	w.seg.rows += p.Rows
@@ -155,7 +159,8 @@ func (w *Writer) endSegment() error {
 	if err := w.endShared(); err != nil {
 		return err
 	}
-	index := encodeIndex(w.seg.groups, w.seg.blocks)
+	w.index = encodeIndex(w.index[:0], w.seg.groups, w.seg.blocks)
+	index := w.index
 	p := Place{
 		First: w.seg.first, Last: w.slot, Offset: w.at, Index: int64(len(index)), Bytes: int64(len(w.seg.data)), Raw: w.seg.raw, Rows: w.seg.rows,
 		CRC32C: crc32.Checksum(index, castagnoli),
@@ -167,7 +172,7 @@ func (w *Writer) endSegment() error {
 	}
 	w.all.List = append(w.all.List, p)
 	w.at = p.End()
-	w.seg = segment{groups: w.seg.groups[:0], blocks: w.seg.blocks[:0], data: w.seg.data[:0]}
+	w.seg = segment{groups: w.seg.groups[:0], pieces: w.seg.pieces[:0], blocks: w.seg.blocks[:0], data: w.seg.data[:0]}
 	return nil
 }
 
