@@ -18,7 +18,7 @@ RELEASE := go run ./internal/release/cmd/release
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency tenants tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-kafka bench-postgres bench-short ingest ingest-kill bench-ingest bench-audit
+.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency tenants tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-hour bench-kafka bench-postgres bench-short ingest ingest-kill bench-ingest bench-audit
 
 test: vet lint check-tidy servers unit race sim-short mutants modules installable api torture-short torture-kinesis-short bench-short
 	@echo all tests passed
@@ -175,6 +175,11 @@ zombies:
 # CPU time per event beside a loop written by hand; BENCH='zstd' runs the variants whose names match. docs/performance.md.
 bench:
 	ONCEFLOW_CACHE=$(CACHE) go run ./examples/bench -only '$(BENCH)'
+
+# An hour of so many GB of packs, merged on the local disk, and commits beside a merge. docs/performance.md.
+HOUR ?= 4
+bench-hour:
+	go run ./examples/bench -hour $(HOUR)
 
 # CPU time per record of this library's Kafka source, sarama's consumers and franz-go. docs/decisions/0021-kafka-fetch-path.md.
 bench-kafka:

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,8 +24,13 @@ func (b *bucket) config() aws.Config {
 	return aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(servers.MinIOAccessKey, servers.MinIOSecretKey, "")}
 }
 
-func (b *bucket) store(ctx context.Context) (sink.Store, error) {
-	return s3.Open(ctx, b.config(), b.name, &s3.Options{Endpoint: b.endpoint, PathStyle: true})
+// store counts its HTTP requests in asked, unless that is nil.
+func (b *bucket) store(ctx context.Context, asked *requests) (sink.Store, error) {
+	c := b.config()
+	if asked != nil {
+		c.HTTPClient = &http.Client{Transport: wire{http.DefaultTransport, asked}}
+	}
+	return s3.Open(ctx, c, b.name, &s3.Options{Endpoint: b.endpoint, PathStyle: true})
 }
 
 func (b *bucket) client() *awss3.Client {

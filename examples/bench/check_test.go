@@ -41,14 +41,14 @@ func check(t *testing.T, s set, files map[string][][]byte) error {
 
 // A checker that never complains would make each variant right.
 func TestTheCheckerNoticesEachFault(t *testing.T) {
-	s := newSet(2000, time.Date(2025, 5, 1, 12, 30, 0, 0, time.UTC))
+	s := newSet(2000, 3*time.Hour, time.Date(2025, 5, 1, 12, 30, 0, 0, time.UTC))
 	first := "all/day=2025-05-01/hour=08/x.jsonl.s2"
 	for want, spoil := range map[string]func(map[string][][]byte){
 		"":            func(map[string][][]byte) {},
 		"there false": func(f map[string][][]byte) { f[first] = f[first][1:] },
 		"there twice": func(f map[string][][]byte) { f[first] = append(f[first], f[first][7]) },
 		", want {":    func(f map[string][][]byte) { f[first][3][400] ^= 1 },
-		"no event":    func(f map[string][][]byte) { f[first][3] = set{s.n * 2, s.first}.append(nil, s.n+100) },
+		"no event":    func(f map[string][][]byte) { f[first][3] = set{s.n * 2, s.first, s.span}.append(nil, s.n+100) },
 		"wrong folder": func(f map[string][][]byte) {
 			f["all/day=2025-05-01/hour=09/y.jsonl.s2"] = f[first]
 			delete(f, first)
@@ -73,7 +73,7 @@ func TestMixHasAnInverse(t *testing.T) {
 }
 
 func TestDecodeRefusesWhatIsNoEvent(t *testing.T) {
-	good := set{1000, time.Unix(1_700_000_000, 0)}.append(nil, 7)
+	good := set{1000, time.Unix(1_700_000_000, 0), time.Hour}.append(nil, 7)
 	if e, err := decode(good); err != nil || len(e.id) != 32 || e.kind != beat || e.at == 0 || e.view == "" {
 		t.Errorf("got %+v, %v", e, err)
 	}

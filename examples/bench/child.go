@@ -18,6 +18,7 @@ type order struct {
 	Variant     string
 	N           int
 	First       time.Time
+	Span        time.Duration
 	Brokers     []string
 	Topic       string
 	Group       string
@@ -25,6 +26,7 @@ type order struct {
 	S3          string // endpoint, for variants that need one
 	Bucket      string
 	CommitEvery time.Duration
+	Prepare     bool   // all that comes before what is measured
 	Profile     string // of CPU, to write; empty is none
 }
 
@@ -38,7 +40,7 @@ func child(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := &run{variant: v, set: set{o.N, o.First}, brokers: o.Brokers, topic: o.Topic, group: o.Group, dir: o.Dir, commit: o.CommitEvery}
+	r := &run{variant: v, set: set{o.N, o.First, o.Span}, from: input{o.Brokers, o.Topic, o.Group}, dir: o.Dir, commit: o.CommitEvery, prepare: o.Prepare}
 	if v.s3 {
 		r.bucket = &bucket{o.S3, o.Bucket}
 	}

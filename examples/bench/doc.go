@@ -10,6 +10,7 @@
 //	go run ./examples/bench -only 'zstd|raw'   # some; floors that ratios need come along
 //	go run ./examples/bench -smoke             # few events, once: checks the output only
 //	go run ./examples/bench -only disk-zstd -profile dir
+//	go run ./examples/bench -hour 4            # merges an hour with 4 GB of packs
 //
 // See docs/performance.md for what came out.
 package main

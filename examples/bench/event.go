@@ -141,7 +141,7 @@ func appendRow(dst []byte, e *event) ([]byte, error) {
 }
 
 // tenants are the values of a key, made once.
-var tenants = func() (names [5000]string) {
+var tenants = func() (names [15000]string) {
 	for i := range names {
 		names[i] = strconv.Itoa(i)
 	}

@@ -70,7 +70,7 @@ func (r *run) consume(f func(part int32, messages <-chan *sarama.ConsumerMessage
 	c := saramaConfig()
 	c.ChannelBufferSize = 4096
 	c.Consumer.Fetch.Default = 4 << 20
-	client, err := sarama.NewClient(r.brokers, c)
+	client, err := sarama.NewClient(r.from.brokers, c)
 	if err != nil {
 		return err
 	}
@@ -82,11 +82,11 @@ func (r *run) consume(f func(part int32, messages <-chan *sarama.ConsumerMessage
 	errs := make([]error, partitions)
 	var wg sync.WaitGroup
 	for part := range int32(partitions) {
-		n, err := client.GetOffset(r.topic, part, sarama.OffsetNewest)
+		n, err := client.GetOffset(r.from.topic, part, sarama.OffsetNewest)
 		if err != nil {
 			return err
 		}
-		pc, err := consumer.ConsumePartition(r.topic, part, sarama.OffsetOldest)
+		pc, err := consumer.ConsumePartition(r.from.topic, part, sarama.OffsetOldest)
 		if err != nil {
 			return err
 		}

@@ -5,31 +5,31 @@ import (
 	"time"
 )
 
-// set is a fixed set of events, each made from its number alone. The types take turns. Event time runs evenly over three
+// set is a fixed set of events, each made from its number alone. The types take turns. Event time runs evenly over its
 // hours, with events up to 3 seconds late; the beat of a load comes a minute after it. An event in each partition that is
-// minutes later closes the set, as in a stream that goes on: by it a job knows that the three hours are over.
+// minutes later closes the set, as in a stream that goes on: by it a job knows that the hours are over.
 type set struct {
 	n     int
 	first time.Time // start of the first hour
+	span  time.Duration
 }
 
 const (
-	span       = 3 * time.Hour
 	after      = 20 * time.Minute // more than the lateness that seals allow
 	partitions = 4
 	everyCopy  = 100 // every so many events one comes twice: 1 %
 )
 
 // newSet makes a set whose hours are just over: a job closes all hours from its first one until now.
-func newSet(n int, now time.Time) set {
-	return set{n, now.UTC().Truncate(time.Hour).Add(-span - time.Hour)}
+func newSet(n int, span time.Duration, now time.Time) set {
+	return set{n, now.UTC().Truncate(time.Hour).Add(-span - time.Hour), span}
 }
 
 // last is the start of the last hour.
-func (s set) last() time.Time { return s.first.Add(span - time.Hour) }
+func (s set) last() time.Time { return s.first.Add(s.span - time.Hour) }
 
 // lag is by how many events a beat comes after its load, less one; a multiple of the number of kinds.
-func (s set) lag() int { return s.n / int(span/time.Minute) / len(kinds) * len(kinds) }
+func (s set) lag() int { return s.n / int(s.span/time.Minute) / len(kinds) * len(kinds) }
 
 // beatOf is the number of the beat of load i; false if the set ends before it.
 func (s set) beatOf(i int) (int, bool) { b := i + 1 + s.lag(); return b, b < s.n }
@@ -55,10 +55,10 @@ func (s set) kind(i int) kind {
 
 func (s set) time(i int) int64 {
 	if i >= s.n {
-		return s.first.Add(span + after).UnixMilli()
+		return s.first.Add(s.span + after).UnixMilli()
 	}
 	const late = 3000
-	at := s.first.UnixMilli() + int64(i)*span.Milliseconds()/int64(s.n)
+	at := s.first.UnixMilli() + int64(i)*s.span.Milliseconds()/int64(s.n)
 	return max(at-int64(mix(uint64(i)^0xface)%late), s.first.UnixMilli())
 }
 

@@ -35,9 +35,14 @@ func (r *run) library(ctx context.Context) (outcome, error) {
 	if r.join {
 		hits = stream.Via(stream.From(src), stream.Decode(parsePending, (*event).time))
 	}
-	hits = stream.Via(hits, dedup.ByID(ids, (*event).eventID, &dedup.Options{Stats: stats}))
+	if !r.alone || r.prepare { // who only merges need not read anew what is to be remembered
+		hits = stream.Via(hits, dedup.ByID(ids, (*event).eventID, &dedup.Options{Stats: stats}))
+	}
 	if r.join {
 		hits = stream.Via(hits, join.Left((*event).joinKey, (*event).isLoad, (*event).merge, nil))
+	}
+	if r.merge {
+		r.asked = newRequests()
 	}
 	allocs := watchAllocs(ctx, &stats.Claims, r.total())
 	out, err := runJob(ctx, done, r, hits, r.flows(), r.set.last())
@@ -62,9 +67,13 @@ func (r *run) own(ctx context.Context) (outcome, error) {
 
 // runJob runs a pipe until hour is sealed, or until all records are finished if there is none.
 func runJob[T any](ctx context.Context, done func(), r *run, pipe stream.Pipe[T], flows []sink.Flow[T], hour time.Time) (outcome, error) {
-	store, err := r.store(ctx)
+	plain, err := r.store(ctx)
 	if err != nil {
 		return outcome{}, err
+	}
+	store := plain
+	if r.asked != nil {
+		store = counted{plain, r.asked}
 	}
 	out, err := sink.Open(ctx, store, job, flows, nil)
 	if err != nil {
@@ -85,12 +94,16 @@ func runJob[T any](ctx context.Context, done func(), r *run, pipe stream.Pipe[T]
 			if counts.Sum() == r.total() {
 				done()
 			}
-		case s.EarliestHour.After(hour) && counts.Sum() == r.total():
+		case r.prepare:
+			if counts.Sum() == r.total() && s.Uncommitted == 0 {
+				done()
+			}
+		case r.merge || s.EarliestHour.After(hour) && counts.Sum() == r.total():
 			closed.Do(func() {
 				<-sealed
 				go func() {
 					defer done()
-					_, err := seal.Wait(ctx, store, job, hour, &seal.ReadOptions{Poll: 20 * time.Millisecond})
+					_, err := seal.Wait(ctx, plain, job, hour, &seal.ReadOptions{Poll: r.poll()})
 					sealed <- err
 				}()
 			})
@@ -99,10 +112,27 @@ func runJob[T any](ctx context.Context, done func(), r *run, pipe stream.Pipe[T]
 	if r.paths && !r.merge {
 		opts.CommitEvery, opts.CommitBytes, opts.Shutdown = time.Hour, -1, runTimeout
 	}
-	if err := stream.Run(ctx, pipe, seal.Hourly(out, nil), opts); err != nil {
+	sealing := &seal.Options{}
+	if r.prepare {
+		sealing.Lateness = 24 * time.Hour // so that nothing is merged
+	}
+	if err := stream.Run(ctx, pipe, seal.Hourly(out, sealing), opts); err != nil {
 		return outcome{}, err
 	}
-	return outcome{Read: counts.Sum(), Copies: counts[stream.Duplicate]}, <-sealed
+	o := outcome{Read: counts.Sum(), Copies: counts[stream.Duplicate]}
+	if r.asked != nil {
+		o.Requests = r.asked.counts
+	}
+	return o, <-sealed
+}
+
+// poll is how often to look for the seal. Of several processes none knows when all is read, so that one with a merge looks
+// from its start.
+func (r *run) poll() time.Duration {
+	if r.merge {
+		return 200 * time.Millisecond
+	}
+	return 20 * time.Millisecond
 }
 
 // client is the library's source alone.
@@ -139,12 +169,12 @@ func (r *run) client(ctx context.Context) (outcome, error) {
 }
 
 func (r *run) source(ctx context.Context) (*kafka.Source, error) {
-	return kafka.Open(ctx, kafka.Config{Brokers: r.brokers, Group: r.group, Topics: []string{r.topic}}, nil)
+	return kafka.Open(ctx, kafka.Config{Brokers: r.from.brokers, Group: r.from.group, Topics: []string{r.from.topic}}, nil)
 }
 
 func (r *run) store(ctx context.Context) (sink.Store, error) {
 	if r.bucket != nil {
-		return r.bucket.store(ctx)
+		return r.bucket.store(ctx, r.asked)
 	}
 	return file.Open(r.dir, nil)
 }

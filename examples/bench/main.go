@@ -33,6 +33,8 @@ type options struct {
 	input        sarama.CompressionCodec
 	smoke        bool
 	profiles     string
+	hour         float64       // GB of packs to merge, and nothing else
+	span         time.Duration // of the set: three hours, or one where each tenant has a file
 }
 
 func bench(ctx context.Context, args []string, out io.Writer) error {
@@ -42,6 +44,9 @@ func bench(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if isChild {
 		return child(ctx)
+	}
+	if o.hour > 0 {
+		return mergeHours(ctx, out, int64(o.hour*1e9))
 	}
 	chosen, err := o.choose()
 	if err != nil {
@@ -68,6 +73,7 @@ func bench(ctx context.Context, args []string, out io.Writer) error {
 		w.set.n, w.set.copies(), o.runs, before, loadAverage())
 	printTable(out, w.set, chosen, runs)
 	printFigures(out, runs)
+	printRequests(out, chosen, runs)
 	return nil
 }
 
@@ -82,6 +88,7 @@ func parseFlags(args []string, out io.Writer) (o options, isChild bool, err erro
 	f.DurationVar(&o.commit, "commit", 3*time.Second, "time between two commits")
 	f.BoolVar(&o.smoke, "smoke", false, "few events, one run, no figures: checks the outputs")
 	f.StringVar(&o.profiles, "profile", "", "folder for a CPU profile of each variant's last run")
+	f.Float64Var(&o.hour, "hour", 0, "instead of all that: merge an hour of so many GB of packs on the local disk, and time commits beside a merge")
 	f.BoolVar(&isChild, "child", false, "make one run, as standard input says; the command's own")
 	if err = f.Parse(args); err != nil {
 		return o, false, errors.Join(flag.ErrHelp, err)
@@ -90,6 +97,9 @@ func parseFlags(args []string, out io.Writer) (o options, isChild bool, err erro
 		o.events, o.runs = 60_000, 1
 	}
 	o.only, err = regexp.Compile(only)
+	if o.span = 3 * time.Hour; o.paths() {
+		o.span = time.Hour
+	}
 	err = errors.Join(err, o.input.UnmarshalText([]byte(input)))
 	if o.events < 1000 || o.runs < 1 {
 		err = errors.Join(err, errors.New("too few events or runs"))
@@ -97,13 +107,17 @@ func parseFlags(args []string, out io.Writer) (o options, isChild bool, err erro
 	return o, isChild, err
 }
 
+// paths reports whether variants with a file for each tenant were asked for.
+func (o *options) paths() bool { return o.only != nil && strings.Contains(o.only.String(), "paths") }
+
 // choose returns the variants to run, in the order of variants.
 func (o *options) choose() (out []variant, err error) {
 	want := map[string]bool{}
 	for _, v := range variants() {
-		if o.only.MatchString(v.name) && (!v.paths || strings.Contains(o.only.String(), "paths")) {
+		if o.only.MatchString(v.name) && (!v.paths || o.paths()) {
 			want[v.name] = true
 			want[v.floorOf()] = true
+			want["disk-zstd"] = want["disk-zstd"] || v.merge
 		}
 	}
 	for _, v := range variants() {

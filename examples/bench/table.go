@@ -59,6 +59,11 @@ func printFigures(out io.Writer, runs map[string][]measured) {
 	fs = append(fs,
 		figure{"join, extra / floor", extra, 0.25, 0.15},
 		figure{"engine over source, us/event", difference(runs["engine"], runs["source"]), 0.20, 0.10},
+		figure{"packs and merge, less bare files / without keys", merged(runs, "paths-merge"), 1.6, math.NaN()},
+		figure{"the same, two instances", merged(runs, "paths-merge-2"), 1.6, math.NaN()},
+		figure{"merged files / written in one go, bytes", sizes(runs["paths-merge"], runs["paths-loop"]), 1.05, math.NaN()},
+		figure{"the same, two instances", sizes(runs["paths-merge-2"], runs["paths-loop"]), 1.05, math.NaN()},
+		figure{"peak of each of two instances, MiB", each(runs["paths-merge-2"], func(m measured) float64 { return float64(m.Peak) / (1 << 20) }), 256, math.NaN()},
 		figure{"6 flows on disk / floor", ratios(runs["disk-zstd-flows"], runs["floor-zstd-flows"]), math.NaN(), math.NaN()})
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nfigure\tmedian\tmin\tmax\tmust\taim\t")
@@ -68,6 +73,40 @@ func printFigures(out io.Writer, runs map[string][]measured) {
 		}
 	}
 	_ = t.Flush()
+}
+
+// merged is what a variant with packs costs, less what its files cost, beside the flow without keys.
+func merged(runs map[string][]measured, name string) (out []float64) {
+	all, bare, without := runs[name], runs["paths-bare"], runs["disk-zstd"]
+	for i := range min(len(all), len(bare), len(without)) {
+		out = append(out, (all[i].CPU-bare[i].CPU)/without[i].CPU)
+	}
+	return out
+}
+
+func sizes(a, b []measured) (out []float64) {
+	for i := range min(len(a), len(b)) {
+		out = append(out, float64(a[i].bytes)/float64(b[i].bytes))
+	}
+	return out
+}
+
+// printRequests prints what was asked of the store in the last run of variants with packs.
+func printRequests(out io.Writer, vs []variant, runs map[string][]measured) {
+	for i := range vs {
+		ms := runs[vs[i].name]
+		if len(ms) == 0 {
+			continue
+		}
+		t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		for k, line := range figuresOfRequests(ms[len(ms)-1].Requests, max(1, vs[i].instances)) {
+			if k == 0 {
+				fmt.Fprintf(t, "\n%s\teach\tmust\t\n", vs[i].name)
+			}
+			fmt.Fprintln(t, line)
+		}
+		_ = t.Flush()
+	}
 }
 
 func bound(b float64) string {
