@@ -226,7 +226,10 @@ func (r *packRows) next() (bool, error) {
 		return false, nil
 	}
 	p := r.at.Piece()
-	r.path, r.rows, r.text = r.at.Path(), p.Rows, r.at.Rows()
+	r.path, r.rows = r.at.Path(), p.Rows
+	if r.text, err = r.at.Rows(); err != nil {
+		return false, damaged(r.pack, err)
+	}
 	r.block = p.Own && r.join != nil
 	if p.Own && r.join == nil && r.codec != "" {
 		r.text, err = r.decompress(r.text, p.Raw)

@@ -127,7 +127,11 @@ func (m *Merger) make(ctx context.Context, u ledger.Unit, packs []ledger.File, o
 			break
 		}
 		p := s.at.Piece()
-		if err := out.add(ctx, s.at.Path(), &s.contents.Head, p, s.at.Rows()); err != nil {
+		b, err := s.at.Rows()
+		if err != nil {
+			return nil, s.failed(err)
+		}
+		if err := out.add(ctx, s.at.Path(), &s.contents.Head, p, b); err != nil {
 			return nil, err
 		}
 		rows += p.Rows
@@ -168,9 +172,11 @@ func (m *Merger) open(ctx context.Context, u ledger.Unit, packs []ledger.File, h
 	if most := h.readBytes(); total > most {
 		window = most / int64(len(sources))
 	}
+	spare := pack.Spare{}
 	for _, s := range sources {
 		s.window = window
 		s.at = pack.NewCursor(s.places, from, to, func(p pack.Place) ([]byte, error) { return s.segment(ctx, p) })
+		s.at.Share(&spare)
 		h.add(cursorBytes)
 	}
 	if err := wide.Each(ctx, len(sources), func(ctx context.Context, i int) error { return sources[i].fill(ctx) }); err != nil {

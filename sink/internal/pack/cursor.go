@@ -14,15 +14,14 @@ type Cursor struct {
 	slot        int    // of the group that group is
 	wanted      bool   // that group is wanted
 
-	block    []byte // decompressed, what is left of it
 	left     int64  // raw bytes of the block that are left
-	unpacked bool   // block has them
 	stored   []byte // the block as it was stored
+	unpacked bool   // tmp has its rows
 	tmp      []byte
+	spare    *Spare // nil if tmp is this cursor's for ever
 
 	path  string
 	piece Piece
-	rows  []byte
 }
 
 // NewCursor returns a Cursor of the slots from from on and before to. places are the segments that have them, see
@@ -35,6 +34,34 @@ func NewCursor(places []Place, from, to int, fetch func(Place) ([]byte, error)) 
 // returns the bytes of one.
 func NewChooser(places []Place, wants func(slot int, path string) bool, fetch func(Place) ([]byte, error)) *Cursor {
 	return &Cursor{places: places, to: Slots, wants: wants, fetch: fetch}
+}
+
+// Spare is memory that several cursors share, for blocks that they decompress: a merge has thousands of cursors, and most are
+// between two blocks. It is not safe for concurrent use.
+type Spare struct{ free [][]byte }
+
+const mostSpare = 8
+
+// Share makes c take memory from s, and give it back after each block.
+func (c *Cursor) Share(s *Spare) { c.spare = s }
+
+// giveBack frees the memory of the last block.
+func (c *Cursor) giveBack() {
+	if s := c.spare; s != nil && c.tmp != nil {
+		if len(s.free) < mostSpare {
+			s.free = append(s.free, c.tmp)
+		}
+		c.tmp = nil
+	}
+}
+
+// scratch returns memory for a block.
+func (c *Cursor) scratch() []byte {
+	if s := c.spare; s != nil && c.tmp == nil && len(s.free) > 0 {
+		c.tmp = s.free[len(s.free)-1]
+		s.free = s.free[:len(s.free)-1]
+	}
+	return c.tmp
 }
 
 // Next goes to the next piece. It returns false behind the last one.
@@ -65,12 +92,11 @@ func (c *Cursor) Next() (bool, error) {
 		if c.item++; c.item == len(g.Pieces) {
 			c.group, c.item = c.group+1, 0
 		}
-		rows, err := c.take(p, c.wanted)
-		if err != nil {
+		if err := c.step(p); err != nil {
 			return false, err
 		}
 		if c.wanted {
-			c.path, c.piece, c.rows = g.Path, p, rows
+			c.path, c.piece = g.Path, p
 			return true, nil
 		}
 	}
@@ -86,7 +112,24 @@ func (c *Cursor) Slot() int { return c.slot }
 func (c *Cursor) Piece() Piece { return c.piece }
 
 // Rows are its rows, as they stand in their block if they have one of their own. They are valid until Next is called.
-func (c *Cursor) Rows() []byte { return c.rows }
+func (c *Cursor) Rows() ([]byte, error) {
+	if c.piece.Raw == 0 {
+		return nil, nil
+	}
+	if c.piece.Own {
+		return c.stored, nil
+	}
+	raw := c.seg.Blocks[c.next-1].Raw
+	if !c.unpacked {
+		out, err := unsnap(c.scratch(), c.stored, raw)
+		if err != nil {
+			return nil, err
+		}
+		c.tmp, c.unpacked = out, true
+	}
+	behind := raw - c.left
+	return c.tmp[behind-c.piece.Raw : behind], nil
+}
 
 func (c *Cursor) open() error {
 	p := c.places[0]
@@ -105,34 +148,21 @@ func (c *Cursor) open() error {
 	return nil
 }
 
-// take goes over the bytes of a piece, and returns them if they are wanted.
-func (c *Cursor) take(p Piece, wanted bool) (rows []byte, err error) {
+// step goes over the bytes of a piece. It does not decompress them.
+func (c *Cursor) step(p Piece) (err error) {
 	if p.Raw == 0 {
-		return nil, nil
+		return nil
 	}
 	if c.left == 0 {
+		c.giveBack()
 		b := &c.seg.Blocks[c.next]
 		if c.stored, err = b.stored(c.data); err != nil {
-			return nil, err
+			return err
 		}
 		c.data = c.data[b.Bytes:]
 		c.left, c.unpacked = b.Raw, false
 		c.next++
 	}
 	c.left -= p.Raw
-	if p.Own {
-		return c.stored, nil
-	}
-	if !c.unpacked && wanted {
-		raw := c.seg.Blocks[c.next-1].Raw
-		if c.tmp, err = unsnap(c.tmp, c.stored, raw); err != nil {
-			return nil, err
-		}
-		c.block, c.unpacked = c.tmp[raw-c.left-p.Raw:], true
-	}
-	if !c.unpacked {
-		return nil, nil
-	}
-	rows, c.block = c.block[:p.Raw], c.block[p.Raw:]
-	return rows, nil
+	return nil
 }

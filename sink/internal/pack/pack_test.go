@@ -84,12 +84,19 @@ func read(t testing.TB, object []byte, c *pack.Contents, from, to int) (list []p
 
 func tryRead(object []byte, c *pack.Contents, from, to int) (list []piece, err error) {
 	at := pack.NewCursor(c.Segments(from, to), from, to, func(p pack.Place) ([]byte, error) { return object[p.Offset:p.End()], nil })
+	if from%2 == 1 {
+		at.Share(&pack.Spare{})
+	}
 	for {
 		ok, err := at.Next()
 		if !ok {
 			return list, err
 		}
-		b, p := bytes.Clone(at.Rows()), at.Piece()
+		rows, err := at.Rows()
+		if err != nil {
+			return list, err
+		}
+		b, p := bytes.Clone(rows), at.Piece()
 		if head := fmt.Sprintf("<%d:", p.Rows); p.Own {
 			b = bytes.TrimSuffix(bytes.TrimPrefix(b, []byte(head)), []byte(">"))
 		}
