@@ -13,7 +13,7 @@
 // The files compress themselves, so a flow in this format has no codec of its own. A worker gathers rows, up to 16 MiB unless
 // memory is short, and makes a row group of them, so a flow with many keys has small row groups. In merged flows
 // (sink.Flow.Merge) packs have rows, and the merge makes row groups of the size that Options says. A merge keeps one row group
-// in memory, and makes smaller ones if a quarter of the job's memory is less.
+// in memory, which takes up to three times its length, and makes smaller ones if a quarter of the job's memory is less.
 //
 // # Way in
 //
