@@ -175,11 +175,25 @@ func (m *Merger) open(ctx context.Context, u ledger.Unit, packs []ledger.File, h
 	spare := pack.Spare{}
 	for _, s := range sources {
 		s.window = window
-		s.at = pack.NewCursor(s.places, from, to, func(p pack.Place) ([]byte, error) { return s.segment(ctx, p) })
-		s.at.Share(&spare)
+		fetch := s.segment
+		if s.apart() {
+			fetch = s.list
+		}
+		s.at = pack.NewCursor(s.places, from, to, func(p pack.Place) ([]byte, error) { return fetch(ctx, p) })
+		if s.at.Share(&spare); s.apart() {
+			s.at.Apart(func(p pack.Place) ([]byte, error) { return s.blocks(ctx, p) })
+		}
 		h.add(cursorBytes)
 	}
-	if err := wide.Each(ctx, len(sources), func(ctx context.Context, i int) error { return sources[i].fill(ctx) }); err != nil {
+	err = wide.Each(ctx, len(sources), func(ctx context.Context, i int) (err error) {
+		if s := sources[i]; !s.apart() {
+			return s.fill(ctx)
+		} else if s.first, err = s.list(ctx, s.places[0]); err != nil {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	x := &merging{}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/onceflow/onceflow/internal/ledger"
@@ -24,6 +25,7 @@ type source struct {
 	held   *held
 	window int64        // bytes to read at once, if a segment is not longer
 	places []pack.Place // segments of the unit from the one on that is next
+	first  []byte       // the first list of groups, if blocks are read apart
 	body   []byte       // what was read last
 	start  int64        // of it, in the pack
 
@@ -63,6 +65,31 @@ func (s *source) segment(ctx context.Context, p pack.Place) ([]byte, error) {
 		}
 	}
 	return s.body[p.Offset-s.start : p.End()-s.start], nil
+}
+
+// list returns the list of groups of a segment, whose blocks are read when their turn comes: the packs of an hour may have more
+// segments of one slot than there is memory. The first list may have been read ahead.
+func (s *source) list(ctx context.Context, p pack.Place) (b []byte, err error) {
+	s.held.add(-int64(len(s.body)))
+	s.body = nil
+	if b, s.first = s.first, nil; b != nil {
+		return b, nil
+	}
+	b, s.unread = readRange(ctx, s.store, s.file.Key, p.Offset, p.Index)
+	return b, s.unread
+}
+
+// blocks returns what is behind the list.
+func (s *source) blocks(ctx context.Context, p pack.Place) ([]byte, error) {
+	if s.body, s.unread = readRange(ctx, s.store, s.file.Key, p.Offset+p.Index, p.Bytes); s.unread == nil {
+		s.held.add(int64(len(s.body)))
+	}
+	return s.body, s.unread
+}
+
+// apart reports whether a segment is longer than the window.
+func (s *source) apart() bool {
+	return slices.ContainsFunc(s.places, func(p pack.Place) bool { return p.Index+p.Bytes > s.window })
 }
 
 // free forgets what was read.

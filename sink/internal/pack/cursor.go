@@ -6,22 +6,30 @@ type Cursor struct {
 	to     int // slots before it are read
 	wants  func(slot int, path string) bool
 	fetch  func(Place) ([]byte, error)
+	blocks func(Place) ([]byte, error) // nil if fetch returns them, too
 
 	seg         *Segment
-	data        []byte // of the blocks that were not reached yet
-	next        int    // the first of them
+	place       Place
+	data        []byte // of its blocks
+	next        int    // the block behind the one that was reached last
 	group, item int    // of the piece after this one
 	slot        int    // of the group that group is
 	wanted      bool   // that group is wanted
 
-	left     int64  // raw bytes of the block that are left
-	stored   []byte // the block as it was stored
-	unpacked bool   // tmp has its rows
-	tmp      []byte
-	spare    *Spare // nil if tmp is this cursor's for ever
+	block reached
+	spare *Spare // nil if the block's memory is this cursor's for ever
 
 	path  string
 	piece Piece
+}
+
+// reached is the block that a cursor has reached.
+type reached struct {
+	from, end int64  // in the segment's blocks
+	left      int64  // raw bytes that are left
+	stored    []byte // as it was stored; nil if nobody has asked
+	unpacked  bool   // tmp has its rows
+	tmp       []byte
 }
 
 // NewCursor returns a Cursor of the slots from from on and before to. places are the segments that have them, see
@@ -45,23 +53,27 @@ const mostSpare = 8
 // Share makes c take memory from s, and give it back after each block.
 func (c *Cursor) Share(s *Spare) { c.spare = s }
 
+// Apart makes fetch return nothing but the list of a segment's groups. blocks returns what is behind it, once its rows are
+// asked for: a merge waits at a segment of each of thousands of packs.
+func (c *Cursor) Apart(blocks func(Place) ([]byte, error)) { c.blocks = blocks }
+
 // giveBack frees the memory of the last block.
 func (c *Cursor) giveBack() {
-	if s := c.spare; s != nil && c.tmp != nil {
+	if s := c.spare; s != nil && c.block.tmp != nil {
 		if len(s.free) < mostSpare {
-			s.free = append(s.free, c.tmp)
+			s.free = append(s.free, c.block.tmp)
 		}
-		c.tmp = nil
+		c.block.tmp = nil
 	}
 }
 
 // scratch returns memory for a block.
 func (c *Cursor) scratch() []byte {
-	if s := c.spare; s != nil && c.tmp == nil && len(s.free) > 0 {
-		c.tmp = s.free[len(s.free)-1]
+	if s := c.spare; s != nil && c.block.tmp == nil && len(s.free) > 0 {
+		c.block.tmp = s.free[len(s.free)-1]
 		s.free = s.free[:len(s.free)-1]
 	}
-	return c.tmp
+	return c.block.tmp
 }
 
 // Next goes to the next piece. It returns false behind the last one.
@@ -92,9 +104,7 @@ func (c *Cursor) Next() (bool, error) {
 		if c.item++; c.item == len(g.Pieces) {
 			c.group, c.item = c.group+1, 0
 		}
-		if err := c.step(p); err != nil {
-			return false, err
-		}
+		c.step(p)
 		if c.wanted {
 			c.path, c.piece = g.Path, p
 			return true, nil
@@ -116,19 +126,19 @@ func (c *Cursor) Rows() ([]byte, error) {
 	if c.piece.Raw == 0 {
 		return nil, nil
 	}
-	if c.piece.Own {
-		return c.stored, nil
+	if err := c.load(); err != nil || c.piece.Own {
+		return c.block.stored, err
 	}
 	raw := c.seg.Blocks[c.next-1].Raw
-	if !c.unpacked {
-		out, err := unsnap(c.scratch(), c.stored, raw)
+	if !c.block.unpacked {
+		out, err := unsnap(c.scratch(), c.block.stored, raw)
 		if err != nil {
 			return nil, err
 		}
-		c.tmp, c.unpacked = out, true
+		c.block.tmp, c.block.unpacked = out, true
 	}
-	behind := raw - c.left
-	return c.tmp[behind-c.piece.Raw : behind], nil
+	behind := raw - c.block.left
+	return c.block.tmp[behind-c.piece.Raw : behind], nil
 }
 
 func (c *Cursor) open() error {
@@ -138,31 +148,49 @@ func (c *Cursor) open() error {
 	if err != nil {
 		return err
 	}
-	if int64(len(b)) != p.Index+p.Bytes {
+	length := p.Index
+	if c.blocks == nil {
+		length += p.Bytes
+	}
+	if int64(len(b)) != length {
 		return errIndex
 	}
 	if c.seg, err = DecodeSegment(b[:p.Index], p); err != nil {
 		return err
 	}
-	c.data, c.next, c.group, c.item, c.left = b[p.Index:], 0, 0, 0, 0
+	if c.data = nil; c.blocks == nil {
+		c.data = b[p.Index:]
+	}
+	c.place, c.next, c.group, c.item = p, 0, 0, 0
+	c.block.from, c.block.end, c.block.left = 0, 0, 0
 	return nil
 }
 
-// step goes over the bytes of a piece. It does not decompress them.
-func (c *Cursor) step(p Piece) (err error) {
-	if p.Raw == 0 {
+// load finds the block that was reached last, and compares its checksum, unless that was done.
+func (c *Cursor) load() (err error) {
+	if c.block.stored != nil {
 		return nil
 	}
-	if c.left == 0 {
-		c.giveBack()
-		b := &c.seg.Blocks[c.next]
-		if c.stored, err = b.stored(c.data); err != nil {
+	if c.data == nil && c.blocks != nil {
+		if c.data, err = c.blocks(c.place); err != nil {
 			return err
 		}
-		c.data = c.data[b.Bytes:]
-		c.left, c.unpacked = b.Raw, false
+	}
+	c.block.stored, err = c.seg.Blocks[c.next-1].stored(c.data[min(c.block.from, int64(len(c.data))):])
+	return err
+}
+
+// step goes over the bytes of a piece. It does not look at them.
+func (c *Cursor) step(p Piece) {
+	if p.Raw == 0 {
+		return
+	}
+	if c.block.left == 0 {
+		c.giveBack()
+		b := &c.seg.Blocks[c.next]
+		c.block.from, c.block.end = c.block.end, c.block.end+b.Bytes
+		c.block.left, c.block.stored, c.block.unpacked = b.Raw, nil, false
 		c.next++
 	}
-	c.left -= p.Raw
-	return nil
+	c.block.left -= p.Raw
 }
