@@ -93,6 +93,8 @@ func start(t *testing.T, dir string, env []string, args ...string) *rig {
 	r := &rig{t: t, dir: dir, args: append(args, "-out", dir), env: env, ending: make(chan struct{}), proc: map[string]*exec.Cmd{}, logs: map[string]*bytes.Buffer{}}
 	for _, role := range roles {
 		r.logs[role] = &bytes.Buffer{}
+	}
+	for _, role := range roles {
 		r.work.Go(func() { r.keep(role) })
 	}
 	return r

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,9 +252,9 @@ func TestASourceThatIsAwayCostsFewAttempts(t *testing.T) {
 		w := newWorld(t)
 		w.start()
 		c := w.config()
-		back := false
+		var back atomic.Bool
 		send := &losses{w: w, fate: func(*audit.Line, int) (int, error) {
-			if !back {
+			if !back.Load() {
 				return 0, errors.New("no broker answers")
 			}
 			return 1, nil
@@ -282,10 +283,11 @@ func TestASourceThatIsAwayCostsFewAttempts(t *testing.T) {
 			}})
 		}()
 		pass(20 * time.Minute)
+		synctest.Wait()
 		if rounds == 0 || failed > int64(rounds)*7 { // three more may be under way when the fourth fails
 			t.Errorf("in %d rounds %d attempts failed", rounds, failed)
 		}
-		back = true
+		back.Store(true)
 		pass(time.Hour)
 		cancel()
 		if err := <-ended; err != nil {
