@@ -139,8 +139,8 @@ func TestAJobWritesEachRowOnceWithFewRequests(t *testing.T) {
 	if rest, most := calls["PutBlob"]-files+calls["Get"]+calls["Look"], 4*commits+3*hours+20; rest > most {
 		t.Errorf("%d other requests for %d commits and %d hours, want at most %d", rest, commits, hours, most)
 	}
-	if commits < 3 {
-		t.Errorf("%d commits show nothing", commits)
+	if hours != 17 || files < hours { // how many commits there were depends on the machine
+		t.Errorf("%d files in %d hours show nothing", files, hours)
 	}
 	if calls["List"] > 14 {
 		t.Errorf("%d listings, want those of the start only", calls["List"])
