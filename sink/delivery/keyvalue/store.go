@@ -28,17 +28,20 @@ type Put struct {
 // MaxKey is the longest key, in bytes.
 const MaxKey = 1024
 
-// Version orders the values of a key: by Row, then by Entry, then by N.
+// Version orders the values of a key: by Row, then by Unit, then by N.
+//
+// The order within a unit is that of its files' keys. So where rows of a key may be in several files of a unit, as in a flow with keys,
+// of several partitions, or by the hour, only Row says which is newer.
 type Version struct {
-	Row   uint64 // what the row says, such as the microseconds of its event time; 0 for all if it says nothing
-	Entry uint64 // of the ledger, by which the row was committed or its hour closed
-	N     uint64 // the number of the row in its unit, from 1
+	Row  uint64 // what the row says, such as the microseconds of its event time; 0 for all if it says nothing
+	Unit uint64 // the entry of the transaction, or the hour in seconds since the year 1
+	N    uint64 // the number of the row in its unit, from 1
 }
 
 // Compare is negative if v comes before o, and 0 if they are the same.
 func (v Version) Compare(o Version) int {
-	return cmp.Or(cmp.Compare(v.Row, o.Row), cmp.Compare(v.Entry, o.Entry), cmp.Compare(v.N, o.N))
+	return cmp.Or(cmp.Compare(v.Row, o.Row), cmp.Compare(v.Unit, o.Unit), cmp.Compare(v.N, o.N))
 }
 
 // String is 48 hex digits, which compare as the versions do.
-func (v Version) String() string { return fmt.Sprintf("%016x%016x%016x", v.Row, v.Entry, v.N) }
+func (v Version) String() string { return fmt.Sprintf("%016x%016x%016x", v.Row, v.Unit, v.N) }

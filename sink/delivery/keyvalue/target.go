@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/onceflow/onceflow/sink/delivery"
 )
@@ -117,12 +118,20 @@ func (t *target[T]) each(ctx context.Context, u *delivery.Unit, f func(*Put) err
 		case len(p.Value) > t.maxValue:
 			return 0, delivery.Refuse(fmt.Errorf("row %d of %s: its value has %d bytes, and %d are allowed", row.N, row.Key, len(p.Value), t.maxValue))
 		}
-		p.Version.Entry, p.Version.N = u.Cursor.Entry, uint64(n)
+		p.Version.Unit, p.Version.N = order(u), uint64(n)
 		if err := f(&p); err != nil {
 			return 0, err
 		}
 	}
 	return n, nil
+}
+
+// order is greater for later units. One Close may end several hours, so they differ by their times alone.
+func order(u *delivery.Unit) uint64 {
+	if u.Cursor.Hour.IsZero() {
+		return u.Cursor.Entry
+	}
+	return uint64(u.Cursor.Hour.Unix() - time.Time{}.Unix()) //nolint:gosec // no time is before the zero time
 }
 
 func (t *target[T]) put(ctx context.Context, puts []Put) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/onceflow/onceflow/sink/delivery"
 	"github.com/onceflow/onceflow/sink/delivery/deliverytest"
@@ -134,7 +135,7 @@ func TestVersionsCompareAsTheirTexts(t *testing.T) {
 	for _, a := range numbers {
 		for _, b := range numbers {
 			for _, c := range numbers {
-				all = append(all, keyvalue.Version{Row: a, Entry: b, N: c})
+				all = append(all, keyvalue.Version{Row: a, Unit: b, N: c})
 			}
 		}
 	}
@@ -192,5 +193,37 @@ func TestKeysAndValuesAreBounded(t *testing.T) {
 	}
 	if _, err := keyvalue.New[deliverytest.Row](nil, keyvalue.Flow[deliverytest.Row]{}, &keyvalue.Options{Batch: -1}); err == nil {
 		t.Error("a target without a store and a flow is taken")
+	}
+}
+
+// One Close may end several hours. A row of the first of them once stayed in place of one of the second.
+func TestOfHoursThatCloseTogetherTheLaterOneIsNewer(t *testing.T) {
+	one := byID
+	one.Put = func(row *deliverytest.Row, p *keyvalue.Put) error {
+		p.Key, p.Value = "k", []byte(row.Note)
+		return nil
+	}
+	m := &memory{puts: map[string]keyvalue.Put{}}
+	target, err := keyvalue.New(m, one, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := deliverytest.NewJob(t, nil)
+	rows := deliverytest.Rows(1, 4)
+	for i := range rows {
+		rows[i].Note = "six"
+	}
+	rows[3].Note, rows[3].At = "seven", rows[3].At.Add(time.Hour)
+	job.Commit(rows...)
+	job.Seal(rows[3].At.Add(3 * time.Hour))
+	d, err := delivery.Open(deliverytest.Context(t.Context()), job.Store, deliverytest.Name, "kv", target, &delivery.Options{Hourly: true, Poll: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Run(deliverytest.Context(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.puts["k"]; string(got.Value) != "seven" {
+		t.Errorf("k is %q, want the row of the later hour", got.Value)
 	}
 }

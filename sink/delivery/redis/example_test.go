@@ -41,7 +41,7 @@ func ExampleOpen() {
 		fmt.Println(err)
 		return
 	}
-	err = profiles.PutNewer(ctx, []keyvalue.Put{{Key: "u17", Value: []byte(`{"segment":4}`), Version: keyvalue.Version{Entry: 9, N: 1}}})
+	err = profiles.PutNewer(ctx, []keyvalue.Put{{Key: "u17", Value: []byte(`{"segment":4}`), Version: keyvalue.Version{Unit: 9, N: 1}}})
 	if err != nil {
 		fmt.Println(err)
 	}

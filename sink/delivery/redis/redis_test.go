@@ -107,7 +107,7 @@ func TestConformance(t *testing.T) {
 }
 
 func put(key, value string, row, entry uint64) keyvalue.Put {
-	p := keyvalue.Put{Key: key, Version: keyvalue.Version{Row: row, Entry: entry, N: 1}}
+	p := keyvalue.Put{Key: key, Version: keyvalue.Version{Row: row, Unit: entry, N: 1}}
 	if value != "" {
 		p.Value = []byte(value)
 	}

@@ -98,6 +98,9 @@ const (
 )
 
 func (w *target) Load(ctx context.Context, u *delivery.Unit) (delivery.Result, error) {
+	if len(u.Packs) > 0 {
+		return delivery.Result{}, errors.New("webhook: the unit has rows in packs, which a receiver cannot read: leave delivery.Options.Decoded unset, or deliver by the hour")
+	}
 	status, said, err := w.post(ctx, u)
 	switch {
 	case err != nil:

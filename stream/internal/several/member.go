@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/stream/driver"
@@ -102,11 +103,10 @@ func (m *member) interrupt() {
 // deliver returns what is there; nil is nothing.
 func (m *member) deliver() *result {
 	m.look()
-	if m.got == nil {
-		m.next()
+	r := m.next() // came before what is in hand
+	if r == nil {
+		r, m.got = m.got, nil
 	}
-	r := m.got
-	m.got = nil
 	if r != nil && r.batch != nil {
 		for _, lane := range r.batch.Revoked {
 			m.drop(lane)
@@ -117,14 +117,23 @@ func (m *member) deliver() *result {
 }
 
 // next takes the first batch that has waited for a lane that goes on.
-func (m *member) next() {
+func (m *member) next() *result {
 	for i, b := range m.aside {
 		if _, paused := m.paused[b.Lane]; !paused {
-			m.got = &result{batch: b}
 			m.aside = append(m.aside[:i:i], m.aside[i+1:]...)
-			return
+			return &result{batch: b}
 		}
 	}
+	return nil
+}
+
+// inHand reports whether the batch in hand is of the lane, or has one of its lists name it.
+func (m *member) inHand(lane string) (records, revoked, assigned bool) {
+	if m.got == nil || m.got.batch == nil {
+		return false, false, false
+	}
+	b := m.got.batch
+	return b.Lane == lane, slices.Contains(b.Revoked, lane), slices.ContainsFunc(b.Assigned, func(a driver.Assignment) bool { return a.Lane == lane })
 }
 
 // drop forgets what was read of a lane.
@@ -145,8 +154,12 @@ func (m *member) drop(lane string) {
 	}
 }
 
+// start begins a lane. If the batch in hand revokes it, the member no longer has it, and Poll will say so.
 func (m *member) start(ctx context.Context, s driver.Start) error {
 	m.interrupt()
+	if _, revoked, _ := m.inHand(s.Lane); revoked {
+		return nil
+	}
 	m.drop(s.Lane)
 	m.ended = false
 	s.From = mine(&m.names, s.From, m.progressIn)
@@ -157,8 +170,13 @@ func (m *member) pause(lane string, on bool) {
 	m.interrupt()
 	if on {
 		had := 0
-		if m.got != nil && m.got.batch != nil && m.got.batch.Lane == lane {
-			had = 1
+		if records, _, _ := m.inHand(lane); records {
+			had++
+		}
+		for _, b := range m.aside { // of the last time: what comes now must not overtake it
+			if b.Lane == lane {
+				had++
+			}
 		}
 		m.paused[lane] = had
 	} else {
@@ -172,11 +190,18 @@ func (m *member) finish(lanes []string) {
 		return
 	}
 	m.interrupt()
+	var over []string
 	for _, lane := range lanes {
+		if _, _, anew := m.inHand(lane); anew { // it goes on, with other partitions
+			continue
+		}
 		m.drop(lane)
 		delete(m.pointers, lane)
+		over = append(over, lane)
 	}
-	m.follower.Finish(lanes)
+	if len(over) > 0 {
+		m.follower.Finish(over)
+	}
 }
 
 func (m *member) close() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -266,4 +267,89 @@ func TestSourcesThatCannotBeToldApartAreRefused(t *testing.T) {
 			t.Errorf("got %v, want a word about %q", err, what)
 		}
 	}
+}
+
+// fed is a source that delivers what a test gives it, whether a lane is paused or not.
+func fed(give chan *driver.Batch) *lone {
+	return &lone{poll: func(ctx context.Context) (*driver.Batch, error) {
+		select {
+		case b := <-give:
+			return b, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}}
+}
+
+// A batch that waited for a paused lane was once overtaken by a newer one after a pause, a go and another pause: it was then taken for
+// read.
+func TestWhatAPausedLaneDeliveredIsNotOvertaken(t *testing.T) {
+	give := make(chan *driver.Batch, 10)
+	s := made(t, map[string]driver.Source{"eu": fed(give)})
+	defer s.Close()
+	next := func(want int64) {
+		t.Helper()
+		b, err := s.Poll(t.Context())
+		if err != nil || len(b.Records) != 1 || b.Records[0].Position.Sub != want {
+			t.Fatalf("got %+v, %v; want record %d", b, err, want)
+		}
+	}
+	put := func(lane string, n int64) {
+		give <- &driver.Batch{Lane: lane, Records: []record.Record{{Partition: &clicks, Position: record.Position{Sub: n}}}}
+	}
+	s.Pause("eu=a", true)
+	put("a", 1)
+	put("a", 2)
+	put("b", 101)
+	next(1)
+	next(101) // by now 2 waits
+	s.Pause("eu=a", false)
+	s.Pause("eu=a", true)
+	put("a", 3)
+	put("b", 102)
+	next(102)
+	s.Pause("eu=a", false)
+	next(2)
+	next(3)
+}
+
+// A revocation that a member had told of, and the engine had not heard yet, once made Start fail, so that an outage of the output
+// ended the job.
+func TestALaneWhoseRevocationIsInHandIsNotStarted(t *testing.T) {
+	give := make(chan *driver.Batch, 10)
+	m := fed(give)
+	starts := 0
+	s := made(t, map[string]driver.Source{"eu": &counted{m, &starts}})
+	defer s.Close()
+	give <- &driver.Batch{Assigned: []driver.Assignment{{Lane: "a", Partitions: []record.Partition{clicks}}}}
+	if b, err := s.Poll(t.Context()); err != nil || len(b.Assigned) != 1 {
+		t.Fatalf("got %+v, %v; want the assignment", b, err)
+	}
+	if err := s.Start(t.Context(), driver.Start{Lane: "eu=a"}); err != nil || starts != 1 {
+		t.Fatalf("%d starts, %v", starts, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _ = s.Poll(ctx) // begins a Poll of the member
+	give <- &driver.Batch{Revoked: []string{"a"}}
+	for len(give) > 0 { // the member has it
+		runtime.Gosched()
+	}
+	if err := s.Start(t.Context(), driver.Start{Lane: "eu=a"}); err != nil || starts != 1 {
+		t.Errorf("%d starts, %v; want none of a lane that is gone", starts-1, err)
+	}
+	if b, err := s.Poll(t.Context()); err != nil || !slices.Equal(b.Revoked, []string{"eu=a"}) {
+		t.Errorf("got %+v, %v; want the revocation", b, err)
+	}
+}
+
+// counted counts the calls of Start.
+type counted struct {
+	*lone
+	starts *int
+}
+
+func (c *counted) Start(context.Context, driver.Start) error {
+	*c.starts++
+	return nil
 }
