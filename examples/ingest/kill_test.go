@@ -40,23 +40,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	dir, err := os.MkdirTemp("", "ingest-*")
-	if err == nil {
-		program = filepath.Join(dir, "ingest")
-		var out []byte
-		if out, err = exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-			err = fmt.Errorf("%w: %s", err, out)
-		}
-	}
-	code := 1
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	} else {
-		code = m.Run()
-	}
-	shared.Stop()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(shared.RunWith(m, &program))
 }
 
 func number(t *testing.T, variable string, short int) int {

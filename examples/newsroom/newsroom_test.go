@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -28,23 +27,7 @@ var shared servertest.Shared
 var program string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "newsroom-*")
-	if err == nil {
-		program = filepath.Join(dir, "newsroom")
-		var out []byte
-		if out, err = exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-			err = fmt.Errorf("%w: %s", err, out)
-		}
-	}
-	code := 1
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	} else {
-		code = m.Run()
-	}
-	shared.Stop()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(shared.RunWith(m, &program))
 }
 
 // kills is how often the program dies in a test.

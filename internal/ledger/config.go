@@ -50,9 +50,8 @@ func (c *Config) sameInput(d *Config) bool {
 // without returns what c no longer reads of a partition that was read by was: its source, or its topic. "" means that it
 // still reads it.
 func (c *Config) without(was *Config, p record.Partition) string {
-	name, _ := sourcename.Split(p.Source)
 	for _, s := range was.Sources {
-		if sourceName(s) == name && !slices.Contains(c.Sources, s) {
+		if sourceName(s) == sourceName(p.Source) && !slices.Contains(c.Sources, s) {
 			return fmt.Sprintf("source %q is left out", s)
 		}
 	}

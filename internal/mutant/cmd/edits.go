@@ -261,7 +261,7 @@ var edits = []edit{
 		return nil, err
 	}
 	return list, nil`},
-	{"internal/ledger", `if sourceName(s) == name && !slices.Contains(c.Sources, s) {`, `if sourceName(s) == name && !slices.Contains(c.Sources, s) && !mutant.On("T86") {`},
+	{"internal/ledger", `if sourceName(s) == sourceName(p.Source) && !slices.Contains(c.Sources, s) {`, `if sourceName(s) == sourceName(p.Source) && !slices.Contains(c.Sources, s) && !mutant.On("T86") {`},
 	{"internal/ledger", `if c.Generation != s.Config.Generation {`, `if c.Generation != s.Config.Generation && !mutant.On("T14c") {`},
 	{"internal/ledger", `if c.At.Add(-c.Lateness).Before(c.Through) {`, `if c.At.Add(-c.Lateness).Before(c.Through) && !mutant.On("T30b") {`},
 	{"internal/ledger", `!slices.Contains(e.Published, id) {`, `!slices.Contains(e.Published, id) && !mutant.On("T35") && !(mutant.On("M26") && s.Hours.HasPacks(c.Through)) {`},

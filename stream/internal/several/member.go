@@ -148,7 +148,7 @@ func (m *member) drop(lane string) {
 		}
 	}
 	m.aside = kept
-	if m.got != nil && m.got.batch != nil && m.got.batch.Lane == lane {
+	if records, _, _ := m.inHand(lane); records {
 		m.got.batch.Release()
 		m.got = nil
 	}
