@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -52,35 +53,64 @@ type incomplete struct{ name, id string }
 // listUploads yields all incomplete uploads, those of other programs too, a request for each 1,000.
 func listUploads(ctx context.Context, b *bucket, prefix string) iter.Seq2[incomplete, error] {
 	return func(yield func(incomplete, error) bool) {
-		in := &s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: b.key(prefix), EncodingType: types.EncodingTypeUrl, MaxUploads: b.page}
+		asked := s3.ListMultipartUploadsInput{Bucket: &b.name, Prefix: b.key(prefix), EncodingType: types.EncodingTypeUrl, MaxUploads: b.page}
+		in, last, byName := asked, &s3.ListMultipartUploadsOutput{}, false
 		for {
 			var out *s3.ListMultipartUploadsOutput
 			err := b.retry.Do(ctx, 0, func(ctx context.Context) (err error) {
-				out, err = b.client.ListMultipartUploads(ctx, in)
+				out, err = b.client.ListMultipartUploads(ctx, &in)
 				return err
 			})
 			if in.UploadIdMarker != nil && errorCode(err) == "InvalidArgument" {
-				// versitygw does not know its own marker. Without it the page begins with the next name: of two uploads of
-				// one name the second may be left out, until the first is gone.
-				in.UploadIdMarker = nil
+				byName = true // versitygw does not know the marker that it gave itself
+				in = afterUploads(asked, last, byName)
 				continue
 			}
 			if err != nil {
 				yield(incomplete{}, b.fail("list the uploads", "", err))
 				return
 			}
+			known := map[string]bool{}
+			for _, u := range last.Uploads {
+				known[aws.ToString(u.UploadId)] = true
+			}
 			for _, u := range out.Uploads {
 				name := strings.TrimPrefix(decoded(u.Key, out.EncodingType), b.opts.Prefix)
-				if !yield(incomplete{name, aws.ToString(u.UploadId)}, nil) {
+				if id := aws.ToString(u.UploadId); !known[id] && !yield(incomplete{name, id}, nil) {
 					return
 				}
 			}
 			if !aws.ToBool(out.IsTruncated) {
 				return
 			}
-			in.KeyMarker, in.UploadIdMarker = aws.String(decoded(out.NextKeyMarker, out.EncodingType)), out.NextUploadIdMarker
+			asked, last = in, out
+			in = afterUploads(asked, last, byName)
 		}
 	}
+}
+
+// afterUploads is the request for the page after one that was asked for. Where a page can begin with a name alone, the last
+// name of a page is read again with the next one, since the page may have ended amid its uploads; if it is the only one,
+// with a longer page. Of more than 1,000 uploads of one name the others are seen once these are gone.
+func afterUploads(asked s3.ListMultipartUploadsInput, page *s3.ListMultipartUploadsOutput, byName bool) s3.ListMultipartUploadsInput {
+	last := decoded(page.NextKeyMarker, page.EncodingType)
+	if !byName {
+		asked.KeyMarker, asked.UploadIdMarker = &last, page.NextUploadIdMarker
+		return asked
+	}
+	asked.UploadIdMarker = nil
+	for _, u := range slices.Backward(page.Uploads) {
+		if name := decoded(u.Key, page.EncodingType); name != last {
+			asked.KeyMarker = &name
+			return asked
+		}
+	}
+	if most := aws.ToInt32(asked.MaxUploads); most > 0 && most < 1000 {
+		asked.MaxUploads = aws.Int32(min(2*most, 1000))
+		return asked
+	}
+	asked.KeyMarker = &last
+	return asked
 }
 
 // decoded is a name as it is. What cannot be decoded is none of ours.
