@@ -71,10 +71,9 @@ func TestAcquisitionReadsWhatOthersHaveCommitted(t *testing.T) {
 	}
 }
 
-// A lane may have no owner any more, such as that of a retired partition, and no hour waits for dead letters: what was
-// committed for it once stayed invisible for ever.
-func TestFilesOfLanesThatNobodyHoldsArePublished(t *testing.T) {
-	store, _ := memory(noon)
+// deadPublisher commits what of writes, and dies before its file of rows is visible.
+func deadPublisher(t *testing.T, store *sinktest.Memory, of func(*instance)) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
 	dying := sinktest.NewFaulty(store, func(_ context.Context, c sinktest.Call) sinktest.Mode {
@@ -85,14 +84,25 @@ func TestFilesOfLanesThatNobodyHoldsArePublished(t *testing.T) {
 		return sinktest.Pass
 	})
 	dead := open(t, dying, nil, nil, rowsFlow("rows"))
-	dead.acquire("gone")
-	dead.write("gone", noon, 1)
+	of(dead)
 	if _, err := dead.txn.Commit(ctx, dead.cut()); err == nil {
 		t.Fatal("commit: no error though nothing is published")
 	}
+}
+
+// A lane may have no owner any more, such as that of a retired partition, and no hour waits for dead letters: what was
+// committed for it once stayed invisible for ever.
+func TestFilesOfLanesThatNobodyHoldsArePublished(t *testing.T) {
+	store, _ := memory(noon)
+	deadPublisher(t, store, func(dead *instance) {
+		dead.acquire("gone")
+		dead.write("gone", noon, 1)
+	})
 	other := open(t, store, nil, nil, rowsFlow("rows"))
 	other.acquire("b")
-	other.maintain("b")
+	if up := other.maintain("b"); !up.Settled {
+		t.Error("not settled, though the lane is another's, which may be at it")
+	}
 	if got := visible(t, store, "rows/"); len(got) != 0 {
 		t.Errorf("rows %v are visible at once: their author may be at it", got)
 	}
@@ -101,5 +111,31 @@ func TestFilesOfLanesThatNobodyHoldsArePublished(t *testing.T) {
 	}
 	if got := visible(t, store, "rows/"); !slices.Equal(got, []int{1}) {
 		t.Errorf("rows %v, want 1", got)
+	}
+}
+
+// T87: nobody comes for a file that was read to its end. A job that ends by itself ended with rows that nobody could see.
+func TestAnInstanceIsNotSettledBeforeFilesOfLanesThatAreOverArePublished(t *testing.T) {
+	store, _ := memory(noon)
+	deadPublisher(t, store, func(dead *instance) {
+		dead.acquire("a", "b")
+		dead.write("a", noon, 1)
+		dead.write("b", noon, 2)
+		dead.end("a")
+		dead.end("b")
+	})
+	next := open(t, store, nil, nil, rowsFlow("rows"))
+	var visibleAt, settledAt int
+	for i := 1; i <= 3 && settledAt == 0; i++ { // minutes
+		up := next.maintain()
+		if got := visible(t, store, "rows/"); visibleAt == 0 && len(got) == 2 {
+			visibleAt = i
+		}
+		if up.Settled {
+			settledAt = i
+		}
+	}
+	if visibleAt == 0 || settledAt < visibleAt {
+		t.Errorf("settled in minute %d, all visible in minute %d, want both, and visible first", settledAt, visibleAt)
 	}
 }

@@ -139,6 +139,14 @@ func (ls *Lanes) dead(ours map[Token]bool, l *OwnerLane) bool {
 	return now != nil && len(now.parts) >= l.Parts && ls.spent(now)
 }
 
+// AllOver reports whether nothing can come of lanes that an entry has touched: each of them is spent, or was forgotten.
+func (ls *Lanes) AllOver(lanes []string) bool {
+	return !slices.ContainsFunc(lanes, func(lane string) bool {
+		l := ls.ByName[lane]
+		return l != nil && !ls.spent(l)
+	})
+}
+
 // spent reports whether all partitions of a lane were retired or have ended and hold nothing. Such a lane may never be
 // touched again.
 func (ls *Lanes) spent(l *Lane) bool {

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,32 @@ func newChecker(s *scheduler, cfg *config, src *source, store *sinktest.Memory) 
 	c.hours.merges = c.merges
 	c.owners = newOwners(c.bad, src, store, c.objects, c.progress, c.merges)
 	return c
+}
+
+// owed are the files that are committed and not visible, of entries from whose lanes nothing more can come: nobody may ever
+// hold these again.
+func (c *checker) owed() (keys []string) {
+	for key, f := range c.objects.named {
+		e := c.entryOf(f.entry)
+		if c.objects.public[key] || e == nil || e.Commit == nil { // a file of a merge waits for its hour
+			continue
+		}
+		if !slices.ContainsFunc(e.Commit.Lanes, func(l ledger.LaneCommit) bool { return !c.progress.isOver(l.Lane) }) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// settled checks that an instance which has nothing left to do has seen to it that what was owed when it last read the ledger
+// is visible.
+func (c *checker) settled(name string, owed []string) {
+	for _, key := range owed {
+		if !c.objects.public[key] {
+			c.bad.add("%s is settled, and %s of entry %d is not visible, whose lanes are over", name, key, c.objects.named[key].entry)
+		}
+	}
 }
 
 // violations are what is wrong in a run.

@@ -40,6 +40,16 @@ type truth struct {
 // free reports whether nothing can come of a partition any more.
 func (t *truth) free() bool { return t.ended && len(t.pending) == 0 }
 
+// isOver reports whether nothing can come of a lane that the ledger knows.
+func (g *progress) isOver(lane string) bool {
+	for p, t := range g.parts {
+		if t.lane == lane && !t.free() && !g.retired[p] {
+			return false
+		}
+	}
+	return true
+}
+
 func newProgress(bad *violations, cfg *config, src *source, store *sinktest.Memory) *progress {
 	return &progress{
 		bad: bad, cfg: cfg, src: src, store: store,

@@ -35,6 +35,8 @@ type engine struct {
 	ids    *dedup.Memory
 	tasks  *tasks // nil without workers
 
+	owed []string // files that others had left when it began, and nobody else may publish
+
 	shards []lineage.Shard // and what was known before they were listed
 	known  map[record.Partition]driver.Standing
 }
@@ -42,6 +44,7 @@ type engine struct {
 // commit is a transaction that is committing.
 type commit struct {
 	cut    driver.Cut
+	owed   []string
 	done   bool
 	err    error
 	cancel context.CancelFunc
@@ -50,6 +53,7 @@ type commit struct {
 // upkeep is a call of Maintain.
 type upkeep struct {
 	did    driver.Upkeep
+	owed   []string // by then
 	done   bool
 	err    error
 	cancel context.CancelFunc
@@ -83,11 +87,12 @@ func flows(clicks string, v version) []sink.Flow[Row] {
 }
 
 func openEngine(ctx context.Context, p *process) (*engine, error) {
+	owed := p.g.check.owed()
 	s, err := sink.Open(ctx, p.faulty, "job", flows(p.clicks, p.merge), &sink.Options{Hour: hour, Generation: p.generation, Keep: keep})
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{p: p, sched: p.g.sched, cfg: p.g.cfg, src: p.g.src, lanes: map[string]*laneWork{}, over: map[string]bool{}, ids: dedup.NewMemory(nil)}
+	e := &engine{p: p, sched: p.g.sched, cfg: p.g.cfg, src: p.g.src, lanes: map[string]*laneWork{}, over: map[string]bool{}, ids: dedup.NewMemory(nil), owed: owed}
 	e.out = seal.Hourly(s, &seal.Options{Lateness: lateness, EmptyHours: p.emptyHours})
 	err = e.out.Attach(ctx, driver.Job{Source: driver.SourceInfo{ID: "sim", Topics: p.topics}, Workers: 1})
 	if err != nil {
@@ -250,10 +255,12 @@ func (e *engine) acquire(ctx context.Context, as []driver.Assignment) error {
 	if err := e.endUpkeep(); err != nil {
 		return err
 	}
+	owed := e.p.g.check.owed()
 	from, err := e.out.Acquire(ctx, as)
 	if err != nil {
 		return err
 	}
+	e.owed = owed
 	for _, a := range as {
 		e.sched.logf("%s acquires %s", e.p.name, a.Lane)
 		l, err := newLaneWork(e, a, from)
@@ -309,7 +316,7 @@ func (e *engine) begin(ctx context.Context) error {
 		return nil
 	}
 	t := e.open
-	c := &commit{cut: cut}
+	c := &commit{cut: cut, owed: e.p.g.check.owed()}
 	patience := time.Hour
 	if !e.p.g.calm && e.sched.chance(0.1) {
 		patience = e.sched.upTo(20 * time.Second)
@@ -335,6 +342,7 @@ func (e *engine) finishCommit(ctx context.Context) error {
 	c.cancel()
 	switch {
 	case c.err == nil:
+		e.owed = c.owed
 		for i := range c.cut.Lanes {
 			if l := e.lanes[c.cut.Lanes[i].Lane]; l != nil {
 				if err := l.committed(ctx, &c.cut.Lanes[i]); err != nil {
@@ -382,7 +390,7 @@ func (e *engine) maintain(ctx context.Context) {
 	if e.upkeep != nil {
 		return
 	}
-	u := &upkeep{}
+	u := &upkeep{owed: e.owed}
 	ctx, u.cancel = e.sched.deadline(ctx, time.Hour)
 	e.upkeep = u
 	e.sched.spawn(e.p, e.p.name+"/upkeep", func() {
@@ -407,6 +415,9 @@ func (e *engine) finishUpkeep() error {
 		return passing(u.err)
 	}
 	e.clock = u.did.Clock
+	if u.did.Settled {
+		e.p.g.check.settled(e.p.name, u.owed)
+	}
 	return nil
 }
 

@@ -243,6 +243,11 @@ var edits = []edit{
 		if mutant.On("T65") && was.Pending.Len() > 1 {
 			was.Pending.Ordinals = was.Pending.Ordinals[:was.Pending.Len()-1]
 		}`),
+	{"sink", `done, err := l.Others(ctx, now, over, overAfter)`, `
+		if mutant.On("T87") {
+			over, others = nil, append(others, over...)
+		}
+		done, err := l.Others(ctx, now, over, overAfter)`},
 	insert("sink", `return Do(ctx, r.env, func(ctx context.Context) error { return r.Store.Publish(ctx, ref) })`, `
 		if mutant.On("T36a") {
 			_ = r.Store.Publish(ctx, ref)

@@ -63,6 +63,7 @@ var mutants = []mutant{
 	{"T33", "a refill keeps the oldest copy of an ID", in("dedup", "internal/sim")},
 	{"T34", "the time of a proof is read after the broker's answer", in("stream")},
 	{"T35", "a Close does not wait for publication", in("internal/ledger")},
+	{"T87", "an instance is settled while a file of a lane that is over is committed and not published", in("sink#NotSettledBefore", "internal/sim")},
 	{"T36a", "an unknown publish is taken for done", in("internal/sim", "sink")},
 	{"T36b", "an occupied slot is taken for another's without comparing tokens", in("internal/sim", "sink")},
 	{"T36c", "an entry that is not found settles its append", in("internal/sim", "sink")},

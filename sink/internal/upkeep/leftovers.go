@@ -13,6 +13,7 @@ import (
 // How long the author of an entry has for publication before others do it, at most.
 const (
 	othersAfter = 5 * time.Minute
+	overAfter   = 2 * time.Second  // if its lanes are over
 	HourAfter   = 10 * time.Second // if an hour waits for it
 )
 
@@ -31,13 +32,13 @@ func NewLeftovers(j *journal.Journal, p *Publisher, holds func(lanes []string) b
 }
 
 // Own publishes unpublished entries of lanes that we own now: a process died, or a reply to us was lost. It reports whether
-// none of these is left. After a longer while it also publishes entries of other lanes, since nobody may own them: a
-// retired partition has no owner any more.
+// none of these is left, nor of lanes that are over, which nobody may ever own again: these it publishes after a short
+// while, in which their authors may do it. After a longer one it also publishes entries of all other lanes.
 func (l *Leftovers) Own(ctx context.Context, now time.Time) (bool, error) {
 	if l.publisher.commits(0) > 0 {
 		return false, nil // a commit is at it
 	}
-	var ids, others []uint64
+	var ids, over, others []uint64
 	l.journal.Look(func(s *ledger.State) {
 		l.publisher.forgetMarked(s.Unpublished)
 		ids = slices.Sorted(maps.Keys(l.publisher.Unpublished(s.Unpublished)))
@@ -51,14 +52,24 @@ func (l *Leftovers) Own(ctx context.Context, now time.Time) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if !l.holds(lanes) {
+		ours, spent := l.holds(lanes), false
+		l.journal.Look(func(s *ledger.State) { spent = s.Lanes.AllOver(lanes) })
+		switch {
+		case !ours && spent:
+			over = append(over, id)
+		case !ours:
 			others = append(others, id)
-		} else if err := l.publish(ctx, id); err != nil {
-			return false, err
+		default:
+			if err := l.publish(ctx, id); err != nil {
+				return false, err
+			}
 		}
 	}
-	_, err := l.Others(ctx, now, others, othersAfter)
-	return err == nil, err
+	done, err := l.Others(ctx, now, over, overAfter)
+	if err == nil {
+		_, err = l.Others(ctx, now, others, othersAfter)
+	}
+	return done && err == nil, err
 }
 
 // publish publishes an entry unless its manifest exists.
