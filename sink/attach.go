@@ -19,9 +19,10 @@ import (
 // rooms are the parts of an attached Sink that do not depend on the type of its events. They may be used as driver.Output
 // says.
 type rooms struct {
-	journal *journal.Journal
-	lanes   *transactions.Lanes
-	house   *housekeeper
+	journal   *journal.Journal
+	publisher *upkeep.Publisher
+	lanes     *transactions.Lanes
+	house     *housekeeper
 }
 
 // output is what the flows of a Sink write.
@@ -66,7 +67,7 @@ func attach(ctx context.Context, p *place.Place, o *Options, flows output, job *
 		house.closer = hours.NewCloser(j, publisher, house.leftovers, p.Clock, merger, seal.filled(o, layout, flows.names), job.MayEnd)
 		house.sweeper.Merging(house.closer.Merging)
 	}
-	return &rooms{j, lanes, house}, nil
+	return &rooms{j, publisher, lanes, house}, nil
 }
 
 // mostLogs bounds the logs whose number of partitions the ledger keeps, so that they fit into an entry.

@@ -134,6 +134,39 @@ func Explain(ctx context.Context, store Store, job string, hour time.Time, opts 
 	return out, nil
 }
 
+// Explain says what an hour waits for, from memory: it makes no request and waits for nothing. It knows what State knows,
+// and nothing of lost files, nor of partitions of the source that nobody has committed anything of. known is false while
+// this process reads the ledger or appends to it, before Attach, and if hours are not closed. It may be called at any time.
+func (s *Sink[T]) Explain(hour time.Time) (list []HourBlocker, known bool) {
+	r := s.seen.rooms.Load()
+	if r == nil || s.seal == nil {
+		return nil, false
+	}
+	now, empty := s.place.Clock.Latest(), cmp.Or(s.seal.EmptyHours, DefaultEmptyHours)
+	known = r.journal.TryLook(func(state *ledger.State, _ map[string]string) {
+		end := state.Genesis.HourOf(hour).Add(state.Genesis.Hour)
+		if !end.After(state.Hours.Closed) {
+			if end.After(state.Hours.Sealed) {
+				list = append(list, HourBlocker{Kind: BlockedByMerge, text: "the hour is closed, and its files and seals are being made"})
+			}
+			return
+		}
+		waits := r.publisher.Unpublished(state.Unpublished)
+		found := state.Blockers(end, now, s.seal.lateness(), empty, nil)
+		for i := range found {
+			b := blocker(&found[i])
+			if _, unpublished := waits[b.Entry]; b.Kind == BlockedByEntry && !unpublished {
+				continue
+			}
+			if b.Kind == BlockedByClock {
+				b.Doubt, _ = errors.AsType[*ClockError](s.place.Clock.Doubt())
+			}
+			list = append(list, b)
+		}
+	})
+	return list, known
+}
+
 // merging says which merges an hour waits for that is closed.
 func merging(ctx context.Context, j *journal.Journal, hour time.Time) (out []HourBlocker, err error) {
 	all, err := hours.Merges(ctx, j, hour)

@@ -59,8 +59,10 @@ func (h *housekeeper) maintain(ctx context.Context, list func(context.Context) (
 		up.Merge = h.closer.Merge()
 	}
 	up.Unclosed = cmp.Or(up.Unclosed, h.clock.Doubt())
+	up.Outrun = h.journal.Outrun()
 	h.journal.Look(func(s *ledger.State) {
 		up.EarliestHour, up.Clock, up.Complete = s.NextHour(), s.Lanes.Clock(), s.Complete(h.lateness)
+		up.Entry, up.Closed, up.Sealed, up.Unpublished = s.Last, s.Hours.Closed, s.Hours.Sealed, len(s.Unpublished)
 	})
 	h.last = up
 	h.last.Settled = false // for calls that find no time to look

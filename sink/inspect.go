@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/onceflow/onceflow/internal/ledger"
@@ -51,6 +52,7 @@ type JobState struct {
 // PartitionState is how far a partition has got.
 type PartitionState struct {
 	Lane     string
+	Holder   string          // the instance that has committed the lane last; empty if that was long ago
 	Progress driver.Progress // without the positions that are pending if these are many
 	Pending  int             // records in work
 	Retired  bool
@@ -79,11 +81,35 @@ func Inspect(ctx context.Context, store Store, job string, opts *ReadOptions) (*
 		return nil, err
 	}
 	var out *JobState
-	j.Look(func(s *ledger.State) { out = jobState(s) })
+	j.TryLook(func(s *ledger.State, holders map[string]string) { out = jobState(s, holders) }) // nobody else has j
 	return out, nil
 }
 
-func jobState(s *ledger.State) *JobState {
+// State is what Inspect returns, from memory: as of what this process has read of the ledger, which is a few seconds old.
+// It makes no request and waits for nothing: while this process reads or appends, it is what State returned before. It is
+// nil before there is anything to return. Do not change it. State may be called at any time.
+func (s *Sink[T]) State() *JobState { return s.seen.state() }
+
+// seen is what a Sink tells of itself without asking the store.
+type seen struct {
+	rooms atomic.Pointer[rooms] // nil before Attach
+	last  atomic.Pointer[JobState]
+}
+
+func (s *seen) state() *JobState {
+	r := s.rooms.Load()
+	if r == nil {
+		return nil
+	}
+	r.journal.TryLook(func(state *ledger.State, holders map[string]string) {
+		if old := s.last.Load(); old == nil || old.Entry != state.Last {
+			s.last.Store(jobState(state, holders))
+		}
+	})
+	return s.last.Load()
+}
+
+func jobState(s *ledger.State, holders map[string]string) *JobState {
 	out := &JobState{
 		Entry: s.Last, Source: s.Genesis.Source, Generation: s.Config.Generation, Topics: slices.Clone(s.Config.Topics), Sources: slices.Clone(s.Config.Sources), Hour: s.Genesis.Hour,
 		Partitions: make(map[record.Partition]PartitionState, len(s.Lanes.Partitions)), Lanes: len(s.Lanes.ByName), Forgotten: s.Lanes.Over, Finished: s.Lanes.Finished.Len(),
@@ -94,7 +120,7 @@ func jobState(s *ledger.State) *JobState {
 		out.Logs = append(out.Logs, LogState(l))
 	}
 	for p, st := range s.Lanes.Partitions {
-		out.Partitions[p] = PartitionState{st.Lane, st.Progress, st.PendingLen, st.Retired, st.Read, st.Counts}
+		out.Partitions[p] = PartitionState{st.Lane, holders[st.Lane], st.Progress, st.PendingLen, st.Retired, st.Read, st.Counts}
 	}
 	for start, h := range s.Hours.Open {
 		out.OpenHours = append(out.OpenHours, OpenHour{start, h.Files, h.Rows, h.Bytes})

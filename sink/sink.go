@@ -36,6 +36,7 @@ type Sink[T any] struct {
 	// Attach sets what follows.
 	pool  *files.Pool[T]
 	rooms *rooms
+	seen  seen // what others may look at meanwhile
 }
 
 var _ driver.Output[int] = (*Sink[int])(nil)
@@ -88,6 +89,7 @@ func (s *Sink[T]) Attach(ctx context.Context, job driver.Job) error {
 		return fmt.Errorf("sink: job %q: %w", s.place.Folder.Job, err)
 	}
 	s.rooms = rooms
+	s.seen.rooms.Store(rooms)
 	return nil
 }
 

@@ -64,8 +64,7 @@ func (t *txn[T]) Commit(ctx context.Context, cut driver.Cut) (driver.Committed, 
 			return driver.Committed{}, errors.Join(retry.Stop(err), t.work.Drop(ctx))
 		}
 	}
-	late, err := t.work.Commit(ctx, cut, t.writers.Dropped())
-	return driver.Committed{LateRows: late}, err
+	return t.work.Commit(ctx, cut, t.writers.Dropped())
 }
 
 // note adds what stages wrote down. It makes no call of the store: Commit writes it, and fails if it cannot.

@@ -124,7 +124,10 @@ func (e *engine[T]) record(c *commit[T]) {
 	e.status.backlog.committed(records)
 	e.status.board.reaches(e.lanes.committed())
 	now := time.Now()
-	fruitless := e.status.board.commit(now, sum, oldest, c.cut.Reasons, c.told.LateRows)
+	fruitless := e.status.board.commit(&CommitStatus{
+		Began: c.began, Ended: now, Reason: c.reason, Entry: c.told.Entry, Lanes: len(c.cut.Lanes), Read: records, Counts: sum, Files: c.told.Files,
+		CommitTimes: c.told.CommitTimes,
+	}, oldest, c.cut.Reasons, c.told.LateRows)
 	line := []any{"lanes", len(c.cut.Lanes), "records", records, "pending", pending, "bytes", c.txn.Bytes(), "reason", c.reason, "took", now.Sub(c.began)}
 	for f, n := range sum {
 		line = append(line, record.Fate(f).String(), n)

@@ -159,10 +159,23 @@ type Terminal interface {
 	Fd() uintptr
 }
 
+// CommitStatus is what a commit did.
+type CommitStatus struct {
+	Began, Ended time.Time
+	Reason       string // as in the log line of the commit
+	Entry        uint64 // of the ledger; 0 if nothing had to be written
+	Lanes        int
+	Read         int64 // records that were read for the first time
+	Counts       Counts
+	Files        map[driver.FileKind]driver.FileSum
+	driver.CommitTimes
+}
+
 // Status is a snapshot of a running job.
 type Status struct {
 	Instance              string // Options.Instance
 	Lanes, Pending, Bytes int64
+	Memory                int64 // Options.Memory, which bounds Bytes
 
 	// Lag is how far the job is behind its logs. Lag.Records counts what the source has not delivered yet, and Uncommitted; it
 	// is -1 if the source does not know. Uncommitted counts the records that were delivered and are not committed, those of
@@ -191,11 +204,26 @@ type Status struct {
 	Fruitless error
 
 	Commits, Fenced int64
-	Jumps           int64         // partitions of this process whose clocks wait for records that confirm a jump
-	Jump            WaitingJump   // the one of them that is farthest ahead
-	OddTimes        int64         // times of records (Record.Time) that no ledger can hold, and that were taken for none
-	Merge           *driver.Merge // of the earliest hour that is closed and not sealed; nil if none is being merged
-	Unclosed        error         // why hours do not close until a person does something; nil is well
+
+	// Commit is the last one, nil before the first. Files adds up the files of all of them, and Took their times. Do not
+	// change any of them.
+	Commit *CommitStatus
+	Files  map[driver.FileKind]driver.FileSum
+	Took   driver.CommitTimes
+
+	// Entry is the last one of the ledger that this process knows of, and Outrun how often another process was faster to take
+	// a place there. Unpublished is the number of commits whose files are not known to be in place. Closed and Sealed are the
+	// ends of the last hours that are; zero if none is. Upkeep looks at all of it every few seconds.
+	Entry          uint64
+	Outrun         int64
+	Unpublished    int
+	Closed, Sealed time.Time
+
+	Jumps    int64         // partitions of this process whose clocks wait for records that confirm a jump
+	Jump     WaitingJump   // the one of them that is farthest ahead
+	OddTimes int64         // times of records (Record.Time) that no ledger can hold, and that were taken for none
+	Merge    *driver.Merge // of the earliest hour that is closed and not sealed; nil if none is being merged
+	Unclosed error         // why hours do not close until a person does something; nil is well
 
 	// Stalled is why work makes no progress; nil is healthy. An outage of the output or of the source shows up here after a
 	// minute. Whatever the reason, work that waits for a commit for longer than two and a half Options.CommitEvery, and 20

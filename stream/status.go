@@ -54,15 +54,28 @@ func (b *statusBoard) failed(fenced bool) {
 func (b *statusBoard) committing(since time.Time) { b.set(func(*Status) { b.commits = since }) }
 
 // commit notes a commit. It returns Status.Fruitless if that begins with it.
-func (b *statusBoard) commit(at time.Time, counts record.Counts, oldest time.Time, why map[record.Reason]int64, late map[string]int64) (begins error) {
+func (b *statusBoard) commit(c *CommitStatus, oldest time.Time, why map[record.Reason]int64, late map[string]int64) (begins error) {
 	b.set(func(s *Status) {
 		was := s.Fruitless
-		if s.Fruitless = b.fruitless.commit(counts); was == nil {
+		if s.Fruitless = b.fruitless.commit(c.Counts); was == nil {
 			begins = s.Fruitless
 		}
-		s.LastCommit, s.OldestPending = at, oldest
+		s.Commit, s.LastCommit, s.OldestPending = c, c.Ended, oldest
 		s.Commits++
-		s.Counts.Add(counts)
+		s.Counts.Add(c.Counts)
+		s.Took.Staging += c.Staging
+		s.Took.Appending += c.Appending
+		s.Took.Publishing += c.Publishing
+		if len(c.Files) > 0 {
+			sum := maps.Clone(s.Files) // others have got the old one
+			if sum == nil {
+				sum = map[driver.FileKind]driver.FileSum{}
+			}
+			for k, f := range c.Files {
+				sum[k] = driver.FileSum{Files: sum[k].Files + f.Files, Rows: sum[k].Rows + f.Rows, Bytes: sum[k].Bytes + f.Bytes}
+			}
+			s.Files = sum
+		}
 		s.Reasons = reasons.Add(s.Reasons, why)
 		if len(late) > 0 {
 			sum := make(map[string]int64, len(late))
@@ -80,6 +93,7 @@ func (b *statusBoard) commit(at time.Time, counts record.Counts, oldest time.Tim
 func (b *statusBoard) kept(u driver.Upkeep) (closed int64) {
 	b.set(func(s *Status) {
 		s.EarliestHour, s.Unclosed, s.Housekeeping, s.Merge = u.EarliestHour, u.Unclosed, u.Housekeeping, u.Merge
+		s.Entry, s.Outrun, s.Unpublished, s.Closed, s.Sealed = u.Entry, u.Outrun, u.Unpublished, u.Closed, u.Sealed
 		closed, b.closed = u.ClosedHours-b.closed, u.ClosedHours
 	})
 	return closed
@@ -156,7 +170,7 @@ func (o *observer[T]) snapshot() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.s
-	s.Instance = o.opts.Instance
+	s.Instance, s.Memory = o.opts.Instance, o.opts.Memory
 	s.Lag, s.Bytes, s.OddTimes = health.Lag, o.memory.budget.Used(), o.oddTimes.Load()
 	s.Uncommitted = b.moves.look(now, &o.backlog, health.Lag.Records)
 	if s.Lag.Records >= 0 {

@@ -83,6 +83,11 @@ var may = map[string][]string{
 	"stream/workers":    {"stream/record", "stream/stage", "stream/internal/guard", "internal/retry"},
 	"stream/streamtest": {"stream/record", "stream/stage", "stream/driver"},
 
+	// What is told of a job, and of all that may stand around it.
+	"stream/metrics":    {"stream", "stream/record", "stream/driver", "stream/workers", "dedup", "sink", "sink/driver", "sink/delivery", "sink/audit", "scaler"},
+	"stream/prometheus": {"stream/metrics"},
+	"stream/otel":       {"stream", "stream/metrics"},
+
 	"stream/workers/workerstest": {"stream/workers", "stream/record"},
 
 	"dedup/deduptest": {"dedup", "stream/record"},

@@ -32,6 +32,9 @@ import (
 	"github.com/onceflow/onceflow/sink/gcs"
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/file"
+	"github.com/onceflow/onceflow/stream/metrics"
+	"github.com/onceflow/onceflow/stream/otel"
+	"github.com/onceflow/onceflow/stream/prometheus"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -130,6 +133,10 @@ func servers(ctx context.Context) {
 
 	_, err = deliveryredis.Open(ctx, nobody, nil)
 	fmt.Println("sink/delivery/redis says that nobody answers:", err != nil)
+
+	set := metrics.New(nil)
+	stop, err := otel.Start(set, nil)
+	fmt.Println("stream/prometheus and stream/otel take a set of metrics:", prometheus.New(set) != nil && stop != nil && err == nil)
 
 	_, err = kubernetes.NewLease("", "", nil)
 	fmt.Println("scaler/kubernetes refuses a lease without a name:", err != nil)

@@ -71,7 +71,12 @@ type Upkeep struct {
 	Settled bool
 
 	EarliestHour time.Time    // start of the first hour that is not closed; zero if none is known
+	Closed       time.Time    // end of the last hour that is closed; zero if none is known
+	Sealed       time.Time    // end of the last hour whose seals are known to exist; zero if none is known
 	ClosedHours  int64        // closed by this process
+	Entry        uint64       // the last one of the ledger that is known
+	Outrun       int64        // how often another process was faster to take the place in the ledger that this one wanted
+	Unpublished  int          // committed entries whose files are not known to be in place
 	Clock        record.Clock // of the whole job, for ClockWatcher
 
 	// Complete is how far the clocks of a backfill must get so that all that was read is complete: the end of the hour of
@@ -126,7 +131,24 @@ type Committed struct {
 	// LateRows are the rows, by flow, that came too late for their hour, including those that were dropped for it. One
 	// record may have several rows, so they are not the records whose fate is Late.
 	LateRows map[string]int64
+
+	Entry uint64 // of the ledger; 0 if there was nothing to commit
+
+	// Files are those of the commit, added up by flow and kind: few, however many files there are.
+	Files map[FileKind]FileSum
+
+	CommitTimes
 }
+
+// CommitTimes are the times of the steps of a commit, which follow each other: staged files become durable, the entry is
+// appended, the files and the manifest get their names.
+type CommitTimes struct{ Staging, Appending, Publishing time.Duration }
+
+// FileKind is a flow and what its files are: "data", "late", "dead" letters, "pack" or "note".
+type FileKind struct{ Flow, Kind string }
+
+// FileSum adds files up. Bytes are as they lie in the store, so mostly compressed.
+type FileSum struct{ Files, Rows, Bytes int64 }
 
 // BadRow tells why rows[Index] could not be encoded.
 type BadRow struct {

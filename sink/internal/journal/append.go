@@ -53,6 +53,7 @@ func (j *Journal) Append(ctx context.Context, e *ledger.Entry, check func(*ledge
 		if ours {
 			return e.ID, nil
 		}
+		j.outrun.Add(1)
 		// Others are ahead of us. Read on, so that the next try is not for a slot that was taken long ago. This is no retry:
 		// each round is another request, for the next slot, and create and tail try their own again.
 		if err := retry.Wait(ctx, j.Objects.Env, again.Pause(20*time.Millisecond, 2*time.Second, lost)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -28,8 +29,10 @@ type Journal struct {
 	closings closings
 	authors  map[uint64][]string // lanes of the entries in state.Unpublished, where we know them
 	known    *openFiles          // nil if we close no hours
+	holders  map[string]string   // by lane: who committed it last, of the entries that we have folded
 
-	view atomic.Pointer[View]
+	view   atomic.Pointer[View]
+	outrun atomic.Int64
 }
 
 // View is what others can see while the journal waits for the store.
@@ -58,7 +61,7 @@ func (f *Folder) Open(ctx context.Context, g *ledger.Genesis, hash ledger.Hash, 
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{Objects: f.Objects, Folder: f, Log: o.Log, By: o.By, state: state, authors: map[uint64][]string{}}
+	j := &Journal{Objects: f.Objects, Folder: f, Log: o.Log, By: o.By, state: state, authors: map[uint64][]string{}, holders: map[string]string{}}
 	if o.Remember {
 		j.known = newOpenFiles()
 	}
@@ -78,6 +81,9 @@ func (j *Journal) Genesis() *ledger.Genesis { return &j.state.Genesis }
 // View returns what is known without waiting for the store. The result does not change.
 func (j *Journal) View() *View { return j.view.Load() }
 
+// Outrun is how often others were faster to take the place of an entry of ours.
+func (j *Journal) Outrun() int64 { return j.outrun.Load() }
+
 // Busy reports whether somebody reads or appends.
 func (j *Journal) Busy() bool {
 	if !j.mu.TryLock() {
@@ -92,6 +98,17 @@ func (j *Journal) Look(f func(s *ledger.State)) {
 	j.Objects.Env.Lock(&j.mu)
 	defer j.mu.Unlock()
 	f(j.state)
+}
+
+// TryLook is Look if nobody reads or appends at present, and reports whether it was. holders are the names of the instances
+// that committed lanes last, by lane, as far as they are known.
+func (j *Journal) TryLook(f func(s *ledger.State, holders map[string]string)) bool {
+	if !j.mu.TryLock() {
+		return false
+	}
+	defer j.mu.Unlock()
+	f(j.state, j.holders)
+	return true
 }
 
 // Read folds all entries there are.
@@ -133,8 +150,11 @@ func (j *Journal) fold(e *ledger.Entry, hash ledger.Hash) error {
 		return err
 	}
 	j.closings.behind(j.state, before)
-	if e.Kind == ledger.KindCommit && e.Commit.HasManifest() {
-		j.authors[e.ID] = laneNames(e.Commit)
+	if e.Kind == ledger.KindCommit {
+		if e.Commit.HasManifest() {
+			j.authors[e.ID] = laneNames(e.Commit)
+		}
+		j.hold(e)
 	}
 	if j.known != nil {
 		j.known.add(e)
@@ -145,6 +165,18 @@ func (j *Journal) fold(e *ledger.Entry, hash ledger.Hash) error {
 	}
 	j.publishView()
 	return nil
+}
+
+// hold notes who has committed lanes. Lanes that are gone make room from time to time.
+func (j *Journal) hold(e *ledger.Entry) {
+	for i := range e.Commit.Lanes {
+		if l := e.Commit.Lanes[i].Lane; j.holders[l] != e.By {
+			j.holders[l] = e.By
+		}
+	}
+	if len(j.holders) > 2*len(j.state.Lanes.ByName)+16 {
+		maps.DeleteFunc(j.holders, func(l, _ string) bool { return j.state.Lanes.ByName[l] == nil })
+	}
 }
 
 func (j *Journal) publishView() {

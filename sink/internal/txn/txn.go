@@ -1,6 +1,7 @@
 package txn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -163,34 +164,37 @@ func (t *Txn) Explain(ctx context.Context, err error) error {
 
 // Commit makes t durable: see driver.Txn. The protocol fixes the order of the steps: staged files become durable, then the
 // entry that names them is appended, then the files are published, and the manifest comes last. dropped counts, by flow,
-// the late rows of flows that drop these. late are these and the rows in late files.
-func (t *Txn) Commit(ctx context.Context, cut driver.Cut, dropped map[string]int64) (late map[string]int64, err error) {
+// the late rows of flows that drop these. LateRows of the result are these and the rows in late files.
+func (t *Txn) Commit(ctx context.Context, cut driver.Cut, dropped map[string]int64) (did driver.Committed, err error) {
 	if t.begun {
-		return nil, retry.Stop(errors.New("sink: Commit of a transaction after Commit or Drop: acquire its lanes again to learn its outcome"))
+		return did, retry.Stop(errors.New("sink: Commit of a transaction after Commit or Drop: acquire its lanes again to learn its outcome"))
 	}
 	t.begun = true
 	lanes, err := t.advance(ctx, cut)
 	close(t.cut) // the next transaction may go on, whatever becomes of this one
 	if err != nil {
-		return nil, t.fail(ctx, err)
+		return did, t.fail(ctx, err)
 	}
 	if void := t.void.Load(); void != nil {
-		return nil, t.fail(ctx, void)
+		return did, t.fail(ctx, void)
 	}
+	now := t.l.journal.Objects.Env.Now
+	began := now()
 	staged, err := t.set.Finish(ctx)
 	if err != nil {
-		return nil, t.fail(ctx, t.Explain(ctx, err))
+		return did, t.fail(ctx, t.Explain(ctx, err))
 	}
 	list := filesOf(staged)
-	late = maps.Clone(dropped)
-	for i := range list {
-		if list[i].Kind == ledger.LateFile {
-			late[list[i].Flow] += list[i].Rows
+	did = driver.Committed{LateRows: maps.Clone(dropped), Files: sumOf(list)}
+	did.Staging = now().Sub(began)
+	for k, sum := range did.Files {
+		if k.Kind == string(ledger.LateFile) {
+			did.LateRows[k.Flow] += sum.Rows
 		}
 	}
 	if len(list) == 0 && t.elidable(lanes, cut.Lanes) {
 		t.settle(nil)
-		return late, nil
+		return did, nil
 	}
 	e := t.l.publisher.Entry(ledger.KindCommit)
 	e.Commit = &ledger.Commit{
@@ -198,15 +202,30 @@ func (t *Txn) Commit(ctx context.Context, cut driver.Cut, dropped map[string]int
 		Reasons: ledger.ReasonsOf(cut.Reasons), LateDropped: ledger.RowsByFlow(dropped),
 	}
 	defer t.l.publisher.Committing()()
-	id, err := t.append(ctx, e)
-	if err != nil {
-		return late, err
+	began = now()
+	if did.Entry, err = t.append(ctx, e); err != nil {
+		return did, err
 	}
-	t.l.journal.Snapshot(ctx, id)
+	t.l.journal.Snapshot(ctx, did.Entry)
+	appended := now()
+	did.Appending = appended.Sub(began)
 	if err := t.l.publisher.Publish(ctx, e); err != nil {
-		return late, fmt.Errorf("sink: committed as entry %d, but not all of its files are published: %w", id, err)
+		return did, fmt.Errorf("sink: committed as entry %d, but not all of its files are published: %w", did.Entry, err)
 	}
-	return late, nil
+	did.Publishing = now().Sub(appended)
+	return did, nil
+}
+
+// sumOf adds files up for people.
+func sumOf(list []ledger.File) map[driver.FileKind]driver.FileSum {
+	sums := map[driver.FileKind]driver.FileSum{}
+	for i := range list {
+		f := &list[i]
+		k := driver.FileKind{Flow: f.Flow, Kind: cmp.Or(string(f.Kind), "data")}
+		s := sums[k]
+		sums[k] = driver.FileSum{Files: s.Files + 1, Rows: s.Rows + f.Rows, Bytes: s.Bytes + f.Length}
+	}
+	return sums
 }
 
 // filesOf is how the ledger tells of staged files.
