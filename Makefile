@@ -9,6 +9,7 @@ SEEDS  ?= 20000
 KILLS  ?= 100
 BENCH  ?=
 OUT    ?= out
+CHROMIUM ?= chromium
 # The modules beside the root, each with its own go.mod.
 MODULES := $(patsubst %/go.mod,%,$(shell git ls-files '*/go.mod'))
 
@@ -18,7 +19,7 @@ RELEASE := go run ./internal/release/cmd/release
 # Tests that need real servers run too. Without these two variables, as with plain go test, they are skipped.
 SERVERS := ONCEFLOW_SERVERS=1 ONCEFLOW_CACHE=$(CACHE)
 
-.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency tenants tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-hour bench-kafka bench-postgres bench-short ingest ingest-kill bench-ingest bench-audit
+.PHONY: oracle autoscale engines newsroom newsroom-kill newsroom-latency page tenants tidy check-tidy lines release installable api test servers unit race lint vet modules sim sim-reshard sim-short mutants year fuzz vuln kill torture torture-short torture-kinesis torture-kinesis-short zombies bench bench-hour bench-kafka bench-postgres bench-short ingest ingest-kill bench-ingest bench-audit
 
 test: vet lint check-tidy servers unit race sim-short mutants modules installable api torture-short torture-kinesis-short bench-short
 	@echo all tests passed
@@ -71,6 +72,11 @@ installable:
 
 sim:
 	go run ./internal/sim/cmd/sim -seeds $(SEEDS)
+
+# Opens the status page in a browser, which must take it without a word; pictures of it go to OUT. Debian's package is chromium.
+page:
+	mkdir -p $(OUT)
+	ONCEFLOW_CHROMIUM=$(CHROMIUM) ONCEFLOW_PICTURES=$(abspath $(OUT)) go test -count=1 -timeout 10m -v -run Chromium ./stream/monitor
 
 # The same with partitions that split and merge in every seed; in sim they do in two of five.
 sim-reshard:

@@ -6,7 +6,8 @@
 //
 // Start as many as there are partitions, stop or kill any of them at any time. Each topic becomes a flow, a folder of its
 // name. The hour of a record is that of the JSON field named by -time, else of its Kafka timestamp. Credentials come from
-// where the AWS tools take them; a SASL password from $KAFKA_PASSWORD.
+// where the AWS tools take them; a SASL password from $KAFKA_PASSWORD. With -http :8080 it shows how it is: to people, to
+// Prometheus at /metrics, to Kubernetes at /healthz and /readyz.
 package main
 
 import (

@@ -67,9 +67,11 @@ func State(partitions int) *sink.JobState {
 	for i := range partitions {
 		clock := Now.Add(-time.Duration(i) * time.Second)
 		s.Partitions[record.Partition{Source: "hits", Epoch: "AbCdEfGhIjKlMnOpQrStUv", ID: fmt.Sprint(i)}] = sink.PartitionState{
-			Lane: fmt.Sprint(i), Holder: fmt.Sprintf("etl-7d9f-%d", i%6), Pending: i % 7, Read: int64(i) * 1000,
+			Lane: fmt.Sprintf("lane-%d", i), Holder: fmt.Sprintf("etl-7d9f-%d", i%6), Pending: i % 7, Read: int64(i) * 1000,
 			Progress: driver.Progress{UpTo: record.Position{Sub: int64(i) * 1000}, MaxEventTime: clock, Watermark: clock.Add(-15 * time.Minute)},
 		}
+		s.Read += int64(i) * 1000
+		s.Counts[stream.Written] += int64(i)*1000 - int64(i%7)
 	}
 	return s
 }
@@ -85,14 +87,14 @@ func Status(now time.Time) stream.Status {
 	return stream.Status{
 		Instance: "etl-7d9f-0", Lanes: 12, Pending: 17, Bytes: 33 << 20, Memory: 512 << 20,
 		Lag: driver.Lag{Records: 4711, Retention: 100 * time.Hour}, Uncommitted: 800, Delay: 42 * time.Second,
-		EarliestHour: now.Truncate(time.Hour), LastCommit: now.Add(-20 * time.Second), OldestPending: now.Add(-90 * time.Second),
+		EarliestHour: now.Truncate(time.Hour).Add(-71 * time.Hour), LastCommit: now.Add(-20 * time.Second), OldestPending: now.Add(-90 * time.Second),
 		Read: 1_234_567, Rate: 5432.1, Counts: counts,
 		Reasons: map[stream.Reason]int64{{Fate: stream.Filtered, Why: "bot"}: 900, {Fate: stream.Dead, Why: "decode: unexpected end of JSON input"}: 3}, LateRows: map[string]int64{"hits": 5},
 		Commits: 99, Fenced: 1, Files: files, Took: took,
 		Commit: &stream.CommitStatus{
 			Began: now.Add(-22 * time.Second), Ended: now.Add(-20 * time.Second), Reason: "time", Entry: 41_217, Lanes: 12, Read: 80_000, Counts: counts, Files: files, CommitTimes: took,
 		},
-		Entry: 41_217, Outrun: 7, Unpublished: 1, Closed: now.Truncate(time.Hour), Sealed: now.Truncate(time.Hour).Add(-time.Hour),
-		Jumps: 1, OddTimes: 2, Merge: &driver.Merge{Hour: now.Truncate(time.Hour), Units: 8, Done: 3, Packs: 60, Bytes: 1 << 30}, Housekeeping: errors.New("sweep: not allowed"), Ready: true,
+		Entry: 41_217, Outrun: 7, Unpublished: 1, Closed: now.Truncate(time.Hour).Add(-71 * time.Hour), Sealed: now.Truncate(time.Hour).Add(-72 * time.Hour),
+		Jumps: 1, OddTimes: 2, Merge: &driver.Merge{Hour: now.Truncate(time.Hour).Add(-72 * time.Hour), Units: 8, Done: 3, Packs: 60, Bytes: 1 << 30}, Housekeeping: errors.New("sweep: not allowed"), Ready: true,
 	}
 }

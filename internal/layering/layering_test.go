@@ -87,6 +87,7 @@ var may = map[string][]string{
 	"stream/metrics":    {"stream", "stream/record", "stream/driver", "stream/workers", "dedup", "sink", "sink/driver", "sink/delivery", "sink/audit", "scaler"},
 	"stream/prometheus": {"stream/metrics"},
 	"stream/otel":       {"stream", "stream/metrics"},
+	"stream/monitor":    {"stream", "stream/record", "stream/driver", "stream/metrics", "sink"},
 
 	"stream/workers/workerstest": {"stream/workers", "stream/record"},
 

@@ -9,6 +9,7 @@ import (
 	"github.com/onceflow/onceflow/seal"
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/metrics"
 )
 
 // OpenSource opens what a job reads.
@@ -26,6 +27,15 @@ func (o *Options) Run(ctx context.Context, out io.Writer, topics []string, sourc
 		}
 	}()
 	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: o.level}))
+	set := metrics.New(nil)
+	set.Job(o.Name, nil) // its output is not known yet
+	if o.http != "" {
+		stop, err := serve(ctx, o.http, set, log)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	src, err := source(ctx, log)
 	if err != nil {
 		return errors.Join(errOpen, err)
@@ -35,15 +45,19 @@ func (o *Options) Run(ctx context.Context, out io.Writer, topics []string, sourc
 	if err != nil {
 		return errors.Join(errOpen, err)
 	}
+	store = set.Store("output", store)
 	files, err := sink.Open(ctx, store, o.Name, o.flows(topics), &sink.Options{Prefix: o.prefix, Hour: o.hour})
 	if err != nil {
 		return errors.Join(errOpen, err)
 	}
 	hourly := seal.Hourly(files, &seal.Options{Lateness: o.lateness})
 	events := stream.Via(stream.From(src), stream.Decode(o.parse, (*event).time))
-	return stream.Run(ctx, events, hourly, &stream.Options{
-		CommitEvery: o.commit, Memory: o.memory, Shutdown: o.shutdown, Logger: log, Observe: (&observer{log: log}).observe,
-	})
+	job := set.Job(o.Name, files)
+	watch := &observer{log: log}
+	return job.End(stream.Run(ctx, events, hourly, &stream.Options{
+		CommitEvery: o.commit, Memory: o.memory, Shutdown: o.shutdown, Logger: job.Logger(log),
+		Observe: func(st stream.Status) { job.Observe(st); watch.observe(st) },
+	}))
 }
 
 // errOpen marks errors from before the job ran.

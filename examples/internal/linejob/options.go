@@ -12,7 +12,7 @@ type Options struct {
 	Bucket string // to write to
 	Name   string // of the job
 
-	prefix           string
+	prefix, http     string
 	timeField, codec string
 	hour, lateness   time.Duration
 	commit, shutdown time.Duration
@@ -32,6 +32,7 @@ func (o *Options) Register(f *flag.FlagSet, stamp string) {
 	f.DurationVar(&o.commit, "commit", time.Minute, "time between two commits")
 	f.DurationVar(&o.shutdown, "shutdown", 20*time.Second, "time for the last commit")
 	f.Int64Var(&o.memory, "memory", 0, "bytes in flight and buffered; default: 512 MiB, or a quarter of GOMEMLIMIT")
+	f.StringVar(&o.http, "http", "", "address such as :8080 that answers probes and metrics, and shows a page; none without it")
 	f.TextVar(&o.level, "log", slog.LevelInfo, "debug, info, warn or error")
 }
 
