@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/onceflow/onceflow/internal/retry"
+	"github.com/onceflow/onceflow/internal/when"
 	"github.com/onceflow/onceflow/sink/driver"
 )
 
@@ -25,9 +26,10 @@ type BatcherOptions struct {
 	Bytes int
 	Age   time.Duration
 
-	// Memory bounds the bytes of the events that are not sent yet. Beyond it Add fails with ErrBusy.
+	// Memory bounds the bytes of the events that are not sent yet, and 120 bytes for each of them. Beyond it Add fails with ErrBusy. It
+	// must have room for Bytes and Lines, or there would be events that never find any.
 	//
-	// Defaults to 64 MiB.
+	// Defaults to 64 MiB, or twice what it must have.
 	Memory int64
 
 	// Patience is how long a Batcher tries to keep a batch and to register it, and as long again to send it.
@@ -47,7 +49,8 @@ func (o *BatcherOptions) filled() (BatcherOptions, error) {
 		f = *o
 	}
 	f.Lines, f.Bytes, f.Age = cmp.Or(f.Lines, 10_000), cmp.Or(f.Bytes, 4<<20), cmp.Or(f.Age, 500*time.Millisecond)
-	f.Memory, f.Patience = cmp.Or(f.Memory, 64<<20), cmp.Or(f.Patience, 30*time.Second)
+	batch := int64(f.Bytes) + int64(f.Lines)*eventOverhead
+	f.Memory, f.Patience = cmp.Or(f.Memory, max(64<<20, 2*batch)), cmp.Or(f.Patience, 30*time.Second)
 	if f.Logger == nil {
 		f.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -60,6 +63,10 @@ func (o *BatcherOptions) filled() (BatcherOptions, error) {
 	}
 	if f.Age < 0 || f.Memory < 0 || f.Patience < 0 {
 		errs = append(errs, fmt.Errorf("age %s, memory %d or patience %s is negative", f.Age, f.Memory, f.Patience))
+	}
+	if len(errs) == 0 && f.Memory < batch {
+		errs = append(errs, fmt.Errorf("memory %d has no room for one batch of %d lines and %d bytes, which take %d with %d for each line: Add would fail with ErrBusy for ever",
+			f.Memory, f.Lines, f.Bytes, batch, eventOverhead))
 	}
 	return f, errors.Join(errs...)
 }
@@ -82,7 +89,8 @@ type BatcherStats struct {
 	Batches int64 // accepted
 	Lines   int64
 	Failed  int64 // batches whose clients were told an error
-	Unsent  int64 // accepted batches that could not be sent: an auditor sends them
+	Unsent  int64 // accepted batches that could not be sent as a whole: an auditor sends what is missing
+	Refused int64 // lines of these that the source will never take: see RefusedError
 }
 
 // Batcher packs events into batches. It is safe for concurrent use.
@@ -99,7 +107,7 @@ type Batcher struct {
 	waiting int64 // bytes of events that are not sent
 	work    sync.WaitGroup
 
-	batches, lines, failed, unsent atomic.Int64
+	batches, lines, failed, unsent, refused atomic.Int64
 }
 
 // OpenBatcher opens a Batcher that keeps batches in folder. It reads the store's clock, whose times the IDs have.
@@ -121,12 +129,16 @@ func OpenBatcher(ctx context.Context, folder *Folder, registry Registry, send Se
 // Add accepts events, all of them in one batch. It returns once their batch is durable and registered. It does not wait until
 // they are sent: from there on an auditor sends what does not arrive. It does not keep events.
 //
-// After ErrBusy or ErrClosed none of the events is accepted. After any other error it is unknown: they may come to be in the
-// output. A client that sends them again makes copies, which a stage of package dedup drops.
+// After ErrBusy or ErrClosed none of the events is accepted. Nor are they, ever, after an error that matches fs.ErrInvalid: they fit into
+// no batch, or one has a time before the year 1 or after 9999. After any other error it is unknown: they may come to be in
+// the output. A client that sends them again makes copies, which a stage of package dedup drops.
 func (b *Batcher) Add(ctx context.Context, events []Event) (Receipt, error) {
 	bytes := 0
 	for i := range events {
 		bytes += len(events[i].Key) + len(events[i].Value)
+		if at := events[i].Time; !at.IsZero() && !when.Fits(at) {
+			return Receipt{}, fmt.Errorf("audit: event %d of %d is of the year %d: %w", i+1, len(events), at.Year(), fs.ErrInvalid)
+		}
 	}
 	size := int64(bytes) + int64(len(events))*eventOverhead
 	if len(events) == 0 || len(events) > b.opts.Lines || bytes > b.opts.Bytes {
@@ -159,6 +171,9 @@ func (b *Batcher) put(events []Event, size int64) (w *batch, first int, err erro
 		return nil, 0, ErrClosed
 	}
 	if b.waiting+size > b.opts.Memory {
+		if b.open != nil {
+			b.end(b.open) // what waits for more events would not get any
+		}
 		return nil, 0, ErrBusy
 	}
 	if w = b.open; w != nil && w.lines+len(events) > MaxLines {
@@ -220,6 +235,10 @@ func (b *Batcher) run(w *batch) {
 	}
 	if err != nil {
 		b.unsent.Add(1)
+		var refused *RefusedError
+		if errors.As(err, &refused) {
+			b.refused.Add(int64(len(refused.Lines)))
+		}
 		b.opts.Logger.Warn("a batch is accepted and may not be sent; an auditor sends it", "batch", w.id.String(), "lines", w.lines, "err", err)
 	}
 	if _, due := b.clock.now(); due {
@@ -263,7 +282,7 @@ func final(err error) bool {
 
 // Stats returns what has been done so far.
 func (b *Batcher) Stats() BatcherStats {
-	return BatcherStats{Batches: b.batches.Load(), Lines: b.lines.Load(), Failed: b.failed.Load(), Unsent: b.unsent.Load()}
+	return BatcherStats{Batches: b.batches.Load(), Lines: b.lines.Load(), Failed: b.failed.Load(), Unsent: b.unsent.Load(), Refused: b.refused.Load()}
 }
 
 // Close takes no more events, ends the open batch, and waits until all batches are sent, or ctx ends, which is its only

@@ -1,11 +1,15 @@
 package audit_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -209,7 +213,7 @@ func TestABatcherThatIsFullSaysSoAndAcceptsNothing(t *testing.T) {
 		gate := make(chan struct{})
 		send := &sent{begin: func([]audit.Line) error { <-gate; return nil }}
 		store := sinktest.NewMemory()
-		b, err := batcher(t, store, send, &audit.BatcherOptions{Lines: 1, Memory: 300})
+		b, err := batcher(t, store, send, &audit.BatcherOptions{Lines: 1, Bytes: 100, Memory: 300})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,6 +288,119 @@ func TestAClientIsToldThatItsBatchCannotBeKept(t *testing.T) {
 			t.Errorf("%v, %+v, and %v was sent", err, b.Stats(), send.lines)
 		}
 	})
+}
+
+// A batcher with less memory than a batch takes once told a client to come later, for ever.
+func TestMemoryInWhichEventsNeverFindRoomIsRefused(t *testing.T) {
+	for _, o := range []audit.BatcherOptions{{Memory: 1}, {Memory: 4 << 20}, {Lines: 10, Bytes: 100, Memory: 1299}} {
+		_, err := batcher(t, sinktest.NewMemory(), &sent{}, &o)
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("memory %d has no room for one batch", o.Memory)) {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	for _, o := range []audit.BatcherOptions{{}, {Lines: audit.MaxLines}, {Bytes: 64 << 20}, {Lines: 10, Bytes: 100, Memory: 1300}} {
+		synctest.Test(t, func(t *testing.T) {
+			b, err := batcher(t, sinktest.NewMemory(), &sent{}, &o)
+			if err != nil {
+				t.Fatalf("%+v: %v", o, err)
+			}
+			largest := make([]audit.Event, cmp.Or(o.Lines, 10_000))
+			largest[0].Value = make([]byte, cmp.Or(o.Bytes, 4<<20))
+			if _, err := b.Add(t.Context(), largest); err != nil {
+				t.Errorf("%+v: the largest batch: %v", o, err)
+			}
+			if err := b.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A batch that waits for more events does not keep them out by the memory that it has.
+func TestAFullBatcherEndsTheOpenBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := batcher(t, sinktest.NewMemory(), &sent{}, &audit.BatcherOptions{Lines: 3, Bytes: 100, Memory: 460, Age: 24 * time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		accepted := make(chan error)
+		go func() {
+			_, err := b.Add(t.Context(), events("a", "b"))
+			accepted <- err
+		}()
+		synctest.Wait()
+		if _, err := b.Add(t.Context(), events("c", "d")); !errors.Is(err, audit.ErrBusy) {
+			t.Errorf("got %v, want ErrBusy", err)
+		}
+		if err := <-accepted; err != nil || time.Since(begun) > time.Minute {
+			t.Errorf("after %s: %v", time.Since(begun), err)
+		}
+		synctest.Wait()
+		if _, err := b.Add(t.Context(), events("c", "d", "e")); err != nil {
+			t.Errorf("once there is room: %v", err)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An event of a time that no ledger holds once went into a batch with those of others.
+func TestAnEventOfAnImpossibleTimeIsRefused(t *testing.T) {
+	b, err := batcher(t, sinktest.NewMemory(), &sent{}, &audit.BatcherOptions{Lines: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []time.Time{time.Unix(1<<62, 0), time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		_, err := b.Add(t.Context(), []audit.Event{{Time: noon}, {Time: at}})
+		if !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), "event 2 of 2") {
+			t.Errorf("%s: %v, want that event 2 is refused", at, err)
+		}
+	}
+}
+
+// Lines that the source will never take are counted and named.
+func TestRefusedLinesAreCountedAndNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		why := errors.New("from tomorrow")
+		send := audit.SenderFunc(func(_ context.Context, lines []audit.Line) error {
+			return fmt.Errorf("topic x: %w", &audit.RefusedError{Lines: []audit.Refusal{{lines[1].Mark, why}, {lines[2].Mark, why}}})
+		})
+		b, err := batcher(t, sinktest.NewMemory(), send, &audit.BatcherOptions{Lines: 3, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := b.Add(t.Context(), events("a", "b", "c"))
+		if err != nil {
+			t.Error(err)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got, want := b.Stats(), (audit.BatcherStats{Batches: 1, Lines: 3, Unsent: 1, Refused: 2}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		if want := fmt.Sprintf("line 3 of batch %s: from tomorrow", r.ID); !strings.Contains(log.String(), want) {
+			t.Errorf("the log says %q, want %q", log.String(), want)
+		}
+	})
+}
+
+func TestARefusedErrorNamesAFewLinesAndMatchesAll(t *testing.T) {
+	last := errors.New("the last")
+	e := &audit.RefusedError{}
+	for i := range 7 {
+		e.Lines = append(e.Lines, audit.Refusal{Mark: audit.Mark{ID: audit.FirstID(noon), Line: i + 1}, Err: errors.New("too large")})
+	}
+	e.Lines[6].Err = last
+	if s := e.Error(); !strings.Contains(s, "7 lines") || !strings.Contains(s, "line 5 of") || strings.Contains(s, "line 6 of") || !strings.Contains(s, "and 2 more") {
+		t.Errorf("it says %q", s)
+	}
+	if !errors.Is(e, fs.ErrInvalid) || !errors.Is(e, last) {
+		t.Error("it does not match fs.ErrInvalid and the error of its last line")
+	}
 }
 
 func TestWhatFitsIntoNoBatchIsRefused(t *testing.T) {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func appendEvent(dst []byte, e *Event) []byte {
 	}
 	at := int64(0)
 	if !e.Time.IsZero() {
-		at = e.Time.UnixMicro()
+		at = cmp.Or(e.Time.UnixMicro(), 1) // 1970 itself is a time, too
 	}
 	dst = binary.AppendVarint(dst, at)
 	return append(binary.AppendUvarint(dst, uint64(len(e.Value))), e.Value...)

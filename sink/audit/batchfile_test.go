@@ -41,6 +41,14 @@ func TestABatchIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
+// An event of the first instant of 1970 once came back without a time.
+func TestAnEventOf1970KeepsATime(t *testing.T) {
+	lines, err := unpackBatch(ID{}, packed(t, Event{Time: time.Unix(0, 0)}))
+	if err != nil || !lines[0].Event.Time.Truncate(time.Millisecond).Equal(time.Unix(0, 0)) {
+		t.Errorf("got %v, %v", lines, err)
+	}
+}
+
 func TestADamagedBatchIsNoBatch(t *testing.T) {
 	var events []Event
 	for i := range 50 {

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"math"
 	"time"
 
 	"github.com/IBM/sarama"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/sink/audit"
@@ -42,15 +43,12 @@ func (p partitioner) MessageRequiresConsistency(*sarama.ProducerMessage) bool { 
 
 func (p partitioner) Partition(m *sarama.ProducerMessage, n int32) (int32, error) {
 	if m.Key == nil {
-		if line, ok := m.Metadata.(*line); ok {
-			m = &sarama.ProducerMessage{Key: sarama.ByteEncoder(line.id[:])}
+		if line, ok := m.Metadata.(*audit.Line); ok {
+			m = &sarama.ProducerMessage{Key: sarama.ByteEncoder(line.Mark.ID[:])}
 		}
 	}
 	return p.Partitioner.Partition(m, n)
 }
-
-// line is the metadata of a message.
-type line struct{ id audit.ID }
 
 // Producer is what a Sender needs of a sarama.SyncProducer.
 type Producer interface {
@@ -62,62 +60,40 @@ type Producer interface {
 type Sender struct {
 	producer Producer
 	topic    string
+
+	// turns has a unit for each call of the producer that is under way. Who takes all of them is alone in the producer: of what fails
+	// together a record that is sent alone is judged by itself.
+	turns *semaphore.Weighted
 }
 
-// New makes a Sender to a topic. p is a sarama.SyncProducer with the settings of Config.
+const allTurns = 1 << 30
+
+// New makes a Sender to a topic. p is a sarama.SyncProducer with the settings of Config. Nobody else should send to the topic with it:
+// a record of theirs that a broker refuses can make it refuse lines beside it.
 func New(p Producer, topic string) (*Sender, error) {
 	if p == nil || topic == "" {
 		return nil, errors.New("kafka: a producer and a topic are required")
 	}
-	return &Sender{p, topic}, nil
+	return &Sender{p, topic, semaphore.NewWeighted(allTurns)}, nil
 }
 
-// Send sends lines, and those that fail again after a pause, until the brokers have all of them, ctx ends, or an error is
-// final: a record is too large, or may not be written. All others are sent then.
+// Send sends lines, and those that fail again after a pause, until the brokers have all of them, ctx ends, or an error is final. A
+// broker refuses all records that came to it together if it does not take one of them. So these are sent in halves until each
+// record that is refused is alone: a *audit.RefusedError names those.
 func (s *Sender) Send(ctx context.Context, lines []audit.Line) error {
-	left := s.messages(lines)
-	var hopeless error
-	err := retry.Loop{First: 100 * time.Millisecond, Most: 10 * time.Second, Again: func(int, error) bool { return len(left) > 0 }}.
-		Do(ctx, func(ctx context.Context) error {
-			failed, err := s.once(ctx, left)
-			left = nil
-			for _, e := range failed {
-				if final(e.Err) {
-					hopeless = fmt.Errorf("%w (%w)", e.Err, fs.ErrInvalid)
-					continue
-				}
-				e.Msg.Partition, e.Msg.Offset = 0, 0
-				left = append(left, e.Msg)
-			}
-			return err
-		})
-	switch {
-	case hopeless != nil:
-		return fmt.Errorf("kafka: topic %s refuses lines for good: %w", s.topic, hopeless)
-	case err != nil:
-		return fmt.Errorf("kafka: %d of %d lines may not be in topic %s: %w", max(1, len(left)), len(lines), s.topic, err)
+	d := delivery{Sender: s, left: s.messages(lines)}
+	err := retry.Loop{
+		First: 100 * time.Millisecond, Most: 10 * time.Second,
+		Again: func(int, error) bool { return len(d.left) > 0 && !d.stopped },
+	}.Do(ctx, d.round)
+	var all []error
+	if len(d.refused) > 0 {
+		all = append(all, fmt.Errorf("kafka: topic %s: %w", s.topic, &audit.RefusedError{Lines: d.refused}))
 	}
-	return nil
-}
-
-// once sends messages. If ctx ends it leaves them to the producer, which may still send them.
-func (s *Sender) once(ctx context.Context, all []*sarama.ProducerMessage) (failed sarama.ProducerErrors, err error) {
-	sent := make(chan error, 1)
-	go func() { sent <- s.producer.SendMessages(all) }()
-	select {
-	case err = <-sent:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if len(d.left) > 0 {
+		all = append(all, fmt.Errorf("kafka: %d of %d lines may not be in topic %s: %w", len(d.left), len(lines), s.topic, err))
 	}
-	if err != nil && !errors.As(err, &failed) {
-		for _, m := range all {
-			failed = append(failed, &sarama.ProducerError{Msg: m, Err: err})
-		}
-	}
-	if len(failed) > 0 {
-		err = failed[0].Err
-	}
-	return failed, err
+	return errors.Join(all...)
 }
 
 // messages makes messages of lines. They share the bytes of lines.
@@ -127,16 +103,12 @@ func (s *Sender) messages(lines []audit.Line) []*sarama.ProducerMessage {
 	headers := make([]sarama.RecordHeader, len(lines))
 	marks := make([]byte, 0, 21*len(lines))
 	key := []byte(audit.Header)
-	var of *line
 	for i := range lines {
 		l, m := &lines[i], &messages[i]
-		if of == nil || of.id != l.Mark.ID {
-			of = &line{l.Mark.ID}
-		}
 		at := len(marks)
 		marks = l.Mark.Append(marks)
 		headers[i] = sarama.RecordHeader{Key: key, Value: marks[at:len(marks):len(marks)]}
-		m.Topic, m.Headers, m.Timestamp, m.Metadata = s.topic, headers[i:i+1:i+1], l.Event.Time, of
+		m.Topic, m.Headers, m.Timestamp, m.Metadata = s.topic, headers[i:i+1:i+1], recordTime(l.Event.Time), l
 		if l.Event.Key != nil {
 			m.Key = sarama.ByteEncoder(l.Event.Key)
 		}
@@ -148,16 +120,23 @@ func (s *Sender) messages(lines []audit.Line) []*sarama.ProducerMessage {
 	return all
 }
 
-// final reports whether another try meets the same error.
-func final(err error) bool {
-	for _, e := range []error{
-		sarama.ErrMessageSizeTooLarge, sarama.ErrInvalidMessage, sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed,
-		sarama.ErrInvalidTopic, sarama.ErrInvalidTimestamp, sarama.ErrSASLAuthenticationFailed,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
+// The times that sarama can encode. Of a record before 1970 it refuses the whole request, and one beyond what 64 bits of nanoseconds
+// hold gets some other time.
+var (
+	firstTime = time.Unix(0, 0)
+	lastTime  = time.UnixMilli(math.MaxInt64 / int64(time.Millisecond))
+)
+
+// recordTime is the time of a record: the nearest to that of its event that there is. A job that goes by the times of records has both
+// bounds as dead letters, as it would have had the event.
+func recordTime(at time.Time) time.Time {
+	switch {
+	case at.IsZero(): // sarama takes its own time
+		return at
+	case at.Before(firstTime):
+		return firstTime
+	case at.After(lastTime):
+		return lastTime
 	}
-	var wrong sarama.ConfigurationError // such as a record above Producer.MaxMessageBytes
-	return errors.As(err, &wrong)
+	return at
 }

@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -92,17 +93,127 @@ func TestOnlyWhatFailedIsSentAgain(t *testing.T) {
 	})
 }
 
-// A record that no broker takes costs no other one, and is not tried for ever.
-func TestARecordThatIsRefusedForGoodIsToldAndOthersAreSent(t *testing.T) {
-	p := &producer{fate: func(_ int, m *sarama.ProducerMessage) error {
-		if n, _ := m.Value.Encode(); string(n) == "value 3" {
-			return sarama.ErrMessageSizeTooLarge
+// refused returns the numbers of the lines that an error names.
+func refused(err error) (numbers []int) {
+	var r *audit.RefusedError
+	if errors.As(err, &r) {
+		for _, l := range r.Lines {
+			numbers = append(numbers, l.Mark.Line)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
+}
+
+// together is a broker: of the messages of all calls that are under way it refuses all if it does not take one of them.
+type together struct {
+	refuses func(value string) error
+	gather  int // calls that come together the first time
+
+	mu    sync.Mutex
+	calls []*togetherCall
+	sent  map[string]int
+	tries int
+}
+
+type togetherCall struct {
+	all  []*sarama.ProducerMessage
+	done chan error
+}
+
+func (p *together) SendMessages(all []*sarama.ProducerMessage) error {
+	c := &togetherCall{all, make(chan error, 1)}
+	p.mu.Lock()
+	p.tries++
+	if p.calls = append(p.calls, c); len(p.calls) >= p.gather {
+		p.gather = 0
+		p.judge()
+	}
+	p.mu.Unlock()
+	return <-c.done
+}
+
+func (p *together) judge() {
+	var why error
+	value := func(m *sarama.ProducerMessage) string { v, _ := m.Value.Encode(); return string(v) }
+	for _, c := range p.calls {
+		for _, m := range c.all {
+			if err := p.refuses(value(m)); err != nil {
+				why = err
+			}
+		}
+	}
+	for _, c := range p.calls {
+		var failed sarama.ProducerErrors
+		for _, m := range c.all {
+			if why != nil {
+				failed = append(failed, &sarama.ProducerError{Msg: m, Err: why})
+			} else {
+				p.sent[value(m)]++
+			}
+		}
+		if failed != nil {
+			c.done <- failed
+		} else {
+			c.done <- nil
+		}
+	}
+	p.calls = nil
+}
+
+// A broker refuses all records of a request, or of a partition in it, for one of them: of 1,000 lines with one that was of a time
+// that it did not take none arrived, and all were sent again for ever.
+func TestALineThatIsRefusedCostsNoOther(t *testing.T) {
+	for _, why := range []error{
+		sarama.ErrInvalidTimestamp, sarama.ErrMessageSizeTooLarge, sarama.ErrInvalidRecord, sarama.PacketEncodingError{Info: "invalid timestamp"},
+	} {
+		p := &together{sent: map[string]int{}, refuses: func(value string) error {
+			if value == "value 3" || value == "value 700" {
+				return why
+			}
+			return nil
+		}}
+		err := sender(t, p, "clicks").Send(t.Context(), lines(1000, keyed))
+		if got := refused(err); !errors.Is(err, fs.ErrInvalid) || !errors.Is(err, why) || !slices.Equal(got, []int{4, 701}) {
+			t.Errorf("%v: lines %v are refused, error %v", why, got, err)
+		}
+		if len(p.sent) != 998 || p.tries > 60 {
+			t.Errorf("%v: %d lines were sent by %d calls, want 998 by a few", why, len(p.sent), p.tries)
+		}
+	}
+}
+
+// A line that came to the broker beside one that it refuses, of another Send, is not refused for that.
+func TestALineIsJudgedAlone(t *testing.T) {
+	p := &together{gather: 2, sent: map[string]int{}, refuses: func(value string) error {
+		if value == "bad" {
+			return sarama.ErrInvalidTimestamp
 		}
 		return nil
 	}}
+	s := sender(t, p, "clicks")
+	var group sync.WaitGroup
+	for _, value := range []string{"good", "bad"} {
+		group.Go(func() {
+			all := lines(1, keyed)
+			all[0].Event.Value = []byte(value)
+			if got := refused(s.Send(t.Context(), all)); (len(got) > 0) != (value == "bad") {
+				t.Errorf("of %s lines %v are refused", value, got)
+			}
+		})
+	}
+	group.Wait()
+	if p.sent["good"] != 1 || p.sent["bad"] != 0 {
+		t.Errorf("sent were %v", p.sent)
+	}
+}
+
+// What no other line would do better with is told at once.
+func TestATopicThatMayNotBeWrittenIsNotTriedAgain(t *testing.T) {
+	p := &producer{fate: func(int, *sarama.ProducerMessage) error { return sarama.ErrTopicAuthorizationFailed }}
 	err := sender(t, p, "clicks").Send(t.Context(), lines(10, keyed))
-	if !errors.Is(err, fs.ErrInvalid) || !errors.Is(err, sarama.ErrMessageSizeTooLarge) || len(p.sent) != 9 {
-		t.Errorf("%d were sent, error %v", len(p.sent), err)
+	if !errors.Is(err, sarama.ErrTopicAuthorizationFailed) || refused(err) != nil || len(p.try) != 10 {
+		t.Errorf("%v, after tries of %d messages", err, len(p.try))
 	}
 }
 
@@ -290,15 +401,31 @@ func TestABrokerIsKilledWhileLinesAreSent(t *testing.T) {
 	}
 }
 
-// A record that is above the limits of the producer is refused by it, whatever the version says about it.
-func TestARecordAboveTheProducersLimitIsRefusedForGood(t *testing.T) {
+// A broker takes none of the records of a partition that are sent together if one of them is too far ahead of its clock, or is too large
+// for the topic; and sarama encodes no request with a time before 1970.
+func TestABrokerRefusesALineAndNoNeighbour(t *testing.T) {
 	_, client, p := cluster(t)
-	all := lines(3, keyed)
-	all[1].Event.Value = make([]byte, 2<<20)
-	if err := sender(t, p, "clicks").Send(t.Context(), all); !errors.Is(err, fs.ErrInvalid) {
-		t.Errorf("got %v", err)
+	all := lines(400, func(int) []byte { return nil }) // all in one partition
+	all[0].Event.Time = time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC)
+	all[7].Event.Time = time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC)
+	all[8].Event.Time = time.Now().Add(3 * time.Hour)
+	all[100].Event.Value = make([]byte, 2<<20)   // for the producer
+	all[200].Event.Value = make([]byte, 900<<10) // for the topic
+	_, _ = rand.Read(all[200].Event.Value)
+	limit := "100000"
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err == nil {
+		err = admin.AlterConfig(sarama.TopicResource, "clicks", map[string]*string{"max.message.bytes": &limit}, false)
 	}
-	if got := read(t, client, all, 2); len(got) != 2 {
-		t.Errorf("%d of the others are there, want 2", len(got))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = sender(t, p, "clicks").Send(t.Context(), all)
+	if got, want := refused(err), []int{8, 9, 101, 201}; !slices.Equal(got, want) {
+		t.Errorf("lines %v are refused, want %v: %v", got, want, err)
+	}
+	all[0].Event.Time = time.Unix(0, 0) // the nearest that there is
+	if got := read(t, client, all, 396); len(got) != 396 {
+		t.Errorf("%d of the others are there, want 396", len(got))
 	}
 }
