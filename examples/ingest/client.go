@@ -71,7 +71,7 @@ func (t *traffic) send(ctx context.Context, client *http.Client, i int) error {
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case status >= 400 && status < 500 && status != http.StatusTooManyRequests:
+		case status >= 400 && status < 500 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout:
 			return fmt.Errorf("the endpoint refuses request %d: %s: %s", i, http.StatusText(status), answer)
 		case status == http.StatusTooManyRequests:
 			t.busy.Add(1)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -14,6 +15,13 @@ import (
 type faults struct {
 	lose, double, part, delay float64
 	delayBy                   time.Duration
+}
+
+func (f faults) on() bool { return f.lose > 0 || f.double > 0 || f.part > 0 || f.delay > 0 }
+
+func (f faults) String() string {
+	return fmt.Sprintf("of the batches %g %% are lost, %g %% sent twice, %g %% lose half of their lines, %g %% come %s later",
+		100*f.lose, 100*f.double, 100*f.part, 100*f.delay, f.delayBy)
 }
 
 // faulty is a Sender that says that it has sent what it has not. It is safe for concurrent use.

@@ -40,8 +40,13 @@ func runJob(ctx context.Context, o *options, p *parts) (err error) {
 	lines = stream.Via(lines, audit.Count(nil))
 	events := stream.Via(lines, stream.Decode(decode, (*event).time))
 	events = stream.Via(events, dedup.ByID(ids, (*event).id, nil))
-	return stream.Run(ctx, events, seal.Hourly(out, nil), &stream.Options{
+	return stream.Run(ctx, events, seal.Hourly(out, nil), jobOptions(o))
+}
+
+func jobOptions(o *options) *stream.Options {
+	return &stream.Options{
 		CommitEvery: o.commit, Memory: 128 << 20, Logger: o.logger(),
+		Future: mostAhead + clocksDiffer, Past: mostBehind + clocksDiffer + onItsWay, // what an endpoint accepts, whenever it comes
 		KeysInLanes: true, // all copies of an event are in the partition of its ID
-	})
+	}
 }

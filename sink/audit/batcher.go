@@ -220,13 +220,14 @@ func (b *Batcher) run(w *batch) {
 	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Patience) // the events are of several callers
 	w.err = b.keep(ctx, w)
 	cancel()
-	close(w.kept)
 	if w.err != nil {
 		b.failed.Add(1)
+		close(w.kept)
 		return
 	}
 	b.batches.Add(1)
 	b.lines.Add(int64(w.lines))
+	close(w.kept) // whoever waits for it finds it counted
 	ctx, cancel = context.WithTimeout(context.Background(), b.opts.Patience)
 	defer cancel()
 	lines, err := parseLines(w.id, w.body, w.lines)
