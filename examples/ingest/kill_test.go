@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	_ = flag.Set("test.parallel", "8") // tests that are parallel wait for deadlines, servers and kills, and hardly compute
 	os.Exit(shared.RunWith(m, &program))
 }
 
@@ -246,6 +248,7 @@ func (c *trial) run(t *testing.T) (dir string, store sink.Store) {
 
 // Also no line is sent again that had come.
 func TestEveryAcceptedLineIsInTheOutputOnceThoughAllAreKilled(t *testing.T) {
+	t.Parallel()
 	c := &trial{requests: number(t, "ONCEFLOW_INGEST_BATCHES", 200), kills: number(t, "ONCEFLOW_KILLS", 6), deadline: 4 * time.Second}
 	c.registered = func(store sink.Store) int64 { return count(t, store, "_audit/"+source+"/registry/") }
 	dir, store := c.run(t)
@@ -258,13 +261,14 @@ func TestEveryAcceptedLineIsInTheOutputOnceThoughAllAreKilled(t *testing.T) {
 
 // The same on a broker and a table.
 func TestEveryAcceptedLineIsInTheOutputOnceThoughAllAreKilledOnKafka(t *testing.T) {
+	t.Parallel()
 	k, d := shared.Kafka(t), shared.DynamoDB(t)
 	client := service.New(service.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(d.Endpoint()), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
 	})
 	const table = "of-kills"
 	c := &trial{
-		requests: 100, kills: 6, deadline: 8 * time.Second, env: amazonEnv,
+		requests: 100, kills: 6, deadline: 6 * time.Second, env: amazonEnv,
 		args: []string{"-kafka", strings.Join(k.Brokers(), ","), "-topic", table, "-dynamodb", d.Endpoint(), "-table", table},
 	}
 	c.registered = func(sink.Store) (n int64) {
