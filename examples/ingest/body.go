@@ -40,7 +40,7 @@ const eventBytes = 72 + 2*16
 // firstBytes is what a body has before anything has come, and keptBytes what it keeps for another request at most.
 const (
 	firstBytes = 8 << 10
-	keptBytes  = 64 << 10
+	keptBytes  = 128 << 10
 )
 
 var bodies = sync.Pool{New: func() any { return new(body) }}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/onceflow/onceflow/stream"
 	"github.com/onceflow/onceflow/stream/driver"
@@ -44,10 +45,11 @@ func parseTime(s string, zone *time.Location) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%.60q is no time that this program knows: RFC 3339, 2006-01-02 15:04:05, 02/Jan/2006:15:04:05 -0700, Unix seconds or milliseconds", s)
 }
 
-// text is a value of JSON without its quotes; null is empty.
+// text is a value of JSON without its quotes; null is empty. A value that is no text stays as it is: the decoder would put U+FFFD in
+// place of bytes that are no UTF-8, so that two IDs become one.
 func text(raw json.RawMessage) string {
 	var value string
-	if json.Unmarshal(raw, &value) != nil {
+	if json.Unmarshal(raw, &value) != nil || strings.ContainsRune(value, utf8.RuneError) {
 		return string(raw)
 	}
 	return value

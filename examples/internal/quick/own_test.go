@@ -135,3 +135,15 @@ func TestFlagsTakeSeveralFiles(t *testing.T) {
 		t.Errorf("-codec rar: got %v", err)
 	}
 }
+
+// Two IDs whose bytes are no UTF-8 both became U+FFFD once, and the second line was dropped as a copy of the first.
+func TestIDsWhoseBytesAreNoTextStayApart(t *testing.T) {
+	seen := map[string]string{}
+	for _, raw := range []string{`"a"`, "\"\xff\"", "\"\xfe\"", `"\ud800"`, `"\ud801"`, `7`} {
+		got := text(json.RawMessage(raw))
+		if other, ok := seen[got]; ok {
+			t.Errorf("%q and %q are both %q", raw, other, got)
+		}
+		seen[got] = raw
+	}
+}
