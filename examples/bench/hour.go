@@ -74,15 +74,15 @@ func mergeHours(ctx context.Context, out io.Writer, size int64) error {
 	return h.beside(ctx, out, first.Add(2*time.Hour), size/4)
 }
 
-// fits makes size smaller if the disk has no room for packs and files of both hours.
+// fits makes size smaller if the disk has no room for packs and files of both hours, the second a quarter of the first.
 func fits(out io.Writer, dir string, size int64) (int64, error) {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err != nil {
 		return 0, err
 	}
-	if room := int64(disk.Bavail) * disk.Bsize; size > room/4 {
-		fmt.Fprintf(out, "the disk has %d MB free: the hour has %d MB of packs, not %d\n", room/1e6, room/4e6, size/1e6)
-		size = room / 4
+	if room := int64(disk.Bavail) * disk.Bsize; size > room/3 {
+		fmt.Fprintf(out, "the disk has %d MB free: the hour has %d MB of packs, not %d\n", room/1e6, room/3e6, size/1e6)
+		size = room / 3
 	}
 	return size, nil
 }

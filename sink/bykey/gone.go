@@ -15,8 +15,11 @@ import (
 // GoneError says that rows behind a reader's position were in a pack that is not there any more. It matches stream.ErrStop.
 //
 // If Sealed is set the rows are in the files of the hour. Since these have its rows of earlier entries, too, the reader cannot just
-// read on there. It replaces what it has of the hour From, and of each later one that is sealed, by what Reader.Hours yields from
-// there on. Then it goes on from the same position with Options.From behind the last of these hours.
+// read on there. It replaces the on-time rows that it has of the hour From, and of each later one that is sealed, by what
+// Reader.Hours yields from there on. Then it goes on from the same position with Options.From behind the last of these hours.
+//
+// With Options.Late it keeps the late rows (Part.Kind) that it has of these hours: no hour has them, and Transactions yields none
+// of those up to the position again. Late rows behind the position come as before, whatever Options.From is.
 type GoneError struct {
 	Entry  uint64 // whose rows are missing
 	Hour   time.Time
@@ -34,8 +37,9 @@ func (e *GoneError) Error() string {
 			"if there is a copy, such as an older version; without it the hour is never sealed", e.Key, e.Entry, minute(e.Hour))
 	}
 	return fmt.Sprintf("bykey: the pack %s with rows of entry %d is gone: packs are deleted some time after their hour was sealed (sink.Options.Keep), and "+
-		"this reader is behind by more. The rows are in the files of the hour %s, with those of earlier entries: replace what you have of the hour %s and "+
-		"of all later ones that are sealed by what Reader.Hours yields from there on, and go on from the same position with Options.From behind them",
+		"this reader is behind by more. The rows are in the files of the hour %s, with those of earlier entries: replace the on-time rows that you have of the hour "+
+		"%s and of all later ones that are sealed by what Reader.Hours yields from there on, keep the late rows, which no hour has, and go on from the same "+
+		"position with Options.From behind these hours",
 		e.Key, e.Entry, minute(e.Hour), minute(e.From))
 }
 

@@ -181,7 +181,7 @@ func (m *Merger) open(ctx context.Context, u ledger.Unit, packs []ledger.File, h
 		}
 		s.at = pack.NewCursor(s.places, from, to, func(p pack.Place) ([]byte, error) { return fetch(ctx, p) })
 		if s.at.Share(&spare); s.apart() {
-			s.at.Apart(func(p pack.Place) ([]byte, error) { return s.blocks(ctx, p) })
+			s.at.Apart(blocks{ctx, s}, window)
 		}
 		h.add(cursorBytes)
 	}

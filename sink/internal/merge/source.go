@@ -70,8 +70,6 @@ func (s *source) segment(ctx context.Context, p pack.Place) ([]byte, error) {
 // list returns the list of groups of a segment, whose blocks are read when their turn comes: the packs of an hour may have more
 // segments of one slot than there is memory. The first list may have been read ahead.
 func (s *source) list(ctx context.Context, p pack.Place) (b []byte, err error) {
-	s.held.add(-int64(len(s.body)))
-	s.body = nil
 	if b, s.first = s.first, nil; b != nil {
 		return b, nil
 	}
@@ -79,12 +77,24 @@ func (s *source) list(ctx context.Context, p pack.Place) (b []byte, err error) {
 	return b, s.unread
 }
 
-// blocks returns what is behind the list.
-func (s *source) blocks(ctx context.Context, p pack.Place) ([]byte, error) {
-	if s.body, s.unread = readRange(ctx, s.store, s.file.Key, p.Offset+p.Index, p.Bytes); s.unread == nil {
+// blocks are what is behind the lists of a source's segments.
+type blocks struct {
+	ctx context.Context // of the merge, since a cursor passes none on
+	s   *source
+}
+
+func (b blocks) Read(offset, length int64) ([]byte, error) {
+	s := b.s
+	b.Drop() // before there is another one
+	if s.body, s.unread = readRange(b.ctx, s.store, s.file.Key, offset, length); s.unread == nil {
 		s.held.add(int64(len(s.body)))
 	}
 	return s.body, s.unread
+}
+
+func (b blocks) Drop() {
+	b.s.held.add(-int64(len(b.s.body)))
+	b.s.body = nil
 }
 
 // apart reports whether a segment is longer than the window.

@@ -6,15 +6,18 @@ type Cursor struct {
 	to     int // slots before it are read
 	wants  func(slot int, path string) bool
 	fetch  func(Place) ([]byte, error)
-	blocks func(Place) ([]byte, error) // nil if fetch returns them, too
+	blocks Blocks // nil if fetch returns them, too
+	window int64  // bytes to ask blocks for
 
 	seg         *Segment
 	place       Place
-	data        []byte // of its blocks
-	next        int    // the block behind the one that was reached last
-	group, item int    // of the piece after this one
-	slot        int    // of the group that group is
-	wanted      bool   // that group is wanted
+	data        []byte  // of its blocks
+	from        int64   // of data, in the segment's blocks
+	next        int     // the block behind the one that was reached last
+	group, item int     // of the piece after this one
+	behind      []Piece // this one, in its group
+	slot        int     // of the group that group is
+	wanted      bool    // that group is wanted
 
 	block reached
 	spare *Spare // nil if the block's memory is this cursor's for ever
@@ -53,9 +56,19 @@ const mostSpare = 8
 // Share makes c take memory from s, and give it back after each block.
 func (c *Cursor) Share(s *Spare) { c.spare = s }
 
-// Apart makes fetch return nothing but the list of a segment's groups. blocks returns what is behind it, once its rows are
-// asked for: a merge waits at a segment of each of thousands of packs.
-func (c *Cursor) Apart(blocks func(Place) ([]byte, error)) { c.blocks = blocks }
+// Blocks reads what is behind the list of a segment's groups.
+type Blocks interface {
+	// Read returns length bytes from offset in the pack on. What it has returned before is not used any more.
+	Read(offset, length int64) ([]byte, error)
+
+	// Drop says that what Read has returned is not used any more.
+	Drop()
+}
+
+// Apart makes fetch return nothing but the list of a segment's groups. Blocks are read once their rows are asked for, those of a
+// group at once, and those behind them that are within window bytes. They are dropped when the cursor goes on to one that was not
+// read: a merge waits at a segment of each of thousands of packs, and two large keys of a slot share segments.
+func (c *Cursor) Apart(blocks Blocks, window int64) { c.blocks, c.window = blocks, window }
 
 // giveBack frees the memory of the last block.
 func (c *Cursor) giveBack() {
@@ -101,7 +114,8 @@ func (c *Cursor) Next() (bool, error) {
 			return false, nil
 		}
 		p := g.Pieces[c.item]
-		if c.item++; c.item == len(g.Pieces) {
+		c.item++
+		if c.behind = g.Pieces[c.item:]; len(c.behind) == 0 {
 			c.group, c.item = c.group+1, 0
 		}
 		c.step(p)
@@ -158,7 +172,7 @@ func (c *Cursor) open() error {
 	if c.seg, err = DecodeSegment(b[:p.Index], p); err != nil {
 		return err
 	}
-	if c.data = nil; c.blocks == nil {
+	if c.drop(); c.blocks == nil {
 		c.data = b[p.Index:]
 	}
 	c.place, c.next, c.group, c.item = p, 0, 0, 0
@@ -172,12 +186,39 @@ func (c *Cursor) load() (err error) {
 		return nil
 	}
 	if c.data == nil && c.blocks != nil {
-		if c.data, err = c.blocks(c.place); err != nil {
+		if c.data, err = c.blocks.Read(c.place.Offset+c.place.Index+c.block.from, c.ahead()); err != nil {
 			return err
 		}
+		c.from = c.block.from
 	}
-	c.block.stored, err = c.seg.Blocks[c.next-1].stored(c.data[min(c.block.from, int64(len(c.data))):])
+	c.block.stored, err = c.seg.Blocks[c.next-1].stored(c.data[min(c.block.from-c.from, int64(len(c.data))):])
 	return err
+}
+
+// ahead is how many bytes the blocks have that are to be read at once, from the one on that was reached last: all of its group, and
+// what fits into the window.
+func (c *Cursor) ahead() (length int64) {
+	raw := -c.block.left // of the group, behind the block
+	for _, p := range c.behind {
+		raw += p.Raw
+	}
+	length = c.block.end - c.block.from
+	for _, b := range c.seg.Blocks[c.next:] {
+		if raw <= 0 && length+b.Bytes > c.window {
+			break
+		}
+		length += b.Bytes
+		raw -= b.Raw
+	}
+	return length
+}
+
+// drop forgets blocks that were read.
+func (c *Cursor) drop() {
+	if c.data != nil && c.blocks != nil {
+		c.blocks.Drop()
+	}
+	c.data, c.from = nil, 0
 }
 
 // step goes over the bytes of a piece. It does not look at them.
@@ -190,7 +231,9 @@ func (c *Cursor) step(p Piece) {
 		b := &c.seg.Blocks[c.next]
 		c.block.from, c.block.end = c.block.end, c.block.end+b.Bytes
 		c.block.left, c.block.stored, c.block.unpacked = b.Raw, nil, false
-		c.next++
+		if c.next++; c.blocks != nil && c.block.end > c.from+int64(len(c.data)) {
+			c.drop()
+		}
 	}
 	c.block.left -= p.Raw
 }

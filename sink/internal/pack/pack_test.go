@@ -246,3 +246,80 @@ func BenchmarkWriter(b *testing.B) {
 	}
 	b.ReportMetric(float64(out.Len())/float64(bytesOf), "packed/raw")
 }
+
+// apart reads blocks of a pack, and notes what it was asked for.
+type apart struct {
+	object []byte
+	reads  []int64 // lengths
+	held   int64
+}
+
+func (a *apart) Read(offset, length int64) ([]byte, error) {
+	a.reads, a.held = append(a.reads, length), length
+	return slices.Clone(a.object[offset : offset+length]), nil
+}
+
+func (a *apart) Drop() { a.held = 0 }
+
+// neighbours are two keys of one slot.
+func neighbours() (a, b string) {
+	seen := map[int]string{}
+	for i := 0; ; i++ {
+		path := fmt.Sprintf("k=%d/", i)
+		if a = seen[pack.Slot(path)]; a != "" {
+			return min(a, path), max(a, path)
+		}
+		seen[pack.Slot(path)] = path
+	}
+}
+
+// The blocks of a key's neighbour in its segment once waited in memory, of each of a thousand packs, until the key was merged.
+func TestBlocksOfANeighbourAreNotReadWithThoseOfAKey(t *testing.T) {
+	a, b := neighbours()
+	long := bytes.Repeat([]byte("x"), pack.OwnBytes)
+	list := []piece{{a, long, 1}, {a, long, 2}, {a, []byte("end"), 3}, {b, []byte("begin"), 4}, {b, long, 5}, {b, long, 6}}
+	object, c := write(t, list, true)
+	if len(c.List) != 1 {
+		t.Fatalf("%d segments, want one with both keys", len(c.List))
+	}
+	own := int64(len(frame(long, 1)))
+	shared := c.List[0].Bytes - 4*own
+	for _, x := range []struct {
+		window int64
+		reads  []int64
+	}{
+		{1, []int64{2*own + shared, 2 * own}},
+		{2*own + shared, []int64{2*own + shared, 2 * own}},
+		{3*own + shared, []int64{3*own + shared, own}},
+		{1 << 30, []int64{4*own + shared}},
+	} {
+		from := &apart{object: object}
+		at := pack.NewCursor(c.List, 0, pack.Slots, func(p pack.Place) ([]byte, error) { return object[p.Offset : p.Offset+p.Index], nil })
+		at.Apart(from, x.window)
+		for i := range list {
+			if ok, err := at.Next(); !ok {
+				t.Fatal(i, err)
+			}
+			if i == 4 && x.window <= 2*own+shared && from.held != 0 {
+				t.Errorf("window %d: %d bytes are held of a block that was read", x.window, from.held)
+			}
+			rows, err := at.Rows()
+			if err != nil {
+				t.Fatal(i, err)
+			}
+			want := list[i].rows
+			if at.Piece().Own {
+				want = frame(want, list[i].n)
+			}
+			if at.Path() != list[i].path || !bytes.Equal(rows, want) {
+				t.Fatalf("window %d: piece %d is not what was written", x.window, i)
+			}
+		}
+		if ok, err := at.Next(); ok || err != nil {
+			t.Error(ok, err)
+		}
+		if !slices.Equal(from.reads, x.reads) {
+			t.Errorf("window %d: reads of %d bytes, want %d", x.window, from.reads, x.reads)
+		}
+	}
+}
