@@ -45,7 +45,7 @@ func (o *objects) put(t *testing.T, key string, head pack.Head, paths ...string)
 	var b bytes.Buffer
 	w := pack.NewWriter(&b, head)
 	for _, p := range paths {
-		if err := w.Add(p, []byte(p+"\n"), 1); err != nil {
+		if err := w.Add(pack.KeyOf(p), []byte(p+"\n"), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -188,7 +188,7 @@ func TestRowsOfAJoinAreAFileOfIt(t *testing.T) {
 	o := newObjects()
 	var b bytes.Buffer
 	w := pack.NewWriter(&b, pack.Head{Join: "lines", Codec: ".gz", Header: []byte("head\n")})
-	err := errors.Join(w.Add("k=a/", []byte("1\n2\n"), 2), w.Copy("k=a/", []byte("!3\n"), 2, 1))
+	err := errors.Join(w.Add(pack.KeyOf("k=a/"), []byte("1\n2\n"), 2), w.Copy(pack.KeyOf("k=a/"), []byte("!3\n"), 2, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestRowsInAnUnknownFormAreRefused(t *testing.T) {
 	}
 	var b bytes.Buffer
 	w := pack.NewWriter(&b, pack.Head{Codec: ".brotli"})
-	if err := w.Copy("k=a/", []byte("compressed"), 100, 1); err != nil {
+	if err := w.Copy(pack.KeyOf("k=a/"), []byte("compressed"), 100, 1); err != nil {
 		t.Fatal(err)
 	}
 	p := o.end(t, "codec", w, &b, 1)

@@ -33,8 +33,7 @@ type packer struct {
 // packed is the part of a buffer whose rows go into a pack, all those of one key path.
 type packed struct {
 	packer *packer
-	keys   string // the key path
-	slot   int
+	pack.Key
 	chain  chain // rows that are in no piece
 	pieces []piece
 	held   int64 // bytes of pieces
@@ -70,7 +69,7 @@ func (b *buffer) hold(tmp []byte) ([]byte, error) {
 		framed, err = pack.Snap(nil, tmp)
 	}
 	if err != nil {
-		return tmp, retry.Stop(fmt.Errorf("sink: rows of %s for a pack: %w", b.keys, err))
+		return tmp, retry.Stop(fmt.Errorf("sink: rows of %s for a pack: %w", b.Path, err))
 	}
 	b.pieces = append(b.pieces, piece{bytes.Clone(framed), int64(len(tmp)), b.rows, own})
 	b.held += int64(len(framed))
@@ -115,16 +114,10 @@ func (p *packer) free() {
 
 // write makes a pack of some buffers and empties them. Nobody may be writing to them.
 func (p *packer) write(ctx context.Context, buffers []*buffer) error {
-	buffers = slices.DeleteFunc(slices.Clone(buffers), func(b *buffer) bool { return len(b.pieces) == 0 && b.rows == 0 })
+	buffers = inOrder(buffers)
 	if len(buffers) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(buffers, func(a, b *buffer) int {
-		if a.slot != b.slot { // mostly
-			return a.slot - b.slot
-		}
-		return strings.Compare(a.keys, b.keys)
-	})
 	p.set.budget.Add(packingBytes)
 	defer p.set.budget.Add(-packingBytes)
 	out, err := p.set.begin(ctx, &p.folder)
@@ -152,6 +145,32 @@ func (p *packer) write(ctx context.Context, buffers []*buffer) error {
 	return p.set.close(ctx, out)
 }
 
+// inOrder returns the buffers that have rows, in the order of a pack: of slots, then of key paths; those of one path stay in their
+// order. Most of the order is that of the slots, and so is had without comparing.
+func inOrder(buffers []*buffer) []*buffer {
+	var first [pack.Slots + 1]int // by slot: where its buffers begin
+	for _, b := range buffers {
+		if b.rows > 0 || len(b.pieces) > 0 {
+			first[b.Slot+1]++
+		}
+	}
+	for s := range pack.Slots {
+		first[s+1] += first[s]
+	}
+	sorted := make([]*buffer, first[pack.Slots])
+	next := first
+	for _, b := range buffers {
+		if b.rows > 0 || len(b.pieces) > 0 {
+			sorted[next[b.Slot]] = b
+			next[b.Slot]++
+		}
+	}
+	for s := range pack.Slots {
+		slices.SortStableFunc(sorted[first[s]:first[s+1]], func(a, b *buffer) int { return strings.Compare(a.Path, b.Path) })
+	}
+	return sorted
+}
+
 // writing writes to a part.
 type writing struct{ to *part }
 
@@ -170,13 +189,13 @@ func (b *buffer) pack(w *pack.Writer, tmp []byte) (int64, []byte, error) {
 		if p.own {
 			add = w.Copy
 		}
-		if err := add(b.keys, p.framed, p.raw, p.rows); err != nil {
+		if err := add(b.Key, p.framed, p.raw, p.rows); err != nil {
 			return 0, tmp, err
 		}
 	}
 	if b.rows > 0 {
 		tmp = b.chain.bytes(tmp[:0])
-		if err := w.Add(b.keys, tmp, b.rows); err != nil {
+		if err := w.Add(b.Key, tmp, b.rows); err != nil {
 			return 0, tmp, err
 		}
 	}

@@ -291,7 +291,7 @@ func (w *worker[T]) openLeaf(h *hourFolders, flow, late int, keys []byte) *buffe
 	if f := &w.pool.cfg.Flows[flow]; f.Merge && late == 0 {
 		p := w.set.packer(f.Name, time.Unix(h.start, 0).UTC(), &w.pool.cfg.Layout, w.pool.shared[flow])
 		b := w.lot.open(nil, w.pool.shared[flow], w.encs[flow])
-		b.packed = packed{packer: p, keys: string(keys), slot: pack.Slot(string(keys))}
+		b.packed = packed{packer: p, Key: pack.KeyOf(string(keys))}
 		p.take(b)
 		return b
 	}

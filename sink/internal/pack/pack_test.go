@@ -50,9 +50,9 @@ func write(t testing.TB, list []piece, own bool) ([]byte, *pack.Contents) {
 	for _, p := range list {
 		var err error
 		if own && len(p.rows) >= pack.OwnBytes {
-			err = w.Copy(p.path, frame(p.rows, p.n), int64(len(p.rows)), p.n)
+			err = w.Copy(pack.KeyOf(p.path), frame(p.rows, p.n), int64(len(p.rows)), p.n)
 		} else {
-			err = w.Add(p.path, p.rows, p.n)
+			err = w.Add(pack.KeyOf(p.path), p.rows, p.n)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -161,7 +161,7 @@ func TestPiecesOutOfOrderAreRefused(t *testing.T) {
 	slices.SortFunc(paths, pack.Compare)
 	w := pack.NewWriter(new(bytes.Buffer), pack.Head{})
 	for i, want := range []bool{true, true, false} {
-		if err := w.Add(paths[[]int{1, 2, 0}[i]], []byte("x"), 1); (err == nil) != want {
+		if err := w.Add(pack.KeyOf(paths[[]int{1, 2, 0}[i]]), []byte("x"), 1); (err == nil) != want {
 			t.Errorf("piece %d: %v", i, err)
 		}
 	}
@@ -236,7 +236,7 @@ func BenchmarkWriter(b *testing.B) {
 		out.Reset()
 		w := pack.NewWriter(&out, pack.Head{})
 		for _, p := range list {
-			if err := w.Add(p.path, p.rows, p.n); err != nil {
+			if err := w.Add(pack.KeyOf(p.path), p.rows, p.n); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -9,6 +9,15 @@ const Slots = 256
 // keys are.
 func Slot(path string) int { return slotOf([]byte(path)) }
 
+// Key is a key path and its slot.
+type Key struct {
+	Path string
+	Slot int
+}
+
+// KeyOf is the Key of a path.
+func KeyOf(path string) Key { return Key{path, Slot(path)} }
+
 func slotOf(path []byte) int {
 	sum := sha256.Sum256(path)
 	return int(sum[0])

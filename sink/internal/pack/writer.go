@@ -62,8 +62,8 @@ func NewWriter(w io.Writer, head Head) *Writer {
 
 // Add appends a piece: n rows of a key path, which end at the end of a record. Pieces come in the order of slots, then of
 // paths; further ones of a path follow it.
-func (w *Writer) Add(path string, rows []byte, n int64) error {
-	if err := w.piece(path, Piece{Raw: int64(len(rows)), Rows: n}); err != nil {
+func (w *Writer) Add(key Key, rows []byte, n int64) error {
+	if err := w.piece(key, Piece{Raw: int64(len(rows)), Rows: n}); err != nil {
 		return err
 	}
 	w.shared = append(w.shared, rows...)
@@ -74,21 +74,21 @@ func (w *Writer) Add(path string, rows []byte, n int64) error {
 }
 
 // Copy is Add for rows that were compressed or framed by themselves, as a file has them. They had raw bytes, at least one.
-func (w *Writer) Copy(path string, framed []byte, raw, n int64) error {
-	return w.alone(path, framed, Piece{Raw: raw, Rows: n, Own: true})
+func (w *Writer) Copy(key Key, framed []byte, raw, n int64) error {
+	return w.alone(key, framed, Piece{Raw: raw, Rows: n, Own: true})
 }
 
 // Snapped is Add for rows that Snap has compressed, of raw bytes, at least one.
-func (w *Writer) Snapped(path string, block []byte, raw, n int64) error {
-	return w.alone(path, block, Piece{Raw: raw, Rows: n})
+func (w *Writer) Snapped(key Key, block []byte, raw, n int64) error {
+	return w.alone(key, block, Piece{Raw: raw, Rows: n})
 }
 
 // alone appends a piece that has a block for itself.
-func (w *Writer) alone(path string, block []byte, p Piece) error {
+func (w *Writer) alone(key Key, block []byte, p Piece) error {
 	if err := w.endShared(); err != nil {
 		return err
 	}
-	if err := w.piece(path, p); err != nil {
+	if err := w.piece(key, p); err != nil {
 		return err
 	}
 	at := len(w.seg.data)
@@ -98,12 +98,10 @@ func (w *Writer) alone(path string, block []byte, p Piece) error {
 }
 
 // piece begins a piece, and ends the segment if that is long enough.
-func (w *Writer) piece(path string, p Piece) error {
-	slot := w.slot
-	if !w.begun || path != w.path {
-		if slot = Slot(path); slot < w.slot || slot == w.slot && w.begun && path < w.path {
-			return fmt.Errorf("pack: %q does not come behind %q", path, w.path)
-		}
+func (w *Writer) piece(key Key, p Piece) error {
+	path, slot := key.Path, key.Slot
+	if w.begun && (slot < w.slot || slot == w.slot && path < w.path) {
+		return fmt.Errorf("pack: %q does not come behind %q", path, w.path)
 	}
 	if w.seg.raw >= longSegment || w.begun && slot != w.slot && w.seg.raw >= segmentBytes {
 		if err := w.endSegment(); err != nil {
