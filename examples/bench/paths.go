@@ -151,6 +151,9 @@ func figuresOfRequests(counts map[string]int64, instances int) (lines []string) 
 		"create record", "read record")/p.files, 3.1)
 	add("reads of a pack's list, of each instance", n("list of pack")/p.packs/p.instances, 1)
 	add("reads of a pack and unit", n("range of pack")/p.packs/p.units, 1)
+	if http := n("PUT file", "HEAD file", "GET file", "DELETE file", "POST file"); http > 0 {
+		add("HTTP requests for a file", http/p.files, 3.1)
+	}
 	var wires []string
 	for _, k := range slices.Sorted(maps.Keys(counts)) {
 		if m, what, _ := strings.Cut(k, " "); strings.ToUpper(m) == m && what != "other" {

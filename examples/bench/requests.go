@@ -142,6 +142,10 @@ type wire struct {
 }
 
 func (w wire) RoundTrip(q *http.Request) (*http.Response, error) {
-	w.r.add(q.Method, strings.ReplaceAll(q.URL.Path, "%3D", "="))
+	path := strings.ReplaceAll(q.URL.Path, "%3D", "=")
+	if q.URL.Query().Has("delete") { // what was copied to keys of files, mostly
+		path = "tenant="
+	}
+	w.r.add(q.Method, path)
 	return w.RoundTripper.RoundTrip(q)
 }

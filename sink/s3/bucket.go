@@ -29,6 +29,7 @@ type bucket struct {
 
 	copies  bool          // files wait as objects in staging, not as uploads
 	patient s3.HTTPClient // waits for the answer to a copy as long as the attempt may take; nil if the client is the caller's
+	staged  deletions     // of what was copied
 	page    *int32        // of listings; nil is what the store does
 }
 

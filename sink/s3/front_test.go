@@ -103,6 +103,8 @@ func opOf(r *http.Request) string {
 		return "CopyObject"
 	case r.Method == http.MethodPut:
 		return "PutObject"
+	case q.Has("delete"):
+		return "DeleteObjects"
 	case r.Method == http.MethodDelete:
 		return "DeleteObject"
 	case r.Method == http.MethodHead:

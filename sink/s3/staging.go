@@ -116,9 +116,7 @@ func (b *bucket) publish(ctx context.Context, r *ref) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
-	defer cancel()
-	_, _ = b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: b.key(r.Staged)})
+	b.forget(ctx, r.Staged)
 	return nil
 }
 
