@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/onceflow/onceflow/sink"
 	"github.com/onceflow/onceflow/sink/codec"
 	"github.com/onceflow/onceflow/sink/sinktest"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -123,6 +125,82 @@ func TestAnHourMayHavePacksAndFilesOfOneFlow(t *testing.T) {
 	m, err := sink.Sealed(t.Context(), store, "job", noon, nil)
 	if err != nil || len(m.Files) != 3 || m.Flows["rows"].Rows != 4 {
 		t.Errorf("the hour's manifest says %+v, %v", m, err)
+	}
+}
+
+// A deploy turns Merge on or off while processes of before and after it commit by turns, each its own lanes, and lanes move from the
+// ones to the others. Whoever closes the hour, and whoever merges it, each row is in it once.
+func TestBothVersionsOfADeployWorkInOneJob(t *testing.T) {
+	for _, after := range []bool{true, false} { // what the deploy makes of Merge
+		for _, closer := range []string{"old", "new"} {
+			t.Run(fmt.Sprintf("Merge becomes %v, %s process closes", after, closer), func(t *testing.T) {
+				store, _ := memory(noon.Add(3 * time.Hour))
+				old, next := open(t, store, quarter, nil, keyed(!after)), open(t, store, quarter, nil, keyed(after))
+				old.acquire("a", "b")
+				id := 0
+				write := func(in *instance, lanes ...string) {
+					for _, lane := range lanes {
+						in.writeEvents(lane, keyedEvents(noon.Add(time.Duration(id)*time.Minute), 3, id+1, id+2, id+3)...)
+						id += 3
+					}
+					in.commit()
+				}
+				write(old, "a", "b")
+				next.acquire("c")
+				for range 2 { // by turns
+					write(old, "a", "b")
+					write(next, "c")
+				}
+				old.writeEvents("b", keyedEvents(noon, 3, 1000)...) // not committed when the lane moves
+				next.acquire("b", "c")
+				write(next, "b", "c")
+				if err := old.tryCommit(); !errors.Is(err, driver.ErrFenced) {
+					t.Fatalf("a commit without the lane: %v, want ErrFenced", err)
+				}
+				delete(old.at, "b")
+				old.acquire("a")
+				write(old, "a")
+				last := noon.Add(2 * time.Hour)
+				old.writeEvents("a", keyedEvents(last, 3, 2000)...)
+				old.commit()
+				next.writeEvents("b", keyedEvents(last, 3, 2001)...)
+				next.writeEvents("c", keyedEvents(last, 3, 2002)...)
+				next.commit()
+				in := map[string]*instance{"old": old, "new": next}[closer]
+				in.maintain("a", "b", "c")
+
+				m, err := sink.Sealed(t.Context(), store, "job", noon, nil)
+				if err != nil || m.Flows["rows"].Rows != int64(id) {
+					t.Fatalf("the hour's manifest says %+v, %v, want %d rows", m, err, id)
+				}
+				var got []int
+				for key, ids := range idsOf(t, store, noonFolder) {
+					for _, n := range ids {
+						if want := fmt.Sprint("k=a", n%3); key != want {
+							t.Errorf("row %d is in %s, want %s", n, key, want)
+						}
+					}
+					got = append(got, ids...)
+				}
+				slices.Sort(got)
+				if want := upTo(id + 1)[1:]; !slices.Equal(got, want) {
+					t.Errorf("the hour has rows %v, want each of 1 to %d once", got, id)
+				}
+				packs, direct := 0, 0
+				for m, err := range sink.Committed(t.Context(), store, "job", 0, &sink.ReadOptions{Poll: -1}) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					packs, direct = packs+len(m.Packs), direct+len(m.Files)
+				}
+				if packs == 0 || direct == 0 {
+					t.Errorf("%d packs and %d files were committed, want both", packs, direct)
+				}
+				if n := staged(t, store); n != 0 {
+					t.Errorf("%d files are left in staging", n)
+				}
+			})
+		}
 	}
 }
 

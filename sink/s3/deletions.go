@@ -2,13 +2,8 @@ package s3
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // deletions lets publications that delete what they have copied at the same time share a request: of thousands of small files
@@ -28,9 +23,6 @@ type deletion struct {
 	begin chan struct{} // closed when it is this one's turn
 	done  chan struct{} // closed when it is over
 }
-
-// mostDeleted is how many names the protocol deletes with one request.
-const mostDeleted = 1000
 
 // add deletes name by send, with what others delete. It returns when that was tried, whatever came of it, or when ctx is done and
 // another caller tries it. send ends with its caller's context, which may be another's.
@@ -71,34 +63,4 @@ func (d *deletions) over() {
 	}
 	close(d.next.begin)
 	d.next = nil
-}
-
-// forget deletes an object in staging whose file is published. What cannot be deleted stays for the sweeper: the file is
-// published all the same.
-func (b *bucket) forget(ctx context.Context, name string) {
-	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
-	defer cancel()
-	b.staged.add(ctx, name, func(names []string) {
-		for some := range slices.Chunk(names, mostDeleted) {
-			b.deleteAll(ctx, some)
-		}
-	})
-}
-
-// deleteAll deletes objects in staging, with one request if the store has one for several.
-func (b *bucket) deleteAll(ctx context.Context, names []string) {
-	if len(names) > 1 && !b.staged.oneByOne.Load() {
-		in := &s3.DeleteObjectsInput{Bucket: &b.name, Delete: &types.Delete{Quiet: aws.Bool(true)}}
-		for _, n := range names {
-			in.Delete.Objects = append(in.Delete.Objects, types.ObjectIdentifier{Key: b.key(n)})
-		}
-		_, err := b.client.DeleteObjects(ctx, in)
-		if err == nil || ctx.Err() != nil || passing(err) {
-			return
-		}
-		b.staged.oneByOne.Store(true)
-	}
-	for _, n := range names {
-		_, _ = b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: b.key(n)})
-	}
 }

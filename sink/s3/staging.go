@@ -8,10 +8,12 @@ import (
 	"iter"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/onceflow/onceflow/internal/gather"
 	"github.com/onceflow/onceflow/sink/driver"
@@ -27,6 +29,9 @@ const (
 
 	// mostCopied is the longest object that the protocol copies in one request.
 	mostCopied = 5 << 30
+
+	// mostDeleted is how many names the protocol deletes with one request.
+	mostDeleted = 1000
 )
 
 func tooLong(key string) error {
@@ -118,6 +123,36 @@ func (b *bucket) publish(ctx context.Context, r *ref) error {
 	}
 	b.forget(ctx, r.Staged)
 	return nil
+}
+
+// forget deletes an object in staging whose file is published. What cannot be deleted stays for the sweeper: the file is
+// published all the same.
+func (b *bucket) forget(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
+	defer cancel()
+	b.staged.add(ctx, name, func(names []string) {
+		for some := range slices.Chunk(names, mostDeleted) {
+			b.deleteAll(ctx, some)
+		}
+	})
+}
+
+// deleteAll deletes objects in staging, with one request if the store has one for several.
+func (b *bucket) deleteAll(ctx context.Context, names []string) {
+	if len(names) > 1 && !b.staged.oneByOne.Load() {
+		in := &s3.DeleteObjectsInput{Bucket: &b.name, Delete: &types.Delete{Quiet: aws.Bool(true)}}
+		for _, n := range names {
+			in.Delete.Objects = append(in.Delete.Objects, types.ObjectIdentifier{Key: b.key(n)})
+		}
+		_, err := b.client.DeleteObjects(ctx, in)
+		if err == nil || ctx.Err() != nil || passing(err) {
+			return
+		}
+		b.staged.oneByOne.Store(true)
+	}
+	for _, n := range names {
+		_, _ = b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: b.key(n)})
+	}
 }
 
 // copy copies an object within the bucket, with its metadata.
