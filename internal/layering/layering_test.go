@@ -78,6 +78,7 @@ var may = map[string][]string{
 	"stream/kafka":      {"stream/record", "stream/driver", "internal/limits", "internal/retry"},
 	"stream/kinesis":    {"stream/record", "stream/driver", "internal/limits", "internal/lineage", "internal/retry", "internal/when"},
 	"stream/enrich":     {"stream/record", "stream/stage", "stream/internal/guard", "internal/retry"},
+	"stream/merge":      {"stream/record", "stream/driver", "stream/internal/several", "internal/sourcename"},
 	"stream/sample":     {"stream/record", "stream/stage"},
 	"stream/window":     {"stream/record", "stream/stage"},
 	"stream/workers":    {"stream/record", "stream/stage", "stream/internal/guard", "internal/retry"},

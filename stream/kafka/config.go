@@ -13,7 +13,7 @@ type Config struct {
 	// Brokers are addresses, host:port, of some brokers; the others are found through them.
 	Brokers []string
 
-	// Group is the consumer group that shares the lanes out among the processes of a job.
+	// Group is the consumer group that shares the lanes out among the processes of a job. OpenGiven wants none.
 	Group string
 
 	// Topics are names, or regular expressions of names, which begin with "^". A topic that comes to match an expression
@@ -30,9 +30,6 @@ func (c *Config) validate() error {
 		if _, _, err := net.SplitHostPort(b); err != nil {
 			errs = append(errs, fmt.Errorf("broker %q is not host:port", b))
 		}
-	}
-	if c.Group == "" {
-		errs = append(errs, errors.New("no Group"))
 	}
 	if len(c.Topics) == 0 {
 		errs = append(errs, errors.New("no Topics"))

@@ -28,7 +28,8 @@ type Source struct {
 	info    driver.SourceInfo
 	cluster *cluster.Cluster
 	prover  *proof.Prover
-	group   *group.Member
+	lanes   assigner
+	group   *group.Member // lanes, if it is one; else nil
 	fetch   *fetch.Reader
 	watcher *watcher
 
@@ -39,13 +40,33 @@ type Source struct {
 	closed sync.Once
 }
 
+// assigner says which lanes are ours: a member of a group, or who reads what it is given. package group has both.
+type assigner interface {
+	Start()
+	Tell() (given, taken []cluster.Lane, deadline time.Time)
+	LetGo()
+	Ended() bool
+	Update(v *cluster.View)
+	Outside() (since time.Time, why error)
+	Name() string
+	Close()
+}
+
 // Open connects to a cluster and checks that everything that c names exists and can be used. The first call of Poll joins
 // the group. ctx bounds Open alone.
 func Open(ctx context.Context, c Config, o *Options) (*Source, error) {
 	opts, err := o.fill()
+	if c.Group == "" {
+		err = errors.Join(errors.New("no Group"), err)
+	}
 	if err := errors.Join(c.validate(), err); err != nil {
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
+	return open(ctx, c, opts)
+}
+
+// open connects. c without a group reads what it is given.
+func open(ctx context.Context, c Config, opts *Options) (*Source, error) {
 	s := &Source{opts: opts}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	var dialing context.Context
@@ -60,13 +81,19 @@ func Open(ctx context.Context, c Config, o *Options) (*Source, error) {
 	s.fetch = fetch.New(s.ctx, opts.fetching(access, s.watcher))
 	s.watcher.fetch = s.fetch
 	v, err := s.inspect(ctx)
-	if err == nil {
-		s.group, err = group.New(s.ctx, access.Sarama(dialing), opts.membership(&c), s.watcher, v)
+	switch {
+	case err != nil:
+	case c.Group == "":
+		s.lanes = group.NewGiven(s.watcher, v, opts.Separate)
+	default:
+		if s.group, err = group.New(s.ctx, access.Sarama(dialing), opts.membership(&c), s.watcher, v); err == nil {
+			s.lanes = s.group
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.watcher.group, s.watcher.compacted = s.group, len(s.info.Compacted) > 0
+	s.watcher.lanes, s.watcher.compacted = s.lanes, len(s.info.Compacted) > 0
 	topics := slices.Clone(c.Topics)
 	slices.Sort(topics)
 	s.info.ID, s.info.Topics, s.info.Keys = "kafka:"+v.Cluster, slices.Compact(topics), driver.KeysByCount
@@ -107,8 +134,8 @@ func (s *Source) Info() driver.SourceInfo { return s.info }
 
 // Poll returns an assignment, a revocation or records. The first call joins the group.
 func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
-	s.group.Start()
-	s.group.LetGo()
+	s.lanes.Start()
+	s.lanes.LetGo()
 	for {
 		if err := s.fetch.Err(); err != nil {
 			return nil, err
@@ -131,10 +158,10 @@ func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
 
 // tell returns what the group has to tell; nil is nothing.
 func (s *Source) tell() *driver.Batch {
-	given, taken, deadline := s.group.Tell()
+	given, taken, deadline := s.lanes.Tell()
 	switch {
 	case len(taken) > 0:
-		s.fetch.Drop()
+		s.fetch.Drop(taken)
 		b := &driver.Batch{Deadline: deadline}
 		for _, l := range taken {
 			b.Revoked = append(b.Revoked, l.Name)
@@ -142,7 +169,7 @@ func (s *Source) tell() *driver.Batch {
 		return b
 	case len(given) > 0:
 		s.fetch.Add(given)
-		if s.group.Ended() { // meanwhile
+		if s.lanes.Ended() { // meanwhile
 			s.fetch.Revoke()
 		}
 		b := &driver.Batch{}
@@ -160,10 +187,19 @@ func (s *Source) tell() *driver.Batch {
 
 // Start begins a lane at its progress. It ignores a lane that was revoked meanwhile, since Poll will say so.
 func (s *Source) Start(_ context.Context, st driver.Start) error {
-	if known, err := s.fetch.Start(&st); known || s.group.Ended() {
+	if known, err := s.fetch.Start(&st); known || s.lanes.Ended() {
 		return err
 	}
 	return fmt.Errorf("kafka: lane %q was not assigned", st.Lane)
+}
+
+// KeepLanes makes lanes stay while the group cannot be reached: they are revoked once it has answered and others are assigned. It is
+// called before the first Poll, by a merge whose other sides can be read meanwhile. Who alone cannot reach the group then works
+// beside the new owners of its lanes for a while; the ledger lets one of them win.
+func (s *Source) KeepLanes() {
+	if s.group != nil {
+		s.group.KeepLanes()
+	}
 }
 
 // Pause stops or resumes the delivery of a lane.
@@ -190,6 +226,9 @@ func (s *Source) Ack(ctx context.Context, upTo map[record.Partition]record.Posit
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if s.group == nil {
+		return nil
+	}
 	if err := s.group.Commit(upTo); err != nil {
 		s.opts.Logger.Debug("offsets are not committed", "error", err)
 	}
@@ -198,7 +237,9 @@ func (s *Source) Ack(ctx context.Context, upTo map[record.Partition]record.Posit
 
 // Begin keeps the name of the ledger for Ack.
 func (s *Source) Begin(_ context.Context, l driver.Ledger) error {
-	s.group.Sign(l.Signature)
+	if s.group != nil {
+		s.group.Sign(l.Signature)
+	}
 	return nil
 }
 
@@ -207,6 +248,9 @@ func (s *Source) Finish([]string) {}
 
 // Acked asks the coordinator for the group's offsets, and returns those that Ack wrote for the same ledger.
 func (s *Source) Acked(ctx context.Context, parts []record.Partition) (map[record.Partition]record.Position, error) {
+	if s.group == nil {
+		return nil, nil
+	}
 	return s.group.Acked(ctx, parts)
 }
 
@@ -214,7 +258,7 @@ func (s *Source) Acked(ctx context.Context, parts []record.Partition) (map[recor
 // partitions, partitions whose broker gives nothing usable, open transactions that hang, a group that cannot be joined.
 func (s *Source) Health() driver.Health {
 	err := s.fetch.Stalled()
-	if since, why := s.group.Outside(); !since.IsZero() && time.Since(since) > s.opts.Stall {
+	if since, why := s.lanes.Outside(); !since.IsZero() && time.Since(since) > s.opts.Stall {
 		err = errors.Join(s.watcher.outside(since, why), err)
 	}
 	return driver.Health{Lag: s.fetch.Lag(), Stalled: err}
@@ -228,8 +272,8 @@ func (s *Source) Close() error {
 	s.closed.Do(func() {
 		s.cancel()
 		defer time.AfterFunc(closing, s.undial).Stop()
-		if s.group != nil {
-			s.group.Close()
+		if s.lanes != nil {
+			s.lanes.Close()
 		}
 		s.undial()
 		s.prover.Close()

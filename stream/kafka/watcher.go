@@ -10,7 +10,6 @@ import (
 	"github.com/onceflow/onceflow/stream/kafka/internal/cluster"
 	"github.com/onceflow/onceflow/stream/kafka/internal/fault"
 	"github.com/onceflow/onceflow/stream/kafka/internal/fetch"
-	"github.com/onceflow/onceflow/stream/kafka/internal/group"
 )
 
 const (
@@ -29,7 +28,7 @@ type watcher struct {
 	match     *cluster.Matcher
 	topics    *cluster.Topics
 	fetch     *fetch.Reader
-	group     *group.Member
+	lanes     assigner
 	compacted bool          // the job knows that topics are compacted
 	kick      chan struct{} // wakes run
 
@@ -59,7 +58,7 @@ func (w *watcher) run(ctx context.Context) {
 			}
 		}
 		w.fetch.Watchdog(time.Now())
-		if since, why := w.group.Outside(); !since.IsZero() && time.Since(since) > w.opts.GiveUp {
+		if since, why := w.lanes.Outside(); !since.IsZero() && time.Since(since) > w.opts.GiveUp {
 			w.fetch.Fail(w.outside(since, why))
 		}
 	}
@@ -86,7 +85,7 @@ func (w *watcher) look(ctx context.Context) {
 		w.fetch.Fail(fmt.Errorf("kafka: topics %q, which are read now too, are compacted; start again so that the stages are checked", compacted))
 	}
 	if w.same(v) {
-		w.group.Update(v)
+		w.lanes.Update(v)
 	}
 	w.even(v)
 	w.fetch.Route(v)
@@ -151,5 +150,5 @@ func (w *watcher) Fail(err error) { w.fetch.Fail(err) }
 
 // outside is the error of a process that cannot join its group.
 func (w *watcher) outside(since time.Time, why error) error {
-	return &limits.Stall{Source: "kafka", What: "group " + w.group.Name(), Since: since, Err: why}
+	return &limits.Stall{Source: "kafka", What: "group " + w.lanes.Name(), Since: since, Err: why}
 }

@@ -266,6 +266,20 @@ var edits = []edit{
 		return nil, err
 	}
 	return list, nil`},
+	{"stream/merge", `if l.owed == 0 {`, `if l.owed == 0 || mutant.On("T90") {`},
+	{"stream/merge", `l.warming == 0 && l.owed == 0 && l.waits()`, `l.warming == 0 && (l.owed == 0 || mutant.On("T90")) && l.waits()`},
+	{"stream/merge", `if n := len(in.queue); n > 0 {`, `if n := len(in.queue); n > 0 && !mutant.On("T90b") {`},
+	insert("stream/merge", `in.proved = max(in.proved, stamp)`, `
+		if mutant.On("T90c") {
+			stamp = m.seq
+		}`),
+	{"stream/merge", `if t == None || t > latest {`, `if t == None || t > latest && !mutant.On("T90d") {`},
+	{"stream/merge", `counts[s.name]; a != b {`, `counts[s.name]; a != b && !mutant.On("T90e") {`},
+	{"stream/merge", `b.WarmDone = l.warming == 0`, `
+		if mutant.On("T90f") {
+			l.warming = 0
+		}
+		b.WarmDone = l.warming == 0`},
 	{"internal/ledger", `if sourceName(s) == sourceName(p.Source) && !slices.Contains(c.Sources, s) {`, `if sourceName(s) == sourceName(p.Source) && !slices.Contains(c.Sources, s) && !mutant.On("T86") {`},
 	{"internal/ledger", `if c.Generation != s.Config.Generation {`, `if c.Generation != s.Config.Generation && !mutant.On("T14c") {`},
 	{"internal/ledger", `if c.At.Add(-c.Lateness).Before(c.Through) {`, `if c.At.Add(-c.Lateness).Before(c.Through) && !mutant.On("T30b") {`},

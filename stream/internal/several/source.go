@@ -8,8 +8,10 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/onceflow/onceflow/internal/retry"
 	"github.com/onceflow/onceflow/internal/sourcename"
 	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
@@ -25,6 +27,7 @@ type Source struct {
 	members []*member // by name
 	wake    chan struct{}
 	turn    int // whose batch is looked for first; the goroutine of Poll's
+	nudged  atomic.Bool
 }
 
 // New makes a source of members, which it closes.
@@ -84,9 +87,18 @@ func (s *Source) add(name string, src driver.Source) error {
 // ledger's configuration does.
 func (s *Source) Info() driver.SourceInfo { return s.info }
 
-// Poll returns what a member has delivered. All are polled side by side, and take turns.
+// Nudge makes a Poll that waits, or else the next one, return no batch. Any goroutine may call it.
+func (s *Source) Nudge() {
+	s.nudged.Store(true)
+	retry.Wake(s.wake)
+}
+
+// Poll returns what a member has delivered. All are polled side by side, and take turns. The batch is nil after Nudge.
 func (s *Source) Poll(ctx context.Context) (*driver.Batch, error) {
 	for {
+		if s.nudged.Swap(false) {
+			return nil, nil
+		}
 		for range s.members {
 			m := s.members[s.turn%len(s.members)]
 			s.turn++

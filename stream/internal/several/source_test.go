@@ -353,3 +353,22 @@ func (c *counted) Start(context.Context, driver.Start) error {
 	*c.starts++
 	return nil
 }
+
+// A merge has to look at the time, or at an answer, while no member delivers.
+func TestANudgeEndsAPollWithoutABatch(t *testing.T) {
+	give := make(chan *driver.Batch, 1)
+	s := made(t, map[string]driver.Source{"eu": fed(give)})
+	defer s.Close()
+	s.Nudge()
+	if b, err := s.Poll(t.Context()); b != nil || err != nil {
+		t.Errorf("got %+v, %v; want nothing", b, err)
+	}
+	go s.Nudge()
+	if b, err := s.Poll(t.Context()); b != nil || err != nil {
+		t.Errorf("got %+v, %v; want nothing", b, err)
+	}
+	give <- &driver.Batch{Lane: "a", Records: []record.Record{{Partition: &clicks}}}
+	if b, err := s.Poll(t.Context()); err != nil || b.Lane != "eu=a" {
+		t.Errorf("got %+v, %v; want the batch", b, err)
+	}
+}

@@ -124,13 +124,25 @@ func (r *Reader) Revoke() {
 	r.queue.signal()
 }
 
-// Drop forgets all lanes.
-func (r *Reader) Drop() {
-	r.Revoke()
+// Drop stops to read lanes, and forgets them.
+func (r *Reader) Drop(lanes []cluster.Lane) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.parts = nil
-	clear(r.lanes)
+	for i := range lanes {
+		if l := r.lanes[lanes[i].Name]; l != nil {
+			l.gone = true
+			l.discard()
+			delete(r.lanes, l.name)
+		}
+	}
+	var parts []*part
+	for _, p := range r.parts {
+		if r.lanes[p.lane.name] == p.lane {
+			parts = append(parts, p)
+		}
+	}
+	r.parts = parts
+	r.queue.signal()
 }
 
 // Start begins a lane at its progress. It reports whether the lane is known.

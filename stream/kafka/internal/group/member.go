@@ -64,6 +64,7 @@ type Member struct {
 	err     error              // why we are in no session
 	since   time.Time
 	ledger  string // whose offsets we commit
+	keeps   bool   // KeepLanes
 }
 
 // noFetch keeps sarama's group from fetching, which it does only for partitions that are "readable".
@@ -126,6 +127,13 @@ func (m *Member) Start() {
 	}()
 }
 
+// KeepLanes makes lanes stay while the coordinator cannot be reached.
+func (m *Member) KeepLanes() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keeps = true
+}
+
 // once is a member for one session.
 func (m *Member) once() {
 	ctx, cancel := context.WithCancel(m.ctx)
@@ -171,6 +179,7 @@ func hopeless(err error) bool {
 // Setup is called by sarama when a session begins.
 func (m *Member) Setup(cs sarama.ConsumerGroupSession) error {
 	ctx := cs.Context()
+	endKept(m)
 	x := &session{generation: cs.GenerationID(), id: cs.MemberID(), released: make(chan struct{})}
 	for ctx.Err() == nil { // else the session ended meanwhile, and Cleanup comes next
 		v, same, err := m.host.View(ctx)
@@ -201,13 +210,31 @@ func (m *Member) Cleanup(cs sarama.ConsumerGroupSession) error {
 	if x == nil || x.generation != cs.GenerationID() {
 		return nil
 	}
-	m.opts.Logger.Info("session in the group ends", "generation", x.generation, "cause", context.Cause(cs.Context()))
+	cause := context.Cause(cs.Context())
+	if away(cause) && m.keep(x) {
+		m.opts.Logger.Warn("the group cannot be reached; lanes stay until it can", "group", m.opts.Name, "generation", x.generation, "cause", cause)
+		return nil
+	}
+	m.opts.Logger.Info("session in the group ends", "generation", x.generation, "cause", cause)
 	m.end(x, time.Now().Add(m.opts.RebalanceTimeout*9/10))
 	select {
 	case <-x.released:
 	case <-m.ctx.Done():
 	}
 	return nil
+}
+
+// away reports whether a session ended because the coordinator does not answer, or is none at present, and not by what it said.
+func away(cause error) bool {
+	for _, e := range []error{
+		nil, context.Canceled, context.DeadlineExceeded, sarama.ErrRebalanceInProgress, sarama.ErrUnknownMemberId, sarama.ErrIllegalGeneration,
+		sarama.ErrFencedInstancedId, sarama.ErrSessionPartitionCountChanged, sarama.ErrSessionConsumeClaimExited, sarama.ErrClosedConsumerGroup, sarama.ErrClosedClient,
+	} {
+		if errors.Is(cause, e) {
+			return false
+		}
+	}
+	return !hopeless(cause)
 }
 
 // ConsumeClaim is never called, since no claim is readable.

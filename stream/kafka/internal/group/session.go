@@ -13,6 +13,7 @@ type session struct {
 	lanes      []cluster.Lane
 	told       bool // Tell has returned the assignment
 	ended      bool
+	kept       bool // the coordinator is away, and its lanes stay until it gives others
 	deadline   time.Time
 	released   chan struct{} // closed once the engine has let go of the lanes
 }
@@ -36,6 +37,32 @@ func (m *Member) end(x *session, deadline time.Time) {
 	}
 	m.mu.Unlock()
 	m.host.Revoked()
+}
+
+// keep leaves the lanes of x where they are, if the engine has them, and reports whether it has.
+func (m *Member) keep(x *session) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.keeps || !x.told {
+		return false
+	}
+	x.kept, m.since = true, time.Now()
+	return true
+}
+
+// endKept takes back lanes that were kept, once there is a new session, and waits until the engine has let go of them.
+func endKept(m *Member) {
+	m.mu.Lock()
+	x := m.session
+	m.mu.Unlock()
+	if x == nil || !x.kept {
+		return
+	}
+	m.end(x, time.Now().Add(m.opts.RebalanceTimeout*9/10))
+	select {
+	case <-x.released:
+	case <-m.ctx.Done():
+	}
 }
 
 // Tell returns lanes that were given to this process since its last call, or lanes that were taken from it. Those may still
@@ -82,7 +109,7 @@ func (m *Member) Ended() bool {
 func (m *Member) Outside() (since time.Time, why error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.session != nil || m.leaving != nil || !m.began {
+	if m.session != nil && !m.session.kept || m.leaving != nil || !m.began {
 		return time.Time{}, nil
 	}
 	return m.since, m.err
