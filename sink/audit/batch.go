@@ -2,6 +2,8 @@ package audit
 
 import (
 	"time"
+
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 // batch is the events of a Batcher that get one ID. The Batcher's lock guards it until it is full; then it does not change,
@@ -36,5 +38,6 @@ func (b *batch) registration() Registration {
 	if r.Oldest.IsZero() {
 		r.Oldest = b.id.Time()
 	}
+	r.Oldest = when.Later(earliest, when.Clamp(r.Oldest)) // one event of a clock that is wrong must not cost the others their batch
 	return r
 }

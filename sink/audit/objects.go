@@ -25,7 +25,7 @@ func (o *Objects) Register(ctx context.Context, r Registration) error {
 	if err := r.Check(); err != nil {
 		return err
 	}
-	rest := fmt.Sprintf("-%d-%d-%d", r.Lines, r.Bytes, max(0, r.Oldest.UnixMilli()))
+	rest := fmt.Sprintf("-%d-%d-%d", r.Lines, r.Bytes, r.Oldest.UnixMilli())
 	err := o.folder.store.Create(ctx, o.folder.key(listFolder, r.ID, rest), nil)
 	if err != nil && !errors.Is(err, fs.ErrExist) { // the name says all, so what is there is the same
 		return fmt.Errorf("audit: register batch %s: %w", r.ID, err)

@@ -44,7 +44,7 @@ func TestObjectsConform(t *testing.T) {
 func TestWhatHasExpiredIsDeleted(t *testing.T) {
 	g := audit.NewObjects(folder(t, sinktest.NewMemory()))
 	for _, h := range []int{-25, -2, 0, 2} {
-		if err := g.Register(t.Context(), audit.Registration{ID: audit.NewID(noon.Add(time.Duration(h) * time.Hour)), Lines: 1}); err != nil {
+		if err := g.Register(t.Context(), audit.Registration{ID: audit.NewID(noon.Add(time.Duration(h) * time.Hour)), Lines: 1, Oldest: noon}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,8 +83,9 @@ func TestForeignObjectsAreNoRegistrations(t *testing.T) {
 func TestNonsenseIsNotRegistered(t *testing.T) {
 	g := audit.NewObjects(folder(t, sinktest.NewMemory()))
 	for _, r := range []audit.Registration{
-		{ID: audit.NewID(noon)}, {ID: audit.NewID(noon), Lines: audit.MaxLines + 1}, {ID: audit.NewID(noon), Lines: 1, Bytes: -1},
-		{ID: audit.ID{0xff, 0xff}, Lines: 1},
+		{ID: audit.NewID(noon), Oldest: noon}, {ID: audit.NewID(noon), Lines: audit.MaxLines + 1, Oldest: noon}, {ID: audit.NewID(noon), Lines: 1, Bytes: -1, Oldest: noon},
+		{ID: audit.ID{0xff, 0xff}, Lines: 1, Oldest: noon}, {ID: audit.NewID(noon), Lines: 1, Bytes: 1 << 62, Oldest: noon},
+		{ID: audit.NewID(noon), Lines: 1, Oldest: time.UnixMilli(1 << 62)}, {ID: audit.NewID(noon), Lines: 1},
 	} {
 		if err := g.Register(t.Context(), r); err == nil {
 			t.Errorf("%v is registered", r)

@@ -7,18 +7,27 @@ import (
 	"io/fs"
 	"iter"
 	"time"
+
+	"github.com/onceflow/onceflow/internal/when"
 )
 
 // Registration says that a batch exists.
 type Registration struct {
 	ID    ID
 	Lines int   // 1 to MaxLines
-	Bytes int64 // of all keys and values
+	Bytes int64 // of all keys and values: 0 to MaxBytes
 
 	// Oldest is the oldest event time of its lines, to the millisecond: the hour of that event is the first to close.
-	// It is the time of the ID if the producer knows no event times.
+	// It is the time of the ID if the producer knows no event times. It lies in the years from 1970 to 9999: a Batcher takes the
+	// nearest time in these for an event of another one.
 	Oldest time.Time
 }
+
+// MaxBytes bounds the keys and values of a batch.
+const MaxBytes = maxBatchObject
+
+// earliest is the first Oldest that can be registered.
+var earliest = time.UnixMilli(0).UTC()
 
 // Compare orders registrations by ID, then by their numbers.
 func (r *Registration) Compare(o *Registration) int {
@@ -27,10 +36,20 @@ func (r *Registration) Compare(o *Registration) int {
 
 // Check says what is wrong with a registration that no batch can have. The error matches fs.ErrInvalid.
 func (r *Registration) Check() error {
-	if r.Lines < 1 || r.Lines > MaxLines || r.Bytes < 0 || !r.ID.valid() {
-		return fmt.Errorf("audit: a batch %s of %d lines and %d bytes cannot be registered: %w", r.ID, r.Lines, r.Bytes, fs.ErrInvalid)
+	var why string
+	switch {
+	case !r.ID.valid():
+		why = fmt.Sprintf("its ID is of the year %d", r.ID.Time().Year())
+	case r.Lines < 1 || r.Lines > MaxLines:
+		why = fmt.Sprintf("it has %d lines, not 1 to %d", r.Lines, MaxLines)
+	case r.Bytes < 0 || r.Bytes > MaxBytes:
+		why = fmt.Sprintf("it has %d bytes, not 0 to %d", r.Bytes, MaxBytes)
+	case r.Oldest.Before(earliest) || !when.Fits(r.Oldest):
+		why = "its oldest event is not of the years from 1970 to 9999"
+	default:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("audit: batch %s cannot be registered: %s: %w", r.ID, why, fs.ErrInvalid)
 }
 
 // Registry knows all batches. It is safe for concurrent use, and by several processes on several machines: what one of them

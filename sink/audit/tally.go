@@ -83,8 +83,8 @@ func (t *tally) registry(ctx context.Context, g Registry) error {
 		if err != nil {
 			return fmt.Errorf("audit: the registry: %w", err)
 		}
-		if r.Lines < 1 || r.Lines > MaxLines {
-			continue
+		if err := r.Check(); err != nil { // to leave it out would say that nothing is missing of it
+			return fmt.Errorf("audit: the registry lists what no batch can have: %w", err)
 		}
 		t.with(r.ID, func(b *tallied) {
 			if b.twice = b.twice || b.lines > 0; r.Lines > int(b.lines) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -28,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) func() audit.Registry) {
 		"WhatExpiresIsOldEnough":      testWhatExpiresIsOldEnough,
 		"AnEndedContextIsTheirsToSay": testAnEndedContextIsTheirsToSay,
 		"AListingIsOfItsTime":         testAListingIsOfItsTime,
+		"WhatIsNotRefusedIsListed":    testWhatIsNotRefusedIsListed,
 		"WhatNoBatchCanHaveIsRefused": testWhatNoBatchCanHaveIsRefused,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -227,12 +229,53 @@ func testAListingIsOfItsTime(t *testing.T, g handles) {
 	check(t, "in the end", list(t, g, start, start.Add(time.Hour)), all)
 }
 
-// Contract: a batch without lines, or with more than one can have, is refused, and trying again is in vain.
+// Contract: what Registration.Check finds wrong is refused, and trying again is in vain.
 func testWhatNoBatchCanHaveIsRefused(t *testing.T, g handles) {
-	for _, lines := range []int{0, audit.MaxLines + 1} {
-		if err := g[0].Register(t.Context(), registration(start, lines)); !errors.Is(err, fs.ErrInvalid) {
-			t.Errorf("%d lines: %v, want an error that matches fs.ErrInvalid", lines, err)
+	right := registration(start, 1)
+	for what, r := range map[string]audit.Registration{
+		"no lines":       {ID: right.ID, Lines: 0, Bytes: 1, Oldest: right.Oldest},
+		"too many lines": {ID: right.ID, Lines: audit.MaxLines + 1, Bytes: 1, Oldest: right.Oldest},
+		"too many bytes": {ID: right.ID, Lines: 1, Bytes: audit.MaxBytes + 1, Oldest: right.Oldest},
+		"no oldest time": {ID: right.ID, Lines: 1, Bytes: 1},
+	} {
+		if err := g[0].Register(t.Context(), r); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%s: %v, want an error that matches fs.ErrInvalid", what, err)
 		}
 	}
 	check(t, "nothing was right", list(t, g, start, start.Add(time.Hour)), nil)
+}
+
+// Contract: what is registered is listed with the same numbers, to the millisecond; all else is refused. A batch of 2^62
+// bytes was once registered and never listed.
+func testWhatIsNotRefusedIsListed(t *testing.T, g handles) {
+	whole := []int64{math.MinInt64, math.MinInt64 + 1, -1 << 62, -1, 0, 1, audit.MaxLines, audit.MaxLines + 1, audit.MaxBytes, audit.MaxBytes + 1, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<62 - 1, 1 << 62, math.MaxInt64 - 1, math.MaxInt64}
+	all := []audit.Registration{registration(start, 1)}
+	all[0].ID = audit.ID{0xff, 0xff, 0xff, 0xff, 0xff, 0xff} // of the year 10889
+	add := func(change func(r *audit.Registration)) {
+		r := registration(start.Add(time.Duration(len(all))*time.Second), 1)
+		change(&r)
+		all = append(all, r)
+	}
+	for _, n := range whole {
+		add(func(r *audit.Registration) { r.Lines = int(n) })
+		add(func(r *audit.Registration) { r.Bytes = n })
+		add(func(r *audit.Registration) { r.Oldest = time.UnixMilli(n).UTC() })
+		add(func(r *audit.Registration) { r.Oldest = time.Unix(n, 0).UTC() })
+	}
+	for _, at := range []time.Time{{}, time.UnixMilli(-1), time.Date(9999, 12, 29, 23, 59, 59, 0, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		add(func(r *audit.Registration) { r.Oldest = at })
+	}
+	var want []audit.Registration
+	for i, r := range all {
+		switch err := g[i%2].Register(t.Context(), r); {
+		case err == nil:
+			want = append(want, r)
+		case !errors.Is(err, fs.ErrInvalid):
+			t.Errorf("%v: %v, want an error that matches fs.ErrInvalid", r, err)
+		}
+	}
+	check(t, "what was not refused", list(t, g, start, start.Add(time.Hour)), want)
+	if len(want) < 8 {
+		t.Errorf("%d registrations were taken, want also those of small numbers", len(want))
+	}
 }

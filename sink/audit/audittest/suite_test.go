@@ -45,6 +45,9 @@ func (g *registry) Register(ctx context.Context, r audit.Registration) error {
 	if g.bug == "cuts times to the second" {
 		r.Oldest = r.Oldest.Truncate(time.Second)
 	}
+	if g.bug == "keeps 16 bits of the bytes" {
+		r.Bytes = int64(uint16(r.Bytes))
+	}
 	g.of.mu.Lock()
 	defer g.of.mu.Unlock()
 	at, there := slices.BinarySearchFunc(g.of.all, r, func(a, b audit.Registration) int { return a.Compare(&b) })
@@ -152,6 +155,7 @@ var broken = []struct{ bug, contract string }{
 	{"forgets the oldest event", "RegisterIsIdempotent"},
 	{"cuts times to the second", "ListHasTheWindowAndNoMore"},
 	{"takes a batch without lines", "WhatNoBatchCanHaveIsRefused"},
+	{"keeps 16 bits of the bytes", "WhatIsNotRefusedIsListed"},
 	{"lists in the order of registrations", "ListIsOrderedByTime"},
 	{"has the end of a window", "ListHasTheWindowAndNoMore"},
 	{"leaves out the beginning of a window", "ListHasTheWindowAndNoMore"},

@@ -117,7 +117,7 @@ func (g *Registry) Register(ctx context.Context, r audit.Registration) error {
 	b := slices.Grow(r.ID[:len(r.ID):len(r.ID)], batchBytes-len(r.ID))
 	b = binary.BigEndian.AppendUint32(b, uint32(r.Lines))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Bytes))
-	b = binary.BigEndian.AppendUint64(b, uint64(max(0, r.Oldest.UnixMilli())))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Oldest.UnixMilli()))
 	item := map[string]types.AttributeValue{hourAttr: g.hour(r.ID.Time()), batchAttr: &types.AttributeValueMemberB{Value: b}}
 	if g.keep > 0 {
 		item[ttlAttr] = &types.AttributeValueMemberN{Value: strconv.FormatInt(r.ID.Time().Add(g.keep).Unix(), 10)}

@@ -143,7 +143,7 @@ func TestMistakesAreFinal(t *testing.T) {
 	if _, err := c.DeleteTable(t.Context(), &service.DeleteTableInput{TableName: &name}); err != nil {
 		t.Fatal(err)
 	}
-	err := g.Register(t.Context(), audit.Registration{ID: audit.NewID(time.Now()), Lines: 1})
+	err := g.Register(t.Context(), audit.Registration{ID: audit.NewID(time.Now()), Lines: 1, Oldest: time.Now()})
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a table that was deleted: %v", err)
 	}

@@ -105,7 +105,7 @@ func (g *Registry) Register(ctx context.Context, r audit.Registration) error {
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
 	_, err := g.pool.Exec(ctx, "insert into "+g.table+" (source, batch, lines, bytes, oldest) values ($1, $2, $3, $4, $5) on conflict do nothing",
-		g.name, r.ID[:], r.Lines, r.Bytes, max(0, r.Oldest.UnixMilli()))
+		g.name, r.ID[:], r.Lines, r.Bytes, r.Oldest.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("postgres: register batch %s: %w", r.ID, classify(err))
 	}

@@ -106,7 +106,7 @@ func TestMistakesAreFinal(t *testing.T) {
 		t.Errorf("a batch without lines: %v", err)
 	}
 	psql(t, "drop table gone")
-	if err := g.Register(t.Context(), audit.Registration{ID: audit.NewID(time.Now()), Lines: 1}); !errors.Is(err, fs.ErrInvalid) {
+	if err := g.Register(t.Context(), audit.Registration{ID: audit.NewID(time.Now()), Lines: 1, Oldest: time.Now()}); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("a table that was dropped: %v", err)
 	}
 	for _, err := range g.List(t.Context(), time.Now(), time.Now().Add(time.Hour)) {
