@@ -356,7 +356,7 @@ func attempts(t *testing.T, store sink.Store) map[audit.ID][]time.Time {
 		}
 		name := filepath.Base(o.Key)
 		id, err := audit.ParseID(name[:26])
-		if err != nil || strings.HasSuffix(name, "-late") {
+		if err != nil || strings.HasSuffix(name, "-late") || strings.HasSuffix(name, "-sent") {
 			continue
 		}
 		body, err := store.Read(t.Context(), o.Key, 1000)

@@ -50,13 +50,15 @@ func (s *lineSet) unite(o lineSet) {
 	}
 }
 
-// missing are the runs of lines from 1 to last that are not in s.
-func (s lineSet) missing(last int) (runs []Range) {
+// missing are the first most runs of lines from 1 to last that are not in s.
+func (s lineSet) missing(last, most int) (runs []Range) {
 	for line := 1; line <= last; line++ {
 		switch n := len(runs); {
 		case s.has(line):
 		case n > 0 && runs[n-1].Last == line-1:
 			runs[n-1].Last = line
+		case n == most:
+			return runs
 		default:
 			runs = append(runs, Range{line, line})
 		}

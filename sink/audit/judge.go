@@ -18,10 +18,10 @@ func (j *judge) due(sent time.Time) bool {
 	return !j.now.Before(deadline) && !j.reached.Before(deadline)
 }
 
-// finding says what a batch is, and adds it to the sum.
-func (j *judge) finding(id ID, b *tallied, sum *Sum) Finding {
+// finding says what a batch is, and adds it to the sum. came are the lines that came, dead or not.
+func (j *judge) finding(id ID, b *tallied, sum *Sum) (f Finding, came lineSet) {
 	lines := int(b.lines)
-	f := Finding{ID: id, Lines: lines, Repairs: int(b.repairs)}
+	f = Finding{ID: id, Lines: lines, Repairs: int(b.repairs)}
 	f.Came = b.came.count(MaxLines)
 	f.Dead = b.dead.count(MaxLines)
 	say := func(is bool, w Word) {
@@ -30,7 +30,7 @@ func (j *judge) finding(id ID, b *tallied, sum *Sum) Finding {
 		}
 	}
 	if lines > 0 {
-		came := b.came
+		came = b.came
 		if f.Dead > 0 { // one that never came to the stage, too
 			came = append(lineSet{}, b.came...)
 			came.unite(b.dead)
@@ -44,10 +44,11 @@ func (j *judge) finding(id ID, b *tallied, sum *Sum) Finding {
 		}
 		b.beyond = b.beyond || b.came.count(MaxLines) > b.came.count(lines) || f.Dead > b.dead.count(lines)
 	}
-	say(b.repairs > 0, Repaired)
+	say(b.sent, Repaired)
 	say(b.late, AfterClose)
 	say(f.Dead > 0, Dead)
-	old := !j.now.Before(id.Time().Add(j.opts.Deadline)) // what is younger may not be registered yet
+	// What is younger may not be registered yet, and of what is older the registration may have been deleted.
+	old := !j.now.Before(id.Time().Add(j.opts.Deadline)) && j.now.Before(id.Time().Add(j.opts.Keep-min(time.Hour, j.opts.Keep/4)))
 	say(old && lines == 0 && (f.Came > 0 || f.Dead > 0 || b.beyond), Unknown)
 	say(b.beyond, Beyond)
 	say(b.twice, Twice)
@@ -56,25 +57,26 @@ func (j *judge) finding(id ID, b *tallied, sum *Sum) Finding {
 	for _, w := range f.Words {
 		sum.Words[w]++
 	}
-	return f
+	return f, came
 }
 
 func (j *judge) incomplete(f *Finding, b *tallied, came lineSet, sum *Sum) {
-	runs := came.missing(f.Lines)
-	f.Missing = runs[:min(len(runs), mostRuns)]
-	if !j.due(f.ID.Time()) {
-		f.Words = append(f.Words, Waiting)
-		return
-	}
-	f.Words = append(f.Words, Incomplete)
-	if j.closed.After(time.UnixMilli(b.oldest)) {
-		f.Words = append(f.Words, Late)
-	}
 	until := f.ID.Time().Add(j.opts.Keep)
+	f.Missing, f.Left = came.missing(f.Lines, mostRuns), until.Sub(j.now)
 	sum.until(until)
-	f.Left = until.Sub(j.now)
-	if f.Left < j.opts.Keep/4 {
+	if j.due(f.ID.Time()) {
+		f.Words = append(f.Words, Incomplete)
+		sum.Missing += int64(f.Lines - came.count(f.Lines))
+		if j.closed.After(time.UnixMilli(b.oldest)) {
+			f.Words = append(f.Words, Late)
+		}
+	} else {
+		f.Words = append(f.Words, Waiting)
+	}
+	switch { // also while it waits: a job that stands for too long loses what it has not read
+	case f.Left <= 0:
+		f.Words = append(f.Words, Expired)
+	case f.Left < j.opts.Keep/4:
 		f.Words = append(f.Words, Expiring)
 	}
-	sum.Missing += int64(f.Lines - came.count(f.Lines))
 }

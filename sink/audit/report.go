@@ -18,7 +18,8 @@ const (
 	Waiting    Word = "waiting"    // lines are missing, and the deadline has not passed
 	Incomplete Word = "incomplete" // lines are missing, and the deadline has passed
 	Late       Word = "late"       // it is incomplete, and hours of its events are closed: what is sent again is late
-	Expiring   Word = "expiring"   // it is incomplete, and less than a quarter of Options.Keep is left to send it again
+	Expiring   Word = "expiring"   // lines are missing, and less than a quarter of Options.Keep is left to send it again
+	Expired    Word = "expired"    // lines are missing, and Options.Keep has passed: it is not sent again any more
 	Repaired   Word = "repaired"   // lines of it were sent again
 	AfterClose Word = "afterclose" // lines of it were sent again when hours of its events were closed: they are where the flow's late policy says
 	Dead       Word = "dead"       // lines of it are dead letters
@@ -32,7 +33,7 @@ const (
 
 // Words are all of them, in the order in which a batch has them.
 func Words() []Word {
-	return []Word{Complete, Waiting, Incomplete, Late, Expiring, Repaired, AfterClose, Dead, Unknown, Beyond, Twice, Gone, Damaged, Abandoned}
+	return []Word{Complete, Waiting, Incomplete, Late, Expiring, Expired, Repaired, AfterClose, Dead, Unknown, Beyond, Twice, Gone, Damaged, Abandoned}
 }
 
 // Report is what an audit found. Its JSON is stable.
@@ -61,7 +62,7 @@ type Sum struct {
 	Dead    int64          `json:"dead"`    // of those: are dead letters
 	Missing int64          `json:"missing"` // of batches that are incomplete
 
-	// Earliest is when Options.Keep has passed for the first of the batches that are incomplete; zero if none is.
+	// Earliest is when Options.Keep has passed for the first of the batches that are waiting or incomplete; zero if none is.
 	Earliest time.Time `json:"earliest,omitzero"`
 }
 
@@ -73,8 +74,8 @@ type Finding struct {
 	Came    int           `json:"came"`              // lines that were read
 	Dead    int           `json:"dead,omitempty"`    // lines that are dead letters
 	Missing []Range       `json:"missing,omitempty"` // the first 1,000 runs
-	Repairs int           `json:"repairs,omitempty"` // how often lines were sent again
-	Left    time.Duration `json:"left_ns,omitempty"` // of an incomplete one: until Options.Keep has passed
+	Repairs int           `json:"repairs,omitempty"` // attempts to send lines again
+	Left    time.Duration `json:"left_ns,omitempty"` // of one that is not complete: until Options.Keep has passed
 }
 
 // Has reports whether the batch has a word.
@@ -95,7 +96,7 @@ type Place string
 const (
 	InRegistry Place = "registry" // the Registry
 	InBatches  Place = "batches"  // the store of the batches
-	InNotes    Place = "notes"    // the output of the job
+	InNotes    Place = "notes"    // the output of the job: its ledger and its notes
 )
 
 // awayError says which place could not be read.
@@ -107,19 +108,12 @@ type awayError struct {
 func (e *awayError) Error() string { return e.err.Error() }
 func (e *awayError) Unwrap() error { return e.err }
 
-func away(place Place, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &awayError{place, err}
-}
-
-// Resent counts what Run has sent again in a round.
+// Resent counts what Run has sent again since its last report.
 type Resent struct {
 	Batches int64 `json:"batches"`
 	Lines   int64 `json:"lines"`
 	Late    int64 `json:"late"`   // batches whose hours are closed
-	Failed  int64 `json:"failed"` // batches that could not be sent
+	Failed  int64 `json:"failed"` // attempts that failed: a batch could not be read or sent
 }
 
 // Complete reports whether nothing is wrong: every batch is complete, and all could be read.
@@ -233,11 +227,17 @@ func (r *Report) WriteMetrics(w io.Writer) error {
 	if !r.Sum.Earliest.IsZero() {
 		left = max(0, int64(r.Sum.Earliest.Sub(r.At).Seconds()))
 	}
-	gauge("seconds_left", "Until the first of what is missing can not be sent again any more; -1 if nothing is missing.", left)
-	gauge("resent_batches", "Batches sent again in the last round.", r.Resent.Batches)
-	gauge("resent_lines", "Lines sent again in the last round.", r.Resent.Lines)
-	gauge("resent_late", "Batches sent again in the last round though hours of their events are closed.", r.Resent.Late)
-	gauge("resent_failed", "Batches that could not be sent again in the last round.", r.Resent.Failed)
+	gauge("seconds_left", "Until the first of what has not been read can not be sent again any more; -1 if all has been read.", left)
+	behind := int64(-1)
+	if !r.Reached.IsZero() {
+		behind = max(0, int64(r.At.Sub(r.Reached).Seconds()))
+	}
+	gauge("behind_seconds", "For how long what came into the source may not have been read; -1 if that is not known.", behind)
+	gauge("report_seconds", "When the report was begun, in seconds since 1970.", r.At.Unix())
+	gauge("resent_batches", "Batches sent again since the report before.", r.Resent.Batches)
+	gauge("resent_lines", "Lines sent again since the report before.", r.Resent.Lines)
+	gauge("resent_late", "Batches sent again since the report before though hours of their events are closed.", r.Resent.Late)
+	gauge("resent_failed", "Attempts that failed since the report before.", r.Resent.Failed)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -271,21 +271,21 @@ func TestASourceThatIsAwayCostsFewAttempts(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var last *audit.Report
-		failed, rounds := int64(0), 0
+		var failed, rounds atomic.Int64
 		ended := make(chan error)
 		go func() {
 			ended <- audit.Run(ctx, c, send, &audit.Options{Keep: 24 * time.Hour, Observe: func(r *audit.Report) {
 				last = r
-				failed += r.Resent.Failed
+				failed.Add(r.Resent.Failed)
 				if r.Resent.Failed > 0 {
-					rounds++
+					rounds.Add(1)
 				}
 			}})
 		}()
 		pass(20 * time.Minute)
 		synctest.Wait()
-		if rounds == 0 || failed > int64(rounds)*7 { // three more may be under way when the fourth fails
-			t.Errorf("in %d rounds %d attempts failed", rounds, failed)
+		if rounds.Load() == 0 || failed.Load() > rounds.Load()*7 { // three more may be under way when the fourth fails
+			t.Errorf("in %d rounds %d attempts failed", rounds.Load(), failed.Load())
 		}
 		back.Store(true)
 		pass(time.Hour)

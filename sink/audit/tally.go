@@ -35,6 +35,7 @@ type tallied struct {
 	beyond     bool // a line has a number that no batch has
 	twice      bool
 	kept       bool // its object is there
+	sent       bool // lines were sent again
 	late       bool // lines were sent again when hours of its events were closed
 }
 
@@ -57,29 +58,41 @@ func (t *tally) within(id ID) bool {
 
 // read reads all that is known of the window, in any order: what is younger than a deadline may be there in part, and is
 // judged by nobody.
-func (t *tally) read(ctx context.Context, c *Config, notes *sink.Notes) error {
+func (t *tally) read(ctx context.Context, a *auditor, notes *sink.Notes, o *outage) error {
 	group, ctx := errgroup.WithContext(ctx)
-	if notes != nil {
-		group.Go(func() error { return away(InNotes, t.notes(ctx, notes)) })
+	ask := func(place Place, f func(context.Context, *patience) error) {
+		group.Go(func() error {
+			return o.ask(ctx, place, func() error {
+				ctx, p := patient(ctx, a.opts.Patience)
+				return p.end(f(ctx, p))
+			})
+		})
 	}
-	group.Go(func() error { return away(InRegistry, t.registry(ctx, c.Registry)) })
-	group.Go(func() error {
-		return away(InBatches, t.objects(ctx, c.Batches, batchFolder, func(b *tallied, rest string) { b.kept = b.kept || rest == "" }))
+	if notes != nil {
+		ask(InNotes, func(ctx context.Context, p *patience) error { return t.notes(ctx, notes, p) })
+	}
+	ask(InRegistry, func(ctx context.Context, p *patience) error {
+		return a.listings.do(ctx, func() error { return t.registry(ctx, a.Registry, p) })
 	})
-	group.Go(func() error {
-		return away(InBatches, t.objects(ctx, c.Batches, repairFolder, func(b *tallied, rest string) {
+	ask(InBatches, func(ctx context.Context, p *patience) error {
+		return t.objects(ctx, a.Batches, batchFolder, p, func(b *tallied, rest string) { b.kept = b.kept || rest == "" })
+	})
+	ask(InBatches, func(ctx context.Context, p *patience) error {
+		return t.objects(ctx, a.Batches, repairFolder, p, func(b *tallied, rest string) {
 			attempt, ok := strings.CutPrefix(rest, "-")
 			if n, err := strconv.ParseInt(attempt, 10, 32); ok && err == nil {
 				b.repairs = max(b.repairs, int32(n))
 			}
+			b.sent = b.sent || attempt == sentAttempt || attempt == lateAttempt
 			b.late = b.late || attempt == lateAttempt
-		}))
+		})
 	})
 	return group.Wait()
 }
 
-func (t *tally) registry(ctx context.Context, g Registry) error {
+func (t *tally) registry(ctx context.Context, g Registry, p *patience) error {
 	for r, err := range g.List(ctx, t.from, t.to) {
+		p.seen()
 		if err != nil {
 			return fmt.Errorf("audit: the registry: %w", err)
 		}
@@ -96,9 +109,11 @@ func (t *tally) registry(ctx context.Context, g Registry) error {
 }
 
 // objects lists the objects of batches in one of the folders.
-func (t *tally) objects(ctx context.Context, f *Folder, folder string, take func(b *tallied, rest string)) error {
+func (t *tally) objects(ctx context.Context, f *Folder, folder string, p *patience, take func(b *tallied, rest string)) error {
 	for at := range hours(t.from, t.to) {
+		p.seen()
 		for n, err := range f.names(ctx, folder, at) {
+			p.seen()
 			if err != nil {
 				return err
 			}
@@ -111,7 +126,7 @@ func (t *tally) objects(ctx context.Context, f *Folder, folder string, take func
 }
 
 // notes reads what the job has noted.
-func (t *tally) notes(ctx context.Context, notes *sink.Notes) error {
+func (t *tally) notes(ctx context.Context, notes *sink.Notes, p *patience) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
 	next := notes.Hour(t.from)
@@ -119,23 +134,25 @@ func (t *tally) notes(ctx context.Context, notes *sink.Notes) error {
 		for next = at.Add(time.Minute); !notes.Hour(next).After(at); { // the hour's length is the job's
 			next = next.Add(time.Minute)
 		}
+		p.seen()
 		for o, err := range notes.List(ctx, at) {
+			p.seen()
 			if err != nil {
 				return errors.Join(err, group.Wait())
 			}
-			group.Go(func() error { return t.file(ctx, notes, o.Key) })
+			group.Go(func() error { return t.file(ctx, notes, o.Key, p) })
 		}
 	}
 	return group.Wait()
 }
 
-func (t *tally) file(ctx context.Context, notes *sink.Notes, key string) error {
+func (t *tally) file(ctx context.Context, notes *sink.Notes, key string, p *patience) error {
 	f, err := notes.Open(ctx, key)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	r := bufio.NewReaderSize(f, 64<<10)
+	r := bufio.NewReaderSize(&seeing{f, p}, 64<<10)
 	for a := (arrived{}); ; {
 		switch err := a.read(r); {
 		case errors.Is(err, io.EOF):
@@ -147,6 +164,18 @@ func (t *tally) file(ctx context.Context, notes *sink.Notes, key string) error {
 			t.unite(&a)
 		}
 	}
+}
+
+// seeing is a reader whose answers are seen.
+type seeing struct {
+	io.Reader
+	p *patience
+}
+
+func (s *seeing) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	s.p.seen()
+	return n, err
 }
 
 func (t *tally) unite(a *arrived) {
