@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/onceflow/onceflow/sink"
@@ -95,4 +99,45 @@ func ExampleCheck() {
 		fmt.Println(f.Words, "came", f.Came, "of", f.Lines, "missing", f.Missing)
 	}
 	// Output: [incomplete] came 2 of 3 missing [{2 2}]
+}
+
+// An auditor in its process: it sends again what is missing, and shows the last report to whoever scrapes it.
+func ExampleRun() {
+	ctx, cancel := context.WithCancel(context.Background())
+	store := sinktest.NewMemory() // of the batches and of the job's output
+	folder, err := audit.OpenFolder(ctx, store, "clicks")
+	if err != nil {
+		log.Fatal(err)
+	}
+	config := audit.Config{Output: store, Job: "etl", Batches: folder, Registry: audit.NewObjects(folder)}
+	sender := audit.SenderFunc(func(context.Context, []audit.Line) error { return nil }) // New of sink/audit/kafka or kinesis
+
+	var last atomic.Pointer[audit.Report]
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if r := last.Load(); r != nil {
+			_ = r.WriteMetrics(w)
+		}
+	})
+	err = audit.Run(ctx, config, sender, &audit.Options{
+		Keep:   7 * 24 * time.Hour,
+		Window: 8 * 24 * time.Hour, // dedup.Options.Window of the job
+		Observe: func(r *audit.Report) {
+			last.Store(r)
+			cancel() // only here: a process goes on
+		},
+	})
+	fmt.Println(err, last.Load().Why)
+
+	scraped := httptest.NewRecorder()
+	metrics.ServeHTTP(scraped, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for line := range strings.Lines(scraped.Body.String()) {
+		if strings.HasPrefix(line, "onceflow_audit_away") {
+			fmt.Print(line)
+		}
+	}
+	// Output:
+	// <nil> the job has not begun
+	// onceflow_audit_away{what="registry"} 0
+	// onceflow_audit_away{what="batches"} 0
+	// onceflow_audit_away{what="notes"} 0
 }

@@ -34,6 +34,13 @@ type audited struct {
 func lossy(t *testing.T, fate func(l *audit.Line, try int) (int, error)) *audited {
 	t.Helper()
 	w := &audited{world: newWorld(t)}
+	w.begin(fate)
+	return w
+}
+
+func (w *audited) begin(fate func(l *audit.Line, try int) (int, error)) {
+	t := w.t
+	t.Helper()
 	w.start()
 	w.c, w.send = w.config(), &losses{w: w.world, fate: fate}
 	var err error
@@ -43,7 +50,6 @@ func lossy(t *testing.T, fate func(l *audit.Line, try int) (int, error)) *audite
 	for i := range lanes { // the job has begun
 		w.log.Append(i, 0, time.Now(), string(made(1_000_000+i, 1)[0].Value))
 	}
-	return w
 }
 
 func (w *audited) add(n int) (ids []audit.ID) {
@@ -303,6 +309,35 @@ func TestAJobThatStandsForTooLongIsAnAlarm(t *testing.T) {
 			t.Errorf("after that: %+v", r.Sum)
 		}
 		w.start()
+		w.close()
+	})
+}
+
+// One event of a client whose clock is hours ahead once said that the job had read all that came for hours. When it stood, and
+// when it was behind, its batches were sent again as if they were missing.
+func TestTimesOfProducersDoNotMakeBatchesMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &audited{world: newWorld(t)}
+		w.undated = true
+		w.begin(arrives)
+		for i := range lanes {
+			w.log.Append(i, 0, time.Now().Add(5*time.Hour), string(made(1_000_100+i, 1)[0].Value))
+		}
+		pass(time.Minute)
+		w.stop()
+		w.add(3)
+		w.run(w.c, audit.Options{Keep: 24 * time.Hour})
+		pass(3 * time.Hour)
+		synctest.Wait()
+		if r := w.last.Load(); r.Sum.Words[audit.Waiting] != 3 || r.Sum.Words[audit.Incomplete] != 0 || time.Since(r.Reached) < 2*time.Hour || len(w.send.sent) != 3 {
+			t.Errorf("while the job stands: %+v, read until %s, %d lines were sent", r.Sum, r.Reached, len(w.send.sent))
+		}
+		w.start()
+		pass(15 * time.Minute)
+		synctest.Wait()
+		if r := w.last.Load(); !r.Complete() || r.Sum.Words[audit.Complete] != 3 {
+			t.Errorf("when it runs: %+v", r)
+		}
 		w.close()
 	})
 }

@@ -59,20 +59,18 @@ func (c *Config) published(ctx context.Context, id uint64) (bool, error) {
 	return false, ctx.Err()
 }
 
-// reached is up to which time all partitions were read. Where a source tells no times of its own, event times stand for them.
+// reached is up to which time all that came into all partitions was read. Event times do not tell it: one client whose clock
+// is an hour ahead would claim an hour that nobody has read.
 func reached(state *sink.JobState) (t time.Time, why string) {
 	if len(state.Partitions) == 0 && state.Forgotten == 0 {
 		return time.Time{}, "the job has read nothing"
 	}
 	for p, st := range state.Partitions {
 		at := st.Progress.Arrived
-		if at.IsZero() {
-			at = st.Progress.MaxEventTime
-		}
 		switch {
 		case st.Progress.Ended || st.Retired:
 		case at.IsZero():
-			return time.Time{}, fmt.Sprintf("partition %s has no time yet", p)
+			return time.Time{}, fmt.Sprintf("it is not known yet by when all that came into partition %s was read", p)
 		case t.IsZero() || at.Before(t):
 			t = at
 		}

@@ -29,15 +29,20 @@ type repairer struct {
 	work sync.WaitGroup
 
 	mu      sync.Mutex
-	queue   []lost // of the last round, the first due first
-	judge   *judge // of that round
-	running int    // workers
-	picked  int
-	failed  int // batches in a row that the source did not take in the queue's round
-	refused int // batches in a row that it does not want
+	turn    turn
+	running int // workers
 	flying  map[ID]bool
 	waits   map[ID]*wait
 	resent  Resent
+}
+
+// turn is what is to be sent of the last round.
+type turn struct {
+	queue   []lost // the first due first
+	judge   *judge
+	picked  int
+	failed  int // batches in a row that the source did not take
+	refused int // batches in a row that it does not want
 }
 
 // wait is what is known of a batch that is lost, beside the attempts that all auditors see.
@@ -94,9 +99,8 @@ func (w *repairer) submit(ctx context.Context, all []lost, j *judge) {
 	}
 	all = slices.DeleteFunc(all, func(l lost) bool { return w.flying[l.id] || j.now.Before(due(&l)) })
 	slices.SortFunc(all, func(a, b lost) int { return cmp.Or(due(&a).Compare(due(&b)), a.id.Compare(b.id)) })
-	w.queue = slices.Clone(all[:min(len(all), mostQueued)])
-	w.judge, w.failed, w.refused = j, 0, 0
-	for ; w.running < min(w.opts.Repairs, len(w.queue)); w.running++ {
+	w.turn = turn{queue: slices.Clone(all[:min(len(all), mostQueued)]), judge: j}
+	for ; w.running < min(w.opts.Repairs, len(w.turn.queue)); w.running++ {
 		w.work.Go(func() { w.serve(ctx) })
 	}
 }
@@ -105,18 +109,18 @@ func (w *repairer) submit(ctx context.Context, all []lost, j *judge) {
 func (w *repairer) next(ctx context.Context) (l lost, j *judge, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.queue) == 0 || ctx.Err() != nil {
+	if len(w.turn.queue) == 0 || ctx.Err() != nil {
 		w.running--
 		return l, nil, false
 	}
 	at := 0
-	if w.picked++; w.picked%2 == 0 { // the first ones may all be such as cannot be sent
-		at = rand.IntN(len(w.queue))
+	if w.turn.picked++; w.turn.picked%2 == 0 { // the first ones may all be such as cannot be sent
+		at = rand.IntN(len(w.turn.queue))
 	}
-	l = w.queue[at]
-	w.queue = slices.Delete(w.queue, at, at+1)
+	l = w.turn.queue[at]
+	w.turn.queue = slices.Delete(w.turn.queue, at, at+1)
 	w.flying[l.id] = true
-	return l, w.judge, true
+	return l, w.turn.judge, true
 }
 
 // serve sends batches until none is left.
@@ -154,7 +158,7 @@ func (w *repairer) done(ctx context.Context, l *lost, j *judge, sent int, until 
 	case err == nil && sent == 0, sent == 0 && ctx.Err() != nil:
 		return
 	case sent > 0:
-		w.failed, w.refused, k.damaged, k.unread = 0, 0, false, 0
+		w.turn.failed, w.turn.refused, k.damaged, k.unread = 0, 0, false, 0
 		w.resent.Batches, w.resent.Lines = w.resent.Batches+1, w.resent.Lines+int64(sent)
 		if l.late {
 			w.resent.Late++
@@ -168,13 +172,13 @@ func (w *repairer) done(ctx context.Context, l *lost, j *judge, sent int, until 
 		k.unread++
 		k.until = j.now.Add(retry.Pause(w.opts.Deadline, mostPause, k.unread))
 	case errors.Is(err, fs.ErrInvalid): // the source does not want it, and may want others
-		w.refused++
+		w.turn.refused++
 	default:
-		w.failed++
+		w.turn.failed++
 	}
 	w.resent.Failed++
-	if w.failed >= w.opts.Repairs || w.refused >= 8*w.opts.Repairs {
-		w.queue = nil // the source is away, or wants nothing: the others keep their attempts
+	if w.turn.failed >= w.opts.Repairs || w.turn.refused >= 8*w.opts.Repairs {
+		w.turn.queue = nil // the source is away, or wants nothing: the others keep their attempts
 	}
 	w.opts.Logger.Warn("a batch could not be sent again; it is tried again later", "batch", l.id.String(), "err", err)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/onceflow/onceflow/sink/manifest"
 	"github.com/onceflow/onceflow/sink/sinktest"
 	"github.com/onceflow/onceflow/stream"
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 	"github.com/onceflow/onceflow/stream/streamtest"
 )
@@ -30,6 +31,19 @@ type world struct {
 	log   *streamtest.Log
 	store *sinktest.Memory
 	stop  func()
+
+	undated bool // the records' times are not those at which they came
+}
+
+// undated is a source whose records have the times that their producers set, as those of a Kafka topic have.
+type undated struct{ *streamtest.Source }
+
+func (u undated) Poll(ctx context.Context) (*driver.Batch, error) {
+	b, err := u.Source.Poll(ctx)
+	if b != nil {
+		b.Undated = true
+	}
+	return b, err
 }
 
 type event struct {
@@ -60,7 +74,10 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	src := w.log.Source(nil)
+	var src stream.Source = w.log.Source(nil)
+	if w.undated {
+		src = undated{w.log.Source(nil)}
+	}
 	pipe := stream.Via(stream.Via(stream.From(src), audit.Count(nil)), stream.Decode(parse, func(e *event) time.Time { return e.At }))
 	ended := make(chan error, 1)
 	go func() {

@@ -29,9 +29,9 @@ type Progress struct {
 	// min(MaxEventTime - lateness, PendingTime)), so it never goes back. An Output sets it; a Cut need not.
 	Watermark time.Time
 
-	// Arrived is the source's own time of the newest record consumed, where the source gives one, or the time of the last
-	// proof that the log ends. All that arrived by then is consumed. A child begins with its parent's. A source whose
-	// positions have gaps by nature detects losses to retention with it.
+	// Arrived is a time by which all that had come into the log is consumed: the source's own time of the newest record, where
+	// it is that at which the record came; what Batch.Arrivals say; or the time of the last proof that the log ends. A child
+	// begins with its parent's. A source whose positions have gaps by nature detects losses to retention with it.
 	Arrived time.Time
 
 	// Mark is the source's fingerprint of the records up to UpTo, or up to a little before: see type Mark.

@@ -173,6 +173,14 @@ type Batch struct {
 	// does not ask for them after the log has dropped them. They alone cause no commit.
 	Passed []Passed
 
+	// Undated says that the times of Records are not those at which they came into their logs: a producer set them, or all
+	// records of a file have its time. Then Arrivals alone move Progress.Arrived.
+	Undated bool
+
+	// Arrivals say how far Lane has got, in the time of those who write to its logs, once this batch is consumed. They alone
+	// cause no commit.
+	Arrivals []Arrival
+
 	// Marks are of partitions of Lane, those of one partition in order.
 	Marks []Mark
 
@@ -185,6 +193,15 @@ type Batch struct {
 type Passed struct {
 	Partition record.Partition
 	UpTo      record.Position
+}
+
+// Arrival says that all that came into a partition until At is in this batch or was before it.
+type Arrival struct {
+	Partition record.Partition
+	At        time.Time
+
+	// Machine says that At is by the clock of this process, with its monotonic reading. The engine makes it the output's.
+	Machine bool
 }
 
 // Release calls Done, if there is one.

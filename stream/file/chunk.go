@@ -32,7 +32,7 @@ const recordBytes = int64(unsafe.Sizeof(record.Record{}))
 // batch makes a batch of what is in the chunk. The batch itself is not used again: somebody may still look at its size.
 func (c *chunk) batch(lane string) *driver.Batch {
 	return &driver.Batch{
-		Lane: lane, Records: c.records, Unreadable: c.dead, Marks: c.marks, Done: c.done,
+		Lane: lane, Undated: true, Records: c.records, Unreadable: c.dead, Marks: c.marks, Done: c.done,
 		Bytes: int64(cap(c.buf)) + int64(len(c.records))*recordBytes,
 	}
 }

@@ -58,8 +58,8 @@ func (l *lane) start(p driver.Progress, warm bool) {
 	}
 }
 
-// unchanged says that the file is as it was when its last record was read, so that it need not be searched for lines
-// that were added since.
+// unchanged says that the file is as it was when it was read to its end, so that it need not be searched for lines that were
+// added since.
 func (l *lane) unchanged() bool { return l.from.Arrived.Equal(l.file.info.ModTime()) }
 
 // read gives the next batch; nil if there is none for now.
@@ -281,6 +281,12 @@ func (l *lane) atEnd(b *driver.Batch) error {
 	}
 	if len(l.r.tail) == 0 {
 		l.src.ends.mark(l)
+	}
+	if at := l.r.changed; len(l.r.tail) == 0 || !l.r.grows { // of a last line without its newline a part has come that is not read
+		if info.Size() == in.Size() {
+			at = info.ModTime().UTC()
+		}
+		b.Arrivals = []driver.Arrival{{Partition: *l.part, At: at}}
 	}
 	switch {
 	case l.r.grows && info.Size() > in.Size():

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/onceflow/onceflow/stream/driver"
 	"github.com/onceflow/onceflow/stream/record"
 )
 
@@ -185,5 +186,33 @@ func TestIdentityIsPathAndFirstRecord(t *testing.T) {
 	}
 	if id("f", "a", nil) == id("g", "a", nil) {
 		t.Error("two files with the same text are one partition")
+	}
+}
+
+// All lines of a file have its last time of change. The first of them once said that all that had come until then was read.
+func TestArrivedIsTheTimeOfAFileOnceItsEndWasRead(t *testing.T) {
+	for name, grows := range map[string]bool{"a file": false, "one that is followed": true} {
+		dir := folder(t, map[string]string{"a.log": strings.Repeat("a line of a file\n", 100)})
+		info, err := os.Stat(filepath.Join(dir, "a.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, arrivals := 0, 0
+		r := newReading(t, open(t, Config{Dir: dir, Format: Lines{}}, &Options{Follow: grows}))
+		r.hook = func(b *driver.Batch) {
+			if lines += len(b.Records); b.Lane != "" && !b.Undated {
+				t.Errorf("%s: the times of lines are those at which they came", name)
+			}
+			for _, a := range b.Arrivals {
+				if arrivals++; lines != 100 || !a.At.Equal(info.ModTime()) || a.Machine || a.Partition.ID != "a.log" {
+					t.Errorf("%s: after %d lines all that came to %v by %s is read, want 100 and %s", name, lines, a.Partition, a.At, info.ModTime())
+				}
+			}
+		}
+		for arrivals == 0 && lines <= 100 {
+			if err := r.poll(t.Context(), false); err != nil {
+				t.Fatalf("%s: %v after %d lines", name, err, lines)
+			}
+		}
 	}
 }

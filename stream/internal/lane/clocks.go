@@ -143,10 +143,31 @@ func (c *clocks) waiting() (j Jumps) {
 func (c *clocks) noteArrivals(b *driver.Batch) {
 	for i := range c.parts.list {
 		if p := &c.parts.list[i]; p.newest > 0 {
-			p.arrived = when.Later(p.arrived, c.arrivalOf(&b.Records[p.newest-1]))
+			if !b.Undated {
+				p.arrived = when.Later(p.arrived, c.arrivalOf(&b.Records[p.newest-1]))
+			}
 			p.newest = 0
 		}
 	}
+}
+
+// arrive takes in what the source says of a batch that is consumed.
+func (c *clocks) arrive(all []driver.Arrival) error {
+	for i := range all {
+		a := &all[i]
+		at, err := c.parts.index(&a.Partition)
+		if err != nil {
+			return err
+		}
+		t := a.At
+		if a.Machine && !c.now.IsZero() {
+			t = c.now.Add(-time.Since(t))
+		}
+		if p := &c.parts.list[at]; when.Fits(t) {
+			p.arrived = when.Later(p.arrived, t.Round(0).UTC())
+		}
+	}
+	return nil
 }
 
 // arrivalOf is when a record came into its log, for Progress.Arrived; zero if no ledger can hold its time. A broken

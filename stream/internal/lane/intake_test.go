@@ -263,3 +263,35 @@ func TestArrivedIsTheTimeOfTheNewestRecord(t *testing.T) {
 		t.Errorf("got %v, want %v", got, minute(2))
 	}
 }
+
+// A producer's times once stood for those at which records came: one that was an hour ahead claimed an hour that nobody had read.
+func TestArrivedIsWhatTheSourceSaysOfRecordsThatHaveOtherTimes(t *testing.T) {
+	l := newTestLane(t, nil, &say{})
+	batch := func(at int64, arrivals ...driver.Arrival) *driver.Batch {
+		return &driver.Batch{
+			Lane: "p/0", Undated: true, Arrivals: arrivals,
+			Records: []record.Record{{Partition: &testParts[0], Position: record.Position{Sub: at}, Value: []byte("a"), Time: minute(500)}},
+		}
+	}
+	if err := l.try(batch(1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.cut().Partitions[testParts[0]].Arrived; !got.IsZero() {
+		t.Errorf("of records without times of arrival all that had come by %v is read", got)
+	}
+	if err := l.try(batch(2, driver.Arrival{Partition: testParts[0], At: minute(3)})); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.cut().Partitions[testParts[0]].Arrived; !got.Equal(minute(3)) {
+		t.Errorf("got %v, want %v", got, minute(3))
+	}
+	if err := l.try(batch(3, driver.Arrival{Partition: testParts[0], At: minute(2)})); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.cut().Partitions[testParts[0]].Arrived; !got.Equal(minute(3)) {
+		t.Errorf("it went back to %v", got)
+	}
+	if err := l.try(&driver.Batch{Lane: "p/0", Arrivals: []driver.Arrival{{Partition: record.Partition{ID: "x"}, At: minute(4)}}}); !errors.Is(err, ErrSource) {
+		t.Errorf("of an unknown partition: got %v, want %v", err, ErrSource)
+	}
+}

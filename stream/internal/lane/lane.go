@@ -177,6 +177,9 @@ func (l *Lane) step(ctx context.Context, b *driver.Batch, from, to int, last boo
 	}
 	if last {
 		l.clocks.noteArrivals(b)
+		if err := l.clocks.arrive(b.Arrivals); err != nil {
+			return err
+		}
 		if err := l.parts.pass(b.Passed); err != nil {
 			return err
 		}

@@ -111,6 +111,9 @@ func (n *names) batch(b *driver.Batch) {
 	for i := range b.Passed {
 		b.Passed[i].Partition = n.out(b.Passed[i].Partition)
 	}
+	for i := range b.Arrivals {
+		b.Arrivals[i].Partition = n.out(b.Arrivals[i].Partition)
+	}
 	for i := range b.Marks {
 		b.Marks[i].Partition = n.out(b.Marks[i].Partition)
 	}

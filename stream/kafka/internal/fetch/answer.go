@@ -18,6 +18,9 @@ func (p *part) answered(l *loop, a *ask, r *wire.Part, h scanned, now time.Time)
 		return
 	}
 	p.lastStable = r.LastStable
+	if p.plan.phase == following && r.HighWatermark >= 0 && (p.end.asked.IsZero() || p.end.offset <= a.from) {
+		p.end = end{r.HighWatermark, a.sent}
+	}
 	switch {
 	case r.Diverged:
 		p.truncated(r.DivergedEnd)
@@ -83,6 +86,7 @@ func (p *part) truncated(end int64) {
 		return
 	}
 	k.next, k.lastEpoch = end, -1
+	p.end.asked = time.Time{}
 	p.route++
 }
 

@@ -191,3 +191,46 @@ func TestATransactionThatHangsIsTold(t *testing.T) {
 		}
 	})
 }
+
+// What all had come by is known from where the log ended when the broker was asked, and not from times that producers set. A
+// partition that is behind tells it once it has got that far.
+func TestArrivalsAreOfLogsThatWereReadToAnEarlierEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _, l := newFollowing()
+		begun := time.Now()
+		read := func(first, last, end int64) (at time.Duration, told bool) {
+			t.Helper()
+			q := answer(l, ok(wire.Part{HighWatermark: end, LastStable: end, Data: batchtest.Empty(first, last, 0, 0)}))
+			if q == nil {
+				t.Fatal("nothing was asked")
+			}
+			l.decode(&q.asks[0], nil)
+			d := r.queue.first()
+			if d == nil || !d.batch.Undated {
+				t.Fatal("there is no batch, or one whose records have times of arrival")
+			}
+			for _, a := range d.batch.Arrivals {
+				if at, told = a.At.Sub(begun), true; !a.Machine || a.Partition.ID != "0" {
+					t.Errorf("got %+v", a)
+				}
+			}
+			d.unqueue()
+			<-time.After(time.Second)
+			return at, told
+		}
+		for i, c := range []struct {
+			first, last, end int64
+			at               time.Duration // -1: nothing is told
+		}{
+			{50, 54, 70, -1}, // behind: it ended at 70
+			{55, 69, 90, 0},
+			{70, 89, 90, 2 * time.Second},
+			{90, 99, 100, 3 * time.Second},
+		} {
+			at, told := read(c.first, c.last, c.end)
+			if told != (c.at >= 0) || told && at != c.at {
+				t.Errorf("batch %d: all that came until %s is read (%t), want %s", i, at, told, c.at)
+			}
+		}
+	})
+}

@@ -41,7 +41,7 @@ func (l *loop) take(r *round) bool {
 	r.req = wire.Request{
 		MaxWait: idle, MinBytes: 1, MaxBytes: wire.MaxAnswer, Committed: true, Rack: l.r.opts.Access.Rack, Topics: r.req.Topics[:0],
 	}
-	n := len(l.r.parts)
+	n, now := len(l.r.parts), time.Now()
 	l.turn++
 	for i := range n {
 		p := l.r.parts[(i+l.turn)%n]
@@ -55,7 +55,7 @@ func (l *loop) take(r *round) bool {
 		}
 		p.asked = true
 		l.r.budget.reserved += p.size
-		r.asks = append(r.asks, ask{part: p, plan: p.plan, route: p.route, from: p.plan.next, topic: r.add(p), est: p.size})
+		r.asks = append(r.asks, ask{part: p, plan: p.plan, route: p.route, from: p.plan.next, sent: now, topic: r.add(p), est: p.size})
 	}
 	if len(r.req.Topics) > 1 { // into the order of the request, which the answer most likely has
 		slices.SortStableFunc(r.asks, func(a, b ask) int { return a.topic - b.topic })

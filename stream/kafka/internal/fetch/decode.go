@@ -118,6 +118,10 @@ func (l *loop) push(a *ask, d *delivery, next int64, last bool, err error) (curr
 	}
 	if d.empty() {
 		d.recycle()
+	} else if k.phase == following && !p.end.asked.IsZero() && next >= p.end.offset {
+		d.came[0] = driver.Arrival{Partition: *p.name, At: p.end.asked, Machine: true}
+		d.batch.Arrivals, p.end.asked = d.came[:], time.Time{}
+		d.queueUp()
 	} else {
 		d.queueUp()
 	}

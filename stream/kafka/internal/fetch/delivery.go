@@ -25,6 +25,7 @@ type delivery struct {
 	buf    *buffer // in which uncompressed records lie; nil if there are none
 	shared int64   // bytes of those
 	passed [1]driver.Passed
+	came   [1]driver.Arrival
 	marks  []driver.Mark // epochs
 	epoch  int32         // of the last one
 	done   func()        // release, made once

@@ -74,7 +74,7 @@ func (l *lane) delivery(p *part, from int64) *delivery {
 		d.done = d.release
 	}
 	d.lane, d.part, d.from = l, p, from
-	d.batch = driver.Batch{Lane: l.name, Done: d.done}
+	d.batch = driver.Batch{Lane: l.name, Undated: true, Done: d.done}
 	return d
 }
 

@@ -33,9 +33,18 @@ type part struct {
 	want int32 // bytes to ask for
 
 	lastStable int64 // as of the last answer; -1 before it
+	end        end
 
 	marks  []mark // times of records that are not committed, ascending by offset
 	health health
+}
+
+// end is where a log ended at a time: once all before it is delivered, all that had come by then is. Times of records do not
+// tell that, since producers set them. There is one at a time, so that of a partition that is behind takes as long to be
+// reached as it is behind. A follower's log may end a moment before its leader's.
+type end struct {
+	offset int64
+	asked  time.Time // when the broker was asked; zero is none
 }
 
 // health is what is wrong with a partition, or may be.

@@ -1,6 +1,8 @@
 package fetch
 
 import (
+	"time"
+
 	"github.com/onceflow/onceflow/stream/kafka/internal/wire"
 )
 
@@ -20,6 +22,7 @@ type ask struct {
 	plan  *plan
 	route uint64
 	from  int64
+	sent  time.Time
 	topic int   // where the part's topic is in the request
 	est   int64 // bytes reserved for the answer; 0 once they are given back
 
