@@ -216,7 +216,7 @@ func TestBatchesThatCannotBeSentKeepNoneFromIt(t *testing.T) {
 			case try == 1:
 				return 0, nil
 			case refused[l.Mark.ID]:
-				return 0, fmt.Errorf("the record is too large: %w", fs.ErrInvalid)
+				return 0, fmt.Errorf("topic x: %w", &audit.RefusedError{Lines: []audit.Refusal{{Mark: l.Mark, Err: errors.New("the record is too large")}}})
 			}
 			return 1, nil
 		})

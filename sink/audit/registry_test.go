@@ -2,6 +2,8 @@ package audit_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"math"
 	"testing"
 	"time"
@@ -11,9 +13,9 @@ import (
 )
 
 // An event of the year 292,000,000, or of long ago, has a time that no registration can have. It once made a batch that was
-// registered and never listed, and it must not cost the others of its batch their place.
-func TestEventsOfAnyTimeAreRegistered(t *testing.T) {
-	for _, at := range []time.Time{time.UnixMilli(1 << 62), time.UnixMilli(math.MaxInt64), time.Unix(-1<<40, 0), time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)} {
+// registered and never listed. What is not refused is registered.
+func TestEventsOfAnyTimeAreRefusedOrRegistered(t *testing.T) {
+	for _, at := range []time.Time{time.UnixMilli(1 << 62), time.UnixMilli(math.MaxInt64), time.Unix(-1<<40, 0), time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC), time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC), noon} {
 		f := folder(t, sinktest.NewMemory())
 		g := audit.NewObjects(f)
 		b, err := audit.OpenBatcher(t.Context(), f, g, audit.SenderFunc(func(context.Context, []audit.Line) error { return nil }), &audit.BatcherOptions{Lines: 1})
@@ -22,7 +24,9 @@ func TestEventsOfAnyTimeAreRegistered(t *testing.T) {
 		}
 		r, err := b.Add(t.Context(), []audit.Event{{Value: []byte("x"), Time: at}})
 		if err != nil {
-			t.Errorf("an event of %s: %v", at, err)
+			if !errors.Is(err, fs.ErrInvalid) {
+				t.Errorf("an event of %s: %v", at, err)
+			}
 			continue
 		}
 		n := 0

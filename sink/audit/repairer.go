@@ -140,6 +140,20 @@ type errSource struct{ error }
 
 func (e errSource) Unwrap() error { return e.error }
 
+// isRefusal reports whether err says of lines that the source will never take them, and nothing else.
+func isRefusal(err error) bool {
+	if _, ok := err.(*RefusedError); ok { //nolint:errorlint // each error of the tree is looked at
+		return true
+	}
+	switch e := err.(type) { //nolint:errorlint // each error of the tree is looked at
+	case interface{ Unwrap() error }:
+		return isRefusal(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !isRefusal(err) })
+	}
+	return err == fs.ErrInvalid //nolint:errorlint // of a Sender that names no lines
+}
+
 // done notes what became of a batch. until is when to look at it again; zero is in the next round.
 func (w *repairer) done(ctx context.Context, l *lost, j *judge, sent int, until time.Time, err error) {
 	w.mu.Lock()
@@ -163,7 +177,11 @@ func (w *repairer) done(ctx context.Context, l *lost, j *judge, sent int, until 
 		if l.late {
 			w.resent.Late++
 		}
-		if err != nil {
+		switch {
+		case errors.As(err, &source):
+			w.resent.Failed++
+			w.opts.Logger.Warn("lines of a batch are refused; the others were sent again", "batch", l.id.String(), "err", err)
+		case err != nil:
 			w.opts.Logger.Warn("a batch was sent again, and it could not be noted; no report says so", "batch", l.id.String(), "err", err)
 		}
 		return
@@ -171,7 +189,7 @@ func (w *repairer) done(ctx context.Context, l *lost, j *judge, sent int, until 
 		k.damaged = errors.Is(err, ErrDamaged)
 		k.unread++
 		k.until = j.now.Add(retry.Pause(w.opts.Deadline, mostPause, k.unread))
-	case errors.Is(err, fs.ErrInvalid): // the source does not want it, and may want others
+	case isRefusal(source.error): // the source does not want it, and may want others
 		w.turn.refused++
 	default:
 		w.turn.failed++
@@ -246,10 +264,15 @@ func (w *repairer) mend(ctx context.Context, l *lost, j *judge) (sent int, until
 	}
 	sending, cancel := context.WithTimeout(ctx, w.opts.Deadline)
 	defer cancel()
-	if err := w.send.Send(sending, lines); err != nil {
-		return 0, until, errSource{err}
+	err = w.send.Send(sending, lines)
+	if err == nil {
+		return len(lines), until, w.sent(ctx, l)
 	}
-	return len(lines), until, w.sent(ctx, l)
+	var refused *RefusedError
+	if errors.As(err, &refused) && len(refused.Lines) < len(lines) && isRefusal(err) { // the others are in the source
+		return len(lines) - len(refused.Lines), until, errors.Join(errSource{err}, w.sent(ctx, l))
+	}
+	return 0, until, errSource{err}
 }
 
 // sent notes that lines of a batch were sent again, also when ctx has ended since: nobody else knows.

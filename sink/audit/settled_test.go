@@ -1,6 +1,9 @@
 package audit
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 	"testing"
 	"time"
@@ -63,5 +66,20 @@ func TestSettledPartsKeepNoMoreThanAReportHas(t *testing.T) {
 	w.forget(now.Add(-28*time.Hour), now.Add(againClean))
 	if len(w.settled) != 0 || w.kept != 0 {
 		t.Errorf("after %s %d parts are not read again", againClean, len(w.settled))
+	}
+}
+
+func TestARefusalIsNoWordOnTheSource(t *testing.T) {
+	refused, away := fmt.Errorf("topic x: %w", &RefusedError{Lines: []Refusal{{Err: errors.New("too large")}}}), errors.New("no broker answers")
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{refused, true}, {errors.Join(refused), true}, {fmt.Errorf("too large: %w", fs.ErrInvalid), true},
+		{errors.Join(refused, away), false}, {away, false}, {fmt.Errorf("%w: %w", fs.ErrPermission, away), false},
+	} {
+		if got := isRefusal(c.err); got != c.want {
+			t.Errorf("%v: got %t", c.err, got)
+		}
 	}
 }
