@@ -21,7 +21,12 @@ func (e *engine[T]) rebalance(ctx context.Context, r *rebalance[T]) error {
 	began := time.Now()
 	if len(r.batch.Revoked) > 0 {
 		if err := e.handOver(ctx, r.batch); err != nil {
-			if e.hard.Err() != nil || ctx.Err() != nil {
+			switch {
+			case e.hard.Err() != nil:
+				return err
+			case ctx.Err() != nil && errors.Is(err, driver.ErrFenced):
+				return cmp.Or(e.lastCommit(err), ctx.Err())
+			case ctx.Err() != nil:
 				return err
 			}
 			return e.restart(ctx, err, r)

@@ -23,13 +23,32 @@ func (s *Source) Begin(_ context.Context, l driver.Ledger) error {
 		return nil
 	}
 	unfinished := l.Unfinished()
+	missing := s.missing(unfinished)
+	if len(missing) == 0 {
+		return nil
+	}
+	found, err := s.files.look() // another process may have begun one that came since Open has looked
+	if err == nil {
+		s.first = found
+		if missing = s.missing(unfinished); len(missing) == 0 {
+			return nil
+		}
+	}
+	if more := len(missing) - mostTold; more > 0 {
+		missing = append(missing[:mostTold], fmt.Errorf("file: and %d more", more))
+	}
+	missing = append(missing, fmt.Errorf("file: put back what the last run has begun, or give it up with sink.Retire: %w", driver.ErrLost))
+	return errors.Join(append(missing, err)...)
+}
+
+// missing says of each file that was begun and is not among those that the first look has found what became of it.
+func (s *Source) missing(unfinished map[record.Partition]driver.Progress) (missing []error) {
 	known := make(map[record.Partition]bool, len(s.first))
 	byID, byEpoch := map[string]*listed{}, map[string]*listed{}
 	for i := range s.first {
 		f := &s.first[i]
 		known[f.part], byID[f.id], byEpoch[f.part.Epoch] = true, f, f
 	}
-	var missing []error
 	for _, p := range slices.SortedFunc(maps.Keys(unfinished), record.Partition.Compare) {
 		if p.Source != s.opts.Name || known[p] {
 			continue
@@ -43,13 +62,7 @@ func (s *Source) Begin(_ context.Context, l driver.Ledger) error {
 		}
 		missing = append(missing, fmt.Errorf("file: %s was read up to line %d and not to its end, and %s", p.ID, unfinished[p].UpTo.Sub, what))
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	if more := len(missing) - mostTold; more > 0 {
-		missing = append(missing[:mostTold], fmt.Errorf("file: and %d more", more))
-	}
-	return errors.Join(append(missing, fmt.Errorf("file: put back what the last run has begun, or give it up with sink.Retire: %w", driver.ErrLost))...)
+	return missing
 }
 
 // Ack does nothing: the ledger alone knows what was read.

@@ -49,3 +49,20 @@ func TestBegunFilesMustStillBeThere(t *testing.T) {
 		}
 	}
 }
+
+// A file comes after one process has looked at the folder, and another process has begun it before the first reads the ledger.
+func TestAFileThatAnotherHasBegunMeanwhileIsNotMissed(t *testing.T) {
+	conf := Config{Dir: folder(t, map[string]string{"a": "a1\n"})}
+	s := open(t, conf, nil)
+	put(t, filepath.Join(conf.Dir, "b"), "b1\nb2\n")
+	begun := map[record.Partition]driver.Progress{}
+	for _, f := range open(t, conf, nil).first {
+		begun[f.part] = driver.Progress{UpTo: record.Position{Sub: 1}}
+	}
+	if err := s.Begin(t.Context(), driver.Ledger{Unfinished: func() map[record.Partition]driver.Progress { return begun }}); err != nil {
+		t.Error(err)
+	}
+	if len(s.first) != 2 {
+		t.Errorf("%d files are to be read, want both", len(s.first))
+	}
+}
