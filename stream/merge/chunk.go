@@ -23,6 +23,7 @@ type chunk struct {
 
 	// Said once all records have gone, and marks once theirs have.
 	passed []driver.Passed
+	came   []driver.Arrival
 	marks  []driver.Mark
 	ended  []driver.Ended
 
@@ -138,7 +139,7 @@ func (c *chunk) release() {
 	clear(c.own)
 	clear(c.headers)
 	c.records, c.batch, c.own, c.headers, c.buf, c.dead = nil, nil, c.own[:0], c.headers[:0], c.buf[:0], nil
-	c.passed, c.marks, c.ended, c.next, c.in = nil, nil, nil, 0, 0
+	c.passed, c.came, c.marks, c.ended, c.next, c.in = nil, nil, nil, nil, 0, 0
 	if cap(c.buf) <= kept {
 		c.pool.Put(c)
 	}
@@ -188,6 +189,7 @@ func (d *delivery) take(c *chunk, n int) (bytes int64) {
 	}
 	if c.left() == 0 {
 		d.batch.Passed = append(d.batch.Passed, c.passed...)
+		d.batch.Arrivals = append(d.batch.Arrivals, c.came...)
 		d.batch.Ended = append(d.batch.Ended, c.ended...)
 	}
 	return bytes

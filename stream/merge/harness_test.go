@@ -84,6 +84,8 @@ type reading struct {
 	from map[record.Partition]driver.Progress
 	got  []came
 	told []string // assignments and revocations
+
+	arrived map[record.Partition]time.Time
 }
 
 // came is a record, and when it did.
@@ -99,7 +101,7 @@ func read(t testing.TB, src *merge.Source) *reading {
 			t.Error(err)
 		}
 	})
-	return &reading{t: t, src: src, from: map[record.Partition]driver.Progress{}}
+	return &reading{t: t, src: src, from: map[record.Partition]driver.Progress{}, arrived: map[record.Partition]time.Time{}}
 }
 
 // step takes one batch. It returns what Poll failed with.
@@ -120,6 +122,12 @@ func (r *reading) step(ctx context.Context) error {
 		if err := r.src.Start(ctx, st); err != nil {
 			return err
 		}
+	}
+	if len(b.Records) > 0 && !b.Undated {
+		r.t.Error("the records of several sides all have times at which they came")
+	}
+	for _, a := range b.Arrivals {
+		r.arrived[a.Partition] = a.At
 	}
 	for i := range b.Records {
 		rec := b.Records[i].Clone()

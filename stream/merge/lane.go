@@ -121,7 +121,11 @@ func (l *lane) took(i int, b *driver.Batch) {
 
 // behind keeps what a batch says behind its records, c. It waits for those before it, too.
 func (l *lane) behind(i int, c *chunk, b *driver.Batch) {
-	if len(b.Passed)+len(b.Marks)+len(b.Ended) == 0 {
+	came := b.Arrivals
+	if n := len(b.Records); !b.Undated && n > 0 && !b.Records[n-1].Time.IsZero() { // sides differ in whether their records have such times
+		came = []driver.Arrival{{Partition: *b.Records[n-1].Partition, At: b.Records[n-1].Time}}
+	}
+	if len(b.Passed)+len(b.Marks)+len(b.Ended) == 0 && (len(came) == 0 || c == nil) {
 		return
 	}
 	in := &l.in[i]
@@ -134,6 +138,7 @@ func (l *lane) behind(i int, c *chunk, b *driver.Batch) {
 		}
 	}
 	c.passed, c.marks, c.ended = append(c.passed, b.Passed...), append(c.marks, b.Marks...), append(c.ended, b.Ended...)
+	c.came = append(c.came, came...)
 	for _, p := range b.Passed {
 		if p.UpTo.After(in.last) {
 			in.last = p.UpTo

@@ -103,7 +103,7 @@ func (m *memory) delivery(lane string) *delivery {
 	d := m.batches.Get().(*delivery)
 	m.number++
 	d.number = m.number
-	d.batch.Lane, d.batch.Done = lane, d.done
+	d.batch.Lane, d.batch.Undated, d.batch.Done = lane, true, d.done // what of it is known stands in Arrivals
 	return d
 }
 

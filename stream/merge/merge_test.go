@@ -431,3 +431,46 @@ func TestWhatWaitsTakesNoMemoryOfTheSides(t *testing.T) {
 		}
 	})
 }
+
+// undated is a side whose records have other times than those at which they came, which it tells.
+type undated struct {
+	*given
+	at time.Time
+}
+
+func (u *undated) Poll(ctx context.Context) (*driver.Batch, error) {
+	b, err := u.given.Poll(ctx)
+	if b != nil && len(b.Records) > 0 {
+		b.Undated, b.Arrivals = true, []driver.Arrival{{Partition: *b.Records[0].Partition, At: u.at}}
+	}
+	return b, err
+}
+
+// A merge once dropped what its sides said of when records came, and let the records' times stand for it.
+func TestWhatSidesSayOfArrivalsIsPassedOn(t *testing.T) {
+	a, b := filled(1, time.Second), filled(1, 2*time.Second)
+	a.EndAll()
+	b.EndAll()
+	at := t0.Add(-time.Hour)
+	r := read(t, open(t, a.Source(nil), map[string]merge.Given{"b": &undated{give(b), at}}, nil))
+	r.toEnd()
+	last := map[record.Partition]time.Time{}
+	for _, c := range r.got {
+		last[*c.Partition] = c.Time
+	}
+	if len(last) != 2 {
+		t.Fatalf("%d partitions were read, want 2", len(last))
+	}
+	n := 0
+	for p, newest := range last {
+		switch got := r.arrived[p]; {
+		case got.Equal(at):
+			n++
+		case !got.Equal(newest):
+			t.Errorf("all that came to %v until %s is read, its newest record came at %s", p, got, newest)
+		}
+	}
+	if n != 1 {
+		t.Errorf("of %d partitions the source's word is passed on, want 1", n)
+	}
+}
