@@ -11,12 +11,18 @@ import (
 	"github.com/onceflow/onceflow/sink/audit"
 )
 
+// keep is for how long what is missing is sent again.
+const keep = 24 * time.Hour
+
+// window is for how long after its event the job knows an ID: as long as a copy of its line may come.
+func (o *options) window() time.Duration { return mostBehind + keep + o.deadline }
+
 // runAuditor sends again what is missing until ctx ends, and keeps the last report in a file. observe, if set, gets each report.
 func runAuditor(ctx context.Context, o *options, p *parts, observe func(*audit.Report)) error {
 	var last *audit.Report
 	var wrote error
 	err := audit.Run(ctx, p.config(), p.send, &audit.Options{
-		Deadline: o.deadline, Keep: 24 * time.Hour, Every: o.deadline / 8, Repairs: 16, Logger: o.logger(),
+		Deadline: o.deadline, Keep: keep, Window: o.window(), Every: o.deadline / 8, Repairs: 16, Logger: o.logger(),
 		Observe: func(r *audit.Report) {
 			last = r
 			wrote = writeReport(filepath.Join(o.out, "report.json"), r)

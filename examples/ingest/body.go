@@ -18,7 +18,7 @@ import (
 // client was told that it is accepted. Its bounds are wider by how much clocks may differ, and how long a line may be on its way.
 const (
 	mostAhead  = 50 * time.Minute // brokers of Kafka take an hour, as does the job
-	mostBehind = 365 * 24 * time.Hour
+	mostBehind = 24 * time.Hour   // the job knows IDs for so long more
 
 	clocksDiffer = 10 * time.Minute
 	onItsWay     = 7 * 24 * time.Hour
@@ -163,7 +163,7 @@ func (e *event) check(now time.Time) error {
 	case e.At.After(now.Add(mostAhead)):
 		return fmt.Errorf("at is more than %s after the clock of the endpoint, %s", mostAhead, now.UTC().Format(time.RFC3339))
 	case e.At.Before(now.Add(-mostBehind)):
-		return fmt.Errorf("at is more than %d days before the clock of the endpoint, %s", mostBehind/(24*time.Hour), now.UTC().Format(time.RFC3339))
+		return fmt.Errorf("at is more than %d hours before the clock of the endpoint, %s", mostBehind/time.Hour, now.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

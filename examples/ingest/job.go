@@ -39,7 +39,7 @@ func runJob(ctx context.Context, o *options, p *parts) (err error) {
 	lines := stream.Via(stream.From(src), stream.Filter("torn", isWhole))
 	lines = stream.Via(lines, audit.Count(nil))
 	events := stream.Via(lines, stream.Decode(decode, (*event).time))
-	events = stream.Via(events, dedup.ByID(ids, (*event).id, nil))
+	events = stream.Via(events, dedup.ByID(ids, (*event).id, &dedup.Options{Window: o.window()}))
 	return stream.Run(ctx, events, seal.Hourly(out, nil), jobOptions(o))
 }
 
