@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,13 +18,16 @@ import (
 type script struct {
 	part    record.Partition
 	give    chan *driver.Batch
+	sent    int64        // batches that were put
+	taken   atomic.Int64 // of them, by Poll
+	behind  atomic.Int64 // of them, by the Polls before the last one that began: these have come to the merge
 	kept    bool
 	started chan driver.Start
 }
 
 func newScript(source string) *script {
 	s := &script{part: record.Partition{Source: source, ID: "0"}, give: make(chan *driver.Batch, 10), started: make(chan driver.Start, 10)}
-	s.give <- &driver.Batch{Assigned: []driver.Assignment{{Lane: "0", Partitions: []record.Partition{s.part}}}}
+	s.put(&driver.Batch{Assigned: []driver.Assignment{{Lane: "0", Partitions: []record.Partition{s.part}}}})
 	return s
 }
 
@@ -41,9 +45,16 @@ func (s *script) Start(_ context.Context, st driver.Start) error {
 	return nil
 }
 
+func (s *script) put(b *driver.Batch) {
+	s.sent++
+	s.give <- b
+}
+
 func (s *script) Poll(ctx context.Context) (*driver.Batch, error) {
+	s.behind.Store(s.taken.Load())
 	select {
 	case b := <-s.give:
+		s.taken.Add(1)
 		return b, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -95,14 +106,14 @@ func pair(t *testing.T, from driver.Progress, warmup time.Duration, o *merge.Opt
 func drain(t *testing.T, src *merge.Source, sides ...*script) (all []*driver.Batch) {
 	t.Helper()
 	for {
+		waiting := slices.ContainsFunc(sides, func(s *script) bool { return s.behind.Load() < s.sent })
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		b, err := src.Poll(ctx)
 		cancel()
 		switch {
 		case err == nil && b != nil:
 			all = append(all, b)
-		case slices.ContainsFunc(sides, func(s *script) bool { return len(s.give) > 0 }):
-		default:
+		case !waiting:
 			return all
 		}
 	}
@@ -146,27 +157,27 @@ func TestWhatIsSaidBehindRecordsWaitsForThem(t *testing.T) {
 	if !a.kept || b.kept {
 		t.Error("the naming side is to keep its lanes, and no other")
 	}
-	a.give <- &driver.Batch{
+	a.put(&driver.Batch{
 		Lane: "0", Records: a.records(1, 4), Passed: []driver.Passed{{Partition: a.part, UpTo: record.Position{Sub: 9}}},
 		Marks: []driver.Mark{{Partition: a.part, At: record.Position{Sub: 2}, Text: "2"}, {Partition: a.part, At: record.Position{Sub: 4}, Text: "4"}},
-	}
-	a.give <- &driver.Batch{Lane: "0", Passed: []driver.Passed{{Partition: a.part, UpTo: record.Position{Sub: 11}}}}
-	b.give <- &driver.Batch{Lane: "0", Records: b.records(2, 1)}
+	})
+	a.put(&driver.Batch{Lane: "0", Passed: []driver.Passed{{Partition: a.part, UpTo: record.Position{Sub: 11}}}})
+	b.put(&driver.Batch{Lane: "0", Records: b.records(2, 1)})
 	wantSaid(t, "up to the other's clock", say(drain(t, src, a, b)), "a1", "a2", "b2", "a mark 2")
-	b.give <- &driver.Batch{Lane: "0", Passed: []driver.Passed{{Partition: b.part, UpTo: record.Position{Sub: 3}}}}
+	b.put(&driver.Batch{Lane: "0", Passed: []driver.Passed{{Partition: b.part, UpTo: record.Position{Sub: 3}}}})
 	wantSaid(t, "nothing is in front of it", say(drain(t, src, a, b)), "b passed 3")
-	b.give <- &driver.Batch{Lane: "0", Ended: []driver.Ended{{Partition: b.part}}}
+	b.put(&driver.Batch{Lane: "0", Ended: []driver.Ended{{Partition: b.part}}})
 	wantSaid(t, "the other has ended", say(drain(t, src, a, b)), "a3", "a4", "a passed 9", "a passed 11", "a mark 4", "b ended")
 }
 
 // An unreadable record has no time, and keeps its place among those of its partition.
 func TestUnreadableRecordsKeepTheirPlace(t *testing.T) {
 	a, b, src := pair(t, driver.Progress{}, 0, nil)
-	a.give <- &driver.Batch{Lane: "0", Records: slices.Concat(a.records(2, 1), a.records(4, 1)), Unreadable: []driver.DeadLetter{a.bad(5), a.bad(1), a.bad(3)}}
+	a.put(&driver.Batch{Lane: "0", Records: slices.Concat(a.records(2, 1), a.records(4, 1)), Unreadable: []driver.DeadLetter{a.bad(5), a.bad(1), a.bad(3)}})
 	wantSaid(t, "at once", say(drain(t, src, a, b)), "a1 torn bad")
-	b.give <- &driver.Batch{Lane: "0", Records: b.records(3, 1)}
+	b.put(&driver.Batch{Lane: "0", Records: b.records(3, 1)})
 	wantSaid(t, "behind the record before it", say(drain(t, src, a, b)), "a2", "b3", "a3 torn bad")
-	b.give <- &driver.Batch{Lane: "0", Ended: []driver.Ended{{Partition: b.part}}}
+	b.put(&driver.Batch{Lane: "0", Ended: []driver.Ended{{Partition: b.part}}})
 	wantSaid(t, "the rest", say(drain(t, src, a, b)), "a4", "a5 torn bad", "b ended")
 }
 
@@ -177,18 +188,18 @@ func TestWarmUpsAndPendingRecordsOfAllSidesComeFirst(t *testing.T) {
 	warm := func(s *script, done bool) *driver.Batch {
 		return &driver.Batch{Lane: "0", Records: s.records(1, 1), Warm: true, WarmDone: done}
 	}
-	a.give <- warm(a, true)
-	a.give <- &driver.Batch{Lane: "0", Records: a.records(2, 2)} // pending
-	a.give <- &driver.Batch{Lane: "0", Records: a.records(5, 2)}
+	a.put(warm(a, true))
+	a.put(&driver.Batch{Lane: "0", Records: a.records(2, 2)}) // pending
+	a.put(&driver.Batch{Lane: "0", Records: a.records(5, 2)})
 	wantSaid(t, "the warm-up of one", say(drain(t, src, a, b)), "a1")
-	b.give <- warm(b, false)
+	b.put(warm(b, false))
 	wantSaid(t, "and some of the other's", say(drain(t, src, a, b)), "b1")
-	b.give <- &driver.Batch{Lane: "0", Warm: true, WarmDone: true}
+	b.put(&driver.Batch{Lane: "0", Warm: true, WarmDone: true})
 	wantSaid(t, "all of it", say(drain(t, src, a, b)), "warm", "a2", "a3")
-	b.give <- &driver.Batch{Lane: "0", Records: b.records(2, 1)}
+	b.put(&driver.Batch{Lane: "0", Records: b.records(2, 1)})
 	wantSaid(t, "one is not back", say(drain(t, src, a, b)), "b2")
-	b.give <- &driver.Batch{Lane: "0", Unreadable: []driver.DeadLetter{b.bad(3)}}
-	b.give <- &driver.Batch{Lane: "0", Records: b.records(5, 2)}
+	b.put(&driver.Batch{Lane: "0", Unreadable: []driver.DeadLetter{b.bad(3)}})
+	b.put(&driver.Batch{Lane: "0", Records: b.records(5, 2)})
 	wantSaid(t, "all are", say(drain(t, src, a, b)), "b3 torn bad", "a5", "b5", "b6")
 }
 
@@ -196,9 +207,9 @@ func TestWarmUpsAndPendingRecordsOfAllSidesComeFirst(t *testing.T) {
 func TestPendingRecordsOfAllSidesComeBeforeNewOnesWhateverThePatience(t *testing.T) {
 	pending := driver.PendingSet{First: record.Position{Sub: 4}, Ordinals: []uint32{0}, Through: 1}
 	a, b, src := pair(t, driver.Progress{UpTo: record.Position{Sub: 4}, Pending: pending}, 0, &merge.Options{Patience: 1})
-	a.give <- &driver.Batch{Lane: "0", Records: a.records(4, 3)}
+	a.put(&driver.Batch{Lane: "0", Records: a.records(4, 3)})
 	wantSaid(t, "the other has one that is not back", say(drain(t, src, a, b)), "a4")
-	b.give <- &driver.Batch{Lane: "0", Records: b.records(4, 1)}
+	b.put(&driver.Batch{Lane: "0", Records: b.records(4, 1)})
 	wantSaid(t, "all are back", say(drain(t, src, a, b)), "b4", "a5", "a6")
 }
 
@@ -218,7 +229,7 @@ func TestHealthSaysWhyAnEndIsNotProved(t *testing.T) {
 	if err := src.Start(t.Context(), st); err != nil {
 		t.Fatal(err)
 	}
-	a.give <- &driver.Batch{Lane: "0", Records: a.records(1, 1)}
+	a.put(&driver.Batch{Lane: "0", Records: a.records(1, 1)})
 	for src.Health().Stalled == nil || !errorSays(src.Health().Stalled, "no route to host") {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		if b, err := src.Poll(ctx); err == nil && b != nil {
