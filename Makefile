@@ -87,7 +87,7 @@ oracle:
 	ONCEFLOW_INPUTS=10000 go test -count=1 -timeout 90m ./join
 
 sim-short:
-	go run ./internal/sim/cmd/sim -seeds 1000
+	go run ./internal/sim/cmd/sim -seeds 500
 
 # Plants each known mistake and fails if the tests do not notice one.
 mutants:
